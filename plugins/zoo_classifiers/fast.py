@@ -1,0 +1,68 @@
+"""Which way a network's blocks are computed where speed matters, and a pass that way."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from zoo_classifiers import fused, gather
+from zoo_classifiers.blocks import Block, Tail
+from zoo_classifiers.pooling import Regions
+
+if TYPE_CHECKING:
+    from zoo_classifiers.model import CNN
+
+TAILS: dict[str, Tail | None] = {"native": fused.tail, "compiled": gather.tail, "plain": None}
+
+
+def choose(blocks: Iterable[nn.Module], device: str, autocast: torch.dtype | None) -> tuple[list[str], str]:
+    """A way for each block, none where stock PyTorch is to run, and a note for people."""
+    parts = cast("list[Block]", list(blocks))
+    if device == "cuda":
+        return ["whole"] * len(parts), "compiled"
+    if device != "cpu":
+        return [], "plain PyTorch"
+    found = [way(block, autocast) for block in parts]
+    ways = [name for name, _ in found]
+    reasons = sorted({reason for _, reason in found if reason})
+    note = " and ".join(name for name in ("native kernel", "compiled", "plain PyTorch") if name.split()[0] in ways)
+    return ways, note + f" ({'; '.join(reasons)})" * bool(reasons)
+
+
+def way(block: Block, autocast: torch.dtype | None) -> tuple[str, str]:
+    """The fastest way that works for the block on the CPU, and why no faster one does."""
+    if autocast != torch.bfloat16:
+        reason = "the native kernel needs bfloat16"
+    elif not fused.covers(block):
+        reason = "the native kernel does not cover these options"
+    else:
+        library, reason = fused.load(block.outputs < fused.WIDE)
+        if library:
+            return "native", ""
+        reason = f"no native kernel: {reason}"
+    failure = gather.works(block.placed, block.activation.name, autocast or torch.float32)
+    return ("plain", f"{reason}; no compiling: {failure}") if failure else ("compiled", reason)
+
+
+def once(model: CNN, x: Tensor, regions: list[Regions]) -> Tensor:
+    """As CNN.once, channels-last and in the type of the autocast."""
+    with torch.autocast(x.device.type, model.autocast, enabled=model.autocast is not None):
+        x = x.to(model.autocast or x.dtype, memory_format=torch.channels_last)
+        return cast(Tensor, whole()(model, x, regions) if "whole" in model.ways else chain(model, x, regions))
+
+
+def chain(model: CNN, x: Tensor, regions: list[Regions]) -> Tensor:
+    """Each block in its way, then the head."""
+    for block, region, name in zip(model.blocks, regions, model.ways, strict=True):
+        x = block(x, region, TAILS.get(name, gather.tail))
+    return cast(Tensor, model.head(x))
+
+
+@functools.cache
+def whole() -> Callable[..., Any]:
+    """`chain`, compiled in one piece for each size of batch."""
+    return torch.compile(chain, dynamic=False)

@@ -1,0 +1,28 @@
+"""First-party data: digits, CIFAR-10, Fashion-MNIST, folders of pictures, and Parquet files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from zoo.hooks import hookimpl
+from zoo.kinds import DataKind
+from zoo_data import cifar10, digits, fashion_mnist, folder, parquet
+
+
+@hookimpl
+def zoo_data() -> Iterator[DataKind[Any]]:
+    """Yield the data kinds."""
+    yield DataKind(
+        "digits", digits.DigitsSpec, digits.load, digits.info, "1,797 handwritten digits, 8x8 grey, embedded"
+    )
+    yield DataKind("cifar10", cifar10.Cifar10Spec, cifar10.load, cifar10.info, "60,000 photographs, 32x32 colour")
+    yield DataKind(
+        "fashion-mnist",
+        fashion_mnist.FashionMNISTSpec,
+        fashion_mnist.load,
+        fashion_mnist.info,
+        "70,000 pictures of clothes, 28x28 grey",
+    )
+    yield DataKind("folder", folder.FolderSpec, folder.load, folder.info, "a folder with a subfolder for each class")
+    yield DataKind("parquet", parquet.ParquetSpec, parquet.load, parquet.info, "Parquet files of the Hugging Face hub")

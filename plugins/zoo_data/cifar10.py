@@ -1,0 +1,64 @@
+"""CIFAR-10: 60,000 colour pictures of 32x32 pixels, ten classes (Krizhevsky 2009)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import DataError
+from zoo.kinds import DataInfo
+from zoo_data.download import DownloadSpec, fetch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo.data import Loaded
+
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+FOLDER = "cifar-10-batches-py"
+
+
+class Cifar10Spec(DownloadSpec):
+    """Options of CIFAR-10."""
+
+
+def info(spec: Cifar10Spec) -> DataInfo:
+    """Colour pictures of 32x32 pixels, ten classes."""
+    return DataInfo.of((3, 32, 32), CLASSES)
+
+
+def load(spec: Cifar10Spec) -> Loaded:
+    """The official 50,000 training and 10,000 test pictures."""
+    from zoo.data import cached, stamps
+
+    root = spec.folder()
+    if not any(files(root)):
+        download(spec)
+    return cached({"kind": "cifar10", "files": stamps(files(root), root)}, lambda: read(root))
+
+
+def files(root: Path) -> list[Path]:
+    """The set's files."""
+    return sorted((root / FOLDER).glob("*_batch*"))
+
+
+def download(spec: Cifar10Spec) -> None:
+    """Let torchvision fetch and unpack the archive; it checks both against known sums."""
+    from torchvision.datasets import CIFAR10
+
+    fetch("CIFAR-10", spec, CIFAR10.url, lambda root: CIFAR10(root, download=True))
+
+
+def read(root: Path) -> Loaded:
+    """Read the batches, which torchvision checks against known sums first."""
+    from torchvision.datasets import CIFAR10
+
+    from zoo.data import Loaded, Pictures
+
+    def part(train: bool) -> Pictures:
+        try:
+            found: Any = CIFAR10(root, train=train)
+        except RuntimeError as error:
+            raise DataError(f"{root / FOLDER} is damaged; remove it, and it is fetched again") from error
+        return Pictures.of(found.data, found.targets)
+
+    return Loaded(part(train=True), CLASSES, test=part(train=False))

@@ -1,0 +1,33 @@
+"""Digits: 1,797 handwritten digits of 8x8 pixels that come with scikit-learn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo.dataspec import DataSpec
+from zoo.kinds import DataInfo
+
+if TYPE_CHECKING:
+    from zoo.data import Loaded
+
+CLASSES = tuple("0123456789")
+
+
+class DigitsSpec(DataSpec):
+    """Options of the digits."""
+
+
+def info(spec: DigitsSpec) -> DataInfo:
+    """Grey pictures of 8x8 pixels, ten classes."""
+    return DataInfo.of((1, 8, 8), CLASSES)
+
+
+def load(spec: DigitsSpec) -> Loaded:
+    """All digits, their 17 levels of grey spread over 0..255."""
+    from sklearn.datasets import load_digits
+
+    from zoo.data import Loaded, Pictures
+
+    digits = load_digits()
+    grey = (digits.images * (255 / 16)).round().astype("uint8")
+    return Loaded(Pictures.of(grey, digits.target), CLASSES)

@@ -1,0 +1,61 @@
+"""Where downloaded sets lie, and how they get there."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from zoo.dataspec import DataSpec
+from zoo.errors import DataError
+from zoo.files import cache_dir
+
+SECONDS = 30
+
+
+class DownloadSpec(DataSpec):
+    """Base of the options of sets that are downloaded."""
+
+    root: Path | None = None
+    """Folder of the set's files; by default ZOO_DATA, else a folder `data` below the user's cache folder."""
+    download: bool = True
+    """Fetch the files where they are absent."""
+
+    def folder(self) -> Path:
+        """The folder that holds the files, or will."""
+        if self.root:
+            return self.root.expanduser()
+        return Path(os.environ["ZOO_DATA"]) if os.environ.get("ZOO_DATA") else cache_dir() / "data"
+
+
+def fetch(what: str, spec: DownloadSpec, files: str, get: Callable[[Path], Any]) -> None:
+    """Call `get` for the folder, one process at a time; raises DataError that says which files to put where."""
+    from filelock import FileLock
+
+    root = spec.folder()
+    elsewhere = "say with `root` or ZOO_DATA where they are"
+    if not spec.download:
+        raise DataError(f"{what} is not in {root} and `download` is off; turn it on, or {elsewhere}")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / f".{what}.lock"), unattended():
+            get(root)
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(getattr(error, "reason", error)).split())[:160]
+        raise DataError(f"cannot download {what} ({reason}); put {files} into {root}, or {elsewhere}") from error
+
+
+@contextmanager
+def unattended() -> Iterator[None]:
+    """A silent server ends in an error, and nothing that a library prints reaches stdout."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SECONDS)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        socket.setdefaulttimeout(before)

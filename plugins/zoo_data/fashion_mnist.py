@@ -1,0 +1,88 @@
+"""Fashion-MNIST: 70,000 grey pictures of clothes, 28x28 pixels, ten classes (Xiao et al. 2017, arXiv:1708.07747)."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.errors import DataError
+from zoo.kinds import DataInfo
+from zoo_data.download import DownloadSpec, fetch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from zoo.data import Loaded, Pictures
+
+CLASSES = ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+FOLDERS = (".", "fashion-mnist", "FashionMNIST/raw")
+PARTS = {"train": "train", "test": "t10k"}
+KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
+
+
+class FashionMNISTSpec(DownloadSpec):
+    """Options of Fashion-MNIST; `root` may be the folder that Debian's package dataset-fashion-mnist installs."""
+
+
+def info(spec: FashionMNISTSpec) -> DataInfo:
+    """Grey pictures of 28x28 pixels, ten classes."""
+    return DataInfo.of((1, 28, 28), CLASSES)
+
+
+def load(spec: FashionMNISTSpec) -> Loaded:
+    """The official 60,000 training and 10,000 test pictures."""
+    from zoo.data import cached, stamps
+
+    root = spec.folder()
+    paths = find(root) or download(spec)
+    return cached({"kind": "fashion-mnist", "files": stamps(paths.values(), root)}, lambda: read(paths))
+
+
+def find(root: Path) -> dict[str, Path]:
+    """The four files by name, compressed or not; empty where any is missing."""
+    names = [f"{part}-{kind}" for part in PARTS.values() for kind in KINDS]
+    for folder in FOLDERS:
+        found = {
+            name: path for name in names for end in (".gz", "") if (path := root / folder / f"{name}{end}").is_file()
+        }
+        if len(found) == len(names):
+            return found
+    return {}
+
+
+def download(spec: FashionMNISTSpec) -> dict[str, Path]:
+    """Let torchvision fetch the files, checked against known sums."""
+    from torchvision.datasets import FashionMNIST
+
+    files = f"the four files *-ubyte.gz of {FashionMNIST.mirrors[0]} (Debian: package dataset-fashion-mnist)"
+    fetch("Fashion-MNIST", spec, files, lambda root: FashionMNIST(root, download=True))
+    return find(spec.folder())
+
+
+def read(paths: dict[str, Path]) -> Loaded:
+    """Both parts of the set."""
+    from zoo.data import Loaded, Pictures
+
+    def part(name: str) -> Pictures:
+        images, labels = (idx(paths[f"{PARTS[name]}-{kind}"]) for kind in KINDS)
+        return Pictures.of(images, labels)
+
+    return Loaded(part("train"), CLASSES, test=part("test"))
+
+
+def idx(path: Path) -> Tensor:
+    """An idx file of bytes as a tensor: a magic number that ends in the rank, then the sizes, then the values."""
+    import numpy as np
+    import torch
+
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read()
+        rank = content[3]
+        shape = np.frombuffer(content, ">i4", rank, offset=4)
+        values = np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
+    except (OSError, EOFError, zlib.error, IndexError, ValueError) as error:
+        raise DataError(f"{path} is damaged ({' '.join(str(error).split())}); fetch it again") from error
+    return torch.from_numpy(values.copy())

@@ -1,0 +1,158 @@
+"""Folders of pictures: one folder a class, below train, valid and test where the set has its own splits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.errors import DataError, nearest
+from zoo.kinds import DataInfo
+from zoo.picturespec import PictureSpec, picture_files
+
+if TYPE_CHECKING:
+    from zoo.data import Loaded
+    from zoo.pictures import Named, Recipe
+
+SPLITS = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
+log = logging.getLogger("zoo")
+
+Listing = dict[str, list[tuple[Path, str]]]
+"""For each split, its files with their class."""
+
+
+class FolderSpec(PictureSpec):
+    """Options of a folder with a subfolder for each class.
+
+    Where `size` is not given, pictures that are all of one size up to 64 pixels keep it; others become squares as
+    large as the middle one's shorter side, 64 at most.
+    """
+
+    path: Path
+    """The folder: PATH/CLASS/*.png, or PATH/train/CLASS/*.png with PATH/valid (or val) and PATH/test beside it."""
+
+    @property
+    def root(self) -> Path:
+        """The folder, with `~` resolved."""
+        return self.path.expanduser()
+
+
+def info(spec: FolderSpec) -> DataInfo:
+    """Shape and classes from the listing and a few headers."""
+    files = listing(spec)
+    return DataInfo.of(recipe(spec, files).shape, classes(files))
+
+
+def load(spec: FolderSpec) -> Loaded:
+    """Every picture, decoded once and kept in the cache."""
+    from zoo.data import cached, stamps
+    from zoo.pictures import Skipped, versions
+
+    files = listing(spec)
+    paths = [path for split in files.values() for path, _ in split]
+    options = spec.model_dump(include={"size", "fit", "channels"})
+    regular = [path for path in paths if path.is_file()]
+    odd = [below(spec.root, path) for path in paths if not path.is_file()]
+    key = {"kind": "folder", **options, **versions(), "files": stamps(regular, spec.root), "odd": odd}
+    loaded = cached(key, lambda: decode(spec, files))
+    Skipped(len(paths), spec.max_bad, list(loaded.skipped)).check()
+    return loaded
+
+
+def decode(spec: FolderSpec, files: Listing) -> Loaded:
+    """Decode every picture; raises DataError where too many cannot be read."""
+    from zoo.data import Loaded
+    from zoo.pictures import Skipped, gather
+
+    shape, names = recipe(spec, files), classes(files)
+    skipped = Skipped(sum(map(len, files.values())), spec.max_bad)
+    parts = {
+        split: gather(len(some), chunks(spec.root, some, names, shape.chunk), shape, skipped)
+        for split, some in files.items()
+    }
+    return Loaded(**parts, classes=names, skipped=tuple(skipped.found))
+
+
+def chunks(
+    root: Path, files: list[tuple[Path, str]], names: tuple[str, ...], count: int
+) -> Iterator[tuple[list[Named], list[int]]]:
+    """Yield some files at a time, named as a person would look for them, with their labels."""
+    labels = {name: label for label, name in enumerate(names)}
+    for start in range(0, len(files), count):
+        some = files[start : start + count]
+        yield [(below(root, path), path) for path, _ in some], [labels[name] for _, name in some]
+
+
+def recipe(spec: FolderSpec, files: Listing) -> Recipe:
+    """The shape of the pictures, from a few spread over the training files."""
+    from zoo.pictures import LOOK_AT, look
+
+    train = files["train"]
+    some = train[:: max(1, len(train) // LOOK_AT)]
+    return look([(below(spec.root, path), path) for path, _ in some], spec, resize=True)
+
+
+def below(root: Path, path: Path) -> str:
+    """A path as it is listed: relative to the folder of the set."""
+    return path.relative_to(root).as_posix()
+
+
+def classes(files: Listing) -> tuple[str, ...]:
+    """Class names in alphabetical order."""
+    names = sorted({name for _, name in files["train"]})
+    for split, some in files.items():
+        if extra := sorted({name for _, name in some} - set(names)):
+            raise DataError(
+                f"{split} has pictures of class {extra[0]!r}, train has none (its classes: {', '.join(names)})"
+            )
+    return tuple(names)
+
+
+def listing(spec: FolderSpec) -> Listing:
+    """All picture files by split and class; raises DataError where there are none."""
+    try:
+        roots = split_folders(checked(spec.root))
+        files = {split: list(pictures(root)) for split, root in roots.items()}
+    except OSError as error:
+        raise DataError(f"cannot look into {error.filename}: {error.strerror}") from error
+    if not files["train"]:
+        root = roots["train"]
+        raise DataError(f"no pictures in {root}: expected {root}/CLASS/*.png (or jpg, webp, bmp, gif)")
+    return files
+
+
+def checked(path: Path) -> Path:
+    """The folder, if it is one."""
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise DataError(f"{path} is a file; give the folder that holds the class folders")
+    here = [child.name for child in folders(path.parent)] if path.parent.is_dir() else []
+    raise DataError(f"{path} does not exist", nearest(path.name, here))
+
+
+def split_folders(path: Path) -> dict[str, Path]:
+    """The folder of each split; the whole folder is training data where it has no `train` with class folders."""
+    if not (path / "train").is_dir() or not folders(path / "train"):
+        return {"train": path}
+    found = {
+        split: path / name for split, names in SPLITS.items() for name in reversed(names) if (path / name).is_dir()
+    }
+    for split, root in list(found.items()):
+        if not any(pictures(root)):
+            log.warning("%s has no class folders with pictures; it is not used", root)
+            del found[split]
+    return {"train": path / "train", **found}
+
+
+def folders(path: Path) -> list[Path]:
+    """The folders in a folder, without hidden ones, by name."""
+    return sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
+
+
+def pictures(root: Path) -> Iterator[tuple[Path, str]]:
+    """Yield what is named like a picture at any depth below each class folder, with the class."""
+    for folder in folders(root):
+        for path in picture_files(folder):
+            yield path, folder.name

@@ -1,0 +1,61 @@
+"""First-party metrics of classifiers: per class, confusion, calibration and the best five."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from zoo import MetricKind, Spec, hookimpl
+
+if TYPE_CHECKING:
+    from zoo.evaluation import Outputs
+
+
+class NoOptions(Spec):
+    """Nothing to choose."""
+
+
+class CalibrationSpec(Spec):
+    """Options of the calibration error."""
+
+    bins: Annotated[int, Field(ge=1, le=1000)] = 15
+    """Bins of equal width, of the probability of the predicted class."""
+
+
+def per_class(spec: NoOptions, found: Outputs) -> Mapping[str, Any] | None:
+    """`per_class`: accuracy (the share of a class's pictures that is right), precision, recall, F1; and `macro_f1`."""
+    from zoo_metrics.figures import per_class as compute
+
+    return None if found.scores is None else compute(found.scores, found.labels, found.info.classes)
+
+
+def confusion(spec: NoOptions, found: Outputs) -> Mapping[str, Any] | None:
+    """`confusion`: counts of pictures; rows are the true classes, columns the predicted ones."""
+    from zoo_metrics.figures import confusion as compute
+
+    return None if found.scores is None else compute(found.scores, found.labels, found.info.classes)
+
+
+def calibration(spec: CalibrationSpec, found: Outputs) -> Mapping[str, Any] | None:
+    """`calibration_error`: the expected calibration error (Guo et al. 2017, arXiv:1706.04599)."""
+    from zoo_metrics.figures import calibration_error
+
+    return None if found.scores is None else calibration_error(found.scores, found.labels, spec.bins)
+
+
+def top5(spec: NoOptions, found: Outputs) -> Mapping[str, Any] | None:
+    """`top5_accuracy`: the share of pictures whose class is among the five best, where there are more than five."""
+    from zoo_metrics.figures import top_accuracy
+
+    return None if found.scores is None else top_accuracy(found.scores, found.labels, 5)
+
+
+@hookimpl
+def zoo_metrics() -> Iterator[MetricKind[Any]]:
+    """Yield the metric kinds."""
+    yield MetricKind("per-class", NoOptions, per_class, "precision, recall and F1 of each class")
+    yield MetricKind("confusion", NoOptions, confusion, "which class is taken for which")
+    yield MetricKind("calibration", CalibrationSpec, calibration, "how far probabilities are from shares of right ones")
+    yield MetricKind("top5", NoOptions, top5, "whether the class is among the five best")

@@ -1,0 +1,25 @@
+"""Every architecture of timm as a classifier of small pictures: the kind `timm`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from zoo import DataInfo, ModelKind, hookimpl
+from zoo_timm.spec import TimmSpec
+
+if TYPE_CHECKING:
+    from zoo.model import Model
+
+
+def build(spec: TimmSpec, info: DataInfo) -> Model:
+    """An architecture adapted to pictures like `info`'s; ZooError where it or the budget does not fit them."""
+    from zoo_timm.model import build
+
+    return build(spec, info)
+
+
+@hookimpl
+def zoo_models() -> Iterable[ModelKind[Any]]:
+    """Yield the kind `timm`."""
+    yield ModelKind("timm", TimmSpec, build, "any timm architecture, its stem adapted to small pictures")

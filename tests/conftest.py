@@ -1,0 +1,58 @@
+"""What all tests share: a home of their own, far from the user's cache, configuration and runs; and made-up plugins."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from zoo.catalog import catalog
+
+Install = Callable[..., Path]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty working directory with its own cache and configuration folders."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ZOO_CONFIG", str(tmp_path / "config"))
+    catalog.cache_clear()
+    yield work
+    catalog.cache_clear()
+
+
+@pytest.fixture
+def install(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """A function that installs a distribution with one plugin, as pip would, where Python and its children find it."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
+    before = set(sys.modules)
+
+    def make(
+        name: str, code: str | bytes, distribution: str = "", points: str = "", metadata: str | None = None
+    ) -> Path:
+        distribution, module = distribution or f"zoo-{name}", f"plugin_{(distribution or name).replace('-', '_')}"
+        path = site / f"{module}.py"
+        path.write_bytes(code if isinstance(code, bytes) else code.encode())
+        info = site / f"{distribution.replace('-', '_')}-1.0.dist-info"
+        info.mkdir()
+        about = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n" if metadata is None else metadata
+        (info / "METADATA").write_text(about, encoding="utf-8")
+        (info / "entry_points.txt").write_text(points or f"[zoo]\n{name} = {module}\n", encoding="utf-8")
+        importlib.invalidate_caches()
+        catalog.cache_clear()
+        return path
+
+    yield make
+    for module in set(sys.modules) - before:
+        if module.startswith("plugin_"):
+            del sys.modules[module]

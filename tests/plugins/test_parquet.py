@@ -1,0 +1,236 @@
+"""Parquet files as the Hugging Face hub serves them."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+from zoo_data import cifar10, parquet
+from zoo_data.parquet import ParquetSpec
+
+from zoo.data import split
+from zoo.errors import DataError
+
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "cifar10"
+RED, BLUE, GREEN = (250, 10, 10), (10, 10, 250), (10, 250, 10)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("ZOO_DATA", raising=False)
+    return tmp_path / "cache" / "data"
+
+
+def encoded(
+    color: tuple[int, ...] | int, size: tuple[int, int] = (6, 4), kind: str = "PNG", mode: str = "RGB"
+) -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, size, color).save(file, kind)
+    return file.getvalue()
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def one_line(error: pytest.ExceptionInfo[DataError]) -> str:
+    text = str(error.value)
+    assert error.value.code == 3
+    assert "\n" not in text
+    return text
+
+
+HF = {"img": {"_type": "Image"}, "label": {"names": ["red", "blue"], "_type": "ClassLabel"}}
+
+
+def table(images: Any, labels: Any, names: tuple[str, str] = ("img", "label"), features: Any = None) -> pa.Table:
+    made = pa.table(dict(zip(names, (images, labels), strict=True)))
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    return made.replace_schema_metadata(metadata if features else None)
+
+
+def struct_column(images: Sequence[bytes | None]) -> pa.Array:
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    return pa.array([image and {"bytes": image, "path": "x.png"} for image in images], kind)
+
+
+def save(path: Path, made: pa.Table) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(made, path, row_group_size=7)
+    return path
+
+
+def two(count: int) -> tuple[list[bytes], list[int]]:
+    return [encoded(RED), encoded(BLUE)] * count, [0, 1] * count
+
+
+def test_a_hub_download_is_read_with_its_splits_and_names(tmp_path: Path) -> None:
+    images, labels = two(10)
+    for name, count in (("train-00000-of-00002", 10), ("train-00001-of-00002", 5), ("test-00000-of-00001", 4)):
+        made = table(struct_column(images[: 2 * count]), labels[: 2 * count], features=HF)
+        save(tmp_path / "hub" / "data" / f"{name}.parquet", made)
+    save(tmp_path / "hub" / "data" / "extra-00000-of-00001.parquet", table(struct_column(images), labels, features=HF))
+    save(tmp_path / "hub" / ".cache" / "train.parquet", table(struct_column(images), labels, features=HF))
+    spec = ParquetSpec(path=tmp_path / "hub")
+    loaded = parquet.load(spec)
+    assert loaded.classes == ("red", "blue")
+    assert (len(loaded.train), loaded.test and len(loaded.test), loaded.valid) == (30, 8, None)
+    assert loaded.train.x.shape == (30, 3, 4, 6)
+    for picture, label in zip(loaded.train.x, loaded.train.y.tolist(), strict=True):
+        assert picture[:, 0, 0].tolist() == list((RED, BLUE)[label])
+    assert parquet.info(spec)[:2] == ((3, 4, 6), ("red", "blue"))
+
+
+@pytest.mark.parametrize(
+    ("names", "own"),
+    [
+        (["train.parquet", "validation.parquet"], {"train", "valid"}),
+        (["plain_text/train/0000.parquet", "plain_text/test/0000.parquet"], {"train", "test"}),
+        (["Train-1.parquet", "val-1.parquet", "test-1.parquet"], {"train", "valid", "test"}),
+        (["train_sets/train-0.parquet", "train_sets/test-0.parquet"], {"train", "test"}),
+        (["part-0.parquet", "trainer.parquet"], {"train"}),
+    ],
+)
+def test_file_and_folder_names_say_the_split(tmp_path: Path, names: list[str], own: set[str]) -> None:
+    images, labels = two(4)
+    for name in names:
+        save(tmp_path / "set" / name, table(images, labels))
+    loaded = parquet.load(ParquetSpec(path=tmp_path / "set"))
+    assert set(loaded.parts()) == own
+
+
+def test_files_may_be_given_one_by_one(tmp_path: Path) -> None:
+    images, labels = two(4)
+    train = save(tmp_path / "train.parquet", table(images, labels))
+    test = save(tmp_path / "test.parquet", table(images[:4], labels[:4]))
+    assert set(parquet.load(ParquetSpec(path=(train, test))).parts()) == {"train", "test"}
+    alone = parquet.load(ParquetSpec(path=test))
+    assert set(alone.parts()) == {"train"}
+    assert len(alone.train) == 4
+
+
+COLUMNS: list[tuple[Any, tuple[str, ...]]] = [
+    (pa.array(["red", "blue"] * 6), ("blue", "red")),
+    (pa.array(["red", "blue"] * 6).dictionary_encode(), ("blue", "red")),
+    (pa.array([1, 10] * 6, pa.int8()), ("1", "10")),
+    (pa.array(["red", "blue"] * 6, pa.large_string()), ("blue", "red")),
+]
+
+
+@pytest.mark.parametrize(("labels", "classes"), COLUMNS)
+@pytest.mark.parametrize("as_struct", [True, False])
+def test_columns_are_found_by_type_without_metadata(tmp_path: Path, labels: Any, classes: Any, as_struct: bool) -> None:
+    images = two(6)[0]
+    column = struct_column(list(images)) if as_struct else pa.array(images, pa.large_binary())
+    path = save(tmp_path / "set.parquet", table(column, labels, ("photo", "kind")))
+    loaded = parquet.load(ParquetSpec(path=path))
+    assert loaded.classes == classes
+    reds = loaded.train.x[:, 0, 0, 0] > 200
+    assert torch.equal(loaded.train.y, torch.where(reds, classes.index(str(labels[0])), classes.index(str(labels[1]))))
+
+
+def test_columns_that_are_not_clear_are_asked_for(tmp_path: Path) -> None:
+    images, labels = two(6)
+    columns = {"a": images, "b": images, "fine": labels, "coarse": labels[::-1], "size": [1.5] * 12}
+    path = save(tmp_path / "set.parquet", pa.table(columns))
+    for options, message in (
+        ({}, "several columns could be the image: a, b; say `image`"),
+        ({"image": "a"}, "several columns could be the label: fine, coarse; say `label`"),
+        ({"image": "A", "label": "fine"}, "no column 'A'"),
+        ({"image": "a", "label": "size"}, "column 'size' has type double; it cannot be the label column"),
+    ):
+        with pytest.raises(DataError, match=message) as error:
+            parquet.load(ParquetSpec(path=path, **options))
+        one_line(error)
+    assert parquet.load(ParquetSpec(path=path, image="b", label="coarse")).train.y.tolist() == labels[::-1]
+
+
+def test_pictures_of_several_sizes_need_the_option(tmp_path: Path) -> None:
+    images, labels = two(6)
+    path = save(tmp_path / "set.parquet", table([*images[:-1], encoded(BLUE, (9, 9))], labels))
+    with pytest.raises(DataError, match=r"set.parquet row 11 has 9x9 pixels, the first 6x4; say `size`") as error:
+        parquet.load(ParquetSpec(path=path))
+    one_line(error)
+    assert parquet.load(ParquetSpec(path=path, size=5)).train.x.shape == (12, 3, 5, 5)
+
+
+def test_bad_rows_are_listed_and_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.pictures.CHUNK_BYTES", 1)  # several chunks
+    images, labels = two(10)
+    column = struct_column([b"no picture", None, *images[2:]])
+    path = save(tmp_path / "set.parquet", table(column, [*labels[:-1], None], features=HF))
+    loaded = parquet.load(ParquetSpec(path=path, max_bad=0.2))
+    assert loaded.train.y.tolist() == labels[2:-1]
+    assert [name for name, _ in loaded.skipped] == [f"set.parquet row {row}" for row in (0, 1, 19)]
+    with pytest.raises(DataError, match=r"more than 1 of 20 pictures cannot be read \(set.parquet row 0: not a PNG"):
+        parquet.load(ParquetSpec(path=path))
+
+
+def test_parquet_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    images, labels = two(6)
+    save(tmp_path / "a" / "train.parquet", table(images, labels))
+    save(tmp_path / "a" / "test.parquet", table(images, [7] * 12))
+    save(tmp_path / "b" / "train.parquet", table(images, labels))
+    save(tmp_path / "b" / "test.parquet", table(images, labels, features=HF | {"img": None}))
+    save(tmp_path / "c" / "test.parquet", table(images, labels))
+    whole = save(tmp_path / "d.parquet", table(images, labels)).read_bytes()
+    write(tmp_path / "e" / "cut.parquet", whole[:-40])
+    write(tmp_path / "f" / "hole.parquet", whole[:50] + b"\xff" * 60 + whole[110:])
+    save(tmp_path / "g.parquet", pa.table({"x": [1.0], "y": [2.0]}))
+    save(tmp_path / "h.parquet", table([b"?"] * 12, labels))
+    (tmp_path / "empty").mkdir()
+    for name, message in (
+        ("a", "test.parquet has label 7, which is not among the classes"),
+        ("b", "test.parquet has other columns or classes than .*train.parquet"),
+        ("c", "no training file in"),
+        ("e", "cannot read .*cut.parquet"),
+        ("f", "cannot read .*hole.parquet"),
+        ("g.parquet", "no image column among x, y"),
+        ("h.parquet", r"none of the first \d+ pictures can be read"),
+        ("empty", "no .parquet files"),
+        ("i.parquet", "does not exist"),
+    ):
+        with pytest.raises(DataError, match=message) as error:
+            parquet.load(ParquetSpec(path=tmp_path / name))
+        one_line(error)
+
+
+def cifar_files() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip(f"no CIFAR-10 Parquet files in {SHARED}")
+    return SHARED
+
+
+def test_real_pictures_have_their_names() -> None:
+    info = parquet.info(ParquetSpec(path=cifar_files()))
+    assert info[:2] == ((3, 32, 32), cifar10.CLASSES)
+
+
+@pytest.mark.slow
+def test_real_pictures_are_all_decoded() -> None:
+    spec = ParquetSpec(path=cifar_files())
+    loaded = parquet.load(spec)
+    assert loaded.skipped == ()
+    parts = split(loaded, spec)
+    assert [len(part) for part in parts[:3]] == [45_000, 5_000, 10_000]
+    for part in parts[:3]:
+        assert (torch.bincount(part.y) == len(part) // 10).all()
+    np.testing.assert_allclose(parts.info.mean, (0.4914, 0.4822, 0.4465), atol=2e-3)
+    np.testing.assert_allclose(parts.info.std, (0.2470, 0.2435, 0.2616), atol=3e-3)
+    again = parquet.load(spec)
+    assert torch.equal(again.train.x, loaded.train.x)
+    assert again.test is not None
+    assert loaded.test is not None
+    assert torch.equal(again.test.x, loaded.test.x)

@@ -1,0 +1,57 @@
+"""Errors: one printable line each, exit codes as documented, hints, and a way through pickle to another process."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zoo import errors
+from zoo.errors import InterruptedRun, ZooError, nearest, one_line
+
+CODES = {
+    "ZooError": 2,
+    "JobError": 1,
+    "DataError": 3,
+    "MissingError": 4,
+    "RunError": 5,
+    "LockedError": 6,
+    "ResourceError": 7,
+    "InterruptedRun": 130,
+}
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_codes_and_pickles(name: str) -> None:
+    kind: type[ZooError] = getattr(errors, name)
+    error = kind("something\nwent  wrong")
+    error.hint = "do this"
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is kind
+    assert (copy.code, copy.hint, str(copy)) == (CODES[name], "do this", "something went wrong; do this")
+
+
+def test_an_interruption_keeps_its_code() -> None:
+    assert pickle.loads(pickle.dumps(InterruptedRun("stopped", 143))).code == 143
+
+
+def test_all_classes_are_listed() -> None:
+    found = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, ZooError)}
+    assert found == set(CODES)
+
+
+@given(st.text(), st.text())
+def test_always_one_printable_line(message: str, hint: str) -> None:
+    error = ZooError(message, hint)
+    assert str(error).isprintable()
+    assert one_line(str(error)) == str(error)
+
+
+def test_nearest() -> None:
+    assert nearest("vae-fn", ["vae-nf", "cnn"]) == "did you mean 'vae-nf'?"
+    assert nearest("quux", ["vae-nf", "cnn", "cnn"]) == "known: cnn, vae-nf"
+    assert nearest("quux", [f"model-{i}" for i in range(50)]) == ""
+    assert nearest("quux", []) == ""
+    assert nearest("a" * 1_000_000, ["cnn"]) == "known: cnn"

@@ -1,0 +1,353 @@
+"""Run folders: opened, found, gone on with and held; what is damaged is one line with the right exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.conftest import Install
+from zoo.build import build_model
+from zoo.catalog import catalog
+from zoo.entry import Entry, resolve
+from zoo.errors import LockedError, MissingError, ResourceError, RunError, ZooError
+from zoo.files import write_json
+from zoo.kinds import DataInfo
+from zoo.registry import read_registry
+from zoo.runs import Run, choose_folder, difference, find_run, held
+from zoo.tensors import write_weights
+
+pytestmark = pytest.mark.usefixtures("home")
+INFO = DataInfo((1, 8, 8), ("a", "b", "c"), (0.25,), (0.5,))
+SMALL = ("model.blocks=2", "model.first=2", "model.last=4", "model.head=0", "model.final=2", "train.epochs=20")
+
+
+def entry(*overrides: str) -> Entry:
+    """The shipped cnn, very small."""
+    return resolve(catalog(), read_registry(catalog())[0].resolve("cnn", [*SMALL, *overrides]))
+
+
+def make(path: str | Path, state: str = "done", **values: Any) -> Run:
+    """A run folder as a training leaves it."""
+    data = {name: list(value) for name, value in INFO._asdict().items()}
+    run = Run.create(Path(path), entry(), {"data": data, "zoo": "0.1.0", "command": "zoo train cnn"})
+    torch.manual_seed(0)
+    sha256 = write_weights(run.path, build_model(run.entry, INFO).state_dict())
+    run.update(state=state, weights_sha256=sha256, **values)
+    return run
+
+
+def change(path: Path, **values: Any) -> None:
+    """Change a JSON file by hand."""
+    write_json(path, json.loads(path.read_text(encoding="utf-8")) | values)
+
+
+def refused(path: Path, kind: type[ZooError] = RunError) -> str:
+    """The line that opening the folder and building the model gives."""
+    with pytest.raises(kind) as caught:
+        Run.open(path, catalog()).model()
+    assert caught.value.code == kind.code and str(caught.value).isprintable()
+    return str(caught.value)
+
+
+def test_there_and_back() -> None:
+    made = make("runs/cnn-1")
+    run = Run.open(Path("runs/cnn-1"), catalog())
+    assert (run.entry, run.record, run.info, run.state) == (made.entry, made.record, INFO, "done")
+    model = run.model()
+    torch.manual_seed(0)
+    fresh = build_model(run.entry, INFO).state_dict()
+    assert not model.training
+    assert all(torch.equal(value, fresh[name]) for name, value in model.state_dict().items())
+    assert run.changed(["data.limit=3"]).data.dump()["limit"] == 3
+    assert run.changed([]) == run.entry
+
+
+def test_overrides_that_change_the_weights_are_refused() -> None:
+    run = make("runs/cnn-1")
+    with pytest.raises(RunError, match="holds the weights of another model"):
+        run.model(overrides=["model.first=3"])
+    with pytest.raises(ZooError, match="is not an option"):
+        run.model(overrides=["model.frist=3"])
+
+
+def test_every_mutation_of_its_json_is_refused_or_harmless() -> None:
+    made, chance, count = make("runs/cnn-1"), random.Random(0), 0
+    for name in ("run.json", "entry.json"):
+        path = made.path / name
+        whole = path.read_bytes()
+        for _ in range(150):
+            at, size = chance.randrange(len(whole)), chance.randint(0, 8)
+            path.write_bytes(whole[:at] + chance.randbytes(chance.choice([0, size])) + whole[at + size :])
+            try:
+                run = Run.open(made.path, catalog())
+            except RunError as error:
+                assert str(error).isprintable()
+                count += 1
+            else:
+                assert (run.record, run.entry) == (made.record, made.entry)
+        path.write_bytes(whole)
+    assert count > 200
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("", "run.json is damaged: Expecting value"),
+        ("[]", "run.json is damaged: it has no schema number"),
+        ("{}", "run.json is damaged: it has no schema number"),
+        ('{"schema": "1"}', "run.json is damaged: it has no schema number"),
+        ('{"schema": 1}', "is damaged: run.json or entry.json is not what the zoo wrote"),
+        ("[" * 100_000, "run.json is damaged: "),
+    ],
+)
+def test_a_damaged_record(content: str, expected: str) -> None:
+    run = make("runs/cnn-1")
+    (run.path / "run.json").write_text(content, encoding="utf-8")
+    assert expected in refused(run.path)
+
+
+def test_a_newer_run_says_so_even_if_nothing_else_is_understood() -> None:
+    run = make("runs/cnn-1")
+    change(run.path / "run.json", schema=2, zoo="9.0")
+    (run.path / "entry.json").unlink()
+    assert refused(run.path) == f"{run.path} was made by a newer zoo (9.0); upgrade pixel-zoo to read it"
+
+
+def test_missing_parts() -> None:
+    run = make("runs/cnn-1", state="done")
+    (run.path / "weights.safetensors").unlink()
+    assert refused(run.path).endswith("weights.safetensors is missing")
+    run.update(state="interrupted")
+    assert refused(run.path) == f"{run.path} is not finished; go on with: zoo train cnn"
+    (run.path / "entry.json").unlink()
+    assert refused(run.path).endswith("is not a run folder: it has no entry.json")
+    run.update(data={"shape": [1, 8, 8], "classes": ["a"], "mean": [0.1, 0.2], "std": [0.1]})
+    with pytest.raises(RunError, match="`data` is not readable"):
+        _ = run.info
+
+
+def test_weights_and_manifest_of_another_run_are_refused() -> None:
+    one, two = make("runs/cnn-1"), make("runs/cnn-2")
+    torch.manual_seed(1)
+    two.update(weights_sha256=write_weights(two.path, build_model(two.entry, INFO).state_dict()))
+    for name in ("weights.safetensors", "manifest.json"):
+        (one.path / name).write_bytes((two.path / name).read_bytes())
+    assert "is of the weights of another run" in refused(one.path)
+    assert Run.open(two.path, catalog()).model()
+
+
+PLUGIN = """
+import zoo
+class Options(zoo.Spec):
+    width: int = 3
+@zoo.hookimpl
+def zoo_models():
+    yield zoo.ModelKind('odd', Options, print)
+"""
+
+
+def test_a_run_whose_plugin_is_broken_or_gone(install: Install) -> None:
+    path = install("odd", PLUGIN)
+    chosen = resolve(catalog(), read_registry(catalog())[0].resolve("cnn", ["model.kind=odd"]))
+    Run.create(Path("runs/odd-1"), chosen, {})
+    path.write_text("raise ImportError('no luck')", encoding="utf-8")
+    sys.modules.pop(path.stem)
+    catalog.cache_clear()
+    expected = (
+        "runs/odd-1/entry.json: cnn.model: no model kind 'odd'; plugin odd (zoo-odd 1.0) is broken: ImportError: no l"
+    )
+    assert refused(Path("runs/odd-1"), MissingError).replace("\\", "/").startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [('{"epoch": 1}\n', "a line of it is not an epoch"), ("3\n", "not an epoch"), ("", "missing")],
+)
+def test_a_damaged_log(content: str, expected: str) -> None:
+    run = make("runs/cnn-1")
+    (run.path / "metrics.jsonl").write_text(content, encoding="utf-8")
+    with pytest.raises(RunError, match=expected):
+        run.log()
+
+
+def test_the_log_without_its_torn_last_line() -> None:
+    run = make("runs/cnn-1")
+    (run.path / "metrics.jsonl").write_text('{"epoch": 1, "valid": {"loss": 1.0}}\n{"epoch": 2, "va', encoding="utf-8")
+    assert [row["epoch"] for row in run.log()] == [1]
+
+
+def test_find(home: Path) -> None:
+    for name in ("cnn-1", "cnn-2", "cnn-10", "cnn-separable-11", "mine"):
+        make(f"runs/{name}")
+    (home / "runs" / "cnn-99").mkdir()
+    (home / "other").mkdir()
+    cases = {
+        "cnn": "cnn-10",
+        "cnn-2": "cnn-2",
+        "runs/mine": "mine",
+        str(home / "runs" / "cnn-1"): "cnn-1",
+        "mine": "mine",
+    }
+    assert {text: find_run(text, catalog()).path.name for text in cases} == cases
+    with pytest.raises(RunError, match=r"^other is not a run folder: it has no run\.json$"):
+        find_run("other", catalog())
+    with pytest.raises(ZooError, match=r"^no run 'cnn-3'; did you mean 'cnn-\d+'\?$"):
+        find_run("cnn-3", catalog())
+
+
+@pytest.mark.parametrize("text", ["x" * 300, "a\0b", "*", "[", "../..", "\udcff", "(", ""])
+def test_find_takes_any_text(text: str) -> None:
+    with pytest.raises(ZooError) as caught:
+        find_run(text, catalog())
+    assert str(caught.value).isprintable()
+
+
+def choose(*overrides: str, out: str | None = None, fresh: bool = False) -> tuple[str, bool]:
+    """The folder that is chosen, and whether a run in it goes on."""
+    path, run = choose_folder(entry(*overrides), catalog(), None if out is None else Path(out), fresh)
+    return path.as_posix(), run is not None
+
+
+def test_folders_are_numbered(home: Path) -> None:
+    assert choose() == ("runs/cnn-1", False)
+    assert choose() == ("runs/cnn-2", False)
+    for name in ("cnn-v7", "cnn-²", "cnn-07", "cnn-9x", "cnn-separable-50", "cnn-"):
+        (home / "runs" / name).mkdir()
+    make("runs/cnn-10")
+    assert choose() == ("runs/cnn-11", False)
+
+
+def test_only_an_unfinished_run_of_the_same_entry_goes_on() -> None:
+    make("runs/cnn-1", state="interrupted")
+    make("runs/cnn-2")
+    make("runs/cnn-3", state="diverged")
+    assert choose() == ("runs/cnn-1", True)
+    assert choose(fresh=True) == ("runs/cnn-4", False)
+    assert choose("train.seed=1") == ("runs/cnn-5", False)
+    make("runs/cnn-6", state="running")
+    assert choose() == ("runs/cnn-6", True)
+    changed = replace(entry(), summary="another summary")
+    assert choose_folder(changed, catalog(), None, False)[1] is not None
+
+
+def test_a_damaged_run_of_long_ago_is_passed_over(home: Path) -> None:
+    make("runs/cnn-1", state="interrupted")
+    (make("runs/cnn-2").path / "run.json").write_text("{", encoding="utf-8")
+    change(make("runs/cnn-3").path / "run.json", schema=99)
+    assert choose() == ("runs/cnn-1", True)
+
+
+def test_a_named_folder(home: Path) -> None:
+    assert choose(out="new/folder") == ("new/folder", False)
+    make("mine", state="interrupted")
+    assert choose(out="mine") == ("mine", True)
+    with pytest.raises(
+        ZooError, match=r"^mine holds another run: model.first: 2 -> 3; train.epochs: 20 -> 9; choose an"
+    ):
+        choose("model.first=3", "train.epochs=9", out="mine")
+    with pytest.raises(ZooError, match=r"^mine holds a run already; choose another --out for a fresh one$"):
+        choose(out="mine", fresh=True)
+    for name in ("left", "full"):
+        (home / name).mkdir()
+        for file in ("lock", "lock.json", "entry.json", ".run.json.12-34.tmp"):
+            (home / name / file).touch()
+    assert choose(out="left") == ("left", False)
+    (home / "full" / "thesis.tex").touch()
+    for text in ("full", "full/thesis.tex"):
+        with pytest.raises(ZooError, match=f"^{text} exists and is not a run folder; choose another --out$"):
+            choose(out=text)
+    for text in ("nul", "a:b", "x" * 70, "a."):
+        with pytest.raises(ZooError, match="cannot be a folder name"):
+            choose(out=text)
+    change(home / "mine" / "run.json", schema=2)
+    with pytest.raises(RunError, match="newer zoo"):
+        choose(out="mine")
+
+
+def test_a_folder_that_cannot_be_made(home: Path) -> None:
+    (home / "runs").touch()
+    with pytest.raises(ResourceError, match=r"^cannot make the folder runs.cnn-1: "):
+        choose()
+    with pytest.raises(ResourceError, match=r"^cannot hold runs.cnn-1: "), held(Path("runs/cnn-1")):
+        pass
+
+
+def test_many_at_once_take_a_folder_each() -> None:
+    found: list[str] = []
+    threads = [threading.Thread(target=lambda: found.append(choose(fresh=True)[0])) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == sorted(f"runs/cnn-{number}" for number in range(1, 9))
+
+
+def test_difference() -> None:
+    old = {"summary": "a", "model": {"kind": "cnn", "first": 46}, "train": {"stages": {}, "lr": 1}}
+    new = {"summary": "b", "model": {"kind": "cnn", "first": 32}, "train": {"stages": {"a": {"lr": 2}}, "lr": 1.0}}
+    assert difference(old, new) == ["model.first: 46 -> 32", "train.stages.a: None -> {'lr': 2}"]
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from zoo.runs import held
+with held(Path(sys.argv[1])):
+    print('held', flush=True)
+    time.sleep(600)
+"""
+
+
+@contextmanager
+def holder(path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process that holds the folder."""
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE) as child:
+        assert child.stdout and child.stdout.readline().strip() == b"held"
+        yield child
+        child.kill()
+
+
+def test_a_folder_that_another_process_holds(home: Path) -> None:
+    path = make("runs/cnn-1").path
+    with holder(path) as child:
+        for _ in range(2):
+            with pytest.raises(LockedError) as caught, held(path):
+                pass
+        text, who = str(caught.value), f"pid {child.pid} on {socket.gethostname()}"
+        assert text.startswith(f"{path} is in use by {who} since 20") and caught.value.code == 6
+        (path / "lock.json").write_text("{", encoding="utf-8")
+        with pytest.raises(LockedError, match="is in use by another process; wait for it"), held(path):
+            pass
+        (path / ".weights.safetensors.1-2.tmp").touch()
+        child.kill()
+        child.wait()
+        with held(path):
+            about = json.loads((path / "lock.json").read_text(encoding="utf-8"))
+            assert about["pid"] == os.getpid()
+    assert sorted(file.name for file in path.iterdir()) == [
+        *("entry.json", "lock", "manifest.json", "run.json", "weights.safetensors")
+    ]
+    with held(path), pytest.raises(LockedError), held(path):
+        pass
+
+
+def test_a_folder_in_which_nothing_was_begun_goes_away(home: Path) -> None:
+    with pytest.raises(ZooError), held(home / "runs" / "cnn-1"):
+        raise ZooError("the pictures are missing")
+    assert list((home / "runs").iterdir()) == []
+    with held(home / "runs" / "cnn-1"):
+        make("runs/cnn-1")
+    assert (home / "runs" / "cnn-1" / "run.json").exists()

@@ -1,0 +1,250 @@
+"""The trainer through the API: resuming bit for bit, stages, schedules, optimisers, failures."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import zoo
+from zoo.data import Pictures, Splits
+from zoo.errors import InterruptedRun, JobError
+from zoo.kinds import DataInfo
+from zoo.model import Batch, Losses, Model, Stage
+from zoo.training.loop import Job, fit
+from zoo.training.spec import TrainSpec
+from zoo.training.watch import Nobody
+
+SMALL = ("model.blocks=2", "model.first=4", "model.last=8", "model.head=1", "data.limit=300", "train.batch=50")
+KILLED = ("train.epochs=12", "train.save_seconds=0.05")
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+class Recorder(Nobody):
+    """Keeps what a training tells; raises Ctrl-C at a step if asked to."""
+
+    def __init__(self, interrupt_at: int = -1) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.notes: list[str] = []
+        self.steps, self.interrupt_at = 0, interrupt_at
+
+    def step(self) -> None:
+        self.steps += 1
+        if self.steps == self.interrupt_at:
+            signal.raise_signal(signal.SIGINT)
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        self.rows.append(row)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def train(*overrides: str, out: str, watch: Nobody | None = None) -> zoo.api.Trained:
+    return zoo.train("cnn", *SMALL, *overrides, out=out, watch=watch)
+
+
+def test_same_seed_same_weights_and_another_seed_others() -> None:
+    one, two = (train("train.epochs=2", out=name) for name in ("one", "two"))
+    other = zoo.train("cnn", *SMALL, "train.epochs=2", seed=1, out="other")
+    assert one.weights_sha256 == two.weights_sha256 != other.weights_sha256
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("train.optimizer=adamw", "train.ema=0.9", "train.clip=1"),
+        ("train.optimizer=sgd", "train.schedule=plateau", "model.dropout=0.3"),
+        ("train.optimizer=muon", "train.schedule=linear", "train.augment.cutout=3"),
+        ("train.optimizer=adamw", "train.keep=last", "train.augment.flip=alternate", "train.precision=bfloat16"),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 8, 12])
+def test_an_interrupted_run_goes_on_bit_for_bit(options: tuple[str, ...], step: int) -> None:
+    whole = train("train.epochs=3", *options, out="whole")
+    with pytest.raises(InterruptedRun, match="Go on with") as stopped:
+        train("train.epochs=3", *options, out="broken", watch=Recorder(step))
+    assert stopped.value.code == 130
+    assert zoo.load("broken").state == "interrupted"
+    again = Recorder()
+    resumed = train("train.epochs=3", *options, out="broken", watch=again)
+    assert again.steps == 18 - step, "it goes on after the step at which it stopped"
+    assert resumed.weights_sha256 == whole.weights_sha256
+    assert zoo.load("broken").log() == zoo.load("whole").log()
+    assert not Path("broken/state").exists()
+
+
+def test_resuming_passes_over_a_damaged_saving() -> None:
+    whole = train("train.epochs=3", out="whole")
+    for step in (4, 9):
+        with pytest.raises(InterruptedRun):
+            train("train.epochs=3", out="broken", watch=Recorder(step))
+    newest = max(Path("broken/state").glob("*.safetensors"))
+    data = bytearray(newest.read_bytes())
+    data[len(data) // 2] ^= 1
+    newest.write_bytes(data)
+    watch = Recorder()
+    assert train("train.epochs=3", out="broken", watch=watch).weights_sha256 == whole.weights_sha256
+    assert any("damaged" in note for note in watch.notes)
+
+
+def spawn(out: str) -> subprocess.Popen[bytes]:
+    code = f"import zoo; zoo.train('cnn', *{SMALL + KILLED!r}, out={out!r})"
+    return subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"OMP_NUM_THREADS": "1"})
+
+
+@pytest.mark.slow
+def test_kills_at_random_moments_change_nothing() -> None:
+    assert spawn("whole").wait() == 0
+    expected = zoo.load("whole").record["weights_sha256"]
+    kills, draw = 0, random.Random(0)
+    while kills < 20:
+        out = f"killed-{kills}"
+        process = spawn(out)
+        while not Path(out, "state/manifest.json").exists() and process.poll() is None:
+            time.sleep(0.02)
+        time.sleep(draw.uniform(0, 0.6))
+        process.kill()
+        if process.wait() == 0:
+            continue  # It was done before the kill came; the next one is quicker.
+        kills += 1
+        assert spawn(out).wait() == 0
+        assert zoo.load(out).record["weights_sha256"] == expected
+        assert zoo.load(out).log() == zoo.load("whole").log()
+
+
+def test_the_second_run_of_a_finished_entry_is_a_new_one() -> None:
+    one = zoo.train("cnn", *SMALL, "train.epochs=1")
+    two = zoo.train("cnn", *SMALL, "train.epochs=1")
+    assert (one.run, two.run) == (Path("runs/cnn-1"), Path("runs/cnn-2"))
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_state() -> None:
+    with pytest.raises(JobError, match=r"not finite in epoch \d+.*lower train\.lr"):
+        train("train.optimizer=sgd", "train.lr=100", "train.epochs=30", "train.save_seconds=0", out="bad")
+    run = zoo.load("bad")
+    assert run.state == "diverged"
+    assert all(row["train"]["loss"] < 1e30 for row in run.log())
+    assert list(Path("bad/state").glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "one-cycle", "plateau"])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
+def test_every_schedule_and_optimizer_learns(schedule: str, optimizer: str) -> None:
+    watch = Recorder()
+    rate = 0.05 if optimizer == "sgd" else 0.01
+    options = (f"train.schedule={schedule}", f"train.optimizer={optimizer}", f"train.lr={rate}")
+    train("train.epochs=3", *options, out="run", watch=watch)
+    assert watch.rows[-1]["train"]["loss"] < watch.rows[0]["train"]["loss"]
+
+
+def test_the_average_of_the_weights_is_what_is_kept() -> None:
+    with_average = train("train.epochs=2", "train.ema=0.9", "train.keep=last", out="ema")
+    without = train("train.epochs=2", "train.ema=0", "train.keep=last", out="plain")
+    rows = zoo.load("ema").log(), zoo.load("plain").log()
+    assert rows[0][-1]["train"] == rows[1][-1]["train"], "the average does not touch the learning"
+    assert with_average.weights_sha256 != without.weights_sha256
+
+
+def test_the_kept_weights_are_those_of_the_best_epoch() -> None:
+    result = train("train.epochs=5", "train.lr=0.03", out="run")
+    best = min(zoo.load("run").log(), key=lambda row: row["valid"]["loss"])
+    assert result.metrics == best["valid"]
+    found = zoo.evaluate("run", split="valid")["metrics"]
+    assert found["loss"] == pytest.approx(best["valid"]["loss"], rel=1e-4)
+
+
+def test_a_run_folder_holds_what_it_promises() -> None:
+    result = train("train.epochs=2", out="run")
+    names = {path.name for path in Path("run").iterdir()}
+    assert {"entry.json", "run.json", "metrics.jsonl", "weights.safetensors", "manifest.json"} <= names
+    record = json.loads(Path("run/run.json").read_text())
+    assert {"zoo", "versions", "device", "threads", "data", "parameters", "command"} <= record.keys()
+    manifest = json.loads(Path("run/manifest.json").read_text())
+    assert manifest["files"][0]["sha256"] == result.weights_sha256
+    assert [json.loads(line)["epoch"] for line in Path("run/metrics.jsonl").read_text().splitlines()] == [1, 2]
+    assert not list(Path("run").rglob("*.tmp"))
+
+
+def test_tensorboard_events_are_written() -> None:
+    pytest.importorskip("tensorboard")
+    train("train.epochs=1", out="run")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator("run/tensorboard").Reload()
+    assert "model/loss/valid" in events.Tags()["scalars"]
+
+
+class TwoStages(Model):
+    """Two linear layers, one after the other; the second learns from the first, which is frozen then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 3), nn.Linear(3, 2)
+        self.seen: list[tuple[bool, bool, bool]] = []
+
+    def hidden(self, batch: Batch) -> Tensor:
+        self.seen.append((self.first.training, self.second.training, self.first.weight.requires_grad))
+        return self.first(batch.x.flatten(1)).tanh()
+
+    def one(self, batch: Batch) -> Losses:
+        return {"one": self.hidden(batch).square().mean()}
+
+    def two(self, batch: Batch) -> Losses:
+        return {"two": nn.functional.cross_entropy(self.second(self.hidden(batch)), batch.y)}
+
+    def losses(self, batch: Batch) -> Losses:
+        return self.one(batch) | self.two(batch)
+
+    def stages(self) -> list[Stage]:
+        return [Stage("codec", self.first, self.one), Stage("prior", self.second, self.two)]
+
+
+def two_stage_job(folder: Path, spec: TrainSpec) -> Job:
+    torch.manual_seed(0)
+    pictures = Pictures(torch.randint(0, 255, (64, 1, 2, 2), dtype=torch.uint8), torch.arange(64) % 2)
+    splits = Splits(pictures, pictures, pictures, DataInfo.of((1, 2, 2), ("a", "b")))
+    return Job(TwoStages(), splits, spec, folder, torch.device("cpu"), None, Nobody())
+
+
+def test_stages_learn_one_after_the_other_and_the_rest_is_frozen(tmp_path: Path) -> None:
+    spec = TrainSpec.model_validate({"epochs": 2, "batch": 16, "stages": {"prior": {"epochs": 3, "lr": 0.1}}})
+    job = two_stage_job(tmp_path / "run", spec)
+    start = {name: value.clone() for name, value in job.model.state_dict().items()}
+    (tmp_path / "run").mkdir()
+    weights = fit(job)
+    assert isinstance(job.model, TwoStages)
+    assert (True, False, True) in job.model.seen
+    assert (False, True, False) in job.model.seen
+    assert (True, True, True) not in job.model.seen
+    assert not torch.equal(weights["first.weight"], start["first.weight"])
+    assert not torch.equal(weights["second.weight"], start["second.weight"])
+    rows = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert [(row["stage"], row["epoch"]) for row in rows] == [
+        ("codec", 1),
+        ("codec", 2),
+        *(("prior", n) for n in (1, 2, 3)),
+    ]
+
+
+def test_a_stage_that_the_model_does_not_have_is_refused(tmp_path: Path) -> None:
+    spec = TrainSpec.model_validate({"stages": {"prio": {"epochs": 3}}})
+    with pytest.raises(zoo.ZooError, match="no stage 'prio'; its stages: codec, prior"):
+        fit(two_stage_job(tmp_path, spec))
+
+
+def test_training_leaves_ray_and_optuna_alone() -> None:
+    code = f"import sys, zoo; zoo.train('cnn', *{SMALL!r}, 'train.epochs=1'); print({{'ray', 'optuna'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("set()")

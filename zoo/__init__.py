@@ -1,0 +1,60 @@
+"""pixel-zoo: a plugin-based model zoo with a registry for small pictures; nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zoo.api import bench, entries, evaluate, load, predict, schema, show, train
+    from zoo.dataspec import DataSpec
+    from zoo.errors import ZooError
+    from zoo.hooks import hookimpl
+    from zoo.kinds import DataInfo, DataKind, MetricKind, ModelKind
+    from zoo.spec import Choice, Range, Spec
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "zoo.api": ("bench", "entries", "evaluate", "load", "predict", "schema", "show", "train"),
+    "zoo.dataspec": ("DataSpec",),
+    "zoo.errors": ("ZooError",),
+    "zoo.hooks": ("hookimpl",),
+    "zoo.kinds": ("DataInfo", "DataKind", "MetricKind", "ModelKind"),
+    "zoo.spec": ("Choice", "Range", "Spec"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [  # noqa: RUF022 - for plugins first, then what people call
+    "hookimpl",
+    "Spec",
+    "Range",
+    "Choice",
+    "DataInfo",
+    "DataSpec",
+    "ModelKind",
+    "DataKind",
+    "MetricKind",
+    "ZooError",
+    "entries",
+    "show",
+    "train",
+    "load",
+    "evaluate",
+    "predict",
+    "bench",
+    "schema",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that `zoo --help` pays for none of them."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'zoo' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,82 @@
+"""What went wrong, as a line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+import traceback
+from contextlib import suppress
+
+import click
+
+from zoo.cli.screen import HangUp, Screen
+from zoo.errors import ResourceError, ZooError
+from zoo.files import FULL, cache_dir
+
+NOT_OURS = FULL | {errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENAMETOOLONG}
+BUG, PIPE = 70, 141
+
+
+def report(error: BaseException, screen: Screen) -> int:
+    """Say what happened; returns the exit code."""
+    if isinstance(error, BrokenPipeError | HangUp):
+        return hang_up()
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
+    if screen.traceback and not isinstance(error, click.ClickException | click.Abort | KeyboardInterrupt):
+        traceback.print_exception(error)
+    code, name, message, hint = describe(error)
+    screen.note(f"error: {message}{'; ' * bool(hint)}{hint}" if code < 128 else f"{message}")
+    if screen.json:
+        try:
+            screen.document({"error": {"code": code, "name": name, "message": message, "hint": hint}})
+            sys.stdout.flush()
+        except BrokenPipeError:
+            return hang_up()
+    return code
+
+
+def describe(error: BaseException) -> tuple[int, str, str, str]:
+    """Exit code, name, message and hint."""
+    if isinstance(error, ZooError):
+        return error.code, error.name, str(error.args[0]), error.hint
+    if isinstance(error, click.ClickException):
+        return error.exit_code, "usage", *usage(error)
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return 130, "interrupted", "interrupted", ""
+    if isinstance(error, MemoryError):
+        return ResourceError.code, ResourceError.name, "out of memory", ""
+    if isinstance(error, OSError) and error.errno in NOT_OURS:
+        where = f"{error.filename}: " if error.filename else ""
+        return ResourceError.code, ResourceError.name, f"{where}{error.strerror}", ""
+    return bug(error)
+
+
+def usage(error: click.ClickException) -> tuple[str, str]:
+    """What click says, as a message and a hint."""
+    text = " ".join(error.format_message().split()).rstrip(".")
+    text, guess, names = (text[:1].lower() + text[1:]).partition(" Did you mean ")
+    path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "zoo"
+    return text.rstrip("."), f"did you mean {names}" if guess else f"see {path} --help"
+
+
+def bug(error: BaseException) -> tuple[int, str, str, str]:
+    """Keep the traceback in a file, which the line names."""
+    what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    path = cache_dir() / "crashes" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
+    lines = [f"zoo {' '.join(sys.argv[1:])}\n\n", *traceback.format_exception(error)]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
+    except OSError:
+        return BUG, "bug", f"a bug in zoo: {what}", "see where with --traceback"
+    return BUG, "bug", f"a bug in zoo: {what}", f"please report it with {path}"
+
+
+def hang_up() -> int:
+    """Nobody reads on; what is still buffered goes nowhere, quietly, as with other tools."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return PIPE

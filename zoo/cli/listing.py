@@ -1,0 +1,161 @@
+"""`zoo list`, `zoo show` and `zoo plugins`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from zoo import api
+from zoo.catalog import catalog
+from zoo.cli.group import Command
+from zoo.cli.options import NAME, OVERRIDES, REGISTRY
+from zoo.cli.screen import Screen, figure
+from zoo.errors import DataError
+
+
+@click.command("list", cls=Command)
+@REGISTRY
+@click.pass_obj
+def list_command(screen: Screen, /, registries: tuple[str, ...]) -> None:
+    """Entries of the registry, what they are, and the best result recorded for each."""
+    found, left_out = api.registry(registries)
+    entries = [api.describe(found, name) for name in found.entries]
+    broken = [f"{plugin} is broken: {plugin.error}" for plugin in catalog().plugins if plugin.error]
+    problems = [*broken, *left_out, *catalog().notes]
+    if screen.json:
+        return screen.document({"entries": [asdict(entry) for entry in entries], "problems": problems})
+    rows = [(entry.name, entry.summary, entry.kind, entry.plugin, *best(entry.results)) for entry in entries]
+    screen.table(["entry", "what it is", "kind", "plugin", "best result", "parameters", "data"], rows, right=[5])
+    for entry in entries:
+        for need in entry.needs:
+            screen.note(f"{entry.name} cannot be used: {need}")
+    for problem in problems:
+        screen.note(f"note: {problem}")
+    return None
+
+
+def best(results: Iterable[dict[str, Any]]) -> tuple[str, str, str]:
+    """The result with the lowest loss, of those that are not stale if there are any."""
+    rows = list(results)
+    if not rows:
+        return "", "", ""
+    row = min(rows, key=lambda row: (row["stale"], row["metrics"].get("loss", math.inf)))
+    shown = [f"{name} {figure(row['metrics'][name])}" for name in ("loss", "accuracy") if name in row["metrics"]]
+    text = ", ".join(shown) + " (stale)" * row["stale"]
+    return text, figure(row.get("parameters", "")), str(row.get("data", ""))
+
+
+@click.command("show", cls=Command)
+@NAME
+@OVERRIDES
+@click.option("--options", "only_options", is_flag=True, help="Only the options, with types and meanings.")
+@REGISTRY
+@click.pass_obj
+def show_command(
+    screen: Screen, /, name: str, overrides: tuple[str, ...], only_options: bool, registries: tuple[str, ...]
+) -> None:
+    """One entry: its options, parameters and FLOPs for its own data, and its results."""
+    try:
+        about = api.show(name, overrides, registries, measure=not only_options)
+    except DataError as error:
+        screen.note(f"parameters and FLOPs are not known: {error}")
+        about = api.show(name, overrides, registries, measure=False)
+    if screen.json:
+        return screen.document(about)
+    if only_options:
+        return show_options(screen, about["options"])
+    return show_entry(screen, about)
+
+
+def show_options(screen: Screen, options: list[dict[str, Any]]) -> None:
+    """Every option with its type, default, search space and meaning."""
+    heads = ["option", "default", "type", "search", "meaning"]
+    rows = [
+        (option["name"], plain(option["default"]), option["type"], option["search"] or "", option["help"])
+        for option in options
+    ]
+    screen.table(heads, rows)
+
+
+def show_entry(screen: Screen, about: dict[str, Any]) -> None:
+    """What an entry is, what it sets, and what was reached."""
+    screen.line(f"{about['name']}: {about['summary']}" if about["summary"] else about["name"])
+    screen.line(f"kind {about['kind']} of {about['plugin']}, hash {about['hash']}")
+    if about["parameters"] is not None:
+        shape = "x".join(map(str, about["shape"]))
+        flops = "" if about["flops"] is None else f", {about['flops'] / 1e6:,.4g} MFLOP a picture"
+        data = about["spec"]["data"]["kind"]
+        screen.line(f"{about['parameters']:,} parameters{flops} on {shape} pictures of {data}")
+    defaults = {option["name"]: option["default"] for option in about["options"]}
+    values = dict(flat(about["spec"]))
+    set_here = [(name, plain(values[name]), plain(old)) for name, old in defaults.items() if values.get(name) != old]
+    screen.line()
+    screen.table(["option", "value", "default"], [("data.kind", values["data.kind"], ""), *set_here])
+    if about["results"]:
+        screen.line()
+        show_results(screen, about["results"])
+    screen.note(f"all options: zoo show {about['name']} --options; next: zoo train {about['name']}")
+
+
+def show_results(screen: Screen, results: list[dict[str, Any]]) -> None:
+    """The recorded results, oldest first."""
+    heads = ["when", "data", "split", "seed", "metrics", "parameters", "minutes", "device", ""]
+    rows = []
+    for row in results:
+        metrics = ", ".join(f"{name} {figure(value)}" for name, value in dict(row.get("metrics") or {}).items())
+        cells = [
+            figure(row.get(key, "")) for key in ("when", "data", "split", "seed", "parameters", "minutes", "device")
+        ]
+        rows.append([*cells[:4], metrics, *cells[4:], "stale" if row["stale"] else ""])
+    screen.table(heads, rows, right=[3, 5, 6])
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Every value by its dotted name; mappings also as a whole, since an option may be one."""
+    for key, value in values.items():
+        yield f"{prefix}{key}", value
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key}.")
+
+
+def plain(value: Any) -> str:
+    """A value as it is written in YAML."""
+    words = {None: "null", True: "true", False: "false"}
+    return words[value] if value is None or isinstance(value, bool) else str(value)
+
+
+@click.command("plugins", cls=Command)
+@click.pass_obj
+def plugins_command(screen: Screen, /) -> None:
+    """Plugins, what they give, and what is wrong with those that are broken."""
+    plugins = catalog().plugins
+    if screen.json:
+        kinds = ("family", "name", "summary")
+        rows = [
+            {
+                **{key: getattr(plugin, key) for key in ("name", "distribution", "version", "state", "error")},
+                "kinds": [{key: getattr(kind, key) for key in kinds} for kind in plugin.kinds],
+            }
+            for plugin in plugins
+        ]
+        return screen.document({"plugins": rows, "problems": catalog().notes})
+    cells = [
+        (plugin.name, f"{plugin.distribution} {plugin.version}", plugin.state, plugin.error or given(plugin.kinds))
+        for plugin in plugins
+    ]
+    screen.table(["plugin", "distribution", "state", "gives"], cells)
+    for note in catalog().notes:
+        screen.note(f"note: {note}")
+    return None
+
+
+def given(kinds: Iterable[Any]) -> str:
+    """Kinds by family, as `data: digits, folder`."""
+    families: dict[str, list[str]] = {}
+    for kind in kinds:
+        families.setdefault(kind.family, []).append(kind.name)
+    return "; ".join(f"{family}: {', '.join(names)}" for family, names in families.items())

@@ -1,0 +1,42 @@
+"""What `--data` names: a kind of data, a folder of class folders, or Parquet files."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from pathlib import Path
+
+from zoo.catalog import catalog
+from zoo.errors import DataError, nearest
+
+LOOK_AT = 10_000
+
+
+def data_overrides(text: str) -> list[str]:
+    """The overrides that choose this data; DataError says what was looked for."""
+    kinds = catalog().names("data")
+    path = Path(text).expanduser()
+    if text in kinds or (":" in text and not path.exists()):
+        return [f"data.kind={text}"]
+    if not path.exists():
+        here = [child.name for child in path.parent.iterdir() if child.is_dir()] if path.parent.is_dir() else []
+        hint = nearest(text, kinds) or nearest(path.name, here)
+        raise DataError(f"{text!r} is neither a kind of data ({', '.join(kinds)}) nor a path", hint)
+    # JSON quotes a text in a way that YAML reads back, whatever characters it has.
+    return [f"data.kind={kind_of(path)}", f"data.path={json.dumps(str(path), ensure_ascii=False)}"]
+
+
+def kind_of(path: Path) -> str:
+    """folder or parquet, by what lies there."""
+    if path.is_file():
+        if path.suffix.lower() == ".parquet":
+            return "parquet"
+        raise DataError(
+            f"{path} is a file that does not end in .parquet", "give a folder of class folders for pictures"
+        )
+    inside = [child for child in islice(path.rglob("*"), LOOK_AT) if not child.name.startswith(".")]
+    if any(child.suffix.lower() == ".parquet" for child in inside):
+        return "parquet"
+    if any(child.parent != path and child.is_file() for child in inside):
+        return "folder"
+    raise DataError(f"{path} has neither class folders ({path.name}/CLASS/*.png) nor .parquet files")

@@ -1,0 +1,50 @@
+"""`zoo train`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from zoo import api
+from zoo.cli.group import Command
+from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY
+from zoo.cli.progress import watching
+from zoo.cli.screen import Screen, figure
+from zoo.cli.sources import data_overrides
+
+
+@click.command("train", cls=Command)
+@NAME
+@OVERRIDES
+@click.option("--data", metavar="KIND|PATH", help="A kind of data, a folder of class folders, or Parquet files.")
+@click.option("--seed", type=int, metavar="N", help="Seed of weights, order and augmentation.")
+@click.option("--out", metavar="DIR", help="The run folder; by default runs/NAME-1, -2 and so on.")
+@DEVICE
+@click.option("--fresh", is_flag=True, help="Start anew although an unfinished run is there.")
+@REGISTRY
+@click.pass_obj
+def train_command(
+    screen: Screen,
+    /,
+    name: str,
+    overrides: tuple[str, ...],
+    data: str | None,
+    seed: int | None,
+    **options: Any,
+) -> None:
+    """Train an entry, or go on with an unfinished run of it.
+
+    KEY=VALUE sets an option for this run, as in train.epochs=10; `zoo show NAME --options` lists them.
+    """
+    words = [*(data_overrides(data) if data else []), *overrides, *([] if seed is None else [f"train.seed={seed}"])]
+    entry = api.entry(name, words, options["registries"])
+    with watching(entry, screen) as watch:
+        done = api.train(name, *words, watch=watch, **options)
+    if screen.json:
+        result = {"run": str(done.run), "epochs": done.epochs, "metrics": done.metrics}
+        return screen.document(result | {"weights_sha256": done.weights_sha256})
+    figures = ", ".join(f"{key} {figure(value)}" for key, value in done.metrics.items())
+    screen.line(f"{done.run}: {done.epochs} epochs" + (f"; validation {figures}" if figures else ""))
+    screen.note(f"weights sha256 {done.weights_sha256[:12]}; next: zoo evaluate {done.run}")
+    return None

@@ -1,0 +1,58 @@
+"""`zoo predict`, `zoo bench` and `zoo schema`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from zoo import api
+from zoo.cli.group import Command
+from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, RUN
+from zoo.cli.screen import Screen, figure
+from zoo.errors import DataError
+
+
+@click.command("predict", cls=Command)
+@RUN
+@click.argument("pictures", metavar="PICTURE|FOLDER...", nargs=-1, required=True)
+@DEVICE
+@click.pass_obj
+def predict_command(screen: Screen, /, run: str, pictures: tuple[str, ...], device: str) -> int:
+    """Class and probability of pictures, and of all pictures in folders."""
+    found = api.predict(run, pictures, device)
+    if screen.json:
+        predictions = [row._asdict() for row in found.predictions]
+        screen.document({"predictions": predictions, "skipped": [row._asdict() for row in found.skipped]})
+    elif found.predictions:
+        rows = [(row.path, row.label, f"{row.probability:.4f}") for row in found.predictions]
+        screen.table(["picture", "class", "probability"], rows, right=[2])
+    for row in found.skipped:
+        screen.note(f"skipped {row.path}: {row.reason}")
+    if not found.predictions:
+        screen.note("error: none of the pictures could be read")
+        return DataError.code
+    return 0
+
+
+@click.command("bench", cls=Command)
+@NAME
+@OVERRIDES
+@click.option("--seconds", type=click.FloatRange(0.1), metavar="N", default=20.0, help="Seconds for both.")
+@DEVICE
+@REGISTRY
+@click.pass_obj
+def bench_command(screen: Screen, /, name: str, overrides: tuple[str, ...], **options: Any) -> None:
+    """Training speed of an entry, beside a plain PyTorch loop of the same model, in alternation."""
+    found = api.bench(name, *overrides, **options)
+    if screen.json:
+        return screen.document(found)
+    rows = [(key.replace("_", " "), figure(value)) for key, value in found.items()]
+    return screen.table(["figure", "value"], rows)
+
+
+@click.command("schema", cls=Command, json=False)
+@click.pass_obj
+def schema_command(screen: Screen, /) -> None:
+    """The JSON schema of registry.yaml: zoo schema > registry.schema.json."""
+    screen.document(api.schema())

@@ -1,0 +1,119 @@
+"""An entry of the registry, validated against the specs of its kinds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from zoo.catalog import Catalog
+from zoo.discovery import Plugin
+from zoo.errors import MissingError, ZooError
+from zoo.files import digest
+from zoo.kinds import DataKind, ModelKind
+from zoo.mistake import validate
+from zoo.raw import KEYS, Raw, check_keys
+from zoo.spec import Spec
+from zoo.training.spec import StageSpec, TrainSpec
+
+DEFAULT_DATA: dict[str, Any] = {"kind": "digits"}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A kind with its options."""
+
+    kind: Any
+    plugin: Plugin
+    spec: Spec
+    name: str
+
+    def dump(self) -> dict[str, Any]:
+        """The section as JSON, every option explicit."""
+        return {"kind": self.name, **self.spec.model_dump(mode="json")}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What `zoo train NAME` trains: pictures, model and training, all options explicit."""
+
+    name: str
+    summary: str
+    data: Chosen
+    model: Chosen
+    train: TrainSpec
+
+    @property
+    def data_kind(self) -> DataKind[Any]:
+        """The kind of the pictures."""
+        kind: DataKind[Any] = self.data.kind
+        return kind
+
+    @property
+    def model_kind(self) -> ModelKind[Any]:
+        """The kind of the model."""
+        kind: ModelKind[Any] = self.model.kind
+        return kind
+
+    def dump(self) -> dict[str, Any]:
+        """The entry as JSON; `restore` of it gives the entry back."""
+        sections = {"data": self.data.dump(), "model": self.model.dump(), "train": self.train.model_dump(mode="json")}
+        return {"name": self.name, "summary": self.summary, **sections}
+
+    def hash(self) -> str:
+        """Eight hexadecimal digits over all that makes a result: the model and its training, not data or seed."""
+        train = {key: value for key, value in self.train.model_dump(mode="json").items() if key not in UNHASHED}
+        return digest({"model": self.model.dump(), "train": train})[:8]
+
+
+UNHASHED = {"seed", "save_seconds"}
+
+
+def resolve(catalog: Catalog, raw: Raw) -> Entry:
+    """Validate an entry; the first mistake is an error with its file and line."""
+    model = choose(catalog, raw, "model", {})
+    data = choose(catalog, raw, "data", DEFAULT_DATA)
+    options = raw.data.get("train", {})
+    stages = options.get("stages") if isinstance(options, dict) else None
+    for name, stage in stages.items() if isinstance(stages, dict) else ():
+        validate(StageSpec, raw, ("train", "stages", name), stage)
+    train = validate(TrainSpec, raw, ("train",), options)
+    return Entry(raw.name, str(raw.data.get("summary", "")), data, model, train)
+
+
+def restore(catalog: Catalog, dumped: Any) -> Entry:
+    """The entry that `Entry.dump` wrote."""
+    if not isinstance(dumped, dict) or not isinstance(dumped.get("name"), str):
+        raise ZooError("not an entry: it has no name")
+    parts = {key: value for key, value in dumped.items() if key != "name"}
+    check_keys(parts, KEYS, {}, dumped["name"])
+    return resolve(catalog, Raw(dumped["name"], parts, {}))
+
+
+def with_train(entry: Entry, **options: Any) -> Entry:
+    """The entry with some options of the training replaced."""
+    raw = Raw(entry.name, {"train": entry.train.model_dump() | options}, {("train",): "command line"})
+    return replace(entry, train=validate(TrainSpec, raw, ("train",), raw.data["train"]))
+
+
+def choose(catalog: Catalog, raw: Raw, section: str, default: dict[str, Any]) -> Chosen:
+    """The kind and the options of one section."""
+    place, where = raw.place((section, "kind")), f"{raw.name}.{section}"
+    given = raw.data.get(section, {})
+    if not isinstance(given, dict):
+        raise ZooError(f"{place}{where} must be a mapping")
+    body = default | given
+    name = body.pop("kind", None)
+    if not isinstance(name, str):
+        raise ZooError(f"{place}{where} needs a `kind`", "see `zoo plugins`")
+    try:
+        plugin, kind = catalog.find(section, name)
+    except ZooError as error:
+        raise type(error)(f"{place}{where}: {error.args[0]}", error.hint) from None
+    try:
+        chosen = Chosen(kind, plugin, validate(kind.spec, raw, (section,), body), name)
+        digest(chosen.dump())
+    except ZooError:
+        raise
+    except Exception as error:  # a plugin's own validator or serialiser failed
+        raise MissingError(f"{place}{where}: {plugin} failed on it: {type(error).__name__}: {error}") from error
+    return chosen

@@ -1,0 +1,86 @@
+"""What goes wrong on purpose: errors that become one line on screen and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks and without characters that would confuse a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(text.split()))
+
+
+class ZooError(Exception):
+    """A mistake in usage or in a spec; the message says what to do."""
+
+    code = 2
+    name = "usage"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(one_line(message))
+        self.hint = one_line(hint)
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}; {self.hint}" if self.hint else str(self.args[0])
+
+
+class JobError(ZooError):
+    """The job itself failed, as a training that diverged."""
+
+    code = 1
+    name = "job"
+
+
+class DataError(ZooError):
+    """The pictures are missing, unreadable or do not fit."""
+
+    code = 3
+    name = "data"
+
+
+class MissingError(ZooError):
+    """An extra is not installed, or a plugin is broken."""
+
+    code = 4
+    name = "missing"
+
+
+class RunError(ZooError):
+    """A run folder is damaged, incomplete or of a newer zoo."""
+
+    code = 5
+    name = "run"
+
+
+class LockedError(ZooError):
+    """Another process works on the same folder."""
+
+    code = 6
+    name = "locked"
+
+
+class ResourceError(ZooError):
+    """Memory or disk is exhausted."""
+
+    code = 7
+    name = "resources"
+
+
+class InterruptedRun(ZooError):  # noqa: N818 - it is a wish of the user, not a fault
+    """The run was asked to stop; its state is saved."""
+
+    code = 130
+    name = "interrupted"
+
+    def __init__(self, message: str, code: int = 130) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A hint with the nearest known name, or with all of them where none is near and they are few."""
+    known = sorted(set(names))
+    if close := get_close_matches(name[:200], known, n=1, cutoff=0.5):
+        return f"did you mean {close[0]!r}?"
+    return f"known: {', '.join(known)}" if 0 < len(known) <= 12 else ""

@@ -1,0 +1,96 @@
+"""Evaluation: a model's own metrics over a split, its outputs, and what the metric plugins make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.augment import batches
+from zoo.catalog import Catalog
+from zoo.data import Pictures
+from zoo.kinds import DataInfo
+from zoo.model import Batch, Classifier, Model
+
+SIZE = 500
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model says of a split; metric plugins compute from it."""
+
+    model: Model
+    info: DataInfo
+    pictures: Pictures
+    means: dict[str, float]
+    """The model's own metrics, means over all pictures."""
+    scores: Tensor | None
+    """Log-probabilities (N, K), float32 on the CPU, of a classifier; None of other models."""
+
+    @property
+    def labels(self) -> Tensor:
+        """int64 (N,) on the CPU."""
+        return self.pictures.y.cpu()
+
+
+def means(model: Model, source: Iterable[Batch], autocast: torch.dtype | None = None) -> dict[str, float]:
+    """The model's metrics averaged over all pictures; one synchronisation at the end."""
+    sums: dict[str, Tensor] = {}
+    total = 0
+    with torch.inference_mode():
+        for batch in source:
+            with lower(batch.x.device, autocast):
+                found = model.metrics(batch)
+            for name, value in found.items():
+                part = value.double() * len(batch.y) if value.device.type != "mps" else value * len(batch.y)
+                sums[name] = sums[name] + part if name in sums else part
+            total += len(batch.y)
+    return {name: value.item() / total for name, value in sums.items()}
+
+
+def lower(device: torch.device, autocast: torch.dtype | None) -> Any:
+    """Autocast to the type, or nothing."""
+    return nullcontext() if autocast is None else torch.autocast(device.type, autocast)
+
+
+def outputs(
+    model: Model, pictures: Pictures, info: DataInfo, device: torch.device, autocast: torch.dtype | None = None
+) -> Outputs:
+    """Run a model over pictures once; of a classifier the figures come from its scores."""
+    model.eval()
+    if not isinstance(model, Classifier):
+        return Outputs(model, info, pictures, means(model, batches(pictures, SIZE, device), autocast), None)
+    scores = class_scores(model, pictures, device, autocast)
+    labels = pictures.y.cpu()
+    loss = torch.nn.functional.nll_loss(scores.double(), labels).item()
+    accuracy = (scores.argmax(1) == labels).double().mean().item()
+    return Outputs(model, info, pictures, {"loss": loss, "accuracy": accuracy}, scores)
+
+
+def class_scores(
+    model: Classifier, pictures: Pictures, device: torch.device, autocast: torch.dtype | None = None
+) -> Tensor:
+    """Log-probabilities (N, K), float32 on the CPU."""
+    rows = []
+    with torch.inference_mode():
+        for batch in batches(pictures, SIZE, device):
+            with lower(device, autocast):
+                rows.append(model(batch.x))
+    return torch.cat(rows).float().log_softmax(1).cpu()
+
+
+def evaluate(catalog: Catalog, found: Outputs) -> dict[str, Any]:
+    """The figures under `metrics`, and what is more than a figure (per class, confusion) under its own name."""
+    result: dict[str, Any] = {"metrics": dict(found.means)}
+    for name in catalog.names("metric"):
+        kind = catalog.find("metric", name)[1]
+        for key, value in (kind.compute(kind.spec(), found) or {}).items():
+            if isinstance(value, int | float):
+                result["metrics"][key] = value
+            else:
+                result[key] = value
+    return result

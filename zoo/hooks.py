@@ -1,0 +1,42 @@
+"""The hooks that a plugin may implement, and the two markers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.resources.abc import Traversable
+from typing import Any
+
+import pluggy
+
+from zoo.kinds import DataKind, MetricKind, ModelKind
+
+PROJECT = "zoo"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class Hooks:
+    """Each hook takes nothing and yields typed objects; a plugin implements those that it needs."""
+
+    @hookspec
+    def zoo_models(self) -> Iterable[ModelKind[Any]]:
+        """Yield the model kinds this plugin gives."""
+        return ()
+
+    @hookspec
+    def zoo_data(self) -> Iterable[DataKind[Any]]:
+        """Yield the data kinds this plugin gives."""
+        return ()
+
+    @hookspec
+    def zoo_metrics(self) -> Iterable[MetricKind[Any]]:
+        """Yield the metric kinds this plugin gives."""
+        return ()
+
+    @hookspec
+    def zoo_registries(self) -> Iterable[Traversable]:
+        """Yield the registry files with the entries this plugin ships."""
+        return ()
+
+
+KIND_HOOKS = {"zoo_models": "model", "zoo_data": "data", "zoo_metrics": "metric"}

@@ -1,0 +1,84 @@
+"""Kinds: what a plugin gives. A kind is a name, a spec class and a constructor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
+
+from zoo.spec import Spec
+
+if TYPE_CHECKING:
+    from zoo.data import Loaded
+    from zoo.evaluation import Outputs
+    from zoo.model import Model
+
+S = TypeVar("S", bound=Spec)
+
+
+class DataInfo(NamedTuple):
+    """What a model must know of the pictures it will see."""
+
+    shape: tuple[int, int, int]
+    """Channels, height, width."""
+    classes: tuple[str, ...]
+    """Class names; a label is an index into them."""
+    mean: tuple[float, ...]
+    """Mean of each channel over the training pictures, for values scaled to 0..1."""
+    std: tuple[float, ...]
+    """Standard deviation of each channel, likewise."""
+
+    @classmethod
+    def of(cls, shape: tuple[int, int, int], classes: tuple[str, ...]) -> DataInfo:
+        """Info with a typical mean and deviation, for counting parameters before any picture is read."""
+        return cls(shape, classes, (0.5,) * shape[0], (0.25,) * shape[0])
+
+    @classmethod
+    def load(cls, value: Mapping[str, Any]) -> DataInfo:
+        """Back from the JSON of a run folder."""
+        channels, height, width = (int(size) for size in value["shape"])
+        mean, std = (tuple(float(part) for part in value[name]) for name in ("mean", "std"))
+        if not (
+            len(mean) == len(std) == channels and all(map(isfinite, mean + std)) and isinstance(value["classes"], list)
+        ):
+            raise ValueError("mean and std need a number for each channel, classes a list of names")
+        return cls((channels, height, width), tuple(str(name) for name in value["classes"]), mean, std)
+
+
+@dataclass(frozen=True)
+class ModelKind(Generic[S]):
+    """A model by name; `build` imports torch, the module that yields the kind does not."""
+
+    family: ClassVar[str] = "model"
+    name: str
+    spec: type[S]
+    build: Callable[[S, DataInfo], Model]
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class DataKind(Generic[S]):
+    """Pictures by name; `info` looks without decoding everything where that is possible."""
+
+    family: ClassVar[str] = "data"
+    name: str
+    spec: type[S]
+    load: Callable[[S], Loaded]
+    info: Callable[[S], DataInfo]
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class MetricKind(Generic[S]):
+    """Figures computed from a model's outputs over a split; None where they do not apply to the model."""
+
+    family: ClassVar[str] = "metric"
+    name: str
+    spec: type[S]
+    compute: Callable[[S, Outputs], Mapping[str, Any] | None]
+    summary: str = ""
+
+
+Kind = ModelKind[Any] | DataKind[Any] | MetricKind[Any]
+FAMILIES: dict[str, type[Any]] = {kind.family: kind for kind in (ModelKind, DataKind, MetricKind)}

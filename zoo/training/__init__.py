@@ -1,0 +1,1 @@
+"""Training: the only loop, its options, and what makes it resumable."""

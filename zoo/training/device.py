@@ -1,0 +1,85 @@
+"""Devices: which one, its precision, its random state."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo.errors import ZooError
+
+KINDS = ("auto", "cpu", "cuda", "mps")
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of that name; `auto` takes CUDA, then MPS, then the CPU."""
+    try:
+        device = torch.device("cpu" if name == "auto" else name)
+    except RuntimeError:
+        raise ZooError(f"no device {name!r}", f"use one of {', '.join(KINDS)}") from None
+    if name == "auto":
+        usable = [kind for kind in ("cuda", "mps") if available(kind)]
+        return torch.device(usable[0] if usable else "cpu")
+    if device.type not in KINDS or not available(device.type):
+        raise ZooError(f"this machine has no {name} for torch {torch.__version__}", "use --device auto")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ZooError(f"there are {torch.cuda.device_count()} CUDA devices, so no {name}", "use --device auto")
+    return device
+
+
+def available(kind: str) -> bool:
+    """Whether torch can use a kind of device here."""
+    if kind == "cuda":
+        return torch.cuda.is_available()
+    return kind == "cpu" or (kind == "mps" and torch.backends.mps.is_available())
+
+
+def autocast_type(device: torch.device, precision: str) -> torch.dtype | None:
+    """The lower precision to calculate in, or None for float32."""
+    if precision == "float32" or (precision == "auto" and not has_bfloat16(device)):
+        return None
+    return torch.bfloat16
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device has instructions for bfloat16."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return device.type == "cpu" and any(getattr(torch.cpu, probe, bool)() for probe in probes)
+
+
+def seed_all(seed: int) -> None:
+    """Seed every generator that a model may draw from."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+
+
+def random_state(device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The state of every generator: tensors, and what JSON holds."""
+    tensors = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        tensors["cuda"] = torch.cuda.get_rng_state(device)
+    elif device.type == "mps":
+        tensors["mps"] = torch.mps.get_rng_state()
+    name, keys, *rest = np.random.get_state(legacy=True)
+    numpy = [str(name), [int(key) for key in keys], *(float(part) for part in rest)]
+    version, words, gauss = random.getstate()
+    return tensors, {"numpy": numpy, "python": [version, list(words), gauss]}
+
+
+def restore_random(tensors: dict[str, Tensor], plain: dict[str, Any], device: torch.device) -> None:
+    """Put every generator back where `random_state` saw it."""
+    torch.set_rng_state(tensors["cpu"])
+    if "cuda" in tensors and device.type == "cuda":
+        torch.cuda.set_rng_state(tensors["cuda"], device)
+    if "mps" in tensors and device.type == "mps":
+        torch.mps.set_rng_state(tensors["mps"])
+    name, keys, position, has_gauss, gauss = plain["numpy"]
+    np.random.set_state((name, np.array(keys, np.uint32), int(position), int(has_gauss), gauss))
+    version, words, spare = plain["python"]
+    random.setstate((version, tuple(words), spare))

@@ -1,0 +1,227 @@
+"""fit(): the only training loop. It drives any Model through its stages and can be resumed bit for bit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from zoo.augment import Loader, batches
+from zoo.data import Splits
+from zoo.errors import InterruptedRun, JobError, ResourceError, RunError, ZooError
+from zoo.evaluation import SIZE, means
+from zoo.model import Batch, Model, Stage
+from zoo.tensors import Tensors, fill
+from zoo.training.device import autocast_type, random_state, restore_random
+from zoo.training.log import Log
+from zoo.training.spec import TrainSpec
+from zoo.training.state import Saved, StateFolder
+from zoo.training.step import Stepper
+from zoo.training.stop import Stop, listening
+from zoo.training.watch import Watch
+
+CHECK = 50
+"""Steps between two looks at whether the losses are finite: a look waits for the device."""
+WORTH = {"cpu": 1e13, "cuda": 1e15, "mps": 1e15}
+"""Floating-point operations of a training from which on the wait for a compiler is soon made up."""
+WORST = 1e300
+
+
+@dataclass
+class Progress:
+    """Where a training is: everything about it that is not a tensor."""
+
+    stage: int = 0
+    epoch: int = 0
+    step: int = 0
+    best: float = WORST
+    best_epoch: int = -1
+
+
+@dataclass
+class Job:
+    """What is trained, on what, how and where."""
+
+    model: Model
+    splits: Splits
+    spec: TrainSpec
+    folder: Path
+    device: torch.device
+    flops: int | None
+    watch: Watch
+
+
+def fit(job: Job) -> Tensors:
+    """Train, or go on from the state in the run's folder; returns the weights that are kept, on the CPU.
+
+    Raises JobError where a loss is not finite, InterruptedRun where a signal asked to stop, ResourceError where memory
+    runs out; the last good state stays in the folder.
+    """
+    with listening() as stop, reproducible(job.device):
+        try:
+            return Training(job, stop).run()
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise ResourceError(f"out of memory: {error!s:.160}", "try a smaller train.batch") from error
+        except RuntimeError as error:
+            if "can't allocate memory" not in str(error):
+                raise
+            raise ResourceError(f"out of memory: {error!s:.160}", "try a smaller train.batch") from error
+
+
+@contextmanager
+def reproducible(device: torch.device) -> Iterator[None]:
+    """Within the block CUDA takes the algorithms that give the same numbers each time, where there is one."""
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.backends.cudnn.benchmark = False
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+class Training:
+    """One call of `fit`."""
+
+    def __init__(self, job: Job, stop: Stop) -> None:
+        self.job, self.stop = job, stop
+        self.model = job.model.to(job.device)
+        self.autocast = autocast_type(job.device, job.spec.precision)
+        self.state = StateFolder(job.folder / "state", job.spec.save_seconds)
+        self.log = Log(job.folder)
+        self.progress = Progress()
+        self.best: Tensors = {}
+        self.stepper: Stepper
+
+    def run(self) -> Tensors:
+        """All stages, from where the last saving left off."""
+        stages = self.model.stages()
+        if unknown := sorted(self.job.spec.stages.keys() - {stage.name for stage in stages}):
+            names = ", ".join(stage.name for stage in stages)
+            raise ZooError(f"train.stages: the model has no stage {unknown[0]!r}", f"its stages: {names}")
+        saved = self.state.load()
+        for note in self.state.notes:
+            self.job.watch.note(note)
+        self.accelerate(saved)
+        self.progress = Progress(**saved[1]["progress"]) if saved else self.progress
+        self.log.rewind(saved[1]["rows"] if saved else 0)
+        for index in range(self.progress.stage, len(stages)):
+            self.run_stage(stages[index], saved)
+            self.progress, saved = Progress(stage=index + 1), None
+        self.log.close()
+        return self.weights()
+
+    def accelerate(self, saved: Saved | None) -> None:
+        """Let the model make itself faster where the work is worth it; channels-last goes with that."""
+        kind, spec = self.job.device.type, self.job.spec
+        # The backward pass costs about twice the forward pass.
+        work = 3.0 * (self.job.flops or 0) * len(self.job.splits.train) * spec.epochs
+        wanted = spec.compile == "on" or (spec.compile == "auto" and work > WORTH[kind])
+        self.memory_format = torch.channels_last if wanted or kind == "cuda" else torch.contiguous_format
+        self.model.to(memory_format=self.memory_format)
+        how = self.model.accelerate(self.autocast) if wanted else "eager"
+        precision = str(self.autocast or torch.float32).removeprefix("torch.")
+        self.how = f"{how}, {precision}, {kind}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+        self.job.watch.note(self.how)
+        if saved and saved[1]["how"] != self.how:
+            self.job.watch.note(f"it was saved with {saved[1]['how']}: the numbers will differ")
+
+    def run_stage(self, stage: Stage, saved: Saved | None) -> None:
+        """One stage, from the progress on; at its end the model holds the weights that are kept."""
+        job, progress, spec = self.job, self.progress, self.job.spec.stage(stage.name)
+        loader = Loader(job.splits.train, spec.batch, job.spec.augment, job.spec.seed, job.device)
+        steps = spec.epochs * loader.steps
+        self.stepper = Stepper(self.model, stage, spec, steps, self.autocast, self.memory_format)
+        self.best = {}
+        if saved:
+            self.restore(saved)
+        job.watch.stage(stage.name, spec.epochs, loader.steps, progress.epoch * loader.steps + progress.step)
+        for epoch in range(progress.epoch, spec.epochs):
+            stage.module.train()
+            self.run_epoch(stage, loader, epoch)
+            self.end_epoch(stage, epoch, loader.steps)
+            self.pause()
+        fill(self.model, {name: value.to(job.device) for name, value in self.best.items()}, "the kept epoch")
+
+    def run_epoch(self, stage: Stage, loader: Loader, epoch: int) -> None:
+        """The steps of an epoch that are still to do."""
+        progress = self.progress
+        for batch in loader.epoch(stage.name, epoch, progress.step):
+            self.stepper.step(batch, epoch * loader.steps + progress.step)
+            progress.step += 1
+            self.job.watch.step()
+            if progress.step % CHECK == 0:
+                self.stepper.check(epoch, progress.step)
+            if progress.step < loader.steps:
+                self.pause()
+
+    def end_epoch(self, stage: Stage, epoch: int, steps: int) -> None:
+        """Validate, log, and keep the weights if they are the best so far."""
+        stepper, progress = self.stepper, self.progress
+        stepper.check(epoch, progress.step)
+        train = stepper.losses(steps)
+        with stepper.average.swapped() if stepper.average else nullcontext():
+            valid = self.validate()
+            score = valid.get("loss", -epoch)
+            if not math.isfinite(score):
+                raise JobError(f"the validation loss is not finite in epoch {epoch + 1}", "lower train.lr")
+            better = score < progress.best
+            if better or self.job.spec.keep == "last":
+                self.best, progress.best_epoch = self.weights(), epoch
+        stepper.schedule.epoch(better)
+        progress.best = min(progress.best, score)
+        progress.epoch, progress.step = epoch + 1, 0
+        rate = stepper.spec.lr * stepper.schedule.factor(progress.epoch * steps - 1)
+        self.log.add({"stage": stage.name, "epoch": progress.epoch, "train": train, "valid": valid, "lr": rate})
+        self.job.watch.epoch(self.log.rows[-1] | {"best": progress.best_epoch == epoch})
+
+    def validate(self) -> dict[str, float]:
+        """The model's metrics over the validation pictures."""
+        if not len(self.job.splits.valid):
+            return {}
+        self.model.eval()
+        source = batches(self.job.splits.valid, SIZE, self.job.device)
+        shaped = (Batch(batch.x.contiguous(memory_format=self.memory_format), batch.y) for batch in source)
+        return means(self.model, shaped, self.autocast)
+
+    def weights(self) -> Tensors:
+        """A copy of the model's tensors on the CPU."""
+        state = self.model.state_dict()
+        return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in state.items()}
+
+    def pause(self) -> None:
+        """Save if it is time to, or if somebody asked to stop."""
+        if not (self.stop.code or self.state.due()):
+            return
+        self.stepper.check(self.progress.epoch, self.progress.step)
+        self.save()
+        if self.stop.code:
+            self.log.close()
+            raise InterruptedRun("interrupted; the state is saved", self.stop.code)
+
+    def save(self) -> None:
+        """Write everything from which the training goes on."""
+        tensors, plain = random_state(self.job.device)
+        groups = {"model": dict(self.model.state_dict()), "best": self.best, "random": tensors} | self.stepper.state()
+        about = {"progress": asdict(self.progress), "random": plain, "rows": len(self.log.rows), "how": self.how}
+        self.state.save(groups, about | {"plateau": self.stepper.schedule.plateau})
+
+    def restore(self, saved: Saved) -> None:
+        """Take everything back from a saving."""
+        groups, plain = saved
+        try:
+            fill(self.model, groups["model"], str(self.state.path))
+            self.stepper.load(groups, self.job.device)
+            self.stepper.schedule.plateau = dict(plain["plateau"])
+            self.best = groups.get("best", {})
+            restore_random(groups["random"], plain["random"], self.job.device)
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+            raise RunError(f"the state in {self.state.path} does not fit: {error!r:.160}", "use --fresh") from error

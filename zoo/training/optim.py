@@ -1,0 +1,101 @@
+"""Optimisers: torch.optim's, with weight decay for matrices and filters alone; Muon for filters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn, optim
+
+from zoo.training.spec import StageSpec
+
+State = dict[str, Tensor]
+
+
+class Optimizers:
+    """One or two torch optimisers driven as one; their state is plain tensors."""
+
+    def __init__(self, module: nn.Module, spec: StageSpec) -> None:
+        parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        self.aliases: list[tuple[nn.Parameter, nn.Parameter]] = []
+        self.all = list(self.make(parameters, spec))
+        self.rates = [[group["lr"] for group in each.param_groups] for each in self.all]
+
+    def make(self, parameters: list[nn.Parameter], spec: StageSpec) -> Iterator[optim.Optimizer]:
+        """The torch optimisers for the parameters."""
+        inner = {id(p) for p in matrices(parameters)[1:-1]} if spec.optimizer == "muon" else set()
+        self.aliases = [(p, nn.Parameter(as_matrix(p.detach(), p))) for p in parameters if id(p) in inner]
+        rest = [p for p in parameters if id(p) not in inner]
+        if self.aliases:
+            yield optim.Muon(
+                [alias for _, alias in self.aliases],
+                lr=spec.lr,
+                weight_decay=spec.weight_decay,
+                momentum=spec.momentum,
+                adjust_lr_fn="match_rms_adamw",
+            )
+        groups = [
+            {"params": [p for p in rest if p.ndim >= 2], "weight_decay": spec.weight_decay},
+            {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        groups = [group for group in groups if group["params"]]
+        if spec.optimizer == "sgd":
+            yield optim.SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.momentum > 0, fused=fusible(rest))
+        elif groups:
+            yield optim.AdamW(groups, lr=spec.lr, fused=fusible(rest))
+
+    def step(self, factor: float) -> None:
+        """One step with every learning rate at `factor` of its highest."""
+        for parameter, alias in self.aliases:
+            grad = parameter.grad
+            alias.grad = None if grad is None else as_matrix(grad, parameter)
+        for each, rates in zip(self.all, self.rates, strict=True):
+            for group, rate in zip(each.param_groups, rates, strict=True):
+                group["lr"] = rate * factor
+            each.step()
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for each in self.all:
+            each.zero_grad(set_to_none=True)
+        for parameter, _ in self.aliases:
+            parameter.grad = None
+
+    def state(self) -> State:
+        """All tensors by name."""
+        return {
+            f"{place}/{index}/{name}": torch.as_tensor(value)
+            for place, each in enumerate(self.all)
+            for index, values in each.state_dict()["state"].items()
+            for name, value in values.items()
+            if value is not None
+        }
+
+    def load(self, state: State) -> None:
+        """Take back what `state` gave."""
+        for place, each in enumerate(self.all):
+            inner: dict[int, dict[str, Any]] = {}
+            for key, value in state.items():
+                owner, index, name = key.split("/", 2)
+                if int(owner) == place:
+                    inner.setdefault(int(index), {})[name] = value
+            each.load_state_dict({"state": inner, "param_groups": each.state_dict()["param_groups"]})
+
+
+def matrices(parameters: list[nn.Parameter]) -> list[nn.Parameter]:
+    """Matrices and filters in their order; the first and the last are the input and output layers."""
+    return [parameter for parameter in parameters if parameter.ndim >= 2]
+
+
+def as_matrix(value: Tensor, like: Tensor) -> Tensor:
+    """A filter (O, I, h, w) as a matrix (O, I*h*w) that shares the memory of `value`, in `like`'s memory order."""
+    if like.ndim == 4 and like.is_contiguous(memory_format=torch.channels_last) and not like.is_contiguous():
+        return value.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).flatten(1)
+    return value.contiguous().flatten(1)
+
+
+def fusible(parameters: list[nn.Parameter]) -> bool:
+    """Whether torch has a fused step for them."""
+    kinds = {"cpu", "cuda", "mps"}
+    return all(p.device.type in kinds and p.is_floating_point() and p.device.type != "meta" for p in parameters)

@@ -1,0 +1,51 @@
+"""Learning-rate schedules: a factor of the highest rate as a function of the step; plateau also of the losses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from zoo.training.spec import StageSpec
+
+PATIENCE = 3
+
+
+@dataclass
+class Schedule:
+    """The factor of one stage; `plateau` is all of it that is not a function of the step."""
+
+    spec: StageSpec
+    steps: int
+    plateau: dict[str, float] = field(default_factory=lambda: {"factor": 1.0, "bad": 0.0})
+
+    def factor(self, step: int) -> float:
+        """What the learning rate is multiplied with at a step counted from 0."""
+        kind = self.spec.schedule
+        done = (step + 1) / (self.steps + 1)
+        if kind == "one-cycle":
+            return one_cycle(done, self.spec.warmup)
+        warm = min(1.0, (step + 1) / (self.spec.warmup * self.steps + 1))
+        rest = max(0.0, (done - self.spec.warmup) / (1 - self.spec.warmup))
+        if kind == "cosine":
+            return warm * (1 + math.cos(math.pi * rest)) / 2
+        if kind == "linear":
+            return warm * (1 - rest)
+        return warm * self.plateau["factor"]
+
+    def epoch(self, better: bool) -> None:
+        """Tell whether an epoch's validation loss was the best so far."""
+        self.plateau["bad"] = 0.0 if better else self.plateau["bad"] + 1
+        if self.plateau["bad"] >= PATIENCE:
+            self.plateau.update(factor=self.plateau["factor"] / 2, bad=0.0)
+
+
+def one_cycle(done: float, rise: float) -> float:
+    """Up by a half cosine from 1/25, then down to 1/250,000 (Smith and Topin 2017, arXiv:1708.07120)."""
+    if done < rise:
+        return blend(1 / 25, 1.0, done / rise)
+    return blend(1.0, 1 / 25e4, (done - rise) / (1 - rise))
+
+
+def blend(start: float, end: float, share: float) -> float:
+    """A half cosine from start to end."""
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
