@@ -12,6 +12,9 @@ import pytest
 
 from zoo.catalog import catalog
 
+# Threads that spin while they wait make everything ten times slower where tests share a machine's few cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 Install = Callable[..., Path]
 
 

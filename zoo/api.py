@@ -221,11 +221,17 @@ def load(run: str | Path) -> Run:
 
 
 def evaluate(
-    run: str | Path, *overrides: str, split: str = "test", device: str = "auto", record: str | Path | None = None
+    run: str | Path,
+    *overrides: str,
+    split: str = "test",
+    device: str = "auto",
+    record: str | Path | None = None,
+    data_name: str = "",
 ) -> dict[str, Any]:
     """Metrics of a run over a split, per class where it is a classifier; `record` appends them to a registry file.
 
-    `overrides` may change options that leave the weights as they are, and the data (`data.root=...`).
+    `overrides` may change options that leave the weights as they are, and the data (`data.root=...`). `data_name` is
+    what a recorded result calls the pictures, by default their kind.
     """
     from zoo.build import build_data
     from zoo.evaluation import evaluate as compute
@@ -248,7 +254,7 @@ def evaluate(
     if averaging := getattr(model, "averaging", ""):
         result["averaging"] = averaging
     if record is not None:
-        append(Path(record), make_result(opened.entry, changed.data.name, result, opened.record))
+        append(Path(record), make_result(opened.entry, data_name or changed.data.name, result, opened.record))
     return result
 
 

@@ -96,7 +96,11 @@ def split(loaded: Loaded, spec: DataSpec) -> Splits:
     train, own = loaded.train, (loaded.test, loaded.valid)
     shares = [0.0 if part else share for part, share in zip(own, (spec.test, spec.valid), strict=True)]
     *kept, rest = deal(train.y.numpy(), shares, spec.split_seed)
-    test, valid = (part or train.subset(rows_of(rows)) for part, rows in zip(own, kept, strict=True))
+    # Copies, so that nothing holds the memory-mapped cache, which would count twice from then on.
+    test, valid = (
+        train.subset(rows_of(rows)) if part is None else part.subset(torch.arange(len(part)))
+        for part, rows in zip(own, kept, strict=True)
+    )
     train = train.subset(rows_of(rest[: spec.limit]))
     require_all_classes(train, loaded.classes, "raise `limit`" if spec.limit else "add some, or remove the class")
     channels, height, width = train.x.shape[1:]
@@ -208,7 +212,7 @@ def cached(key: dict[str, Any], make: Callable[[], Loaded]) -> Loaded:
     made = make()
     try:
         save_cache(path, made)
-    except (OSError, ResourceError) as error:
+    except (OSError, ResourceError, SafetensorError) as error:
         log.warning("decoded pictures are not kept: %s", error)
         return made
     return load_cache(path) or made

@@ -13,6 +13,7 @@ from torch import Tensor
 from zoo.augment import batches
 from zoo.catalog import Catalog
 from zoo.data import Pictures
+from zoo.errors import one_line
 from zoo.kinds import DataInfo
 from zoo.model import Batch, Classifier, Model
 
@@ -87,10 +88,13 @@ def evaluate(catalog: Catalog, found: Outputs) -> dict[str, Any]:
     """The figures under `metrics`, and what is more than a figure (per class, confusion) under its own name."""
     result: dict[str, Any] = {"metrics": dict(found.means)}
     for name in catalog.names("metric"):
-        kind = catalog.find("metric", name)[1]
-        for key, value in (kind.compute(kind.spec(), found) or {}).items():
-            if isinstance(value, int | float):
-                result["metrics"][key] = value
-            else:
-                result[key] = value
+        plugin, kind = catalog.find("metric", name)
+        try:
+            figures = dict(kind.compute(kind.spec(), found) or {})
+        except Exception as error:  # one plugin's mistake must not cost the other figures
+            text = f"metric {name!r} of {plugin} failed: {type(error).__name__}: {error}"
+            result.setdefault("problems", []).append(one_line(text))
+            continue
+        for key, value in figures.items():
+            (result["metrics"] if isinstance(value, int | float) else result)[key] = value
     return result

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from zoo.build import flops
-from zoo.evaluation import means, outputs
 from zoo.data import Pictures
+from zoo.evaluation import means, outputs
 from zoo.kinds import DataInfo
 from zoo.model import Batch, Classifier, Model
 
@@ -25,7 +25,8 @@ class Linear(Classifier):
 
     def logits(self, x: Tensor) -> Tensor:
         self.shown = x.detach()
-        return self.layer(x.flatten(1))
+        scores: Tensor = self.layer(x.flatten(1))
+        return scores
 
 
 def some(count: int) -> Pictures:

@@ -196,7 +196,8 @@ class TwoStages(Model):
 
     def hidden(self, batch: Batch) -> Tensor:
         self.seen.append((self.first.training, self.second.training, self.first.weight.requires_grad))
-        return self.first(batch.x.flatten(1)).tanh()
+        hidden: Tensor = self.first(batch.x.flatten(1)).tanh()
+        return hidden
 
     def one(self, batch: Batch) -> Losses:
         return {"one": self.hidden(batch).square().mean()}
@@ -245,6 +246,7 @@ def test_a_stage_that_the_model_does_not_have_is_refused(tmp_path: Path) -> None
 
 
 def test_training_leaves_ray_and_optuna_alone() -> None:
-    code = f"import sys, zoo; zoo.train('cnn', *{SMALL!r}, 'train.epochs=1'); print({{'ray', 'optuna'}} & set(sys.modules))"
+    check = "print({'ray', 'optuna'} & set(sys.modules))"
+    code = f"import sys, zoo; zoo.train('cnn', *{SMALL!r}, 'train.epochs=1'); {check}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("set()")

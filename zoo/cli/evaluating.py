@@ -25,6 +25,7 @@ WORST = 10
 @click.option("--split", type=click.Choice(["test", "valid", "train"]), default="test", help="test, valid or train.")
 @DEVICE
 @click.option("--record", metavar="FILE", help="Append the result to this registry file.")
+@click.option("--data-name", metavar="TEXT", default="", help="What the recorded result calls the pictures.")
 @click.pass_obj
 def evaluate_command(screen: Screen, /, run: str, overrides: tuple[str, ...], **options: Any) -> None:
     """Figures of a run over a split.
@@ -72,6 +73,8 @@ def show(screen: Screen, found: dict[str, Any]) -> None:
     if matrix := found.get("confusion"):
         screen.line()
         show_confusion(screen, matrix, found["classes"])
+    for problem in found.get("problems", []):
+        screen.note(problem)
     for path in found["files"]:
         screen.note(f"wrote {path}")
 
