@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zoo import __version__
 from zoo.catalog import Catalog, catalog
 from zoo.entry import Entry, resolve, with_train
-from zoo.errors import InterruptedRun, JobError, ZooError
+from zoo.errors import DataError, JobError, ZooError
 from zoo.registry import Registry, read_registry
 from zoo.results import append, make_result, results_of
-from zoo.runs import Run, choose_folder, find_run, held, now, versions
+from zoo.runs import Run, choose_folder, find_run, held
 from zoo.spec import options
 
 if TYPE_CHECKING:
+    from zoo.data import Pictures
+    from zoo.kinds import DataInfo
     from zoo.prediction import Prediction
     from zoo.training.watch import Watch
 
-Paths = Iterable[str | Path]
+Paths = Collection[str | Path]
+SPLITTING = ("valid", "test", "split_seed", "limit")
+
+
+class Trained(NamedTuple):
+    """What a training gave."""
+
+    run: Path
+    epochs: int
+    metrics: dict[str, float]
+    """Metrics of the kept weights over the validation pictures."""
+    weights_sha256: str
 
 
 @dataclass(frozen=True)
@@ -33,21 +44,12 @@ class EntryInfo:
     name: str
     summary: str
     kind: str
+    data: str
+    """The kind of its own pictures."""
     plugin: str
     needs: list[str]
     """Why it cannot be used now; empty if it can."""
     results: list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a training gave."""
-
-    run: Path
-    epochs: int
-    metrics: dict[str, float]
-    """Metrics of the kept weights over the validation pictures."""
-    weights_sha256: str
 
 
 def registry(extra: Paths = ()) -> tuple[Registry, list[str]]:
@@ -74,8 +76,9 @@ def describe(found: Registry, name: str) -> EntryInfo:
         summary, kind = str(raw.data.get("summary", "")), str(raw.data.get("model", {}).get("kind", ""))
         chosen = resolve(catalog(), raw)
     except ZooError as error:
-        return EntryInfo(name, summary, kind, "", [str(error)], [])
-    return EntryInfo(name, summary, kind, chosen.model.plugin.name, [], results_of(chosen, found.results))
+        return EntryInfo(name, summary, kind, "", "", [str(error)], [])
+    results = results_of(chosen, found.results)
+    return EntryInfo(name, summary, kind, chosen.data.name, chosen.model.plugin.name, [], results)
 
 
 def show(name: str, overrides: Iterable[str] = (), registries: Paths = (), measure: bool = True) -> dict[str, Any]:
@@ -85,9 +88,9 @@ def show(name: str, overrides: Iterable[str] = (), registries: Paths = (), measu
     about: dict[str, Any] = {"name": name, "summary": chosen.summary, "hash": chosen.hash()}
     about |= {"kind": chosen.model.name, "plugin": str(chosen.model.plugin), "parameters": None, "flops": None}
     if measure:
-        from zoo.build import count
+        from zoo.build import count, data_info
 
-        info = chosen.data_kind.info(chosen.data.spec)
+        info = data_info(chosen.data)
         size = count(chosen, info)
         about |= {"parameters": size.parameters, "flops": size.flops, "shape": list(info.shape)}
     about["spec"] = chosen.dump()
@@ -125,94 +128,42 @@ def train(
     if seed is not None:
         chosen = with_train(chosen, seed=seed)
     from zoo.training.device import choose_device
+    from zoo.training.session import Session
+    from zoo.training.watch import Nobody
 
     place = choose_device(device)
     path, before = choose_folder(chosen, catalog(), None if out is None else Path(out), fresh)
     with held(path):
         # Another process may have finished it between the look and the lock.
         before = Run.open(path, catalog()) if (path / "run.json").exists() else before
-        if before is not None and before.state not in {"running", "interrupted"}:
-            return trained(before)
-        return train_in(path, before, chosen, str(place), watch)
-
-
-def train_in(path: Path, before: Run | None, chosen: Entry, device: str, watch: Watch | None) -> Trained:
-    """Train in a folder that this process holds."""
-    import torch
-
-    from zoo.build import build_data, build_model, count
-    from zoo.tensors import write_weights
-    from zoo.training.device import seed_all
-    from zoo.training.loop import Job, fit
-    from zoo.training.watch import Nobody
-
-    watch = watch or Nobody()
-    splits, skipped = build_data(chosen.data)
-    for file, reason in skipped[:3]:
-        watch.note(f"skipped {file}: {reason}")
-    size = count(chosen, splits.info)
-    seed_all(chosen.train.seed)
-    model = build_model(chosen, splits.info)
-    pictures = {"train": len(splits.train), "valid": len(splits.valid), "test": len(splits.test)}
-    data = {name: list(value) for name, value in splits.info._asdict().items()}
-    if before is not None and (before.record["data"], before.record["pictures"]) != (data, pictures):
-        raise ZooError(f"the pictures have changed since {path} began", "train on them with --fresh")
-    run = before or Run.create(
-        path,
-        chosen,
-        {
-            "zoo": __version__,
-            "versions": versions(chosen),
-            "command": command_line(),
-            "device": device,
-            "threads": torch.get_num_threads(),
-            "data": data,
-            "pictures": pictures,
-            "skipped": [list(pair) for pair in skipped[:100]],
-            "parameters": size.parameters,
-            "flops": size.flops,
-            "seconds": 0.0,
-        },
-    )
-    watch.note(f"{chosen.name} on {chosen.data.name}: {size.parameters:,} parameters, run {path}, {device}")
-    start = time.monotonic()
-
-    def finish(state: str, **values: Any) -> None:
-        run.update(state=state, seconds=round(run.record["seconds"] + time.monotonic() - start, 1), **values)
-
-    job = Job(model, splits, chosen.train, path, torch.device(device), size.flops, watch)
-    try:
-        weights = fit(job)
-    except InterruptedRun as stop:
-        finish("interrupted")
-        raise InterruptedRun(
-            f"interrupted; the state is saved. Go on with: {run.record['command']}", stop.code
-        ) from None
-    except JobError:
-        finish("diverged", finished=now())
-        raise
-    sha256 = write_weights(path, weights)
-    finish("done", finished=now(), weights_sha256=sha256)
-    from zoo.training.state import StateFolder
-
-    StateFolder(path / "state", 0).clear()
-    return trained(run)
+        again = "choose another --out" if out else "train anew with --fresh"
+        if before is not None and before.state == "diverged":
+            raise JobError(f"{path} diverged", f"change its options, or {again}")
+        if before is None or before.state != "done":
+            command = how_to_go_on(name, overrides, {"seed": seed, "out": out, "device": device}, registries)
+            before = Session(chosen, path, place, watch or Nobody(), command, again).train(before)
+        return trained(before)
 
 
 def trained(run: Run) -> Trained:
     """The result of a run that is done."""
-    if run.state != "done":
-        raise JobError(f"{run.path} ended as {run.state}", "train anew with --fresh")
     rows = run.log()
-    kept = min(rows, key=lambda row: row["valid"].get("loss", 0.0)) if run.entry.train.keep == "best" else rows[-1]
+    last = [row for row in rows if row["stage"] == rows[-1]["stage"]]
+    kept = last[-1] if run.entry.train.keep == "last" else min(last, key=lambda row: row["valid"].get("loss") or 0.0)
     return Trained(run.path, len(rows), kept["valid"], str(run.record["weights_sha256"]))
 
 
-def command_line() -> str:
-    """The command as it was typed, for messages that say how to go on."""
+def how_to_go_on(name: str, overrides: Iterable[str], options: dict[str, Any], registries: Paths) -> str:
+    """The command, or the call from Python, that goes on with an interrupted run."""
     program = Path(sys.argv[0]).name.removesuffix(".exe")
-    start = "python -m zoo" if program == "__main__.py" else shlex.quote(program)
-    return f"{start} {shlex.join(sys.argv[1:])}"
+    module = Path(sys.argv[0]).parts[-2:] == ("zoo", "__main__.py")
+    if module or program == "zoo":
+        start = "python -m zoo" if module else program
+        return f"{start} {shlex.join(word for word in sys.argv[1:] if word != '--fresh')}"
+    given = {key: value for key, value in options.items() if value not in (None, "auto")}
+    given |= {"registries": list(registries)} if registries else {}
+    words = [repr(word) for word in (name, *overrides)] + [f"{key}={value!r}" for key, value in given.items()]
+    return f"zoo.train({', '.join(words)})"
 
 
 def load(run: str | Path) -> Run:
@@ -242,12 +193,8 @@ def evaluate(
     changed = opened.changed(overrides)
     model = opened.model(place, overrides)
     splits, _ = build_data(changed.data)
-    if splits.info.classes != opened.info.classes:
-        theirs, ours = (", ".join(info.classes) for info in (splits.info, opened.info))
-        raise ZooError(f"the run knows the classes {ours}; the data has {theirs}"[:300])
     pictures = {"train": splits.train, "valid": splits.valid, "test": splits.test}[split]
-    if not len(pictures):
-        raise ZooError(f"the {split} split has no pictures")
+    check_pictures(opened, changed, splits.info, split, pictures)
     found = outputs(model, pictures, opened.info, place, autocast_type(place, changed.train.precision))
     about = {"run": str(opened.path), "split": split, "pictures": len(pictures), "classes": list(opened.info.classes)}
     result = about | compute(catalog(), found)
@@ -256,6 +203,29 @@ def evaluate(
     if record is not None:
         append(Path(record), make_result(opened.entry, data_name or changed.data.name, result, opened.record))
     return result
+
+
+def check_pictures(run: Run, changed: Entry, info: DataInfo, split: str, pictures: Pictures) -> None:
+    """Raise DataError where figures over these pictures would mean nothing, or would be too good to be true."""
+    if info.classes != run.info.classes:
+        theirs, ours = (", ".join(each.classes) for each in (info, run.info))
+        raise DataError(f"the run knows the classes {ours:.100}; the data has {theirs:.100}")
+    if info.shape != run.info.shape:
+        raise DataError(
+            f"the run knows pictures of {run.info.shape}; the data has {info.shape}", "see the data's options"
+        )
+    if not len(pictures):
+        raise DataError(f"the {split} split has no pictures")
+    if pictures.fingerprint() == run.record.get("fingerprints", {}).get(split):
+        return
+    if changed.data.dump() == run.entry.data.dump():
+        raise DataError(
+            f"the pictures have changed since {run.path} was trained, so its {split} split may hold training pictures",
+            "name other data, as in data.path=DIR",
+        )
+    for name in SPLITTING:
+        if getattr(changed.data.spec, name) != getattr(run.entry.data.spec, name):
+            raise DataError(f"data.{name} deals the pictures anew, so the {split} split may hold training pictures")
 
 
 def predict(run: str | Path, pictures: Sequence[str | Path], device: str = "auto") -> Prediction:

@@ -148,11 +148,8 @@ def batches(pictures: Pictures, size: int, device: torch.device | str = "cpu") -
     """Yield all pictures in their order as they are, the last batch as short as it comes."""
     nhwc = pictures.nhwc
     for start in range(0, len(pictures), size):
-        x = nhwc[start : start + size].to(device, non_blocking=True)
-        yield Batch(
-            x.permute(0, 3, 1, 2).to(torch.float32).div_(255),
-            pictures.y[start : start + size].to(device, non_blocking=True),
-        )
+        x = nhwc[start : start + size].to(device).permute(0, 3, 1, 2).to(torch.float32).div_(255)
+        yield Batch(x, pictures.y[start : start + size].to(device))
 
 
 def jittered(x: Tensor, factors: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -9,8 +11,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from zoo.data import Splits, split
 from zoo.dataspec import DataSpec
+from zoo.discovery import OWN
 from zoo.entry import Chosen, Entry
-from zoo.errors import ZooError
+from zoo.errors import MissingError, ZooError, memory_error
 from zoo.kinds import DataInfo
 from zoo.model import Batch, Model
 
@@ -26,26 +29,60 @@ class Count(NamedTuple):
 
 def build_data(chosen: Chosen) -> tuple[Splits, tuple[tuple[str, str], ...]]:
     """The splits, and the files that could not be read with the reason."""
-    loaded = chosen.kind.load(chosen.spec)
-    if not isinstance(chosen.spec, DataSpec):
-        raise ZooError(f"the spec of data kind {chosen.name!r} is not a zoo.DataSpec", f"tell {chosen.plugin}")
+    with calling(chosen, "load"):
+        loaded = chosen.kind.load(chosen.spec)
+    assert isinstance(chosen.spec, DataSpec), "discovery lets no other data kind in"
     return split(loaded, chosen.spec), loaded.skipped
+
+
+def data_info(chosen: Chosen) -> DataInfo:
+    """What the pictures are like, without decoding all of them where that is possible."""
+    with calling(chosen, "look at"):
+        return chosen.kind.info(chosen.spec)  # type: ignore[no-any-return]
+
+
+@contextmanager
+def calling(chosen: Chosen, what: str) -> Iterator[None]:
+    """Within the block a plugin's own code runs; what it raises becomes one line that names it."""
+    try:
+        yield
+    except ZooError:
+        raise
+    except Exception as error:
+        if short := memory_error(error):
+            raise short from error
+        if chosen.plugin.distribution == OWN:
+            raise
+        text = f"{chosen.plugin} cannot {what} {chosen.name!r}: {type(error).__name__}: {error}"
+        raise MissingError(text, "tell its authors; --traceback shows where") from error
 
 
 def build_model(entry: Entry, info: DataInfo) -> Model:
     """A model with fresh weights drawn from torch's generator."""
-    model = entry.model_kind.build(entry.model.spec, info)
+    with calling(entry.model, "build"):
+        model = entry.model_kind.build(entry.model.spec, info)
     if not isinstance(model, Model):
         raise ZooError(f"model kind {entry.model.name!r} builds a {type(model).__name__}", f"tell {entry.model.plugin}")
     return model
 
 
 def count(entry: Entry, info: DataInfo) -> Count:
-    """Parameters and FLOPs (a multiplication and an addition are two), without allocating weights."""
-    with torch.device("meta"):
-        model = build_model(entry, info).eval()
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    return Count(parameters, flops(model, info))
+    """Parameters and FLOPs (a multiplication and an addition are two), without allocating weights where it can be.
+
+    A model that cannot be built on the meta device is built as it is, and its FLOPs are not counted.
+    """
+    try:
+        with torch.device("meta"):
+            model = build_model(entry, info).eval()
+    except (MissingError, RuntimeError, NotImplementedError):
+        with torch.random.fork_rng():
+            return Count(parameters_of(build_model(entry, info)), None)
+    return Count(parameters_of(model), flops(model, info))
+
+
+def parameters_of(model: Model) -> int:
+    """How many numbers a model learns."""
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def flops(model: Model, info: DataInfo) -> int | None:

@@ -55,6 +55,10 @@ class Pictures:
         """A copy of the pictures at the given rows, int64 (M,)."""
         return Pictures(self.nhwc.index_select(0, rows).permute(0, 3, 1, 2), self.y.index_select(0, rows))
 
+    def fingerprint(self) -> str:
+        """The SHA-256 of pictures and labels: whether two sets are the same, whatever they were read from."""
+        return checksum({"x": self.nhwc.cpu(), "y": self.y.cpu()})
+
     def to(self, device: torch.device | str) -> Pictures:
         """The same pictures on a device."""
         return Pictures(self.x.to(device), self.y.to(device))

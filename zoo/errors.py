@@ -78,6 +78,19 @@ class InterruptedRun(ZooError):  # noqa: N818 - it is a wish of the user, not a 
         self.code = code
 
 
+MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+
+
+def memory_error(error: BaseException) -> ResourceError | None:
+    """The error as a lack of memory, if it is one: allocators have no type of their own for it."""
+    text = one_line(str(error))
+    if not isinstance(error, MemoryError) and not (
+        isinstance(error, RuntimeError) and any(words in text.lower() for words in MEMORY)
+    ):
+        return None
+    return ResourceError(f"out of memory: {text[:160] or 'the system gives no more'}", "try a smaller batch or model")
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """A hint with the nearest known name, or with all of them where none is near and they are few."""
     known = sorted(set(names))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.errors import one_line
 from zoo.kinds import DataInfo
 
 Losses = dict[str, Tensor]
@@ -72,10 +74,24 @@ class Model(nn.Module):
     def accelerate(self, autocast: torch.dtype | None) -> str:
         """Make training steps faster without changing a parameter's name or meaning; returns a note of what runs.
 
-        Called at most once, on the device, where the work is worth it. By default the module is compiled in place.
+        Called at most once, on the device, where the work is worth it. By default the module is compiled in place, if
+        a compiler works here.
         """
+        parameter = next(self.parameters(), None)
+        if reason := why_not_compiled(parameter.device.type if parameter is not None else "cpu"):
+            return f"eager ({reason})"
         self.compile(dynamic=False)
         return "torch.compile"
+
+
+@cache
+def why_not_compiled(device: str) -> str:
+    """Why torch.compile does not work on a kind of device, found out by trying; an empty string if it does."""
+    try:
+        torch.compile(lambda x: -x)(torch.ones(4, device=device))
+    except Exception as error:  # whatever is missing or broken, training goes on without
+        return (one_line(str(error)) or type(error).__name__)[:120]
+    return ""
 
 
 class Classifier(Model):

@@ -107,6 +107,8 @@ class Run:
 
         if not (self.path / "weights.safetensors").exists() and self.state in UNFINISHED:
             raise RunError(f"{self.path} is not finished", f"go on with: {self.record.get('command', 'zoo train')}")
+        if self.state == "diverged" and "weights_sha256" not in self.record:
+            raise RunError(f"{self.path} diverged before an epoch was done, so it has no weights")
         entry = self.changed(overrides)
         weights = read_weights(self.path, self.record.get("weights_sha256"))
         with saved_weights_follow():

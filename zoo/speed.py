@@ -34,9 +34,8 @@ def measure(entry: Entry, device: torch.device, seconds: float) -> dict[str, Any
     """
     splits, _ = build_data(entry.data)
     autocast = autocast_type(device, entry.train.precision)
-    batch = min(entry.train.batch, len(splits.train))
+    fast, how, batch = trainer_loop(entry, splits, device, autocast)
     plain = plain_loop(entry, splits, device)
-    fast, how = trainer_loop(entry, splits, device, autocast)
     rounds = [(rate(plain, batch, device, share), rate(fast, batch, device, share)) for share in shares(seconds)]
     slow_rate, fast_rate = (median(column) for column in zip(*rounds, strict=True))
     flops = step_flops(entry, splits)
@@ -93,8 +92,10 @@ def endless(loader: Loader, stage: Stage) -> Iterator[tuple[Batch, int]]:
             yield batch, next(numbers)
 
 
-def trainer_loop(entry: Entry, splits: Splits, device: torch.device, autocast: torch.dtype | None) -> tuple[Step, str]:
-    """A step of the zoo's trainer at its fastest, and how the model runs in it."""
+def trainer_loop(
+    entry: Entry, splits: Splits, device: torch.device, autocast: torch.dtype | None
+) -> tuple[Step, str, int]:
+    """A step of the zoo's trainer at its fastest, how the model runs in it, and pictures per step."""
     seed_all(entry.train.seed)
     model = build_model(entry, splits.info).to(device)
     model.to(memory_format=torch.channels_last)
@@ -102,10 +103,11 @@ def trainer_loop(entry: Entry, splits: Splits, device: torch.device, autocast: t
     stage = model.stages()[0]
     spec = entry.train.stage(stage.name)
     loader = Loader(splits.train, spec.batch, entry.train.augment, entry.train.seed, device)
-    stepper = Stepper(model, stage, spec, spec.epochs * loader.steps, autocast, torch.channels_last)
+    learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    stepper = Stepper(model, stage, spec, spec.epochs * loader.steps, autocast, torch.channels_last, learnt)
     source = endless(loader, stage)
     stage.module.train()
-    return lambda: stepper.step(*next(source)), how
+    return lambda: stepper.step(*next(source)), how, loader.batch
 
 
 def plain_loop(entry: Entry, splits: Splits, device: torch.device) -> Step:
@@ -113,7 +115,8 @@ def plain_loop(entry: Entry, splits: Splits, device: torch.device) -> Step:
     seed_all(entry.train.seed)
     model = build_model(entry, splits.info).to(device)
     stage = model.stages()[0]
-    loader = Loader(splits.train, entry.train.batch, entry.train.augment, entry.train.seed, device)
+    batch = entry.train.stage(stage.name).batch
+    loader = Loader(splits.train, batch, entry.train.augment, entry.train.seed, device)
     optimizer = optim.AdamW(stage.module.parameters(), lr=entry.train.lr)
     source = endless(loader, stage)
     stage.module.train()

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo_classifiers.pooling import Regions, Window, pool
+from zoo_classifiers.maximum import average, pool
+from zoo_classifiers.pooling import Regions, Window
 from zoo_classifiers.progressions import between
 from zoo_classifiers.spec import CNNSpec
 
@@ -85,7 +86,7 @@ class Block(nn.Module):
         y = self.tail(y, regions) if tail is None else tail(self, y, regions)
         if self.shortcut is None:
             return y
-        skipped: Tensor = self.shortcut(F.adaptive_avg_pool2d(x, self.window.outputs))
+        skipped: Tensor = self.shortcut(average(x, self.window))
         return y + skipped
 
 

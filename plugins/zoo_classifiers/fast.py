@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 
 from zoo_classifiers import fused, gather
 from zoo_classifiers.blocks import Block, Tail
+from zoo_classifiers.compiling import fresh
 from zoo_classifiers.pooling import Regions
 
 if TYPE_CHECKING:
@@ -34,16 +34,16 @@ def choose(blocks: Iterable[nn.Module], device: str, autocast: torch.dtype | Non
 
 
 def way(block: Block, autocast: torch.dtype | None) -> tuple[str, str]:
-    """The fastest way that works for the block on the CPU, and why no faster one does."""
+    """The fastest way that works for the block on the CPU, and what speaks against it or a faster one."""
     if autocast != torch.bfloat16:
         reason = "the native kernel needs bfloat16"
     elif not fused.covers(block):
         reason = "the native kernel does not cover these options"
     else:
-        library, reason = fused.load(block.outputs < fused.WIDE)
+        library, remark = fused.load(block.outputs < fused.WIDE)
         if library:
-            return "native", ""
-        reason = f"no native kernel: {reason}"
+            return "native", remark
+        reason = f"no native kernel: {remark}"
     failure = gather.works(block.placed, block.activation.name, autocast or torch.float32)
     return ("plain", f"{reason}; no compiling: {failure}") if failure else ("compiled", reason)
 
@@ -52,7 +52,7 @@ def once(model: CNN, x: Tensor, regions: list[Regions]) -> Tensor:
     """As CNN.once, channels-last and in the type of the autocast."""
     with torch.autocast(x.device.type, model.autocast, enabled=model.autocast is not None):
         x = x.to(model.autocast or x.dtype, memory_format=torch.channels_last)
-        return cast(Tensor, whole()(model, x, regions) if "whole" in model.ways else chain(model, x, regions))
+        return model.chain(model, x, regions)
 
 
 def chain(model: CNN, x: Tensor, regions: list[Regions]) -> Tensor:
@@ -62,7 +62,9 @@ def chain(model: CNN, x: Tensor, regions: list[Regions]) -> Tensor:
     return cast(Tensor, model.head(x))
 
 
-@functools.cache
-def whole() -> Callable[..., Any]:
-    """`chain`, compiled in one piece for each size of batch."""
-    return torch.compile(chain, dynamic=False)
+Chain = Callable[["CNN", Tensor, "list[Regions]"], Tensor]
+
+
+def linked(ways: list[str]) -> Chain:
+    """`chain` for one model, compiled in one piece for each size of batch where its ways say so."""
+    return torch.compile(fresh(chain), dynamic=False) if "whole" in ways else chain

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from zoo_classifiers.blocks import Block, Norm
+from zoo_classifiers.maximum import pool
 from zoo_classifiers.native import find
-from zoo_classifiers.pooling import Pools, Regions, Window, pool
+from zoo_classifiers.pooling import Pools, Regions, Window
 from zoo_classifiers.spec import CNNSpec
 
 LEAST, WIDE = 8, 32  # channels that short vectors need, and that vectors of any machine do
@@ -112,13 +113,13 @@ def statistics(library: ctypes.CDLL, shape: Shape, norm: Norm, x: Tensor) -> tup
 
 @functools.cache
 def load(narrow: bool = False) -> tuple[ctypes.CDLL | None, str]:
-    """The library, or None and the reason; never an error."""
+    """The library and what it lacks, or None and the reason; never an error."""
     try:
-        library = find(narrow)
+        library, remark = find(narrow)
         wrong = [name for name in ACTIVATIONS if not agrees(library, name)]
     except Exception as error:  # whatever a compiler, a linker or a loader does, training goes on without
         return None, str(error)
-    return (None, f"its results for {wrong[0]} differ from PyTorch's") if wrong else (library, "")
+    return (None, f"its results for {wrong[0]} differ from PyTorch's") if wrong else (library, remark)
 
 
 def reference(block: Block, x: Tensor, regions: Regions) -> Tensor:

@@ -47,6 +47,7 @@ class CNN(Classifier):
         super().__init__(info, spec.label_smoothing)
         self.spec = spec
         self.ways: list[str] = []
+        self.chain: fast.Chain = fast.chain
         self.autocast: torch.dtype | None = None
         depth, height, width = info.shape
         self.pools = Pools(windows(spec, height, width))
@@ -72,11 +73,21 @@ class CNN(Classifier):
 
     def logits(self, x: Tensor) -> Tensor:
         """Pictures (N, C, H, W), standardised, to log-probabilities (N, K), unnormalised where nothing is averaged."""
+        self.refuse_one(len(x))
         once = fast.once if self.ways else CNN.once
         passes = [once(self, x, self.pools.regions(samples, x.device)) for samples in self.samples()]
         if len(passes) == 1:
             return passes[0]
         return torch.stack(passes).float().log_softmax(-1).logsumexp(0) - math.log(len(passes))
+
+    def refuse_one(self, count: int) -> None:
+        """ZooError where batch normalisation would have to learn from one value."""
+        least = min(height * width for (height, width), _ in self.pools.windows)
+        if self.training and self.spec.norm != "none" and count * least == 1:
+            raise ZooError(
+                "batch normalisation cannot learn from a batch of one picture whose map is down to one pixel",
+                "raise train.batch or set model.norm=none",
+            )
 
     def once(self, x: Tensor, regions: list[Regions]) -> Tensor:
         """One pass with the given regions."""
@@ -87,5 +98,5 @@ class CNN(Classifier):
     def accelerate(self, autocast: torch.dtype | None) -> str:
         """On CPU the native kernel with bfloat16, else compiled functions; on CUDA the whole compiled; else nothing."""
         self.ways, note = fast.choose(self.blocks, next(self.parameters()).device.type, autocast)
-        self.autocast = autocast
+        self.autocast, self.chain = autocast, fast.linked(self.ways)
         return note

@@ -1,4 +1,4 @@
-"""Fractional max pooling (arXiv 1412.6071) whose regions are drawn once for a whole batch."""
+"""Regions of fractional max pooling (arXiv 1412.6071), drawn once for a whole batch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 Size = tuple[int, int]
 
@@ -50,18 +49,9 @@ class Pools:
         u = torch.where(self.pooled, samples.flatten(), 0.0)
         starts = ((self.index + u[:, None]) * self.step[:, None]).long() - (u * self.step).long()[:, None]
         starts = torch.where(self.index < self.outputs[:, None] - 1, starts, self.last[:, None])
-        starts, flipped = starts.to(device, non_blocking=True), u.view(-1, 2).flip(1).to(device, non_blocking=True)
+        # CUDA takes a copy of memory that is not pinned before it returns; MPS may read it when it is freed already.
+        starts, flipped = (t.to(device, non_blocking=device.type == "cuda") for t in (starts, u.view(-1, 2).flip(1)))
         return [
             Regions(flipped[n], starts[2 * n, : w.outputs[0]], starts[2 * n + 1, : w.outputs[1]])
             for n, w in enumerate(self.windows)
         ]
-
-
-def pool(x: Tensor, window: Window, regions: Regions) -> Tensor:
-    """PyTorch's own fractional max pooling of x (N, C, H, W), with the same regions for all pictures and channels."""
-    if window.inputs == window.outputs:
-        return x
-    samples = regions.samples.expand(*x.shape[:2], 2).contiguous()
-    # The library takes the samples in the dtype of x, and bfloat16 samples would give other regions.
-    pooled = F.fractional_max_pool2d(x.float(), window.kernel, window.outputs, _random_samples=samples)
-    return pooled.to(x.dtype)

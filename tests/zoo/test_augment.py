@@ -173,6 +173,19 @@ def test_plain_batches_hold_every_picture_in_order() -> None:
     assert all(batch.x.is_contiguous(memory_format=torch.channels_last) for batch in shown)
 
 
+def test_copies_to_a_device_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, asked = torch.Tensor.to, []
+
+    def to(self: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
+        asked.append((args, options))
+        return real(self, *args, **options)
+
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    assert [batch.x.device.type for batch in batches(pictures(23, CIFAR), 10, "meta")] == ["meta"] * 3
+    assert sum("meta" in args for args, _ in asked) == 6
+    assert not any(options.get("non_blocking") for _, options in asked)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_cuda_device_gives_the_same_batches() -> None:
     data, spec = pictures(100, CIFAR), AugmentSpec(cutout=6)

@@ -206,28 +206,54 @@ def test_a_damaged_run_and_one_of_a_newer_zoo(run: Path, capsys: Capture) -> Non
     assert "weights.safetensors is damaged" in capsys.readouterr().err
 
 
-def test_list_shows_the_best_result_that_is_not_stale(home: Path, capsys: Capture) -> None:
-    of = api.entry("cnn").hash()
-    rows = [
-        {"entry": "cnn", "of": "00000000", "data": "digits", "metrics": {"loss": 0.01, "accuracy": 0.99}},
-        {"entry": "cnn", "of": of, "data": "digits", "metrics": {"loss": 0.07, "accuracy": 0.9}, "parameters": 874764},
-        {"entry": "cnn", "of": of, "data": "digits", "metrics": {"loss": 0.05, "accuracy": 0.95}, "parameters": 874764},
-        {"entry": "cnn", "of": of, "metrics": {"accuracy": 0.99}},
-        {"entry": "cnn-separable", "of": "00000000", "data": "digits", "metrics": {"loss": 0.01}},
-    ]
-    (home / "more.yaml").write_text(json.dumps({"version": 1, "results": rows}), encoding="utf-8")
-    argv = ["list", "--registry", "more.yaml"]
-    assert main(argv) == 0
-    out = capsys.readouterr().out
-    lines = {line.split()[0]: line for line in out.splitlines()}
-    assert "loss 0.05, accuracy 0.95     874,764  digits" in lines["cnn"]
-    assert "loss 0.01 (stale)" in lines["cnn-separable"]
-    assert main([*argv, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+RESULTS: list[dict[str, Any]] = [
+    {"of": "00000000", "data": "digits", "split": "test", "metrics": {"loss": 0.01, "accuracy": 0.99}},
+    {"data": "digits", "split": "test", "metrics": {"loss": 0.07, "accuracy": 0.9}, "parameters": 874764},
+    {"data": "digits", "split": "test", "metrics": {"loss": 0.05, "accuracy": 0.95}, "parameters": 874764},
+    {"data": "digits", "split": "test", "metrics": {"accuracy": 0.99}},
+    {"data": "digits", "split": "valid", "metrics": {"loss": 0.02}},
+    {"data": "digits", "metrics": {"loss": 0.02}},
+    {"data": "mnist", "split": "test", "metrics": {"loss": 0.03}},
+    {"data": "easy", "split": "test", "metrics": {"loss": 0.001}},
+    {"data": "mnist", "split": "test", "metrics": {"loss": 0.04}},
+]
+
+
+def listed(capsys: Capture, rows: list[dict[str, Any]], *argv: str) -> str:
+    """What `zoo list` prints with these results of an entry `mine`, a cnn for the digits."""
+    entries = {"mine": {"extends": "cnn", "data": {"kind": "digits"}}}
+    path = Path("registry.yaml")
+    path.write_text(json.dumps({"version": 1, "entries": entries}), encoding="utf-8")
+    of = api.entry("mine").hash()
+    results = [{"entry": "mine", "of": of} | row for row in rows]
+    path.write_text(json.dumps({"version": 1, "entries": entries, "results": results}), encoding="utf-8")
+    assert main(["list", *argv]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("rows", "shown"),
+    [
+        (RESULTS, "loss 0.05, accuracy 0.95 874,764 digits"),
+        (RESULTS[:1], "loss 0.01, accuracy 0.99 (stale) digits"),
+        (RESULTS[4:], "loss 0.03 mnist"),
+        ([RESULTS[0], *RESULTS[7:8]], "loss 0.001 easy"),
+        (RESULTS[4:6], "cnn classifiers"),
+    ],
+)
+def test_list_shows_the_best_of_the_results_that_compare(
+    capsys: Capture, rows: list[dict[str, Any]], shown: str
+) -> None:
+    (line,) = (line for line in listed(capsys, rows).splitlines() if line.startswith("mine "))
+    assert " ".join(line.split()).endswith(f" {shown}")
+
+
+def test_list_as_json_has_all_results(capsys: Capture) -> None:
+    found = json.loads(listed(capsys, RESULTS, "--json"))
     assert found.keys() == {"entries", "problems"}
-    entry = next(entry for entry in found["entries"] if entry["name"] == "cnn")
+    entry = next(entry for entry in found["entries"] if entry["name"] == "mine")
     assert {"name", "summary", "kind", "plugin", "needs", "results"} <= entry.keys()
-    assert {"stale": True}.items() <= entry["results"][-4].items()
+    assert [row["stale"] for row in entry["results"]] == [True] + [False] * (len(RESULTS) - 1)
 
 
 def test_show_tells_size_options_and_what_is_set(capsys: Capture) -> None:

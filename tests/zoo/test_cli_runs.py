@@ -139,7 +139,7 @@ def test_data_is_a_kind_a_folder_of_classes_or_parquet_files(home: Path) -> None
     picture(home / 'my "pets": # all' / "cat" / "a.png")
     words = data_overrides('my "pets": # all')
     chosen = api.entry("cnn", words)
-    assert (chosen.data.name, chosen.data.dump()["path"]) == ("folder", 'my "pets": # all')
+    assert (chosen.data.name, chosen.data.dump()["path"]) == ("folder", str(home / 'my "pets": # all'))
     (home / "hub" / "data").mkdir(parents=True)
     (home / "hub" / "data" / "train-0.parquet").touch()
     assert data_overrides("hub")[0] == "data.kind=parquet"
@@ -149,6 +149,23 @@ def test_data_is_a_kind_a_folder_of_classes_or_parquet_files(home: Path) -> None
         data_overrides("flat")
     with pytest.raises(DataError, match="did you mean 'digits'"):
         data_overrides("digts")
+
+
+@pytest.mark.parametrize("text", ["C:\\missing", "C:missing", "C:/missing", "c:digits", "photos:2024/cats", "http://x"])
+def test_a_path_that_is_not_there_is_no_kind_of_a_plugin(text: str) -> None:
+    with pytest.raises(DataError, match="is neither a kind of data"):
+        data_overrides(text)
+
+
+def test_a_run_of_a_folder_is_evaluated_from_another_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for label, colour in (("cat", "white"), ("dog", "black")):
+        for number in range(10):
+            picture(home / "pets" / label / f"{number}.png", colour=colour)
+    tiny = [*TINY[1:], "train.augment.pad=0"]
+    assert main(["train", "cnn", *tiny, "--data", "pets", "--out", "run"]) == 0
+    (home / "elsewhere").mkdir()
+    monkeypatch.chdir(home / "elsewhere")
+    assert main(["evaluate", "../run", "--device", "cpu"]) == 0
 
 
 def test_bench_prints_whatever_was_measured(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
@@ -174,7 +191,7 @@ def test_the_bar_fits_its_terminal(width: int) -> None:
     bar = Bar(api.entry("cnn"), Screen())
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=True)
-    bar.stage("model", 20, 375, 375 * 11)
+    bar.stage("model", 20, 375, 375 * 11, 128)
     for _ in range(312):
         bar.step()
     bar.epoch({"epoch": 11, "train": {"loss": 0.0931}, "valid": {"loss": 0.0904, "accuracy": 0.97}, "best": True})
@@ -190,8 +207,8 @@ def test_the_bar_fits_its_terminal(width: int) -> None:
 def test_the_pace_forgets_what_is_long_ago(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     now = [100.0]
     monkeypatch.setattr("zoo.cli.progress.time.monotonic", lambda: now[0])
-    lines = Lines(api.entry("cnn", ["train.batch=10"]), Screen())
-    lines.stage("model", 2, 100, 0)
+    lines = Lines(api.entry("cnn", ["train.batch=1000"]), Screen())
+    lines.stage("model", 2, 100, 0, 10)  # a set that is smaller than the batch asked for
     now[0] += 60  # a compiler
     lines.step()
     capsys.readouterr()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import stat
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import pytest
 
 from zoo import files
 from zoo.errors import ResourceError, ZooError
-from zoo.files import atomic, cache_dir, check_name, digest, replace, sha256, sweep, write_json, write_text
+from zoo.files import atomic, cache_dir, check_name, digest, finite, replace, sha256, sweep, write_json, write_text
 
 WRITER = """
 import sys
@@ -54,6 +55,21 @@ def test_a_failure_leaves_the_old_content_and_no_other_file(tmp_path: Path) -> N
         write_json(path, float("nan"))
     assert path.read_bytes() == b"old\n"
     assert [file.name for file in path.parent.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows syncs no folders")
+def test_a_new_name_outlasts_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[bool, bool]] = []
+
+    def fsync(handle: int) -> None:
+        mode = os.fstat(handle).st_mode
+        synced.append((stat.S_ISDIR(mode), (tmp_path / "a").exists()))
+        if stat.S_ISDIR(mode):
+            raise OSError(22, "Invalid argument")  # as some network disks answer
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_text(tmp_path / "a", "x")
+    assert synced == [(False, False), (True, True)]
 
 
 def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
@@ -179,6 +195,16 @@ def test_cache_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert cache_dir() == Path.home() / "zoo"
     monkeypatch.delenv("ZOO_CACHE")
     assert cache_dir().name == "pixel-zoo"
+
+
+def test_numbers_that_json_has_no_word_for() -> None:
+    nan, inf = float("nan"), float("inf")
+    assert finite({"a": nan, "b": [1.5, -inf, (inf, 2)], "c": "nan", "d": True}) == {
+        "a": None,
+        "b": [1.5, None, [None, 2]],
+        "c": "nan",
+        "d": True,
+    }
 
 
 def test_digests(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from zoo.build import flops
 from zoo.data import Pictures
 from zoo.evaluation import means, outputs
 from zoo.kinds import DataInfo
-from zoo.model import Batch, Classifier, Model
+from zoo.model import Batch, Classifier, Model, why_not_compiled
 
 INFO = DataInfo((3, 4, 4), ("a", "b", "c"), (0.2, 0.5, 0.8), (0.1, 0.2, 0.0))
 
@@ -87,6 +87,16 @@ def test_flops_are_counted_on_the_meta_device() -> None:
     with torch.device("meta"):
         model = Linear()
     assert flops(model, INFO) == 2 * 48 * 3
+
+
+def test_acceleration_gives_way_where_no_compiler_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(function: object) -> object:
+        raise RuntimeError("no compiler\nfound")
+
+    why_not_compiled.cache_clear()
+    monkeypatch.setattr(torch, "compile", broken)
+    assert Linear().accelerate(None) == "eager (no compiler found)"
+    why_not_compiled.cache_clear()
 
 
 def test_the_default_metrics_of_a_model_are_its_losses_and_their_sum() -> None:

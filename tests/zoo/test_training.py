@@ -68,6 +68,8 @@ def test_same_seed_same_weights_and_another_seed_others() -> None:
         ("train.optimizer=sgd", "train.schedule=plateau", "model.dropout=0.3"),
         ("train.optimizer=muon", "train.schedule=linear", "train.augment.cutout=3"),
         ("train.optimizer=adamw", "train.keep=last", "train.augment.flip=alternate", "train.precision=bfloat16"),
+        ("train.optimizer=adamw", "train.compile=on", "train.precision=bfloat16", "model.last=12"),
+        ("train.optimizer=sgd", "train.compile=on", "train.precision=bfloat16", "model.last=12", "data.valid=0"),
     ],
 )
 @pytest.mark.parametrize("step", [1, 8, 12])
@@ -131,10 +133,13 @@ def test_the_second_run_of_a_finished_entry_is_a_new_one() -> None:
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_state() -> None:
-    with pytest.raises(JobError, match=r"not finite in epoch \d+.*lower train\.lr"):
+    with pytest.raises(JobError, match=r"not finite.*; the best weights before that are kept in bad; lower train\.lr"):
         train("train.optimizer=sgd", "train.lr=100", "train.epochs=30", "train.save_seconds=0", out="bad")
     run = zoo.load("bad")
     assert run.state == "diverged"
+    assert zoo.evaluate("bad", split="valid")["metrics"]["loss"] < 1e30, "the best weights before it are kept"
+    with pytest.raises(JobError, match="diverged; change its options, or choose another --out"):
+        train("train.optimizer=sgd", "train.lr=100", "train.epochs=30", "train.save_seconds=0", out="bad")
     assert all(row["train"]["loss"] < 1e30 for row in run.log())
     assert list(Path("bad/state").glob("*.safetensors"))
 
@@ -224,7 +229,8 @@ def test_stages_learn_one_after_the_other_and_the_rest_is_frozen(tmp_path: Path)
     job = two_stage_job(tmp_path / "run", spec)
     start = {name: value.clone() for name, value in job.model.state_dict().items()}
     (tmp_path / "run").mkdir()
-    weights = fit(job)
+    fit(job)
+    weights = job.kept
     assert isinstance(job.model, TwoStages)
     assert (True, False, True) in job.model.seen
     assert (False, True, False) in job.model.seen
@@ -243,6 +249,66 @@ def test_a_stage_that_the_model_does_not_have_is_refused(tmp_path: Path) -> None
     spec = TrainSpec.model_validate({"stages": {"prio": {"epochs": 3}}})
     with pytest.raises(zoo.ZooError, match="no stage 'prio'; its stages: codec, prior"):
         fit(two_stage_job(tmp_path, spec))
+
+
+def test_parameters_that_a_model_froze_stay_frozen(tmp_path: Path) -> None:
+    job = two_stage_job(tmp_path, TrainSpec.model_validate({"epochs": 2, "batch": 16}))
+    assert isinstance(job.model, TwoStages)
+    job.model.second.weight.requires_grad_(False)
+    before = job.model.second.state_dict()["bias"].clone(), job.model.second.weight.clone()
+    fit(job)
+    assert torch.equal(job.kept["second.weight"], before[1])
+    assert not torch.equal(job.kept["second.bias"], before[0])
+
+
+def test_weights_that_become_infinite_without_a_validation_split_are_an_error(tmp_path: Path) -> None:
+    job = two_stage_job(tmp_path, TrainSpec.model_validate({"epochs": 1, "batch": 64}))
+    job.splits = job.splits._replace(valid=job.splits.train.subset(torch.zeros(0, dtype=torch.int64)))
+    with torch.no_grad():
+        list(job.model.parameters())[-1].fill_(torch.inf)
+    with pytest.raises(JobError, match="not finite"):
+        fit(job)
+
+
+def test_the_metrics_told_are_those_of_the_last_stage(home: Path) -> None:
+    row = {"epoch": 1, "train": {}, "lr": 0.1}
+    rows = [row | {"stage": stage, "valid": {"loss": loss}} for stage, loss in (("a", 1.0), ("b", 3.0), ("b", 2.0))]
+    run = zoo.load(train("train.epochs=1", out="run").run)
+    (home / "run/metrics.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows), encoding="utf-8")
+    assert zoo.api.trained(run).metrics == {"loss": 2.0}
+
+
+def test_a_run_goes_on_with_the_call_that_the_message_names() -> None:
+    with pytest.raises(InterruptedRun) as stopped:
+        zoo.train("cnn", *SMALL, "train.epochs=2", fresh=True, watch=Recorder(3))
+    call = str(stopped.value).partition("Go on with: ")[2]
+    assert call.startswith("zoo.train('cnn', 'model.blocks=2'")
+    assert eval(call).run == Path("runs/cnn-1")
+    assert zoo.load("cnn-1").record["seconds"] > 0
+
+
+def test_pictures_that_changed_are_noticed() -> None:
+    from PIL import Image
+
+    def draw(number: int) -> None:
+        for name, tint in (("cat", 60), ("dog", 160)):
+            Path("pets", name).mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), (tint, number * 5, 90)).save(f"pets/{name}/{number}.png")
+
+    for number in range(20):
+        draw(number)
+    options = ("data.kind=folder", "data.path=pets", "model.blocks=2", "model.first=4", "model.last=8")
+    run = zoo.train("cnn", *options, "train.epochs=1").run
+    assert zoo.evaluate(run)["pictures"] == 8
+    with pytest.raises(zoo.ZooError, match=r"data\.split_seed deals the pictures anew"):
+        zoo.evaluate(run, "data.split_seed=1")
+    with pytest.raises(InterruptedRun):
+        zoo.train("cnn", *options, "train.epochs=2", out="other", watch=Recorder(1))
+    draw(20)
+    with pytest.raises(zoo.ZooError, match=r"have changed since .* may hold training pictures"):
+        zoo.evaluate(run)
+    with pytest.raises(zoo.ZooError, match="have changed since other began; undo that, or choose another --out"):
+        zoo.train("cnn", *options, "train.epochs=2", out="other")
 
 
 def test_training_leaves_ray_and_optuna_alone() -> None:

@@ -10,9 +10,9 @@ import click
 from zoo import api
 from zoo.cli.group import Command
 from zoo.cli.options import DEVICE, OVERRIDES, RUN
-from zoo.cli.screen import Screen, figure, finite
+from zoo.cli.screen import Screen, figure
 from zoo.errors import ResourceError
-from zoo.files import write_json
+from zoo.files import finite, write_json
 
 MOST = 20
 """Classes up to which the confusion matrix is printed; of more, the worst confusions."""

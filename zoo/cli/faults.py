@@ -12,7 +12,7 @@ from contextlib import suppress
 import click
 
 from zoo.cli.screen import HangUp, Screen
-from zoo.errors import ResourceError, ZooError
+from zoo.errors import ResourceError, ZooError, memory_error
 from zoo.files import FULL, cache_dir
 
 NOT_OURS = FULL | {errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENAMETOOLONG}
@@ -46,8 +46,8 @@ def describe(error: BaseException) -> tuple[int, str, str, str]:
         return error.exit_code, "usage", *usage(error)
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return 130, "interrupted", "interrupted", ""
-    if isinstance(error, MemoryError):
-        return ResourceError.code, ResourceError.name, "out of memory", ""
+    if short := memory_error(error):
+        return describe(short)
     if isinstance(error, OSError) and error.errno in NOT_OURS:
         where = f"{error.filename}: " if error.filename else ""
         return ResourceError.code, ResourceError.name, f"{where}{error.strerror}", ""

@@ -50,10 +50,9 @@ class Lines:
         self.samples: deque[tuple[float, int]] = deque()
         self.told = time.monotonic()
 
-    def stage(self, name: str, epochs: int, steps: int, start: int) -> None:
-        """A stage begins, or goes on at step `start`."""
-        self.epochs, self.steps, self.done = epochs, steps, start
-        self.batch = self.entry.train.stage(name).batch
+    def stage(self, name: str, epochs: int, steps: int, start: int, batch: int) -> None:
+        """A stage begins, or goes on at step `start`; `batch` is pictures a step."""
+        self.epochs, self.steps, self.done, self.batch = epochs, steps, start, batch
         self.row, self.best = {}, ("", 0)
         self.samples.clear()
 

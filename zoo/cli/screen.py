@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import sys
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from zoo.errors import one_line
+from zoo.files import finite
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -151,15 +151,6 @@ def print_plain(columns: list[Column]) -> None:
     ]
     for row in zip(*padded, strict=True):
         print(GAP.join(row).rstrip())
-
-
-def finite(value: Any) -> Any:
-    """The value with null for numbers that JSON has no word for."""
-    if isinstance(value, dict):
-        return {key: finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def figure(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import islice
 from pathlib import Path
 
@@ -10,20 +11,24 @@ from zoo.catalog import catalog
 from zoo.errors import DataError, nearest
 
 LOOK_AT = 10_000
+QUALIFIED = re.compile(r"[\w.-]{2,}:[a-z0-9-]+")
+"""plugin:kind; a single letter before the colon is a drive of Windows."""
 
 
 def data_overrides(text: str) -> list[str]:
     """The overrides that choose this data; DataError says what was looked for."""
     kinds = catalog().names("data")
     path = Path(text).expanduser()
-    if text in kinds or (":" in text and not path.exists()):
+    if text in kinds or (QUALIFIED.fullmatch(text) and not path.exists()):
         return [f"data.kind={text}"]
     if not path.exists():
         here = [child.name for child in path.parent.iterdir() if child.is_dir()] if path.parent.is_dir() else []
         hint = nearest(text, kinds) or nearest(path.name, here)
         raise DataError(f"{text!r} is neither a kind of data ({', '.join(kinds)}) nor a path", hint)
+    # The run is read from other folders too.
+    whole = str(path.absolute())
     # JSON quotes a text in a way that YAML reads back, whatever characters it has.
-    return [f"data.kind={kind_of(path)}", f"data.path={json.dumps(str(path), ensure_ascii=False)}"]
+    return [f"data.kind={kind_of(path)}", f"data.path={json.dumps(whole, ensure_ascii=False)}"]
 
 
 def kind_of(path: Path) -> str:

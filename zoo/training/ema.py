@@ -14,8 +14,9 @@ class Average:
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.decay = decay
-        self.names = [name for name, value in module.state_dict().items() if value.is_floating_point()]
-        self.live = [module.state_dict(keep_vars=True)[name].data for name in self.names]
+        state = module.state_dict(keep_vars=True)
+        self.names = [name for name, value in state.items() if value.is_floating_point()]
+        self.live = [state[name].data for name in self.names]
         self.shadow = [value.clone() for value in self.live]
 
     @torch.no_grad()

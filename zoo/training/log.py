@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from zoo.files import write_text
+from zoo.files import finite, write_text
 
 Row = dict[str, Any]
 
@@ -28,7 +28,7 @@ class Log:
         if find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self.board = SummaryWriter(str(self.folder / "tensorboard"), purge_step=rows)
+            self.board = SummaryWriter(str(self.folder / "tensorboard"), purge_step=rows + 1)
 
     def add(self, row: Row) -> None:
         """Append one epoch."""
@@ -37,8 +37,9 @@ class Log:
             file.write(line(row))
         if self.board is not None:
             for part in ("train", "valid"):
-                for name, value in row[part].items():
-                    self.board.add_scalar(f"{row['stage']}/{name}/{part}", value, len(self.rows))
+                for name, value in finite(row[part]).items():
+                    if value is not None:
+                        self.board.add_scalar(f"{row['stage']}/{name}/{part}", value, len(self.rows))
             self.board.add_scalar(f"{row['stage']}/lr", row["lr"], len(self.rows))
 
     def close(self) -> None:
@@ -48,8 +49,8 @@ class Log:
 
 
 def line(row: Row) -> str:
-    """A row as a line."""
-    return json.dumps(row, allow_nan=False) + "\n"
+    """A row as a line, with null for a number that is not finite."""
+    return json.dumps(finite(row), allow_nan=False) + "\n"
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 
 from zoo.augment import Loader, batches
 from zoo.data import Splits
-from zoo.errors import InterruptedRun, JobError, ResourceError, RunError, ZooError
+from zoo.errors import InterruptedRun, JobError, RunError, ZooError, memory_error
 from zoo.evaluation import SIZE, means
 from zoo.model import Batch, Model, Stage
-from zoo.tensors import Tensors, fill
+from zoo.tensors import Tensors, fill, finite
 from zoo.training.device import autocast_type, random_state, restore_random
 from zoo.training.log import Log
 from zoo.training.spec import TrainSpec
@@ -44,7 +46,7 @@ class Progress:
 
 @dataclass
 class Job:
-    """What is trained, on what, how and where."""
+    """What is trained, on what, how and where; and what came of it so far."""
 
     model: Model
     splits: Splits
@@ -53,23 +55,29 @@ class Job:
     device: torch.device
     flops: int | None
     watch: Watch
+    kept: Tensors = field(default_factory=dict)
+    """The weights that are kept, on the CPU; of a training that failed the best so far, if there are any."""
+    seconds: float = 0.0
+    """How long it took, interruptions left out."""
 
 
-def fit(job: Job) -> Tensors:
-    """Train, or go on from the state in the run's folder; returns the weights that are kept, on the CPU.
+def fit(job: Job) -> None:
+    """Train, or go on from the state in the run's folder; `job.kept` are then the weights.
 
-    Raises JobError where a loss is not finite, InterruptedRun where a signal asked to stop, ResourceError where memory
-    runs out; the last good state stays in the folder.
+    Raises JobError where a loss or a weight is not finite, InterruptedRun where a signal asked to stop, ResourceError
+    where memory runs out; the last good state stays in the folder.
     """
     with listening() as stop, reproducible(job.device):
+        training = Training(job, stop)
         try:
-            return Training(job, stop).run()
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise ResourceError(f"out of memory: {error!s:.160}", "try a smaller train.batch") from error
-        except RuntimeError as error:
-            if "can't allocate memory" not in str(error):
-                raise
-            raise ResourceError(f"out of memory: {error!s:.160}", "try a smaller train.batch") from error
+            training.run()
+        except (RuntimeError, MemoryError) as error:
+            if short := memory_error(error):
+                raise short from error
+            raise
+        finally:
+            job.seconds = training.seconds()
+            training.log.close()
 
 
 @contextmanager
@@ -78,14 +86,18 @@ def reproducible(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.backends.cudnn.benchmark = False
+    # Read when the first product is computed; without it cuBLAS may take another way each time.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    options = torch.utils.deterministic
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    others = torch.backends.cudnn.benchmark, options.fill_uninitialized_memory  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark, options.fill_uninitialized_memory = False, False  # type: ignore[attr-defined]
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.backends.cudnn.benchmark, options.fill_uninitialized_memory = others  # type: ignore[attr-defined]
 
 
 class Training:
@@ -93,15 +105,22 @@ class Training:
 
     def __init__(self, job: Job, stop: Stop) -> None:
         self.job, self.stop = job, stop
+        self.start = time.monotonic()
+        self.learnt = [parameter for parameter in job.model.parameters() if parameter.requires_grad]
         self.model = job.model.to(job.device)
+        self.valid = job.splits.valid.to(job.device)
         self.autocast = autocast_type(job.device, job.spec.precision)
         self.state = StateFolder(job.folder / "state", job.spec.save_seconds)
         self.log = Log(job.folder)
         self.progress = Progress()
-        self.best: Tensors = {}
+        self.earlier = 0.0
         self.stepper: Stepper
 
-    def run(self) -> Tensors:
+    def seconds(self) -> float:
+        """How long the training took so far, interruptions left out."""
+        return self.earlier + time.monotonic() - self.start
+
+    def run(self) -> None:
         """All stages, from where the last saving left off."""
         stages = self.model.stages()
         if unknown := sorted(self.job.spec.stages.keys() - {stage.name for stage in stages}):
@@ -111,13 +130,13 @@ class Training:
         for note in self.state.notes:
             self.job.watch.note(note)
         self.accelerate(saved)
-        self.progress = Progress(**saved[1]["progress"]) if saved else self.progress
+        if saved:
+            self.progress, self.earlier = Progress(**saved[1]["progress"]), saved[1]["seconds"]
         self.log.rewind(saved[1]["rows"] if saved else 0)
         for index in range(self.progress.stage, len(stages)):
             self.run_stage(stages[index], saved)
             self.progress, saved = Progress(stage=index + 1), None
-        self.log.close()
-        return self.weights()
+        self.job.kept = self.weights()
 
     def accelerate(self, saved: Saved | None) -> None:
         """Let the model make itself faster where the work is worth it; channels-last goes with that."""
@@ -139,17 +158,18 @@ class Training:
         job, progress, spec = self.job, self.progress, self.job.spec.stage(stage.name)
         loader = Loader(job.splits.train, spec.batch, job.spec.augment, job.spec.seed, job.device)
         steps = spec.epochs * loader.steps
-        self.stepper = Stepper(self.model, stage, spec, steps, self.autocast, self.memory_format)
-        self.best = {}
+        self.stepper = Stepper(self.model, stage, spec, steps, self.autocast, self.memory_format, self.learnt)
+        job.kept = {}
         if saved:
             self.restore(saved)
-        job.watch.stage(stage.name, spec.epochs, loader.steps, progress.epoch * loader.steps + progress.step)
+        start = progress.epoch * loader.steps + progress.step
+        job.watch.stage(stage.name, spec.epochs, loader.steps, start, loader.batch)
         for epoch in range(progress.epoch, spec.epochs):
             stage.module.train()
             self.run_epoch(stage, loader, epoch)
             self.end_epoch(stage, epoch, loader.steps)
             self.pause()
-        fill(self.model, {name: value.to(job.device) for name, value in self.best.items()}, "the kept epoch")
+        fill(self.model, {name: value.to(job.device) for name, value in job.kept.items()}, "the kept epoch")
 
     def run_epoch(self, stage: Stage, loader: Loader, epoch: int) -> None:
         """The steps of an epoch that are still to do."""
@@ -175,7 +195,7 @@ class Training:
                 raise JobError(f"the validation loss is not finite in epoch {epoch + 1}", "lower train.lr")
             better = score < progress.best
             if better or self.job.spec.keep == "last":
-                self.best, progress.best_epoch = self.weights(), epoch
+                self.job.kept, progress.best_epoch = self.weights(), epoch
         stepper.schedule.epoch(better)
         progress.best = min(progress.best, score)
         progress.epoch, progress.step = epoch + 1, 0
@@ -185,17 +205,20 @@ class Training:
 
     def validate(self) -> dict[str, float]:
         """The model's metrics over the validation pictures."""
-        if not len(self.job.splits.valid):
+        if not len(self.valid):
             return {}
         self.model.eval()
-        source = batches(self.job.splits.valid, SIZE, self.job.device)
+        source = batches(self.valid, SIZE, self.job.device)
         shaped = (Batch(batch.x.contiguous(memory_format=self.memory_format), batch.y) for batch in source)
         return means(self.model, shaped, self.autocast)
 
     def weights(self) -> Tensors:
-        """A copy of the model's tensors on the CPU."""
+        """A copy of the model's tensors on the CPU; JobError where one of them is not finite."""
         state = self.model.state_dict()
-        return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in state.items()}
+        copy = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in state.items()}
+        if bad := next((name for name, value in copy.items() if not finite(value)), None):
+            raise JobError(f"the weights {bad!r} are not finite", "lower train.lr, or set train.clip=1")
+        return copy
 
     def pause(self) -> None:
         """Save if it is time to, or if somebody asked to stop."""
@@ -204,15 +227,14 @@ class Training:
         self.stepper.check(self.progress.epoch, self.progress.step)
         self.save()
         if self.stop.code:
-            self.log.close()
             raise InterruptedRun("interrupted; the state is saved", self.stop.code)
 
     def save(self) -> None:
         """Write everything from which the training goes on."""
         tensors, plain = random_state(self.job.device)
-        groups = {"model": dict(self.model.state_dict()), "best": self.best, "random": tensors} | self.stepper.state()
+        groups = {"model": self.weights(), "best": self.job.kept, "random": tensors} | self.stepper.state()
         about = {"progress": asdict(self.progress), "random": plain, "rows": len(self.log.rows), "how": self.how}
-        self.state.save(groups, about | {"plateau": self.stepper.schedule.plateau})
+        self.state.save(groups, about | {"plateau": self.stepper.schedule.plateau, "seconds": self.seconds()})
 
     def restore(self, saved: Saved) -> None:
         """Take everything back from a saving."""
@@ -221,7 +243,8 @@ class Training:
             fill(self.model, groups["model"], str(self.state.path))
             self.stepper.load(groups, self.job.device)
             self.stepper.schedule.plateau = dict(plain["plateau"])
-            self.best = groups.get("best", {})
+            # Copies: what is read from a file may hold it open, and Windows deletes no file that is open.
+            self.job.kept = {name: value.clone() for name, value in groups.get("best", {}).items()}
             restore_random(groups["random"], plain["random"], self.job.device)
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise RunError(f"the state in {self.state.path} does not fit: {error!r:.160}", "use --fresh") from error

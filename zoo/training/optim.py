@@ -81,11 +81,19 @@ class Optimizers:
                 if int(owner) == place:
                     inner.setdefault(int(index), {})[name] = value
             each.load_state_dict({"state": inner, "param_groups": each.state_dict()["param_groups"]})
+            for parameter, values in each.state.items():
+                # Fused steps walk through the raw memory, so a state must lie in it as its parameter does.
+                values.update({k: laid_like(v, parameter) for k, v in values.items() if v.shape == parameter.shape})
 
 
 def matrices(parameters: list[nn.Parameter]) -> list[nn.Parameter]:
     """Matrices and filters in their order; the first and the last are the input and output layers."""
     return [parameter for parameter in parameters if parameter.ndim >= 2]
+
+
+def laid_like(value: Tensor, parameter: Tensor) -> Tensor:
+    """A copy of a value in the memory order of a parameter of the same shape."""
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def as_matrix(value: Tensor, like: Tensor) -> Tensor:

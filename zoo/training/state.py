@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import RunError
-from zoo.files import write_json
+from zoo.files import remove, write_json
 from zoo.tensors import Tensors, load_tensors, read_manifest, save_tensors
 
 Saved = tuple[dict[str, Tensors], dict[str, Any]]
@@ -61,14 +62,18 @@ class StateFolder:
             return []
 
     def sweep(self, keep: set[str]) -> None:
-        """Remove savings that are not needed any more, and what a kill left half written."""
+        """Remove savings that are not needed any more, and what a kill left half written.
+
+        Windows deletes no file whose tensors are still mapped into memory: it stays until the next time.
+        """
         for file in self.path.iterdir():
             if file.name not in keep | {"manifest.json"}:
-                file.unlink(missing_ok=True)
+                remove(file)
 
     def clear(self) -> None:
         """Remove everything: the training is done."""
         if self.path.is_dir():
-            (self.path / "manifest.json").unlink(missing_ok=True)
+            remove(self.path / "manifest.json")
             self.sweep(set())
-            self.path.rmdir()
+            with suppress(OSError):
+                self.path.rmdir()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import torch
+from torch import nn
 
 from zoo.errors import JobError
 from zoo.evaluation import lower
@@ -17,7 +19,10 @@ from zoo.training.spec import StageSpec
 
 
 class Stepper:
-    """Optimisers, schedule and average of a stage, and the losses of the epoch so far."""
+    """Optimisers, schedule and average of a stage, and the losses of the epoch so far.
+
+    Of the stage's parameters those in `learnt` are learnt: a model may freeze some for good when it is built.
+    """
 
     def __init__(
         self,
@@ -27,11 +32,14 @@ class Stepper:
         steps: int,
         autocast: torch.dtype | None,
         memory_format: torch.memory_format,
+        learnt: Collection[nn.Parameter],
     ) -> None:
         model.eval().requires_grad_(False)
-        stage.module.requires_grad_(True)
+        own = {id(parameter) for parameter in learnt}
+        for parameter in stage.module.parameters():
+            parameter.requires_grad_(id(parameter) in own)
         self.stage, self.spec, self.autocast, self.memory_format = stage, spec, autocast, memory_format
-        self.clipped = list(stage.module.parameters()) if spec.clip else []
+        self.clipped = [parameter for parameter in stage.module.parameters() if parameter.requires_grad]
         self.optimizers = Optimizers(stage.module, spec)
         self.schedule = Schedule(spec, steps)
         self.average = Average(model, spec.ema) if spec.ema else None
@@ -44,7 +52,7 @@ class Stepper:
             losses = self.stage.losses(Batch(x, batch.y))
         parts = [value.float() for value in losses.values()]
         (parts[0] if len(parts) == 1 else torch.stack(parts).sum()).backward()  # type: ignore[no-untyped-call]
-        if self.clipped:
+        if self.spec.clip:
             torch.nn.utils.clip_grad_norm_(self.clipped, self.spec.clip)
         self.optimizers.step(self.schedule.factor(number))
         self.optimizers.zero_grad()
@@ -77,4 +85,4 @@ class Stepper:
         self.optimizers.load(groups.get("optimizer", {}))
         if self.average:
             self.average.load(groups["average"])
-        self.sums = {name: value.to(device) for name, value in groups.get("sums", {}).items()}
+        self.sums = {name: value.to(device, copy=True) for name, value in groups.get("sums", {}).items()}

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 class Watch(Protocol):
     """What a training tells while it runs."""
 
-    def stage(self, name: str, epochs: int, steps: int, start: int) -> None:
-        """A stage begins, or goes on at step `start` of epochs * steps."""
+    def stage(self, name: str, epochs: int, steps: int, start: int, batch: int) -> None:
+        """A stage begins, or goes on at step `start` of epochs * steps, each of `batch` pictures."""
 
     def step(self) -> None:
         """A step was taken; nothing is known of its loss yet."""
@@ -24,7 +24,7 @@ class Watch(Protocol):
 class Nobody:
     """A watch that does not look."""
 
-    def stage(self, name: str, epochs: int, steps: int, start: int) -> None:
+    def stage(self, name: str, epochs: int, steps: int, start: int, batch: int) -> None:
         """Nothing."""
 
     def step(self) -> None:
