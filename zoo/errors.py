@@ -88,7 +88,7 @@ def memory_error(error: BaseException) -> ResourceError | None:
         isinstance(error, RuntimeError) and any(words in text.lower() for words in MEMORY)
     ):
         return None
-    return ResourceError(f"out of memory: {text[:160] or 'the system gives no more'}", "try a smaller batch or model")
+    return ResourceError(f"out of memory{': ' * bool(text)}{text[:160]}", "try a smaller batch or model")
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

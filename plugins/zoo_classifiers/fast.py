@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
+from zoo.model import why_not_compiled
 from zoo_classifiers import fused, gather
 from zoo_classifiers.blocks import Block, Tail
 from zoo_classifiers.compiling import fresh
@@ -23,7 +24,8 @@ def choose(blocks: Iterable[nn.Module], device: str, autocast: torch.dtype | Non
     """A way for each block, none where stock PyTorch is to run, and a note for people."""
     parts = cast("list[Block]", list(blocks))
     if device == "cuda":
-        return ["whole"] * len(parts), "compiled"
+        reason = why_not_compiled(device)
+        return ([], f"plain PyTorch ({reason})") if reason else (["whole"] * len(parts), "compiled")
     if device != "cpu":
         return [], "plain PyTorch"
     found = [way(block, autocast) for block in parts]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -100,3 +100,7 @@ class CNN(Classifier):
         self.ways, note = fast.choose(self.blocks, next(self.parameters()).device.type, autocast)
         self.autocast, self.chain = autocast, fast.linked(self.ways)
         return note
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy, or what is unpickled, is plain again: what was compiled can be neither copied nor sent."""
+        return super().__getstate__() | {"ways": [], "chain": fast.chain}

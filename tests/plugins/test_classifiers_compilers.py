@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import functools
+import pickle
 import sys
 from pathlib import Path
 from typing import Any
@@ -144,3 +146,12 @@ def test_a_kernel_that_computes_something_else_is_left_out(tmp_path: Path, monke
         assert fused.load() == (None, "its results for mish differ from PyTorch's")
     finally:
         fused.load.cache_clear()
+
+
+def test_an_accelerated_model_is_copied_and_pickled_as_a_plain_one() -> None:
+    model = CNN(CNNSpec(blocks=2, first=8, last=16), DataInfo.of((3, 8, 8), ("a", "b"))).eval()
+    x = torch.rand(2, 3, 8, 8)
+    expected = model(x)
+    model.ways, model.chain = ["whole"] * 2, torch.compile(lambda *_: None)
+    for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert torch.equal(copied(x), expected)
