@@ -103,4 +103,5 @@ class CNN(Classifier):
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy, or what is unpickled, is plain again: what was compiled can be neither copied nor sent."""
-        return super().__getstate__() | {"ways": [], "chain": fast.chain}
+        state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
+        return state | {"ways": [], "chain": fast.chain}

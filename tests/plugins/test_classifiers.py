@@ -407,5 +407,7 @@ def test_what_the_kernel_does_not_cover_is_compiled_or_plain(monkeypatch: pytest
     assert ways == ["compiled"] * 2
     assert note == "compiled (the native kernel does not cover these options)"
     assert fast.choose(network(**SMALL).blocks, "cpu", None)[0] == ["compiled"] * 2
-    assert fast.choose(network(**SMALL).blocks, "cuda", torch.bfloat16) == (["whole"] * 2, "compiled")
+    for reason, expected in (("", (["whole"] * 2, "compiled")), ("no Triton", ([], "plain PyTorch (no Triton)"))):
+        monkeypatch.setattr(fast, "why_not_compiled", lambda _, reason=reason: reason)
+        assert fast.choose(network(**SMALL).blocks, "cuda", torch.bfloat16) == expected
     assert fast.choose(network(**SMALL).blocks, "mps", None) == ([], "plain PyTorch")
