@@ -17,7 +17,7 @@ from zoo.errors import one_line
 from zoo.kinds import DataInfo
 from zoo.model import Batch, Classifier, Model
 
-SIZE = 500
+SIZE = 250
 
 
 @dataclass(frozen=True)
