@@ -32,6 +32,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where decoded pictures are kept, far from the user's own."""
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("ZOO_DATA", raising=False)
+    return tmp_path / "cache" / "data"
+
+
+@pytest.fixture
 def install(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     """A function that installs a distribution with one plugin, as pip would, where Python and its children find it."""
     site = tmp_path / "site"

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from samples import one_line, write
 from zoo_data import cifar10, digits, fashion_mnist
 from zoo_data.download import fetch
 
@@ -25,24 +26,7 @@ from zoo.errors import DataError
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("ZOO_DATA", raising=False)
-    return tmp_path / "cache" / "data"
-
-
-def write(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path
-
-
-def one_line(error: pytest.ExceptionInfo[DataError]) -> str:
-    text = str(error.value)
-    assert error.value.code == 3
-    assert "\n" not in text
-    return text
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def test_digits() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import struct
 import zlib
@@ -12,41 +11,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from samples import BLUE, GREEN, RED, encoded, one_line, write
 from zoo_data import folder
 from zoo_data.folder import FolderSpec
 
 from zoo.data import Loaded
 from zoo.errors import DataError
 
-RED, BLUE, GREEN = (250, 10, 10), (10, 10, 250), (10, 250, 10)
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("ZOO_DATA", raising=False)
-    return tmp_path / "cache" / "data"
-
-
-def encoded(
-    color: tuple[int, ...] | int, size: tuple[int, int] = (6, 4), kind: str = "PNG", mode: str = "RGB"
-) -> bytes:
-    file = io.BytesIO()
-    Image.new(mode, size, color).save(file, kind)
-    return file.getvalue()
-
-
-def write(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path
-
-
-def one_line(error: pytest.ExceptionInfo[DataError]) -> str:
-    text = str(error.value)
-    assert error.value.code == 3
-    assert "\n" not in text
-    return text
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture

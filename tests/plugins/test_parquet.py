@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from PIL import Image
+from samples import BLUE, RED, encoded, one_line, write
 from zoo_data import cifar10, parquet
 from zoo_data.parquet import ParquetSpec
 
@@ -21,35 +20,9 @@ from zoo.data import split
 from zoo.errors import DataError
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "cifar10"
-RED, BLUE, GREEN = (250, 10, 10), (10, 10, 250), (10, 250, 10)
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("ZOO_DATA", raising=False)
-    return tmp_path / "cache" / "data"
-
-
-def encoded(
-    color: tuple[int, ...] | int, size: tuple[int, int] = (6, 4), kind: str = "PNG", mode: str = "RGB"
-) -> bytes:
-    file = io.BytesIO()
-    Image.new(mode, size, color).save(file, kind)
-    return file.getvalue()
-
-
-def write(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path
-
-
-def one_line(error: pytest.ExceptionInfo[DataError]) -> str:
-    text = str(error.value)
-    assert error.value.code == 3
-    assert "\n" not in text
-    return text
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 HF = {"img": {"_type": "Image"}, "label": {"names": ["red", "blue"], "_type": "ClassLabel"}}

@@ -9,17 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from samples import one_line, write
 
 from zoo.data import Loaded, Pictures, cached, deal, mean_std, split
 from zoo.dataspec import DataSpec
 from zoo.errors import DataError
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("ZOO_DATA", raising=False)
-    return tmp_path / "cache" / "data"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def numbered(labels: list[int], classes: int, first: int = 0) -> Loaded:
@@ -31,19 +27,6 @@ def numbered(labels: list[int], classes: int, first: int = 0) -> Loaded:
 
 def numbers(pictures: Pictures) -> list[int]:
     return [int(x[0]) * 256 + int(x[1]) for x in pictures.x.flatten(1)]
-
-
-def write(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path
-
-
-def one_line(error: pytest.ExceptionInfo[DataError]) -> str:
-    text = str(error.value)
-    assert error.value.code == 3
-    assert "\n" not in text
-    return text
 
 
 def test_the_parts_of_a_split_are_disjoint_whole_and_stratified() -> None:
