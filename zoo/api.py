@@ -99,6 +99,7 @@ def show(name: str, overrides: Iterable[str] = (), registries: Paths = (), measu
             "name": f"{section}.{option.name}",
             "type": option.type,
             "default": option.default,
+            "value": value_at(about["spec"], f"{section}.{option.name}"),
             "search": None if option.search is None else str(option.search),
             "help": option.help,
         }
@@ -107,6 +108,13 @@ def show(name: str, overrides: Iterable[str] = (), registries: Paths = (), measu
     ]
     about["results"] = results_of(chosen, found.results)
     return about
+
+
+def value_at(spec: Any, path: str) -> Any:
+    """What stands at a dotted path; None where nothing does."""
+    for part in path.split("."):
+        spec = spec.get(part) if isinstance(spec, dict) else None
+    return spec
 
 
 def train(
@@ -197,12 +205,23 @@ def evaluate(
     check_pictures(opened, changed, splits.info, split, pictures)
     found = outputs(model, pictures, opened.info, place, autocast_type(place, changed.train.precision))
     about = {"run": str(opened.path), "split": split, "pictures": len(pictures), "classes": list(opened.info.classes)}
-    result = about | compute(catalog(), found)
+    result: dict[str, Any] = about | compute(catalog(), found)
     if averaging := getattr(model, "averaging", ""):
         result["averaging"] = averaging
     if record is not None:
         append(Path(record), make_result(opened.entry, data_name or changed.data.name, result, opened.record))
+        if opened.entry.hash() != current_hash(opened.entry.name):
+            note = f"recorded as stale: the run's options are not those of the entry {opened.entry.name!r}"
+            result.setdefault("problems", []).append(note)
     return result
+
+
+def current_hash(name: str) -> str:
+    """The hash of an entry as it is now; empty where there is none that can be used."""
+    try:
+        return entry(name).hash()
+    except ZooError:
+        return ""
 
 
 def check_pictures(run: Run, changed: Entry, info: DataInfo, split: str, pictures: Pictures) -> None:

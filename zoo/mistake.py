@@ -42,7 +42,7 @@ def mistake(
         text = f"should be {describe(field)}"  # none of the parts of a union took it
     elif first["type"] in {"model_type", "model_attributes_type", "dict_type"}:
         text = "should be a mapping of options"
-    got = "" if isinstance(first["input"], dict) else f", got {first['input']!r:.80}"
+    got = "" if isinstance(first["input"], dict) or ", got " in text else f", got {first['input']!r:.80}"
     return f"{where}: {text[:1].lower()}{text[1:]}{got}", ""
 
 

@@ -143,16 +143,18 @@ def is_run(path: Path) -> bool:
 
 
 def find_run(text: str, catalog: Catalog, root: Path = ROOT) -> Run:
-    """The run at a path, of that name below `runs`, or the newest run of an entry of that name."""
+    """The run at a path, of that name below `runs`, or the newest finished run of an entry of that name."""
     for path in (Path(text), root / text):
         if is_run(path):
             return Run.open(path, catalog)
-    if found := [path for path in numbered(root, text).values() if is_run(path)]:
-        return Run.open(found[-1], catalog)
+    if found := [path for path in reversed(numbered(root, text).values()) if is_run(path)]:
+        done = (path for path in found if read_json(path / "run.json").get("state") == "done")
+        return Run.open(next(done, found[0]), catalog)
     if os.path.isdir(text):  # noqa: PTH112 - takes any text
         raise RunError(f"{text} is not a run folder: it has no run.json")
     names = [path.parent.name for path in root.glob("*/run.json")]
-    raise ZooError(f"no run {text[:80]!r}", nearest(text, names) or "train one with: zoo train cnn")
+    hint = nearest(text, names)
+    raise ZooError(f"no run {text[:80]!r}", hint if "did you mean" in hint else "train one with: zoo train ENTRY")
 
 
 def numbered(root: Path, name: str) -> dict[int, Path]:
@@ -230,7 +232,7 @@ def held(path: Path) -> Iterator[None]:
         path.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
-        raise LockedError(f"{path} is in use by {owner(who)}", "wait for it, or train with --fresh") from None
+        raise LockedError(f"{path} is in use by {owner(who)}", "wait for it, or train elsewhere with --out") from None
     except OSError as error:
         raise ResourceError(f"cannot hold {path}: {error.strerror or error}", "choose another with --out") from None
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import socket
 import subprocess
 import sys
@@ -351,3 +352,11 @@ def test_a_folder_in_which_nothing_was_begun_goes_away(home: Path) -> None:
     with held(home / "runs" / "cnn-1"):
         make("runs/cnn-1")
     assert (home / "runs" / "cnn-1" / "run.json").exists()
+
+
+def test_the_newest_finished_run_of_an_entry_is_found_first(run: Path) -> None:
+    shutil.copytree(run, "runs/tiny-2")
+    find_run("runs/tiny-2", catalog()).update(state="interrupted")
+    assert find_run("tiny", catalog()).path == run
+    find_run(str(run), catalog()).update(state="interrupted")
+    assert find_run("tiny", catalog()).path == Path("runs/tiny-2"), "it says how to go on with it"

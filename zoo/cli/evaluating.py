@@ -30,8 +30,8 @@ WORST = 10
 def evaluate_command(screen: Screen, /, run: str, overrides: tuple[str, ...], **options: Any) -> None:
     """Figures of a run over a split.
 
-    RUN is a run folder, or an entry for its newest run. KEY=VALUE changes what leaves the weights as they are, as
-    model.draws=8, or the data.
+    RUN is a run folder, or an entry for its newest finished run. KEY=VALUE changes what leaves the weights as they
+    are, as model.draws=8, or the data.
     """
     found = api.evaluate(run, *overrides, **options)
     if overrides:

@@ -80,11 +80,11 @@ def show_command(
 
 
 def show_options(screen: Screen, options: list[dict[str, Any]]) -> None:
-    """Every option with its type, default, search space and meaning."""
-    heads = ["option", "default", "type", "search", "meaning"]
+    """Every option with its value in the entry, default, type, search space and meaning."""
+    heads = ["option", "value", "default", "type", "search", "meaning"]
     rows = [
-        (option["name"], plain(option["default"]), option["type"], option["search"] or "", option["help"])
-        for option in options
+        (row["name"], plain(row["value"]), plain(row["default"]), row["type"], row["search"] or "", row["help"])
+        for row in options
     ]
     screen.table(heads, rows)
 

@@ -19,8 +19,13 @@ from zoo.errors import DataError
 @DEVICE
 @click.pass_obj
 def predict_command(screen: Screen, /, run: str, pictures: tuple[str, ...], device: str) -> int:
-    """Class and probability of pictures, and of all pictures in folders."""
-    found = api.predict(run, pictures, device)
+    """Class and probability of pictures, and of all pictures in folders.
+
+    RUN is a run folder, or an entry for its newest finished run.
+    """
+    opened = api.load(run)
+    screen.note(f"{opened.path}, trained on {opened.entry.data.name}")
+    found = api.predict(opened.path, pictures, device)
     if screen.json:
         predictions = [row._asdict() for row in found.predictions]
         screen.document({"predictions": predictions, "skipped": [row._asdict() for row in found.skipped]})
@@ -38,7 +43,14 @@ def predict_command(screen: Screen, /, run: str, pictures: tuple[str, ...], devi
 @click.command("bench", cls=Command)
 @NAME
 @OVERRIDES
-@click.option("--seconds", type=click.FloatRange(0.1), metavar="N", default=20.0, help="Seconds for both.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1),
+    metavar="N",
+    default=20.0,
+    help="Seconds for both loops together.",
+    show_default=True,
+)
 @DEVICE
 @REGISTRY
 @click.pass_obj

@@ -63,6 +63,10 @@ class Session:
         )
         title = f"{self.entry.name} on {self.entry.data.name}: {size.parameters:,} parameters"
         self.watch.note(f"{title}, run {self.path}, {self.device}")
+        if not len(splits.valid):
+            self.watch.note("there are no validation pictures, so the last weights are kept")
+        if not len(splits.test):
+            self.watch.note("there are no test pictures, so `zoo evaluate` will have none to look at")
         return self.fit(run, Job(model, splits, self.entry.train, self.path, self.device, size.flops, self.watch))
 
     def fit(self, run: Run, job: Job) -> Run:
