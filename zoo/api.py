@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zoo.catalog import Catalog, catalog
 from zoo.entry import Entry, resolve, with_train
-from zoo.errors import DataError, JobError, ZooError
+from zoo.errors import DataError, JobError, ZooError, nearest
 from zoo.registry import Registry, read_registry
 from zoo.results import append, make_result, results_of
 from zoo.runs import Run, choose_folder, find_run, held
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from zoo.training.watch import Watch
 
 Paths = Collection[str | Path]
+SPLITS = ("train", "valid", "test")
 SPLITTING = ("valid", "test", "split_seed", "limit")
 
 
@@ -175,7 +176,7 @@ def how_to_go_on(name: str, overrides: Iterable[str], options: dict[str, Any], r
 
 
 def load(run: str | Path) -> Run:
-    """Open a run folder, or the newest run of an entry; `.model()` gives the trained model."""
+    """Open a run folder, or the newest finished run of an entry; `.model()` gives the trained model."""
     return find_run(str(run), catalog())
 
 
@@ -197,11 +198,13 @@ def evaluate(
     from zoo.evaluation import outputs
     from zoo.training.device import autocast_type, choose_device
 
+    if split not in SPLITS:
+        raise ZooError(f"no split {split!r}", nearest(split, SPLITS))
     opened, place = load(run), choose_device(device)
     changed = opened.changed(overrides)
     model = opened.model(place, overrides)
     splits, _ = build_data(changed.data)
-    pictures = {"train": splits.train, "valid": splits.valid, "test": splits.test}[split]
+    pictures: Pictures = getattr(splits, split)
     check_pictures(opened, changed, splits.info, split, pictures)
     found = outputs(model, pictures, opened.info, place, autocast_type(place, changed.train.precision))
     about = {"run": str(opened.path), "split": split, "pictures": len(pictures), "classes": list(opened.info.classes)}

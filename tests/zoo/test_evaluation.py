@@ -58,3 +58,8 @@ def test_another_set_of_classes_is_refused(run: Path) -> None:
             Image.new("L", (8, 8), place * 60).save(zoo_data / name / f"{place}.png")
     with pytest.raises(zoo.ZooError, match=r"knows the classes 0, 1, .* the data has cat, dog"):
         zoo.evaluate(run, "data.kind=folder", f"data.path={zoo_data}", device="cpu")
+
+
+def test_a_split_that_does_not_exist_is_named(run: Path) -> None:
+    with pytest.raises(zoo.ZooError, match="no split 'tset'; did you mean 'test'"):
+        zoo.evaluate(run, split="tset")
