@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zoo.catalog import Catalog, catalog
+from zoo.catalog import catalog
 from zoo.entry import Entry, resolve, with_train
 from zoo.errors import DataError, JobError, ZooError, nearest
 from zoo.registry import Registry, read_registry
@@ -272,18 +272,3 @@ def bench(
     from zoo.training.device import choose_device
 
     return measure(entry(name, overrides, registries), choose_device(device), seconds)
-
-
-__all__ = [
-    "Catalog",
-    "EntryInfo",
-    "Trained",
-    "bench",
-    "entries",
-    "evaluate",
-    "load",
-    "predict",
-    "schema",
-    "show",
-    "train",
-]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -87,10 +87,20 @@ def parameters_of(model: Model) -> int:
 
 def flops(model: Model, info: DataInfo) -> int | None:
     """Floating-point operations of `metrics` for one picture, by torch's counter, on the meta device."""
-    batch = Batch(torch.rand((1, *info.shape), device="meta"), torch.zeros(1, dtype=torch.int64, device="meta"))
+    with torch.no_grad():
+        return counted(lambda: model.metrics(meta_batch(info, 1)))
+
+
+def meta_batch(info: DataInfo, size: int) -> Batch:
+    """Pictures and labels that have shapes alone."""
+    return Batch(torch.rand((size, *info.shape), device="meta"), torch.zeros(size, dtype=torch.int64, device="meta"))
+
+
+def counted(work: Callable[[], object]) -> int | None:
+    """The floating-point operations of some work, by torch's counter; None where the meta device cannot do it."""
     try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            model.metrics(batch)
+        with FlopCounterMode(display=False) as counter:
+            work()
     except (RuntimeError, NotImplementedError, ValueError, TypeError):
         return None
     return int(counter.get_total_flops())

@@ -9,7 +9,7 @@ from zoo.catalog import Catalog
 from zoo.discovery import Plugin
 from zoo.errors import MissingError, ZooError
 from zoo.files import digest
-from zoo.kinds import DataKind, ModelKind
+from zoo.kinds import ModelKind
 from zoo.mistake import validate
 from zoo.raw import KEYS, Raw, check_keys
 from zoo.spec import Spec
@@ -41,12 +41,6 @@ class Entry:
     data: Chosen
     model: Chosen
     train: TrainSpec
-
-    @property
-    def data_kind(self) -> DataKind[Any]:
-        """The kind of the pictures."""
-        kind: DataKind[Any] = self.data.kind
-        return kind
 
     @property
     def model_kind(self) -> ModelKind[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from zoo.catalog import Catalog
 from zoo.discovery import Plugin
 from zoo.errors import ZooError, nearest, one_line
-from zoo.raw import KEYS, Raw, Where, check_keys, overlay, overridden, read_entry
+from zoo.raw import Raw, Where, check_keys, overlay, overridden, read_entry
 from zoo.yamlfile import DEEPEST, LARGEST, Document, parse
 
 VERSION = 1
@@ -155,6 +155,3 @@ def read_file(path: Path, name: str = "") -> Document:
         raise ZooError(f"cannot read the registry {path}: not UTF-8 text ({error})") from None
     except OSError as error:
         raise ZooError(f"cannot read the registry {path}: {error.strerror or error}") from None
-
-
-__all__ = ["KEYS", "VERSION", "Raw", "Registry", "read_file", "read_registry", "shipped", "user_file"]

@@ -10,10 +10,9 @@ from typing import Any
 
 import torch
 from torch import optim
-from torch.utils.flop_counter import FlopCounterMode
 
 from zoo.augment import Loader
-from zoo.build import build_data, build_model
+from zoo.build import build_data, build_model, counted, meta_batch
 from zoo.data import Splits
 from zoo.entry import Entry
 from zoo.model import Batch, Stage
@@ -133,16 +132,11 @@ def plain_loop(entry: Entry, splits: Splits, device: torch.device) -> Step:
 
 def step_flops(entry: Entry, splits: Splits) -> int | None:
     """Floating-point operations of the forward and backward pass for one picture, by torch's counter."""
-    shape = splits.info.shape
     with torch.device("meta"):
         model = build_model(entry, splits.info).train()
-    batch = Batch(torch.rand((2, *shape), device="meta"), torch.zeros(2, dtype=torch.int64, device="meta"))
-    try:
-        with FlopCounterMode(display=False) as counter:
-            torch.stack(list(model.stages()[0].losses(batch).values())).sum().backward()  # type: ignore[no-untyped-call]
-    except (RuntimeError, NotImplementedError, ValueError, TypeError):
-        return None
-    return int(counter.get_total_flops()) // 2
+    batch = meta_batch(splits.info, 2)
+    total = counted(lambda: torch.stack(list(model.stages()[0].losses(batch).values())).sum().backward())  # type: ignore[no-untyped-call]
+    return None if total is None else total // 2
 
 
 def matmul_peak(device: torch.device, autocast: torch.dtype | None) -> float:

@@ -50,7 +50,7 @@ def test_a_picture_gets_the_same_scores_as_in_training_data(home: Path, monkeypa
     right = [Path(row.path).parent.name == row.label for row in found.predictions]
     assert np.mean(right) > 0.9
     run = zoo.load(done.run)
-    loaded = run.entry.data_kind.load(run.entry.data.spec)
+    loaded = run.entry.data.kind.load(run.entry.data.spec)
     assert torch.equal(torch.cat(seen), loaded.train.x)
     with torch.inference_mode():
         scores = run.model()(loaded.train.x.float() / 255).softmax(1).max(1).values
