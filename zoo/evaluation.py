@@ -61,11 +61,14 @@ def lower(device: torch.device, autocast: torch.dtype | None) -> Any:
 def outputs(
     model: Model, pictures: Pictures, info: DataInfo, device: torch.device, autocast: torch.dtype | None = None
 ) -> Outputs:
-    """Run a model over pictures once; of a classifier the figures come from its scores."""
+    """Run a model over pictures; loss and accuracy of a classifier come from its scores.
+
+    One that has metrics of its own is run a second time for them.
+    """
     model.eval()
-    if not isinstance(model, Classifier):
-        return Outputs(model, info, pictures, means(model, batches(pictures, SIZE, device), autocast), None)
-    scores = class_scores(model, pictures, device, autocast)
+    scores = class_scores(model, pictures, device, autocast) if isinstance(model, Classifier) else None
+    if scores is None or type(model).metrics is not Classifier.metrics:
+        return Outputs(model, info, pictures, means(model, batches(pictures, SIZE, device), autocast), scores)
     labels = pictures.y.cpu()
     loss = torch.nn.functional.nll_loss(scores.double(), labels).item()
     accuracy = (scores.argmax(1) == labels).double().mean().item()

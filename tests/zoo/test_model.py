@@ -83,6 +83,19 @@ def test_outputs_of_a_classifier_agree_with_its_metrics() -> None:
     assert torch.allclose(found.scores.exp().sum(1), torch.ones(11), atol=1e-5)
 
 
+def test_a_classifiers_own_metrics_are_asked() -> None:
+    class Own(Linear):
+        def metrics(self, batch: Batch) -> dict[str, Tensor]:
+            return super().metrics(batch) | {"brightness": batch.x.mean()}
+
+    torch.manual_seed(0)
+    pictures = some(11)
+    found = outputs(Own(), pictures, INFO, torch.device("cpu"))
+    assert found.means["brightness"] == pytest.approx(pictures.x.double().mean().item() / 255, rel=1e-5)
+    assert found.means.keys() == {"loss", "accuracy", "brightness"}
+    assert found.scores is not None
+
+
 def test_flops_are_counted_on_the_meta_device() -> None:
     with torch.device("meta"):
         model = Linear()
