@@ -28,6 +28,22 @@ def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 <= float(capsys.readouterr().out) <= 1
 
 
+@pytest.mark.usefixtures("home")
+@pytest.mark.slow
+def test_the_python_example_of_tuning_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(block("python", "zoo.tune("), "README.md", "exec"), {})
+    assert "cnn-study" in capsys.readouterr().out
+
+
+def test_the_search_example_resolves(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "registry.yaml").write_text(block("yaml", "my-search"), encoding="utf-8")
+    assert main(["show", "my-search", "--options", "--json"]) == 0
+    searched = {row["name"]: row["search"] for row in json.loads(capsys.readouterr().out)["options"]}
+    assert searched["model.first"] == "32..48 step 2"
+    assert searched["model.kernel"] is None
+    assert "separable" in searched["model.ratio"]
+
+
 def test_the_registry_example_resolves(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "registry.yaml").write_text(block("yaml", "my-cnn"), encoding="utf-8")
     assert main(["show", "my-cnn", "--options", "--json"]) == 0

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zoo.api import bench, entries, evaluate, load, predict, schema, show, train
+    from zoo.api import bench, entries, evaluate, load, predict, schema, show, studies, train, tune
     from zoo.dataspec import DataSpec
     from zoo.errors import ZooError
     from zoo.hooks import hookimpl
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "zoo.api": ("bench", "entries", "evaluate", "load", "predict", "schema", "show", "train"),
+    "zoo.api": ("bench", "entries", "evaluate", "load", "predict", "schema", "show", "studies", "train", "tune"),
     "zoo.dataspec": ("DataSpec",),
     "zoo.errors": ("ZooError",),
     "zoo.hooks": ("hookimpl",),
@@ -39,6 +39,8 @@ __all__ = [  # noqa: RUF022 - for plugins first, then what people call
     "entries",
     "show",
     "train",
+    "tune",
+    "studies",
     "load",
     "evaluate",
     "predict",

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zoo.catalog import catalog
 from zoo.entry import Entry, resolve, with_train
 from zoo.errors import DataError, JobError, ZooError, nearest
+from zoo.raw import Raw
 from zoo.registry import Registry, read_registry
 from zoo.results import append, make_result, results_of
-from zoo.runs import Run, choose_folder, find_run, held
+from zoo.runs import ROOT, Run, choose_folder, find_run, held
 from zoo.spec import options
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from zoo.kinds import DataInfo
     from zoo.prediction import Prediction
     from zoo.training.watch import Watch
+    from zoo.tuning.study import Study
+    from zoo.tuning.watch import TuneWatch
 
 Paths = Collection[str | Path]
 SPLITS = ("train", "valid", "test")
@@ -85,7 +88,8 @@ def describe(found: Registry, name: str) -> EntryInfo:
 def show(name: str, overrides: Iterable[str] = (), registries: Paths = (), measure: bool = True) -> dict[str, Any]:
     """All about an entry; with `measure` also its parameters and FLOPs for its own data, which imports torch."""
     found, _ = registry(registries)
-    chosen = resolve(catalog(), found.resolve(name, overrides))
+    raw = found.resolve(name, overrides)
+    chosen = resolve(catalog(), raw)
     about: dict[str, Any] = {"name": name, "summary": chosen.summary, "hash": chosen.hash()}
     about |= {"kind": chosen.model.name, "plugin": str(chosen.model.plugin), "parameters": None, "flops": None}
     if measure:
@@ -94,21 +98,38 @@ def show(name: str, overrides: Iterable[str] = (), registries: Paths = (), measu
         info = data_info(chosen.data)
         size = count(chosen, info)
         about |= {"parameters": size.parameters, "flops": size.flops, "shape": list(info.shape)}
-    about["spec"] = chosen.dump()
+    about["spec"] = chosen.dump() | {"tune": chosen.tune.model_dump(mode="json")}
+    searched = search_space(chosen, raw, fixed_by(overrides))
     about["options"] = [
         {
             "name": f"{section}.{option.name}",
             "type": option.type,
             "default": option.default,
             "value": value_at(about["spec"], f"{section}.{option.name}"),
-            "search": None if option.search is None else str(option.search),
+            "search": searched.get(f"{section}.{option.name}"),
             "help": option.help,
         }
-        for section, spec in (("data", chosen.data.spec), ("model", chosen.model.spec), ("train", chosen.train))
+        for section, spec in chosen.sections()
         for option in options(type(spec))
     ]
     about["results"] = results_of(chosen, found.results)
     return about
+
+
+def search_space(chosen: Entry, raw: Raw, fixed: list[str]) -> dict[str, str]:
+    """Where `zoo tune` would look, in words, by dotted option; empty where there is nothing to search."""
+    from zoo.tuning.space import Space
+
+    try:
+        return Space.of(catalog(), raw, chosen, chosen.tune.space, fixed).words()
+    except ZooError:
+        return {}
+
+
+def fixed_by(overrides: Iterable[str]) -> list[str]:
+    """The options that `key=value` texts set, and that are therefore not searched."""
+    keys = (word.partition("=")[0].strip() for word in overrides)
+    return [key for key in keys if not key.startswith("tune.")]
 
 
 def value_at(spec: Any, path: str) -> Any:
@@ -149,21 +170,67 @@ def train(
         if before is not None and before.state == "diverged":
             raise JobError(f"{path} diverged", f"change its options, or {again}")
         if before is None or before.state != "done":
-            command = how_to_go_on(name, overrides, {"seed": seed, "out": out, "device": device}, registries)
+            command = how_to_go_on("train", name, overrides, {"seed": seed, "out": out, "device": device}, registries)
             before = Session(chosen, path, place, watch or Nobody(), command, again).train(before)
         return trained(before)
 
 
 def trained(run: Run) -> Trained:
     """The result of a run that is done."""
-    rows = run.log()
-    last = [row for row in rows if row["stage"] == rows[-1]["stage"]]
-    kept = last[-1] if run.entry.train.keep == "last" else min(last, key=lambda row: row["valid"].get("loss") or 0.0)
-    return Trained(run.path, len(rows), kept["valid"], str(run.record["weights_sha256"]))
+    return Trained(run.path, len(run.log()), run.kept()["valid"], str(run.record["weights_sha256"]))
 
 
-def how_to_go_on(name: str, overrides: Iterable[str], options: dict[str, Any], registries: Paths) -> str:
-    """The command, or the call from Python, that goes on with an interrupted run."""
+def tune(
+    name: str,
+    *overrides: str,
+    trials: int | None = None,
+    seconds: float | None = None,
+    objective: str | None = None,
+    bound: float | None = None,
+    max_params: int | None = None,
+    fresh: bool = False,
+    study: str | None = None,
+    address: str | None = None,
+    storage: str | Path | None = None,
+    parallel: int | None = None,
+    device: str = "auto",
+    registries: Paths = (),
+    watch: TuneWatch | None = None,
+) -> Study:
+    """Search the options of an entry, or go on with an unfinished study of it.
+
+    What `overrides` set is not searched; those of `tune.` say how to search. Trials run for at most `seconds`, on a Ray
+    cluster at `address` or on this machine, `parallel` at a time; run folders are below `storage`/STUDY.
+    """
+    from zoo.tuning.cluster import Place
+    from zoo.tuning.tune import Request
+    from zoo.tuning.tune import tune as search
+    from zoo.tuning.watch import Nobody
+
+    raw = registry(registries)[0].resolve(name, overrides)
+    options = {"trials": trials, "objective": objective, "bound": bound, "max_params": max_params}
+    given: dict[str, Any] = {
+        "trials": trials,
+        "seconds": seconds,
+        "objective": objective,
+        "bound": bound,
+        "max_params": max_params,
+    }
+    given |= {"study": study, "address": address, "storage": storage, "parallel": parallel, "device": device}
+    command = how_to_go_on("tune", name, overrides, given, registries)
+    request = Request(options, seconds, fresh, study, Path(storage or ROOT), Place(address, parallel, device), command)
+    return search(catalog(), raw, fixed_by(overrides), request, watch or Nobody())
+
+
+def studies(storage: str | Path | None = None) -> tuple[list[Study], list[str]]:
+    """Every study below a folder, by default `runs`, and what is wrong with those that cannot be read."""
+    from zoo.tuning.folder import studies as found
+
+    return found(Path(storage or ROOT))
+
+
+def how_to_go_on(what: str, name: str, overrides: Iterable[str], options: dict[str, Any], registries: Paths) -> str:
+    """The command, or the call from Python, that goes on with what was interrupted."""
     program = Path(sys.argv[0]).name.removesuffix(".exe")
     module = Path(sys.argv[0]).parts[-2:] == ("zoo", "__main__.py")
     if module or program == "zoo":
@@ -172,7 +239,7 @@ def how_to_go_on(name: str, overrides: Iterable[str], options: dict[str, Any], r
     given = {key: value for key, value in options.items() if value not in (None, "auto")}
     given |= {"registries": list(registries)} if registries else {}
     words = [repr(word) for word in (name, *overrides)] + [f"{key}={value!r}" for key, value in given.items()]
-    return f"zoo.train({', '.join(words)})"
+    return f"zoo.{what}({', '.join(words)})"
 
 
 def load(run: str | Path) -> Run:

@@ -71,13 +71,24 @@ def count(entry: Entry, info: DataInfo) -> Count:
 
     A model that cannot be built on the meta device is built as it is, and its FLOPs are not counted.
     """
+    model, on_meta = sketched(entry, info)
+    return Count(parameters_of(model), flops(model, info) if on_meta else None)
+
+
+def parameters(entry: Entry, info: DataInfo) -> int:
+    """How many numbers the model of an entry learns, without allocating weights where it can be."""
+    model, _ = sketched(entry, info)
+    return parameters_of(model)
+
+
+def sketched(entry: Entry, info: DataInfo) -> tuple[Model, bool]:
+    """The model on the meta device, or as it is where it cannot be built there; whether it is on the meta device."""
     try:
         with torch.device("meta"):
-            model = build_model(entry, info).eval()
+            return build_model(entry, info).eval(), True
     except (MissingError, RuntimeError, NotImplementedError):
         with torch.random.fork_rng():
-            return Count(parameters_of(build_model(entry, info)), None)
-    return Count(parameters_of(model), flops(model, info))
+            return build_model(entry, info).eval(), False
 
 
 def parameters_of(model: Model) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zoo.catalog import Catalog
@@ -14,6 +14,7 @@ from zoo.mistake import validate
 from zoo.raw import KEYS, Raw, check_keys
 from zoo.spec import Spec
 from zoo.training.spec import StageSpec, TrainSpec
+from zoo.tuning.spec import TuneSpec
 
 DEFAULT_DATA: dict[str, Any] = {"kind": "digits"}
 
@@ -41,12 +42,18 @@ class Entry:
     data: Chosen
     model: Chosen
     train: TrainSpec
+    tune: TuneSpec = field(default_factory=TuneSpec, compare=False)
+    """How `zoo tune` searches; a run does not depend on it, so neither `dump` nor `hash` holds it."""
 
     @property
     def model_kind(self) -> ModelKind[Any]:
         """The kind of the model."""
         kind: ModelKind[Any] = self.model.kind
         return kind
+
+    def sections(self) -> list[tuple[str, Spec]]:
+        """The options of each part, by its name."""
+        return [("data", self.data.spec), ("model", self.model.spec), ("train", self.train), ("tune", self.tune)]
 
     def dump(self) -> dict[str, Any]:
         """The entry as JSON; `restore` of it gives the entry back."""
@@ -71,7 +78,8 @@ def resolve(catalog: Catalog, raw: Raw) -> Entry:
     for name, stage in stages.items() if isinstance(stages, dict) else ():
         validate(StageSpec, raw, ("train", "stages", name), stage)
     train = validate(TrainSpec, raw, ("train",), options)
-    return Entry(raw.name, str(raw.data.get("summary", "")), data, model, train)
+    tune = validate(TuneSpec, raw, ("tune",), raw.data.get("tune", {}))
+    return Entry(raw.name, str(raw.data.get("summary", "")), data, model, train, tune)
 
 
 def restore(catalog: Catalog, dumped: Any) -> Entry:

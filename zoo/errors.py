@@ -67,6 +67,23 @@ class ResourceError(ZooError):
     name = "resources"
 
 
+class OutOfMemoryError(ResourceError):
+    """Memory is exhausted."""
+
+
+class BudgetError(ZooError):
+    """A model has more parameters than it may."""
+
+    name = "budget"
+
+    def __init__(self, parameters: int, limit: int) -> None:
+        super().__init__(f"{parameters:,} parameters are more than the budget of {limit:,}")
+        self.parameters, self.limit = parameters, limit
+
+    def __reduce__(self) -> tuple[type[BudgetError], tuple[int, int]]:
+        return type(self), (self.parameters, self.limit)
+
+
 class InterruptedRun(ZooError):  # noqa: N818 - it is a wish of the user, not a fault
     """The run was asked to stop; its state is saved."""
 
@@ -81,14 +98,16 @@ class InterruptedRun(ZooError):  # noqa: N818 - it is a wish of the user, not a 
 MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 
 
-def memory_error(error: BaseException) -> ResourceError | None:
+def memory_error(error: BaseException) -> OutOfMemoryError | None:
     """The error as a lack of memory, if it is one: allocators have no type of their own for it."""
+    if isinstance(error, OutOfMemoryError):
+        return error
     text = one_line(str(error))
     if not isinstance(error, MemoryError) and not (
         isinstance(error, RuntimeError) and any(words in text.lower() for words in MEMORY)
     ):
         return None
-    return ResourceError(f"out of memory{': ' * bool(text)}{text[:160]}", "try a smaller batch or model")
+    return OutOfMemoryError(f"out of memory{': ' * bool(text)}{text[:160]}", "try a smaller batch or model")
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

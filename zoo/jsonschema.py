@@ -12,6 +12,7 @@ from zoo.catalog import Catalog
 from zoo.files import NAME
 from zoo.registry import VERSION
 from zoo.training.spec import StageSpec, TrainSpec
+from zoo.tuning.spec import TuneSpec
 
 Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
@@ -23,9 +24,16 @@ def registry_schema(catalog: Catalog) -> Schema:
     train = body(TrainSpec, "train", defs)
     train["properties"]["stages"]["additionalProperties"] = body(StageSpec, "stage", defs)
     sections = {family: section(catalog, family, defs) for family in ("data", "model")}
+    tune = body(TuneSpec, "tune", defs)
     entry: Schema = {
         "type": "object",
-        "properties": {"summary": SUMMARY, "extends": EXTENDS, **sections, "train": train},
+        "properties": {
+            "summary": SUMMARY,
+            "extends": EXTENDS,
+            **sections,
+            "train": train,
+            "tune": tune,
+        },
         "additionalProperties": False,
         "if": {"not": {"required": ["extends"]}},
         "then": {"required": ["model"], "properties": {family: {"required": ["kind"]} for family in sections}},

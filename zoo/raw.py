@@ -10,7 +10,8 @@ from zoo.errors import ZooError, nearest
 from zoo.files import NAME
 from zoo.yamlfile import DEEPEST, parse_value
 
-SECTIONS = ("data", "model", "train")
+SECTIONS = ("data", "model", "train", "tune")
+STARTS = ", ".join(f"{section}." for section in SECTIONS[:-1]) + f" or {SECTIONS[-1]}."
 KEYS = ("summary", "extends", *SECTIONS)
 
 Where = dict[tuple[str, ...], str]
@@ -103,7 +104,7 @@ def read_override(name: str, text: str) -> tuple[tuple[str, ...], Any]:
     if not equals or not all(path) or len(path) > DEEPEST:
         raise ZooError(f"{text[:80]!r} is not key=value, as in train.epochs=10")
     if path[0] not in SECTIONS:
-        raise ZooError(f"{key[:80]!r} is no option of {name}: it must begin with data., model. or train.")
+        raise ZooError(f"{key[:80]!r} is no option of {name}: it must begin with {STARTS}")
     if len(path) < 2:
         raise ZooError(f"{key!r} is a whole section", f"name an option of it, as in {key}.NAME=VALUE")
     return path, parse_value(value, key)

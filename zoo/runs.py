@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 UNFINISHED = {"running", "interrupted"}
 ROOT = Path("runs")
+BEST = "best.json"
+"""Names the best run below a folder, as `zoo tune` does in that of a study."""
 
 
 @dataclass
@@ -99,6 +101,14 @@ class Run:
             raise RunError(f"{self.path / 'metrics.jsonl'} is missing or damaged")
         return rows
 
+    def kept(self) -> dict[str, Any]:
+        """The line of the log for the epoch whose weights are kept, of a run that is done."""
+        rows = self.log()
+        last = [row for row in rows if row["stage"] == rows[-1]["stage"]]
+        if self.entry.train.keep == "last":
+            return last[-1]
+        return min(last, key=lambda row: row["valid"].get("loss") or 0.0)
+
     def model(self, device: torch.device | str = "cpu", overrides: Iterable[str] = ()) -> Model:
         """The trained model in eval mode; `overrides` may change options that leave the weights as they are."""
         from zoo.build import build_model
@@ -142,11 +152,23 @@ def is_run(path: Path) -> bool:
         return False
 
 
+def best_run(path: Path) -> Path:
+    """The run that a folder names as its best, or the folder itself."""
+    try:
+        name = json.loads((path / BEST).read_text(encoding="utf-8"))["run"]
+        return path / name if re.fullmatch(r"trials/t[0-9]{5,9}", name) else path
+    except (OSError, ValueError, KeyError, TypeError):
+        return path
+
+
 def find_run(text: str, catalog: Catalog, root: Path = ROOT) -> Run:
-    """The run at a path, of that name below `runs`, or the newest finished run of an entry of that name."""
+    """The run at a path or of that name below `runs`, or the newest finished run of an entry of that name.
+
+    The folder of a study stands for its best run.
+    """
     for path in (Path(text), root / text):
-        if is_run(path):
-            return Run.open(path, catalog)
+        if is_run(best := best_run(path)):
+            return Run.open(best, catalog)
     if found := [path for path in reversed(numbered(root, text).values()) if is_run(path)]:
         done = (path for path in found if read_json(path / "run.json").get("state") == "done")
         return Run.open(next(done, found[0]), catalog)
@@ -225,14 +247,14 @@ def difference(old: Any, new: Any, path: str = "") -> list[str]:
 
 
 @contextmanager
-def held(path: Path) -> Iterator[None]:
+def held(path: Path, advice: str = "wait for it, or train elsewhere with --out") -> Iterator[None]:
     """Hold a run folder; LockedError says who else does. A lock of a process that died is free at once."""
     who, lock = path / "lock.json", FileLock(path / "lock")
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
-        raise LockedError(f"{path} is in use by {owner(who)}", "wait for it, or train elsewhere with --out") from None
+        raise LockedError(f"{path} is in use by {owner(who)}", advice) from None
     except OSError as error:
         raise ResourceError(f"cannot hold {path}: {error.strerror or error}", "choose another with --out") from None
     try:

@@ -272,7 +272,7 @@ def test_show_tells_size_options_and_what_is_set(capsys: Capture) -> None:
     assert found["spec"]["model"]["first"] == 40
     assert main(["show", "cnn", "--options"]) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("model.first "))
-    assert line.split()[:6] == ["model.first", "46", "46", "int", "1..4096", "16..96"]
+    assert line.split()[:6] == ["model.first", "46", "46", "int", "1..4096", "8..64"]
     assert line.endswith("Channels after the first block.")
 
 

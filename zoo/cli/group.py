@@ -19,6 +19,8 @@ COMMANDS = {
     "show": ("listing", "One entry: options, parameters, FLOPs, results."),
     "plugins": ("listing", "Plugins, what they give, and which are broken."),
     "train": ("training", "Train an entry, or go on with its unfinished run."),
+    "tune": ("tuning", "Search the options of an entry, or go on with its study."),
+    "studies": ("studies", "Studies with their state and the best of each."),
     "evaluate": ("evaluating", "Figures of a run over a split, per class and confused."),
     "predict": ("using", "Classes of pictures, by a trained run."),
     "bench": ("using", "Pictures a second, beside a plain PyTorch loop."),

@@ -83,10 +83,15 @@ def show_options(screen: Screen, options: list[dict[str, Any]]) -> None:
     """Every option with its value in the entry, default, type, search space and meaning."""
     heads = ["option", "value", "default", "type", "search", "meaning"]
     rows = [
-        (row["name"], plain(row["value"]), plain(row["default"]), row["type"], row["search"] or "", row["help"])
+        (row["name"], given_here(row), plain(row["default"]), row["type"], row["search"] or "", row["help"])
         for row in options
     ]
     screen.table(heads, rows)
+
+
+def given_here(row: dict[str, Any]) -> str:
+    """The value of an option; of tune.space that it is spread over the column of what is searched."""
+    return "see search" if row["name"] == "tune.space" and row["value"] else plain(row["value"])
 
 
 def show_entry(screen: Screen, about: dict[str, Any]) -> None:
@@ -100,7 +105,11 @@ def show_entry(screen: Screen, about: dict[str, Any]) -> None:
         screen.line(f"{about['parameters']:,} parameters{flops} on {shape} pictures of {data}")
     defaults = {option["name"]: option["default"] for option in about["options"]}
     values = dict(flat(about["spec"]))
-    set_here = [(name, plain(values[name]), plain(old)) for name, old in defaults.items() if values.get(name) != old]
+    set_here = [
+        (name, plain(values[name]), plain(old))
+        for name, old in defaults.items()
+        if values.get(name) != old and name != "tune.space"  # the options that it names say it in their own lines
+    ]
     screen.line()
     screen.table(["option", "value", "default"], [("data.kind", values["data.kind"], ""), *set_here])
     if about["results"]:

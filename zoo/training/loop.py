@@ -59,6 +59,10 @@ class Job:
     """The weights that are kept, on the CPU; of a training that failed the best so far, if there are any."""
     seconds: float = 0.0
     """How long it took, interruptions left out."""
+    save_seconds: float | None = None
+    """Seconds between two savings, in place of the spec's."""
+    stop: Stop | None = None
+    """Who asks to stop; without it the signals of this process do."""
 
 
 def fit(job: Job) -> None:
@@ -67,7 +71,7 @@ def fit(job: Job) -> None:
     Raises JobError where a loss or a weight is not finite, InterruptedRun where a signal asked to stop, ResourceError
     where memory runs out; the last good state stays in the folder.
     """
-    with listening() as stop, reproducible(job.device):
+    with nullcontext(job.stop) if job.stop else listening() as stop, reproducible(job.device):
         training = Training(job, stop)
         try:
             training.run()
@@ -110,10 +114,12 @@ class Training:
         self.model = job.model.to(job.device)
         self.valid = job.splits.valid.to(job.device)
         self.autocast = autocast_type(job.device, job.spec.precision)
-        self.state = StateFolder(job.folder / "state", job.spec.save_seconds)
+        seconds = job.spec.save_seconds if job.save_seconds is None else job.save_seconds
+        self.state = StateFolder(job.folder / "state", seconds)
         self.log = Log(job.folder)
         self.progress = Progress()
         self.earlier = 0.0
+        self.epochs = 0
         self.stepper: Stepper
 
     def seconds(self) -> float:
@@ -129,6 +135,7 @@ class Training:
         saved = self.state.load()
         for note in self.state.notes:
             self.job.watch.note(note)
+        self.epochs = sum(self.job.spec.stage(stage.name).epochs for stage in stages)
         self.accelerate(saved)
         if saved:
             self.progress, self.earlier = Progress(**saved[1]["progress"]), saved[1]["seconds"]
@@ -201,7 +208,8 @@ class Training:
         progress.epoch, progress.step = epoch + 1, 0
         rate = stepper.spec.lr * stepper.schedule.factor(progress.epoch * steps - 1)
         self.log.add({"stage": stage.name, "epoch": progress.epoch, "train": train, "valid": valid, "lr": rate})
-        self.job.watch.epoch(self.log.rows[-1] | {"best": progress.best_epoch == epoch})
+        about = {"best": progress.best_epoch == epoch, "number": len(self.log.rows), "of": self.epochs}
+        self.job.watch.epoch(self.log.rows[-1] | about)
 
     def validate(self) -> dict[str, float]:
         """The model's metrics over the validation pictures."""

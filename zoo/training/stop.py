@@ -13,13 +13,18 @@ from types import FrameType
 class Stop:
     """Whether somebody asked to stop, and the exit code that this has."""
 
-    code = 0
+    asked = 0
+
+    @property
+    def code(self) -> int:
+        """128 + the number of the signal; 0: nobody asked."""
+        return self.asked
 
     def ask(self, number: int, frame: FrameType | None) -> None:
         """A signal handler."""
-        if self.code:
-            os._exit(self.code)
-        self.code = 128 + number
+        if self.asked:
+            os._exit(self.asked)
+        self.asked = 128 + number
 
 
 @contextmanager

@@ -15,7 +15,7 @@ class Watch(Protocol):
         """A step was taken; nothing is known of its loss yet."""
 
     def epoch(self, row: dict[str, Any]) -> None:
-        """An epoch ended with these figures."""
+        """An epoch ended with these figures, the `number`th `of` so many of all stages."""
 
     def note(self, text: str) -> None:
         """Something that a person should know."""

@@ -1,0 +1,42 @@
+"""Search spaces of shipped entries, for the tests of the tuner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+
+from zoo.catalog import catalog
+from zoo.entry import Entry, resolve
+from zoo.raw import Raw
+from zoo.registry import read_registry
+from zoo.tuning.space import Space
+
+KINDS = {"model.kind": ["cnn", "timm"], "model.architecture": ["resnet10t", "resnet18"]}
+
+
+def get(*overrides: str, name: str = "cnn") -> tuple[Raw, Entry]:
+    """A shipped entry with overrides, raw and resolved."""
+    raw = read_registry(catalog())[0].resolve(name, overrides)
+    return raw, resolve(catalog(), raw)
+
+
+def space(asked: dict[str, Any], *fixed: str, overrides: tuple[str, ...] = ()) -> Space:
+    """The space of `cnn`."""
+    raw, entry = get(*overrides)
+    return Space.of(catalog(), raw, entry, asked, fixed)
+
+
+def only(*paths: str) -> dict[str, Any]:
+    """A `tune.space` that takes all other dimensions of `cnn` out."""
+    return {name: None for name in space({}).words() if name not in paths}
+
+
+def ask(sampler: optuna.samplers.BaseSampler) -> optuna.Trial:
+    """The first trial of a study."""
+    return optuna.create_study(sampler=sampler).ask()
+
+
+def first_ends(wanted: Space, **picks: Any) -> dict[str, Any]:
+    """What would be drawn with some values given and the first of all others."""
+    return wanted.walk(lambda one: picks.get(one.name.replace(".", "_"), one.ends()[0]))

@@ -1,0 +1,134 @@
+"""What a study found, for people and as JSON; `zoo studies`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zoo import api
+from zoo.cli.group import Command
+from zoo.cli.listing import plain
+from zoo.cli.progress import clock
+from zoo.cli.screen import Screen, figure
+from zoo.cli.words import headline, label, place
+from zoo.tuning.study import FAILED, Study, Trial
+
+COUNTED = {"completed": "done", "pruned": "pruned", "refused": "refused", "running": "running", "waiting": "waiting"}
+CAUSES = {"diverged": "diverged", "oom": "oom", "crashed": "crashed", "hung": "hung", "raised": "failed"}
+"""Names in JSON of what a trial can fail of; there `failed` is all of them."""
+IN_WORDS = {"oom": "out of memory", "failed": "an error"}
+
+
+@click.command("studies", cls=Command)
+@click.option("--storage", type=click.Path(path_type=Path), metavar="DIR", help="Where the studies are; default runs.")
+@click.pass_obj
+def studies_command(screen: Screen, /, storage: Path | None) -> None:
+    """Studies with their state and the best of each."""
+    studies, problems = api.studies(storage)
+    if screen.json:
+        rows = [document(study) | {"name": study.name, "budget": study.spec.trials} for study in studies]
+        return screen.document({"studies": rows, "problems": problems})
+    heads = ["study", "entry", "data", "state", "trials", "best", "parameters", "run"]
+    if studies:
+        screen.table(heads, [row(study) for study in studies], right=[4, 6])
+    elif not problems:
+        screen.note("no study yet; begin one with: zoo tune ENTRY")
+    for problem in problems:
+        screen.note(f"left out: {problem}")
+    return None
+
+
+def row(study: Study) -> list[str]:
+    """A study in a line."""
+    best = study.best
+    reached = headline(study, best) if best else []
+    size = "" if best is None or best.parameters is None else f"{best.parameters:,}"
+    figures = [part for part in reached if not part.endswith(" parameters")]
+    trials = f"{study.ended}/{study.spec.trials}"
+    what = [study.name, str(study.entry["name"]), str(study.entry["data"]["kind"]), study.state, trials]
+    return [*what, figures[0] if figures else "", size, place(best.run) if best else ""]
+
+
+def show(screen: Screen, study: Study) -> None:
+    """What was found, for people."""
+    counts = ", ".join(f"{count} {state}" for state, count in study.counts.items())
+    screen.line(f"{place(study.path)}: {study.state}, {study.ended} of {study.spec.trials} trials ({counts or 'none'})")
+    best = study.best
+    if best:
+        others = {key: value for key, value in best.metrics.items() if key not in ("loss", study.spec.objective)}
+        figures = [*headline(study, best), *(f"{key} {figure(value)}" for key, value in others.items())]
+        ending = f"{best.epoch} epochs in {clock(best.seconds)}"
+        screen.line(f"best {label(best)}: {', '.join([*figures, ending])}; run {place(best.run)}")
+        screen.line()
+        screen.table(["option", "value"], [(key, shown(value)) for key, value in best.config.items()])
+        screen.line()
+        show_front(screen, study, best)
+    show_failures(screen, study)
+
+
+def show_front(screen: Screen, study: Study, best: Trial) -> None:
+    """The models that no other beats in both loss and parameters."""
+    named = study.spec.objective not in ("loss", "pareto", "fewest-parameters")
+    heads = ["parameters", "loss", *([study.spec.objective] if named else []), "run", ""]
+    rows = [
+        [
+            f"{trial.parameters:,}",
+            figure(trial.loss),
+            *([figure(trial.objective)] if named else []),
+            place(trial.run),
+            "best" if trial.number == best.number else "",
+        ]
+        for trial in study.front
+    ]
+    screen.table(heads, rows, right=range(2 + named))
+
+
+def show_failures(screen: Screen, study: Study) -> None:
+    """Why trials failed or were refused, with the first reason of each cause."""
+    causes = {state: [trial for trial in study.trials if trial.state == state] for state in (*FAILED, "refused")}
+    rows = [
+        [IN_WORDS.get(state, state), len(trials), label(trials[0]), trials[0].reason]
+        for state, trials in causes.items()
+        if trials
+    ]
+    if rows:
+        screen.line()
+        screen.table(["cause", "trials", "first", "reason"], rows, right=[1])
+
+
+def shown(value: Any) -> str:
+    """A drawn value; numbers with few digits, as they are in the table of trials."""
+    return figure(value) if isinstance(value, float) else plain(value)
+
+
+def document(study: Study) -> dict[str, Any]:
+    """What was found, as JSON."""
+    counts = study.counts
+    trials = {name: counts.get(state, 0) for name, state in (COUNTED | CAUSES).items()}
+    trials["failed"] = sum(counts.get(state, 0) for state in FAILED)
+    best = study.best
+    return {
+        "study": place(study.path),
+        "entry": study.entry["name"],
+        "data": study.entry["data"]["kind"],
+        "state": study.state,
+        "trials": trials,
+        "best": None if best is None else found(best),
+        "front": [found(trial) for trial in study.front],
+        "failures": [failure(trial) for trial in study.trials if trial.state in FAILED],
+        "files": [],
+    }
+
+
+def found(trial: Trial) -> dict[str, Any]:
+    """A trial that is done."""
+    kept = {key: getattr(trial, key) for key in ("number", "objective", "metrics", "loss", "parameters", "config")}
+    return {"run": place(trial.run), **kept, "epochs": trial.epoch, "seconds": round(trial.seconds, 3)}
+
+
+def failure(trial: Trial) -> dict[str, Any]:
+    """A trial that failed."""
+    about = {key: getattr(trial, key) for key in ("number", "state", "reason", "attempts", "config")}
+    return {"run": place(trial.run), **about}

@@ -1,0 +1,183 @@
+"""A study watched on a terminal: one live block with the trials that run and those that ended last."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from zoo.cli.progress import BAR, clock
+from zoo.cli.screen import GAP, Screen, figure
+from zoo.cli.studylines import Lines
+from zoo.cli.words import about, drawn, headline, label, short
+from zoo.errors import one_line
+from zoo.tuning.study import FAILED, LIVE, Study, Trial
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.text import Text
+
+NEWEST = 10
+"""Ended trials in the live table, where the terminal has room for them."""
+BROAD = 80
+"""Columns from which numbers are written out."""
+NOTE = 12
+"""Columns below which a note is left out."""
+HEADS = ("trial", "state", "loss", "epoch", "parameters", "time")
+PLACES = (0, 1, 3, 2, 4, 5)
+"""Where the columns stand; they are listed with those first that matter most."""
+STYLES = {"running": "cyan", "done": "green", "pruned": "dim", "waiting": "cyan dim"}
+
+
+@contextmanager
+def watching(screen: Screen, seconds: float | None = None) -> Iterator[Lines]:
+    """A watch that suits stderr; `seconds` is how long the study may run."""
+    if not screen.rich(sys.stderr):
+        yield Lines(screen, seconds)
+        return
+    from rich.live import Live
+
+    console = screen.console(sys.stderr)
+    block = Block(screen, seconds)
+    with Live(block, console=console, refresh_per_second=4) as live:
+        # A second Ctrl-C ends the process at once, and would leave a terminal without a cursor.
+        console.show_cursor(True)
+        block.live = live
+        yield block
+
+
+class Block(Lines):
+    """The same as a block of lines that is drawn anew four times a second."""
+
+    live: Any = None
+    over = False
+
+    def head(self, study: Study) -> None:
+        """It stands in the block."""
+
+    def look(self) -> None:
+        """The next drawing shows it."""
+
+    def show(self, trial: Trial) -> None:
+        """Likewise."""
+
+    def note(self, text: str) -> None:
+        """Above the block."""
+        self.live.console.print(one_line(text))
+
+    def end(self, study: Study) -> None:
+        """What was found follows on stdout, so the table goes."""
+        self.over = True
+        if self.study:
+            self.study = study
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        study, width = self.study, options.max_width
+        if not study:
+            yield from [] if self.over else ["preparing ..."]
+            return
+        head, *more = about(study, self.parallel)
+        yield line([(head, "bold"), *((part, "") for part in more)], width)
+        yield self.bar(study, width)
+        if counts := [(f"{state} {count}", STYLES.get(state, "red")) for state, count in study.counts.items()]:
+            yield line(counts, width)
+        if self.over:
+            return
+        if best := study.best:
+            parts = [*headline(study, best), *drawn(study, best)]
+            yield line([(f"best {label(best)}", "bold green"), *((part, "") for part in parts)], width)
+        room = console.height - 7
+        if rows := self.rows(study)[: max(0, room)]:
+            yield ""
+            yield from table(study, rows, width)
+
+    def bar(self, study: Study, width: int) -> Any:
+        """Trials that have ended, and the time."""
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        done = f"{study.ended}/{study.spec.trials}"
+        left = f"left {clock(self.left)}" if math.isfinite(self.left) and not self.over else ""
+        both = f"{clock(self.elapsed)}{GAP}{left}".rstrip()
+        times = next((text for text in (both, left) if len(done) + BAR + len(text) + 2 <= width), "")
+        room = max(BAR, width - len(done) - len(times) - 2)
+        grid = Table.grid(padding=(0, 1, 0, 0))
+        grid.add_row(done, ProgressBar(study.spec.trials, study.ended, room), times)
+        return grid
+
+    def rows(self, study: Study) -> list[Trial]:
+        """Trials that run, then those that ended last."""
+        known = {trial.number: trial for trial in study.trials}
+        ended = [known[number] for number in reversed(self.order[-NEWEST:]) if number in known]
+        running = sorted((trial for trial in study.trials if trial.state in LIVE), key=lambda trial: trial.state)
+        return [*running, *ended]
+
+
+def line(parts: Iterable[tuple[str, str]], width: int) -> Text:
+    """As many of the parts as fit on one line, the first in any case."""
+    from rich.text import Text
+
+    text = Text(no_wrap=True, overflow="crop", end="\n")
+    for part, style in parts:
+        gap = GAP if text else ""
+        if not text or text.cell_len + len(gap) + Text(part).cell_len <= width:
+            text.append(gap).append(cut(part, width), style)
+    return text
+
+
+def cut(text: str, width: int) -> str:
+    """A text that is not broader than that."""
+    from rich.cells import cell_len, set_cell_size
+
+    text = one_line(text)
+    return text if cell_len(text) <= width else set_cell_size(text, max(0, width - 3)).rstrip() + "..."[:width]
+
+
+def table(study: Study, trials: list[Trial], width: int) -> Iterator[Text]:
+    """A line a trial; columns that do not fit are left out, and what is left of the width is for notes."""
+    from rich.text import Text
+
+    heads = [*HEADS[:4], "parameters" if width >= BROAD else "size", HEADS[5]]
+    rows = [cells(trial, written_out=width >= BROAD) for trial in trials]
+    sizes = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    shown = len(sizes)
+    while shown > 1 and sum(sizes[:shown]) + len(GAP) * (shown - 1) > width:
+        shown -= 1
+    order = [index for index in PLACES if index < shown]
+    room = width - sum(sizes[:shown]) - len(GAP) * shown
+    best = study.best
+
+    def row(words: list[str], style: str, note: str = "") -> Text:
+        padded = [words[i].ljust(sizes[i]) if i < 2 else words[i].rjust(sizes[i]) for i in order]
+        text = Text(cut(padded[0], width), style="bold" if style == "bold" else "", no_wrap=True, overflow="crop")
+        text.append("".join(GAP + word for word in padded[1:2]), style).append("".join(GAP + w for w in padded[2:]))
+        return text.append(GAP + note if note else "")
+
+    yield row(heads, "bold", "note" if room >= NOTE else "")
+    for trial, words in zip(trials, rows, strict=True):
+        yield row(words, STYLES.get(trial.state, "red"), remark(study, trial, best, room) if room >= NOTE else "")
+
+
+def cells(trial: Trial, written_out: bool) -> list[str]:
+    """A row of the table, in the order of HEADS."""
+    loss = "" if trial.loss is None else figure(trial.loss)
+    epoch = f"{trial.epoch}/{trial.epochs}" if trial.epochs else ""
+    size = "" if trial.parameters is None else f"{trial.parameters:,}" if written_out else short(trial.parameters)
+    pace = f"{trial.seconds / trial.epoch:.3g} s/ep" if trial.epoch else ""
+    seconds = pace if trial.state in LIVE else clock(trial.seconds)
+    return [label(trial), trial.state, loss, epoch, size, seconds]
+
+
+def remark(study: Study, trial: Trial, best: Trial | None, room: int) -> str:
+    """Why a trial failed, or what was drawn for it, as far as there is room."""
+    if trial.state in FAILED:
+        return cut(trial.reason, room)
+    marks = ["best"] if best and trial.number == best.number else []
+    marks += [f"attempt {trial.attempts}"] if trial.state in LIVE and trial.attempts > 1 else []
+    fitting = ""
+    for part in [*marks, *drawn(study, trial)]:
+        if len(longer := f"{fitting} {part}".strip()) <= room:
+            fitting = longer
+    return fitting

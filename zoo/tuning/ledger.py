@@ -1,0 +1,162 @@
+"""The ledger of a study: every fact about a trial goes into Optuna's study first, and is then shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from zoo.catalog import Catalog
+from zoo.entry import Entry
+from zoo.errors import JobError, ZooError
+from zoo.tuning import storage
+from zoo.tuning.objective import constraints, values
+from zoo.tuning.sampler import make
+from zoo.tuning.space import Space
+from zoo.tuning.spec import TuneSpec
+from zoo.tuning.study import ENDED, Study, Trial
+
+TEACHING = {"diverged", "oom"}
+"""Failures that the options are to blame for: the sampler learns to stay away, which it does not from Optuna's FAIL."""
+LIVES = 10
+"""Deaths of the whole process in a row, without a new epoch of a trial, after which the trial is given up."""
+
+
+class Ledger:
+    """The trials of a study; one process at a time has one, and holds the folder."""
+
+    def __init__(self, folder: Path, catalog: Catalog, entry: Entry, spec: TuneSpec, space: Space) -> None:
+        self.folder, self.catalog, self.entry, self.spec, self.space = folder, catalog, entry, spec, space
+        self.connect()
+        self.open: dict[int, optuna.trial.Trial] = {}
+        self.entries: dict[int, Entry] = {}
+        self.refused_in_a_row = 0
+
+    def connect(self) -> None:
+        """Open the file, and read what is in it."""
+        self.optuna = storage.connect(self.folder, self.spec)
+        found = storage.frozen(self.optuna)
+        self.trials = {each.number: storage.view(self.folder, self.spec, each) for each in found}
+
+    def close(self) -> None:
+        """Let go of the file."""
+        storage.close(self.optuna)
+
+    @property
+    def study(self) -> Study:
+        """All that is known, for people."""
+        trials = [self.trials[number] for number in sorted(self.trials)]
+        return Study(self.folder, self.entry.dump(), self.spec, self.space.words(), trials)
+
+    def remaining(self) -> int:
+        """How many trials may still end."""
+        return max(0, self.spec.trials - sum(trial.state in ENDED for trial in self.trials.values()))
+
+    def waiting(self) -> list[int]:
+        """Trials that were begun and have not ended, oldest first."""
+        return sorted(number for number, trial in self.trials.items() if trial.state == "waiting")
+
+    def rungs(self) -> Iterator[tuple[int, int, float]]:
+        """Number, epoch and loss of everything that was reported, to rebuild what ASHA knew."""
+        for trial in storage.frozen(self.optuna):
+            for epoch, loss in sorted(storage.losses_of(trial).items()):
+                yield trial.number, epoch, loss
+
+    def begin(self) -> Trial | None:
+        """A new candidate that runs from now on; None where it was refused because its options do not fit together."""
+        number = len(storage.frozen(self.optuna))
+        self.optuna.sampler = make(self.spec, number)
+        return self.start(self.optuna.ask(), {})
+
+    def resume(self, number: int, blame: bool) -> Trial | None:
+        """Go on with a trial; None where it was given up. `blame`: it was its own process that died."""
+        old = storage.frozen(self.optuna)[number]
+        self.optuna.sampler = make(self.spec, number)
+        epoch = max(storage.losses_of(old), default=0)
+        stuck = {key: self.stuck(old, key, epoch) for key in ("crashes", "deaths")}
+        stuck["crashes" if blame else "deaths"] += 1
+        attempts = old.user_attrs.get("attempts", 0) + 1
+        drawn = optuna.trial.Trial(self.optuna, old._trial_id)
+        if stuck["deaths"] > LIVES:
+            self.open[number] = drawn
+            self.end(number, "crashed", reason=f"the whole process died {LIVES} times in a row while it ran")
+            return None
+        return self.start(drawn, stuck | {"at": epoch, "attempts": attempts})
+
+    def stuck(self, old: FrozenTrial, key: str, epoch: int) -> int:
+        """How often in a row a trial came to an untimely end without a new epoch."""
+        return int(old.user_attrs.get(key, 0)) if epoch <= old.user_attrs.get("at", 0) else 0
+
+    def hopeless(self, number: int) -> bool:
+        """Whether this untimely end of a trial is one too many."""
+        old = storage.frozen(self.optuna)[number]
+        return self.stuck(old, "crashes", max(storage.losses_of(old), default=0)) + 1 >= self.spec.attempts
+
+    def start(self, drawn: optuna.trial.Trial, about: dict[str, Any]) -> Trial | None:
+        """Draw, or draw again what was drawn, and note that the trial runs."""
+        config = self.space.draw(drawn)
+        for key, value in {"config": config, "attempts": 1, **about}.items():
+            drawn.set_user_attr(key, value)
+        self.open[drawn.number] = drawn
+        before = self.trials.get(drawn.number)
+        fresh = Trial(drawn.number, "running", storage.trial_folder(self.folder, drawn.number), config)
+        self.trials[drawn.number] = replace(before or fresh, state="running", attempts=about.get("attempts", 1))
+        try:
+            self.entries[drawn.number] = self.space.apply(self.catalog, self.entry, config)
+        except ZooError as error:
+            self.end(drawn.number, "refused", reason=str(error))
+            return None
+        return self.trials[drawn.number]
+
+    def report(self, number: int, epoch: int, loss: float, **about: Any) -> Trial:
+        """An epoch of a trial ended."""
+        trial, drawn = self.trials[number], self.open[number]
+        if epoch > trial.epoch:
+            if len(self.optuna.directions) == 1:
+                drawn.report(loss, epoch)
+            else:
+                losses = drawn.user_attrs.get("losses", {})
+                drawn.set_user_attr("losses", losses | {str(epoch): loss})
+            if trial.parameters is None:
+                drawn.set_user_attr("parameters", about["parameters"])
+                drawn.set_user_attr("epochs", about["epochs"])
+            self.trials[number] = replace(trial, epoch=epoch, loss=loss, **about)
+        return self.trials[number]
+
+    def end(self, number: int, outcome: str, **about: Any) -> Trial:
+        """A trial ended for good, or was refused; `about` is what the study keeps of it."""
+        drawn, found = self.open.pop(number), {}
+        try:
+            if outcome == "done":
+                found = {"values": values(self.spec, about["metrics"], about["parameters"])}
+        except JobError as error:
+            outcome, about = "failed", about | {"reason": str(error)}
+        for key, value in {"outcome": outcome, "reason": "", **about}.items():
+            drawn.set_user_attr(key, value)
+        missed = constraints(self.spec, about["metrics"]) if outcome == "done" else {}
+        if outcome == "refused":
+            limit = self.spec.max_params or 0
+            missed = {"parameters": about["parameters"] / limit - 1} if "parameters" in about else {"options": 1.0}
+        elif outcome in TEACHING:
+            missed = {"outcome": 1.0}
+        for key, value in missed.items():
+            drawn.set_constraint(key, value)
+        state = {"done": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "refused": TrialState.PRUNED}.get(outcome)
+        state = state or (TrialState.PRUNED if outcome in TEACHING else TrialState.FAIL)
+        self.optuna.tell(drawn, found.get("values"), state=state)
+        self.entries.pop(number, None)
+        self.refused_in_a_row = self.refused_in_a_row + 1 if outcome == "refused" else 0
+        self.trials[number] = storage.view(self.folder, self.spec, storage.frozen(self.optuna)[number])
+        return self.trials[number]
+
+    def pause(self, number: int, **about: Any) -> Trial:
+        """A trial stopped before its end, and will go on from its checkpoint."""
+        drawn = self.open.pop(number)
+        for key, value in about.items():
+            drawn.set_user_attr(key, value)
+        self.trials[number] = storage.view(self.folder, self.spec, storage.frozen(self.optuna)[number])
+        return self.trials[number]

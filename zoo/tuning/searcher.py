@@ -1,0 +1,140 @@
+"""The searcher of Ray Tune: it asks the ledger for trials, and tells it how they end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from zoo.catalog import catalog
+from zoo.errors import JobError, ResourceError, ZooError
+from zoo.runs import Run
+from zoo.tuning.ledger import Ledger
+from zoo.tuning.study import Trial
+from zoo.tuning.watchdog import bitten
+from zoo.tuning.worker import Order
+
+Orders = Callable[[Trial, dict[str, Any]], Order]
+RETRIED = {"crashed", "oom"}
+"""Ends after which another attempt may go well."""
+REFUSALS = 300
+"""Refused candidates in a row after which the search is given up."""
+
+
+class StudySearcher(Searcher):
+    """Trials from the ledger, first those that wait; how they end goes into the ledger.
+
+    Ray's own state is never read, so nothing of it is saved.
+    """
+
+    def __init__(self, ledger: Ledger, order: Orders, changed: Callable[[Trial], None]):
+        super().__init__()
+        self.ledger, self.order, self.changed = ledger, order, changed
+        self.waiting = [(number, False) for number in ledger.waiting()]
+        self.live: dict[str, int] = {}
+        self.stopping = False
+        self.trouble: ZooError | None = None
+        self.causes: dict[int, str] = {}
+        """Why the processes of trials died, as far as Ray knows."""
+        self.pruned: set[int] = set()
+        """Trials that ASHA stopped."""
+
+    def suggest(self, trial_id: str) -> Any:
+        """The order of the next trial; None: not now."""
+        if self.stopping or len(self.live) >= self.ledger.remaining():
+            return None if self.live else Searcher.FINISHED
+        trial = None
+        while trial is None and not self.stopping:
+            trial = self.next()
+        if trial is None:
+            return None if self.live else Searcher.FINISHED
+        self.live[trial_id] = trial.number
+        self.changed(trial)
+        return asdict(self.order(trial, self.ledger.entries[trial.number].dump()))
+
+    def next(self) -> Trial | None:
+        """A trial that waits, or a new one; None where it came to nothing."""
+        if self.waiting:
+            return self.ledger.resume(*self.waiting.pop(0))
+        trial = self.ledger.begin()
+        self.look_at_refusals()
+        return trial
+
+    def look_at_refusals(self) -> None:
+        """Give up where hardly a candidate of the space is a model within the budget."""
+        if self.ledger.refused_in_a_row >= REFUSALS:
+            self.stopping = True
+            reason = self.ledger.trials[max(self.ledger.trials)].reason
+            text = f"{REFUSALS} candidates in a row were refused, the last because of this: {reason}"
+            self.trouble = JobError(text, "widen tune.space or the budget of parameters")
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """An epoch ended."""
+        if (number := self.live.get(trial_id)) is not None:
+            self.report(number, result)
+
+    def report(self, number: int, result: dict[str, Any]) -> None:
+        """Keep the loss of an epoch."""
+        if "loss" in result:
+            about = {key: result[key] for key in ("parameters", "epochs")}
+            self.changed(self.ledger.report(number, result["epoch"], result["loss"], **about))
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """A trial ended by itself, by ASHA, or because its process died."""
+        number = self.live.pop(trial_id, None)
+        if number is None:
+            return
+        if error:
+            hung = bitten(self.ledger.trials[number].run)
+            self.finish(number, "hung" if hung else "crashed", reason=self.cause(number, hung))
+        elif result and "verdict" in result:
+            verdict = json.loads(result["verdict"])
+            self.finish(number, verdict.pop("state"), **verdict)
+        elif number in self.pruned:
+            self.report(number, result or {})  # Ray Tune does not tell the searcher of the epoch at which it stops one
+            self.finish(number, "pruned")
+            end_early(self.ledger.trials[number].run)
+        else:  # Ray Tune came to its end before the trial did
+            self.finish(number, "waiting")
+
+    def cause(self, number: int, hung: bool) -> str:
+        """Why the process of a trial died."""
+        if hung:
+            return f"no step for {self.ledger.spec.patience:g} seconds; hung.txt in its folder shows where it was"
+        return self.causes.pop(number, "its process died")
+
+    def finish(self, number: int, state: str, **about: Any) -> None:
+        """Keep the verdict, or let the trial wait for another attempt."""
+        if state == "resources":
+            self.stopping, self.trouble = True, ResourceError(about["reason"])
+            state = "waiting"
+        if state == "useless":
+            self.stopping, self.trouble = True, ZooError(about["reason"])
+            state = "waiting"
+        if state == "waiting":
+            self.changed(self.ledger.pause(number, deaths=0))  # it was asked to
+        elif state in RETRIED and not self.ledger.hopeless(number):
+            self.waiting.append((number, True))
+            self.changed(self.ledger.pause(number, **about))
+        else:
+            self.changed(self.ledger.end(number, state, **about))
+            self.look_at_refusals()
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the study is the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing."""
+
+
+def end_early(run: Path) -> None:
+    """Note in a run folder that ASHA stopped it; nothing will go on from its state."""
+    with suppress(ZooError, OSError):
+        Run.open(run, catalog()).update(state="pruned")
+        shutil.rmtree(run / "state", ignore_errors=True)

@@ -1,0 +1,128 @@
+"""The study on disk: Optuna's SQLite file, which the driver alone writes, and its trials as people see them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.exceptions import OptunaError
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from zoo.errors import RunError
+from zoo.tuning.objective import directions
+from zoo.tuning.spec import TuneSpec
+from zoo.tuning.study import Trial
+
+FILE = "study.db"
+NAME = "study"
+PATIENCE = 60
+"""Seconds to wait for a reader, as optuna-dashboard, that holds the file."""
+DAMAGE = (SQLAlchemyError, sqlite3.Error, OptunaError, KeyError, ValueError, RuntimeError, AssertionError)
+ADVICE = "start another study with --fresh; finished trials keep their run folders"
+
+
+def connect(folder: Path, spec: TuneSpec) -> optuna.Study:
+    """The Optuna study of a folder, made where there is none; RunError where the file is damaged."""
+    if not (folder / FILE).exists() or not (folder / FILE).stat().st_size:
+        check_new(folder)
+    with reading(folder):
+        check(folder)
+        ways = list(directions(spec))
+        found = optuna.create_study(storage=storage(folder), study_name=NAME, directions=ways, load_if_exists=True)
+        found.get_trials(deepcopy=False)
+        return found
+
+
+def load(folder: Path) -> optuna.Study:
+    """The Optuna study of a folder; RunError where there is none or it is damaged."""
+    if not (folder / FILE).is_file():
+        raise RunError(f"{folder} is not a study: it has no {FILE}")
+    with reading(folder):
+        check(folder)
+        found = optuna.load_study(storage=storage(folder), study_name=NAME)
+        found.get_trials(deepcopy=False)
+        return found
+
+
+def check_new(folder: Path) -> None:
+    """Raise RunError where a study without a file cannot be new."""
+    if any(folder.glob("trials/*/run.json")):
+        raise RunError(f"{folder / FILE} is missing or empty, and there are runs of its trials", ADVICE)
+
+
+def check(folder: Path) -> None:
+    """Look through the whole file: SQLite itself finds out that a part is damaged when it comes there."""
+    with closing(sqlite3.connect(folder / FILE, timeout=PATIENCE)) as file:
+        found = file.execute("PRAGMA quick_check").fetchone()
+    if found != ("ok",):
+        raise sqlite3.DatabaseError(found)
+
+
+def storage(folder: Path) -> RDBStorage:
+    """SQLite, with room for special characters of the path."""
+    path = (folder / FILE).resolve().as_posix().replace("?", "%3F").replace("#", "%23")
+    return RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": PATIENCE}})
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Within the block Optuna is quiet, and a damaged file is one line."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    except DAMAGE as error:
+        raise RunError(f"{folder / FILE} is damaged: {type(error).__name__}", ADVICE) from error
+
+
+def close(study: optuna.Study) -> None:
+    """Let go of the file, which Windows does not delete while it is open."""
+    study._storage.remove_session()
+    backend = getattr(study._storage, "_backend", study._storage)
+    if isinstance(backend, RDBStorage):
+        backend.engine.dispose()
+
+
+def frozen(study: optuna.Study) -> list[FrozenTrial]:
+    """All trials as Optuna keeps them; not to be changed."""
+    return study.get_trials(deepcopy=False)
+
+
+def view(folder: Path, spec: TuneSpec, trial: FrozenTrial) -> Trial:
+    """A trial as people see it; one that Optuna has as running waits to be gone on with."""
+    about = trial.user_attrs
+    state = "waiting" if trial.state in (TrialState.RUNNING, TrialState.WAITING) else about.get("outcome", "failed")
+    losses = losses_of(trial)
+    done = state == "done"
+    loss = about.get("metrics", {}).get("loss") if done else losses.get(max(losses, default=0))
+    return Trial(
+        number=trial.number,
+        state=state,
+        run=trial_folder(folder, trial.number),
+        config=about.get("config", {}),
+        epoch=max(losses, default=0),
+        epochs=about.get("epochs", 0),
+        loss=loss if state in ("done", "pruned", "waiting") else None,
+        objective=trial.values[0] if done and spec.objective != "pareto" and trial.values else None,
+        parameters=about.get("parameters"),
+        metrics=about.get("metrics", {}),
+        seconds=about.get("seconds", 0.0),
+        attempts=about.get("attempts", 1),
+        reason=about.get("reason", ""),
+    )
+
+
+def losses_of(trial: FrozenTrial) -> dict[int, float]:
+    """Validation losses by epoch; Optuna takes none of a study with several objectives, so an attribute has them."""
+    kept: dict[str, Any] = trial.user_attrs.get("losses", {})
+    return dict(trial.intermediate_values) or {int(epoch): loss for epoch, loss in kept.items()}
+
+
+def trial_folder(folder: Path, number: int) -> Path:
+    """The run folder of a trial: short, sortable, legal on every system."""
+    return folder / "trials" / f"t{number:05d}"

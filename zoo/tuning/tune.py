@@ -1,0 +1,94 @@
+"""`zoo.tune`: choose the study, hold it, run the engine, and give back what was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.catalog import Catalog
+from zoo.entry import resolve
+from zoo.errors import InterruptedRun, JobError, ZooError
+from zoo.raw import Raw, Where, overlay
+from zoo.runs import held
+from zoo.training.stop import listening
+from zoo.tuning.cluster import Place
+from zoo.tuning.distant import SCHEME, Distant
+from zoo.tuning.engine import Engine, Impatient
+from zoo.tuning.folder import Plan, choose_study, discard, is_study, write_best, write_budget, write_plan
+from zoo.tuning.ledger import Ledger
+from zoo.tuning.objective import check
+from zoo.tuning.space import Space
+from zoo.tuning.study import ENDED, Study
+from zoo.tuning.watch import TuneWatch
+
+
+class AllFailedError(JobError):
+    """No trial of a study came to its end."""
+
+    def __init__(self, study: Study) -> None:
+        super().__init__(
+            f"none of the {study.ended} trials of {study.path} came to its end", "see why in the table above"
+        )
+        self.study = study
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a caller of `zoo.tune` asks for, over what the entry says."""
+
+    options: dict[str, Any]
+    """Options of TuneSpec."""
+    seconds: float | None
+    fresh: bool
+    study: str | None
+    root: Path
+    place: Place
+    command: str
+
+
+def tune(catalog: Catalog, raw: Raw, fixed: list[str], request: Request, watch: TuneWatch) -> Study:
+    """Run the study, or go on with it."""
+    entry = resolve(catalog, asked(raw, request.options))
+    check(entry.tune)
+    space = Space.of(catalog, raw, entry, entry.tune.space, fixed)
+    plan = Plan.of(entry.dump(), entry.tune, space.words())
+    folder = choose_study(plan, request.root, request.study, request.fresh).resolve()
+    with held(folder, "wait for it, or name another study with --name"), listening() as stop:
+        if not is_study(folder):
+            write_plan(folder, plan, request.command)
+        write_budget(folder, entry.tune)
+        ledger = Ledger(folder, catalog, entry, entry.tune, space)
+        kind = Distant if (request.place.address or "").startswith(SCHEME) else Engine
+        engine = kind(ledger, request.place, watch, stop, request.command, request.seconds)
+        try:
+            run(engine)
+        except ZooError as error:
+            begun = any(trial.epoch or trial.state in ENDED for trial in ledger.trials.values())
+            if not (begun or (ledger.trials and isinstance(error, InterruptedRun))):
+                ledger.close()
+                discard(folder)
+            raise
+        if not ledger.remaining() and ledger.study.best is None:
+            raise AllFailedError(ledger.study)
+        return ledger.study
+
+
+def run(engine: Engine) -> None:
+    """The trials that are left."""
+    ledger = engine.ledger
+    try:
+        if ledger.remaining():
+            engine.run()
+    except Impatient:
+        engine.conclude()
+    finally:
+        write_best(ledger.study)
+        engine.watch.end(ledger.study)
+
+
+def asked(raw: Raw, options: dict[str, Any]) -> Raw:
+    """The entry with options of the tuner from the command line on top."""
+    given = {key: value for key, value in options.items() if value is not None}
+    where: Where = {("tune", key): "command line" for key in given}
+    return overlay(raw, Raw(raw.name, {"tune": given}, where, raw.layer))
