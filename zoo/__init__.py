@@ -6,21 +6,49 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zoo.api import bench, entries, evaluate, load, predict, schema, show, studies, train, tune
+    from zoo.api import (
+        bench,
+        entries,
+        evaluate,
+        interpolate,
+        load,
+        predict,
+        reconstruct,
+        sample,
+        schema,
+        show,
+        studies,
+        train,
+        tune,
+    )
     from zoo.dataspec import DataSpec
     from zoo.errors import ZooError
     from zoo.hooks import hookimpl
-    from zoo.kinds import DataInfo, DataKind, MetricKind, ModelKind
+    from zoo.kinds import CodeInfo, DataInfo, DataKind, MetricKind, ModelKind, PriorKind
     from zoo.spec import Choice, Range, Spec
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "zoo.api": ("bench", "entries", "evaluate", "load", "predict", "schema", "show", "studies", "train", "tune"),
+    "zoo.api": (
+        "bench",
+        "entries",
+        "evaluate",
+        "interpolate",
+        "load",
+        "predict",
+        "reconstruct",
+        "sample",
+        "schema",
+        "show",
+        "studies",
+        "train",
+        "tune",
+    ),
     "zoo.dataspec": ("DataSpec",),
     "zoo.errors": ("ZooError",),
     "zoo.hooks": ("hookimpl",),
-    "zoo.kinds": ("DataInfo", "DataKind", "MetricKind", "ModelKind"),
+    "zoo.kinds": ("CodeInfo", "DataInfo", "DataKind", "MetricKind", "ModelKind", "PriorKind"),
     "zoo.spec": ("Choice", "Range", "Spec"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -31,8 +59,10 @@ __all__ = [  # noqa: RUF022 - for plugins first, then what people call
     "Range",
     "Choice",
     "DataInfo",
+    "CodeInfo",
     "DataSpec",
     "ModelKind",
+    "PriorKind",
     "DataKind",
     "MetricKind",
     "ZooError",
@@ -44,6 +74,9 @@ __all__ = [  # noqa: RUF022 - for plugins first, then what people call
     "load",
     "evaluate",
     "predict",
+    "sample",
+    "reconstruct",
+    "interpolate",
     "bench",
     "schema",
 ]

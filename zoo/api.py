@@ -20,6 +20,7 @@ from zoo.spec import options
 
 if TYPE_CHECKING:
     from zoo.data import Pictures
+    from zoo.generation import Interpolation, Reconstruction, Samples
     from zoo.kinds import DataInfo
     from zoo.prediction import Prediction
     from zoo.training.watch import Watch
@@ -322,6 +323,57 @@ def predict(run: str | Path, pictures: Sequence[str | Path], device: str = "auto
     from zoo.prediction import predict as compute
 
     return compute(load(run), [Path(path) for path in pictures], device)
+
+
+def sample(
+    run: str | Path,
+    n: int | None = None,
+    labels: Sequence[str] = (),
+    seed: int = 0,
+    temperature: float = 1.0,
+    device: str = "auto",
+) -> Samples:
+    """Pictures drawn from a generator; torch's own generator is afterwards where it was.
+
+    `labels` are the classes to draw, by default all, where the prior takes classes. Without `n` there are 64, or a few
+    more so that all classes have equally many.
+    """
+    from zoo.generation import sample as compute
+
+    return compute(load(run), n, labels, seed, temperature, device)
+
+
+def reconstruct(
+    run: str | Path, pictures: Sequence[str | Path] = (), n: int = 32, device: str = "auto"
+) -> Reconstruction:
+    """Picture files and the pictures in folders, encoded and decoded by a generator, and how far apart the two are.
+
+    Without pictures the first `n` of the run's test split are taken.
+    """
+    from zoo.generation import reconstruct as compute
+
+    return compute(load(run), [Path(path) for path in pictures], n, held_out, device)
+
+
+def interpolate(
+    run: str | Path, start: str | Path, goal: str | Path, steps: int = 9, device: str = "auto"
+) -> Interpolation:
+    """Pictures from one to another, each a file or `test:12` for one of the test split.
+
+    They lie on the straight line between the means of the two codes, whatever the prior.
+    """
+    from zoo.generation import interpolate as compute
+
+    return compute(load(run), (str(start), str(goal)), steps, held_out, device)
+
+
+def held_out(run: Run) -> Pictures:
+    """The test split that a run was trained with; DataError where it is another one now."""
+    from zoo.build import build_data
+
+    splits, _ = build_data(run.entry.data)
+    check_pictures(run, run.entry, splits.info, "test", splits.test)
+    return splits.test
 
 
 def schema() -> dict[str, Any]:

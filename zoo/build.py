@@ -15,6 +15,7 @@ from zoo.discovery import OWN
 from zoo.entry import Chosen, Entry
 from zoo.errors import MissingError, ZooError, memory_error
 from zoo.kinds import DataInfo
+from zoo.latent import Generator, LatentModel
 from zoo.model import Batch, Model
 
 
@@ -61,6 +62,9 @@ def build_model(entry: Entry, info: DataInfo) -> Model:
     """A model with fresh weights drawn from torch's generator."""
     with calling(entry.model, "build"):
         model = entry.model_kind.build(entry.model.spec, info)
+    if entry.prior and isinstance(model, LatentModel):
+        with calling(entry.prior, "build"):
+            return Generator(model, entry.prior.kind.build(entry.prior.spec, model.code), info)
     if not isinstance(model, Model):
         raise ZooError(f"model kind {entry.model.name!r} builds a {type(model).__name__}", f"tell {entry.model.plugin}")
     return model

@@ -41,6 +41,8 @@ class Entry:
     summary: str
     data: Chosen
     model: Chosen
+    prior: Chosen | None
+    """The prior over the codes of a latent model; None of any other model."""
     train: TrainSpec
     tune: TuneSpec = field(default_factory=TuneSpec, compare=False)
     """How `zoo tune` searches; a run does not depend on it, so neither `dump` nor `hash` holds it."""
@@ -51,19 +53,33 @@ class Entry:
         kind: ModelKind[Any] = self.model.kind
         return kind
 
+    def kinds(self) -> list[Chosen]:
+        """The kinds that it is made of."""
+        return [self.data, self.model, *([self.prior] if self.prior else [])]
+
     def sections(self) -> list[tuple[str, Spec]]:
         """The options of each part, by its name."""
-        return [("data", self.data.spec), ("model", self.model.spec), ("train", self.train), ("tune", self.tune)]
+        prior: list[tuple[str, Spec]] = [("prior", self.prior.spec)] if self.prior else []
+        return [
+            ("data", self.data.spec),
+            ("model", self.model.spec),
+            *prior,
+            ("train", self.train),
+            ("tune", self.tune),
+        ]
 
     def dump(self) -> dict[str, Any]:
         """The entry as JSON; `restore` of it gives the entry back."""
-        sections = {"data": self.data.dump(), "model": self.model.dump(), "train": self.train.model_dump(mode="json")}
-        return {"name": self.name, "summary": self.summary, **sections}
+        sections = {"data": self.data.dump(), "model": self.model.dump()}
+        sections |= {"prior": self.prior.dump()} if self.prior else {}
+        train = self.train.model_dump(mode="json")
+        return {"name": self.name, "summary": self.summary, **sections, "train": train}
 
     def hash(self) -> str:
         """Eight hexadecimal digits over all that makes a result: the model and its training, not data or seed."""
         train = {key: value for key, value in self.train.model_dump(mode="json").items() if key not in UNHASHED}
-        return digest({"model": self.model.dump(), "train": train})[:8]
+        prior = {"prior": self.prior.dump()} if self.prior else {}
+        return digest({"model": self.model.dump(), **prior, "train": train})[:8]
 
 
 UNHASHED = {"seed", "save_seconds"}
@@ -73,13 +89,24 @@ def resolve(catalog: Catalog, raw: Raw) -> Entry:
     """Validate an entry; the first mistake is an error with its file and line."""
     model = choose(catalog, raw, "model", {})
     data = choose(catalog, raw, "data", DEFAULT_DATA)
+    prior = choose_prior(catalog, raw, model)
     options = raw.data.get("train", {})
     stages = options.get("stages") if isinstance(options, dict) else None
     for name, stage in stages.items() if isinstance(stages, dict) else ():
         validate(StageSpec, raw, ("train", "stages", name), stage)
     train = validate(TrainSpec, raw, ("train",), options)
     tune = validate(TuneSpec, raw, ("tune",), raw.data.get("tune", {}))
-    return Entry(raw.name, str(raw.data.get("summary", "")), data, model, train, tune)
+    return Entry(raw.name, str(raw.data.get("summary", "")), data, model, prior, train, tune)
+
+
+def choose_prior(catalog: Catalog, raw: Raw, model: Chosen) -> Chosen | None:
+    """The prior over the codes of a latent model; ZooError where the model has none."""
+    if model.kind.prior:
+        return choose(catalog, raw, "prior", {"kind": model.kind.prior})
+    if "prior" in raw.data:
+        place = raw.place(("prior",))
+        raise ZooError(f"{place}{raw.name}.prior: the model kind {model.name!r} has no codes", "leave the prior out")
+    return None
 
 
 def restore(catalog: Catalog, dumped: Any) -> Entry:

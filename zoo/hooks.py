@@ -8,7 +8,7 @@ from typing import Any
 
 import pluggy
 
-from zoo.kinds import DataKind, MetricKind, ModelKind
+from zoo.kinds import DataKind, MetricKind, ModelKind, PriorKind
 
 PROJECT = "zoo"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -21,6 +21,11 @@ class Hooks:
     @hookspec
     def zoo_models(self) -> Iterable[ModelKind[Any]]:
         """Yield the model kinds this plugin gives."""
+        return ()
+
+    @hookspec
+    def zoo_priors(self) -> Iterable[PriorKind[Any]]:
+        """Yield the prior kinds this plugin gives."""
         return ()
 
     @hookspec
@@ -39,4 +44,4 @@ class Hooks:
         return ()
 
 
-KIND_HOOKS = {"zoo_models": "model", "zoo_data": "data", "zoo_metrics": "metric"}
+KIND_HOOKS = {"zoo_models": "model", "zoo_priors": "prior", "zoo_data": "data", "zoo_metrics": "metric"}

@@ -23,7 +23,7 @@ def registry_schema(catalog: Catalog) -> Schema:
     defs: Schema = {}
     train = body(TrainSpec, "train", defs)
     train["properties"]["stages"]["additionalProperties"] = body(StageSpec, "stage", defs)
-    sections = {family: section(catalog, family, defs) for family in ("data", "model")}
+    sections = {family: section(catalog, family, defs) for family in ("data", "model", "prior")}
     tune = body(TuneSpec, "tune", defs)
     entry: Schema = {
         "type": "object",
@@ -36,7 +36,7 @@ def registry_schema(catalog: Catalog) -> Schema:
         },
         "additionalProperties": False,
         "if": {"not": {"required": ["extends"]}},
-        "then": {"required": ["model"], "properties": {family: {"required": ["kind"]} for family in sections}},
+        "then": {"required": ["model"], "properties": {family: {"required": ["kind"]} for family in ("data", "model")}},
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

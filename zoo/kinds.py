@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, prod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from zoo.spec import Spec
@@ -12,7 +12,9 @@ from zoo.spec import Spec
 if TYPE_CHECKING:
     from zoo.data import Loaded
     from zoo.evaluation import Outputs
+    from zoo.latent import LatentModel
     from zoo.model import Model
+    from zoo.prior import Prior
 
 S = TypeVar("S", bound=Spec)
 
@@ -46,6 +48,20 @@ class DataInfo(NamedTuple):
         return cls((channels, height, width), tuple(str(name) for name in value["classes"]), mean, std)
 
 
+class CodeInfo(NamedTuple):
+    """What a prior must know of the codes that it is over."""
+
+    shape: tuple[int, ...]
+    """Of one code: (D,) of a vector, (C, H, W) of a map."""
+    words: int | None = None
+    """How many code words there are, or None where codes are continuous."""
+
+    @property
+    def size(self) -> int:
+        """Numbers in one code."""
+        return prod(self.shape)
+
+
 @dataclass(frozen=True)
 class ModelKind(Generic[S]):
     """A model by name; `build` imports torch, the module that yields the kind does not."""
@@ -53,8 +69,23 @@ class ModelKind(Generic[S]):
     family: ClassVar[str] = "model"
     name: str
     spec: type[S]
-    build: Callable[[S, DataInfo], Model]
+    build: Callable[[S, DataInfo], Model | LatentModel]
     summary: str = ""
+    prior: str = ""
+    """Of a latent model: the kind of prior that an entry has which names none; empty of any other model."""
+
+
+@dataclass(frozen=True)
+class PriorKind(Generic[S]):
+    """A prior over a latent model's codes by name; `build` imports torch, as a model's does."""
+
+    family: ClassVar[str] = "prior"
+    name: str
+    spec: type[S]
+    build: Callable[[S, CodeInfo], Prior]
+    summary: str = ""
+    words: bool = False
+    """Whether it is over code words rather than continuous codes."""
 
 
 @dataclass(frozen=True)
@@ -80,5 +111,5 @@ class MetricKind(Generic[S]):
     summary: str = ""
 
 
-Kind = ModelKind[Any] | DataKind[Any] | MetricKind[Any]
-FAMILIES: dict[str, type[Any]] = {kind.family: kind for kind in (ModelKind, DataKind, MetricKind)}
+Kind = ModelKind[Any] | PriorKind[Any] | DataKind[Any] | MetricKind[Any]
+FAMILIES: dict[str, type[Any]] = {kind.family: kind for kind in (ModelKind, PriorKind, DataKind, MetricKind)}

@@ -111,6 +111,8 @@ class Run:
 
     def model(self, device: torch.device | str = "cpu", overrides: Iterable[str] = ()) -> Model:
         """The trained model in eval mode; `overrides` may change options that leave the weights as they are."""
+        from torch.random import fork_rng
+
         from zoo.build import build_model
         from zoo.model import saved_weights_follow
         from zoo.tensors import fill, read_weights
@@ -121,7 +123,7 @@ class Run:
             raise RunError(f"{self.path} diverged before an epoch was done, so it has no weights")
         entry = self.changed(overrides)
         weights = read_weights(self.path, self.record.get("weights_sha256"))
-        with saved_weights_follow():
+        with saved_weights_follow(), fork_rng(devices=[]):  # the fresh weights are replaced, and no draw is missed
             model = build_model(entry, self.info)
         fill(model, weights, str(self.path / "weights.safetensors"))
         return model.to(device).eval()
@@ -288,7 +290,7 @@ def now() -> str:
 
 def versions(entry: Entry) -> dict[str, str]:
     """What the numbers of a run depend on."""
-    names = {"torch", "torchvision", "timm", "numpy", entry.data.plugin.distribution, entry.model.plugin.distribution}
+    names = {"torch", "torchvision", "timm", "numpy", *(chosen.plugin.distribution for chosen in entry.kinds())}
     found = {"python": sys.version.split()[0], "system": f"{platform.system()} {platform.machine()}"}
     for name in sorted(names):
         try:

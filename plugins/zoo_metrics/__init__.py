@@ -1,4 +1,4 @@
-"""First-party metrics of classifiers: per class, confusion, calibration and the best five."""
+"""First-party metrics: per class, confusion, calibration and the best five of classifiers; use of code words."""
 
 from __future__ import annotations
 
@@ -52,6 +52,13 @@ def top5(spec: NoOptions, found: Outputs) -> Mapping[str, Any] | None:
     return None if found.scores is None else top_accuracy(found.scores, found.labels, 5)
 
 
+def usage_of_codes(spec: NoOptions, found: Outputs) -> Mapping[str, Any] | None:
+    """Of a model of code words: the share that the split uses, the perplexity of that use, the prior's bits a word."""
+    from zoo_metrics.codes import code_usage
+
+    return code_usage(found)
+
+
 @hookimpl
 def zoo_metrics() -> Iterator[MetricKind[Any]]:
     """Yield the metric kinds."""
@@ -59,3 +66,4 @@ def zoo_metrics() -> Iterator[MetricKind[Any]]:
     yield MetricKind("confusion", NoOptions, confusion, "which class is taken for which")
     yield MetricKind("calibration", CalibrationSpec, calibration, "how far probabilities are from shares of right ones")
     yield MetricKind("top5", NoOptions, top5, "whether the class is among the five best")
+    yield MetricKind("codes", NoOptions, usage_of_codes, "how many of the code words are used, and what one costs")

@@ -23,6 +23,9 @@ COMMANDS = {
     "studies": ("studies", "Studies with their state and the best of each."),
     "evaluate": ("evaluating", "Figures of a run over a split, per class and confused."),
     "predict": ("using", "Classes of pictures, by a trained run."),
+    "sample": ("generating", "Pictures drawn from a generator, on one page."),
+    "reconstruct": ("generating", "Pictures beside what a generator makes of their codes."),
+    "interpolate": ("generating", "The way from one picture to another through the codes."),
     "bench": ("using", "Pictures a second, beside a plain PyTorch loop."),
     "schema": ("using", "JSON schema of registry.yaml, for editors."),
 }

@@ -14,7 +14,7 @@ from zoo.entry import Chosen, Entry
 from zoo.spec import Mark, nested_spec, options, space
 from zoo.training.spec import StageSpec, TrainSpec
 
-CHOSEN = ("model",)
+CHOSEN = ("model", "prior")
 """Sections that are a kind with its options; `train` stands beside them, `data` and `tune` are not searched."""
 
 

@@ -1,0 +1,34 @@
+"""Codecs, models that turn pictures into codes and back: the kinds `vae` and `vq-vae`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from zoo import DataInfo, ModelKind, hookimpl
+from zoo_codecs.spec import VAESpec
+from zoo_codecs.vqspec import VQVAESpec
+
+if TYPE_CHECKING:
+    from zoo.latent import LatentModel
+
+
+def build_vae(spec: VAESpec, info: DataInfo) -> LatentModel:
+    """An untrained variational autoencoder for pictures like `info`'s."""
+    from zoo_codecs.vae import VAE
+
+    return VAE(spec, info)
+
+
+def build_vq_vae(spec: VQVAESpec, info: DataInfo) -> LatentModel:
+    """An untrained VQ-VAE for pictures like `info`'s."""
+    from zoo_codecs.vqvae import VQVAE
+
+    return VQVAE(spec, info)
+
+
+@hookimpl
+def zoo_models() -> Iterator[ModelKind[Any]]:
+    """Yield the kinds."""
+    yield ModelKind("vae", VAESpec, build_vae, "variational autoencoder with a calibrated decoder", prior="normal")
+    yield ModelKind("vq-vae", VQVAESpec, build_vq_vae, "a map of code words for each picture", prior="transformer")

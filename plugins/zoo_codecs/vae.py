@@ -1,0 +1,71 @@
+"""The variational autoencoder."""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from zoo.kinds import CodeInfo, DataInfo
+from zoo.latent import LatentModel
+from zoo.model import Batch, Losses
+from zoo.prior import Posterior, wide
+from zoo_codecs.backbone import Decoder, Encoder, Plan, Size
+from zoo_codecs.spec import VAESpec
+from zoo_codecs.variance import VARIANCES
+
+SPAN = 8.0
+"""The logarithm of a posterior's deviation stays within this of 0."""
+
+
+class VAE(LatentModel):
+    """Posteriors over vectors or maps, and pictures with one calibrated variance (arXiv:2006.13202)."""
+
+    steps: Tensor
+
+    def __init__(self, spec: VAESpec, info: DataInfo) -> None:
+        super().__init__()
+        self.spec, plan = spec, Plan.of(info, spec.width)
+        lowest, channels = plan.sizes[-1], plan.widths[-1]
+        vector = spec.form == "vector"
+        self.code = CodeInfo((spec.latent,) if vector else (spec.latent, *lowest))
+        self.encoder = Encoder(info, plan, spec.blocks, channels if vector else 2 * spec.latent)
+        self.decoder = Decoder(info, plan, spec.blocks, channels if vector else spec.latent)
+        self.down, self.up = linear(channels, lowest, spec.latent) if vector else (nn.Identity(), nn.Identity())
+        self.variance = VARIANCES[spec.variance](info)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def encode(self, x: Tensor) -> Posterior:
+        mean, raw = self.down(self.encoder(x)).chunk(2, 1)
+        return Posterior(mean, SPAN * torch.tanh(wide(raw) / SPAN))
+
+    def decode(self, code: Tensor) -> Tensor:
+        return cast(Tensor, self.decoder(self.up(code)))
+
+    def distortion(self, x: Tensor, shown: Tensor) -> Tensor:
+        """Nats (N,) under normal distributions around what is shown."""
+        return self.variance.nats(x, shown)
+
+    def learn(self, batch: Batch) -> tuple[Posterior | Tensor, Tensor, Losses]:
+        if self.training:
+            self.steps += 1
+        return super().learn(batch)
+
+    def rate(self, rate: Tensor) -> Tensor:
+        """The mean rate, or with objective=weighted what warm-up, free bits and beta make of it."""
+        spec = self.spec
+        if spec.objective == "elbo":
+            return rate
+        if spec.free_bits:
+            rate = rate.clamp(min=spec.free_bits * self.code.size)
+        share = (self.steps / spec.warmup).clamp(max=1) if spec.warmup else 1.0
+        return spec.beta * share * rate
+
+
+def linear(channels: int, size: Size, latent: int) -> tuple[nn.Module, nn.Module]:
+    """Features (N, channels, h, w) to the two numbers for each of a vector's, and a vector to features."""
+    features = channels * math.prod(size)
+    down = nn.Sequential(nn.SiLU(), nn.Flatten(), nn.Linear(features, 2 * latent))
+    return down, nn.Sequential(nn.Linear(latent, features), nn.Unflatten(1, (channels, *size)))

@@ -1,0 +1,58 @@
+"""A VQ-VAE (van den Oord et al. 2017, arXiv:1711.00937): pictures to a map of code words, and back."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from torch import Tensor
+
+from zoo import CodeInfo, DataInfo
+from zoo.latent import LatentModel
+from zoo.model import Batch, Losses
+from zoo.prior import precise, wide
+from zoo_codecs.backbone import Decoder, Encoder, Plan
+from zoo_codecs.fsq import FSQ
+from zoo_codecs.quantiser import Quantised, Quantiser
+from zoo_codecs.variance import Analytic
+from zoo_codecs.vqema import EMA
+from zoo_codecs.vqspec import VQVAESpec
+
+
+class VQVAE(LatentModel):
+    """An encoder to vectors, a quantiser that makes words of them, and a decoder from the vectors of words."""
+
+    def __init__(self, spec: VQVAESpec, info: DataInfo) -> None:
+        super().__init__()
+        plan = Plan.of(info, spec.width, spec.lowest)
+        self.quantiser: Quantiser = FSQ(spec.levels) if spec.quantiser == "fsq" else EMA(spec)
+        self.encoder = Encoder(info, plan, spec.blocks, self.quantiser.size)
+        self.decoder = Decoder(info, plan, spec.blocks, self.quantiser.size)
+        self.variance = Analytic(info)
+        self.code = CodeInfo(plan.sizes[-1], self.quantiser.words)
+
+    def vectors(self, x: Tensor) -> Tensor:
+        """What the encoder makes of pictures, (N, h, w, D)."""
+        return wide(self.encoder(x)).movedim(1, -1)
+
+    def encode(self, x: Tensor) -> Tensor:
+        vectors = self.vectors(x)
+        with precise(x.device):
+            return self.quantiser.choose(vectors)
+
+    def decode(self, code: Tensor) -> Tensor:
+        return self.show(self.quantiser.look_up(code))
+
+    def show(self, vectors: Tensor) -> Tensor:
+        """What vectors (N, h, w, D) decode to."""
+        return cast(Tensor, self.decoder(vectors.movedim(-1, 1)))
+
+    def distortion(self, x: Tensor, shown: Tensor) -> Tensor:
+        """Nats (N,) under normal distributions around what is shown, all of one variance."""
+        return self.variance.nats(x, shown)
+
+    def learn(self, batch: Batch) -> tuple[Tensor, Tensor, Losses]:
+        vectors = self.vectors(batch.x)
+        with precise(batch.x.device):
+            found: Quantised = self.quantiser(vectors)
+        further = {} if found.loss is None else {"commitment": found.loss}
+        return found.words, self.show(found.vectors), further

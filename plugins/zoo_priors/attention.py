@@ -1,0 +1,58 @@
+"""Causal self-attention and the block around it, for whole sequences or token by token with a cache."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Cache:
+    """Keys and values (N, heads, T, width / heads) of the tokens that an attention has seen."""
+
+    def __init__(self) -> None:
+        self.seen: tuple[Tensor, Tensor] | None = None
+
+    def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """All keys and values, those of further tokens at the end."""
+        if self.seen:
+            keys, values = torch.cat([self.seen[0], keys], 2), torch.cat([self.seen[1], values], 2)
+        self.seen = keys, values
+        return self.seen
+
+
+class Attention(nn.Module):
+    """Self-attention (Vaswani et al. 2017, arXiv:1706.03762) in which a token sees itself and those before it."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.inputs = nn.Linear(width, 3 * width, bias=False)
+        self.output = nn.Linear(width, width, bias=False)
+
+    def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:
+        """Tokens (N, T, width) to as many; with a cache one token at a time, T = 1."""
+        parts = self.inputs(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        query, keys, values = parts.unbind(0)
+        if cache:
+            keys, values = cache.extend(keys, values)
+        found = F.scaled_dot_product_attention(query, keys, values, is_causal=cache is None)
+        return cast(Tensor, self.output(found.transpose(1, 2).flatten(2)))
+
+
+class Block(nn.Module):
+    """Attention, then a perceptron, each with a norm before it and a shortcut around it."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = Attention(width, heads)
+        self.norms = nn.ModuleList(nn.RMSNorm(width) for _ in range(2))
+        self.perceptron = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:
+        """Tokens (N, T, width) to as many, as Attention does."""
+        x = x + self.dropout(self.attention(self.norms[0](x), cache))
+        return cast(Tensor, x + self.dropout(self.perceptron(self.norms[1](x))))

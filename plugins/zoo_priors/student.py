@@ -1,0 +1,65 @@
+"""Student's t as a prior: tails that fall like a power, for each number or for the whole code."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from zoo import CodeInfo
+from zoo.prior import Exactness, Posterior, Prior, VectorPrior
+from zoo_priors.quadrature import mean_of
+from zoo_priors.scale import Scale
+from zoo_priors.spec import StudentTSpec
+
+
+class StudentT(VectorPrior):
+    """t with df degrees of freedom over groups of numbers that share one chance to lie far out."""
+
+    def __init__(self, spec: StudentTSpec, code: CodeInfo, group: int) -> None:
+        super().__init__(code)
+        self.df, self.group, self.scale = spec.df, group, Scale(spec.scale, spec.learn_scale)
+
+    def energy(self, squares: Tensor) -> Tensor:
+        """-log density of a group from the sum of its z^2."""
+        top = (self.df + self.group) / 2
+        constant = math.lgamma(self.df / 2) - math.lgamma(top) + self.group / 2 * math.log(self.df * math.pi)
+        inner = torch.log1p(squares / (self.df * self.scale.value().square()))
+        return top * inner + constant + self.group * self.scale.log()
+
+    def draw(self, n: int, condition: Tensor | None, temperature: float) -> Tensor:
+        scale = self.scale.value()
+        normal = torch.randn(n, self.code.size // self.group, self.group, device=scale.device)
+        half = torch.full_like(normal[..., :1], self.df / 2)
+        precision = torch.distributions.Gamma(half, half).sample()
+        return temperature * scale * (normal / precision.sqrt()).flatten(1)
+
+
+class Factorised(StudentT):
+    """Independent numbers, each with its own t."""
+
+    def log_density(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        return -self.energy(z.square()).sum(1)
+
+    def cross_entropy(self, q: Posterior, condition: Tensor | None) -> tuple[Tensor, Exactness]:
+        return mean_of(lambda z: self.energy(z.square()), q.mean, q.log_std).sum(1), "quadrature"
+
+
+class Multivariate(StudentT):
+    """One t over the whole code, the same in all directions (as in t3VAE, Kim et al. 2023, arXiv:2312.01133)."""
+
+    def log_density(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        return -self.energy(z.square().sum(1))
+
+    def cross_entropy(self, q: Posterior, condition: Tensor | None) -> tuple[Tensor, Exactness]:
+        """By Jensen's inequality: the logarithm of the mean of |z|^2, not the mean of the logarithm.
+
+        It equals the bound with an auxiliary Gamma variable for the scale, so the ELBO stays a bound.
+        """
+        return self.energy((q.mean.square() + (2 * q.log_std).exp()).sum(1)), "upper bound"
+
+
+def build(spec: StudentTSpec, code: CodeInfo) -> Prior:
+    """The prior in the form that the options name."""
+    return Multivariate(spec, code, code.size) if spec.form == "multivariate" else Factorised(spec, code, 1)

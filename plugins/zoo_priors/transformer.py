@@ -1,0 +1,104 @@
+"""A decoder-only transformer over code words (as over those of a VQ-VAE in Esser et al. 2020, arXiv:2012.09841)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from zoo import CodeInfo, DataInfo
+from zoo.errors import ZooError
+from zoo.prior import Encode, Prior, wide
+from zoo_priors.attention import Block, Cache
+from zoo_priors.transformerspec import TransformerSpec
+
+COLDEST = 1e-4
+"""Below this temperature the likeliest word is as good as certain."""
+START = 0.02
+"""Standard deviation of embeddings at the start."""
+
+
+class Transformer(Prior):
+    """Each word given those before it, in rows from the top left, and given a condition.
+
+    What tells the condition is added to every token, and is linear in it: half one class and half another is the mean
+    of both. Without a condition there is a learnt vector in its place.
+    """
+
+    conditional = True
+
+    def __init__(self, spec: TransformerSpec, code: CodeInfo) -> None:
+        super().__init__(code)
+        if code.words is None:
+            raise ZooError(
+                "transformer is a prior over code words, but this model's codes are continuous",
+                "choose another prior.kind",
+            )
+        self.spec, self.words = spec, code.words
+        self.embedding = nn.Embedding(self.words, spec.width)
+        self.first = nn.Parameter(START * torch.randn(spec.width))
+        self.places = nn.Parameter(START * torch.randn(code.size, spec.width))
+        self.nothing = nn.Parameter(torch.zeros(spec.width))
+        self.conditions: nn.Linear | None = None
+        self.blocks = nn.ModuleList(Block(spec.width, spec.heads, spec.dropout) for _ in range(spec.layers))
+        self.norm = nn.RMSNorm(spec.width)
+        self.head = nn.Linear(spec.width, self.words)
+        nn.init.normal_(self.embedding.weight, std=START)
+        # All words are equally likely at first, so that a codec that learns before it is judged by its distortion.
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def attach(self, encode: Encode, info: DataInfo) -> None:
+        """Learn how many classes there are."""
+        self.conditions = nn.Linear(len(info.classes), self.spec.width, bias=False, device=self.first.device)
+        nn.init.normal_(self.conditions.weight, std=START)
+
+    def context(self, n: int, condition: Tensor | None) -> Tensor:
+        """What is added to each token, (n, 1, width); in training that of no condition at times."""
+        nothing = self.nothing.expand(n, -1)
+        if condition is None:
+            return nothing.unsqueeze(1)
+        if self.conditions is None:
+            raise ZooError("the transformer prior does not know the classes; call its `attach` first")
+        found = cast(Tensor, self.conditions(condition.to(self.first)))
+        if self.training:
+            hidden = torch.rand(n, 1, device=found.device) < self.spec.label_dropout
+            found = torch.where(hidden, nothing, found)
+        return found.unsqueeze(1)
+
+    def tokens(self, words: Tensor) -> Tensor:
+        """Words (N, T) to tokens (N, T + 1, width), the start before them; places are not told yet."""
+        return torch.cat([self.first.expand(len(words), 1, -1), self.embedding(words)], 1)
+
+    def scores(self, tokens: Tensor, caches: Sequence[Cache | None]) -> Tensor:
+        """Log-probabilities (N, T, words) of the word after each token."""
+        for block, cache in zip(self.blocks, caches, strict=True):
+            tokens = block(tokens, cache)
+        return wide(self.head(self.norm(tokens))).log_softmax(-1)
+
+    def log_probs(self, words: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Log-probabilities (N, size, words) of every word at each place, given words (N, size) before it."""
+        tokens = self.tokens(words[:, :-1]) + self.places + self.context(len(words), condition)
+        return self.scores(tokens, [None] * len(self.blocks))
+
+    def log_prob(self, code: Tensor, condition: Tensor | None = None) -> Tensor:
+        words = code.reshape(len(code), self.code.size)
+        found = self.log_probs(words, condition)
+        return found.gather(2, words.unsqueeze(2)).sum((1, 2))
+
+    @torch.no_grad()
+    def sample(self, n: int, condition: Tensor | None = None, temperature: float = 1.0) -> Tensor:
+        words = self.first.new_zeros(n, 0, dtype=torch.int64)
+        caches = [Cache() for _ in self.blocks]
+        context = self.context(n, condition)
+        for place in self.places:
+            token = self.tokens(words[:, -1:])[:, -1:] + place + context
+            words = torch.cat([words, draw(self.scores(token, caches)[:, 0], temperature)], 1)
+        return words.reshape(n, *self.code.shape)
+
+
+def draw(scores: Tensor, temperature: float) -> Tensor:
+    """Words (N, 1) with log-probabilities `scores` (N, words) / temperature."""
+    return torch.multinomial((scores / max(temperature, COLDEST)).softmax(-1), 1)

@@ -1,0 +1,256 @@
+"""The kind `vae`: shapes, an honest bound, every prior, variances that do not collapse, resuming, and the registry."""
+
+from __future__ import annotations
+
+import math
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from zoo_codecs.vae import VAE
+from zoo_codecs.variance import LEAST
+
+import zoo
+from zoo import DataInfo
+from zoo.build import build_model, count
+from zoo.catalog import catalog
+from zoo.entry import Entry, resolve
+from zoo.errors import InterruptedRun
+from zoo.latent import Generator, dequantised, fixed_draws
+from zoo.model import Batch
+from zoo.raw import Raw
+from zoo.training.watch import Nobody
+
+PRIORS = ("normal", "laplace", "generalized-normal", "student-t", "power-law", "mixture", "vamp")
+SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (2, 9, 15)]
+TINY = ("model.latent=4", "model.width=8", "model.blocks=1", "data.limit=300", "train.batch=50", "train.epochs=3")
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+def info(shape: tuple[int, int, int] = (1, 8, 8)) -> DataInfo:
+    return DataInfo(shape, ("a", "b"), (0.4,) * shape[0], (0.3,) * shape[0])
+
+
+def entry(prior: str = "normal", **options: Any) -> Entry:
+    model = {"kind": "vae", "latent": 4, "width": 8, "blocks": 1, "warmup": 0} | options
+    return resolve(catalog(), Raw("small", {"model": model, "prior": {"kind": prior}}, {}))
+
+
+def made(shape: tuple[int, int, int] = (1, 8, 8), prior: str = "normal", **options: Any) -> Generator:
+    torch.manual_seed(0)
+    model = build_model(entry(prior, **options), info(shape))
+    assert isinstance(model, Generator)
+    return model
+
+
+def codec(model: Generator) -> VAE:
+    assert isinstance(model.codec, VAE)
+    return model.codec
+
+
+def pictures(n: int, shape: tuple[int, int, int] = (1, 8, 8)) -> Batch:
+    """Stripes of random phase in whole levels, which a few numbers describe."""
+    phase = torch.rand(n, 1, 1, 1, generator=torch.Generator().manual_seed(0)) * 6
+    wave = (torch.arange(shape[2]) + phase).sin() / 2 + 0.5
+    return Batch((wave.expand(n, *shape) * 255).round() / 255, torch.arange(n) % 2)
+
+
+def total(model: Generator, batch: Batch) -> Tensor:
+    return torch.stack(list(model.losses(batch).values())).sum()
+
+
+def learn(model: Generator, batch: Batch, steps: int, rate: float = 3e-3) -> list[float]:
+    """The losses of some steps."""
+    optimizer, found = torch.optim.Adam(model.parameters(), rate), []
+    model.train()
+    for _ in range(steps):
+        loss = total(model, batch)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        found.append(loss.item())
+    return found
+
+
+@pytest.mark.parametrize("form", ["vector", "map"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_pictures_of_any_size_become_codes_and_pictures_again(shape: tuple[int, int, int], form: str) -> None:
+    model, batch = made(shape, form=form), pictures(3, shape)
+    codes = model.codes(batch.x)
+    low = codes.shape[2:]
+    assert codes.shape[1] == 4
+    assert (len(low) == 0) if form == "vector" else 4 <= min(low) < 8
+    assert tuple(codes.shape[1:]) == model.codec.code.shape
+    assert model.reconstruct(batch.x).shape == batch.x.shape == model.sample(3).shape
+    assert count(entry(form=form), info(shape)).flops
+
+
+def test_one_picture_is_a_batch() -> None:
+    model, batch = made(), pictures(1)
+    assert math.isfinite(learn(model, batch, 2)[-1])
+    assert model.eval().metrics(batch)["loss"].isfinite()
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+def test_every_prior_learns_and_gradients_reach_every_parameter(prior: str) -> None:
+    model, batch = made(prior=prior), pictures(16)
+    losses = learn(model, batch, 25)
+    assert all(math.isfinite(loss) for loss in losses)
+    assert losses[-1] < losses[0]
+    total(model, batch).backward()  # type: ignore[no-untyped-call]
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("variance", ["analytic", "learnt"])
+def test_training_by_the_elbo_lowers_the_bound(variance: str) -> None:
+    model, batch = made(objective="elbo", variance=variance), pictures(64)
+    before = model.eval().metrics(batch)["bound"].item()
+    learn(model, batch, 150)
+    after = model.eval().metrics(batch)
+    assert after["bound"] < before - 20
+    assert after["mse"] < 0.03
+
+
+def test_bits_of_a_number_agree_with_a_density_of_whole_levels() -> None:
+    model, batch = made(objective="elbo").eval(), pictures(8)
+    found = model.metrics(batch)
+    with fixed_draws(batch.x.device), torch.no_grad():
+        x = dequantised(batch.x)
+        q = model.posterior(x)
+        shown = model.codec.decode(q.sample())
+        std = codec(model).variance(x).sqrt()
+        likelihood = torch.distributions.Normal(shown, std).log_prob(x).flatten(1).sum(1)  # type: ignore[no-untyped-call]
+        one = torch.distributions.Normal(torch.zeros(()), torch.ones(()))
+        rate = torch.distributions.kl_divergence(torch.distributions.Normal(q.mean, q.log_std.exp()), one).sum(1)
+    # A level is 1/256 wide, so the density in levels is the density in values over 256.
+    bits = (rate - likelihood + 64 * math.log(256)).mean() / 64 / math.log(2)
+    assert found["rate"].item() == pytest.approx(rate.mean().item(), rel=1e-5)
+    assert found["bound"].item() == pytest.approx((rate - likelihood).mean().item(), rel=1e-5)
+    assert found["loss"].item() == pytest.approx(bits.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("variance", ["analytic", "learnt"])
+def test_the_losses_of_the_elbo_sum_to_the_bound(variance: str) -> None:
+    model, batch = made(objective="elbo", variance=variance, beta=5, warmup=1000, free_bits=2), pictures(500)
+    learn(model, batch, 30)
+    model.eval()
+    draws = []
+    with torch.no_grad():
+        for seed in range(30):
+            with fixed_draws(batch.x.device, seed):
+                draws.append(total(model, batch).item() * 64)
+        bound = model.metrics(batch)["bound"].item()
+    mean, spread = torch.tensor(draws).mean().item(), torch.tensor(draws).std().item()
+    assert abs(bound - mean) < 5 * spread
+
+
+def test_beta_warmup_and_free_bits_weigh_the_rate_of_the_losses_alone() -> None:
+    rate = torch.tensor(3.0)
+    assert codec(made(beta=0.5)).rate(rate) == 1.5
+    assert codec(made(free_bits=2.0)).rate(rate) == 8
+    warm = codec(made(warmup=4))
+    assert [step(warm, rate).item() for _ in range(5)] == [0.75, 1.5, 2.25, 3, 3]
+    plain, heavy = made(), made(beta=7, warmup=1000, free_bits=3.0)
+    assert plain.eval().metrics(pictures(8)) == heavy.eval().metrics(pictures(8))
+
+
+def step(model: VAE, rate: Tensor) -> Tensor:
+    model.train().learn(pictures(2))
+    return model.rate(rate)
+
+
+def test_free_bits_do_not_push_a_rate_that_is_below_them() -> None:
+    rate = torch.tensor(3.0, requires_grad=True)
+    codec(made(free_bits=2.0)).rate(rate).backward()  # type: ignore[no-untyped-call]
+    assert rate.grad == 0
+
+
+@pytest.mark.parametrize("variance", ["analytic", "learnt"])
+def test_a_perfect_reconstruction_has_a_finite_distortion(variance: str) -> None:
+    model = codec(made(variance=variance)).train()
+    x = pictures(2).x
+    if variance == "learnt":
+        torch.nn.init.constant_(model.variance.get_parameter("log_std"), -100.0)
+    for _ in range(1000):
+        found = model.distortion(x, x)
+    least = 32 * math.log(2 * math.pi * LEAST**2)
+    assert found.tolist() == pytest.approx([least] * 2, rel=1e-3)
+    assert model.eval().distortion(x, x).tolist() == pytest.approx([least] * 2, rel=2e-2)
+
+
+def test_the_analytic_variance_is_the_likeliest_and_evaluation_uses_its_average() -> None:
+    model = codec(made()).train()
+    x = torch.zeros(2, 1, 8, 8)
+    shown = x + 0.1
+    assert model.distortion(x, shown).tolist() == pytest.approx([32 * (1 + math.log(2 * math.pi * 0.01))] * 2)
+    model.distortion(x, x + 0.3)
+    assert model.variance.get_buffer("average").item() == pytest.approx((0.01 + 0.09) / 2)
+    model.eval()
+    assert model.distortion(x, x).tolist() == pytest.approx([32 * math.log(2 * math.pi * 0.05)] * 2)
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+def test_evaluation_changes_neither_the_model_nor_the_random_numbers(prior: str) -> None:
+    model, batch = made(prior=prior).eval(), pictures(8)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    random = torch.get_rng_state()
+    with torch.inference_mode():
+        first, second = model.metrics(batch), model.metrics(batch)
+        model.reconstruct(batch.x)
+    assert first == second
+    assert torch.equal(torch.get_rng_state(), random)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("form", ["vector", "map"])
+def test_half_precision_gives_losses_in_full(form: str) -> None:
+    model, batch = made(form=form), pictures(8)
+    with torch.autocast("cpu", torch.bfloat16):
+        losses, metrics = model.losses(batch), model.eval().metrics(batch)
+    for value in (*losses.values(), *metrics.values()):
+        assert value.dtype == torch.float32
+        assert value.isfinite()
+
+
+class Stops(Nobody):
+    """Presses Ctrl-C after some steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def step(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("options", [(), ("prior.kind=mixture", "model.variance=learnt", "model.form=map")])
+def test_a_run_that_was_interrupted_goes_on_bit_for_bit(options: tuple[str, ...]) -> None:
+    train = (*TINY, "model.warmup=9", *options)
+    whole = zoo.train("vae", *train, out="whole")
+    with pytest.raises(InterruptedRun):
+        zoo.train("vae", *train, out="broken", watch=Stops(7))
+    assert zoo.train("vae", *train, out="broken").weights_sha256 == whole.weights_sha256
+    assert zoo.load("broken").log() == zoo.load("whole").log()
+
+
+def test_a_run_gives_the_generator_back() -> None:
+    run = zoo.load(zoo.train("vae", *TINY, "prior.kind=power-law", "prior.alpha=2").run)
+    assert run.path == Path("runs/vae-1")
+    one, two = run.model(), run.model()
+    assert isinstance(one, Generator)
+    assert isinstance(two, Generator)
+    x = pictures(5).x
+    assert torch.equal(one.reconstruct(x), two.reconstruct(x))
+    rows = run.log()
+    assert rows[-1]["valid"]["bound"] < rows[0]["valid"]["bound"]
+    found = zoo.evaluate(run.path, split="valid")["metrics"]
+    best = min(rows, key=lambda row: row["valid"]["loss"])["valid"]
+    assert found["bound"] == pytest.approx(best["bound"], rel=0.02)
