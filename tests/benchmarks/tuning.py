@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-OPTIONS = ("data.limit=300", "model.blocks=2", "model.head=0", "train.epochs=3", "tune.grace=100", "tune.sampler=random")
+TRIVIAL = ("data.limit=300", "model.blocks=2", "model.head=0", "train.epochs=3")
+OPTIONS = (*TRIVIAL, "tune.grace=100", "tune.sampler=random")
 SPACE = {"model.first": (8, 16), "model.last": (24, 32)}
 MIB = 2**20
 
@@ -49,7 +50,11 @@ def bare(trials: int) -> None:
             tune.with_parameters(trial, root=root),
             param_space={key: tune.randint(low, high + 1) for key, (low, high) in SPACE.items()},
             tune_config=tune.TuneConfig(
-                metric="loss", mode="min", num_samples=trials, scheduler=ASHAScheduler(grace_period=100), reuse_actors=True
+                metric="loss",
+                mode="min",
+                num_samples=trials,
+                scheduler=ASHAScheduler(grace_period=100),
+                reuse_actors=True,
             ),
             run_config=tune.RunConfig(storage_path=str(Path.cwd() / "ray"), verbose=0),
         )
@@ -71,8 +76,7 @@ def trial(config: dict[str, int], root: str) -> None:
         def epoch(self, row: dict[str, object]) -> None:
             tune.report({"loss": row["valid"]["loss"]})  # type: ignore[index]
 
-    words = [word for word in OPTIONS if not word.startswith("tune.")]
-    words += [f"{key}={value}" for key, value in config.items()]
+    words = [*TRIVIAL, *(f"{key}={value}" for key, value in config.items())]
     zoo.train("cnn", *words, out=Path(root) / uuid.uuid4().hex[:8], device="cpu", watch=Reports())
 
 
