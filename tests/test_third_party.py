@@ -75,8 +75,10 @@ def test_it_is_shown(acme: Acme) -> None:
         "split_seed": 0,
         "limit": None,
     }
-    width = next(option for option in found["options"] if option["name"] == "model.width")
-    assert (width["type"], width["search"], width["help"]) == ("int 4..512", "8..128 log", "Channels of every layer.")
+    options = {option["name"]: option for option in found["options"]}
+    width = options["model.width"]
+    assert (width["type"], width["search"], width["help"]) == ("int 4..512", None, "Channels of every layer.")
+    assert options["train.lr"]["search"] == "0.0001..0.01 log"  # which the command line does not set
 
 
 def test_it_is_trained(acme: Acme, trained: Any) -> None:

@@ -13,14 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-OPTIONS = (
-    "data.limit=300",
-    "model.blocks=2",
-    "model.head=0",
-    "train.epochs=3",
-    "tune.grace=100",
-    "tune.sampler=random",
-)
+TRIVIAL = ("data.limit=300", "model.blocks=2", "model.head=0", "train.epochs=3")
+OPTIONS = (*TRIVIAL, "tune.grace=100", "tune.sampler=random")
 SPACE = {"model.first": (8, 16), "model.last": (24, 32)}
 MIB = 2**20
 
@@ -82,8 +76,7 @@ def trial(config: dict[str, int], root: str) -> None:
         def epoch(self, row: dict[str, object]) -> None:
             tune.report({"loss": row["valid"]["loss"]})  # type: ignore[index]
 
-    words = [word for word in OPTIONS if not word.startswith("tune.")]
-    words += [f"{key}={value}" for key, value in config.items()]
+    words = [*TRIVIAL, *(f"{key}={value}" for key, value in config.items())]
     zoo.train("cnn", *words, out=Path(root) / uuid.uuid4().hex[:8], device="cpu", watch=Reports())
 
 

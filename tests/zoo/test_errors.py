@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoo import errors
-from zoo.errors import InterruptedRun, ZooError, nearest, one_line
+from zoo.errors import BudgetError, InterruptedRun, ZooError, nearest, one_line
 
 CODES = {
     "ZooError": 2,
@@ -19,6 +19,7 @@ CODES = {
     "RunError": 5,
     "LockedError": 6,
     "ResourceError": 7,
+    "OutOfMemoryError": 7,
     "InterruptedRun": 130,
 }
 
@@ -37,9 +38,15 @@ def test_an_interruption_keeps_its_code() -> None:
     assert pickle.loads(pickle.dumps(InterruptedRun("stopped", 143))).code == 143
 
 
+def test_a_budget_keeps_its_figures() -> None:
+    error = pickle.loads(pickle.dumps(BudgetError(1200, 1000)))
+    assert (error.code, error.parameters, error.limit) == (2, 1200, 1000)
+    assert str(error) == "1,200 parameters are more than the budget of 1,000"
+
+
 def test_all_classes_are_listed() -> None:
     found = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, ZooError)}
-    assert found == set(CODES)
+    assert found == {*CODES, "BudgetError"}
 
 
 @given(st.text(), st.text())

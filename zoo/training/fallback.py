@@ -19,6 +19,7 @@ T = TypeVar("T")
 FAILURES: list[str] = []
 """Why torch.compile failed, for each training of this process in which it did."""
 COMPILERS = ("torch._dynamo.", "torch._functorch.", "torch._inductor.", "triton.")
+SHARED = sys.stdlib_module_names | {"torch", "filelock"}
 
 
 class Fallback:
@@ -73,10 +74,10 @@ def blamed(error: Exception) -> bool:
 
 
 def origin(error: Exception) -> str:
-    """The module that raised an error; for one that the standard library raised, the module that called it."""
+    """The innermost module that the error came through, passing over what compilers and models alike call."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     names = [f"{frame.f_globals.get('__name__', '')}." for frame in reversed(frames)]
-    return next((name for name in names if name.split(".")[0] not in sys.stdlib_module_names), "")
+    return next((name for name in names if name.startswith(COMPILERS) or name.split(".")[0] not in SHARED), "")
 
 
 def why(error: Exception) -> str:

@@ -19,6 +19,7 @@ from zoo.evaluation import SIZE, means
 from zoo.model import Batch, Model, Stage
 from zoo.tensors import Tensors, fill, finite
 from zoo.training.device import autocast_type, random_state, restore_random
+from zoo.training.fallback import Fallback
 from zoo.training.log import Log
 from zoo.training.spec import TrainSpec
 from zoo.training.state import Saved, StateFolder
@@ -82,6 +83,7 @@ def fit(job: Job) -> None:
         finally:
             job.seconds = training.seconds()
             training.log.close()
+            training.fallback.close()
 
 
 @contextmanager
@@ -117,6 +119,7 @@ class Training:
         seconds = job.spec.save_seconds if job.save_seconds is None else job.save_seconds
         self.state = StateFolder(job.folder / "state", seconds)
         self.log = Log(job.folder)
+        self.fallback = Fallback(self.model, job.watch.note)
         self.progress = Progress()
         self.earlier = 0.0
         self.epochs = 0
@@ -182,7 +185,7 @@ class Training:
         """The steps of an epoch that are still to do."""
         progress = self.progress
         for batch in loader.epoch(stage.name, epoch, progress.step):
-            self.stepper.step(batch, epoch * loader.steps + progress.step)
+            self.fallback(self.stepper.step, batch, epoch * loader.steps + progress.step)
             progress.step += 1
             self.job.watch.step()
             if progress.step % CHECK == 0:
@@ -196,7 +199,7 @@ class Training:
         stepper.check(epoch, progress.step)
         train = stepper.losses(steps)
         with stepper.average.swapped() if stepper.average else nullcontext():
-            valid = self.validate()
+            valid = self.fallback(self.validate)
             score = valid.get("loss", -epoch)
             if not math.isfinite(score):
                 raise JobError(f"the validation loss is not finite in epoch {epoch + 1}", "lower train.lr")

@@ -14,6 +14,8 @@ from typing import Any
 
 from zoo.errors import ResourceError, one_line
 
+LOADED = "zoo.tuning.leash,torch,torch._dynamo,zoo.training.session"
+"""What workers import, while this process reads the pictures."""
 QUIET = {
     "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait slow each other down where workers share cores
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -21,7 +23,9 @@ QUIET = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "5",  # seconds that trials on a cluster outlive a client that was killed
     "RAY_DISABLE_IMPORT_WARNING": "1",
+    "RAY_preload_python_modules": LOADED,
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "RAY_gcs_rpc_server_connect_timeout_s": "1",  # with 5, workers that just start outlive a killed driver by 25 s
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
@@ -65,8 +69,10 @@ def cluster(place: Place) -> Iterator[None]:
         yield
         return
     hush()
-    own = {"include_dashboard": False, "num_cpus": cores()}
-    options: dict[str, Any] = {"address": place.address} if place.address else own
+    address = place.address or os.environ.get("RAY_ADDRESS")
+    # Without "local" Ray would join a cluster that somebody else started on this machine.
+    own = {"address": "local", "include_dashboard": False, "num_cpus": cores()}
+    options: dict[str, Any] = {"address": address} if address else own
     try:
         with own_signals():
             ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)

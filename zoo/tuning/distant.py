@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -60,6 +61,7 @@ class Distant(Engine):
         """All trials that are still to do."""
         if find_spec("grpc") is None:
             raise MissingError("an address with ray:// needs Ray Client", 'pip install "ray[client]"')
+        logging.getLogger("ray.util.client").setLevel(logging.CRITICAL)
         self.ledger.close()
         try:
             with ThreadPoolExecutor(1) as thread, quiet():
@@ -75,10 +77,10 @@ class Distant(Engine):
         import ray
 
         folder = self.ledger.folder
-        driver: Any = ray.remote(Driver).options(num_cpus=0, resources=HEAD, max_concurrency=2).remote()
         try:
+            driver: Any = ray.remote(Driver).options(num_cpus=0, resources=HEAD, max_concurrency=2).remote()
             version, lock = self.wait(driver.see.remote(str(folder)).future())
-        except ray.exceptions.RayError as error:
+        except (ray.exceptions.RayError, ImportError) as error:
             text = f"the cluster cannot run the zoo: {one_line(str(error))[-200:]}"
             raise MissingError(text, f"install pixel-zoo {__version__} on all its machines") from error
         if version != __version__:

@@ -29,7 +29,7 @@ ADVICE = "start another study with --fresh; finished trials keep their run folde
 
 def connect(folder: Path, spec: TuneSpec) -> optuna.Study:
     """The Optuna study of a folder, made where there is none; RunError where the file is damaged."""
-    if not (folder / FILE).exists() or not (folder / FILE).stat().st_size:
+    if empty(folder):
         check_new(folder)
     with reading(folder):
         check(folder)
@@ -41,13 +41,18 @@ def connect(folder: Path, spec: TuneSpec) -> optuna.Study:
 
 def load(folder: Path) -> optuna.Study:
     """The Optuna study of a folder; RunError where there is none or it is damaged."""
-    if not (folder / FILE).is_file():
-        raise RunError(f"{folder} is not a study: it has no {FILE}")
+    if empty(folder):
+        raise RunError(f"{folder} is not a study: its {FILE} is missing or empty")
     with reading(folder):
         check(folder)
         found = optuna.load_study(storage=storage(folder), study_name=NAME)
         found.get_trials(deepcopy=False)
         return found
+
+
+def empty(folder: Path) -> bool:
+    """Whether there is no file, or nothing in it."""
+    return not (folder / FILE).is_file() or not (folder / FILE).stat().st_size
 
 
 def check_new(folder: Path) -> None:

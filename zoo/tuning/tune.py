@@ -10,7 +10,7 @@ from zoo.catalog import Catalog
 from zoo.entry import resolve
 from zoo.errors import InterruptedRun, JobError, ZooError
 from zoo.raw import Raw, Where, overlay
-from zoo.runs import held
+from zoo.runs import held, is_run
 from zoo.training.stop import listening
 from zoo.tuning.cluster import Place
 from zoo.tuning.distant import SCHEME, Distant
@@ -64,7 +64,7 @@ def tune(catalog: Catalog, raw: Raw, fixed: list[str], request: Request, watch: 
         try:
             run(engine)
         except ZooError as error:
-            begun = any(trial.epoch or trial.state in ENDED for trial in ledger.trials.values())
+            begun = any(trial.epoch or trial.state in ENDED or is_run(trial.run) for trial in ledger.trials.values())
             if not (begun or (ledger.trials and isinstance(error, InterruptedRun))):
                 ledger.close()
                 discard(folder)

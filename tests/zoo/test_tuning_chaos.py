@@ -1,0 +1,288 @@
+"""Drivers and workers that are killed or stopped at any moment lose nothing, do nothing twice and leave nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import optuna
+import pytest
+import toys
+from drivers import PROC, Driver
+from optuna.trial import FrozenTrial, TrialState
+
+import zoo
+from zoo.training.log import read_rows
+from zoo.training.state import StateFolder
+from zoo.tuning.folder import open_study
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not PROC.is_dir(), reason="looks for processes in /proc")]
+STUDY = Path("runs/toy-study")
+TRIALS, EPOCHS, STEPS = 12, 6, 3
+WORDS = ("toy", "model.how=fine", f"train.epochs={EPOCHS}", "tune.attempts=20")
+
+
+@pytest.fixture(autouse=True)
+def toy(install: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The plugin, with steps that take their time, and the folder in which it writes each of them down."""
+    toys.place(install)
+    monkeypatch.setenv("ZOO_TOY", str(tmp_path))
+    monkeypatch.setenv("ZOO_TOY_PAUSE", "0.4")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return tmp_path
+
+
+class Step(NamedTuple):
+    """A step that was begun: of which trial, which, and by which process."""
+
+    mark: float
+    number: int
+    process: int
+
+
+def steps(toy: Path) -> list[Step]:
+    """All steps in the order in which they were begun."""
+    if not (toy / "steps.txt").exists():
+        return []
+    rows = [line.split() for line in (toy / "steps.txt").read_text(encoding="utf-8").splitlines()]
+    return [Step(float(mark), int(number), int(process)) for mark, number, process in rows]
+
+
+def optuna_trials(study: Path) -> list[FrozenTrial]:
+    """The trials as anybody reads them who has Optuna alone; none where there is no study yet."""
+    if not (study / "study.db").is_file():
+        return []
+    with tempfile.TemporaryDirectory() as folder:  # a copy, since Optuna finishes what is half made
+        for file in study.glob("study.db*"):
+            shutil.copy(file, folder)
+        try:
+            return optuna.load_study(storage=f"sqlite:///{folder}/study.db", study_name="study").trials
+        except KeyError:
+            return []
+
+
+def saved(study: Path) -> dict[float, int]:
+    """From which step each trial goes on that has a saving, by its mark."""
+    found = {}
+    for each in optuna_trials(study):
+        state = StateFolder(study / "trials" / f"t{each.number:05d}" / "state", 0).load()
+        if state is not None:
+            progress = state[1]["progress"]
+            found[each.params["model.mark"]] = int(progress["epoch"] * STEPS + progress["step"])
+    return found
+
+
+class Moment(NamedTuple):
+    """When something was killed: how many steps had been begun, and from where each trial had to go on that ran."""
+
+    begun: int
+    places: dict[float, int]
+
+
+class Chaos:
+    """Studies of which drivers and workers are killed, one study after the other."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder, self.random = folder, random.Random(seed)
+        self.studies = [Path("runs/chaos-1")]
+        self.moments: list[Moment] = []
+        self.opened: list[float] = []
+        self.outlived: list[float] = []
+
+    def words(self) -> list[str]:
+        """The command that goes on with the newest study."""
+        return [*WORDS, f"--trials={TRIALS}", f"--name={self.studies[-1].name}"]
+
+    def run(self, early: bool, workers: int = 0) -> None:
+        """Start a driver, and kill workers and then all of it at random moments; where it is done another is next."""
+        if self.over():
+            self.studies.append(Path(f"runs/chaos-{len(self.studies) + 1}"))
+        with Driver(*self.words(), log=Path("log.txt")) as driver:
+            if not early:
+                self.opened.append(driver.hear(f"{TRIALS} trials"))
+            for _ in range(workers):
+                self.kill_worker(driver)
+            time.sleep(self.random.uniform(0, 5 if early else 14))
+            if driver.process.poll() == 0:
+                return
+            driver.kill()
+            self.outlived.append(driver.gone())
+        self.note({step.mark for step in steps(self.folder)})
+
+    def over(self) -> bool:
+        """Whether the newest study is done."""
+        return sum(trial.state == TrialState.COMPLETE for trial in optuna_trials(self.studies[-1])) == TRIALS
+
+    def kill_worker(self, driver: Driver) -> None:
+        """Kill a process that runs a trial, after a random time."""
+        begun = len(steps(self.folder))
+        while not (busy := {step.process for step in steps(self.folder)[begun:]}.intersection(driver.workers())):
+            assert driver.process.poll() is None, driver.said()
+            time.sleep(0.1)
+        time.sleep(self.random.uniform(0, 2))
+        killed = self.random.choice(sorted(busy))
+        os.kill(killed, signal.SIGKILL)
+        self.note({[step.mark for step in steps(self.folder) if step.process == killed][-1]})
+
+    def note(self, marks: set[float]) -> None:
+        """Remember from where these trials must go on."""
+        places = saved(self.studies[-1])
+        self.moments.append(Moment(len(steps(self.folder)), {mark: places.get(mark, 0) for mark in marks}))
+
+
+def test_kills_at_any_moment_lose_nothing(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chaos = Chaos(toy, seed=3)
+    chaos.run(early=False, workers=3)
+    turns = [True] * 4 + [False] * 7
+    chaos.random.shuffle(turns)
+    for early in turns:
+        chaos.run(early)
+    while len(chaos.outlived) < 12:
+        chaos.run(early=False)
+    with Driver(*chaos.words(), log=Path("log.txt")) as driver:
+        assert driver.finish() == 0, driver.said()
+        driver.note()
+        chaos.outlived.append(driver.gone())
+    repeated = check_steps(chaos)
+    monkeypatch.setenv("ZOO_TOY_PAUSE", "0")
+    monkeypatch.setenv("ZOO_TOY", str(toy / "work"))
+    with Driver(*WORDS, f"--trials={TRIALS}", "--name=calm", log=Path("calm.txt")) as driver:
+        assert driver.finish() == 0, driver.said()
+    for study in chaos.studies:
+        check_study(study)
+    tell(chaos, repeated)
+
+
+def check_steps(chaos: Chaos) -> int:
+    """Each trial went on exactly where it was saved, and no step is missing; returns how many were taken again."""
+    taken = steps(chaos.folder)
+    for moment in chaos.moments:
+        after = {step.mark: step.number for step in reversed(taken[moment.begun :])}
+        for mark, place in moment.places.items():
+            assert after.get(mark, place) == place, (mark, moment)
+    each = {(step.mark, step.number) for step in taken}
+    marks = {step.mark for step in taken}
+    assert each == {(mark, number) for mark in marks for number in range(EPOCHS * STEPS)}
+    return len(taken) - len(each) * len(chaos.studies)
+
+
+def check_study(study: Path) -> None:
+    """The budget is exact, every figure is there once, and the weights are those of a study that nobody disturbed."""
+    trials, ours, calm = optuna_trials(study), open_study(study), open_study(Path("runs/calm"))
+    assert [trial.number for trial in trials] == list(range(TRIALS))
+    assert {trial.state for trial in trials} == {TrialState.COMPLETE}
+    assert ours.counts == calm.counts == {"done": TRIALS}
+    for trial, mine, theirs in zip(trials, ours.trials, calm.trials, strict=True):
+        rows = read_rows(mine.run / "metrics.jsonl")
+        assert [row["epoch"] for row in rows] == list(range(1, EPOCHS + 1))
+        assert {row["epoch"]: row["valid"]["loss"] for row in rows} == trial.intermediate_values
+        assert mine.config == theirs.config
+        assert zoo.load(mine.run).record["weights_sha256"] == zoo.load(theirs.run).record["weights_sha256"]
+
+
+def tell(chaos: Chaos, repeated: int) -> None:
+    """Print what was measured."""
+    start = time.monotonic()
+    imports = "import optuna, ray.tune, zoo.training.session, zoo.tuning.asha, zoo.tuning.tune"
+    subprocess.run([sys.executable, "-c", imports], check=True)
+    seconds = time.monotonic() - start
+    total = len(steps(chaos.folder))
+    print(f"{len(chaos.moments)} kills, {len(chaos.studies)} studies; {repeated} of {total} steps taken again")
+    print("seconds until no process was left:", *(f"{each:.1f}" for each in sorted(chaos.outlived)))
+    print(f"seconds to open, less {seconds:.1f} of imports:", *(f"{each - seconds:.1f}" for each in chaos.opened))
+
+
+@pytest.mark.parametrize(("number", "group"), [(signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGTERM, False)])
+def test_a_signal_saves_all_trials_which_go_on_later(toy: Path, number: signal.Signals, group: bool) -> None:
+    with Driver(*WORDS, "--trials=2", log=Path("log.txt")) as driver:
+        driver.hear("2 trials")
+        wait_for_steps(toy, driver)
+        driver.note()
+        asked = time.monotonic()
+        (os.killpg if group else os.kill)(driver.process.pid, number)
+        assert driver.finish(30) == 128 + number, driver.said()
+        assert time.monotonic() < asked + 10
+        driver.gone()
+    said = driver.said()
+    assert "stopping: " in said
+    assert "Go on with: python -m zoo tune toy" in said
+    study = open_study(STUDY)
+    assert study.counts == {"waiting": 2}
+    assert {zoo.load(trial.run).state for trial in study.trials} == {"interrupted"}
+    before, places = len(steps(toy)), saved(STUDY)
+    with Driver(*WORDS, "--trials=2", log=Path("log.txt")) as driver:
+        assert driver.finish() == 0, driver.said()
+    assert "2 go on from their checkpoints" in driver.said()
+    assert open_study(STUDY).counts == {"done": 2}
+    assert {step.mark: step.number for step in reversed(steps(toy)[before:])} == places
+    assert len(steps(toy)) == 2 * EPOCHS * STEPS
+
+
+def wait_for_steps(toy: Path, driver: Driver) -> None:
+    """Wait until two trials are at work."""
+    while len({step.mark for step in steps(toy)}) < 2:
+        assert driver.process.poll() is None, driver.said()
+        time.sleep(0.1)
+
+
+def test_a_second_signal_ends_it_at_once(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_TOY_PAUSE", "1000")
+    with Driver(*WORDS, "--trials=2", log=Path("log.txt")) as driver:
+        driver.hear("2 trials")
+        wait_for_steps(toy, driver)
+        os.kill(driver.process.pid, signal.SIGINT)
+        driver.hear("stopping: ")
+        driver.note()
+        os.kill(driver.process.pid, signal.SIGINT)
+        assert driver.finish(30) == 130, driver.said()
+        driver.gone()
+
+
+CLUSTER = """
+import threading
+import zoo
+from ray.cluster_utils import Cluster
+from zoo.tuning.watch import Nobody
+
+class Watch(Nobody):
+    lost = False
+    def update(self, study, trial):
+        if study.ended >= 2 and not self.lost:
+            self.lost = True
+            cluster.remove_node(node, allow_graceful=False)
+    def __reduce__(self):
+        return Nobody, ()
+
+if __name__ == "__main__":
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    node = cluster.add_node(num_cpus=2)
+    cluster.wait_for_nodes()
+    watch = Watch()
+    study = zoo.tune("toy", "model.how=fine", "train.epochs=6", trials=8, address=cluster.address, watch=watch)
+    print(study.counts, watch.lost, max(trial.attempts for trial in study.trials))
+    cluster.shutdown()
+"""
+
+
+def test_a_cluster_that_loses_a_machine_loses_no_trial(toy: Path) -> None:
+    Path("cluster.py").write_text(CLUSTER, encoding="utf-8")
+    done = subprocess.run([sys.executable, "cluster.py"], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("{'done': 8} True "), done.stdout
+    check_once(toy)
+
+
+def check_once(toy: Path) -> None:
+    """Every step of every trial was taken."""
+    marks = {step.mark for step in steps(toy)}
+    assert len(marks) == 8
+    assert {(step.mark, step.number) for step in steps(toy)} == {(m, n) for m in marks for n in range(EPOCHS * STEPS)}
