@@ -56,14 +56,10 @@ class Generator(Model):
     words: the prior learns after the codec (van den Oord et al. 2017, arXiv:1711.00937).
     """
 
-    begun: Tensor
-
     def __init__(self, codec: LatentModel, prior: Prior, info: DataInfo) -> None:
         super().__init__()
         self.codec, self.prior, self.info = codec, prior, info
         prior.attach(self.posterior, info)
-        self.register_buffer("begun", torch.zeros((), dtype=torch.uint8))
-        self.started = False
 
     def posterior(self, x: Tensor) -> Posterior:
         """What is believed of the continuous codes of pictures (N, C, H, W)."""
@@ -82,18 +78,9 @@ class Generator(Model):
         batch = Batch(dequantised(batch.x), batch.y)
         posterior, shown, further = self.codec.learn(batch)
         assert isinstance(posterior, Posterior)
-        self.begin(posterior, batch.x)
         rate = self.codec.rate(self.prior.kl(posterior, self.condition(batch.y)).value.mean())
         distortion = self.codec.distortion(batch.x, shown).mean()
         return {"distortion": distortion / self.size, "rate": rate / self.size, **further}
-
-    def begin(self, posterior: Posterior, x: Tensor) -> None:
-        """Let a prior that is learnt begin from the first codes of a training, which may be resumed."""
-        if self.training and not self.started:
-            if not self.begun:
-                self.prior.start(posterior.sample().detach(), x)
-                self.begun.fill_(1)
-            self.started = True
 
     def codec_losses(self, batch: Batch) -> Losses:
         """Distortion in nats a number of the picture, and what the codec adds."""

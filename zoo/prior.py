@@ -78,12 +78,6 @@ class Prior(nn.Module):
         words has no posterior to give.
         """
 
-    def start(self, codes: Tensor, pictures: Tensor | None = None) -> None:
-        """Begin to learn from codes (M, *shape) of training pictures (M, C, H, W) rather than from nothing.
-
-        The codes are drawn from the posteriors: their means alone lie too close for a prior to fit.
-        """
-
 
 class VectorPrior(Prior):
     """A prior over continuous codes that sees them as vectors (N, D), in float32 even under autocast."""

@@ -52,10 +52,3 @@ class Vamp(VectorPrior):
         parts = self.parts()
         weight = parts.mean.new_full((self.components,), -math.log(self.components))
         return draw_mixture(n, parts, weight, temperature)
-
-    @torch.no_grad()
-    def start(self, codes: Tensor, pictures: Tensor | None = None) -> None:
-        """Begin with training pictures, as many as there are."""
-        if pictures is not None:
-            some = pictures[torch.randperm(len(pictures))[: self.components]]
-            self.logit[: len(some)] = some.to(self.logit).logit(MARGIN)

@@ -104,7 +104,7 @@ def test_a_pair_that_imports_each_other_would_be_seen() -> None:
 
 def test_the_core_knows_no_plugin_and_plugins_not_each_other() -> None:
     packages = {name.partition(".")[0] for name in PLUGINS}
-    assert packages >= {"zoo_data", "zoo_classifiers", "zoo_timm", "zoo_metrics"}
+    assert packages >= {"zoo_data", "zoo_classifiers", "zoo_codecs", "zoo_priors", "zoo_timm", "zoo_metrics"}
     for path in CORE.values():
         assert not {name.partition(".")[0] for name in imports(path)} & packages, path
     for name, path in PLUGINS.items():
