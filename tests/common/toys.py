@@ -105,7 +105,7 @@ entries:
       grace: 1000
       space: {train.batch: null, train.optimizer: null, train.weight_decay: null, train.schedule: null}
 """
-"""Three epochs of three steps; nothing is pruned."""
+"""Three epochs of five steps; nothing is pruned."""
 FREE = {"over", "invalid"}
 """Candidates that are refused."""
 

@@ -27,7 +27,7 @@ from zoo.tuning.folder import open_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not PROC.is_dir(), reason="looks for processes in /proc")]
 STUDY = Path("runs/toy-study")
-TRIALS, EPOCHS, STEPS = 12, 6, 3
+TRIALS, EPOCHS, STEPS = 12, 6, 5
 WORDS = ("toy", "model.how=fine", f"train.epochs={EPOCHS}", "tune.attempts=20")
 
 
@@ -36,7 +36,7 @@ def toy(install: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.Monkey
     """The plugin, with steps that take their time, and the folder in which it writes each of them down."""
     toys.place(install)
     monkeypatch.setenv("ZOO_TOY", str(tmp_path))
-    monkeypatch.setenv("ZOO_TOY_PAUSE", "0.4")
+    monkeypatch.setenv("ZOO_TOY_PAUSE", "0.25")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     return tmp_path
 

@@ -14,7 +14,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from zoo.errors import RunError
+from zoo.errors import ResourceError, RunError
 from zoo.tuning.objective import directions
 from zoo.tuning.spec import TuneSpec
 from zoo.tuning.study import Trial
@@ -83,6 +83,18 @@ def reading(folder: Path) -> Iterator[None]:
         yield
     except DAMAGE as error:
         raise RunError(f"{folder / FILE} is damaged: {type(error).__name__}", ADVICE) from error
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Within the block a file that cannot be written, as on a full disk, is one line."""
+    try:
+        yield
+    except (SQLAlchemyError, OptunaError) as error:
+        cause = getattr(error.__cause__, "orig", None) or error.__cause__ or error
+        raise ResourceError(
+            f"cannot write {folder / FILE}: {cause}", "free some space and repeat the command"
+        ) from error
 
 
 def close(study: optuna.Study) -> None:

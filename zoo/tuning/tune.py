@@ -19,6 +19,7 @@ from zoo.tuning.folder import Plan, choose_study, discard, is_study, write_best,
 from zoo.tuning.ledger import Ledger
 from zoo.tuning.objective import check
 from zoo.tuning.space import Space
+from zoo.tuning.storage import writing
 from zoo.tuning.study import ENDED, Study
 from zoo.tuning.watch import TuneWatch
 
@@ -79,7 +80,8 @@ def run(engine: Engine) -> None:
     ledger = engine.ledger
     try:
         if ledger.remaining():
-            engine.run()
+            with writing(ledger.folder):
+                engine.run()
     except Impatient:
         engine.conclude()
     finally:
