@@ -13,6 +13,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+import torch
 import toys
 from optuna.trial import TrialState
 
@@ -163,6 +164,14 @@ def test_a_study_goes_on_grows_and_stays_what_it_was(monkeypatch: pytest.MonkeyP
         assert error.count("\n") == 1
         with pytest.raises(RunError, match=r"study\.db is "):
             open_study(STUDY)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_asked_for_in_vain(capsys: Capture) -> None:
+    assert main(["tune", "toy", "--device", "cuda", "--trials=2"]) == 2
+    assert "there is no GPU for the device cuda; use --device auto" in capsys.readouterr().err
+    assert not STUDY.exists()
 
 
 def test_nothing_is_left_of_a_study_whose_pictures_cannot_be_read(capsys: Capture) -> None:

@@ -22,6 +22,7 @@ from zoo.tuning.engine import SAVING, Engine, Impatient
 from zoo.tuning.ledger import Ledger
 from zoo.tuning.space import Space
 from zoo.tuning.spec import TuneSpec
+from zoo.tuning.storage import writing
 from zoo.tuning.study import Study, Trial
 from zoo.tuning.watch import Nobody
 from zoo.tuning.worker import look, wait_for
@@ -166,7 +167,8 @@ class Driver(Nobody):
         engine = Engine(ledger, job.place, self, self.stop, job.command, job.seconds)
         engine.sweep()
         try:
-            engine.tune(pictures)
+            with writing(ledger.folder):
+                engine.tune(pictures)
         except Impatient:
             engine.conclude()
         finally:

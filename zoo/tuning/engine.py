@@ -131,6 +131,8 @@ class Engine:
     def share(self, total: dict[str, float]) -> dict[str, float]:
         """CPU cores and GPUs of one trial; raises ResourceError where no machine has as much."""
         spec = self.ledger.spec
+        if self.place.device.startswith("cuda") and not total.get("GPU"):
+            raise ZooError(f"there is no GPU for the device {self.place.device}", "use --device auto")
         gpus = spec.gpus if spec.gpus is not None else SHARE
         wanted = {
             "CPU": spec.cpus,
