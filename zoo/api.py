@@ -210,14 +210,8 @@ def tune(
 
     raw = registry(registries)[0].resolve(name, overrides)
     options = {"trials": trials, "objective": objective, "bound": bound, "max_params": max_params}
-    given: dict[str, Any] = {
-        "trials": trials,
-        "seconds": seconds,
-        "objective": objective,
-        "bound": bound,
-        "max_params": max_params,
-    }
-    given |= {"study": study, "address": address, "storage": storage, "parallel": parallel, "device": device}
+    given: dict[str, Any] = options | {"seconds": seconds, "study": study, "address": address}
+    given |= {"storage": storage, "parallel": parallel, "device": device}
     command = how_to_go_on("tune", name, overrides, given, registries)
     request = Request(options, seconds, fresh, study, Path(storage or ROOT), Place(address, parallel, device), command)
     return search(catalog(), raw, fixed_by(overrides), request, watch or Nobody())

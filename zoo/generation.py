@@ -230,8 +230,7 @@ def end(run: Run, text: str, test_pictures: Lookup) -> Tensor:
 
 def generator(run: Run, place: torch.device, what: str) -> Generator:
     """The trained model of a run; ZooError where it is no generator."""
-    with fixed_draws(place):  # building draws weights that the saved ones replace; the caller's generator stays
-        model = run.model(place)
+    model = run.model(place)
     if isinstance(model, Generator):
         return model
     if isinstance(model, Classifier):

@@ -58,11 +58,7 @@ class Run:
     @classmethod
     def open(cls, path: Path, catalog: Catalog) -> Run:
         """Read a run folder; RunError where it is damaged or of a newer zoo."""
-        record = read_json(path / "run.json")
-        if not isinstance(record, dict) or not isinstance(record.get("schema"), int):
-            raise RunError(f"{path / 'run.json'} is damaged: it has no schema number")
-        if record["schema"] > SCHEMA:
-            raise RunError(f"{path} was made by a newer zoo ({record.get('zoo')})", "upgrade pixel-zoo to read it")
+        record = read_record(path / "run.json", SCHEMA)
         entry = read_json(path / "entry.json")
         if record.pop("seal", None) != digest(record) or record.get("entry_sha256") != digest(entry):
             raise RunError(f"{path} is damaged: run.json or entry.json is not what the zoo wrote")
@@ -144,6 +140,16 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path.parent} is not a run folder: it has no {path.name}") from None
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{path} is damaged: {str(error)[:120]}") from None
+
+
+def read_record(path: Path, newest: int) -> dict[str, Any]:
+    """A JSON file of a folder that says by which schema it was written; RunError where it is of a newer zoo."""
+    record = read_json(path)
+    if not isinstance(record, dict) or not isinstance(record.get("schema"), int):
+        raise RunError(f"{path} is damaged: it has no schema number")
+    if record["schema"] > newest:
+        raise RunError(f"{path.parent} was made by a newer zoo ({record.get('zoo')})", "upgrade pixel-zoo to read it")
+    return record
 
 
 def is_run(path: Path) -> bool:

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from zoo.cli.screen import GAP, Screen, figure
 from zoo.entry import Entry
@@ -28,15 +28,32 @@ def watching(entry: Entry, screen: Screen) -> Iterator[Lines]:
     if not screen.rich(sys.stderr):
         yield Lines(entry, screen)
         return
+    with drawn_live(Bar(entry, screen), screen) as bar:
+        yield bar
+
+
+class Drawing(Protocol):
+    """Something that rich can draw, and that is told where it is drawn."""
+
+    live: Any
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult: ...
+
+
+D = TypeVar("D", bound=Drawing)
+
+
+@contextmanager
+def drawn_live(drawing: D, screen: Screen) -> Iterator[D]:
+    """Within the block the drawing is on stderr, drawn anew four times a second."""
     from rich.live import Live
 
     console = screen.console(sys.stderr)
-    bar = Bar(entry, screen)
-    with Live(bar, console=console, refresh_per_second=4) as live:
+    with Live(drawing, console=console, refresh_per_second=4) as live:
         # A second Ctrl-C ends the process at once, and would leave a terminal without a cursor.
         console.show_cursor(True)
-        bar.live = live
-        yield bar
+        drawing.live = live
+        yield drawing
 
 
 class Lines:

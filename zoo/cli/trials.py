@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from zoo.cli.progress import BAR, clock
+from zoo.cli.progress import BAR, clock, drawn_live
 from zoo.cli.screen import GAP, Screen, figure
 from zoo.cli.studylines import Lines
 from zoo.cli.words import about, drawn, headline, label, short
@@ -37,14 +37,7 @@ def watching(screen: Screen, seconds: float | None = None) -> Iterator[Lines]:
     if not screen.rich(sys.stderr):
         yield Lines(screen, seconds)
         return
-    from rich.live import Live
-
-    console = screen.console(sys.stderr)
-    block = Block(screen, seconds)
-    with Live(block, console=console, refresh_per_second=4) as live:
-        # A second Ctrl-C ends the process at once, and would leave a terminal without a cursor.
-        console.show_cursor(True)
-        block.live = live
+    with drawn_live(Block(screen, seconds), screen) as block:
         yield block
 
 

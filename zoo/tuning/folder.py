@@ -12,7 +12,7 @@ from typing import Any
 from zoo import __version__
 from zoo.errors import RunError, ZooError
 from zoo.files import check_name, digest, remove, write_json
-from zoo.runs import BEST, ROOT, difference, now, numbered, read_json
+from zoo.runs import BEST, ROOT, difference, now, numbered, read_record
 from zoo.tuning import storage
 from zoo.tuning.spec import FREE, TuneSpec
 from zoo.tuning.study import Study
@@ -100,11 +100,7 @@ def discard(folder: Path) -> None:
 
 def read_about(folder: Path) -> dict[str, Any]:
     """study.json; RunError where it is damaged or of a newer zoo."""
-    about = read_json(folder / FILE)
-    if not isinstance(about, dict) or not isinstance(about.get("schema"), int):
-        raise RunError(f"{folder / FILE} is damaged: it has no schema number")
-    if about["schema"] > SCHEMA:
-        raise RunError(f"{folder} was made by a newer zoo ({about.get('zoo')})", "upgrade pixel-zoo to read it")
+    about = read_record(folder / FILE, SCHEMA)
     if about.pop("seal", None) != digest(about):
         raise RunError(f"{folder / FILE} is damaged: it is not what the zoo wrote")
     return about

@@ -31,6 +31,7 @@ class Ledger:
 
     def __init__(self, folder: Path, catalog: Catalog, entry: Entry, spec: TuneSpec, space: Space) -> None:
         self.folder, self.catalog, self.entry, self.spec, self.space = folder, catalog, entry, spec, space
+        self.dumped, self.words = entry.dump(), space.words()
         self.connect()
         self.open: dict[int, optuna.trial.Trial] = {}
         self.entries: dict[int, Entry] = {}
@@ -50,7 +51,7 @@ class Ledger:
     def study(self) -> Study:
         """All that is known, for people."""
         trials = [self.trials[number] for number in sorted(self.trials)]
-        return Study(self.folder, self.entry.dump(), self.spec, self.space.words(), trials)
+        return Study(self.folder, self.dumped, self.spec, self.words, trials)
 
     def remaining(self) -> int:
         """How many trials may still end."""

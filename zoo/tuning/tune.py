@@ -70,6 +70,8 @@ def tune(catalog: Catalog, raw: Raw, fixed: list[str], request: Request, watch: 
                 ledger.close()
                 discard(folder)
             raise
+        finally:
+            ledger.close()
         if not ledger.remaining() and ledger.study.best is None:
             raise AllFailedError(ledger.study)
         return ledger.study
