@@ -21,10 +21,11 @@ if TYPE_CHECKING:
         train,
         tune,
     )
+    from zoo.comparison import compare
     from zoo.dataspec import DataSpec
     from zoo.errors import ZooError
     from zoo.hooks import hookimpl
-    from zoo.kinds import CodeInfo, DataInfo, DataKind, MetricKind, ModelKind, PriorKind
+    from zoo.kinds import CodeInfo, DataInfo, DataKind, JudgeKind, MetricKind, ModelKind, PriorKind
     from zoo.spec import Choice, Range, Spec
 
 __version__ = "0.1.0"
@@ -45,10 +46,11 @@ _HOMES = {
         "train",
         "tune",
     ),
+    "zoo.comparison": ("compare",),
     "zoo.dataspec": ("DataSpec",),
     "zoo.errors": ("ZooError",),
     "zoo.hooks": ("hookimpl",),
-    "zoo.kinds": ("CodeInfo", "DataInfo", "DataKind", "MetricKind", "ModelKind", "PriorKind"),
+    "zoo.kinds": ("CodeInfo", "DataInfo", "DataKind", "JudgeKind", "MetricKind", "ModelKind", "PriorKind"),
     "zoo.spec": ("Choice", "Range", "Spec"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -65,11 +67,13 @@ __all__ = [  # noqa: RUF022 - for plugins first, then what people call
     "PriorKind",
     "DataKind",
     "MetricKind",
+    "JudgeKind",
     "ZooError",
     "entries",
     "show",
     "train",
     "tune",
+    "compare",
     "studies",
     "load",
     "evaluate",

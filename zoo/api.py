@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 Paths = Collection[str | Path]
 SPLITS = ("train", "valid", "test")
-SPLITTING = ("valid", "test", "split_seed", "limit")
+NOBODY = "none"
+"""In place of a judge."""
+SPLITTING = ("valid", "test", "split_seed", "limit", "imbalance")
 
 
 class Trained(NamedTuple):
@@ -178,7 +180,8 @@ def train(
 
 def trained(run: Run) -> Trained:
     """The result of a run that is done."""
-    return Trained(run.path, len(run.log()), run.kept()["valid"], str(run.record["weights_sha256"]))
+    epochs = sum({row["stage"]: row["epoch"] for row in run.log()}.values())
+    return Trained(run.path, epochs, run.kept()["valid"], str(run.record["weights_sha256"]))
 
 
 def tune(
@@ -249,15 +252,21 @@ def evaluate(
     device: str = "auto",
     record: str | Path | None = None,
     data_name: str = "",
+    judge: str = "judge",
+    tell: Callable[[str], object] = len,
 ) -> dict[str, Any]:
     """Metrics of a run over a split, per class where it is a classifier; `record` appends them to a registry file.
 
-    `overrides` may change options that leave the weights as they are, and the data (`data.root=...`). `data_name` is
-    what a recorded result calls the pictures, by default their kind.
+    What a generator makes is shown to a `judge`: a kind of judge, an entry whose classifier is trained on the same
+    pictures once and kept in the cache, a run, or `none`; `tell` is told what takes long. `overrides` may change
+    options that leave the weights as they are, and the data (`data.root=...`). `data_name` is what a recorded result
+    calls the pictures, by default their kind.
     """
     from zoo.build import build_data
     from zoo.evaluation import evaluate as compute
     from zoo.evaluation import outputs
+    from zoo.judging import appoint, hang
+    from zoo.latent import Generator
     from zoo.training.device import autocast_type, choose_device
 
     if split not in SPLITS:
@@ -269,8 +278,13 @@ def evaluate(
     pictures: Pictures = getattr(splits, split)
     check_pictures(opened, changed, splits.info, split, pictures)
     found = outputs(model, pictures, opened.info, place, autocast_type(place, changed.train.precision))
+    if isinstance(model, Generator) and judge != NOBODY:
+        appointed = appoint(judge, opened, changed, splits, place, tell)
+        found = replace(found, gallery=hang(model, appointed, pictures, splits.train, place))
     about = {"run": str(opened.path), "split": split, "pictures": len(pictures), "classes": list(opened.info.classes)}
     result: dict[str, Any] = about | compute(catalog(), found)
+    if found.gallery:
+        result["judge"] = found.gallery.judge
     if averaging := getattr(model, "averaging", ""):
         result["averaging"] = averaging
     if record is not None:

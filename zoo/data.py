@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,6 +97,8 @@ def split(loaded: Loaded, spec: DataSpec) -> Splits:
     unchanged, so that the same seed gives the same split everywhere. Raises DataError where a set cannot be used.
     """
     check(loaded)
+    if spec.imbalance is not None:
+        loaded = long_tailed(loaded, spec.imbalance, spec.split_seed)
     train, own = loaded.train, (loaded.test, loaded.valid)
     shares = [0.0 if part else share for part, share in zip(own, (spec.test, spec.valid), strict=True)]
     *kept, rest = deal(train.y.numpy(), shares, spec.split_seed)
@@ -137,6 +139,22 @@ def deal(y: NDArray[np.int64], shares: Sequence[float], seed: int) -> list[NDArr
         places.append((np.arange(len(members)) + 0.5) / len(members))
     *dealt, rest = [np.concatenate(pile) for pile in piles]
     return [*dealt, rest[np.lexsort((keys[rest], np.concatenate(places)))]]
+
+
+def long_tailed(loaded: Loaded, imbalance: float, seed: int) -> Loaded:
+    """Of class k of K the share imbalance^(-k / (K - 1)), at least one picture if there is one, drawn by the seed."""
+    last = len(loaded.classes) - 1
+
+    def thinned(part: Pictures) -> Pictures:
+        y, keys = part.y.numpy(), np.random.PCG64(seed).random_raw(len(part))
+        kept = []
+        for label in range(last + 1):
+            members = np.flatnonzero(y == label)
+            members = members[np.argsort(keys[members], kind="stable")]
+            kept.append(members[: max(1, round(len(members) * imbalance ** (-label / last)))])
+        return part.subset(rows_of(np.concatenate(kept)))
+
+    return replace(loaded, **{name: thinned(part) for name, part in loaded.parts().items()})
 
 
 def mean_std(pictures: Pictures) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -22,6 +22,9 @@ class DataSpec(Spec):
     """Chooses which pictures are kept for validation and testing."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Use at most that many training pictures, in the proportions of the classes."""
+    imbalance: Annotated[float, Field(ge=1, le=1e6)] | None = None
+    """How many times rarer the last class is to be than the first, those between in geometric progression, in every
+    split: a long-tailed mix (as in arXiv:1906.07413) of a set that is balanced."""
 
     @model_validator(mode="after")
     def _leave_some(self) -> Self:

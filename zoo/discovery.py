@@ -146,7 +146,7 @@ def check_spec(spec: object, what: str, family: str) -> None:
     spec.model_rebuild()
     if "kind" in spec.model_fields:
         raise TypeError(f"{what} has an option `kind`, but that word chooses the kind itself")
-    if family == "metric":
+    if family in {"metric", "judge"}:  # used with their defaults
         spec()
 
 

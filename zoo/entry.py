@@ -77,7 +77,9 @@ class Entry:
 
     def hash(self) -> str:
         """Eight hexadecimal digits over all that makes a result: the model and its training, not data or seed."""
-        train = {key: value for key, value in self.train.model_dump(mode="json").items() if key not in UNHASHED}
+        dumped = self.train.model_dump(mode="json")
+        # An option that is None says nothing: one that a newer zoo adds makes no result stale.
+        train = {key: value for key, value in dumped.items() if key not in UNHASHED and value is not None}
         prior = {"prior": self.prior.dump()} if self.prior else {}
         return digest({"model": self.model.dump(), **prior, "train": train})[:8]
 

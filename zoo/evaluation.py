@@ -14,6 +14,7 @@ from zoo.augment import batches
 from zoo.catalog import Catalog
 from zoo.data import Pictures
 from zoo.errors import one_line
+from zoo.gallery import Gallery
 from zoo.kinds import DataInfo
 from zoo.model import Batch, Classifier, Model
 
@@ -31,6 +32,8 @@ class Outputs:
     """The model's own metrics, means over all pictures."""
     scores: Tensor | None
     """Log-probabilities (N, K), float32 on the CPU, of a classifier; None of other models."""
+    gallery: Gallery | None = None
+    """Of a generator: what it makes, as a judge sees it; None of other models, or where nobody judges."""
 
     @property
     def labels(self) -> Tensor:

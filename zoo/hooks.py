@@ -8,7 +8,7 @@ from typing import Any
 
 import pluggy
 
-from zoo.kinds import DataKind, MetricKind, ModelKind, PriorKind
+from zoo.kinds import DataKind, JudgeKind, MetricKind, ModelKind, PriorKind
 
 PROJECT = "zoo"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -39,9 +39,20 @@ class Hooks:
         return ()
 
     @hookspec
+    def zoo_judges(self) -> Iterable[JudgeKind[Any]]:
+        """Yield the judge kinds this plugin gives."""
+        return ()
+
+    @hookspec
     def zoo_registries(self) -> Iterable[Traversable]:
         """Yield the registry files with the entries this plugin ships."""
         return ()
 
 
-KIND_HOOKS = {"zoo_models": "model", "zoo_priors": "prior", "zoo_data": "data", "zoo_metrics": "metric"}
+KIND_HOOKS = {
+    "zoo_models": "model",
+    "zoo_priors": "prior",
+    "zoo_data": "data",
+    "zoo_metrics": "metric",
+    "zoo_judges": "judge",
+}

@@ -12,6 +12,7 @@ from zoo.spec import Spec
 if TYPE_CHECKING:
     from zoo.data import Loaded
     from zoo.evaluation import Outputs
+    from zoo.judge import Judge
     from zoo.latent import LatentModel
     from zoo.model import Model
     from zoo.prior import Prior
@@ -111,5 +112,16 @@ class MetricKind(Generic[S]):
     summary: str = ""
 
 
-Kind = ModelKind[Any] | PriorKind[Any] | DataKind[Any] | MetricKind[Any]
-FAMILIES: dict[str, type[Any]] = {kind.family: kind for kind in (ModelKind, PriorKind, DataKind, MetricKind)}
+@dataclass(frozen=True)
+class JudgeKind(Generic[S]):
+    """A judge of pictures by name, that was not trained on them; `build` imports torch."""
+
+    family: ClassVar[str] = "judge"
+    name: str
+    spec: type[S]
+    build: Callable[[S, DataInfo], Judge]
+    summary: str = ""
+
+
+Kind = ModelKind[Any] | PriorKind[Any] | DataKind[Any] | MetricKind[Any] | JudgeKind[Any]
+FAMILIES: dict[str, type[Any]] = {kind.family: kind for kind in (ModelKind, PriorKind, DataKind, MetricKind, JudgeKind)}

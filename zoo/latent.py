@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.kinds import CodeInfo, DataInfo
-from zoo.model import Batch, Losses, Model, Stage, why_not_compiled
+from zoo.model import Batch, Classifier, Losses, Model, Stage, why_not_compiled
 from zoo.prior import Posterior, Prior
 
 LEVELS = 256
@@ -22,6 +22,14 @@ class LatentModel(nn.Module):
     """An encoder to codes and a decoder back; a Generator makes a Model of it by way of a prior."""
 
     code: CodeInfo
+
+    @property
+    def teacher(self) -> str:
+        """As of a Model."""
+        return ""
+
+    def learn_from(self, teacher: Classifier) -> None:
+        """As of a Model."""
 
     def encode(self, x: Tensor) -> Posterior | Tensor:
         """Pictures with values 0..1, (N, C, H, W): what is believed of their codes, or the code words (N, *shape)."""
@@ -66,6 +74,15 @@ class Generator(Model):
         found = self.codec.encode(x)
         assert isinstance(found, Posterior)
         return found
+
+    @property
+    def teacher(self) -> str:
+        """That of the codec."""
+        return self.codec.teacher
+
+    def learn_from(self, teacher: Classifier) -> None:
+        """The codec does."""
+        self.codec.learn_from(teacher)
 
     def stages(self) -> list[Stage]:
         """One of everything, or of the codec and then of the prior over its words."""

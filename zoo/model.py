@@ -71,6 +71,14 @@ class Model(nn.Module):
         """The optimisations in their order; by default one, of everything."""
         return [Stage("model", self, self.losses)]
 
+    @property
+    def teacher(self) -> str:
+        """The entry of the registry whose classifier, trained on the same pictures, this model learns from, if any."""
+        return ""
+
+    def learn_from(self, teacher: Classifier) -> None:
+        """Take the trained teacher, in eval mode on the device; called before a training of a model that names one."""
+
     def accelerate(self, autocast: torch.dtype | None) -> str:
         """Make training steps faster without changing a parameter's name or meaning; returns a note of what runs.
 

@@ -6,10 +6,11 @@ import json
 import os
 import platform
 import re
+import shutil
 import socket
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -278,6 +279,32 @@ def held(path: Path, advice: str = "wait for it, or train elsewhere with --out")
         if not begun:
             with suppress(OSError):
                 path.rmdir()
+
+
+@contextmanager
+def held_soon(path: Path, wait: Callable[[LockedError], None]) -> Iterator[None]:
+    """Hold a run folder as soon as no other process does; between two tries `wait` is called, which may raise."""
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(held(path))
+                break
+            except LockedError as error:
+                wait(error)
+        yield
+
+
+def opened(path: Path, catalog: Catalog) -> Run | None:
+    """The run in a folder that this process holds, or None; what is left of a damaged one is removed."""
+    if not is_run(path):
+        return None
+    try:
+        return Run.open(path, catalog)
+    except RunError:
+        for file in path.iterdir():
+            if file.name not in {"lock", "lock.json"}:
+                shutil.rmtree(file, ignore_errors=True) if file.is_dir() else file.unlink(missing_ok=True)
+        return None
 
 
 def owner(who: Path) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.errors import ZooError
 from zoo.kinds import DataInfo
 from zoo.model import FLATTEST
 
@@ -23,17 +24,24 @@ class Plan(NamedTuple):
     """The resolutions that an encoder goes down and a decoder up again."""
 
     sizes: tuple[Size, ...]
-    """Height and width of each, from the picture's own on."""
+    """Height and width of each, from the picture's own in patches on."""
     widths: tuple[int, ...]
     """Channels of each."""
+    patch: int = 1
+    """Pixels of a side of the squares whose numbers become channels."""
 
     @classmethod
-    def of(cls, info: DataInfo, width: int, lowest: int = 4) -> Plan:
+    def of(cls, info: DataInfo, width: int, lowest: int = 4, patch: int = 1) -> Plan:
         """Halve (upwards where odd) as long as the shorter side stays at `lowest` or above."""
-        sizes = [info.shape[1:]]
+        _, height, breadth = info.shape
+        if height % patch or breadth % patch:
+            raise ZooError(
+                f"pictures of {height}x{breadth} cannot be cut into squares of {patch}", "change model.patch"
+            )
+        sizes = [(height // patch, breadth // patch)]
         while min(sizes[-1]) >= 2 * lowest:
             sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
-        return cls(tuple(sizes), tuple(width * min(2**level, WIDEST) for level in range(len(sizes))))
+        return cls(tuple(sizes), tuple(width * min(2**level, WIDEST) for level in range(len(sizes))), patch)
 
 
 class Residual(nn.Module):
@@ -64,7 +72,8 @@ class Encoder(nn.Module):
     def __init__(self, info: DataInfo, plan: Plan, blocks: int, outputs: int) -> None:
         super().__init__()
         self.scaling = Scaling(info)
-        parts: list[nn.Module] = [nn.Conv2d(info.shape[0], plan.widths[0], 3, padding=1)]
+        depth = info.shape[0] * plan.patch**2
+        parts: list[nn.Module] = [nn.PixelUnshuffle(plan.patch), nn.Conv2d(depth, plan.widths[0], 3, padding=1)]
         for level, width in enumerate(plan.widths):
             if level:
                 parts.append(nn.Conv2d(plan.widths[level - 1], width, 3, stride=2, padding=1))
@@ -87,7 +96,8 @@ class Decoder(nn.Module):
             if level < len(plan.sizes) - 1:
                 parts.append(Up(plan.widths[level + 1], width, plan.sizes[level]))
             parts += [Residual(width) for _ in range(blocks)]
-        self.body = nn.Sequential(*parts, *activated(plan.widths[0], info.shape[0]))
+        last = activated(plan.widths[0], info.shape[0] * plan.patch**2)
+        self.body = nn.Sequential(*parts, *last, nn.PixelShuffle(plan.patch))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.scaling.back(self.body(x))

@@ -6,25 +6,22 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from zoo import Choice, Range, Spec
+from zoo import Choice, Range
+from zoo_codecs.codecspec import CodecSpec
 
 
-class VAESpec(Spec):
+class VAESpec(CodecSpec):
     """A variational autoencoder (Kingma & Welling 2013, arXiv:1312.6114) with a calibrated decoder."""
 
     latent: Annotated[int, Field(ge=1, le=4096), Range(8, 256, log=True)] = 64
     """Numbers of a code that is a vector, channels of one that is a map."""
     form: Annotated[Literal["vector", "map"], Choice("vector", "map")] = "vector"
     """vector: a code is one vector for the whole picture; map: it keeps height and width of the lowest resolution."""
-    width: Annotated[int, Field(ge=4, le=1024), Range(16, 128, log=True)] = 64
-    """Channels at the size of the picture; each halving doubles them, up to four times as many."""
-    blocks: Annotated[int, Field(ge=1, le=16), Range(1, 3)] = 2
-    """Residual blocks at each resolution, in the encoder and in the decoder."""
     variance: Annotated[Literal["analytic", "learnt"], Choice("analytic", "learnt")] = "analytic"
     """The one variance of all numbers of a decoded picture (arXiv:2006.13202). analytic: the mean squared error of the
     batch, and when the model is used its average over the last training steps; learnt: a parameter."""
     objective: Literal["weighted", "elbo"] = "weighted"
-    """elbo: training minimises the bound alone, whatever beta, warmup and free_bits are; weighted: these have a say."""
+    """elbo: training minimises the bound alone; weighted: beta, warmup, free_bits, perceptual and detail have a say."""
     beta: Annotated[float, Field(ge=0, le=100), Range(0.2, 5.0, log=True)] = 1.0
     """Weight of the rate (Higgins et al. 2017); below 1 codes tell more of the picture and follow the prior less."""
     warmup: Annotated[int, Field(ge=0), Range(0, 2000)] = 200

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from zoo.kinds import CodeInfo, DataInfo
 from zoo.latent import LatentModel
-from zoo.model import Batch, Losses
+from zoo.model import Batch, Classifier, Losses
 from zoo.prior import Posterior, wide
 from zoo_codecs.backbone import Decoder, Encoder, Plan, Size
+from zoo_codecs.beyond import Beyond
 from zoo_codecs.spec import VAESpec
 from zoo_codecs.variance import VARIANCES
 
@@ -27,7 +28,7 @@ class VAE(LatentModel):
 
     def __init__(self, spec: VAESpec, info: DataInfo) -> None:
         super().__init__()
-        self.spec, plan = spec, Plan.of(info, spec.width)
+        self.spec, plan = spec, Plan.of(info, spec.width, patch=spec.patch)
         lowest, channels = plan.sizes[-1], plan.widths[-1]
         vector = spec.form == "vector"
         self.code = CodeInfo((spec.latent,) if vector else (spec.latent, *lowest))
@@ -35,7 +36,15 @@ class VAE(LatentModel):
         self.decoder = Decoder(info, plan, spec.blocks, channels if vector else spec.latent)
         self.down, self.up = linear(channels, lowest, spec.latent) if vector else (nn.Identity(), nn.Identity())
         self.variance = VARIANCES[spec.variance](info)
+        self.beyond = Beyond(spec)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def teacher(self) -> str:
+        return self.spec.teacher if self.spec.perceptual and self.spec.objective == "weighted" else ""
+
+    def learn_from(self, teacher: Classifier) -> None:
+        self.beyond.teacher = teacher
 
     def encode(self, x: Tensor) -> Posterior:
         mean, raw = self.down(self.encoder(x)).chunk(2, 1)
@@ -51,7 +60,10 @@ class VAE(LatentModel):
     def learn(self, batch: Batch) -> tuple[Posterior | Tensor, Tensor, Losses]:
         if self.training:
             self.steps += 1
-        return super().learn(batch)
+        posterior, shown, further = super().learn(batch)
+        if self.spec.objective == "weighted":
+            further |= self.beyond.losses(batch.x, shown)
+        return posterior, shown, further
 
     def rate(self, rate: Tensor) -> Tensor:
         """The mean rate, or with objective=weighted what warm-up, free bits and beta make of it."""

@@ -7,19 +7,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from zoo import Choice, Range, Spec
+from zoo import Choice, Range
+from zoo_codecs.codecspec import CodecSpec
 
 MOST = 2**20
 """Words at most."""
 
 
-class VQVAESpec(Spec):
+class VQVAESpec(CodecSpec):
     """A residual convolutional encoder and decoder with a map of code words between them."""
 
-    width: Annotated[int, Field(ge=4, le=1024), Range(16, 128, log=True)] = 64
-    """Channels at the size of the picture; each halving doubles them, up to four times as many."""
-    blocks: Annotated[int, Field(ge=1, le=16), Range(1, 3)] = 2
-    """Residual blocks at each resolution, in the encoder and in the decoder."""
     lowest: Annotated[int, Field(ge=1, le=1024)] = 7
     """Rows and columns of words that a code has at least: pictures are halved as long as they stay this large."""
     quantiser: Annotated[Literal["fsq", "ema"], Choice("fsq", "ema")] = "fsq"

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from zoo import CodeInfo, DataInfo
 from zoo.latent import LatentModel
-from zoo.model import Batch, Losses
+from zoo.model import Batch, Classifier, Losses
 from zoo.prior import precise, wide
 from zoo_codecs.backbone import Decoder, Encoder, Plan
+from zoo_codecs.beyond import Beyond
 from zoo_codecs.fsq import FSQ
 from zoo_codecs.quantiser import Quantised, Quantiser
 from zoo_codecs.variance import Analytic
@@ -23,12 +24,20 @@ class VQVAE(LatentModel):
 
     def __init__(self, spec: VQVAESpec, info: DataInfo) -> None:
         super().__init__()
-        plan = Plan.of(info, spec.width, spec.lowest)
+        self.spec, self.beyond = spec, Beyond(spec)
+        plan = Plan.of(info, spec.width, spec.lowest, spec.patch)
         self.quantiser: Quantiser = FSQ(spec.levels) if spec.quantiser == "fsq" else EMA(spec)
         self.encoder = Encoder(info, plan, spec.blocks, self.quantiser.size)
         self.decoder = Decoder(info, plan, spec.blocks, self.quantiser.size)
         self.variance = Analytic(info)
         self.code = CodeInfo(plan.sizes[-1], self.quantiser.words)
+
+    @property
+    def teacher(self) -> str:
+        return self.spec.teacher if self.spec.perceptual else ""
+
+    def learn_from(self, teacher: Classifier) -> None:
+        self.beyond.teacher = teacher
 
     def vectors(self, x: Tensor) -> Tensor:
         """What the encoder makes of pictures, (N, h, w, D)."""
@@ -55,4 +64,5 @@ class VQVAE(LatentModel):
         with precise(batch.x.device):
             found: Quantised = self.quantiser(vectors)
         further = {} if found.loss is None else {"commitment": found.loss}
-        return found.words, self.show(found.vectors), further
+        shown = self.show(found.vectors)
+        return found.words, shown, further | self.beyond.losses(batch.x, shown)

@@ -1,27 +1,16 @@
-"""First-party metrics: per class, confusion, calibration and the best five of classifiers; use of code words."""
+"""First-party metrics: of classifiers, of models of code words, and of what generators make."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from zoo import MetricKind, Spec, hookimpl
+from zoo import MetricKind, hookimpl
+from zoo_metrics.generators import KINDS
+from zoo_metrics.spec import CalibrationSpec, NoOptions
 
 if TYPE_CHECKING:
     from zoo.evaluation import Outputs
-
-
-class NoOptions(Spec):
-    """Nothing to choose."""
-
-
-class CalibrationSpec(Spec):
-    """Options of the calibration error."""
-
-    bins: Annotated[int, Field(ge=1, le=1000)] = 15
-    """Bins of equal width, of the probability of the predicted class."""
 
 
 def per_class(spec: NoOptions, found: Outputs) -> Mapping[str, Any] | None:
@@ -67,3 +56,4 @@ def zoo_metrics() -> Iterator[MetricKind[Any]]:
     yield MetricKind("calibration", CalibrationSpec, calibration, "how far probabilities are from shares of right ones")
     yield MetricKind("top5", NoOptions, top5, "whether the class is among the five best")
     yield MetricKind("codes", NoOptions, usage_of_codes, "how many of the code words are used, and what one costs")
+    yield from KINDS

@@ -74,6 +74,20 @@ def test_a_limit_takes_a_balanced_prefix_and_leaves_the_test_alone() -> None:
     assert numbers(few.test) == numbers(full.test)
 
 
+def test_a_long_tailed_mix_is_as_rare_in_every_split_and_keeps_every_class() -> None:
+    data = numbered([0] * 500 + [1] * 500 + [2] * 500, 3)
+    whole, mix, again = (split(data, DataSpec(imbalance=value)) for value in (None, 25, 25))
+    total = sum(torch.bincount(part.y, minlength=3) for part in mix[:3])
+    assert torch.as_tensor(total).tolist() == [500, 100, 20]
+    assert torch.bincount(mix.test.y).tolist() == [100, 20, 4]
+    assert numbers(mix.train) == numbers(again.train)
+    assert set(numbers(mix.train)) < set(numbers(Pictures(torch.cat([p.x for p in whole[:3]]), whole.train.y)))
+    own = Loaded(data.train, data.classes, test=data.train)
+    assert torch.bincount(split(own, DataSpec(imbalance=1e6)).test.y).tolist() == [500, 1, 1]
+    same = split(data, DataSpec(imbalance=1))
+    assert numbers(same.train) == numbers(whole.train)
+
+
 def test_shares_that_leave_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="less than 1"):
         DataSpec(valid=0.5, test=0.5)

@@ -26,6 +26,12 @@ WORST = 10
 @DEVICE
 @click.option("--record", metavar="FILE", help="Append the result to this registry file.")
 @click.option("--data-name", metavar="TEXT", default="", help="What the recorded result calls the pictures.")
+@click.option(
+    "--judge",
+    default="judge",
+    metavar="NAME",
+    help="Who looks at what a generator makes: an entry or a run of a classifier, efficientnet-lite0, inception, none.",
+)
 @click.pass_obj
 def evaluate_command(screen: Screen, /, run: str, overrides: tuple[str, ...], **options: Any) -> None:
     """Figures of a run over a split.
@@ -33,7 +39,7 @@ def evaluate_command(screen: Screen, /, run: str, overrides: tuple[str, ...], **
     RUN is a run folder, or an entry for its newest finished run. KEY=VALUE changes what leaves the weights as they
     are, as model.draws=8, or the data.
     """
-    found = api.evaluate(run, *overrides, **options)
+    found = api.evaluate(run, *overrides, tell=screen.note, **options)
     if overrides:
         found["overrides"] = list(overrides)
     keep(screen, found)
@@ -63,6 +69,8 @@ def show(screen: Screen, found: dict[str, Any]) -> None:
     """The result for people."""
     averaging = f", averaged over {found['averaging']}" if found.get("averaging") else ""
     screen.line(f"{found['run']}: {found['pictures']:,} {found['split']} pictures{averaging}")
+    if found.get("judge"):
+        screen.line(f"judge: {found['judge']}")
     screen.line()
     screen.table(["figure", "value"], [(key, figure(value)) for key, value in found["metrics"].items()], right=[1])
     if classes := found.get("per_class"):

@@ -20,6 +20,7 @@ COMMANDS = {
     "plugins": ("listing", "Plugins, what they give, and which are broken."),
     "train": ("training", "Train an entry, or go on with its unfinished run."),
     "tune": ("tuning", "Search the options of an entry, or go on with its study."),
+    "compare": ("comparing", "Variants of an entry trained alike, side by side."),
     "studies": ("studies", "Studies with their state and the best of each."),
     "evaluate": ("evaluating", "Figures of a run over a split, per class and confused."),
     "predict": ("using", "Classes of pictures, by a trained run."),

@@ -62,14 +62,18 @@ class Lines:
     def __init__(self, entry: Entry, screen: Screen) -> None:
         self.entry, self.screen = entry, screen
         self.epochs = self.steps = self.done = self.batch = 0
+        self.seconds = self.begin = 0.0
         self.row: dict[str, Any] = {}
         self.best = ("", 0)
         self.samples: deque[tuple[float, int]] = deque()
         self.told = time.monotonic()
 
-    def stage(self, name: str, epochs: int, steps: int, start: int, batch: int) -> None:
-        """A stage begins, or goes on at step `start`; `batch` is pictures a step."""
+    def stage(
+        self, name: str, epochs: int, steps: int, start: int, batch: int, seconds: float = 0.0, elapsed: float = 0.0
+    ) -> None:
+        """A stage begins, or goes on at step `start`; `batch` is pictures a step, `seconds` the stage's time."""
         self.epochs, self.steps, self.done, self.batch = epochs, steps, start, batch
+        self.seconds, self.begin = seconds, time.monotonic() - elapsed
         self.row, self.best = {}, ("", 0)
         self.samples.clear()
 
@@ -99,10 +103,28 @@ class Lines:
     def tell(self, epoch: int, *parts: str) -> None:
         """One line."""
         self.sample()
-        speed = [f"{self.rate:,.0f} pictures/s", f"left {clock(self.left)}"] if self.rate else []
+        speed = [f"{self.rate:,.0f} pictures/s", *self.remaining()] if self.rate else []
         text = ", ".join([*parts, *speed])
-        self.screen.note(f"{time.strftime('%H:%M:%S')} {self.entry.name} epoch {epoch}/{self.epochs}: {text}")
+        self.screen.note(f"{time.strftime('%H:%M:%S')} {self.entry.name} epoch {self.place(epoch)}: {text}")
         self.told = time.monotonic()
+
+    def place(self, epoch: int) -> str:
+        """An epoch of how many, or with the time that is gone of how much."""
+        return f"{epoch}, {self.times}" if self.seconds else f"{epoch}/{self.epochs}"
+
+    @property
+    def times(self) -> str:
+        """The time that is gone of how much."""
+        return f"{clock(self.elapsed)}/{clock(self.seconds)}"
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of the stage's time that are gone."""
+        return min(time.monotonic() - self.begin, self.seconds)
+
+    def remaining(self) -> list[str]:
+        """The time to the end of the stage; nothing where the place says it."""
+        return [] if self.seconds else [f"left {clock(self.left)}"]
 
     def note(self, text: str) -> None:
         """Something that a person should know."""
@@ -165,11 +187,14 @@ class Bar(Lines):
             return
         if self.samples:
             self.sample()
-        epoch = min(self.epochs, self.done // self.steps + 1)
-        left = f"epoch {epoch}/{self.epochs}" if options.max_width >= 60 else f"{epoch}/{self.epochs}"
+        epoch = self.done // self.steps + 1
+        place = self.place(epoch if self.seconds else min(self.epochs, epoch))
+        short = self.times if self.seconds else place
+        left = f"epoch {place}" if options.max_width >= 60 else short
         right = self.fitting(options.max_width - len(left) - BAR - 2)
         width = max(BAR, options.max_width - len(left) - len(right) - 2)
-        bar = ProgressBar(self.epochs * self.steps, self.done, width)
+        whole, done = (self.seconds, self.elapsed) if self.seconds else (self.epochs * self.steps, self.done)
+        bar = ProgressBar(whole, done, width)
         grid = Table.grid(padding=(0, 1, 0, 0))
         grid.add_row(left, bar, right)
         yield grid
@@ -177,7 +202,7 @@ class Bar(Lines):
     def fitting(self, width: int) -> str:
         """As much as there is room for, what matters most first; the time left stands last."""
         losses = self.figures(self.row) if self.row else []
-        rate, left = ([f"{self.rate:,.0f}/s"], [f"left {clock(self.left)}"]) if self.rate else ([], [])
+        rate, left = ([f"{self.rate:,.0f}/s"], self.remaining()) if self.rate else ([], [])
         step = f"step {self.done % self.steps}/{self.steps}"
         best = losses[-1:] if self.best[1] else []
         chosen: list[str] = []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -83,3 +85,13 @@ def restore_random(tensors: dict[str, Tensor], plain: dict[str, Any], device: to
     np.random.set_state((name, np.array(keys, np.uint32), int(position), int(has_gauss), gauss))
     version, words, spare = plain["python"]
     random.setstate((version, tuple(words), spare))
+
+
+@contextmanager
+def unmoved(device: torch.device) -> Iterator[None]:
+    """After the block every generator is where it was."""
+    tensors, plain = random_state(device)
+    try:
+        yield
+    finally:
+        restore_random(tensors, plain, device)

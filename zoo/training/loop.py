@@ -21,16 +21,17 @@ from zoo.tensors import Tensors, fill, finite
 from zoo.training.device import autocast_type, random_state, restore_random
 from zoo.training.fallback import Fallback
 from zoo.training.log import Log
+from zoo.training.span import Epochs, budget, check_minutes, span
 from zoo.training.spec import TrainSpec
 from zoo.training.state import Saved, StateFolder
 from zoo.training.step import Stepper
 from zoo.training.stop import Stop, listening
 from zoo.training.watch import Watch
 
-CHECK = 50
-"""Steps between two looks at whether the losses are finite: a look waits for the device."""
 WORTH = {"cpu": 1e13, "cuda": 1e15, "mps": 1e15}
 """Floating-point operations of a training from which on the wait for a compiler is soon made up."""
+LONG = 180.0
+"""Seconds that are set for a training from which on the same holds."""
 WORST = 1e300
 
 
@@ -122,8 +123,9 @@ class Training:
         self.fallback = Fallback(self.model, job.watch.note)
         self.progress = Progress()
         self.earlier = 0.0
-        self.epochs = 0
+        self.budget, self.epochs = 0.0, 0
         self.stepper: Stepper
+        self.span: Epochs
 
     def seconds(self) -> float:
         """How long the training took so far, interruptions left out."""
@@ -135,10 +137,13 @@ class Training:
         if unknown := sorted(self.job.spec.stages.keys() - {stage.name for stage in stages}):
             names = ", ".join(stage.name for stage in stages)
             raise ZooError(f"train.stages: the model has no stage {unknown[0]!r}", f"its stages: {names}")
+        self.names = [stage.name for stage in stages]
+        check_minutes(self.job.spec, self.names)
+        self.budget = budget(self.job.spec, self.names)
         saved = self.state.load()
         for note in self.state.notes:
             self.job.watch.note(note)
-        self.epochs = sum(self.job.spec.stage(stage.name).epochs for stage in stages)
+        self.epochs = 0 if self.budget else sum(self.job.spec.stage(name).epochs for name in self.names)
         self.accelerate(saved)
         if saved:
             self.progress, self.earlier = Progress(**saved[1]["progress"]), saved[1]["seconds"]
@@ -153,7 +158,8 @@ class Training:
         kind, spec = self.job.device.type, self.job.spec
         # The backward pass costs about twice the forward pass.
         work = 3.0 * (self.job.flops or 0) * len(self.job.splits.train) * spec.epochs
-        wanted = spec.compile == "on" or (spec.compile == "auto" and work > WORTH[kind])
+        worth = self.budget > LONG if self.budget else work > WORTH[kind]
+        wanted = spec.compile == "on" or (spec.compile == "auto" and worth)
         self.memory_format = torch.channels_last if wanted or kind == "cuda" else torch.contiguous_format
         self.model.to(memory_format=self.memory_format)
         how = self.model.accelerate(self.autocast) if wanted else "eager"
@@ -172,32 +178,42 @@ class Training:
         job.kept = {}
         if saved:
             self.restore(saved)
+        last = self.span = span(job.spec, self.names[progress.stage :], self.seconds, saved and saved[1].get("times"))
         start = progress.epoch * loader.steps + progress.step
-        job.watch.stage(stage.name, spec.epochs, loader.steps, start, loader.batch)
-        for epoch in range(progress.epoch, spec.epochs):
+        job.watch.stage(stage.name, last.epochs, loader.steps, start, loader.batch, last.length, last.elapsed)
+        while not last.over(progress.epoch):
             stage.module.train()
-            self.run_epoch(stage, loader, epoch)
-            self.end_epoch(stage, epoch, loader.steps)
+            self.run_epoch(stage, loader, progress.epoch)
+            self.end_epoch(stage, progress.epoch, loader.steps)
             self.pause()
         fill(self.model, {name: value.to(job.device) for name, value in job.kept.items()}, "the kept epoch")
 
     def run_epoch(self, stage: Stage, loader: Loader, epoch: int) -> None:
-        """The steps of an epoch that are still to do."""
+        """The steps of an epoch that are still to do, as far as there is time."""
         progress = self.progress
         for batch in loader.epoch(stage.name, epoch, progress.step):
+            self.stepper.schedule.share = self.span.share()
             self.fallback(self.stepper.step, batch, epoch * loader.steps + progress.step)
             progress.step += 1
             self.job.watch.step()
-            if progress.step % CHECK == 0:
+            if self.span.due(progress.step):
                 self.stepper.check(epoch, progress.step)
+                self.span.looked()
+            if self.span.late():
+                break
             if progress.step < loader.steps:
                 self.pause()
 
     def end_epoch(self, stage: Stage, epoch: int, steps: int) -> None:
         """Validate, log, and keep the weights if they are the best so far."""
         stepper, progress = self.stepper, self.progress
+        if not self.span.validates():
+            self.span.passed(progress.step)
+            progress.epoch, progress.step = epoch + 1, 0
+            return
         stepper.check(epoch, progress.step)
-        train = stepper.losses(steps)
+        train = stepper.losses(self.span.untold + progress.step)
+        start = self.seconds()
         with stepper.average.swapped() if stepper.average else nullcontext():
             valid = self.fallback(self.validate)
             score = valid.get("loss", -epoch)
@@ -213,6 +229,7 @@ class Training:
         self.log.add({"stage": stage.name, "epoch": progress.epoch, "train": train, "valid": valid, "lr": rate})
         about = {"best": progress.best_epoch == epoch, "number": len(self.log.rows), "of": self.epochs}
         self.job.watch.epoch(self.log.rows[-1] | about)
+        self.span.validated(self.seconds() - start)
 
     def validate(self) -> dict[str, float]:
         """The model's metrics over the validation pictures."""
@@ -245,6 +262,7 @@ class Training:
         tensors, plain = random_state(self.job.device)
         groups = {"model": self.weights(), "best": self.job.kept, "random": tensors} | self.stepper.state()
         about = {"progress": asdict(self.progress), "random": plain, "rows": len(self.log.rows), "how": self.how}
+        about["times"] = self.span.state()
         self.state.save(groups, about | {"plateau": self.stepper.schedule.plateau, "seconds": self.seconds()})
 
     def restore(self, saved: Saved) -> None:

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: a factor of the highest rate as a function of the step; plateau also of the losses."""
+"""Learning-rate schedules: a factor of the highest rate by step or by clock; plateau also by the losses."""
 
 from __future__ import annotations
 
@@ -12,25 +12,33 @@ PATIENCE = 3
 
 @dataclass
 class Schedule:
-    """The factor of one stage; `plateau` is all of it that is not a function of the step."""
+    """The factor of one stage; `plateau` is all of it that is not a function of the step or of the time."""
 
     spec: StageSpec
     steps: int
     plateau: dict[str, float] = field(default_factory=lambda: {"factor": 1.0, "bad": 0.0})
+    share: float | None = None
+    """Share of the stage's time that was over at the last step, 0 to 1; None: the step counts, not the clock."""
 
     def factor(self, step: int) -> float:
         """What the learning rate is multiplied with at a step counted from 0."""
         kind = self.spec.schedule
-        done = (step + 1) / (self.steps + 1)
+        done = (step + 1) / (self.steps + 1) if self.share is None else self.share
         if kind == "one-cycle":
             return one_cycle(done, self.spec.warmup)
-        warm = min(1.0, (step + 1) / (self.spec.warmup * self.steps + 1))
+        warm = self.warm(step)
         rest = max(0.0, (done - self.spec.warmup) / (1 - self.spec.warmup))
         if kind == "cosine":
             return warm * (1 + math.cos(math.pi * rest)) / 2
         if kind == "linear":
             return warm * (1 - rest)
         return warm * self.plateau["factor"]
+
+    def warm(self, step: int) -> float:
+        """How far the warm-up is, 0 to 1."""
+        if self.share is None:
+            return min(1.0, (step + 1) / (self.spec.warmup * self.steps + 1))
+        return min(1.0, self.share / self.spec.warmup) if self.spec.warmup else 1.0
 
     def epoch(self, better: bool) -> None:
         """Tell whether an epoch's validation loss was the best so far."""

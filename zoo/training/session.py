@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from zoo import __version__
-from zoo.build import build_data, build_model, count
+from zoo.build import build_data, build_model, count, sketched
+from zoo.catalog import catalog
 from zoo.data import Splits
-from zoo.entry import Chosen, Entry
-from zoo.errors import BudgetError, DataError, InterruptedRun, JobError
-from zoo.runs import Run, now, versions
+from zoo.entry import Chosen, Entry, resolve, with_train
+from zoo.errors import BudgetError, DataError, InterruptedRun, JobError, LockedError, ZooError
+from zoo.files import cache_dir, digest
+from zoo.model import Classifier, Model
+from zoo.registry import read_registry
+from zoo.runs import Run, held_soon, now, opened, versions
 from zoo.tensors import write_weights
-from zoo.training.device import seed_all
+from zoo.training.device import seed_all, unmoved
 from zoo.training.loop import Job, fit
 from zoo.training.state import StateFolder
 from zoo.training.stop import Stop
-from zoo.training.watch import Watch
+from zoo.training.watch import SILENCE, Aside, Watch
 
 NAMES = ("train", "valid", "test")
+LOOKED_AT, MOST_EPOCHS = 60_000, 60
+"""Pictures that a classifier which is kept sees in its training at least, unless that takes more epochs than these."""
+WAIT = 0.3
+"""Seconds between two looks at whether another process has let go of a folder."""
 
 
 class Prepared(NamedTuple):
@@ -37,6 +46,11 @@ class Prepared(NamedTuple):
 def prepare(data: Chosen) -> Prepared:
     """Read and split the pictures."""
     splits, skipped = build_data(data)
+    return known(splits, skipped)
+
+
+def known(splits: Splits, skipped: tuple[tuple[str, str], ...] = ()) -> Prepared:
+    """Splits that were read already, with their fingerprints."""
     return Prepared(splits, skipped, {name: getattr(splits, name).fingerprint() for name in NAMES})
 
 
@@ -70,6 +84,9 @@ class Session:
             raise BudgetError(size.parameters, self.max_params)
         seed_all(self.entry.train.seed)
         model = build_model(self.entry, splits.info)
+        taught = self.teach(model, Prepared(splits, skipped, fingerprints))
+        if before is not None and before.record.get("teacher") != taught.get("teacher"):
+            raise DataError(f"the teacher has changed since {self.path} began", self.again)
         run = before or Run.create(
             self.path,
             self.entry,
@@ -86,6 +103,7 @@ class Session:
                 "parameters": size.parameters,
                 "flops": size.flops,
                 "seconds": 0.0,
+                **taught,
             },
         )
         title = f"{self.entry.name} on {self.entry.data.name}: {size.parameters:,} parameters"
@@ -97,6 +115,16 @@ class Session:
         job = Job(model, splits, self.entry.train, self.path, self.device, size.flops, self.watch)
         job.save_seconds, job.stop = self.save_seconds, self.stop
         return self.fit(run, job)
+
+    def teach(self, model: Model, prepared: Prepared) -> dict[str, Any]:
+        """Give the model the teacher that it names; who that is, for the record."""
+        if not model.teacher:
+            return {}
+        run = kept_classifier(model.teacher, replace(self, prepared=prepared))
+        teacher = run.model(self.device).requires_grad_(False)
+        assert isinstance(teacher, Classifier), "kept_classifier gives no other"
+        model.learn_from(teacher)
+        return {"teacher": {"entry": model.teacher, "weights_sha256": run.record["weights_sha256"]}}
 
     def fit(self, run: Run, job: Job) -> Run:
         """Run the trainer, and leave the folder in the state that its end calls for."""
@@ -120,3 +148,45 @@ class Session:
     def finish(self, run: Run, job: Job, state: str, **values: Any) -> None:
         """Record the end."""
         run.update(state=state, seconds=round(job.seconds, 3), **values)
+
+
+def kept_classifier(name: str, job: Session) -> Run:
+    """The classifier of an entry, trained on the pictures of a session's entry when first asked for, then kept.
+
+    It lies in the cache folder under a name that stands for the pictures and all options, so that every run on the same
+    pictures has the same one. Small sets are gone through more often than the entry says. Random generators are left
+    where they were. Raises ZooError where the entry is no classifier.
+    """
+    prepared = job.prepared or prepare(job.entry.data)
+    job = replace(job, prepared=prepared)
+    entry = replace(resolve(catalog(), read_registry(catalog())[0].resolve(name)), data=job.entry.data)
+    if not isinstance(sketched(entry, prepared.splits.info)[0], Classifier):
+        raise ZooError(f"the entry {name!r} is no classifier", "name one that is, as cnn")
+    passes = max(entry.train.epochs, -(-LOOKED_AT // len(prepared.splits.train)))
+    entry = with_train(entry, epochs=min(passes, max(entry.train.epochs, MOST_EPOCHS)), minutes=None)
+    key = digest({"model": entry.model.dump(), "train": entry.train.model_dump(mode="json")} | prepared.fingerprints)
+    path = cache_dir() / "classifiers" / f"{name}-{key[:16]}"
+    with held_soon(path, Patience(job)), unmoved(job.device):
+        run = opened(path, catalog())
+        if run is None or run.state != "done":
+            passes = entry.train.epochs
+            job.watch.note(f"training {name} on these pictures, which is done once and takes {passes} epochs")
+            watch, again = Aside(name, job.watch.note), f"remove {path}"
+            run = replace(job, entry=entry, path=path, watch=watch, again=again, max_params=None).train(run)
+        return run
+
+
+class Patience:
+    """Waits for another process that trains the same classifier, and says so now and then."""
+
+    def __init__(self, job: Session) -> None:
+        self.job, self.told = job, time.monotonic()
+
+    def __call__(self, error: LockedError) -> None:
+        """Wait a little; InterruptedRun where somebody asks to stop meanwhile."""
+        if self.job.stop is not None and self.job.stop.code:
+            raise InterruptedRun(str(error), self.job.stop.code)
+        if time.monotonic() - self.told > SILENCE:
+            self.job.watch.note(f"waiting: {error.args[0]}")
+            self.told = time.monotonic()
+        time.sleep(WAIT)

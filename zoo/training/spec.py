@@ -16,6 +16,8 @@ class StageSpec(Spec):
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 20
     """Passes over the training pictures."""
+    minutes: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+    """Minutes that the stage takes, in place of a number of epochs."""
     batch: Annotated[int, Field(ge=1, le=65_536), Range(32, 512, log=True)] = 125
     """Pictures per step."""
     optimizer: Annotated[Literal["adamw", "sgd", "muon"], Choice("adamw", "sgd", "muon")] = "adamw"
@@ -32,7 +34,7 @@ class StageSpec(Spec):
     """How the learning rate goes after the warm-up: one-cycle rises and falls by half cosines and ends near 0, plateau
     halves it when the validation loss has not improved for 3 epochs."""
     warmup: Annotated[float, Field(ge=0, le=0.9)] = 0.05
-    """Share of the steps over which the learning rate rises; 0.3 is usual with one-cycle."""
+    """Share of the steps, or of the minutes, over which the learning rate rises; 0.3 is usual with one-cycle."""
     clip: Annotated[float, Field(ge=0)] = 0.0
     """Largest norm of the gradient; 0: any."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -42,6 +44,11 @@ class StageSpec(Spec):
 class TrainSpec(StageSpec):
     """How a model is trained."""
 
+    minutes: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+    """Minutes that the whole training takes, validation included, in place of a number of epochs: stages without
+    minutes of their own share them in proportion to their epochs, and the learning rate follows the clock. An
+    interrupted run goes on with what is left; unlike with epochs, its numbers are not bit for bit those of an
+    undisturbed one."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of the weights, the order of the pictures and the augmentation."""
     augment: AugmentSpec = AugmentSpec()
@@ -72,5 +79,9 @@ class TrainSpec(StageSpec):
 
     def stage(self, name: str) -> StageSpec:
         """The options of one stage."""
-        common = {key: getattr(self, key) for key in StageSpec.model_fields}
+        common = {key: getattr(self, key) for key in StageSpec.model_fields if key != "minutes"}
         return StageSpec.model_validate(common | self.stages.get(name, {}))
+
+    def own_minutes(self, name: str) -> float | None:
+        """The minutes that one stage has for itself."""
+        return self.stage(name).minutes

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.catalog import Catalog
-from zoo.entry import resolve
+from zoo.entry import Entry, resolve
 from zoo.errors import InterruptedRun, JobError, ZooError
 from zoo.raw import Raw, Where, overlay
 from zoo.runs import held, is_run
@@ -53,6 +53,7 @@ def tune(catalog: Catalog, raw: Raw, fixed: list[str], request: Request, watch: 
     entry = resolve(catalog, asked(raw, request.options))
     check(entry.tune)
     space = Space.of(catalog, raw, entry, entry.tune.space, fixed)
+    check_epochs(entry, space)
     plan = Plan.of(entry.dump(), entry.tune, space.words())
     folder = choose_study(plan, request.root, request.study, request.fresh).resolve()
     with held(folder, "wait for it, or name another study with --name"), listening() as stop:
@@ -75,6 +76,17 @@ def tune(catalog: Catalog, raw: Raw, fixed: list[str], request: Request, watch: 
         if not ledger.remaining() and ledger.study.best is None:
             raise AllFailedError(ledger.study)
         return ledger.study
+
+
+def check_epochs(entry: Entry, space: Space) -> None:
+    """Refuse minutes: trials are compared at the same epoch, where each would be at another place of its schedule."""
+    timed = [f"train.stages.{name}.minutes" for name in entry.train.stages if entry.train.own_minutes(name)]
+    timed += ["train.minutes"] if entry.train.minutes else []
+    searched = [dimension.path for dimension in space.dimensions]
+    timed += [path for path in searched if path.startswith("train.") and path.endswith(".minutes")]
+    if timed:
+        hint = f"leave {timed[0]} out, as with {timed[0]}=null, and set train.epochs"
+        raise ZooError("`zoo tune` compares trials epoch by epoch, so they cannot have a time each", hint)
 
 
 def run(engine: Engine) -> None:

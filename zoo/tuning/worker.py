@@ -22,7 +22,6 @@ from zoo.errors import (
     JobError,
     LockedError,
     ResourceError,
-    RunError,
     ZooError,
     memory_error,
     nearest,
@@ -30,7 +29,7 @@ from zoo.errors import (
 )
 from zoo.files import FULL, write_text
 from zoo.kinds import DataInfo
-from zoo.runs import Run, held, is_run, read_json
+from zoo.runs import held_soon, opened, read_json
 from zoo.training.stop import Stop
 from zoo.tuning.compiling import private_cache
 from zoo.tuning.watchdog import Watchdog
@@ -146,15 +145,13 @@ def verdict_of(error: BaseException, run: Path) -> Verdict:
 def wait_for(stack: ExitStack, run: Path) -> None:
     """Hold the run folder; a worker whose driver was killed may still have it for some seconds."""
     deadline = time.monotonic() + ZOMBIE
-    while True:
-        try:
-            stack.enter_context(held(run))
-        except LockedError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(LOOK)
-        else:
-            return
+
+    def wait(error: LockedError) -> None:
+        if time.monotonic() > deadline:
+            raise error
+        time.sleep(LOOK)
+
+    stack.enter_context(held_soon(run, wait))
 
 
 def train(order: Order, pictures: dict[str, Any], report: Report, watchdog: Watchdog) -> Verdict:
@@ -162,7 +159,7 @@ def train(order: Order, pictures: dict[str, Any], report: Report, watchdog: Watc
     from zoo.training.device import choose_device
     from zoo.training.session import Session
 
-    before = opened(Path(order.run))
+    before = opened(Path(order.run), catalog())
     if before is None or before.state in ("running", "interrupted"):
         watch = TrialWatch(order, report, watchdog)
         session = Session(
@@ -186,19 +183,6 @@ def train(order: Order, pictures: dict[str, Any], report: Report, watchdog: Watc
     return {"state": before.state, **about}
 
 
-def opened(path: Path) -> Run | None:
-    """The run in a folder; one that is damaged is begun anew."""
-    if not is_run(path):
-        return None
-    try:
-        return Run.open(path, catalog())
-    except RunError:
-        for file in path.iterdir():
-            if file.name not in ("lock", "lock.json"):
-                shutil.rmtree(file, ignore_errors=True) if file.is_dir() else file.unlink(missing_ok=True)
-        return None
-
-
 class TrialWatch:
     """A training watched for the driver: one report an epoch, which waits for the driver's decision."""
 
@@ -206,7 +190,9 @@ class TrialWatch:
         self.order, self.report, self.watchdog, self.known = order, report, watchdog, order.known
         self.parameters = 0
 
-    def stage(self, name: str, epochs: int, steps: int, start: int, batch: int) -> None:
+    def stage(
+        self, name: str, epochs: int, steps: int, start: int, batch: int, seconds: float = 0.0, elapsed: float = 0.0
+    ) -> None:
         """A stage begins."""
         self.watchdog.pat()
 
@@ -237,6 +223,7 @@ class TrialWatch:
 
     def note(self, text: str) -> None:
         """Kept in the run folder."""
+        self.watchdog.pat()
         with (Path(self.order.run) / "notes.txt").open("a", encoding="utf-8", newline="\n") as file:
             file.write(f"{text}\n")
 

@@ -1,0 +1,28 @@
+"""The options that all codecs have."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from zoo import Range, Spec
+
+
+class CodecSpec(Spec):
+    """A residual convolutional encoder and decoder, and what they may learn from beside the distortion."""
+
+    width: Annotated[int, Field(ge=4, le=1024), Range(16, 128, log=True)] = 64
+    """Channels at the size of the picture; each halving doubles them, up to four times as many."""
+    blocks: Annotated[int, Field(ge=1, le=16), Range(1, 3)] = 2
+    """Residual blocks at each resolution, in the encoder and in the decoder."""
+    patch: Annotated[int, Field(ge=1, le=64)] = 1
+    """Pixels of a side of the squares into which pictures are cut first, their numbers becoming channels; 2 or 4 saves
+    most of the work, which full-size convolutions take, on pictures of 32 pixels and more."""
+    perceptual: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    """Weight of the distance between pictures and decoded ones in what a teacher sees of them (as in
+    arXiv:1801.03924)."""
+    detail: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    """Weight of how much of the fine detail is missing from decoded pictures, place by place, whatever it shows."""
+    teacher: Annotated[str, Field(min_length=1, max_length=63)] = "teacher"
+    """Of perceptual: the entry of a classifier, which is trained on the same pictures once and kept in the cache."""

@@ -1,0 +1,38 @@
+"""Judges that were trained on other pictures, as an outside opinion: `efficientnet-lite0` and `inception`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from zoo import DataInfo, JudgeKind, Spec, hookimpl
+
+if TYPE_CHECKING:
+    from zoo.judge import Judge
+
+
+class NoOptions(Spec):
+    """Nothing to choose."""
+
+
+def build_lite(spec: NoOptions, info: DataInfo) -> Judge:
+    """EfficientNet-Lite0 with ImageNet weights; MissingError where its packages are not installed."""
+    from zoo_judges.lite import Lite
+
+    return Lite()
+
+
+def build_inception(spec: NoOptions, info: DataInfo) -> Judge:
+    """Inception-v3 as the FID takes it; MissingError where it cannot be fetched."""
+    from zoo_judges.inception import Inception
+
+    return Inception()
+
+
+@hookimpl
+def zoo_judges() -> Iterator[JudgeKind[Any]]:
+    """Yield the judge kinds."""
+    summary = "ImageNet weights that a package brings; needs pixel-zoo[judges]"
+    yield JudgeKind("efficientnet-lite0", NoOptions, build_lite, summary)
+    summary = "with it the Frechet distance is the FID; needs pixel-zoo[judges], fetches its weights once"
+    yield JudgeKind("inception", NoOptions, build_inception, summary)

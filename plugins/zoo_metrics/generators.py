@@ -1,0 +1,110 @@
+"""Metric kinds of generative models; whatever needs torch is imported when a metric is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from zoo import MetricKind, Spec
+from zoo_metrics.spec import BoundSpec, ManifoldSpec, NoOptions
+
+if TYPE_CHECKING:
+    from zoo.evaluation import Outputs
+    from zoo.gallery import Gallery
+
+Figures = Mapping[str, Any] | None
+
+
+def bound(spec: BoundSpec, found: Outputs) -> Figures:
+    """`iwae` in bits a number of the picture, as `loss` is, and `iwae_gap`, by how much that is better than one draw.
+
+    Of a generator with continuous codes (Burda et al. 2015, arXiv:1509.00519); nobody needs to judge for it.
+    """
+    from zoo_metrics.likelihood import weighted_bound
+
+    return finite(weighted_bound(found, spec.draws, spec.pictures))
+
+
+def reconstruction(spec: NoOptions, gallery: Gallery) -> Figures:
+    """`psnr` in decibels and `ssim` of reconstructions, means over the pictures."""
+    from zoo_metrics.reconstruction import fidelity
+
+    return fidelity(gallery.real.x, gallery.shown.x)
+
+
+def sharpness(spec: NoOptions, gallery: Gallery) -> Figures:
+    """`sharpness` and `sharpness_laplacian` of samples, the same with `_reconstructions`; 1 is as sharp as real."""
+    from zoo_metrics.sharpness import relative
+
+    return relative(gallery.real.x, gallery.drawn.x, gallery.shown.x)
+
+
+def frechet(spec: NoOptions, gallery: Gallery) -> Figures:
+    """`frechet`, the distance of samples from real pictures, and `frechet_reconstructions`; `frechet_floor`.
+
+    The floor, here and elsewhere, is what training pictures get.
+    """
+    from zoo_metrics.distances import frechet_distances as distances
+
+    sets = [gallery.drawn.features, gallery.shown.features, gallery.other.features]
+    names = ("frechet", "frechet_reconstructions", "frechet_floor")
+    return dict(zip(names, distances(gallery.real.features, sets), strict=True))
+
+
+def kernel(spec: NoOptions, gallery: Gallery) -> Figures:
+    """`kid`, the kernel distance of samples from real pictures, and `kid_floor`."""
+    from zoo_metrics.distances import kernel_distances as distances
+
+    sets = [gallery.drawn.features, gallery.other.features]
+    return dict(zip(("kid", "kid_floor"), distances(gallery.real.features, sets), strict=True))
+
+
+def manifold(spec: ManifoldSpec, gallery: Gallery) -> Figures:
+    """`precision`, `recall`, `density` and `coverage` of samples; with `_real` those of training pictures."""
+    from zoo_metrics.manifold import compare
+
+    return compare(gallery.real.features, gallery.drawn.features, gallery.other.features, spec.neighbours)
+
+
+def judged(spec: NoOptions, gallery: Gallery) -> Figures:
+    """What the judge takes pictures for: `judge_right`, `judge_confidence`, `judge_entropy` and more."""
+    from zoo_metrics.judged import verdict
+
+    return verdict(gallery)
+
+
+def memorisation(spec: NoOptions, gallery: Gallery) -> Figures:
+    """`memorisation`, how near samples are to training pictures beside real ones, and `copies`, the share too near."""
+    from zoo_metrics.memory import remembered
+
+    return remembered(gallery.real.x, gallery.drawn.x, gallery.train)
+
+
+def seen(compute: Callable[[Any, Gallery], Figures]) -> Callable[[Any, Outputs], Figures]:
+    """A metric of what a generator makes; None where nothing was made, or too little."""
+
+    def figures(spec: Spec, found: Outputs) -> Figures:
+        # of one picture there is neither a spread nor a neighbour
+        if found.gallery is None or len(found.gallery.real.x) < 2:
+            return None
+        return finite(compute(spec, found.gallery))
+
+    return figures
+
+
+def finite(figures: Figures) -> Figures:
+    """The figures that are numbers; a result that is recorded holds no others."""
+    return {name: value for name, value in figures.items() if isfinite(value)} if figures else None
+
+
+KINDS: tuple[MetricKind[Any], ...] = (
+    MetricKind("iwae", BoundSpec, bound, "a tighter bound on the likelihood, from many codes a picture"),
+    MetricKind("reconstruction", NoOptions, seen(reconstruction), "how much like the pictures reconstructions are"),
+    MetricKind("sharpness", NoOptions, seen(sharpness), "fine detail of samples and reconstructions beside real ones"),
+    MetricKind("frechet", NoOptions, seen(frechet), "Frechet distance of samples from real pictures to the judge"),
+    MetricKind("kid", NoOptions, seen(kernel), "kernel distance of samples from real pictures to the judge"),
+    MetricKind("manifold", ManifoldSpec, seen(manifold), "how real samples are, and how much of the real they cover"),
+    MetricKind("judged", NoOptions, seen(judged), "which classes the judge sees in samples, and how surely"),
+    MetricKind("memorisation", NoOptions, seen(memorisation), "whether samples are copies of training pictures"),
+)
