@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -154,7 +154,8 @@ def long_tailed(loaded: Loaded, imbalance: float, seed: int) -> Loaded:
             kept.append(members[: max(1, round(len(members) * imbalance ** (-label / last)))])
         return part.subset(rows_of(np.concatenate(kept)))
 
-    return replace(loaded, **{name: thinned(part) for name, part in loaded.parts().items()})
+    parts = {name: thinned(part) for name, part in loaded.parts().items()}
+    return Loaded(**parts, classes=loaded.classes, skipped=loaded.skipped)
 
 
 def mean_std(pictures: Pictures) -> tuple[tuple[float, ...], tuple[float, ...]]:

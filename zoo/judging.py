@@ -104,10 +104,12 @@ def hang(
 
 def some(pictures: Pictures, count: int) -> Pictures:
     """So many of the pictures, the same ones each time."""
-    if count == len(pictures):
-        return pictures
-    rows = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(0))[:count]
-    return pictures.subset(rows.sort().values)
+    return pictures if count == len(pictures) else pictures.subset(rows(len(pictures), count))
+
+
+def rows(total: int, count: int) -> Tensor:
+    """So many of all rows, int64 (count,), in their order and the same ones each time."""
+    return torch.randperm(total, generator=torch.Generator().manual_seed(0))[:count].sort().values
 
 
 def whole(pictures: Pictures) -> Tensor:

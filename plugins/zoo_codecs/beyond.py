@@ -1,4 +1,4 @@
-"""What decoded pictures are compared by beside their numbers: what a teacher sees of them, and how much fine detail."""
+"""What decoded pictures are compared by beside their numbers: what a teacher sees, and their spectra."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from zoo.model import Classifier, Losses
 from zoo.prior import wide
 from zoo_codecs.codecspec import CodecSpec
 
-REGION = 4
-"""Height and width of the regions in which detail is compared, in pixels."""
 FAINTEST = 1e-3
-"""Amplitudes of detail well below this, a quarter of a level, count as none."""
+"""Amplitudes well below this, a quarter of a level, count as none."""
 
 
 class Beyond:
@@ -30,8 +28,8 @@ class Beyond:
         found: Losses = {}
         if self.spec.perceptual:
             found["perceptual"] = self.spec.perceptual * self.perceptual(x, shown)
-        if self.spec.detail:
-            found["detail"] = self.spec.detail * missing_detail(wide(x), wide(shown))
+        if self.spec.spectrum:
+            found["spectrum"] = self.spec.spectrum * unlike_spectra(wide(x), wide(shown))
         return found
 
     def perceptual(self, x: Tensor, shown: Tensor) -> Tensor:
@@ -54,20 +52,23 @@ def unit(x: Tensor) -> Tensor:
     return F.normalize(wide(x), dim=1, eps=1e-4)
 
 
-def missing_detail(x: Tensor, shown: Tensor) -> Tensor:
-    """The mean difference between the amplitudes of detail in regions of pictures, as a share of their mean amplitude.
+def unlike_spectra(x: Tensor, shown: Tensor) -> Tensor:
+    """Mean over bands of frequency of how far the ratio of amplitudes is from 1 (as in arXiv:2003.01826).
 
-    Where detail cannot be told from the code, a decoder that learns from squared errors alone paints none, which is
-    what makes pictures blurred; this asks for as much as there was, wherever exactly it lies.
+    Where detail cannot be told from the code, a decoder that learns from squared errors alone paints it too faintly,
+    which is what makes pictures blurred. That a batch as a whole is to have the energy of the real one makes it paint
+    what it does know more strongly, which costs far less squared error than noise of the same energy would.
     """
-    ours, theirs = amplitude(x), amplitude(shown)
-    return (ours - theirs).abs().mean() / (ours.mean() + FAINTEST)
+    # A ratio of energies, or its logarithm, has gradients that drown all else while pictures are still grey.
+    return ((energies(shown) / energies(x)).sqrt() - 1).abs().mean()
 
 
-def amplitude(x: Tensor) -> Tensor:
-    """Root mean square of the Laplacian of pictures (N, C, H, W) in overlapping regions, (N, C, h, w)."""
-    inner = x[..., 1:-1, 1:-1]
-    around = x[..., :-2, 1:-1] + x[..., 2:, 1:-1] + x[..., 1:-1, :-2] + x[..., 1:-1, 2:]
-    squares = (inner - around / 4).square()
-    side = min(REGION, *squares.shape[2:])
-    return (F.avg_pool2d(squares, side, max(1, side // 2)) + FAINTEST**2).sqrt()
+def energies(x: Tensor) -> Tensor:
+    """Mean energy of a batch (N, C, H, W) in each band of frequency but the lowest, (bands,)."""
+    height, width = x.shape[2:]
+    energy = torch.fft.fft2(x, norm="ortho").abs().square().mean((0, 1))
+    down, across = (torch.fft.fftfreq(size, device=x.device) for size in (height, width))
+    band = (down[:, None].hypot(across) * min(height, width)).round().long().flatten()
+    count = torch.bincount(band).clamp(min=1)
+    total = torch.zeros(len(count), device=x.device).index_add(0, band, energy.flatten())
+    return (total / count + FAINTEST**2)[1:]

@@ -21,7 +21,7 @@ class VAESpec(CodecSpec):
     """The one variance of all numbers of a decoded picture (arXiv:2006.13202). analytic: the mean squared error of the
     batch, and when the model is used its average over the last training steps; learnt: a parameter."""
     objective: Literal["weighted", "elbo"] = "weighted"
-    """elbo: training minimises the bound alone; weighted: beta, warmup, free_bits, perceptual and detail have a say."""
+    """elbo: training minimises the bound alone; weighted: beta, warmup, free_bits, perceptual, spectrum have a say."""
     beta: Annotated[float, Field(ge=0, le=100), Range(0.2, 5.0, log=True)] = 1.0
     """Weight of the rate (Higgins et al. 2017); below 1 codes tell more of the picture and follow the prior less."""
     warmup: Annotated[int, Field(ge=0), Range(0, 2000)] = 200

@@ -1,4 +1,4 @@
-"""What codecs learn from beside the distortion: a teacher's features, and how much fine detail there is."""
+"""What codecs learn from beside the distortion: a teacher's features, and the energy at each frequency."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from zoo_codecs.beyond import distance, missing_detail
+from zoo_codecs.beyond import distance, unlike_spectra
 
 from zoo import DataInfo
 from zoo.build import build_model
@@ -21,12 +21,12 @@ from zoo.model import Batch, Classifier, Model
 from zoo.raw import Raw
 
 pytestmark = pytest.mark.usefixtures("home")
-KINDS = [
+KINDS: list[dict[str, Any]] = [
     {"kind": "cnn", "blocks": 3, "first": 4, "last": 8},
     {"kind": "cnn", "blocks": 2, "first": 4, "last": 8, "convolution": "separable", "norm": "none", "head": 0},
     {"kind": "timm", "architecture": "resnet10t"},
 ]
-CODECS = [{"kind": "vae", "latent": 4}, {"kind": "vq-vae", "lowest": 4, "levels": [3, 3]}]
+CODECS: list[dict[str, Any]] = [{"kind": "vae", "latent": 4}, {"kind": "vq-vae", "lowest": 4, "levels": [3, 3]}]
 
 
 def made(model: dict[str, Any], shape: tuple[int, int, int] = (3, 32, 32)) -> Model:
@@ -85,25 +85,29 @@ def test_the_distance_is_seen_by_the_decoded_picture_alone() -> None:
     assert all(parameter.grad is None for parameter in guide.parameters())
 
 
-def test_missing_detail_is_how_much_is_missing_wherever_it_lies() -> None:
+def test_spectra_are_alike_where_the_energy_is_whatever_is_shown() -> None:
     x = pictures(8, 3, 32, 32)
-    assert missing_detail(x, x).item() == pytest.approx(0, abs=1e-6)
-    assert missing_detail(x, blurred(x)).item() > 0.5
-    assert missing_detail(x, x.mean((2, 3), keepdim=True).expand_as(x)).item() == pytest.approx(1, abs=0.05)
-    grain = (x - blurred(x)).roll((1, 2), (2, 3))
-    assert missing_detail(x, blurred(x) + grain).item() < 0.5 * missing_detail(x, blurred(x)).item()
+    assert unlike_spectra(x, x).item() == pytest.approx(0, abs=1e-6)
+    assert unlike_spectra(x, x.flip(3).roll(1, 0)).item() == pytest.approx(0, abs=1e-4)
+    assert unlike_spectra(x, blurred(x)).item() > 0.3
+    assert unlike_spectra(x, x + 0.1).item() == pytest.approx(0, abs=1e-4), "brightness is not sharpness"
+    mean = x.mean((2, 3), keepdim=True)
+    assert unlike_spectra(x, mean + 2 * (x - mean)).item() == pytest.approx(1, rel=0.01)
+    assert unlike_spectra(x[..., :9, :15], x[..., :9, :15]).item() == pytest.approx(0, abs=1e-6)
 
 
-def test_detail_is_learnt_that_squared_errors_leave_out() -> None:
-    x = pictures(8, 1, 16, 16)
-    shown = blurred(x).requires_grad_()
-    optimizer = torch.optim.SGD([shown], 1.0)
-    before = missing_detail(x, shown).item()
+def test_what_is_known_is_shown_more_strongly_which_costs_less_than_noise() -> None:
+    known, unknown = torch.randn(2, 256, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    x, strength = known + unknown, torch.ones((), requires_grad=True)
+    optimizer = torch.optim.Adam([strength], 0.02)
+    before = unlike_spectra(x, known).item()
     for _ in range(100):
         optimizer.zero_grad()
-        missing_detail(x, shown).backward()  # type: ignore[no-untyped-call]
+        (F.mse_loss(strength * known, x) + 5 * unlike_spectra(x, strength * known)).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    assert missing_detail(x, shown).item() < 0.7 * before
+    assert unlike_spectra(x, strength * known).item() < 0.3 * before
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
+    assert F.mse_loss(strength * known, x).item() < 0.7 * F.mse_loss(known + noise, x).item()
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec["kind"])
@@ -112,7 +116,7 @@ def test_the_losses_are_named_weighted_and_pass_gradients(codec: dict[str, Any])
     guide = teacher((3, 16, 16))
     found = []
     for weight in (1.0, 3.0):
-        model = generator(**codec, perceptual=weight, detail=weight)
+        model = generator(**codec, perceptual=weight, spectrum=weight)
         assert model.teacher == "teacher"
         model.learn_from(guide)
         model.train()
@@ -120,11 +124,11 @@ def test_the_losses_are_named_weighted_and_pass_gradients(codec: dict[str, Any])
         losses = model.stages()[0].losses(batch)
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
         assert all(p.grad is not None for p in model.codec.parameters() if p.requires_grad)
-        found.append({name: losses[name].item() for name in ("perceptual", "detail")})
+        found.append({name: losses[name].item() for name in ("perceptual", "spectrum")})
     assert {name: 3 * value for name, value in found[0].items()} == pytest.approx(found[1], rel=1e-4)
     assert all(value > 0 for value in found[0].values())
     assert not generator(**codec).teacher
-    assert not generator(**codec, detail=1.0).teacher
+    assert not generator(**codec, spectrum=1.0).teacher
 
 
 def test_a_training_without_its_teacher_is_refused() -> None:
@@ -135,5 +139,7 @@ def test_a_training_without_its_teacher_is_refused() -> None:
 
 def test_the_bound_does_not_know_of_them() -> None:
     batch = Batch(pictures(6, 3, 16, 16), torch.arange(6) % 3)
-    plain, other = (generator(kind="vae", latent=4, **more).eval() for more in ({}, {"perceptual": 5.0, "detail": 5.0}))
+    plain, other = (
+        generator(kind="vae", latent=4, **more).eval() for more in ({}, {"perceptual": 5.0, "spectrum": 5.0})
+    )
     assert plain.metrics(batch) == other.metrics(batch)

@@ -1,0 +1,58 @@
+"""What another program made, as the judge of a run sees it: peer.py RUN SAMPLES.npy RECONSTRUCTIONS.npy.
+
+Arrays are float (N, C, H, W) with values 0..1; reconstructions are those of the run's test pictures in their order.
+Prints the figures that `zoo evaluate RUN` prints for the run itself, over as many pictures as there are samples.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import zoo
+from zoo.build import build_data
+from zoo.catalog import catalog
+from zoo.evaluation import Outputs, evaluate
+from zoo.gallery import Gallery
+from zoo.judging import Looking, appoint, rows, some, whole
+from zoo.training.device import choose_device
+
+METRICS = {"reconstruction", "sharpness", "frechet", "kid", "manifold", "judged", "memorisation"}
+
+
+def pictures(path: str) -> Tensor:
+    """An array as float32 (N, C, H, W)."""
+    return torch.from_numpy(np.load(path, allow_pickle=False)).float().clamp(0, 1)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Print the figures as JSON."""
+    name, samples, reconstructions = argv
+    run, place = zoo.load(name), choose_device("cpu")
+    splits, _ = build_data(run.entry.data)
+    judge = appoint("judge", run, run.entry, splits, place, print)
+    drawn, shown = pictures(samples), pictures(reconstructions)
+    count = min(len(drawn), len(splits.test))
+    real, other = some(splits.test, count), some(splits.train, count)
+    looking = Looking(judge.judge, place)
+    with torch.inference_mode():
+        gallery = Gallery(
+            judge.name,
+            real=looking.at(whole(real), real.y),
+            other=looking.at(whole(other), other.y),
+            shown=looking.at(shown[rows(len(splits.test), count)], real.y),
+            drawn=looking.at(drawn[:count], None),
+            train=splits.train.x,
+        )
+    known = catalog()
+    known.found = {key: value for key, value in known.found.items() if key[0] != "metric" or key[1] in METRICS}
+    print(json.dumps(evaluate(known, Outputs(run.model(), run.info, real, {}, None, gallery)), indent=2))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
