@@ -74,6 +74,7 @@ def test_it_is_shown(acme: Acme) -> None:
         "test": 0.2,
         "split_seed": 0,
         "limit": None,
+        "imbalance": None,
     }
     options = {option["name"]: option for option in found["options"]}
     width = options["model.width"]

@@ -92,7 +92,7 @@ class Generator(Model):
 
     def losses(self, batch: Batch) -> Losses:
         """Distortion and rate in nats a number of the picture, and what the codec adds."""
-        batch = Batch(dequantised(batch.x), batch.y)
+        batch = batch._replace(x=dequantised(batch.x))
         posterior, shown, further = self.codec.learn(batch)
         assert isinstance(posterior, Posterior)
         rate = self.codec.rate(self.prior.kl(posterior, self.condition(batch.y)).value.mean())
@@ -101,7 +101,7 @@ class Generator(Model):
 
     def codec_losses(self, batch: Batch) -> Losses:
         """Distortion in nats a number of the picture, and what the codec adds."""
-        batch = Batch(dequantised(batch.x), batch.y)
+        batch = batch._replace(x=dequantised(batch.x))
         _, shown, further = self.codec.learn(batch)
         return {"distortion": self.codec.distortion(batch.x, shown).mean() / self.size, **further}
 
@@ -113,8 +113,12 @@ class Generator(Model):
         return {"rate": -self.prior.log_prob(words, self.condition(batch.y)).mean() / self.size}
 
     def accelerate(self, autocast: torch.dtype | None) -> str:
-        """Compile the parts of the codec in place, if a compiler works here."""
-        if reason := why_not_compiled(next(self.parameters()).device.type):
+        """Compile the parts of the codec in place, if a compiler works here and the device is no CPU."""
+        device = next(self.parameters()).device.type
+        if device == "cpu":
+            # Convolutions take nearly all the time there, and those are the same library's either way.
+            return "eager"
+        if reason := why_not_compiled(device):
             return f"eager ({reason})"
         for part in self.codec.children():
             part.compile(dynamic=False)

@@ -45,6 +45,8 @@ class Batch(NamedTuple):
     """float32 (N, C, H, W), values 0..1."""
     y: Tensor
     """int64 (N,), indices into the class names."""
+    done: float = 1.0
+    """Share of the stage's training that is over, 0 to 1."""
 
 
 class Stage(NamedTuple):

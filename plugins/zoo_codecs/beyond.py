@@ -8,10 +8,13 @@ from torch.nn import functional as F
 
 from zoo.errors import ZooError
 from zoo.features import Features, features
-from zoo.model import Classifier, Losses
+from zoo.model import Batch, Classifier, Losses
 from zoo.prior import wide
 from zoo_codecs.codecspec import CodecSpec
+from zoo_codecs.variance import LEAST
 
+FROM, FULL = 0.5, 0.75
+"""Shares of the training from which on spectra count, and count in full."""
 FAINTEST = 1e-3
 """Amplitudes well below this, a quarter of a level, count as none."""
 
@@ -23,13 +26,15 @@ class Beyond:
         self.spec = spec
         self.teacher: Classifier | None = None
 
-    def losses(self, x: Tensor, shown: Tensor) -> Losses:
-        """Weighted scalars by name, for pictures and decoded ones, both (N, C, H, W)."""
+    def losses(self, batch: Batch, shown: Tensor) -> Losses:
+        """Weighted scalars by name, for what pictures are decoded to, (N, C, H, W)."""
         found: Losses = {}
         if self.spec.perceptual:
-            found["perceptual"] = self.spec.perceptual * self.perceptual(x, shown)
+            found["perceptual"] = self.spec.perceptual * self.perceptual(batch.x, shown)
         if self.spec.spectrum:
-            found["spectrum"] = self.spec.spectrum * unlike_spectra(wide(x), wide(shown))
+            # Before codes tell most of a picture, amplitudes are had by noise, and codes learn less.
+            share = min(1.0, max(0.0, (batch.done - FROM) / (FULL - FROM)))
+            found["spectrum"] = self.spec.spectrum * share * spectrum(wide(batch.x), wide(shown))
         return found
 
     def perceptual(self, x: Tensor, shown: Tensor) -> Tensor:
@@ -52,23 +57,28 @@ def unit(x: Tensor) -> Tensor:
     return F.normalize(wide(x), dim=1, eps=1e-4)
 
 
+def spectrum(x: Tensor, shown: Tensor) -> Tensor:
+    """How unlike spectra are, in nats under the variance of the batch."""
+    return unlike_spectra(x, shown) / (2 * F.mse_loss(shown, x).detach().clamp(min=LEAST**2))
+
+
 def unlike_spectra(x: Tensor, shown: Tensor) -> Tensor:
-    """Mean over bands of frequency of how far the ratio of amplitudes is from 1 (as in arXiv:2003.01826).
+    """The part of the mean squared error that amplitudes in bands of frequency make up (as in arXiv:2003.01826).
 
     Where detail cannot be told from the code, a decoder that learns from squared errors alone paints it too faintly,
     which is what makes pictures blurred. That a batch as a whole is to have the energy of the real one makes it paint
     what it does know more strongly, which costs far less squared error than noise of the same energy would.
     """
-    # A ratio of energies, or its logarithm, has gradients that drown all else while pictures are still grey.
-    return ((energies(shown) / energies(x)).sqrt() - 1).abs().mean()
+    (real, size), (drawn, _) = energies(x), energies(shown)
+    return ((drawn.sqrt() - real.sqrt()).square() * size).sum() / x[0, 0].numel()
 
 
-def energies(x: Tensor) -> Tensor:
-    """Mean energy of a batch (N, C, H, W) in each band of frequency but the lowest, (bands,)."""
+def energies(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean energy of a batch (N, C, H, W) in each band of frequency but the lowest, and frequencies in each."""
     height, width = x.shape[2:]
     energy = torch.fft.fft2(x, norm="ortho").abs().square().mean((0, 1))
     down, across = (torch.fft.fftfreq(size, device=x.device) for size in (height, width))
     band = (down[:, None].hypot(across) * min(height, width)).round().long().flatten()
-    count = torch.bincount(band).clamp(min=1)
+    count = torch.bincount(band)
     total = torch.zeros(len(count), device=x.device).index_add(0, band, energy.flatten())
-    return (total / count + FAINTEST**2)[1:]
+    return (total / count.clamp(min=1) + FAINTEST**2)[1:], count[1:]

@@ -62,7 +62,7 @@ class VAE(LatentModel):
             self.steps += 1
         posterior, shown, further = super().learn(batch)
         if self.spec.objective == "weighted":
-            further |= self.beyond.losses(batch.x, shown)
+            further |= self.beyond.losses(batch, shown)
         return posterior, shown, further
 
     def rate(self, rate: Tensor) -> Tensor:

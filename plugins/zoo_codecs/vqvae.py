@@ -65,4 +65,4 @@ class VQVAE(LatentModel):
             found: Quantised = self.quantiser(vectors)
         further = {} if found.loss is None else {"commitment": found.loss}
         shown = self.show(found.vectors)
-        return found.words, shown, further | self.beyond.losses(batch.x, shown)
+        return found.words, shown, further | self.beyond.losses(batch, shown)

@@ -87,25 +87,27 @@ def test_the_distance_is_seen_by_the_decoded_picture_alone() -> None:
 
 def test_spectra_are_alike_where_the_energy_is_whatever_is_shown() -> None:
     x = pictures(8, 3, 32, 32)
-    assert unlike_spectra(x, x).item() == pytest.approx(0, abs=1e-6)
-    assert unlike_spectra(x, x.flip(3).roll(1, 0)).item() == pytest.approx(0, abs=1e-4)
-    assert unlike_spectra(x, blurred(x)).item() > 0.3
-    assert unlike_spectra(x, x + 0.1).item() == pytest.approx(0, abs=1e-4), "brightness is not sharpness"
     mean = x.mean((2, 3), keepdim=True)
-    assert unlike_spectra(x, mean + 2 * (x - mean)).item() == pytest.approx(1, rel=0.01)
-    assert unlike_spectra(x[..., :9, :15], x[..., :9, :15]).item() == pytest.approx(0, abs=1e-6)
+    energy = F.mse_loss(mean.expand_as(x), x).item()
+    assert unlike_spectra(x, x).item() == pytest.approx(0, abs=1e-9)
+    assert unlike_spectra(x, x.flip(3).roll(1, 0)).item() == pytest.approx(0, abs=1e-9)
+    assert unlike_spectra(x, x + 0.1).item() == pytest.approx(0, abs=1e-9), "brightness is not sharpness"
+    assert unlike_spectra(x[..., :9, :15], x[..., :9, :15]).item() == pytest.approx(0, abs=1e-9)
+    assert unlike_spectra(x, mean + 2 * (x - mean)).item() == pytest.approx(energy, rel=0.02)
+    error = F.mse_loss(blurred(x), x).item()
+    assert 0.3 * error < unlike_spectra(x, blurred(x)).item() < error
 
 
 def test_what_is_known_is_shown_more_strongly_which_costs_less_than_noise() -> None:
     known, unknown = torch.randn(2, 256, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     x, strength = known + unknown, torch.ones((), requires_grad=True)
     optimizer = torch.optim.Adam([strength], 0.02)
-    before = unlike_spectra(x, known).item()
     for _ in range(100):
         optimizer.zero_grad()
-        (F.mse_loss(strength * known, x) + 5 * unlike_spectra(x, strength * known)).backward()  # type: ignore[no-untyped-call]
+        (F.mse_loss(strength * known, x) + 9 * unlike_spectra(x, strength * known)).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    assert unlike_spectra(x, strength * known).item() < 0.3 * before
+    # The least of (1 - s)^2 + 1 + 9 (2^0.5 - s)^2.
+    assert strength.item() == pytest.approx((1 + 9 * 2**0.5) / 10, rel=0.01)
     noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
     assert F.mse_loss(strength * known, x).item() < 0.7 * F.mse_loss(known + noise, x).item()
 
@@ -143,3 +145,12 @@ def test_the_bound_does_not_know_of_them() -> None:
         generator(kind="vae", latent=4, **more).eval() for more in ({}, {"perceptual": 5.0, "spectrum": 5.0})
     )
     assert plain.metrics(batch) == other.metrics(batch)
+
+
+@pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec["kind"])
+def test_spectra_count_in_the_second_half_of_the_training(codec: dict[str, Any]) -> None:
+    model = generator(**codec, spectrum=9.0).train()
+    batch = Batch(pictures(6, 3, 16, 16), torch.arange(6) % 3)
+    found = [model.stages()[0].losses(batch._replace(done=done))["spectrum"].item() for done in (0.2, 0.5, 0.6, 1.0)]
+    assert found[:2] == [0, 0]
+    assert 0 < found[2] < found[3]

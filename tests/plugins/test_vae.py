@@ -18,7 +18,7 @@ from zoo import DataInfo
 from zoo.build import build_model, count
 from zoo.catalog import catalog
 from zoo.entry import Entry, resolve
-from zoo.errors import InterruptedRun
+from zoo.errors import InterruptedRun, ZooError
 from zoo.latent import Generator, dequantised, fixed_draws
 from zoo.model import Batch
 from zoo.raw import Raw
@@ -87,6 +87,23 @@ def test_pictures_of_any_size_become_codes_and_pictures_again(shape: tuple[int, 
     assert tuple(codes.shape[1:]) == model.codec.code.shape
     assert model.reconstruct(batch.x).shape == batch.x.shape == model.sample(3).shape
     assert count(entry(form=form), info(shape)).flops
+
+
+def test_pictures_cut_into_squares_have_codes_of_the_same_size_for_less_work() -> None:
+    shape = (3, 32, 32)
+    whole, cut = made(shape, form="map"), made(shape, form="map", patch=4)
+    batch = pictures(8, shape)
+    assert cut.codec.code.shape == whole.codec.code.shape
+    assert cut.reconstruct(batch.x).shape == batch.x.shape
+    work = [count(entry(form="map", patch=patch), info(shape)).flops or 0 for patch in (1, 4)]
+    assert 0 < work[1] < work[0] / 3
+    losses = learn(cut, batch, 60)
+    assert losses[-1] < losses[0] - 0.5
+
+
+def test_squares_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ZooError, match=r"28x30 cannot be cut into squares of 4.*change model.patch"):
+        made((1, 28, 30), patch=4)
 
 
 def test_one_picture_is_a_batch() -> None:

@@ -22,8 +22,7 @@ class Schedule:
 
     def factor(self, step: int) -> float:
         """What the learning rate is multiplied with at a step counted from 0."""
-        kind = self.spec.schedule
-        done = (step + 1) / (self.steps + 1) if self.share is None else self.share
+        kind, done = self.spec.schedule, self.done(step)
         if kind == "one-cycle":
             return one_cycle(done, self.spec.warmup)
         warm = self.warm(step)
@@ -33,6 +32,10 @@ class Schedule:
         if kind == "linear":
             return warm * (1 - rest)
         return warm * self.plateau["factor"]
+
+    def done(self, step: int) -> float:
+        """The share of the stage that is over at a step counted from 0."""
+        return (step + 1) / (self.steps + 1) if self.share is None else self.share
 
     def warm(self, step: int) -> float:
         """How far the warm-up is, 0 to 1."""

@@ -49,7 +49,7 @@ class Stepper:
         """Learn from a batch, as step `number` of the stage; nothing here waits for the device."""
         x = batch.x.contiguous(memory_format=self.memory_format)
         with lower(x.device, self.autocast):
-            losses = self.stage.losses(Batch(x, batch.y))
+            losses = self.stage.losses(Batch(x, batch.y, self.schedule.done(number)))
         parts = [value.float() for value in losses.values()]
         (parts[0] if len(parts) == 1 else torch.stack(parts).sum()).backward()  # type: ignore[no-untyped-call]
         if self.spec.clip:
