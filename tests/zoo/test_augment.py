@@ -64,7 +64,7 @@ def test_a_batch_equals_its_pictures_augmented_one_by_one(shape: tuple[int, int,
     for epoch in (0, 1):
         draws = loader.draw("model", epoch)
         shown = list(loader.epoch("model", epoch))
-        x, y = (torch.cat(parts) for parts in zip(*shown, strict=True))
+        x, y = torch.cat([batch.x for batch in shown]), torch.cat([batch.y for batch in shown])
         assert y.tolist() == draws.order[:20].tolist()
         for place in range(20):
             expected = plain(loader, data.nhwc[draws.order[place]].numpy(), draws, place, mean)
