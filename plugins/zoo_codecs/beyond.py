@@ -30,11 +30,13 @@ class Beyond:
         """Weighted scalars by name, for what pictures are decoded to, (N, C, H, W)."""
         found: Losses = {}
         if self.spec.perceptual:
-            found["perceptual"] = self.spec.perceptual * self.perceptual(batch.x, shown)
+            step = self.spec.perceptual_every
+            found["perceptual"] = self.spec.perceptual * self.perceptual(batch.x[::step], shown[::step])
         if self.spec.spectrum:
             # Before codes tell most of a picture, amplitudes are had by noise, and codes learn less.
             share = min(1.0, max(0.0, (batch.done - FROM) / (FULL - FROM)))
-            found["spectrum"] = self.spec.spectrum * share * spectrum(wide(batch.x), wide(shown))
+            unlike = spectrum(wide(batch.x), wide(shown)) if share else shown.new_zeros(())
+            found["spectrum"] = self.spec.spectrum * share * unlike
         return found
 
     def perceptual(self, x: Tensor, shown: Tensor) -> Tensor:

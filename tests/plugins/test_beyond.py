@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from zoo_codecs.beyond import distance, unlike_spectra
+from zoo_codecs.vae import VAE
 
 from zoo import DataInfo
 from zoo.build import build_model
@@ -131,6 +132,19 @@ def test_the_losses_are_named_weighted_and_pass_gradients(codec: dict[str, Any])
     assert all(value > 0 for value in found[0].values())
     assert not generator(**codec).teacher
     assert not generator(**codec, spectrum=1.0).teacher
+
+
+def test_the_teacher_looks_at_every_nth_picture() -> None:
+    batch, guide, found = Batch(pictures(6, 3, 16, 16), torch.arange(6) % 3), teacher((3, 16, 16)), []
+    for every, rows in ((1, slice(0, None, 3)), (3, slice(None)), (100, slice(None))):
+        model = generator(kind="vae", perceptual=2.0, perceptual_every=every)
+        model.learn_from(guide)
+        codec = model.codec
+        assert isinstance(codec, VAE)
+        losses = codec.beyond.losses(batch._replace(x=batch.x[rows]), blurred(batch.x)[rows])
+        found.append(losses["perceptual"].item())
+    assert found[0] == pytest.approx(found[1])
+    assert found[1] != pytest.approx(found[2])
 
 
 def test_a_training_without_its_teacher_is_refused() -> None:

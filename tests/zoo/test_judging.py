@@ -219,16 +219,17 @@ class Stops(Nobody):
             signal.raise_signal(signal.SIGINT)
 
 
-def test_an_interruption_goes_on_with_the_same_teacher_or_not_at_all(home: Path) -> None:
+@pytest.mark.parametrize(("old", "new"), [("silu", "gelu"), ("lr: 0.01", "lr: 0.02")])
+def test_an_interruption_goes_on_with_the_same_teacher_or_not_at_all(home: Path, old: str, new: str) -> None:
     words = (*VAE, "model.perceptual=1")
     whole = zoo.train("vae", *words, out="whole")
     with pytest.raises(InterruptedRun):
         zoo.train("vae", *words, out="broken", watch=Stops(""))
     registry = home / "registry.yaml"
-    registry.write_text(registry.read_text().replace("silu", "gelu"))
+    registry.write_text(registry.read_text().replace(old, new))
     with pytest.raises(DataError, match="the teacher has changed since broken began"):
         zoo.train("vae", *words, out="broken")
-    registry.write_text(registry.read_text().replace("gelu", "silu"))
+    registry.write_text(registry.read_text().replace(new, old))
     assert zoo.train("vae", *words, out="broken").weights_sha256 == whole.weights_sha256
 
 

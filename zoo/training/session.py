@@ -164,7 +164,8 @@ def kept_classifier(name: str, job: Session) -> Run:
         raise ZooError(f"the entry {name!r} is no classifier", "name one that is, as cnn")
     passes = max(entry.train.epochs, -(-LOOKED_AT // len(prepared.splits.train)))
     entry = with_train(entry, epochs=min(passes, max(entry.train.epochs, MOST_EPOCHS)), minutes=None)
-    key = digest({"model": entry.model.dump(), "train": entry.train.model_dump(mode="json")} | prepared.fingerprints)
+    asked = {"model": entry.model.dump(), "train": entry.train.model_dump(mode="json")}
+    key = digest(asked | {"pictures": prepared.fingerprints})
     path = cache_dir() / "classifiers" / f"{name}-{key[:16]}"
     with held_soon(path, Patience(job)), unmoved(job.device):
         run = opened(path, catalog())
