@@ -98,8 +98,8 @@ def place(name: str) -> str:
 
 def test_the_command_for_more_names_a_study_that_was_begun_afresh(fake: Engine, capsys: Capture) -> None:
     fake(study("done", "done", budget=2, path="runs/s-2"))
-    assert main(["tune", "cnn", "train.epochs=2", "--fresh", "--max-params", "900k", "--time", "9s"]) == 0
-    more = "more trials: zoo tune cnn train.epochs=2 --max-params 900000 --name s-2 --trials 4"
+    assert main(["tune", "cnn", "train.epochs=2", "--fresh", "--max-params", "900k", "--time", "9s", "--plain"]) == 0
+    more = "more trials: zoo tune cnn train.epochs=2 --max-params 900000 --plain --name s-2 --trials 4"
     assert more in capsys.readouterr().err.splitlines()
 
 

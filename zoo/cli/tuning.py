@@ -162,7 +162,8 @@ def again(study: Study, context: click.Context) -> str:
         if param.name in NOT_AGAIN or context.get_parameter_source(str(param.name)) is not ParameterSource.COMMANDLINE:
             continue
         for each in value if isinstance(value, tuple) else [value]:
-            words += [param.opts[0], str(each)]
+            flagged = isinstance(param, click.Option) and param.is_flag
+            words += [param.opts[0]] if flagged else [param.opts[0], str(each)]
     if given["study"] or given["fresh"]:  # another fresh one would not go on with this
         words += ["--name", study.name]
     trials = study.spec.trials * (2 if study.state == "done" else 1)
