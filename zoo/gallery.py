@@ -30,7 +30,8 @@ class Gallery:
     real: Seen
     """The pictures of the split that is evaluated."""
     other: Seen
-    """Training pictures: how far they are from the real ones is the least that can be asked for, the floor."""
+    """Training pictures: how far they are from the real ones is what samples can hope for, the floor. Reconstructions
+    may lie below it, as they are of the real ones."""
     shown: Seen
     """Reconstructions of the real ones, in the same order."""
     drawn: Seen

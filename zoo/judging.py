@@ -75,9 +75,12 @@ def found(name: str) -> Run:
 
 
 def refuse_teacher(run: Run, judge: Run, name: str) -> None:
-    """ZooError where a run was trained with the judge's own weights, whose figures would then mean nothing."""
-    weights = judge.record.get("weights_sha256")
-    if weights and run.record.get("teacher", {}).get("weights_sha256") == weights:
+    """ZooError where a run learnt from the judge, whose figures would then mean nothing.
+
+    Trained anew on another machine, the teacher has other weights, and is still the teacher.
+    """
+    teacher, weights = run.record.get("teacher", {}), judge.record.get("weights_sha256")
+    if teacher.get("entry") == name or (weights and teacher.get("weights_sha256") == weights):
         raise ZooError(f"{name} was the teacher of {run.path}, so it cannot judge it", "choose another --judge")
 
 

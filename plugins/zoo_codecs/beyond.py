@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -77,10 +79,16 @@ def unlike_spectra(x: Tensor, shown: Tensor) -> Tensor:
 
 def energies(x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean energy of a batch (N, C, H, W) in each band of frequency but the lowest, and frequencies in each."""
-    height, width = x.shape[2:]
+    band, count = bands(*x.shape[2:], x.device)
     energy = torch.fft.fft2(x, norm="ortho").abs().square().mean((0, 1))
-    down, across = (torch.fft.fftfreq(size, device=x.device) for size in (height, width))
-    band = (down[:, None].hypot(across) * min(height, width)).round().long().flatten()
-    count = torch.bincount(band)
     total = torch.zeros(len(count), device=x.device).index_add(0, band, energy.flatten())
     return (total / count.clamp(min=1) + FAINTEST**2)[1:], count[1:]
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def bands(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The band of each frequency, int64 (H * W,), and how many are in each; kept, for counting waits for the device."""
+    down, across = (torch.fft.fftfreq(size, device="cpu") for size in (height, width))
+    band = (down[:, None].hypot(across) * max(height, width)).round().long().flatten()
+    return band.to(device), torch.bincount(band).to(device)

@@ -26,6 +26,7 @@ class CodecSpec(Spec):
     """Of perceptual: look at every second picture of a batch, or every third; a teacher's work is much of a step."""
     spectrum: Annotated[float, Field(ge=0, le=1000)] = 0.0
     """How many times more wrong amplitudes at a frequency count than the rest of the squared error, in the second half
-    of the training; 5 to 20 keep decoded pictures nearly as sharp as real ones (as in arXiv:2003.01826)."""
+    of the training; 5 to 20 make decoded pictures much sharper (as in arXiv:2003.01826). Wants train.keep=last: the
+    bound, by which the best epoch is kept, gets no better by it."""
     teacher: Annotated[str, Field(min_length=1, max_length=63)] = "teacher"
     """Of perceptual: the entry of a classifier, which is trained on the same pictures once and kept in the cache."""

@@ -21,7 +21,7 @@ class VQVAESpec(CodecSpec):
     """Rows and columns of words that a code has at least: pictures are halved as long as they stay this large."""
     quantiser: Annotated[Literal["fsq", "ema"], Choice("fsq", "ema")] = "fsq"
     """fsq: round a few numbers, each to one of its levels; ema: the nearest of a codebook that follows the vectors."""
-    levels: Annotated[tuple[Annotated[int, Field(ge=2, le=1024)], ...], Field(min_length=1, max_length=16)] = (8, 5, 5)
+    levels: Annotated[tuple[Annotated[int, Field(ge=2, le=512)], ...], Field(min_length=1, max_length=16)] = (8, 5, 5)
     """Of fsq: how many levels each number of a code has; the words are their combinations."""
     words: Annotated[int, Field(ge=2, le=MOST), Range(32, 1024, log=True)] = 64
     """Of ema: how many vectors the codebook has."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from zoo import CodeInfo, PriorKind, hookimpl
+from zoo_priors.flowspec import FlowSpec
 from zoo_priors.spec import (
     GeneralizedNormalSpec,
     LaplaceSpec,
@@ -70,6 +71,13 @@ def build_vamp(spec: VampSpec, code: CodeInfo) -> Prior:
     return Vamp(spec, code)
 
 
+def build_flow(spec: FlowSpec, code: CodeInfo) -> Prior:
+    """A normalizing flow given the class."""
+    from zoo_priors.flow import Flow
+
+    return Flow(spec, code)
+
+
 def build_transformer(spec: TransformerSpec, code: CodeInfo) -> Prior:
     """A transformer over code words."""
     from zoo_priors.transformer import Transformer
@@ -92,5 +100,6 @@ def zoo_priors() -> Iterator[PriorKind[Any]]:
     yield PriorKind("power-law", PowerLawSpec, build_power_law, "P(|z| > R) like R^-alpha; KL by a closed bound")
     yield PriorKind("mixture", MixtureSpec, build_mixture, "a learnt mixture of normals; KL by Monte Carlo")
     yield PriorKind("vamp", VampSpec, build_vamp, "posteriors of learnt pictures (VampPrior); KL by Monte Carlo")
+    yield PriorKind("flow", FlowSpec, build_flow, "a learnt normalizing flow, given the class; KL by Monte Carlo")
     summary = "over code words, word by word, given the class"
     yield PriorKind("transformer", TransformerSpec, build_transformer, summary, words=True)

@@ -87,7 +87,7 @@ def check_shapes(prior: Prior) -> None:
     assert kl.value.shape == q.entropy().shape == (5,)
     assert kl.kind in {"exact", "upper bound", "quadrature", "monte carlo"}
     assert bool(torch.isfinite(kl.value).all() and torch.isfinite(prior.log_prob(z)).all())
-    assert torch.allclose(prior.log_prob(z), prior.log_prob(z, torch.zeros(7, 3)))
+    assert torch.allclose(prior.log_prob(z), prior.log_prob(z, torch.zeros(7, len(INFO.classes))))
 
 
 @torch.no_grad()

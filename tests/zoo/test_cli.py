@@ -266,6 +266,8 @@ def test_show_tells_size_options_and_what_is_set(capsys: Capture) -> None:
     out = capsys.readouterr().out
     assert "875,592 parameters, " in out
     assert " MFLOP a picture on 3x32x32 pictures of cifar10" in out
+    assert main(["show", "vae"]) == 0
+    assert ["prior.kind", "vamp"] in [line.split() for line in capsys.readouterr().out.splitlines()]
     assert main(["show", "cnn", "model.first=40", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {"name", "parameters", "flops", "spec", "options", "results"} <= found.keys()

@@ -1,0 +1,88 @@
+"""Affine couplings (Dinh et al. 2016, arXiv:1605.08803): maps of vectors given a context, with exact inverses."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from zoo_priors.scale import bounded
+
+SPAN = 1.5
+"""The logarithm of the factor by which a coupling stretches a number stays within this of 0."""
+FURTHEST = 4.0
+"""The same for the first step, which brings codes of whatever scale near 0."""
+
+
+class Step(nn.Module):
+    """An invertible map of vectors (N, D), which depends on a context (N, C)."""
+
+    def to_base(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Vectors (N, D) to as many, and the log-determinants (N,)."""
+        raise NotImplementedError
+
+    def from_base(self, u: Tensor, context: Tensor) -> Tensor:
+        """The inverse."""
+        raise NotImplementedError
+
+
+class Standardise(Step):
+    """Subtracts a mean and divides by a deviation, number by number; both follow from the context."""
+
+    def __init__(self, size: int, context: int) -> None:
+        super().__init__()
+        self.size, self.net = size, nn.Linear(context, 2 * size)
+        nn.init.zeros_(self.net.weight)
+        nn.init.zeros_(self.net.bias)
+
+    def both(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and log-deviations (N, D)."""
+        mean, raw = self.net(context).chunk(2, 1)
+        return mean, bounded(raw, FURTHEST)
+
+    def to_base(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_std = self.both(context)
+        return (z - mean) * (-log_std).exp(), -log_std.sum(1)
+
+    def from_base(self, u: Tensor, context: Tensor) -> Tensor:
+        mean, log_std = self.both(context)
+        return mean + log_std.exp() * u
+
+
+class Coupling(Step):
+    """Moves and stretches half of the numbers by what the other half and the context tell.
+
+    Numbers come out in another order, so that the next coupling keeps others. What the perceptron sees of a number
+    grows like its logarithm: a code far out must not be thrown still further.
+    """
+
+    order: Tensor
+    back: Tensor
+
+    def __init__(self, size: int, context: int, width: int, place: int) -> None:
+        super().__init__()
+        order = np.random.default_rng(place).permutation(size)
+        self.register_buffer("order", torch.tensor(order.tolist()), persistent=False)
+        self.register_buffer("back", torch.tensor(np.argsort(order).tolist()), persistent=False)
+        self.kept, self.moved = size // 2, size - size // 2
+        first, second = nn.Linear(self.kept + context, width), nn.Linear(width, width)
+        self.hidden = nn.Sequential(first, nn.SiLU(), second, nn.SiLU())
+        self.last, self.gain = nn.Linear(width, 2 * self.moved), width**-0.5
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def both(self, kept: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """By how much the other half is moved, and the logarithm of how far it is stretched, (N, moved) each."""
+        found = self.gain * self.last(self.hidden(torch.cat([torch.asinh(kept), context], 1)))
+        shift, raw = found.chunk(2, 1)
+        return shift, bounded(raw, SPAN)
+
+    def to_base(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        kept, moved = torch.split(z[:, self.order], [self.kept, self.moved], 1)
+        shift, stretch = self.both(kept, context)
+        return torch.cat([kept, (moved - shift) * (-stretch).exp()], 1), -stretch.sum(1)
+
+    def from_base(self, u: Tensor, context: Tensor) -> Tensor:
+        kept, moved = torch.split(u, [self.kept, self.moved], 1)
+        shift, stretch = self.both(kept, context)
+        return torch.cat([kept, shift + stretch.exp() * moved], 1)[:, self.back]
