@@ -43,6 +43,7 @@ def appoint(name: str, run: Run, entry: Entry, splits: Splits, place: torch.devi
     ZooError where it is the network that the run learnt from.
     """
     info = splits.info
+    refuse_teacher(run, name)
     if name in catalog().names("judge"):
         plugin, kind = catalog().find("judge", name)
         chosen = Chosen(kind, plugin, kind.spec(), name)
@@ -53,7 +54,7 @@ def appoint(name: str, run: Run, entry: Entry, splits: Splits, place: torch.devi
         judge = kept_classifier(name, Session(entry, run.path, place, Notes(tell), command, "", prepared=known(splits)))
     else:
         judge = found(name)
-    refuse_teacher(run, judge, name)
+    refuse_teacher(run, name, judge.record.get("weights_sha256"))
     model = judge.model(place)
     if not isinstance(model, Classifier):
         raise ZooError(f"{judge.path} is no classifier, so it cannot judge", "name a run of one, as --judge runs/cnn-1")
@@ -74,12 +75,12 @@ def found(name: str) -> Run:
         raise ZooError(f"no judge {name[:80]!r}", nearest(name, names) or "name an entry or a run") from error
 
 
-def refuse_teacher(run: Run, judge: Run, name: str) -> None:
-    """ZooError where a run learnt from the judge, whose figures would then mean nothing.
+def refuse_teacher(run: Run, name: str, weights: str | None = None) -> None:
+    """ZooError where a run learnt from the judge, by its name or its weights: the figures would then mean nothing.
 
     Trained anew on another machine, the teacher has other weights, and is still the teacher.
     """
-    teacher, weights = run.record.get("teacher", {}), judge.record.get("weights_sha256")
+    teacher = run.record.get("teacher", {})
     if teacher.get("entry") == name or (weights and teacher.get("weights_sha256") == weights):
         raise ZooError(f"{name} was the teacher of {run.path}, so it cannot judge it", "choose another --judge")
 

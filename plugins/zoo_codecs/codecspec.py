@@ -23,7 +23,7 @@ class CodecSpec(Spec):
     """Weight of the distance between pictures and decoded ones in what a teacher sees of them (as in
     arXiv:1801.03924)."""
     perceptual_every: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Of perceptual: look at every second picture of a batch, or every third; a teacher's work is much of a step."""
+    """Of perceptual: of each batch look at every n-th picture alone; a teacher's work is much of a step."""
     spectrum: Annotated[float, Field(ge=0, le=1000)] = 0.0
     """How many times more wrong amplitudes at a frequency count than the rest of the squared error, in the second half
     of the training; 5 to 20 make decoded pictures much sharper (as in arXiv:2003.01826). Wants train.keep=last: the

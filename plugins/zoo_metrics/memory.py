@@ -16,8 +16,8 @@ def remembered(real: Tensor, drawn: Tensor, train: Tensor) -> dict[str, float]:
 
     `memorisation` is the median of samples over that of real pictures that were not trained on: well below 1 of copies.
     `copies` is the share of samples as near as the nearest 1 % of real pictures: about 0.01 of good samples, and hence
-    only what is far above that is a sign. Both are blind to copies that are shifted or mirrored, and
-    blurred pictures look like copies a little: real pictures of 32x32 averaged over 8x8 squares have `copies` of 0.15.
+    only what is far above that is a sign. Both are blind to copies that are shifted or mirrored, and blurred
+    pictures look like copies a little: real pictures of 32x32 averaged over 8x8 squares have `copies` of 0.15.
     """
     usual, found = nearest(real, train), nearest(drawn, train)
     copies = (found <= usual.quantile(RARE)).double().mean()

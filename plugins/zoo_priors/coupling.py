@@ -31,7 +31,7 @@ class Standardise(Step):
 
     def __init__(self, size: int, context: int) -> None:
         super().__init__()
-        self.size, self.net = size, nn.Linear(context, 2 * size)
+        self.net = nn.Linear(context, 2 * size)
         nn.init.zeros_(self.net.weight)
         nn.init.zeros_(self.net.bias)
 

@@ -198,6 +198,15 @@ def test_the_teacher_never_judges(capsys: pytest.CaptureFixture[str]) -> None:
     assert "so it cannot judge it" in refused(capsys, "evaluate", str(same.run), "--judge", str(kept))
 
 
+def test_a_teacher_that_was_trained_anew_never_judges_either(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = zoo.train("vae", *VAE, "model.perceptual=1")
+    monkeypatch.setattr("zoo.training.session.LOOKED_AT", 2000)
+    assert "teacher was the teacher of" in refused(capsys, "evaluate", str(done.run), "--judge", "teacher")
+    assert classifiers() == ["teacher"], "it is not even trained for that"
+
+
 def test_a_teacher_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     text = refused(capsys, "train", "vae", *VAE, "model.perceptual=1", "model.teacher=vq-vae", "--plain")
     assert "the entry 'vq-vae' is no classifier" in text
