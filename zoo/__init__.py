@@ -10,11 +10,8 @@ if TYPE_CHECKING:
         bench,
         entries,
         evaluate,
-        interpolate,
         load,
         predict,
-        reconstruct,
-        sample,
         schema,
         show,
         studies,
@@ -24,8 +21,9 @@ if TYPE_CHECKING:
     from zoo.comparison import compare
     from zoo.dataspec import DataSpec
     from zoo.errors import ZooError
+    from zoo.generators import edit, interpolate, mix, reconstruct, sample, score
     from zoo.hooks import hookimpl
-    from zoo.kinds import CodeInfo, DataInfo, DataKind, JudgeKind, MetricKind, ModelKind, PriorKind
+    from zoo.kinds import CodeInfo, DataInfo, DataKind, JudgeKind, MetricKind, ModelKind, PriorKind, TextKind
     from zoo.spec import Choice, Range, Spec
 
 __version__ = "0.1.0"
@@ -35,11 +33,8 @@ _HOMES = {
         "bench",
         "entries",
         "evaluate",
-        "interpolate",
         "load",
         "predict",
-        "reconstruct",
-        "sample",
         "schema",
         "show",
         "studies",
@@ -49,8 +44,18 @@ _HOMES = {
     "zoo.comparison": ("compare",),
     "zoo.dataspec": ("DataSpec",),
     "zoo.errors": ("ZooError",),
+    "zoo.generators": ("edit", "interpolate", "mix", "reconstruct", "sample", "score"),
     "zoo.hooks": ("hookimpl",),
-    "zoo.kinds": ("CodeInfo", "DataInfo", "DataKind", "JudgeKind", "MetricKind", "ModelKind", "PriorKind"),
+    "zoo.kinds": (
+        "CodeInfo",
+        "DataInfo",
+        "DataKind",
+        "JudgeKind",
+        "MetricKind",
+        "ModelKind",
+        "PriorKind",
+        "TextKind",
+    ),
     "zoo.spec": ("Choice", "Range", "Spec"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -65,6 +70,7 @@ __all__ = [  # noqa: RUF022 - for plugins first, then what people call
     "DataSpec",
     "ModelKind",
     "PriorKind",
+    "TextKind",
     "DataKind",
     "MetricKind",
     "JudgeKind",
@@ -79,6 +85,9 @@ __all__ = [  # noqa: RUF022 - for plugins first, then what people call
     "evaluate",
     "predict",
     "sample",
+    "mix",
+    "edit",
+    "score",
     "reconstruct",
     "interpolate",
     "bench",

@@ -20,7 +20,7 @@ from zoo.spec import options
 
 if TYPE_CHECKING:
     from zoo.data import Pictures
-    from zoo.generation import Interpolation, Reconstruction, Samples
+    from zoo.gallery import Gallery
     from zoo.kinds import DataInfo
     from zoo.prediction import Prediction
     from zoo.training.watch import Watch
@@ -253,19 +253,25 @@ def evaluate(
     record: str | Path | None = None,
     data_name: str = "",
     judge: str = "judge",
+    guidance: float = 0.0,
+    temperature: float = 1.0,
     tell: Callable[[str], object] = len,
+    look: Callable[[Gallery], object] = bool,
 ) -> dict[str, Any]:
     """Metrics of a run over a split, per class where it is a classifier; `record` appends them to a registry file.
 
     What a generator makes is shown to a `judge`: a kind of judge, an entry whose classifier is trained on the same
-    pictures once and kept in the cache, a run, or `none`; `tell` is told what takes long. `overrides` may change
-    options that leave the weights as they are, and the data (`data.root=...`). `data_name` is what a recorded result
-    calls the pictures, by default their kind.
+    pictures once and kept in the cache, a run, or `none`; `guidance` and `temperature` are those of the samples. `tell`
+    is told what takes long, and `look` is given the pictures that the judge has seen.
+
+    `overrides` may change options that leave the weights as they are, and the data (`data.root=...`). `data_name` is
+    what a recorded result calls the pictures, by default their kind.
     """
     from zoo.build import build_data
     from zoo.evaluation import evaluate as compute
     from zoo.evaluation import outputs
-    from zoo.judging import appoint, hang
+    from zoo.judging.appointing import appoint
+    from zoo.judging.hanging import hang, manner
     from zoo.latent import Generator
     from zoo.training.device import autocast_type, choose_device
 
@@ -274,17 +280,21 @@ def evaluate(
     opened, place = load(run), choose_device(device)
     changed = opened.changed(overrides)
     model = opened.model(place, overrides)
+    how = manner(opened, model, guidance, temperature)
+    if judge == NOBODY and how.said():
+        raise ZooError("nobody looks at samples, so guidance and temperature change nothing", "leave --judge none out")
     splits, _ = build_data(changed.data)
     pictures: Pictures = getattr(splits, split)
     check_pictures(opened, changed, splits.info, split, pictures)
     found = outputs(model, pictures, opened.info, place, autocast_type(place, changed.train.precision))
     if isinstance(model, Generator) and judge != NOBODY:
         appointed = appoint(judge, opened, changed, splits, place, tell)
-        found = replace(found, gallery=hang(model, appointed, pictures, splits.train, place))
+        found = replace(found, gallery=hang(model, appointed, pictures, splits.train, place, how=how))
     about = {"run": str(opened.path), "split": split, "pictures": len(pictures), "classes": list(opened.info.classes)}
     result: dict[str, Any] = about | compute(catalog(), found)
     if found.gallery:
-        result["judge"] = found.gallery.judge
+        result |= {"judge": found.gallery.judge} | how.said()
+        look(found.gallery)
     if averaging := getattr(model, "averaging", ""):
         result["averaging"] = averaging
     if record is not None:
@@ -331,48 +341,6 @@ def predict(run: str | Path, pictures: Sequence[str | Path], device: str = "auto
     from zoo.prediction import predict as compute
 
     return compute(load(run), [Path(path) for path in pictures], device)
-
-
-def sample(
-    run: str | Path,
-    n: int | None = None,
-    labels: Sequence[str] = (),
-    seed: int = 0,
-    temperature: float = 1.0,
-    device: str = "auto",
-) -> Samples:
-    """Pictures drawn from a generator; torch's own generator is afterwards where it was.
-
-    `labels` are the classes to draw, by default all, where the prior takes classes. Without `n` there are 64, or a few
-    more so that all classes have equally many.
-    """
-    from zoo.generation import sample as compute
-
-    return compute(load(run), n, labels, seed, temperature, device)
-
-
-def reconstruct(
-    run: str | Path, pictures: Sequence[str | Path] = (), n: int = 32, device: str = "auto"
-) -> Reconstruction:
-    """Picture files and the pictures in folders, encoded and decoded by a generator, and how far apart the two are.
-
-    Without pictures the first `n` of the run's test split are taken.
-    """
-    from zoo.generation import reconstruct as compute
-
-    return compute(load(run), [Path(path) for path in pictures], n, held_out, device)
-
-
-def interpolate(
-    run: str | Path, start: str | Path, goal: str | Path, steps: int = 9, device: str = "auto"
-) -> Interpolation:
-    """Pictures from one to another, each a file or `test:12` for one of the test split.
-
-    They lie on the straight line between the means of the two codes, whatever the prior.
-    """
-    from zoo.generation import interpolate as compute
-
-    return compute(load(run), (str(start), str(goal)), steps, held_out, device)
 
 
 def held_out(run: Run) -> Pictures:

@@ -17,6 +17,7 @@ from zoo.errors import MissingError, ZooError, memory_error
 from zoo.kinds import DataInfo
 from zoo.latent import Generator, LatentModel
 from zoo.model import Batch, Model
+from zoo.text import TextEncoder
 
 
 class Count(NamedTuple):
@@ -63,11 +64,21 @@ def build_model(entry: Entry, info: DataInfo) -> Model:
     with calling(entry.model, "build"):
         model = entry.model_kind.build(entry.model.spec, info)
     if entry.prior and isinstance(model, LatentModel):
+        text = build_text(entry.text, info)
+        code = model.code._replace(condition=text.size if text else 0)
         with calling(entry.prior, "build"):
-            return Generator(model, entry.prior.kind.build(entry.prior.spec, model.code), info)
+            return Generator(model, entry.prior.kind.build(entry.prior.spec, code), info, text)
     if not isinstance(model, Model):
         raise ZooError(f"model kind {entry.model.name!r} builds a {type(model).__name__}", f"tell {entry.model.plugin}")
     return model
+
+
+def build_text(chosen: Chosen | None, info: DataInfo) -> TextEncoder | None:
+    """The text encoder that an entry has, if any."""
+    if chosen is None:
+        return None
+    with calling(chosen, "build"):
+        return chosen.kind.build(chosen.spec, info)  # type: ignore[no-any-return]
 
 
 def count(entry: Entry, info: DataInfo) -> Count:

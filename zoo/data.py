@@ -74,6 +74,8 @@ class Loaded:
     valid: Pictures | None = None
     skipped: tuple[tuple[str, str], ...] = ()
     """Path and reason of each picture that was left out."""
+    captions: tuple[tuple[str, ...], ...] = ()
+    """Other words for each class; empty where there are none."""
 
     def parts(self) -> dict[str, Pictures]:
         """The splits that are there, by name."""
@@ -110,7 +112,8 @@ def split(loaded: Loaded, spec: DataSpec) -> Splits:
     train = train.subset(rows_of(rest[: spec.limit]))
     require_all_classes(train, loaded.classes, "raise `limit`" if spec.limit else "add some, or remove the class")
     channels, height, width = train.x.shape[1:]
-    return Splits(train, valid, test, DataInfo((channels, height, width), loaded.classes, *mean_std(train)))
+    info = DataInfo((channels, height, width), loaded.classes, *mean_std(train), loaded.captions)
+    return Splits(train, valid, test, info)
 
 
 def rows_of(rows: NDArray[np.int64]) -> Tensor:
@@ -155,7 +158,7 @@ def long_tailed(loaded: Loaded, imbalance: float, seed: int) -> Loaded:
         return part.subset(rows_of(np.concatenate(kept)))
 
     parts = {name: thinned(part) for name, part in loaded.parts().items()}
-    return Loaded(**parts, classes=loaded.classes, skipped=loaded.skipped)
+    return Loaded(**parts, classes=loaded.classes, skipped=loaded.skipped, captions=loaded.captions)
 
 
 def mean_std(pictures: Pictures) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -181,6 +184,8 @@ def check(loaded: Loaded) -> None:
             raise DataError(f"train pictures are {size(train)}, {name} pictures {size(part)}; make them equal")
     if len(classes) < 2:
         raise DataError(f"all pictures are of one class, {classes[0]!r}; a classifier needs at least two classes")
+    if len(loaded.captions) not in (0, len(classes)):
+        raise DataError(f"captions for {len(loaded.captions)} of {len(classes)} classes; the data kind must give all")
     require_all_classes(train, classes, "add some, or remove the class")
 
 
@@ -247,6 +252,7 @@ def save_cache(path: Path, loaded: Loaded) -> None:
     for name, part in loaded.parts().items():
         tensors |= {f"{name}.x": part.nhwc, f"{name}.y": part.y.contiguous()}
     about = {"classes": loaded.classes, "skipped": loaded.skipped, "sha256": checksum(tensors)}
+    about |= {"captions": loaded.captions} if loaded.captions else {}
     with atomic(path) as temporary:
         save_file(tensors, temporary, metadata={"zoo": json.dumps(about)})
 
@@ -262,7 +268,8 @@ def load_cache(path: Path) -> Loaded | None:
         names = {name.partition(".")[0] for name in tensors}
         parts = {name: Pictures.of(tensors[f"{name}.x"], tensors[f"{name}.y"]) for name in names}
         skipped = tuple((str(name), str(reason)) for name, reason in about["skipped"])
-        return Loaded(**parts, classes=tuple(about["classes"]), skipped=skipped)
+        captions = tuple(tuple(str(name) for name in names) for names in about.get("captions", ()))
+        return Loaded(**parts, classes=tuple(about["classes"]), skipped=skipped, captions=captions)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):
         return None
 

@@ -43,6 +43,8 @@ class Entry:
     model: Chosen
     prior: Chosen | None
     """The prior over the codes of a latent model; None of any other model."""
+    text: Chosen | None
+    """The text encoder of a prior that draws codes for a text; None of any other."""
     train: TrainSpec
     tune: TuneSpec = field(default_factory=TuneSpec, compare=False)
     """How `zoo tune` searches; a run does not depend on it, so neither `dump` nor `hash` holds it."""
@@ -55,15 +57,19 @@ class Entry:
 
     def kinds(self) -> list[Chosen]:
         """The kinds that it is made of."""
-        return [self.data, self.model, *([self.prior] if self.prior else [])]
+        return [self.data, self.model, *self.optional.values()]
+
+    @property
+    def optional(self) -> dict[str, Chosen]:
+        """The parts that not all entries have, by name."""
+        return {name: part for name, part in (("prior", self.prior), ("text", self.text)) if part}
 
     def sections(self) -> list[tuple[str, Spec]]:
         """The options of each part, by its name."""
-        prior: list[tuple[str, Spec]] = [("prior", self.prior.spec)] if self.prior else []
         return [
             ("data", self.data.spec),
             ("model", self.model.spec),
-            *prior,
+            *((name, part.spec) for name, part in self.optional.items()),
             ("train", self.train),
             ("tune", self.tune),
         ]
@@ -71,7 +77,7 @@ class Entry:
     def dump(self) -> dict[str, Any]:
         """The entry as JSON; `restore` of it gives the entry back."""
         sections = {"data": self.data.dump(), "model": self.model.dump()}
-        sections |= {"prior": self.prior.dump()} if self.prior else {}
+        sections |= {name: part.dump() for name, part in self.optional.items()}
         train = self.train.model_dump(mode="json")
         return {"name": self.name, "summary": self.summary, **sections, "train": train}
 
@@ -80,11 +86,15 @@ class Entry:
         dumped = self.train.model_dump(mode="json")
         # An option that is None says nothing: one that a newer zoo adds makes no result stale.
         train = {key: value for key, value in dumped.items() if key not in UNHASHED and value is not None}
-        prior = {"prior": self.prior.dump()} if self.prior else {}
-        return digest({"model": self.model.dump(), **prior, "train": train})[:8]
+        parts = {name: part.dump() for name, part in self.optional.items()}
+        if parts.get("text") == PLAIN:
+            del parts["text"]
+        return digest({"model": self.model.dump(), **parts, "train": train})[:8]
 
 
 UNHASHED = {"seed", "save_seconds"}
+PLAIN = {"kind": "classes"}
+"""What says nothing of a model: its prior is told the class, as each was before there were text encoders."""
 
 
 def resolve(catalog: Catalog, raw: Raw) -> Entry:
@@ -92,13 +102,14 @@ def resolve(catalog: Catalog, raw: Raw) -> Entry:
     model = choose(catalog, raw, "model", {})
     data = choose(catalog, raw, "data", DEFAULT_DATA)
     prior = choose_prior(catalog, raw, model)
+    text = choose_text(catalog, raw, prior)
     options = raw.data.get("train", {})
     stages = options.get("stages") if isinstance(options, dict) else None
     for name, stage in stages.items() if isinstance(stages, dict) else ():
         validate(StageSpec, raw, ("train", "stages", name), stage)
     train = validate(TrainSpec, raw, ("train",), options)
     tune = validate(TuneSpec, raw, ("tune",), raw.data.get("tune", {}))
-    return Entry(raw.name, str(raw.data.get("summary", "")), data, model, prior, train, tune)
+    return Entry(raw.name, str(raw.data.get("summary", "")), data, model, prior, text, train, tune)
 
 
 def choose_prior(catalog: Catalog, raw: Raw, model: Chosen) -> Chosen | None:
@@ -108,6 +119,16 @@ def choose_prior(catalog: Catalog, raw: Raw, model: Chosen) -> Chosen | None:
     if "prior" in raw.data:
         place = raw.place(("prior",))
         raise ZooError(f"{place}{raw.name}.prior: the model kind {model.name!r} has no codes", "leave the prior out")
+    return None
+
+
+def choose_text(catalog: Catalog, raw: Raw, prior: Chosen | None) -> Chosen | None:
+    """The text encoder of a prior that draws for a text; ZooError where the prior has no use for one."""
+    if prior and prior.kind.text:
+        return choose(catalog, raw, "text", {"kind": prior.kind.text})
+    if "text" in raw.data:
+        what = f"the prior {prior.name!r} draws for no text" if prior else "the model has no prior to draw for a text"
+        raise ZooError(f"{raw.place(('text',))}{raw.name}.text: {what}", "leave the text out, or take prior.kind=flow")
     return None
 
 

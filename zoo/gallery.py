@@ -20,6 +20,68 @@ class Seen(NamedTuple):
     scores: Tensor | None
     """The judge's log-probabilities float32 (N, K); None where it does not know these classes."""
 
+    def at(self, rows: Tensor) -> Seen:
+        """Those at some rows, int64 (M,) or bool (N,)."""
+        y, scores = (None if part is None else part[rows] for part in (self.y, self.scores))
+        return Seen(self.x[rows], y, self.features[rows], scores)
+
+
+class Manner(NamedTuple):
+    """How samples are drawn."""
+
+    guidance: float = 0.0
+    """How far away from samples of no class, as `zoo.latent.guided` says."""
+    temperature: float = 1.0
+
+    def said(self) -> dict[str, float]:
+        """What is not as usual, by name."""
+        return {name: value for name, value in self._asdict().items() if value != self._field_defaults[name]}
+
+
+PLAIN = Manner()
+
+
+class Sweep(NamedTuple):
+    """Samples on the way from one class to another, the same noise at each weight."""
+
+    pairs: Tensor
+    """int64 (P, 2), from and to."""
+    weights: Tensor
+    """float32 (W,), of the second class, from 0 to 1; the first has the rest."""
+    scores: Tensor
+    """The judge's log-probabilities float32 (P, W, S, K); [:, :, s] are of the same noise."""
+
+
+class Mixed(NamedTuple):
+    """Pictures of two classes at once, in the same order; `y` of them is None."""
+
+    pairs: Tensor
+    """int64 (N, 2), the two classes of each."""
+    drawn: Seen
+    """Samples under a condition that is half of one class and half of the other."""
+    overlaid: Seen
+    """The mean of a real picture of one class and one of the other."""
+    halves: Seen
+    """The left half of a real picture of one class, the right half of one of the other."""
+    sweep: Sweep
+
+
+class Edited(NamedTuple):
+    """Real pictures made into another class: to the prior's base under one condition, back under another one."""
+
+    source: Seen
+    """The real ones, N of them; all that follows is in their order."""
+    edited: Seen
+    """From the own class; `y` is the class that they were made into."""
+    uninformed: Seen
+    """From no class to the same one."""
+    fresh: Seen
+    """Samples of the same class, for comparison."""
+    same: Tensor
+    """From the own class to the own class, float32 (N, C, H, W)."""
+    shown: Tensor
+    """Reconstructions, which `same` should be, likewise."""
+
 
 @dataclass(frozen=True)
 class Gallery:
@@ -38,3 +100,7 @@ class Gallery:
     """Samples."""
     train: Tensor
     """All training pictures, uint8 (M, C, H, W)."""
+    mixed: Mixed | None = None
+    """Where the prior takes classes and the judge knows them, 2 to 20."""
+    edited: Edited | None = None
+    """Where the prior takes classes and can be inverted."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pluggy
 
-from zoo.kinds import DataKind, JudgeKind, MetricKind, ModelKind, PriorKind
+from zoo.kinds import DataKind, JudgeKind, MetricKind, ModelKind, PriorKind, TextKind
 
 PROJECT = "zoo"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -26,6 +26,11 @@ class Hooks:
     @hookspec
     def zoo_priors(self) -> Iterable[PriorKind[Any]]:
         """Yield the prior kinds this plugin gives."""
+        return ()
+
+    @hookspec
+    def zoo_text(self) -> Iterable[TextKind[Any]]:
+        """Yield the text encoder kinds this plugin gives."""
         return ()
 
     @hookspec
@@ -52,6 +57,7 @@ class Hooks:
 KIND_HOOKS = {
     "zoo_models": "model",
     "zoo_priors": "prior",
+    "zoo_text": "text",
     "zoo_data": "data",
     "zoo_metrics": "metric",
     "zoo_judges": "judge",

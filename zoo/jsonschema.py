@@ -23,7 +23,7 @@ def registry_schema(catalog: Catalog) -> Schema:
     defs: Schema = {}
     train = body(TrainSpec, "train", defs)
     train["properties"]["stages"]["additionalProperties"] = body(StageSpec, "stage", defs)
-    sections = {family: section(catalog, family, defs) for family in ("data", "model", "prior")}
+    sections = {family: section(catalog, family, defs) for family in ("data", "model", "prior", "text")}
     tune = body(TuneSpec, "tune", defs)
     entry: Schema = {
         "type": "object",
@@ -70,6 +70,8 @@ RESULT: Schema = {
         "seed": {"type": "integer"},
         "metrics": {"type": "object", "additionalProperties": {"type": "number"}},
         "averaging": TEXT,
+        "guidance": {"type": "number"},
+        "temperature": {"type": "number"},
         "parameters": {"type": "integer"},
         "minutes": {"type": "number"},
         "device": TEXT,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from zoo.latent import LatentModel
     from zoo.model import Model
     from zoo.prior import Prior
+    from zoo.text import TextEncoder
 
 S = TypeVar("S", bound=Spec)
 
@@ -31,11 +32,21 @@ class DataInfo(NamedTuple):
     """Mean of each channel over the training pictures, for values scaled to 0..1."""
     std: tuple[float, ...]
     """Standard deviation of each channel, likewise."""
+    captions: tuple[tuple[str, ...], ...] = ()
+    """Other words for each class, as ("three",) for the class "3"; empty where there are none."""
 
     @classmethod
-    def of(cls, shape: tuple[int, int, int], classes: tuple[str, ...]) -> DataInfo:
+    def of(
+        cls, shape: tuple[int, int, int], classes: tuple[str, ...], captions: tuple[tuple[str, ...], ...] = ()
+    ) -> DataInfo:
         """Info with a typical mean and deviation, for counting parameters before any picture is read."""
-        return cls(shape, classes, (0.5,) * shape[0], (0.25,) * shape[0])
+        return cls(shape, classes, (0.5,) * shape[0], (0.25,) * shape[0], captions)
+
+    @property
+    def names(self) -> tuple[tuple[str, ...], ...]:
+        """What each class is called: its name, and its captions."""
+        captions = self.captions or ((),) * len(self.classes)
+        return tuple((name, *more) for name, more in zip(self.classes, captions, strict=True))
 
     @classmethod
     def load(cls, value: Mapping[str, Any]) -> DataInfo:
@@ -46,7 +57,10 @@ class DataInfo(NamedTuple):
             len(mean) == len(std) == channels and all(map(isfinite, mean + std)) and isinstance(value["classes"], list)
         ):
             raise ValueError("mean and std need a number for each channel, classes a list of names")
-        return cls((channels, height, width), tuple(str(name) for name in value["classes"]), mean, std)
+        captions = tuple(tuple(str(name) for name in names) for names in value.get("captions", ()))
+        if len(captions) not in (0, len(value["classes"])):
+            raise ValueError("captions need a list for each class")
+        return cls((channels, height, width), tuple(str(name) for name in value["classes"]), mean, std, captions)
 
 
 class CodeInfo(NamedTuple):
@@ -56,6 +70,8 @@ class CodeInfo(NamedTuple):
     """Of one code: (D,) of a vector, (C, H, W) of a map."""
     words: int | None = None
     """How many code words there are, or None where codes are continuous."""
+    condition: int = 0
+    """Numbers in what a prior is told of the picture to draw; 0 where it is told nothing."""
 
     @property
     def size(self) -> int:
@@ -87,6 +103,19 @@ class PriorKind(Generic[S]):
     summary: str = ""
     words: bool = False
     """Whether it is over code words rather than continuous codes."""
+    text: str = ""
+    """Of one that draws codes for a text: the kind of text encoder that an entry has which names none."""
+
+
+@dataclass(frozen=True)
+class TextKind(Generic[S]):
+    """A text encoder by name: what a prior is told of the words of a prompt; `build` imports torch."""
+
+    family: ClassVar[str] = "text"
+    name: str
+    spec: type[S]
+    build: Callable[[S, DataInfo], TextEncoder]
+    summary: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,5 +152,7 @@ class JudgeKind(Generic[S]):
     summary: str = ""
 
 
-Kind = ModelKind[Any] | PriorKind[Any] | DataKind[Any] | MetricKind[Any] | JudgeKind[Any]
-FAMILIES: dict[str, type[Any]] = {kind.family: kind for kind in (ModelKind, PriorKind, DataKind, MetricKind, JudgeKind)}
+Kind = ModelKind[Any] | PriorKind[Any] | TextKind[Any] | DataKind[Any] | MetricKind[Any] | JudgeKind[Any]
+FAMILIES: dict[str, type[Any]] = {
+    kind.family: kind for kind in (ModelKind, PriorKind, TextKind, DataKind, MetricKind, JudgeKind)
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from zoo.kinds import CodeInfo, DataInfo
 from zoo.model import Batch, Classifier, Losses, Model, Stage, why_not_compiled
-from zoo.prior import Posterior, Prior
+from zoo.prior import Posterior, Prior, Term, one, wide
+from zoo.text import Classes, TextEncoder
 
 LEVELS = 256
 """Values that a channel of a picture has."""
@@ -64,9 +65,10 @@ class Generator(Model):
     words: the prior learns after the codec (van den Oord et al. 2017, arXiv:1711.00937).
     """
 
-    def __init__(self, codec: LatentModel, prior: Prior, info: DataInfo) -> None:
+    def __init__(self, codec: LatentModel, prior: Prior, info: DataInfo, text: TextEncoder | None = None) -> None:
         super().__init__()
         self.codec, self.prior, self.info = codec, prior, info
+        self.text = text or Classes(info)
         prior.attach(self.posterior, info)
 
     def posterior(self, x: Tensor) -> Posterior:
@@ -85,32 +87,48 @@ class Generator(Model):
         self.codec.learn_from(teacher)
 
     def stages(self) -> list[Stage]:
-        """One of everything, or of the codec and then of the prior over its words."""
-        if self.codec.code.words is None:
+        """One of everything, or of the codec and then of the prior over its codes."""
+        if self.codec.code.words is None and self.prior.joint:
             return [Stage("model", self, self.losses)]
-        return [Stage("codec", self.codec, self.codec_losses), Stage("prior", self.prior, self.prior_losses)]
+        told = nn.ModuleList([self.prior, self.text])
+        return [Stage("codec", self.codec, self.codec_losses), Stage("prior", told, self.prior_losses)]
 
     def losses(self, batch: Batch) -> Losses:
         """Distortion and rate in nats a number of the picture, and what the codec adds."""
-        batch = batch._replace(x=dequantised(batch.x))
+        batch, condition = self.seen(batch)
         posterior, shown, further = self.codec.learn(batch)
         assert isinstance(posterior, Posterior)
-        rate = self.codec.rate(self.prior.kl(posterior, self.condition(batch.y)).value.mean())
+        rate = self.codec.rate(self.prior.kl(posterior, condition).value.mean())
         distortion = self.codec.distortion(batch.x, shown).mean()
         return {"distortion": distortion / self.size, "rate": rate / self.size, **further}
 
     def codec_losses(self, batch: Batch) -> Losses:
-        """Distortion in nats a number of the picture, and what the codec adds."""
-        batch = batch._replace(x=dequantised(batch.x))
-        _, shown, further = self.codec.learn(batch)
-        return {"distortion": self.codec.distortion(batch.x, shown).mean() / self.size, **further}
+        """Distortion in nats a number of the picture, and what the codec adds; of continuous codes the rate as well.
+
+        That is the one under N(0, I), so that the codes which the prior learns afterwards stay near 0.
+        """
+        batch, _ = self.seen(batch)
+        found, shown, further = self.codec.learn(batch)
+        losses = {"distortion": self.codec.distortion(batch.x, shown).mean() / self.size, **further}
+        if isinstance(found, Posterior):
+            losses["rate"] = self.codec.rate(from_normal(found).mean()) / self.size
+        return losses
 
     def prior_losses(self, batch: Batch) -> Losses:
-        """Rate of the code words in nats a number of the picture."""
+        """Cross-entropy of the codes in nats a number of the picture."""
+        batch, condition = self.seen(batch)
         with torch.no_grad():
-            words = self.codec.encode(dequantised(batch.x))
-        assert isinstance(words, Tensor)
-        return {"rate": -self.prior.log_prob(words, self.condition(batch.y)).mean() / self.size}
+            found = self.codec.encode(batch.x)
+            code = found.sample() if isinstance(found, Posterior) else found
+        return {"rate": -self.prior.log_prob(code, condition).mean() / self.size}
+
+    def seen(self, batch: Batch) -> tuple[Batch, Tensor | None]:
+        """A batch as it is learnt from, dequantised and some of it mixed, and its conditions (N, K)."""
+        x, condition = dequantised(batch.x), self.condition(batch.y)
+        if condition is not None and (count := round(self.prior.mixup * len(x))):
+            shares = torch.rand(count, device=x.device)
+            x, condition = mixed(x, shares), mixed(condition, shares)
+        return batch._replace(x=x), condition
 
     def accelerate(self, autocast: torch.dtype | None) -> str:
         """Compile the parts of the codec in place, if a compiler works here and the device is no CPU."""
@@ -132,20 +150,20 @@ class Generator(Model):
         """
         with fixed_draws(batch.x.device):
             x = dequantised(batch.x)
-            distortion, rate = (part.mean() for part in self.bound(x, batch.y))
+            distortion, rate = (part.mean() for part in self.bound(x, self.condition(batch.y)))
             shown = self.reconstruct(batch.x)
         bound = distortion + rate
         bits = bound / (self.size * math.log(2)) + math.log2(LEVELS)
         mse = F.mse_loss(shown.float().clamp(0, 1), batch.x)
         return {"loss": bits, "bound": bound, "distortion": distortion, "rate": rate, "mse": mse}
 
-    def bound(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Distortion and rate in nats (N,), from one draw of the codes."""
+    def bound(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Distortion and rate in nats (N,) given a condition, from one draw of the codes."""
         found = self.codec.encode(x)
         if isinstance(found, Posterior):
             shown = self.codec.decode(found.sample())
-            return self.codec.distortion(x, shown), self.prior.kl(found, self.condition(y)).value
-        return self.codec.distortion(x, self.codec.decode(found)), -self.prior.log_prob(found, self.condition(y))
+            return self.codec.distortion(x, shown), self.prior.kl(found, condition).value
+        return self.codec.distortion(x, self.codec.decode(found)), -self.prior.log_prob(found, condition)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """What the most likely codes of pictures decode to, (N, C, H, W)."""
@@ -156,19 +174,46 @@ class Generator(Model):
         found = self.codec.encode(x)
         return found.mean if isinstance(found, Posterior) else found
 
-    def sample(self, n: int, y: Tensor | None = None, temperature: float = 1.0) -> Tensor:
+    def sample(self, n: int, y: Tensor | None = None, temperature: float = 1.0, guidance: float = 0.0) -> Tensor:
         """Pictures (n, C, H, W) drawn from torch's generator; `y` are the labels int64 (n,) of those to draw."""
         condition = None if y is None else self.condition(y)
-        return self.codec.decode(self.prior.sample(n, condition, temperature)).float().clamp(0, 1)
+        return self.blend(n, guided(one(condition), 0.0 if condition is None else guidance), temperature)
+
+    def blend(self, n: int, terms: Sequence[Term], temperature: float = 1.0) -> Tensor:
+        """Pictures (n, C, H, W) whose codes the prior draws from a product of its densities."""
+        return self.codec.decode(self.prior.blend(n, terms, temperature)).float().clamp(0, 1)
 
     def condition(self, y: Tensor) -> Tensor | None:
         """Labels as what the prior takes, float32 (N, K)."""
-        return F.one_hot(y, len(self.info.classes)).float() if self.prior.conditional else None
+        return self.text.labels(y) if self.prior.conditional else None
 
     @property
     def size(self) -> int:
         """Numbers in a picture."""
         return math.prod(self.info.shape)
+
+
+def mixed(rows: Tensor, shares: Tensor) -> Tensor:
+    """Rows (N, ...) of which the first have the share (M,) of the row before; batches are in random order."""
+    count = len(shares)
+    weight = shares.to(rows.dtype).view(-1, *(1,) * (rows.ndim - 1))
+    return torch.cat([torch.lerp(rows[:count], rows.roll(1, 0)[:count], weight), rows[count:]])
+
+
+def from_normal(q: Posterior) -> Tensor:
+    """The divergence of posteriors from N(0, I) in nats (N,)."""
+    mean, log_std = wide(q.mean), wide(q.log_std)
+    return ((mean.square() + (2 * log_std).exp() - 1) / 2 - log_std).flatten(1).sum(1)
+
+
+def guided(terms: Sequence[Term], guidance: float) -> list[Term]:
+    """A product whose weights sum to 1: to the power of 1 + guidance, and as far away from what is said of no text.
+
+    0 is the product itself; above it codes are likelier of their text and less varied.
+    """
+    strengthened = [Term((1 + guidance) * weight, condition) for weight, condition in terms]
+    rest = 1 - sum(weight for weight, _ in strengthened)
+    return strengthened if abs(rest) < 1e-6 else [*strengthened, Term(rest, None)]
 
 
 def dequantised(x: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, NamedTuple
 
@@ -48,11 +48,30 @@ class KL(NamedTuple):
     off by its rounding; monte carlo: unbiased, from one code drawn for each picture."""
 
 
+class Term(NamedTuple):
+    """A density that takes part in a product, to the power of a weight; a negative one leads away from it."""
+
+    weight: float
+    condition: Tensor | None
+    """(N, code.condition), or None for that of no text."""
+
+
+def one(condition: Tensor | None) -> list[Term]:
+    """The product of a single density."""
+    return [Term(1.0, condition)]
+
+
 class Prior(nn.Module):
-    """A density over codes, perhaps given a condition: a float tensor (N, K), or None."""
+    """A density over codes, perhaps given a condition: a float tensor (N, code.condition), or None."""
 
     conditional = False
     """Whether the condition makes a difference."""
+    joint = True
+    """Whether it learns together with a model of continuous codes, rather than after it, over codes that stay."""
+    mixup = 0.0
+    """Share of the training pictures that are to be sums of two, under the same sum of their conditions."""
+    multiplies = False
+    """Whether `blend` multiplies what is said of each number as it is drawn, rather than add what conditions tell."""
 
     def __init__(self, code: CodeInfo) -> None:
         super().__init__()
@@ -65,6 +84,17 @@ class Prior(nn.Module):
     def sample(self, n: int, condition: Tensor | None = None, temperature: float = 1.0) -> Tensor:
         """Codes (n, *shape) from torch's generator; a temperature below 1 makes them likelier and less varied."""
         raise NotImplementedError
+
+    def blend(self, n: int, terms: Sequence[Term], temperature: float = 1.0) -> Tensor:
+        """Codes (n, *shape) from a product of its densities, whose weights sum to 1; ZooError where it has none.
+
+        It may be one of what is said of each number given those before, which is another thing than the product of
+        the whole densities. The product of a density to the power of 1 + g and that of no text to the power of -g is
+        classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598).
+        """
+        if len(terms) == 1:
+            return self.sample(n, terms[0].condition, temperature)
+        raise ZooError(f"the prior {type(self).__name__} knows neither guidance nor products", "sample without them")
 
     def kl(self, posterior: Posterior, condition: Tensor | None = None) -> KL:
         """The divergence of each posterior from the prior, and how exact it is; by default from one code for each."""
@@ -119,6 +149,32 @@ class VectorPrior(Prior):
     def vectors(self, code: Tensor) -> Tensor:
         """Codes (N, *shape) as vectors (N, D)."""
         return wide(code).reshape(code.shape[0], self.code.size)
+
+
+class Invertible(VectorPrior):
+    """A prior that maps codes to normally distributed vectors and back, exactly."""
+
+    def to_base(self, code: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Codes (N, *shape) to vectors (N, D) that follow N(0, I), and log-determinants (N,)."""
+        raise NotImplementedError
+
+    def from_base(self, u: Tensor, terms: Sequence[Term]) -> Tensor:
+        """Vectors (N, D) to codes (N, *shape); of a single condition the inverse, else as `blend` says."""
+        raise NotImplementedError
+
+    def log_density(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        u, log_det = self.to_base(z, condition)
+        return log_det - u.square().sum(1) / 2 - self.code.size / 2 * math.log(2 * math.pi)
+
+    def draw(self, n: int, condition: Tensor | None, temperature: float) -> Tensor:
+        return self.blend(n, one(condition), temperature).flatten(1)
+
+    @torch.no_grad()
+    def blend(self, n: int, terms: Sequence[Term], temperature: float = 1.0) -> Tensor:
+        like = next(self.parameters())
+        u = temperature * torch.randn(n, self.code.size, device=like.device, dtype=like.dtype)
+        with precise(like.device):
+            return self.from_base(u, terms)
 
 
 def wide(x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from zoo.errors import ZooError, nearest
 from zoo.files import NAME
 from zoo.yamlfile import DEEPEST, parse_value
 
-SECTIONS = ("data", "model", "prior", "train", "tune")
+SECTIONS = ("data", "model", "prior", "text", "train", "tune")
 STARTS = ", ".join(f"{section}." for section in SECTIONS[:-1]) + f" or {SECTIONS[-1]}."
 KEYS = ("summary", "extends", *SECTIONS)
 

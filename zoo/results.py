@@ -32,7 +32,7 @@ def make_result(entry: Entry, data: str, evaluation: dict[str, Any], record: dic
     figures = {name: round(value, DIGITS) for name, value in evaluation["metrics"].items()}
     if bad := next((name for name, value in figures.items() if not isfinite(value)), None):
         raise JobError(f"the metric {bad!r} is not finite, so the result is not recorded")
-    extra = {key: evaluation[key] for key in ("averaging", "judge") if evaluation.get(key)}
+    extra = {key: evaluation[key] for key in ("averaging", "judge", "guidance", "temperature") if evaluation.get(key)}
     return {
         "entry": entry.name,
         "of": entry.hash(),

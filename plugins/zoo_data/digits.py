@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from zoo.data import Loaded
 
 CLASSES = tuple("0123456789")
+CAPTIONS = tuple((name,) for name in ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
 
 
 class DigitsSpec(DataSpec):
@@ -19,7 +20,7 @@ class DigitsSpec(DataSpec):
 
 def info(spec: DigitsSpec) -> DataInfo:
     """Grey pictures of 8x8 pixels, ten classes."""
-    return DataInfo.of((1, 8, 8), CLASSES)
+    return DataInfo.of((1, 8, 8), CLASSES, CAPTIONS)
 
 
 def load(spec: DigitsSpec) -> Loaded:
@@ -30,4 +31,4 @@ def load(spec: DigitsSpec) -> Loaded:
 
     digits = load_digits()
     grey = (digits.images * (255 / 16)).round().astype("uint8")
-    return Loaded(Pictures.of(grey, digits.target), CLASSES)
+    return Loaded(Pictures.of(grey, digits.target), CLASSES, captions=CAPTIONS)

@@ -71,7 +71,7 @@ def decode(spec: FolderSpec, files: Listing) -> Loaded:
         split: gather(len(some), chunks(spec.root, some, names, shape.chunk), shape, skipped)
         for split, some in files.items()
     }
-    return Loaded(**parts, classes=names, skipped=tuple(skipped.found))
+    return Loaded(**parts, captions=(), classes=names, skipped=tuple(skipped.found))
 
 
 def chunks(

@@ -71,7 +71,7 @@ def decode(spec: ParquetSpec, files: Files) -> Loaded:
         split: gather(rows({split: paths}), chunks(paths, columns, labels, shape.chunk), shape, skipped)
         for split, paths in files.items()
     }
-    return Loaded(**parts, classes=classes, skipped=tuple(skipped.found))
+    return Loaded(**parts, captions=(), classes=classes, skipped=tuple(skipped.found))
 
 
 def chunks(

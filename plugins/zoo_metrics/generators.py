@@ -81,6 +81,27 @@ def memorisation(spec: NoOptions, gallery: Gallery) -> Figures:
     return remembered(gallery.real.x, gallery.drawn.x, gallery.train)
 
 
+def classes(spec: ManifoldSpec, found: Outputs) -> Figures:
+    """`samples_per_class`: what the judge sees in the samples of each class; of a prior that takes classes."""
+    from zoo_metrics.classwise import classwise
+
+    return None if found.gallery is None else classwise(found.gallery, found.info.classes, spec.neighbours)
+
+
+def mixtures(spec: NoOptions, gallery: Gallery) -> Figures:
+    """`mixture_mass` and `mixture_both`: whether the judge sees two classes in one sample; `mixture_monotone`."""
+    from zoo_metrics.mixtures import mixtures as compute
+
+    return compute(gallery.mixed) if gallery.mixed else None
+
+
+def edits(spec: NoOptions, gallery: Gallery) -> Figures:
+    """`edit_right`, whether real pictures become another class, `edit_correlation`, what they keep, and more."""
+    from zoo_metrics.edits import edits as compute
+
+    return compute(gallery.edited) if gallery.edited else None
+
+
 def seen(compute: Callable[[Any, Gallery], Figures]) -> Callable[[Any, Outputs], Figures]:
     """A metric of what a generator makes; None where nothing was made, or too little."""
 
@@ -106,5 +127,8 @@ KINDS: tuple[MetricKind[Any], ...] = (
     MetricKind("kid", NoOptions, seen(kernel), "kernel distance of samples from real pictures to the judge"),
     MetricKind("manifold", ManifoldSpec, seen(manifold), "how real samples are, and how much of the real they cover"),
     MetricKind("judged", NoOptions, seen(judged), "which classes the judge sees in samples, and how surely"),
+    MetricKind("classwise", ManifoldSpec, classes, "what the judge sees in the samples of each class"),
+    MetricKind("mixtures", NoOptions, seen(mixtures), "whether samples between two classes show both"),
+    MetricKind("edits", NoOptions, seen(edits), "whether pictures become another class, and what they keep"),
     MetricKind("memorisation", NoOptions, seen(memorisation), "whether samples are copies of training pictures"),
 )

@@ -72,7 +72,7 @@ def build_vamp(spec: VampSpec, code: CodeInfo) -> Prior:
 
 
 def build_flow(spec: FlowSpec, code: CodeInfo) -> Prior:
-    """A normalizing flow given the class."""
+    """A normalizing flow given a text."""
     from zoo_priors.flow import Flow
 
     return Flow(spec, code)
@@ -100,6 +100,8 @@ def zoo_priors() -> Iterator[PriorKind[Any]]:
     yield PriorKind("power-law", PowerLawSpec, build_power_law, "P(|z| > R) like R^-alpha; KL by a closed bound")
     yield PriorKind("mixture", MixtureSpec, build_mixture, "a learnt mixture of normals; KL by Monte Carlo")
     yield PriorKind("vamp", VampSpec, build_vamp, "posteriors of learnt pictures (VampPrior); KL by Monte Carlo")
-    yield PriorKind("flow", FlowSpec, build_flow, "a learnt normalizing flow, given the class; KL by Monte Carlo")
-    summary = "over code words, word by word, given the class"
-    yield PriorKind("transformer", TransformerSpec, build_transformer, summary, words=True)
+    yield PriorKind(
+        "flow", FlowSpec, build_flow, "a learnt normalizing flow, given a text; KL by Monte Carlo", text="classes"
+    )
+    summary = "over code words, word by word, given a text"
+    yield PriorKind("transformer", TransformerSpec, build_transformer, summary, words=True, text="classes")

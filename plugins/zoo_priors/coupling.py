@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from zoo_priors.scale import bounded
 
+Weighted = tuple[float, Tensor]
+"""A context (N, C) and its weight."""
 SPAN = 1.5
 """The logarithm of the factor by which a coupling stretches a number stays within this of 0."""
 FURTHEST = 4.0
@@ -21,9 +25,14 @@ class Step(nn.Module):
         """Vectors (N, D) to as many, and the log-determinants (N,)."""
         raise NotImplementedError
 
-    def from_base(self, u: Tensor, context: Tensor) -> Tensor:
-        """The inverse."""
+    def from_base(self, u: Tensor, contexts: Sequence[Weighted]) -> Tensor:
+        """The inverse; given several contexts, a blend of the inverses whose weights sum to 1."""
         raise NotImplementedError
+
+
+def total(contexts: Sequence[Weighted]) -> Tensor:
+    """The weighted sum of contexts (N, C)."""
+    return sum((weight * context for weight, context in contexts[1:]), contexts[0][0] * contexts[0][1])
 
 
 class Standardise(Step):
@@ -44,8 +53,8 @@ class Standardise(Step):
         mean, log_std = self.both(context)
         return (z - mean) * (-log_std).exp(), -log_std.sum(1)
 
-    def from_base(self, u: Tensor, context: Tensor) -> Tensor:
-        mean, log_std = self.both(context)
+    def from_base(self, u: Tensor, contexts: Sequence[Weighted]) -> Tensor:
+        mean, log_std = self.both(total(contexts))
         return mean + log_std.exp() * u
 
 
@@ -82,7 +91,7 @@ class Coupling(Step):
         shift, stretch = self.both(kept, context)
         return torch.cat([kept, (moved - shift) * (-stretch).exp()], 1), -stretch.sum(1)
 
-    def from_base(self, u: Tensor, context: Tensor) -> Tensor:
+    def from_base(self, u: Tensor, contexts: Sequence[Weighted]) -> Tensor:
         kept, moved = torch.split(u, [self.kept, self.moved], 1)
-        shift, stretch = self.both(kept, context)
+        shift, stretch = self.both(kept, total(contexts))
         return torch.cat([kept, shift + stretch.exp() * moved], 1)[:, self.back]

@@ -8,9 +8,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from zoo import CodeInfo, DataInfo
+from zoo import CodeInfo
 from zoo.errors import ZooError
-from zoo.prior import Encode, Prior, wide
+from zoo.prior import Prior, Term, one, wide
 from zoo_priors.attention import Block, Cache
 from zoo_priors.transformerspec import TransformerSpec
 
@@ -28,6 +28,7 @@ class Transformer(Prior):
     """
 
     conditional = True
+    multiplies = True
 
     def __init__(self, spec: TransformerSpec, code: CodeInfo) -> None:
         super().__init__(code)
@@ -41,7 +42,6 @@ class Transformer(Prior):
         self.first = nn.Parameter(START * torch.randn(spec.width))
         self.places = nn.Parameter(START * torch.randn(code.size, spec.width))
         self.nothing = nn.Parameter(torch.zeros(spec.width))
-        self.conditions: nn.Linear | None = None
         self.blocks = nn.ModuleList(Block(spec.width, spec.heads, spec.dropout) for _ in range(spec.layers))
         self.norm = nn.RMSNorm(spec.width)
         self.head = nn.Linear(spec.width, self.words)
@@ -49,10 +49,7 @@ class Transformer(Prior):
         # All words are equally likely at first, so that a codec that learns before it is judged by its distortion.
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-
-    def attach(self, encode: Encode, info: DataInfo) -> None:
-        """Learn how many classes there are."""
-        self.conditions = nn.Linear(len(info.classes), self.spec.width, bias=False, device=self.first.device)
+        self.conditions = nn.Linear(code.condition, spec.width, bias=False)
         nn.init.normal_(self.conditions.weight, std=START)
 
     def context(self, n: int, condition: Tensor | None) -> Tensor:
@@ -60,8 +57,6 @@ class Transformer(Prior):
         nothing = self.nothing.expand(n, -1)
         if condition is None:
             return nothing.unsqueeze(1)
-        if self.conditions is None:
-            raise ZooError("the transformer prior does not know the classes; call its `attach` first")
         found = cast(Tensor, self.conditions(condition.to(self.first)))
         if self.training:
             hidden = torch.rand(n, 1, device=found.device) < self.spec.label_dropout
@@ -90,15 +85,23 @@ class Transformer(Prior):
 
     @torch.no_grad()
     def sample(self, n: int, condition: Tensor | None = None, temperature: float = 1.0) -> Tensor:
+        return self.blend(n, one(condition), temperature)
+
+    @torch.no_grad()
+    def blend(self, n: int, terms: Sequence[Term], temperature: float = 1.0) -> Tensor:
         words = self.first.new_zeros(n, 0, dtype=torch.int64)
-        caches = [Cache() for _ in self.blocks]
-        context = self.context(n, condition)
+        caches = [[Cache() for _ in self.blocks] for _ in terms]
+        contexts = [self.context(n, term.condition) for term in terms]
         for place in self.places:
-            token = self.tokens(words[:, -1:])[:, -1:] + place + context
-            words = torch.cat([words, draw(self.scores(token, caches)[:, 0], temperature)], 1)
+            token = self.tokens(words[:, -1:])[:, -1:] + place
+            scores = [
+                term.weight * self.scores(token + context, cache)[:, 0]
+                for term, context, cache in zip(terms, contexts, caches, strict=True)
+            ]
+            words = torch.cat([words, draw(torch.stack(scores).sum(0), temperature)], 1)
         return words.reshape(n, *self.code.shape)
 
 
 def draw(scores: Tensor, temperature: float) -> Tensor:
-    """Words (N, 1) with log-probabilities `scores` (N, words) / temperature."""
+    """Words (N, 1) with log-probabilities `scores` (N, words) / temperature, up to a constant."""
     return torch.multinomial((scores / max(temperature, COLDEST)).softmax(-1), 1)

@@ -19,7 +19,8 @@ from zoo.build import build_data
 from zoo.catalog import catalog
 from zoo.evaluation import Outputs, evaluate
 from zoo.gallery import Gallery
-from zoo.judging import Looking, appoint, rows, some, whole
+from zoo.judging.appointing import appoint
+from zoo.judging.looking import Looking, rows, some, whole
 from zoo.training.device import choose_device
 
 METRICS = {"reconstruction", "sharpness", "frechet", "kid", "manifold", "judged", "memorisation"}

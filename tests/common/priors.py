@@ -42,7 +42,7 @@ class Toy(nn.Module):
 def made(kind: PriorKind[Any], spec: Spec, *shape: int) -> Prior:
     """A prior over codes of that shape, attached to a toy encoder, its learnt numbers away from where they began."""
     torch.manual_seed(0)
-    code = CodeInfo(shape)
+    code = CodeInfo(shape, condition=len(INFO.classes))
     prior = kind.build(spec, code)
     prior.attach(Toy(code).requires_grad_(False).encode, INFO)
     with torch.no_grad():

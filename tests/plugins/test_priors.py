@@ -365,7 +365,7 @@ def test_options_have_bounds(name: str, options: dict[str, Any]) -> None:
 
 def test_priors_are_built_without_weights_on_the_meta_device() -> None:
     for kind in OWN.values():
-        code = CodeInfo((4, 2, 2))
+        code = CodeInfo((4, 2, 2), condition=2)
         with torch.device("meta"):
             prior = kind.build(kind.spec(), code)
             prior.attach(Toy(code).encode, INFO)

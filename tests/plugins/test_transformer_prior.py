@@ -10,27 +10,19 @@ from torch import Tensor
 from zoo_priors.transformer import Transformer, draw
 from zoo_priors.transformerspec import TransformerSpec
 
-from zoo import CodeInfo, DataInfo
+from zoo import CodeInfo
 from zoo.catalog import catalog
 from zoo.errors import ZooError
-from zoo.prior import Posterior
-
-INFO = DataInfo((1, 4, 4), ("a", "b", "c"), (0.5,), (0.2,))
+from zoo.prior import Term
 
 
 def make(shape: tuple[int, ...] = (2, 2), words: int = 3) -> Transformer:
     """A small one whose weights are random throughout, in float64."""
     torch.manual_seed(0)
-    prior = Transformer(TransformerSpec(width=16, layers=2, heads=2), CodeInfo(shape, words))
-    prior.attach(no_posterior, INFO)
+    prior = Transformer(TransformerSpec(width=16, layers=2, heads=2), CodeInfo(shape, words, condition=3))
     for parameter in prior.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return prior.double().eval()
-
-
-def no_posterior(x: Tensor) -> Posterior:
-    """What a model of words gives a prior."""
-    raise AssertionError
 
 
 def everything(prior: Transformer) -> Tensor:
@@ -110,15 +102,14 @@ def test_hidden_labels_train_what_samples_without_a_condition() -> None:
 
 
 def test_all_words_are_equally_likely_before_training() -> None:
-    prior = Transformer(TransformerSpec(), CodeInfo((2, 2), 10))
+    prior = Transformer(TransformerSpec(), CodeInfo((2, 2), 10, condition=3))
     found = prior.log_prob(torch.randint(10, (5, 2, 2)))
     assert torch.allclose(found, -4 * torch.tensor(10.0).log().expand(5))
 
 
 def test_it_learns_codes_of_their_classes() -> None:
     torch.manual_seed(0)
-    prior = Transformer(TransformerSpec(width=16, layers=1, heads=2, dropout=0), CodeInfo((2, 2), 3))
-    prior.attach(no_posterior, INFO)
+    prior = Transformer(TransformerSpec(width=16, layers=1, heads=2, dropout=0), CodeInfo((2, 2), 3, condition=3))
     optimizer = torch.optim.AdamW(prior.parameters(), lr=0.02)
     labels = torch.arange(60) % 3
     codes, condition = labels.view(-1, 1, 1).expand(-1, 2, 2), torch.eye(3)[labels]
@@ -144,10 +135,19 @@ def test_priors_over_continuous_codes_refuse_words(name: str) -> None:
         kind.build(kind.spec(), CodeInfo((4, 4), 64))
 
 
-def test_a_condition_needs_classes() -> None:
-    prior = Transformer(TransformerSpec(), CodeInfo((2, 2), 10))
-    with pytest.raises(ZooError, match="attach"):
-        prior.sample(2, torch.eye(3)[:2])
+def test_a_product_of_densities_is_sampled_as_it_says() -> None:
+    prior, codes = make((1, 2)), everything(make((1, 2)))
+    a, b = (torch.eye(3, dtype=torch.float64)[[index]] for index in (0, 1))
+    terms = [Term(1.4, a), Term(0.3, b), Term(-0.7, None)]
+    torch.manual_seed(0)
+    drawn = prior.blend(40_000, [Term(w, None if t is None else t.expand(40_000, -1)) for w, t in terms])
+    found = torch.stack([(drawn == code).all(-1).all(-1).double().mean() for code in codes])
+    expected = torch.ones(len(codes), dtype=torch.float64)
+    for place in range(2):  # the product is of what each says of the next word
+        scores = sum(w * prior.log_probs(codes.flatten(1), None if t is None else t.expand(9, -1)) for w, t in terms)
+        assert isinstance(scores, Tensor)
+        expected *= scores.softmax(-1)[torch.arange(9), place, codes.flatten(1)[:, place]].detach()
+    assert (found - expected).abs().max() < 0.01
 
 
 def test_width_must_be_a_multiple_of_heads() -> None:

@@ -40,7 +40,7 @@ def test_there_and_back() -> None:
         ([], "not an entry: it has no name"),
         ({}, "not an entry: it has no name"),
         ({"name": 3}, "not an entry: it has no name"),
-        ({"name": "a", "text": {}}, "a has no part 'text'"),
+        ({"name": "a", "words": {}}, "a has no part 'words'"),
         ({"name": "a", "model": {"kind": "cnn"}, "prior": {"kind": "normal"}}, "a.prior: the model kind 'cnn' has no"),
         ({"name": "a", "model": "cnn"}, "a.model must be a mapping"),
         ({"name": "a", "model": {"kind": "cnn"}, "train": 3}, "a.train: should be a mapping of options, got 3"),

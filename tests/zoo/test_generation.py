@@ -16,8 +16,9 @@ from safetensors.torch import load_file
 
 import zoo
 from tests.conftest import Install
-from zoo import generation
+from zoo import encoding
 from zoo.cli import main
+from zoo.drawing import pixels
 from zoo.errors import ZooError
 from zoo.files import digest
 
@@ -77,7 +78,7 @@ def test_the_same_seed_gives_the_same_pictures_and_moves_no_generator() -> None:
     assert first.labels == ()
     assert torch.equal(first.pictures, again.pictures)
     assert not torch.equal(first.pictures, other.pictures)
-    assert len({bytes(picture) for picture in generation.pixels(first.pictures)}) > 290
+    assert len({bytes(picture) for picture in pixels(first.pictures)}) > 290
 
 
 @pytest.mark.usefixtures("runs")
@@ -114,7 +115,7 @@ def test_a_failure_leaves_no_empty_number(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.usefixtures("runs")
 def test_tensors_and_separate_pictures_are_those_of_the_page(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["-n", "4", "--label", "3", "--label", "7", "-o", "out/page.png", "--tensors", "out/x.safetensors"]
+    words = ["3", "7", "-n", "4", "-o", "out/page.png", "--tensors", "out/x.safetensors"]
     found = told(capsys, "sample", "shades", *words, "--separate")
     assert found["grid"] == "out/page.png"
     assert found["labels"] == ["3", "3", "7", "7"]
@@ -123,7 +124,7 @@ def test_tensors_and_separate_pictures_are_those_of_the_page(capsys: pytest.Capt
     assert [Path(path).name for path in separate] == ["0001-3.png", "0002-3.png", "0003-7.png", "0004-7.png"]
     read = np.stack([np.asarray(Image.open(path)) for path in separate])
     assert np.array_equal(read, (x[:, 0] * 255).round().byte().numpy())
-    assert torch.equal(x, zoo.sample("shades", 4, ["3", "7"], device="cpu").pictures)
+    assert torch.equal(x, zoo.sample("shades", ["3", "7"], 4, device="cpu").pictures)
 
 
 @pytest.mark.usefixtures("runs")
@@ -134,15 +135,16 @@ def test_a_prior_that_takes_labels_gives_a_row_to_every_class() -> None:
     assert found.grid().width > found.grid().height * 0.6
     few = zoo.sample("shades", n=4, device="cpu")
     assert few.labels == ("0", "2", "5", "7")
-    twice = zoo.sample("shades", n=6, labels=["9", "1", "9"], device="cpu")
+    twice = zoo.sample("shades", n=6, prompts=["9", "1", "9"], device="cpu")
     assert twice.labels == ("9",) * 3 + ("1",) * 3
 
 
 @pytest.mark.usefixtures("runs")
 def test_labels_that_cannot_be_drawn(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "shades-1 knows no class '11'; did you mean '1'?" in refused(capsys, "sample", "shades", "--label", "11")
-    text = refused(capsys, "sample", "linear", "--label", "3")
-    assert "its prior 'normal' takes no labels; sample without --label" in text
+    assert "no class '11'; did you mean '1'? It knows 0, 1, 2" in refused(capsys, "sample", "shades", "11")
+    assert "no class 'cat'; it knows 0, 1, 2" in refused(capsys, "sample", "shades", "3 + cat")
+    text = refused(capsys, "sample", "linear", "3")
+    assert "linear-1 draws for no prompt: its prior 'normal' takes no text; sample without a prompt" in text
 
 
 @pytest.mark.usefixtures("runs")
@@ -260,5 +262,5 @@ def test_many_pairs_are_all_measured_and_the_first_are_shown(monkeypatch: pytest
     found = zoo.reconstruct("linear", n=100, device="cpu")
     assert len(found.pictures) == 100
     page = found.grid()
-    monkeypatch.setattr(generation, "SHOWN", 100)
+    monkeypatch.setattr(encoding, "SHOWN", 100)
     assert found.grid().height > page.height or found.grid().width > page.width

@@ -20,7 +20,8 @@ from zoo.errors import DataError, InterruptedRun, ZooError
 from zoo.files import cache_dir
 from zoo.gallery import Gallery
 from zoo.judge import Judge, Look
-from zoo.judging import Appointed, hang
+from zoo.judging.appointing import Appointed
+from zoo.judging.hanging import hang
 from zoo.latent import Generator
 from zoo.training.watch import Nobody
 

@@ -140,7 +140,7 @@ def test_overrides_lie_on_top_whatever_their_order() -> None:
         ("=3", "'=3' is not key=value"),
         ("model..x=3", "'model..x=3' is not key=value"),
         ("model.x" + ".x" * 5000 + "=1", "'model.x.x"),
-        ("modle.x=3", "'modle.x' is no option of a: it must begin with data., model., prior., train. or tune."),
+        ("modle.x=3", "'modle.x' is no option of a: it must begin with data., model., prior., text., train. or tune."),
         ("summary=x", "'summary' is no option of a"),
         ("model=cnn", "'model' is a whole section; name an option of it, as in model.NAME=VALUE"),
         ("model.x=[1", "model.x=[1: not YAML: "),

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,12 +63,33 @@ def optuna_trials(study: Path) -> list[FrozenTrial]:
     if not (study / "study.db").is_file():
         return []
     with tempfile.TemporaryDirectory() as folder:  # a copy, since Optuna finishes what is half made
-        for file in study.glob("study.db*"):
-            shutil.copy(file, folder)
+        copy(study, Path(folder))
         try:
             return optuna.load_study(storage=f"sqlite:///{folder}/study.db", study_name="study").trials
         except KeyError:
             return []
+
+
+def copy(study: Path, folder: Path) -> None:
+    """The database as it is at one moment: whoever writes to it meanwhile makes and removes a journal beside it."""
+    while True:
+        before = stamps(study)
+        for file in study.glob("study.db*"):
+            with suppress(FileNotFoundError):
+                shutil.copy(file, folder)
+        if before == stamps(study):
+            return
+        for file in folder.iterdir():
+            file.unlink()
+
+
+def stamps(study: Path) -> list[tuple[str, int, int]]:
+    """What is another once the database was written to."""
+    found = []
+    for file in sorted(study.glob("study.db*")):
+        with suppress(FileNotFoundError):
+            found.append((file.name, file.stat().st_mtime_ns, file.stat().st_size))
+    return found
 
 
 def saved(study: Path) -> dict[float, int]:

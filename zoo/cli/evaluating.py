@@ -1,9 +1,9 @@
-"""`zoo evaluate`: figures, the table of classes, and the confusion matrix as a table and a picture."""
+"""`zoo evaluate`: figures, tables of classes, the confusion matrix as a table and a picture, a page of samples."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,9 @@ from zoo.cli.options import DEVICE, OVERRIDES, RUN
 from zoo.cli.screen import Screen, figure
 from zoo.errors import ResourceError
 from zoo.files import finite, write_json
+
+if TYPE_CHECKING:
+    from zoo.gallery import Gallery
 
 MOST = 20
 """Classes up to which the confusion matrix is printed; of more, the worst confusions."""
@@ -32,6 +35,14 @@ WORST = 10
     metavar="NAME",
     help="Who looks at what a generator makes: an entry or a run of a classifier, efficientnet-lite0, inception, none.",
 )
+@click.option("--guidance", type=float, default=0.0, metavar="G", help="Above 0: samples likelier of their class.")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    metavar="T",
+    help="Of the samples. Below 1: likelier and less varied.",
+)
 @click.pass_obj
 def evaluate_command(screen: Screen, /, run: str, overrides: tuple[str, ...], **options: Any) -> None:
     """Figures of a run over a split.
@@ -39,17 +50,18 @@ def evaluate_command(screen: Screen, /, run: str, overrides: tuple[str, ...], **
     RUN is a run folder, or an entry for its newest finished run. KEY=VALUE changes what leaves the weights as they
     are, as model.draws=8, or the data.
     """
-    found = api.evaluate(run, *overrides, tell=screen.note, **options)
+    hung: list[Gallery] = []
+    found = api.evaluate(run, *overrides, tell=screen.note, look=hung.append, **options)
     if overrides:
         found["overrides"] = list(overrides)
-    keep(screen, found)
+    keep(screen, found, hung)
     if screen.json:
         return screen.document(found)
     return show(screen, found)
 
 
-def keep(screen: Screen, found: dict[str, Any]) -> None:
-    """Write the result, and the confusion matrix as a picture, into the run folder."""
+def keep(screen: Screen, found: dict[str, Any], hung: list[Gallery]) -> None:
+    """Write the result, the confusion matrix as a picture, and a page of samples, into the run folder."""
     folder = Path(found["run"]) / "evaluation"
     found["files"] = [str(folder / f"{found['split']}.json")]
     try:
@@ -59,6 +71,11 @@ def keep(screen: Screen, found: dict[str, Any]) -> None:
             path = folder / f"{found['split']}-confusion.png"
             draw(path, found["confusion"], found["classes"], f"{found['run']}: {found['split']} split")
             found["files"].append(str(path))
+        for gallery in hung:
+            from zoo.cli.sampled import draw as page
+
+            path = folder / f"{found['split']}-samples.png"
+            found["files"] += map(str, page(path, gallery, found["classes"]))
         write_json(Path(found["files"][0]), finite(found))
     except (OSError, ResourceError) as error:
         screen.note(f"the evaluation is not kept: {error}")
@@ -71,6 +88,8 @@ def show(screen: Screen, found: dict[str, Any]) -> None:
     screen.line(f"{found['run']}: {found['pictures']:,} {found['split']} pictures{averaging}")
     if found.get("judge"):
         screen.line(f"judge: {found['judge']}")
+    if said := [f"{key} {figure(found[key])}" for key in ("guidance", "temperature") if key in found]:
+        screen.line(f"samples drawn with {' and '.join(said)}")
     screen.line()
     screen.table(["figure", "value"], [(key, figure(value)) for key, value in found["metrics"].items()], right=[1])
     if classes := found.get("per_class"):
@@ -78,6 +97,10 @@ def show(screen: Screen, found: dict[str, Any]) -> None:
         columns = ("pictures", "precision", "recall", "f1")
         rows = [[name, *(figures(row[key]) for key in columns)] for name, row in classes.items()]
         screen.table(["class", "count", *columns[1:]], rows, right=[1, 2, 3, 4])
+    if classes := found.get("samples_per_class"):
+        from zoo.cli.sampled import show as show_classes
+
+        show_classes(screen, classes)
     if matrix := found.get("confusion"):
         screen.line()
         show_confusion(screen, matrix, found["classes"])

@@ -110,7 +110,7 @@ def show_entry(screen: Screen, about: dict[str, Any]) -> None:
         for name, old in defaults.items()
         if values.get(name) != old and name != "tune.space"  # the options that it names say it in their own lines
     ]
-    kinds = [(key, values[key], "") for key in ("data.kind", "prior.kind") if key in values]
+    kinds = [(key, values[key], "") for key in ("data.kind", "prior.kind", "text.kind") if key in values]
     screen.line()
     screen.table(["option", "value", "default"], [*kinds, *set_here])
     if about["results"]:

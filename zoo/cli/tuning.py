@@ -10,7 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from zoo import api
+from zoo import api, generators
 from zoo.cli.group import Command
 from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY
 from zoo.cli.screen import Screen
@@ -107,7 +107,7 @@ def tune_command(
         if isinstance(failed := getattr(error, "study", None), Study):
             show_failures(screen, failed)
         raise
-    files = plots(screen, study)
+    files = [*plots(screen, study), *samples(screen, study, options["device"])]
     if not screen.json:
         show(screen, study)
     code = save(screen, study, save_as) if save_as else 0
@@ -130,6 +130,18 @@ def plots(screen: Screen, study: Study) -> list[str]:
     except (ZooError, OSError, ValueError, ImportError, ArithmeticError) as error:
         screen.note(f"the plots are not drawn: {error}")
         return []
+
+
+def samples(screen: Screen, study: Study, device: str) -> list[str]:
+    """Draw a page by the best trial where that is a generator; that it cannot be drawn is a note."""
+    if not study.best or "prior" not in study.entry:
+        return []
+    try:
+        generators.sample(study.best.run, device=device).save(path := study.path / "samples.png")
+    except (ZooError, OSError, RuntimeError, ValueError) as error:
+        screen.note(f"no samples are drawn: {error}")
+        return []
+    return [place(path)]
 
 
 def save(screen: Screen, study: Study, name: str) -> int:

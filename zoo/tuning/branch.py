@@ -14,7 +14,7 @@ from zoo.entry import Chosen, Entry
 from zoo.spec import Mark, nested_spec, options, space
 from zoo.training.spec import StageSpec, TrainSpec
 
-CHOSEN = ("model", "prior")
+CHOSEN = ("model", "prior", "text")
 """Sections that are a kind with its options; `train` stands beside them, `data` and `tune` are not searched."""
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from zoo import __version__
+from zoo.catalog import catalog
+from zoo.entry import restore
 from zoo.errors import RunError, ZooError
 from zoo.files import check_name, digest, remove, write_json
 from zoo.runs import BEST, ROOT, difference, now, numbered, read_record
@@ -57,7 +59,7 @@ def choose_study(plan: Plan, root: Path, name: str | None, fresh: bool) -> Path:
     found = [path for path in (root / base, *others) if is_study(path)]
     if fresh or not found:
         return free_folder(root, base)
-    plans = {path: read_plan(path) for path in found}
+    plans = {path: filled(read_plan(path)) for path in found}
     same = [path for path, old in plans.items() if not old.changes(plan)]
     if same:
         return same[-1]
@@ -67,6 +69,14 @@ def choose_study(plan: Plan, root: Path, name: str | None, fresh: bool) -> Path:
         f"{found[-1]} was begun with other options: {'; '.join(lines[:4])}{more}",
         "go on with those, start another study with --fresh, or name one with --name",
     )
+
+
+def filled(plan: Plan) -> Plan:
+    """The plan with the options that its zoo did not have yet, at their defaults: they change nothing of it."""
+    try:
+        return replace(plan, entry=restore(catalog(), plan.entry).dump())
+    except ZooError:  # of a plugin that is gone, or that has dropped an option
+        return plan
 
 
 def is_study(folder: Path) -> bool:

@@ -48,8 +48,7 @@ def sections(entry: Entry) -> dict[str, Any]:
     """What must be written for an entry; all of it where a kind's options do not follow from those that are set."""
     short: dict[str, Any] = {
         key: {"kind": part.name, **part.spec.model_dump(mode="json", exclude_defaults=True)}
-        for key, part in (("data", entry.data), ("model", entry.model), ("prior", entry.prior))
-        if part
+        for key, part in (("data", entry.data), ("model", entry.model), *entry.optional.items())
     }
     short |= {"train": entry.train.model_dump(mode="json", exclude_defaults=True)}
     whole = {key: value for key, value in entry.dump().items() if key in short}
