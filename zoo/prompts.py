@@ -12,7 +12,8 @@ LONGEST = 1000
 """Characters of a prompt."""
 HEAVIEST = 1e6
 """Largest weight."""
-SIGN = re.compile(r"\s*\+\s*(?:[-\u2212\u2013]\s*)?|(?:^|\s+)[-\u2212\u2013]\s*")
+MINUS = "-\u2212\u2013"
+SIGN = re.compile(rf"\s*\+\s*(?:[{MINUS}]\s*)?|(?:^|\s+)[{MINUS}]\s*")
 """Plus, minus or both; a minus within a word is a hyphen."""
 WEIGHED = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\*\s*|\s)(\S.*)", re.DOTALL)
 
@@ -56,7 +57,7 @@ def signed(prompt: str, known: Sequence[str]) -> list[tuple[float, str]]:
             continue
         if prompt[: match.start()].strip() or "+" in match["sign"]:
             found.append((sign, prompt[start : match.start()].strip()))
-        start, sign = match.end(), -1.0 if match["sign"].strip("+ \t\n") else 1.0
+        start, sign = match.end(), -1.0 if set(MINUS) & set(match["sign"]) else 1.0
     return [*found, (sign, prompt[start:].strip())]
 
 
