@@ -48,6 +48,11 @@ class Pictures:
         """The pictures as contiguous uint8 (N, H, W, C); a copy only where another layout came in."""
         return self.x.permute(0, 2, 3, 1).contiguous()
 
+    @property
+    def floats(self) -> Tensor:
+        """All of them, float32 (N, C, H, W) with values 0..1; a copy."""
+        return (self.x.float() / 255).contiguous()
+
     def __len__(self) -> int:
         return len(self.x)
 

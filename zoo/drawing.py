@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -34,6 +34,10 @@ class Wish(NamedTuple):
     guidance: float = 0.0
     rule: Rule = "sum"
 
+    def said(self) -> dict[str, Any]:
+        """What is not as usual, by name."""
+        return {name: value for name, value in self._asdict().items() if value != self._field_defaults[name]}
+
     def check(self, model: Generator, run: Run) -> None:
         """Raise ZooError for numbers that mean nothing, and for what the prior cannot do."""
         if not 0 < self.temperature < math.inf:
@@ -48,6 +52,9 @@ class Wish(NamedTuple):
         if self.rule == "product" and not model.prior.multiplies:
             advice = "leave --mix out, or train one with prior.architecture=transformer"
             raise ZooError(f"the prior of {title(run)} adds conditions and knows no products", advice)
+
+
+PLAIN = Wish()
 
 
 def check_strength(value: float, what: str) -> None:
@@ -99,6 +106,11 @@ def drawn(model: Generator, terms: Sequence[Term], n: int, wish: Wish) -> Tensor
         part = [Term(weight, None if c is None else c[some]) for weight, c in terms]
         parts.append(plain(model.blend(some.stop - some.start, guided(part, wish.guidance), wish.temperature)))
     return torch.cat(parts)
+
+
+def pictures_of(model: Generator, code: Tensor) -> Tensor:
+    """What codes (N, *shape) decode to, float32 (N, C, H, W) on the CPU, at most 256 of them at a time."""
+    return torch.cat([plain(model.codec.decode(part)) for part in torch.split(code, AT_ONCE)])
 
 
 def plain(shown: Tensor) -> Tensor:

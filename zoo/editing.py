@@ -97,7 +97,7 @@ def edit(run: Run, names: Sequence[str], change: Change, test_pictures: Lookup, 
     prompts_for(run, model, [change.to])
     skipped: list[Skipped] = []
     found, pictures = given(run, names, test_pictures, skipped)
-    originals = (pictures.x.float() / 255).contiguous()
+    originals = pictures.floats
     with calling(run.entry.model, "edit with"), torch.inference_mode():
         start, goal = ends(model, change)
         each = batches(pictures, AT_ONCE, place)
@@ -134,9 +134,7 @@ def score(run: Run, names: Sequence[str], texts: Sequence[str], test_pictures: L
     """
     place = choose_device(device)
     model = generator(run, place, "score with")
-    if not model.prior.conditional:
-        prompts_for(run, model, texts or run.info.classes)
-    asked, skipped = prompts_for(run, model, texts), list[Skipped]()
+    asked, skipped = prompts_for(run, model, texts or run.info.classes), list[Skipped]()
     found, pictures = given(run, names, test_pictures, skipped)
     rows = [torch.zeros(0, len(asked), dtype=torch.float64)]
     with calling(run.entry.model, "score with"), torch.inference_mode():

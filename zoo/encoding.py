@@ -15,7 +15,7 @@ from torch import Tensor
 from zoo.augment import batches
 from zoo.build import calling
 from zoo.data import Pictures
-from zoo.drawing import AT_ONCE, generator, pixels, plain, title
+from zoo.drawing import AT_ONCE, generator, pictures_of, pixels, plain, title
 from zoo.errors import DataError, ZooError
 from zoo.grid import Block, columns, draw, save_png
 from zoo.prediction import Skipped, decoded, expand, recipe
@@ -92,7 +92,7 @@ def reconstruct(run: Run, paths: Sequence[str], n: int, test_pictures: Lookup, d
     else:
         pictures = first(test_pictures(run), n)
         names = [f"test:{number}" for number in range(len(pictures))]
-    originals = (pictures.x.float() / 255).contiguous()
+    originals = pictures.floats
     with calling(run.entry.model, "reconstruct with"), torch.inference_mode():
         shown = [plain(model.reconstruct(batch.x)) for batch in batches(pictures, AT_ONCE, place)]
     found = torch.cat(shown) if shown else originals
@@ -155,8 +155,7 @@ def interpolate(
         start, goal = model.codes(x.float() / 255).float()
         shares = torch.linspace(0, 1, steps, device=place).view(-1, *(1,) * start.ndim)
         codes = start * (1 - shares) + goal * shares
-        shown = torch.cat([plain(model.codec.decode(part)) for part in codes.split(AT_ONCE)])
-    return Interpolation(shown, ends)
+        return Interpolation(pictures_of(model, codes), ends)
 
 
 def end(run: Run, text: str, test_pictures: Lookup) -> Tensor:

@@ -26,21 +26,6 @@ class Seen(NamedTuple):
         return Seen(self.x[rows], y, self.features[rows], scores)
 
 
-class Manner(NamedTuple):
-    """How samples are drawn."""
-
-    guidance: float = 0.0
-    """How far away from samples of no class, as `zoo.latent.guided` says."""
-    temperature: float = 1.0
-
-    def said(self) -> dict[str, float]:
-        """What is not as usual, by name."""
-        return {name: value for name, value in self._asdict().items() if value != self._field_defaults[name]}
-
-
-PLAIN = Manner()
-
-
 class Sweep(NamedTuple):
     """Samples on the way from one class to another, the same noise at each weight."""
 

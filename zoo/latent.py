@@ -174,10 +174,9 @@ class Generator(Model):
         found = self.codec.encode(x)
         return found.mean if isinstance(found, Posterior) else found
 
-    def sample(self, n: int, y: Tensor | None = None, temperature: float = 1.0, guidance: float = 0.0) -> Tensor:
+    def sample(self, n: int, y: Tensor | None = None, temperature: float = 1.0) -> Tensor:
         """Pictures (n, C, H, W) drawn from torch's generator; `y` are the labels int64 (n,) of those to draw."""
-        condition = None if y is None else self.condition(y)
-        return self.blend(n, guided(one(condition), 0.0 if condition is None else guidance), temperature)
+        return self.blend(n, one(None if y is None else self.condition(y)), temperature)
 
     def blend(self, n: int, terms: Sequence[Term], temperature: float = 1.0) -> Tensor:
         """Pictures (n, C, H, W) whose codes the prior draws from a product of its densities."""

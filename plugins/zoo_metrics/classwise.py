@@ -8,7 +8,7 @@ from torch import Tensor
 
 from zoo.gallery import Gallery, Seen
 from zoo_metrics.distances import frechet_distances
-from zoo_metrics.judged import right
+from zoo_metrics.judged import confidence, right
 from zoo_metrics.manifold import figures, radii
 from zoo_metrics.sharpness import high_energy, mean
 
@@ -39,24 +39,19 @@ def of_class(seen: Seen, label: int) -> Seen:
 
 def one_class(real: Seen, drawn: Seen, other: Seen, k: int) -> dict[str, float | None]:
     """The figures of one class; None where there are too few pictures for one."""
+    assert real.scores is not None and drawn.scores is not None
     apart, floor = distances(real.features, drawn.features, other.features)
     return {
         "judge_right": right(drawn),
         "judge_right_real": right(real),
-        "judge_confidence": confidence(drawn),
-        "judge_confidence_real": confidence(real),
+        "judge_confidence": confidence(drawn.scores),
+        "judge_confidence_real": confidence(real.scores),
         "frechet": apart,
         "frechet_floor": floor,
         "coverage": coverage(real.features, drawn.features, k),
         "sharpness": mean(high_energy, drawn.x) / usual if (usual := mean(high_energy, real.x)) else None,
         "pictures": len(real.x),
     }
-
-
-def confidence(seen: Seen) -> float:
-    """The mean probability of the likeliest class."""
-    assert seen.scores is not None
-    return seen.scores.double().exp().amax(1).mean().item()
 
 
 def distances(real: Tensor, drawn: Tensor, other: Tensor) -> tuple[float | None, float | None]:

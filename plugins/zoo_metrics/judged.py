@@ -22,7 +22,7 @@ def verdict(gallery: Gallery) -> dict[str, float] | None:
     shares = {"judge_accuracy": real, "judge_right": drawn, "judge_right_reconstructions": gallery.shown}
     found = {name: share for name, seen in shares.items() if (share := right(seen)) is not None}
     for scores, name in ((drawn.scores, ""), (real.scores, "_real")):
-        found[f"judge_confidence{name}"] = scores.double().exp().amax(1).mean().item()
+        found[f"judge_confidence{name}"] = confidence(scores)
         found[f"judge_entropy{name}"] = entropy(scores.double().exp()).mean().item()
     if drawn.y is None:
         found["judge_diversity"] = classes(drawn.scores) / classes(real.scores)
@@ -34,6 +34,11 @@ def right(seen: Seen) -> float | None:
     if seen.y is None or seen.scores is None:
         return None
     return (seen.scores.argmax(1) == seen.y).double().mean().item()
+
+
+def confidence(scores: Tensor) -> float:
+    """The mean probability of the likeliest class, from scores (N, K)."""
+    return scores.double().exp().amax(1).mean().item()
 
 
 def classes(scores: Tensor) -> float:

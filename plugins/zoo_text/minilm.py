@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, cast
@@ -27,11 +28,9 @@ def embedded(texts: Sequence[str]) -> Tensor:
         return load_file(path)["embeddings"]
     except Exception:  # there is none, or no whole one
         found = computed(texts)
-    try:
-        with atomic(path) as temporary:
-            save_file({"embeddings": found}, temporary)
-    except (OSError, ResourceError):
-        pass  # it only costs the time next time
+    # Where it cannot be kept, it only costs the time next time.
+    with suppress(OSError, ResourceError), atomic(path) as temporary:
+        save_file({"embeddings": found}, temporary)
     return found
 
 

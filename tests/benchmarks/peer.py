@@ -20,7 +20,7 @@ from zoo.catalog import catalog
 from zoo.evaluation import Outputs, evaluate
 from zoo.gallery import Gallery
 from zoo.judging.appointing import appoint
-from zoo.judging.looking import Looking, rows, some, whole
+from zoo.judging.looking import Looking, rows, some
 from zoo.training.device import choose_device
 
 METRICS = {"reconstruction", "sharpness", "frechet", "kid", "manifold", "judged", "memorisation"}
@@ -44,8 +44,8 @@ def main(argv: Sequence[str]) -> None:
     with torch.inference_mode():
         gallery = Gallery(
             judge.name,
-            real=looking.at(whole(real), real.y),
-            other=looking.at(whole(other), other.y),
+            real=looking.at(real.floats, real.y),
+            other=looking.at(other.floats, other.y),
             shown=looking.at(shown[rows(len(splits.test), count)], real.y),
             drawn=looking.at(drawn[:count], None),
             train=splits.train.x,

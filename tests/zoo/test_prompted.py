@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import studies
 import torch
+from commands import refused, told
 from linear import PLUGIN, REGISTRY
 from PIL import Image
 from safetensors.torch import load_file
@@ -46,24 +45,6 @@ def runs(install: Install, home: Path, kept: Path) -> Path:
     else:
         shutil.copytree(kept / "runs", "runs")
     return home / "runs"
-
-
-def told(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> Any:
-    """The JSON document that a command prints."""
-    capsys.readouterr()
-    assert main([*words, "--json", "--device", "cpu"]) == code
-    return json.loads(capsys.readouterr().out)
-
-
-def refused(capsys: pytest.CaptureFixture[str], *words: str, code: int = 2) -> str:
-    """The one line that a command ends with."""
-    capsys.readouterr()
-    assert main([*words, "--device", "cpu"]) == code
-    shown = capsys.readouterr()
-    assert not shown.out
-    assert shown.err.startswith("error: ")
-    assert shown.err.count("\n") == 1
-    return shown.err
 
 
 def centre(pictures: torch.Tensor) -> torch.Tensor:

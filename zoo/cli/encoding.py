@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from zoo import api, generators
-from zoo.cli.generating import GUIDANCE
 from zoo.cli.group import Command
-from zoo.cli.options import DEVICE, RUN
-from zoo.cli.pages import OUT, SEPARATE, TENSORS, check_out, keep, show
+from zoo.cli.options import DEVICE, GUIDANCE, RUN
+from zoo.cli.pages import OUT, SEPARATE, TENSORS, check_out, keep, leave_out, show
 from zoo.cli.screen import Screen
-from zoo.errors import DataError
-
-if TYPE_CHECKING:
-    from zoo.prediction import Skipped
 
 PICTURES = click.argument("pictures", metavar="PICTURE|FOLDER...", nargs=-1, required=True)
 NOWHERE: dict[str, Any] = {"grid": None, "files": []}
@@ -169,12 +164,3 @@ def score_command(screen: Screen, /, run: str, pictures: tuple[str, ...], texts:
 def by_text(texts: Sequence[str], values: Sequence[float]) -> dict[str, float]:
     """A number for each text."""
     return dict(zip(texts, values, strict=True))
-
-
-def leave_out(screen: Screen, skipped: list[Skipped], *, done: bool) -> int:
-    """Say what could not be read; the exit code."""
-    for row in skipped:
-        screen.note(f"skipped {row.path}: {row.reason}")
-    if not done:
-        screen.note("error: none of the pictures could be read")
-    return 0 if done else DataError.code

@@ -9,7 +9,7 @@ import click
 
 from zoo import api
 from zoo.cli.group import Command
-from zoo.cli.options import DEVICE, OVERRIDES, RUN
+from zoo.cli.options import DEVICE, GUIDANCE, OVERRIDES, RUN, TEMPERATURE
 from zoo.cli.screen import Screen, figure
 from zoo.errors import ResourceError
 from zoo.files import finite, write_json
@@ -35,14 +35,8 @@ WORST = 10
     metavar="NAME",
     help="Who looks at what a generator makes: an entry or a run of a classifier, efficientnet-lite0, inception, none.",
 )
-@click.option("--guidance", type=float, default=0.0, metavar="G", help="Above 0: samples likelier of their class.")
-@click.option(
-    "--temperature",
-    type=click.FloatRange(0, min_open=True),
-    default=1.0,
-    metavar="T",
-    help="Of the samples. Below 1: likelier and less varied.",
-)
+@GUIDANCE
+@TEMPERATURE
 @click.pass_obj
 def evaluate_command(screen: Screen, /, run: str, overrides: tuple[str, ...], **options: Any) -> None:
     """Figures of a run over a split.

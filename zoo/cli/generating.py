@@ -8,22 +8,12 @@ import click
 
 from zoo import api, generators
 from zoo.cli.group import Command
-from zoo.cli.options import DEVICE, RUN
+from zoo.cli.options import DEVICE, GUIDANCE, RUN, TEMPERATURE
 from zoo.cli.pages import OUT, SEPARATE, TENSORS, check_out, keep, show
 from zoo.cli.screen import Screen
 
 SEED = click.option(
     "--seed", type=click.IntRange(0), default=0, metavar="N", help="The same seed gives the same pictures."
-)
-TEMPERATURE = click.option(
-    "--temperature",
-    type=click.FloatRange(0, min_open=True),
-    default=1.0,
-    metavar="T",
-    help="Below 1: likelier and less varied.",
-)
-GUIDANCE = click.option(
-    "--guidance", type=float, default=0.0, metavar="G", help="Above 0: likelier of the prompt and less varied; try 1."
 )
 RULE = click.option(
     "--mix",

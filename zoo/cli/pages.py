@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from zoo.cli.screen import Screen, figure
-from zoo.errors import ResourceError, ZooError
+from zoo.errors import DataError, ResourceError, ZooError
 from zoo.files import check_name, remove
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from zoo.prediction import Skipped
 
 OUT = click.option("-o", "--out", metavar="FILE.png", help="Where to write the page; by default in the run folder.")
 TENSORS = click.option("--tensors", metavar="FILE", help="Also write the pictures as float32 safetensors.")
@@ -96,6 +98,15 @@ def file_name(index: int, labels: tuple[str, ...]) -> str:
         return check_name("-".join([number, *re.findall(r"[\w.]+", labels[index])])) if labels else number
     except ZooError:
         return number
+
+
+def leave_out(screen: Screen, skipped: list[Skipped], *, done: bool) -> int:
+    """Say what could not be read; the exit code."""
+    for row in skipped:
+        screen.note(f"skipped {row.path}: {row.reason}")
+    if not done:
+        screen.note("error: none of the pictures could be read")
+    return 0 if done else DataError.code
 
 
 @contextmanager

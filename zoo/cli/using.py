@@ -9,8 +9,8 @@ import click
 from zoo import api
 from zoo.cli.group import Command
 from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, RUN
+from zoo.cli.pages import leave_out
 from zoo.cli.screen import Screen, figure
-from zoo.errors import DataError
 
 
 @click.command("predict", cls=Command)
@@ -32,12 +32,7 @@ def predict_command(screen: Screen, /, run: str, pictures: tuple[str, ...], devi
     elif found.predictions:
         rows = [(row.path, row.label, f"{row.probability:.4f}") for row in found.predictions]
         screen.table(["picture", "class", "probability"], rows, right=[2])
-    for row in found.skipped:
-        screen.note(f"skipped {row.path}: {row.reason}")
-    if not found.predictions:
-        screen.note("error: none of the pictures could be read")
-        return DataError.code
-    return 0
+    return leave_out(screen, found.skipped, done=bool(found.predictions))
 
 
 @click.command("bench", cls=Command)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zoo.drawing import AT_ONCE, plain
+from zoo.drawing import AT_ONCE, pictures_of
 from zoo.gallery import Edited, Seen
 from zoo.judging.looking import Looking, rows
 from zoo.judging.mixing import under
@@ -32,19 +32,14 @@ def edited(model: Generator, looking: Looking, real: Seen) -> Edited | None:
     base, uninformed = (prior.to_base(code, condition)[0] for condition in (own, None))
     return Edited(
         source,
-        looking.at(decoded(model, prior.from_base(base, one(wanted))), goal),
-        looking.at(decoded(model, prior.from_base(uninformed, one(wanted))), goal),
+        looking.at(pictures_of(model, prior.from_base(base, one(wanted))), goal),
+        looking.at(pictures_of(model, prior.from_base(uninformed, one(wanted))), goal),
         looking.at(under(model, wanted, place), goal),
-        decoded(model, prior.from_base(base, one(own))),
-        decoded(model, code),
+        pictures_of(model, prior.from_base(base, one(own))),
+        pictures_of(model, code),
     )
 
 
 def others(y: Tensor, classes: int) -> Tensor:
     """For each class int64 (N,) another one, at random and the same one each time."""
     return (y + torch.randint(1, classes, y.shape, generator=torch.Generator().manual_seed(0))) % classes
-
-
-def decoded(model: Generator, code: Tensor) -> Tensor:
-    """What codes decode to, float32 (N, C, H, W) on the CPU."""
-    return torch.cat([plain(model.codec.decode(part)) for part in torch.split(code, AT_ONCE)])

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from zoo.augment import batches
 from zoo.data import Pictures
-from zoo.drawing import AT_ONCE, Wish, plain, title
+from zoo.drawing import AT_ONCE, PLAIN, Wish, drawn, plain, title
 from zoo.errors import ZooError
-from zoo.gallery import PLAIN, Gallery, Manner
+from zoo.gallery import Gallery
 from zoo.judging.appointing import Appointed
 from zoo.judging.editing import edited
-from zoo.judging.looking import Looking, some, whole
+from zoo.judging.looking import Looking, some
 from zoo.judging.mixing import mixed
 from zoo.latent import Generator, fixed_draws
 from zoo.model import Model
+from zoo.prior import one
 from zoo.runs import Run
 
 MOST = 10_000
 """Pictures of each kind that a judge is shown at most."""
 
 
-def manner(run: Run, model: Model, guidance: float, temperature: float) -> Manner:
+def manner(run: Run, model: Model, guidance: float, temperature: float) -> Wish:
     """How samples of a run are to be drawn; ZooError where they cannot be drawn so."""
-    asked = Manner(guidance, temperature)
+    asked = Wish(temperature=temperature, guidance=guidance)
     if isinstance(model, Generator):
-        Wish(temperature=temperature, guidance=guidance).check(model, run)
+        asked.check(model, run)
     elif asked != PLAIN:
         raise ZooError(f"{title(run)} is no generator: nothing is drawn from it", "leave out guidance and temperature")
     return asked
@@ -39,7 +39,7 @@ def hang(
     train: Pictures,
     place: torch.device,
     most: int = MOST,
-    how: Manner = PLAIN,
+    how: Wish = PLAIN,
 ) -> Gallery:
     """A gallery of `split` and as many training pictures, reconstructions and samples; the same draws each time."""
     count = min(len(split), len(train), most)
@@ -48,23 +48,15 @@ def hang(
     with torch.inference_mode(), fixed_draws(place):
         shown = torch.cat([plain(model.reconstruct(batch.x)) for batch in batches(real, AT_ONCE, place)])
         labels = real.y if model.prior.conditional else None
-        drawn = torch.cat([plain(draw(model, count, labels, start, place, how)) for start in range(0, count, AT_ONCE)])
-        seen = looking.at(whole(real), real.y)
+        made = drawn(model, one(None if labels is None else model.condition(labels.to(place))), count, how)
+        seen = looking.at(real.floats, real.y)
         return Gallery(
             appointed.name,
             seen,
-            looking.at(whole(other), other.y),
+            looking.at(other.floats, other.y),
             looking.at(shown, real.y),
-            looking.at(drawn, labels),
+            looking.at(made, labels),
             train.x,
             mixed(model, looking, seen, how),
             edited(model, looking, seen),
         )
-
-
-def draw(
-    model: Generator, count: int, labels: Tensor | None, start: int, place: torch.device, how: Manner = PLAIN
-) -> Tensor:
-    """The next samples of so many."""
-    y = None if labels is None else labels[start : start + AT_ONCE].to(place)
-    return model.sample(min(AT_ONCE, count - start), y, how.temperature, how.guidance)

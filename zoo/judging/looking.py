@@ -35,8 +35,3 @@ def some(pictures: Pictures, count: int) -> Pictures:
 def rows(total: int, count: int) -> Tensor:
     """So many of all rows, int64 (count,), in their order and the same ones each time; all where there are fewer."""
     return torch.randperm(total, generator=torch.Generator().manual_seed(0))[:count].sort().values
-
-
-def whole(pictures: Pictures) -> Tensor:
-    """All of them, float32 (N, C, H, W) with values 0..1."""
-    return (pictures.x.float() / 255).contiguous()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zoo.drawing import AT_ONCE, plain
-from zoo.gallery import PLAIN, Manner, Mixed, Seen, Sweep
+from zoo.drawing import PLAIN, Wish, drawn
+from zoo.gallery import Mixed, Seen, Sweep
 from zoo.judging.looking import Looking, rows
-from zoo.latent import Generator, fixed_draws, guided
+from zoo.latent import Generator, fixed_draws
 from zoo.prior import one
 
 MOST = 20
@@ -19,7 +19,7 @@ SWEPT, WEIGHTS, SHARED = 10, 9, 64
 """Pairs on whose way pictures are drawn at most, places on it, and pictures at each."""
 
 
-def mixed(model: Generator, looking: Looking, real: Seen, how: Manner) -> Mixed | None:
+def mixed(model: Generator, looking: Looking, real: Seen, how: Wish) -> Mixed | None:
     """Mixtures of the classes of the real pictures; None of a prior without classes, or of too few or too many."""
     if not model.prior.conditional or real.y is None or real.scores is None or real.scores.shape[1] > MOST:
         return None
@@ -57,14 +57,13 @@ def between(model: Generator, pairs: Tensor, weight: float, place: torch.device)
     return (1 - weight) * first + weight * second
 
 
-def under(model: Generator, condition: Tensor, place: torch.device, how: Manner = PLAIN) -> Tensor:
+def under(model: Generator, condition: Tensor, place: torch.device, how: Wish = PLAIN) -> Tensor:
     """Samples float32 (N, C, H, W) on the CPU under conditions (N, size), each from the same noise every time."""
     with fixed_draws(place):
-        asked = [(len(part), guided(one(part), how.guidance)) for part in torch.split(condition, AT_ONCE)]
-        return torch.cat([plain(model.blend(count, terms, how.temperature)) for count, terms in asked])
+        return drawn(model, one(condition), len(condition), how)
 
 
-def swept(model: Generator, looking: Looking, pairs: Tensor, how: Manner) -> Sweep:
+def swept(model: Generator, looking: Looking, pairs: Tensor, how: Wish) -> Sweep:
     """What the judge sees on the way between the classes of pairs, int64 (P, 2)."""
     weights, many = torch.linspace(0, 1, WEIGHTS), pairs.repeat_interleave(SHARED, 0)
     scores = []

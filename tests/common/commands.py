@@ -1,0 +1,28 @@
+"""Commands, and what they print: a JSON document, or the one line that they end with."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from zoo.cli import main
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> Any:
+    """The JSON document that a command prints."""
+    capsys.readouterr()
+    assert main([*words, "--json", "--device", "cpu"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str, code: int = 2) -> str:
+    """The one line that a command ends with."""
+    capsys.readouterr()
+    assert main([*words, "--device", "cpu"]) == code
+    shown = capsys.readouterr()
+    assert not shown.out
+    assert shown.err.startswith("error: ")
+    assert shown.err.count("\n") == 1
+    return shown.err
