@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from safetensors.torch import load, save
 from scipy.stats import ks_2samp, kstest
-from torch import Tensor, nn
+from torch import Tensor
 
 from zoo.kinds import CodeInfo, DataInfo, PriorKind
 from zoo.prior import Posterior, Prior
-from zoo.spec import Range, Spec, space
+from zoo.spec import Spec
 from zoo.tensors import separate
+from zoo.testing.building import at_random
+from zoo.testing.densities import Encoder, posteriors
 
 INFO = DataInfo.of((1, 4, 4), ("a", "b"))
 SURE = 1e-3
@@ -25,26 +27,12 @@ ERRORS = 4
 """Standard errors by which an estimate may be off."""
 
 
-class Toy(nn.Module):
-    """An encoder of INFO's pictures for codes of any shape."""
-
-    def __init__(self, code: CodeInfo) -> None:
-        super().__init__()
-        self.code = code
-        self.linear = nn.Linear(16, 2 * code.size)
-
-    def encode(self, x: Tensor) -> Posterior:
-        """Means of deviation 1 or so, deviations of about 0.6."""
-        mean, log_std = self.linear(2 * x.flatten(1).to(self.linear.weight)).reshape(-1, 2, *self.code.shape).unbind(1)
-        return Posterior(mean, log_std - 0.5)
-
-
 def made(kind: PriorKind[Any], spec: Spec, *shape: int) -> Prior:
     """A prior over codes of that shape, attached to a toy encoder, its learnt numbers away from where they began."""
     torch.manual_seed(0)
     code = CodeInfo(shape, condition=len(INFO.classes))
     prior = kind.build(spec, code)
-    prior.attach(Toy(code).requires_grad_(False).encode, INFO)
+    prior.attach(Encoder(code, INFO).requires_grad_(False).encode, INFO)
     with torch.no_grad():
         for parameter in prior.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.3)
@@ -53,28 +41,7 @@ def made(kind: PriorKind[Any], spec: Spec, *shape: int) -> Prior:
 
 def drawn(spec: type[Spec], seed: int) -> Spec:
     """A spec at a random point of its search space."""
-    chance = random.Random(seed)
-    body: dict[str, Any] = {}
-    for name, mark in space(spec).items():
-        if not isinstance(mark, Range):
-            body[name] = chance.choice(mark.values)
-            continue
-        ends = (math.log(mark.low), math.log(mark.high)) if mark.log else (mark.low, mark.high)
-        value = chance.uniform(*ends)
-        value = math.exp(value) if mark.log else value
-        body[name] = round(value) if isinstance(spec.model_fields[name].default, int) else value
-    return spec.model_validate(body)
-
-
-def posteriors(prior: Prior, count: int = 4, spread: float = 1.0) -> Posterior:
-    """Posteriors at and off the centre, narrow and wide."""
-    shape = (count, *prior.code.shape)
-    return Posterior(spread * torch.randn(shape), torch.empty(shape).uniform_(math.log(0.1), math.log(1.5)))
-
-
-def repeated(q: Posterior, times: int) -> Posterior:
-    """Each posterior so many times in a row."""
-    return Posterior(q.mean.repeat_interleave(times, 0), q.log_std.repeat_interleave(times, 0))
+    return at_random(spec(), random.Random(seed))
 
 
 def check_shapes(prior: Prior) -> None:
@@ -88,25 +55,6 @@ def check_shapes(prior: Prior) -> None:
     assert kl.kind in {"exact", "upper bound", "quadrature", "monte carlo"}
     assert bool(torch.isfinite(kl.value).all() and torch.isfinite(prior.log_prob(z)).all())
     assert torch.allclose(prior.log_prob(z), prior.log_prob(z, torch.zeros(7, len(INFO.classes))))
-
-
-@torch.no_grad()
-def check_kl(prior: Prior, times: int = 60_000) -> None:
-    """The divergence is the mean of log q - log p over codes drawn from q, or no less where it is a bound."""
-    torch.manual_seed(2)
-    q = posteriors(prior)
-    many = repeated(q, times)
-    kl = prior.kl(q)
-    rows = (-prior.log_prob(many.sample())).view(-1, times).double()
-    mean, error = rows.mean(1) - q.entropy(), rows.std(1) / math.sqrt(times)
-    value = kl.value.double()
-    if kl.kind == "monte carlo":
-        again = prior.kl(many).value.view(-1, times).double()
-        value, error = again.mean(1), torch.hypot(error, again.std(1) / math.sqrt(times))
-    room = ERRORS * error + 1e-5 * (1 + value.abs())  # the second term is float32's
-    assert bool((value >= mean - room).all()), (kl.kind, value, mean, error)
-    if kl.kind != "upper bound":
-        assert bool((value <= mean + room).all()), (kl.kind, value, mean, error)
 
 
 def check_kl_gradient(prior: Prior, step: float = 1e-4) -> None:

@@ -11,7 +11,6 @@ from priors import (
     check_autocast,
     check_far_out,
     check_integral,
-    check_kl,
     check_kl_gradient,
     check_lengths,
     check_samples,
@@ -29,6 +28,7 @@ from zoo_priors.zukoflow import NAMES
 from zoo import CodeInfo
 from zoo.catalog import catalog
 from zoo.prior import Term, one
+from zoo.testing.densities import check_kl
 
 SHAPES = [(1,), (2,), (5,), (12,), (3, 2, 2)]
 OWN = ["coupling", "linear", "transformer"]

@@ -15,11 +15,9 @@ import pytest
 import torch
 from priors import (
     INFO,
-    Toy,
     check_autocast,
     check_far_out,
     check_integral,
-    check_kl,
     check_kl_gradient,
     check_lengths,
     check_normalised,
@@ -32,7 +30,6 @@ from priors import (
     hill,
     lengths,
     made,
-    posteriors,
 )
 from pydantic import ValidationError
 from scipy.special import gamma, hyp1f1
@@ -44,6 +41,7 @@ from zoo.catalog import catalog
 from zoo.errors import ZooError
 from zoo.kinds import CodeInfo, PriorKind
 from zoo.prior import Posterior, Prior
+from zoo.testing.densities import Encoder, check_kl, posteriors
 
 KINDS: dict[str, PriorKind[Any]] = {
     f"{catalog().handle(plugin)}:{kind.name}": kind
@@ -310,7 +308,7 @@ def test_a_mixture_cannot_collapse_onto_a_point() -> None:
 
 def test_vamp_follows_the_encoder_and_leaves_it_to_the_model() -> None:
     torch.manual_seed(0)
-    kind, toy = OWN["vamp"], Toy(CodeInfo((3,)))
+    kind, toy = OWN["vamp"], Encoder(CodeInfo((3,)), INFO)
     prior = kind.build(kind.spec(components=5), toy.code)
     with pytest.raises(ZooError, match="call its `attach` first"):
         prior.sample(1)
@@ -328,7 +326,7 @@ def test_vamp_follows_the_encoder_and_leaves_it_to_the_model() -> None:
 
 def test_a_copy_of_model_and_vamp_has_an_encoder_of_its_own() -> None:
     torch.manual_seed(0)
-    kind, toy = OWN["vamp"], Toy(CodeInfo((3,)))
+    kind, toy = OWN["vamp"], Encoder(CodeInfo((3,)), INFO)
     prior = kind.build(kind.spec(components=5), toy.code)
     prior.attach(toy.encode, INFO)
     pair = copy.deepcopy(torch.nn.ModuleList([toy, prior]))
@@ -368,7 +366,7 @@ def test_priors_are_built_without_weights_on_the_meta_device() -> None:
         code = CodeInfo((4, 2, 2), condition=2)
         with torch.device("meta"):
             prior = kind.build(kind.spec(), code)
-            prior.attach(Toy(code).encode, INFO)
+            prior.attach(Encoder(code, INFO).encode, INFO)
             q = Posterior(torch.zeros(3, 4, 2, 2), torch.zeros(3, 4, 2, 2))
             assert prior.kl(q).value.shape == (3,)
 

@@ -31,6 +31,7 @@ COMMANDS = {
     "reconstruct": ("encoding", "Pictures beside what a generator makes of their codes."),
     "interpolate": ("encoding", "The way from one picture to another through the codes."),
     "bench": ("using", "Pictures a second, beside a plain PyTorch loop."),
+    "check": ("checking", "Whether plugins keep the rules that the zoo relies on."),
     "schema": ("using", "JSON schema of registry.yaml, for editors."),
 }
 WIDTH = max(20, min(shutil.get_terminal_size().columns, 82) - 2)

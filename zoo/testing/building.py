@@ -1,0 +1,191 @@
+"""From a subject to what a rule looks at: its options, and a model that it is a part of."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Iterator
+from contextlib import nullcontext, suppress
+from dataclasses import replace
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ValidationError
+
+from zoo.build import build_model, calling, sketched
+from zoo.catalog import catalog
+from zoo.entry import Chosen, Entry, resolve
+from zoo.errors import ZooError
+from zoo.kinds import DataInfo
+from zoo.latent import Generator
+from zoo.model import Batch, Model, Stage, saved_weights_follow
+from zoo.raw import Raw
+from zoo.spec import Choice, Spec, space
+from zoo.testing import toys
+from zoo.testing.check import NotRun, Subject
+from zoo.testing.rule import Broken
+from zoo.training.spec import StageSpec
+from zoo.training.step import Stepper
+from zoo.tuning.dimension import Dimension, Value
+from zoo.tuning.fitting import fitted
+from zoo.tuning.marks import MarkError
+
+SHAPES = ((1, 8, 8), (3, 32, 32), (3, 64, 64), (3, 224, 224))
+"""Pictures that a model is tried with: the first that it does not refuse."""
+POINTS, TRIES = 3, 50
+"""Random points of a search space, and draws until there are so many that the spec takes."""
+TRAINING = StageSpec(schedule="constant", warmup=0.0, lr=2e-3)
+
+
+def spec_of(subject: Subject) -> Spec:
+    """The options that were given, and defaults; NotRun where one must be given that was not."""
+    try:
+        spec: Spec = subject.kind.spec.model_validate(dict(subject.options))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(map(str, first["loc"]))
+        if first["type"] == "missing":
+            raise NotRun(f"{name} must be given", f"name the kind with it: zoo check {subject} {name}=VALUE") from None
+        raise ZooError(f"{subject}: {name}: {first['msg']}", "see `zoo plugins`") from None
+    return spec
+
+
+def points(subject: Subject) -> Iterator[Spec]:
+    """Options at random points of the search space; Broken where the spec takes none of them."""
+    spec = spec_of(subject)
+    if not space(type(spec)).keys() - subject.options.keys():
+        return
+    chance, found = random.Random(0), 0
+    for _ in range(TRIES):
+        try:
+            yield at_random(spec, chance, subject.options)
+        except ValidationError:
+            continue  # as in a search, where such a candidate does not count
+        if (found := found + 1) == POINTS:
+            return
+    if not found:
+        raise Broken(f"the spec refuses {TRIES} of {TRIES} random points of its search space; narrow the ranges")
+
+
+def at_random(spec: Spec, chance: random.Random, fixed: Collection[str] = ()) -> Spec:
+    """The options with random values for those that are searched and not fixed; ValidationError where they clash."""
+    body = spec.model_dump()
+    for name in space(type(spec)):
+        if name not in fixed:
+            put(body, name, drawn(type(spec), name, chance))
+    return type(spec).model_validate(body)
+
+
+def put(body: dict[str, Any], name: str, value: Any) -> None:
+    """Set a dotted option."""
+    *path, last = name.split(".")
+    for part in path:
+        body = body[part]
+    body[last] = value
+
+
+def drawn(spec: type[BaseModel], name: str, chance: random.Random) -> Value:
+    """A value from where the tuner may look."""
+    dimension = dimension_of(spec, name)
+    if isinstance(dimension.mark, Choice):
+        return chance.choice(dimension.mark.values)
+    if dimension.step is None:
+        return chance.uniform(dimension.mark.low, dimension.mark.high)
+    return dimension.at(chance.randint(0, dimension.steps))
+
+
+def dimension_of(spec: type[BaseModel], name: str) -> Dimension:
+    """The dimension of a dotted option; Broken where its mark does not fit it."""
+    *path, last = name.split(".")
+    for part in path:
+        nested = spec.model_fields[part].annotation
+        assert isinstance(nested, type) and issubclass(nested, BaseModel)
+        spec = nested
+    mark = space(spec)[last]
+    try:
+        mark, integer = fitted(spec.model_fields[last], mark)
+    except MarkError as error:
+        raise Broken(f"the search space of {name}: {error}") from None
+    return Dimension(name, mark, name, integer)
+
+
+def entry_of(subject: Subject, spec: Spec) -> Entry:
+    """An entry of a model kind with these options, and the prior and the text encoder that it has by default."""
+    entry = resolve(catalog(), Raw("check", {"model": {"kind": str(subject), **subject.options}}, {}))
+    return replace(entry, model=replace(entry.model, spec=spec))
+
+
+def model_of(subject: Subject, info: DataInfo, spec: Spec | None = None, seed: int = 0, saved: bool = False) -> Model:
+    """A fresh model, from a seed; of a prior or a text encoder one that it is a part of, with toys for the rest."""
+    spec = spec or spec_of(subject)
+    torch.manual_seed(seed)
+    with saved_weights_follow() if saved else nullcontext():
+        model = assembled(subject, spec, info)
+    if model.teacher:
+        torch.manual_seed(0)
+        model.learn_from(toys.Linear(info).eval().requires_grad_(False))
+    return model
+
+
+def assembled(subject: Subject, spec: Spec, info: DataInfo) -> Model:
+    """The model."""
+    if subject.family == "model":
+        return build_model(entry_of(subject, spec), info)
+    with calling(Chosen(subject.kind, subject.plugin, spec, str(subject)), "build"):
+        if subject.family == "prior":
+            codec = toys.Book(info) if subject.kind.words else toys.Codec(info)
+            prior = subject.kind.build(spec, codec.code._replace(condition=len(info.classes)))
+            return Generator(codec, prior, info)
+        text = subject.kind.build(spec, info)
+        codec = toys.Codec(info)
+        return Generator(codec, toys.Told(codec.code._replace(condition=text.size)), info, text)
+
+
+def info_for(subject: Subject) -> DataInfo:
+    """Pictures that the subject takes; ZooError where it refuses all that are tried."""
+    if subject.family != "model":
+        return toys.info_of()
+    for shape in SHAPES:
+        info = toys.info_of(shape)
+        with suppress(Exception):  # what is no refusal is for the rule that builds it in earnest
+            try:
+                sketched(entry_of(subject, spec_of(subject)), info)
+            except ZooError as error:
+                if type(error) is ZooError:
+                    refused = error
+                    continue
+        return info
+    raise Broken(f"it refuses pictures of every size that is tried: {refused}")
+
+
+def tried(subject: Subject, seed: int = 0) -> tuple[Model, Batch]:
+    """A fresh model and a batch that it takes."""
+    info = info_for(subject)
+    return model_of(subject, info, seed=seed), toys.batch_of(info)
+
+
+class Course:
+    """A model in training: what it learns is found out before the first stage freezes the rest, as the trainer does."""
+
+    def __init__(self, model: Model) -> None:
+        self.model, self.stages = model, model.stages()
+        self.learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+    def begin(self, stage: Stage, steps: int) -> Stepper:
+        """What optimises a stage, which is in training mode from then on."""
+        made = Stepper(self.model, stage, TRAINING, steps, None, torch.contiguous_format, self.learnt)
+        stage.module.train()
+        return made
+
+    def run(self, stage: Stage, batch: Batch, steps: int) -> None:
+        """So many steps of a stage on the same batch."""
+        made = self.begin(stage, steps)
+        for number in range(steps):
+            made.step(batch, number)
+
+
+def trained(model: Model, batch: Batch, steps: int = 3) -> Model:
+    """The model in evaluation mode, after some steps of each stage."""
+    course = Course(model)
+    for stage in course.stages:
+        course.run(stage, batch, steps)
+    return model.eval()

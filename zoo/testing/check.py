@@ -1,0 +1,149 @@
+"""A check is a rule for a subject: a kind, or a plugin as a whole. What is checked is found by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from zoo.catalog import Catalog, catalog
+from zoo.discovery import Plugin
+from zoo.errors import DataError, MissingError, ZooError, nearest, one_line
+from zoo.testing.rule import PLUGIN, Inapplicable, Rule, rules
+from zoo.yamlfile import parse_value
+
+EXCUSES = ZooError | ImportError | OSError
+"""Causes by which something is missing here, rather than wrong."""
+State = Literal["holds", "broken", "does not apply", "not run"]
+
+
+class NotRun(ZooError):  # noqa: N818 - it is no fault
+    """A rule could not be tried here; the text says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a rule looks at."""
+
+    plugin: Plugin
+    handle: str
+    """What stands before the colon of `plugin:kind`."""
+    kind: Any = None
+    """A kind, or None for the plugin as a whole."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the kind in place of its defaults."""
+
+    @property
+    def family(self) -> str:
+        """The family of the kind, or that of plugins."""
+        return str(self.kind.family) if self.kind else PLUGIN
+
+    def __str__(self) -> str:
+        return f"{self.handle}:{self.kind.name}" if self.kind else self.handle
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of a check."""
+
+    subject: str
+    family: str
+    rule: str
+    state: State
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A rule for a subject; calling it raises where the rule is broken."""
+
+    rule: Rule
+    subject: Subject
+
+    def __call__(self) -> None:
+        """Try the rule; random generators stay where they are.
+
+        Broken says how it is broken, NotRun why it could not be tried, Inapplicable why there is nothing to try.
+        """
+        import torch
+
+        from zoo.training.device import unmoved
+
+        with unmoved(torch.device("cpu")):
+            try:
+                self.rule.run(self.subject)
+            except (MissingError, DataError) as error:
+                if isinstance(error, MissingError) and not isinstance(error.__cause__, EXCUSES | None):
+                    raise  # the plugin failed in a way that nothing missing explains
+                raise NotRun(error.args[0], error.hint) from error
+
+    def find(self) -> Finding:
+        """Try the rule, and say what came of it."""
+        try:
+            self()
+        except Inapplicable as error:
+            return self.finding("does not apply", str(error))
+        except NotRun as error:
+            return self.finding("not run", str(error))
+        except AssertionError as error:
+            return self.finding("broken", str(error) or "an assertion fails")
+        except Exception as error:
+            return self.finding("broken", f"{type(error).__name__}: {error}")
+        return self.finding("holds")
+
+    def finding(self, state: State, why: str = "") -> Finding:
+        """The finding of this check."""
+        return Finding(str(self.subject), self.subject.family, self.rule.name, state, one_line(why)[:500])
+
+    def __str__(self) -> str:
+        family = f" ({self.subject.family})" if self.subject.kind else ""
+        return f"{self.subject}{family}: {self.rule.name}"
+
+
+def checks_of(name: str | None = None, *options: str) -> list[Check]:
+    """All rules for a plugin and its kinds, or for the kinds of a name; of everything where no name is given.
+
+    `options` are `key=value` texts that stand in place of a kind's defaults. MissingError where the plugin is broken.
+    """
+    given = dict(read(text) for text in options)
+    subjects = list(found(catalog(), name, given))
+    if given and len(kinds := {subject.kind for subject in subjects if subject.kind}) != 1:
+        raise ZooError(f"options are of one kind, but {name or 'everything'} is {len(kinds)}", "name one kind")
+    return [Check(rule, subject) for subject in subjects for rule in rules() if subject.family in rule.families]
+
+
+def read(text: str) -> tuple[str, Any]:
+    """The name and the value of `width=32`."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.isidentifier():
+        raise ZooError(f"{text[:80]!r} is not key=value, as in width=32")
+    return key, parse_value(value, key)
+
+
+def found(known: Catalog, name: str | None, given: Mapping[str, Any]) -> Iterator[Subject]:
+    """The subjects of a name: plugins and their kinds, or single kinds."""
+    plugins = [plugin for plugin in known.plugins if name in {None, known.handle(plugin), plugin.distribution}]
+    if name is not None and (broken := next((plugin for plugin in plugins if plugin.error), None)):
+        raise MissingError(f"{broken} is broken: {broken.error}", "see `zoo plugins`")
+    for plugin in plugins:
+        handle = known.handle(plugin)
+        yield Subject(plugin, handle)
+        yield from (Subject(plugin, handle, kind, given) for kind in plugin.kinds)
+    if not plugins:
+        yield from single(known, str(name), given)
+
+
+def single(known: Catalog, name: str, given: Mapping[str, Any]) -> Iterable[Subject]:
+    """The kinds called `name` or `plugin:name`, of whatever family."""
+    giver, _, bare = name.rpartition(":")
+    subjects = [
+        Subject(plugin, known.handle(plugin), kind, given)
+        for plugin in known.plugins
+        for kind in plugin.kinds
+        if kind.name == bare and giver in {"", known.handle(plugin), plugin.distribution}
+    ]
+    if not subjects:
+        names = {kind.name for plugin in known.plugins for kind in plugin.kinds}
+        handles = {known.handle(plugin) for plugin in known.plugins}
+        raise ZooError(f"no plugin and no kind {name[:80]!r}", nearest(name, names | handles) or "see `zoo plugins`")
+    return subjects

@@ -1,0 +1,173 @@
+"""Rules of priors: densities, divergences, and codes that are drawn."""
+
+from __future__ import annotations
+
+import math
+from typing import get_args
+
+import torch
+from torch import Tensor, nn
+
+from zoo.kinds import CodeInfo, DataInfo
+from zoo.prior import Exactness, Invertible, Posterior, Prior, one
+from zoo.spec import Spec
+from zoo.testing import toys
+from zoo.testing.building import points, spec_of
+from zoo.testing.check import Subject
+from zoo.testing.rule import Inapplicable, require, rule, saying
+
+SHAPES = ((1,), (5,), (2, 2, 2))
+"""Of continuous codes: vectors and a map."""
+ERRORS = 4
+"""Standard errors by which an estimate may be off."""
+TIMES = 4000
+"""Codes that a mean is taken over."""
+
+
+class Encoder(nn.Module):
+    """An encoder of pictures for codes of any shape."""
+
+    def __init__(self, code: CodeInfo, info: DataInfo) -> None:
+        super().__init__()
+        self.code = code
+        self.linear = nn.Linear(math.prod(info.shape), 2 * code.size)
+
+    def encode(self, x: Tensor) -> Posterior:
+        """Means of deviation 1 or so, deviations of about 0.6."""
+        mean, log_std = self.linear(2 * x.flatten(1).to(self.linear.weight)).reshape(-1, 2, *self.code.shape).unbind(1)
+        return Posterior(mean, log_std - 0.5)
+
+
+def prior_of(subject: Subject, spec: Spec, *shape: int) -> Prior:
+    """A prior over codes of that shape, in evaluation mode, its learnt numbers away from where they began."""
+    torch.manual_seed(0)
+    code = CodeInfo(shape, toys.WORDS if subject.kind.words else None, len(toys.CLASSES))
+    prior: Prior = subject.kind.build(spec, code)
+    info = toys.info_of()
+    prior.attach(Encoder(code, info).requires_grad_(False).encode, info)
+    with torch.no_grad():
+        for parameter in prior.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    return prior.eval()
+
+
+def every(subject: Subject) -> list[tuple[str, Prior]]:
+    """Priors with the defaults and at random points of the search space, over codes of several shapes, with a name."""
+    shapes = [(toys.SIDE, toys.SIDE)] if subject.kind.words else SHAPES
+    specs = (spec_of(subject), *points(subject))
+    with saying("build"):
+        return [
+            (f"{spec!r:.120}, codes {shape}", prior_of(subject, spec, *shape)) for spec in specs for shape in shapes
+        ]
+
+
+def codes_for(prior: Prior, n: int) -> Tensor:
+    """Some codes that are not the prior's own."""
+    torch.manual_seed(1)
+    words = prior.code.words
+    return torch.randn(n, *prior.code.shape) if words is None else torch.randint(words, (n, *prior.code.shape))
+
+
+def conditions(n: int) -> tuple[Tensor | None, Tensor]:
+    """No text, and a class for each of n codes."""
+    return None, nn.functional.one_hot(torch.arange(n) % len(toys.CLASSES), len(toys.CLASSES)).float()
+
+
+@rule("prior")
+def densities(subject: Subject) -> None:
+    """Log-densities are a finite number for each code, with a condition and without."""
+    for what, prior in every(subject):
+        code = codes_for(prior, 7)
+        for condition in conditions(7):
+            with saying(f"{what}: log_prob"):
+                found = prior.log_prob(code, condition)
+            require(found.shape == (7,), f"{what}: log_prob is {tuple(found.shape)}, not a number for each of 7 codes")
+            require(bool(torch.isfinite(found).all()), f"{what}: log_prob is not finite")
+        if not prior.conditional:
+            plain = prior.log_prob(code)
+            require(torch.allclose(found, plain), f"{what}: the condition matters, but `conditional` is False")
+
+
+@rule("prior")
+def drawn_codes(subject: Subject) -> None:
+    """Codes that are drawn have the shape and type announced, no gradient, and a finite density."""
+    for what, prior in every(subject):
+        for condition in conditions(9):
+            torch.manual_seed(2)
+            with saying(f"{what}: sample"):
+                code = prior.sample(9, condition)
+            kind = torch.float32 if prior.code.words is None else torch.int64
+            expected = (9, *prior.code.shape)
+            require(
+                code.shape == expected and code.dtype == kind,
+                f"{what}: {code.dtype} {tuple(code.shape)} is drawn, not {kind} {expected}",
+            )
+            require(not code.requires_grad, f"{what}: drawn codes carry a gradient; mark sample with torch.no_grad()")
+            dense = prior.log_prob(code, condition)
+            require(bool(torch.isfinite(dense).all()), f"{what}: the density of a drawn code is not finite")
+
+
+@rule("prior")
+def divergences(subject: Subject) -> None:
+    """The divergence is the mean of log q - log p, or no less where it calls itself an upper bound."""
+    if subject.kind.words:
+        raise Inapplicable("code words have no posterior")
+    for what, prior in every(subject):
+        with saying(f"{what}: kl"):
+            check_kl(prior, TIMES, what)
+
+
+def posteriors(prior: Prior, count: int = 4, spread: float = 1.0) -> Posterior:
+    """Posteriors at and off the centre, narrow and wide."""
+    shape = (count, *prior.code.shape)
+    return Posterior(spread * torch.randn(shape), torch.empty(shape).uniform_(math.log(0.1), math.log(1.5)))
+
+
+def repeated(q: Posterior, times: int) -> Posterior:
+    """Each posterior so many times in a row."""
+    return Posterior(q.mean.repeat_interleave(times, 0), q.log_std.repeat_interleave(times, 0))
+
+
+@torch.no_grad()
+def check_kl(prior: Prior, times: int = 60_000, what: str = "the prior") -> None:
+    """Broken unless the divergence is the mean of log q - log p over codes of q, or no less where it is a bound."""
+    torch.manual_seed(2)
+    q = posteriors(prior)
+    many = repeated(q, times)
+    kl = prior.kl(q)
+    require(
+        kl.value.shape == q.mean.shape[:1], f"{what}: kl is {tuple(kl.value.shape)}, not a number for each posterior"
+    )
+    require(
+        kl.kind in get_args(Exactness), f"{what}: kl calls itself {kl.kind!r}; one of {', '.join(get_args(Exactness))}"
+    )
+    rows = (-prior.log_prob(many.sample())).view(-1, times).double()
+    mean, error = rows.mean(1) - q.entropy(), rows.std(1) / math.sqrt(times)
+    value = kl.value.double()
+    if kl.kind == "monte carlo":
+        again = prior.kl(many).value.view(-1, times).double()
+        value, error = again.mean(1), torch.hypot(error, again.std(1) / math.sqrt(times))
+    room = ERRORS * error + 1e-5 * (1 + value.abs())  # the second term is float32's
+    text = f"{what}: the divergence ({kl.kind}) is {value.tolist()}, the mean of log q - log p {mean.tolist()}"
+    require(bool((value >= mean - room).all()), text)
+    require(kl.kind == "upper bound" or bool((value <= mean + room).all()), text)
+
+
+@rule("prior")
+def inverts(subject: Subject) -> None:
+    """A prior with a base maps codes to it and back, to 1e-4 of their size."""
+    invertible = [(what, prior) for what, prior in every(subject) if isinstance(prior, Invertible)]
+    if not invertible:
+        raise Inapplicable("it has no base; a subclass of zoo.prior.Invertible has")
+    for what, prior in invertible:
+        code = codes_for(prior, 8)
+        for condition in conditions(8):
+            with torch.no_grad(), saying(f"{what}: to_base and from_base"):
+                u, log_det = prior.to_base(code, condition)
+                back = prior.from_base(u, one(condition))
+            require(
+                log_det.shape == (8,),
+                f"{what}: log-determinants are {tuple(log_det.shape)}, not a number for each code",
+            )
+            far = ((back - code).abs() / (1 + code.abs())).max().item()
+            require(far <= 1e-4, f"{what}: from_base(to_base(code)) is off by {far:.2g}")

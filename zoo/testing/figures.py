@@ -1,0 +1,103 @@
+"""Rules of metrics and judges: figures that JSON holds, and eyes that do not wander."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from zoo.evaluation import Outputs, outputs
+from zoo.judge import ByClassifier, Judge, Look
+from zoo.judging.appointing import Appointed
+from zoo.judging.hanging import hang
+from zoo.kinds import DataInfo
+from zoo.latent import Generator
+from zoo.model import Model
+from zoo.testing import toys
+from zoo.testing.building import spec_of
+from zoo.testing.check import Subject
+from zoo.testing.models import generators, snapshot
+from zoo.testing.rule import require, rule, saying
+
+CPU = torch.device("cpu")
+EACH = 8
+
+
+def evaluated() -> dict[str, Outputs]:
+    """What metrics are given: of a classifier, of a generator that takes classes, and of one of code words."""
+    info = toys.info_of()
+    torch.manual_seed(0)
+    codec, book = toys.Codec(info), toys.Book(info)
+    models: dict[str, Model] = {
+        "a classifier": toys.Linear(info),
+        "a generator": Generator(codec, toys.Told(codec.code._replace(condition=len(info.classes))), info),
+        "a generator of code words": Generator(book, toys.Dice(book.code), info),
+    }
+    return {name: seen(model, info) for name, model in models.items()}
+
+
+def seen(model: Model, info: DataInfo) -> Outputs:
+    """What a model says of the toy pictures, and what a judge sees in those that it makes."""
+    split, train = toys.pictures_of(info, EACH, seed=1), toys.pictures_of(info, EACH)
+    found = outputs(model, split, info, CPU)
+    if not isinstance(model, Generator):
+        return found
+    judge = Appointed(ByClassifier(toys.Linear(info).eval(), knows=True), "toy")
+    return replace(found, gallery=hang(model, judge, split, train, CPU))
+
+
+@rule("metric")
+def figures(subject: Subject) -> None:
+    """Figures are numbers, or what JSON holds, of at least one kind of model; None where they do not apply."""
+    found = {name: computed(subject, given) for name, given in evaluated().items()}
+    require(any(found.values()), f"it gives nothing for {', '.join(found)}")
+    for name, values in found.items():
+        with saying(f"JSON of the figures of {name}"):
+            json.dumps(values, allow_nan=False)
+        taken = {"loss"} & values.keys()
+        require(not taken, "it gives `loss`, which is the model's own")
+
+
+@rule("metric")
+def computing_changes_nothing(subject: Subject) -> None:
+    """Computed again the figures are the same; weights and random generators stay as they were."""
+    for name, given in evaluated().items():
+        state, chance = snapshot(given.model), generators()
+        first = computed(subject, given)
+        require(generators() == chance, "it draws from the global generators; take a torch.Generator of its own")
+        changed = any(not torch.equal(value, state[key]) for key, value in given.model.state_dict().items())
+        require(not changed, f"it changes the weights of {name}")
+        require(computed(subject, given) == first, f"computed again the figures of {name} are others")
+
+
+def computed(subject: Subject, given: Outputs) -> dict[str, Any]:
+    """The figures, a copy; empty where they do not apply."""
+    with saying("compute"):
+        found = subject.kind.compute(spec_of(subject), given)
+    require(found is None or isinstance(found, Mapping), f"compute gives {found!r:.80}, neither a mapping nor None")
+    return dict(found or {})
+
+
+@rule("judge")
+def looks(subject: Subject) -> None:
+    """Features are finite vectors (N, D), scores log-probabilities (N, classes) or None, whoever stands beside."""
+    info = toys.info_of((3, 32, 32))
+    x = toys.pictures_of(info, 2).floats
+    with saying("build"):
+        judge: Judge = subject.kind.build(spec_of(subject), info).eval()
+    with torch.inference_mode(), saying("looking"):
+        found, again, alone = judge(x), judge(x), judge(x[:1])
+    require(isinstance(found, Look), f"it gives a {type(found).__name__}, not a zoo.judge.Look")
+    shape = tuple(found.features.shape)
+    require(len(shape) == 2 and shape[0] == len(x), f"features are {shape}, not ({len(x)}, D)")
+    require(bool(torch.isfinite(found.features).all()), "features are not finite")
+    require(torch.equal(found.features, again.features), "it sees other features when it looks again")
+    close = torch.allclose(found.features[:1], alone.features, rtol=1e-3, atol=1e-3)
+    require(close, "what it sees in a picture depends on those beside it")
+    if found.scores is not None:
+        total = found.scores.exp().sum(1)
+        require(found.scores.shape == (len(x), len(info.classes)), f"scores are {tuple(found.scores.shape)}")
+        require(torch.allclose(total, torch.ones(len(x)), atol=1e-3), "scores are no log-probabilities")

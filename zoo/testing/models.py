@@ -1,0 +1,184 @@
+"""Rules of models in use: evaluation, saving, seeds, single pictures, and the shapes of what goes in and out."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from zoo.errors import ZooError
+from zoo.evaluation import means
+from zoo.latent import Generator
+from zoo.model import Batch, Classifier, Model
+from zoo.prior import Posterior
+from zoo.tensors import fill, separate
+from zoo.testing import toys
+from zoo.testing.building import info_for, model_of, trained, tried
+from zoo.testing.check import Subject
+from zoo.testing.rule import Broken, require, rule, saying
+from zoo.testing.stages import LEARNERS, backward, some
+
+OTHERS = ((1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 20, 28))
+"""Channels, height and width of other pictures."""
+
+
+@rule(*LEARNERS)
+def evaluation_changes_nothing(subject: Subject) -> None:
+    """Evaluation gives the same figures twice, and changes neither weights, mode nor random generators."""
+    model, batch = tried(subject)
+    trained(model, batch)
+    state, chance = snapshot(model), generators()
+    first = figures(model, batch)
+    require(generators() == chance, "evaluation draws from the random generators; use zoo.latent.fixed_draws in it")
+    require(not model.training, "evaluation leaves the model in training mode")
+    changed = [name for name, value in model.state_dict().items() if not torch.equal(value, state[name])]
+    require(not changed, f"evaluation changes {some(changed)}")
+    require(figures(model, batch) == first, "the same pictures give other figures when they are evaluated again")
+
+
+def figures(model: Model, batch: Batch) -> dict[str, float]:
+    """The model's metrics; Broken where they are not finite scalars, or lack a loss."""
+    with saying("metrics"):
+        found = means(model, [batch])
+    require(
+        "loss" in found, f"metrics gives {', '.join(found) or 'nothing'}, but no `loss`, which epochs are chosen by"
+    )
+    wild = [name for name, value in found.items() if not np.isfinite(value)]
+    require(not wild, f"metrics: {some(wild)} is not finite")
+    return found
+
+
+def snapshot(model: Model) -> dict[str, Tensor]:
+    """A copy of all that is saved."""
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def generators() -> tuple[object, ...]:
+    """Where the random generators of torch, NumPy and Python are."""
+    keys = np.random.get_state(legacy=True)
+    return (tuple(torch.get_rng_state().tolist()), keys[1].tobytes(), keys[2], random.getstate())  # type: ignore[index]
+
+
+@rule(*LEARNERS)
+def saves(subject: Subject) -> None:
+    """A fresh model that is filled with saved weights gives the same numbers."""
+    model, batch = tried(subject)
+    trained(model, batch)
+    with saying("saving by safetensors"):
+        weights = load(save(separate(model.state_dict())))
+    again = model_of(subject, info_for(subject), seed=1, saved=True).eval()
+    with saying("filling a fresh model with saved weights"):
+        fill(again, weights, "the saved weights")
+    same = figures(again, batch) == figures(model, batch)
+    require(same, "filled with the saved weights it gives other figures; register what it learns as a buffer")
+    require(
+        torch.equal(shown(again, batch), shown(model, batch)), "filled with the saved weights it shows other numbers"
+    )
+
+
+def shown(model: Model, batch: Batch) -> Tensor:
+    """What a model makes of pictures."""
+    torch.manual_seed(0)
+    with torch.inference_mode():
+        if isinstance(model, Classifier):
+            return torch.as_tensor(model(batch.x))
+        if isinstance(model, Generator):
+            return torch.cat([model.reconstruct(batch.x), model.sample(len(batch.y), batch.y)])
+    return torch.zeros(0)
+
+
+@rule(*LEARNERS)
+def same_seed(subject: Subject) -> None:
+    """The same seed gives the same weights, before and after some steps of training."""
+    first, second = (tried(subject, seed=5) for _ in range(2))
+    alike(first[0], second[0], "built")
+    for model, batch in (first, second):
+        torch.manual_seed(6)
+        trained(model, batch)
+    alike(first[0], second[0], "trained for three steps")
+
+
+def alike(one: Model, other: Model, when: str) -> None:
+    """Broken where two models differ."""
+    theirs = other.state_dict()
+    different = [name for name, value in one.state_dict().items() if not torch.equal(value, theirs[name])]
+    require(
+        not different, f"{when} twice from the same seed, {some(different)} differs; draw from torch's generator only"
+    )
+
+
+@rule(*LEARNERS)
+def single_pictures(subject: Subject) -> None:
+    """One picture can be evaluated, and what is said of it does not depend on its neighbours."""
+    model, batch = tried(subject)
+    trained(model, batch)
+    one = Batch(batch.x[:1], batch.y[:1])
+    figures(model, one)
+    if isinstance(model, Classifier):
+        with torch.inference_mode(), saying("a batch of one"):
+            alone, among = model(one.x), model(batch.x)[:1]
+        close = torch.allclose(alone, among, rtol=1e-3, atol=1e-3)
+        require(close, "the scores of a picture depend on those beside it in evaluation, as batch normalisation may do")
+
+
+@rule("model")
+def shapes(subject: Subject) -> None:
+    """Scores are (N, classes); codes and decoded pictures are as announced."""
+    model, batch = tried(subject)
+    model.eval()
+    n = len(batch.y)
+    with torch.inference_mode():
+        if isinstance(model, Classifier):
+            scores = model(batch.x)
+            expected = (n, len(toys.CLASSES))
+            require(scores.shape == expected, f"scores are {tuple(scores.shape)}, not (pictures, classes) = {expected}")
+        if isinstance(model, Generator):
+            codes_as_announced(model, batch)
+
+
+def codes_as_announced(model: Generator, batch: Batch) -> None:
+    """Broken where codes or decoded pictures have other shapes or types than `code` says."""
+    codec, n = model.codec, len(batch.y)
+    found, expected = codec.encode(batch.x), (n, *codec.code.shape)
+    parts = found._asdict() if isinstance(found, Posterior) else {"words": found}
+    for name, part in parts.items():
+        require(part.shape == expected, f"encode: {name} is {tuple(part.shape)}, not {expected} as `code` announces")
+    words = codec.code.words
+    if (words is None) != isinstance(found, Posterior):
+        raise Broken(f"code.words is {words}, but encode gives a {type(found).__name__}")
+    if isinstance(found, Tensor) and words is not None:
+        require(found.dtype == torch.int64, f"code words are {found.dtype}, not int64")
+        require(int(found.min()) >= 0 and int(found.max()) < words, f"a code word lies outside of 0..{words - 1}")
+    decoded = codec.decode(model.codes(batch.x))
+    require(decoded.shape == batch.x.shape, f"decode gives {tuple(decoded.shape)}, not {tuple(batch.x.shape)}")
+    nats = codec.distortion(batch.x, decoded)
+    require(nats.shape == (n,), f"distortion is {tuple(nats.shape)}, not a number for each of {n} pictures")
+
+
+@rule("model")
+def other_pictures(subject: Subject) -> None:
+    """Pictures of other sizes, and of two classes, are learnt from or refused in one line."""
+    for shape in OTHERS:
+        for classes in (2, len(toys.CLASSES)):
+            info = toys.info_of(shape, classes)
+            what = f"{'x'.join(map(str, shape))} pictures of {classes} classes"
+            try:
+                model = model_of(subject, info)
+            except ZooError as error:
+                if type(error) is not ZooError:
+                    raise Broken(f"{what}: {error}; raise zoo.ZooError for what it cannot take") from error
+                continue
+            learns_from(model, toys.batch_of(info, 2), what)
+
+
+def learns_from(model: Model, batch: Batch, what: str) -> None:
+    """One backward pass of the first stage; Broken where it fails."""
+    stage = model.stages()[0]
+    stage.module.train()
+    with saying(what):
+        losses = stage.losses(batch)
+        backward(losses)
+    require(all(bool(torch.isfinite(value)) for value in losses.values()), f"{what}: a loss is not finite")

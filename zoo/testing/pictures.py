@@ -1,0 +1,62 @@
+"""Rules of data kinds: pictures as announced, of every class, and the same ones each time."""
+
+from __future__ import annotations
+
+from zoo.build import calling, data_info
+from zoo.data import Loaded, split
+from zoo.dataspec import DataSpec
+from zoo.entry import Chosen
+from zoo.errors import DataError
+from zoo.testing.building import spec_of
+from zoo.testing.check import Subject
+from zoo.testing.rule import Broken, require, rule
+
+
+def chosen(subject: Subject) -> Chosen:
+    """The kind with its options."""
+    return Chosen(subject.kind, subject.plugin, spec_of(subject), str(subject))
+
+
+def loaded(subject: Subject) -> Loaded:
+    """What the kind loads."""
+    with calling(chosen(subject), "load"):
+        found: Loaded = chosen(subject).kind.load(spec_of(subject))
+    require(isinstance(found, Loaded), f"load gives a {type(found).__name__}, not a zoo.data.Loaded")
+    return found
+
+
+@rule("data")
+def announced(subject: Subject) -> None:
+    """`info` tells shape, classes and captions of the pictures that `load` then gives."""
+    info, found = data_info(chosen(subject)), loaded(subject)
+    told = {"shape": tuple(info.shape), "classes": tuple(info.classes), "captions": tuple(info.captions)}
+    given = {
+        "shape": tuple(found.train.x.shape[1:]),
+        "classes": tuple(found.classes),
+        "captions": tuple(found.captions),
+    }
+    for name, value in told.items():
+        require(value == given[name], f"info says {name} {value!r:.80}, load gives {given[name]!r:.80}")
+
+
+@rule("data")
+def splits(subject: Subject) -> None:
+    """Training, validation and test pictures can be made of it, and have every class."""
+    found, spec = loaded(subject), spec_of(subject)
+    assert isinstance(spec, DataSpec), "discovery lets no other data kind in"
+    try:
+        made = split(found, spec)
+    except DataError as error:
+        raise Broken(f"what load gives cannot be split: {error}") from error
+    for name in ("train", "valid", "test"):
+        require(len(getattr(made, name)), f"there are no {name} pictures")
+
+
+@rule("data")
+def same_pictures(subject: Subject) -> None:
+    """Loaded again, the pictures and their order are the same."""
+    first, second = loaded(subject).parts(), loaded(subject).parts()
+    require(first.keys() == second.keys(), f"loaded again it has the splits {', '.join(second)}")
+    for name, part in first.items():
+        same = part.fingerprint() == second[name].fingerprint()
+        require(same, f"loaded again the {name} pictures are others; draw them from a seed that is an option")

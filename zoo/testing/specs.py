@@ -1,0 +1,97 @@
+"""Rules of options, which every kind has: what `zoo show`, registry files and the tuner build on."""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import ValidationError
+
+from zoo.build import sketched
+from zoo.errors import ZooError
+from zoo.kinds import FAMILIES, DataInfo
+from zoo.spec import Choice, Option, Range, Spec, options
+from zoo.testing.building import dimension_of, entry_of, info_for, model_of, points, spec_of
+from zoo.testing.check import Subject
+from zoo.testing.rule import Broken, Inapplicable, require, rule, saying
+
+UNKNOWN = "no_option_has_this_name"
+
+
+@rule(*FAMILIES)
+def documented(subject: Subject) -> None:
+    """The kind has a summary, its spec a docstring, and every option one below it."""
+    spec = subject.kind.spec
+    require(subject.kind.summary.strip(), "the kind has no summary; `zoo plugins` shows it")
+    require((spec.__dict__.get("__doc__") or "").strip(), f"{spec.__name__} has no docstring")
+    silent = [option.name for option in options(spec) if not option.help]
+    require(not silent, f"no docstring below {', '.join(silent)}; `zoo show --options` shows it")
+
+
+@rule(*FAMILIES)
+def closed(subject: Subject) -> None:
+    """An option that does not exist is refused, and a spec cannot be changed."""
+    spec = spec_of(subject)
+    try:
+        type(spec).model_validate(spec.model_dump() | {UNKNOWN: 1})
+    except ValidationError:
+        pass
+    else:
+        raise Broken("the spec takes any option, so that a typing error would go unseen; keep extra='forbid'")
+    require(type(spec).model_config.get("frozen"), "the spec can be changed after validation; keep frozen=True")
+
+
+@rule(*FAMILIES)
+def json_round_trip(subject: Subject) -> None:
+    """Options are the same after JSON, as run folders and registry files hold them."""
+    for spec in (spec_of(subject), *points(subject)):
+        with saying("JSON of the spec"):
+            text = json.dumps(spec.model_dump(mode="json"), allow_nan=False)
+            again = type(spec).model_validate(json.loads(text))
+        require(again == spec, f"{text[:200]} reads back as {again!r:.200}")
+
+
+@rule(*FAMILIES)
+def search_range(subject: Subject) -> None:
+    """Each default lies where the tuner looks, and the option takes all that lies there."""
+    spec = subject.kind.spec
+    for option in searched(spec):
+        assert option.search is not None
+        dimension_of(spec, option.name)
+        inside = option.required or option.default is None or lies_in(option.default, option.search)
+        require(inside, f"the default {option.default!r} of {option.name} lies outside of its search: {option.search}")
+
+
+def searched(spec: type[Spec]) -> list[Option]:
+    """The options that the tuner searches; Inapplicable where there are none."""
+    if not (found := [option for option in options(spec) if option.search is not None]):
+        raise Inapplicable("none of its options is searched")
+    return found
+
+
+def lies_in(value: object, mark: Range | Choice) -> bool:
+    """Whether a value lies where the tuner looks."""
+    if isinstance(mark, Choice):
+        return value in mark.values
+    return isinstance(value, int | float) and mark.low <= value <= mark.high
+
+
+@rule("model", "prior", "text")
+def search_builds(subject: Subject) -> None:
+    """Random points of the search space can be built."""
+    info = info_for(subject)
+    searched(type(spec_of(subject)))
+    for spec in points(subject):
+        built(subject, spec, info)
+
+
+def built(subject: Subject, spec: Spec, info: DataInfo) -> None:
+    """Build with these options; Broken, with them, where that fails."""
+    try:
+        if subject.family == "model":
+            sketched(entry_of(subject, spec), info)
+        else:
+            model_of(subject, info, spec)
+    except ZooError as error:
+        if type(error) is ZooError:
+            return  # a refusal with a reason, which a search counts as none
+        raise Broken(f"{spec!r:.300} cannot be built: {error}") from error

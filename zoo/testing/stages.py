@@ -1,0 +1,125 @@
+"""Rules of what is trained: losses, gradients, and what a stage leaves alone."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor
+
+from zoo.model import Batch, Model
+from zoo.testing.building import Course, tried
+from zoo.testing.check import Subject
+from zoo.testing.rule import require, rule, saying
+
+STEPS = 30
+LEARNERS = ("model", "prior", "text")
+
+
+@rule(*LEARNERS)
+def finite_losses(subject: Subject) -> None:
+    """The losses of each stage are finite scalars with names, in training and in evaluation."""
+    model, batch = tried(subject)
+    for stage in model.stages():
+        for mode in (True, False):
+            stage.module.train(mode)
+            with saying(f"losses of stage {stage.name!r}"):
+                losses = stage.losses(batch)
+            require(
+                isinstance(losses, dict) and losses, f"stage {stage.name!r} gives {losses!r:.80}, no dict of losses"
+            )
+            for name, value in losses.items():
+                where = f"the loss {name!r} of stage {stage.name!r}"
+                require(isinstance(value, Tensor) and value.ndim == 0, f"{where} is {value!r:.80}, not a scalar")
+                require(bool(torch.isfinite(value)), f"{where} is {value.item()} before any training")
+
+
+@rule(*LEARNERS)
+def gradients(subject: Subject) -> None:
+    """Every parameter of a stage gets a gradient from its losses, and no other does."""
+    model, batch = tried(subject)
+    course = Course(model)
+    for stage in course.stages:
+        course.begin(stage, STEPS)
+        own = {id(parameter) for parameter in stage.module.parameters()}
+        named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+        require(named, f"stage {stage.name!r} has nothing to learn")
+        for seed in range(3):  # some of what a step draws may leave a parameter out
+            torch.manual_seed(seed)
+            backward(stage.losses(batch))
+        silent = [name for name, parameter in named if id(parameter) in own and parameter.grad is None]
+        require(
+            not silent, f"stage {stage.name!r}: {some(silent)} without a gradient; use it, or freeze it in __init__"
+        )
+        wild = [name for name, each in named if each.grad is not None and not bool(torch.isfinite(each.grad).all())]
+        require(not wild, f"stage {stage.name!r}: the gradient of {some(wild)} is not finite")
+        strange = [name for name, each in model.named_parameters() if id(each) not in own and each.grad is not None]
+        require(not strange, f"stage {stage.name!r}: {some(strange)} of another stage gets a gradient")
+        model.zero_grad()
+
+
+@rule(*LEARNERS)
+def other_stages_stay(subject: Subject) -> None:
+    """Training a stage changes neither parameters nor buffers that are not of it."""
+    model, batch = tried(subject)
+    course = Course(model)
+    for stage in course.stages:
+        own = {id(value) for value in (*stage.module.parameters(), *stage.module.buffers())}
+        others = {name: value for name, value in tensors(model).items() if id(value) not in own}
+        before = {name: value.detach().clone() for name, value in others.items()}
+        course.run(stage, batch, 3)
+        changed = [name for name, value in before.items() if not torch.equal(value, tensors(model)[name])]
+        require(not changed, f"training stage {stage.name!r} changes {some(changed)}, which is not of its module")
+
+
+@rule(*LEARNERS)
+def learns(subject: Subject) -> None:
+    """Thirty steps on one batch lower the loss of each stage."""
+    model, batch = tried(subject)
+    course = Course(model)
+    for index, stage in enumerate(course.stages):
+        untouched = deepcopy(model)
+        before = loss_of(untouched, index, batch)
+        torch.manual_seed(0)
+        course.run(stage, batch, STEPS)
+        after = loss_of(counted_back(model, untouched), index, batch)
+        text = f"the loss of stage {stage.name!r} is {before:.4g} before {STEPS} steps and {after:.4g} after them"
+        require(after < before, f"{text}; does every loss depend on what is learnt?")
+
+
+def loss_of(model: Model, index: int, batch: Batch) -> float:
+    """The loss of a stage in training, from the same draws each time; the model is not changed."""
+    model = deepcopy(model)
+    stage = model.stages()[index]
+    model.eval()
+    stage.module.train()
+    torch.manual_seed(0)
+    with torch.no_grad():
+        return torch.stack([value.float() for value in stage.losses(batch).values()]).sum().item()
+
+
+def counted_back(model: Model, before: Model) -> Model:
+    """A copy of the model whose counters are as they were, so that a warm-up leaves two losses comparable."""
+    model = deepcopy(model)
+    for name, value in model.named_buffers():
+        if not value.is_floating_point():
+            value.copy_(dict(before.named_buffers())[name])
+    return model
+
+
+def backward(losses: dict[str, Tensor]) -> None:
+    """Gradients of the sum."""
+    total: Tensor = torch.stack([value.float() for value in losses.values()]).sum()
+    with saying("the backward pass"):
+        total.backward()  # type: ignore[no-untyped-call]
+
+
+def tensors(model: Model) -> dict[str, Tensor]:
+    """Parameters and buffers by name."""
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+def some(names: list[str]) -> str:
+    """The first names of perhaps many."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more

@@ -1,0 +1,76 @@
+"""Rules of text encoders: names are understood, what is not known is refused in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from zoo.errors import ZooError
+from zoo.testing import toys
+from zoo.testing.building import spec_of
+from zoo.testing.check import Subject
+from zoo.testing.rule import Broken, require, rule, saying
+from zoo.text import TextEncoder
+
+ODD = ("", " ", "xyzzy", "\0", "cat" * 1000, "💃", "the cat, the dog and 1e400")
+"""Texts that few encoders know; each must be understood or refused."""
+
+
+def encoder_of(subject: Subject) -> TextEncoder:
+    """A fresh encoder in evaluation mode."""
+    torch.manual_seed(0)
+    with saying("build"):
+        made: TextEncoder = subject.kind.build(spec_of(subject), toys.info_of())
+    return made.eval()
+
+
+def encoded(encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
+    """Conditions, checked for shape, type and finiteness."""
+    with torch.no_grad():
+        found = encoder.encode(texts)
+    expected = (len(texts), encoder.size)
+    require(found.shape == expected, f"encode gives {tuple(found.shape)} for {len(texts)} texts, not {expected}")
+    require(found.dtype == torch.float32, f"conditions are {found.dtype}, not float32")
+    require(bool(torch.isfinite(found).all()), f"the condition of {texts[0]!r:.40} is not finite")
+    return found
+
+
+@rule("text")
+def names(subject: Subject) -> None:
+    """Every name of a class and every caption is understood, alone as among others."""
+    encoder = encoder_of(subject)
+    every = [name for each in toys.info_of().names for name in each]
+    try:
+        found = encoded(encoder, every)
+        alone = torch.cat([encoded(encoder, [name]) for name in every])
+    except ZooError as error:
+        raise Broken(f"a name of a class is refused: {error}") from error
+    require(torch.allclose(found, alone, atol=1e-5), "the condition of a text depends on the texts beside it")
+
+
+@rule("text")
+def labels(subject: Subject) -> None:
+    """Labels become conditions that tell the classes apart."""
+    encoder, y = encoder_of(subject), torch.arange(len(toys.CLASSES))
+    with torch.no_grad(), saying("labels"):
+        found = encoder.labels(y)
+        again = encoder.labels(y.flip(0)).flip(0)
+    expected = (len(y), encoder.size)
+    require(found.shape == expected, f"labels gives {tuple(found.shape)}, not {expected}")
+    require(torch.allclose(found, again, atol=1e-5), "in evaluation the condition of a label is another each time")
+    nearest = torch.cdist(found, found) + 1e9 * torch.eye(len(y))
+    require(float(nearest.min()) > 1e-4, "two classes have the same condition, so that a prior cannot tell them apart")
+
+
+@rule("text")
+def unknown_texts(subject: Subject) -> None:
+    """A text that it does not know is refused in one line, or understood; never another error."""
+    encoder = encoder_of(subject)
+    for text in ODD:
+        try:
+            with saying(f"the text {text[:20]!r}"):
+                encoded(encoder, [text])
+        except ZooError as error:
+            require(str(error).strip(), f"the text {text[:20]!r} is refused without a word")

@@ -1,0 +1,138 @@
+"""What kinds are tried with: pictures that can be learnt, and the smallest partners of each kind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.data import Pictures
+from zoo.kinds import CodeInfo, DataInfo
+from zoo.latent import LatentModel
+from zoo.model import Batch, Classifier
+from zoo.prior import Invertible, Posterior, Prior, Term
+
+CLASSES = ("airplane", "bird", "cat", "dog", "ship", "truck")
+CAPTIONS = (("plane",), (), ("kitten",), ("puppy",), ("boat",), ("lorry",))
+SHAPE = (1, 8, 8)
+EACH = 4
+"""Pictures of a class."""
+CODE, WORDS, SIDE = 6, 7, 2
+"""Numbers of a continuous code; of codes of words how many words there are, and rows and columns of a code."""
+
+
+def info_of(shape: tuple[int, int, int] = SHAPE, classes: int = len(CLASSES)) -> DataInfo:
+    """What is known of the toy pictures."""
+    return DataInfo.of(shape, CLASSES[:classes], CAPTIONS[:classes])
+
+
+def pictures_of(info: DataInfo, each: int = EACH, seed: int = 0) -> Pictures:
+    """Noisy pictures of a pattern for each class, the same ones each time."""
+    chance, labels = np.random.default_rng(seed), np.arange(each * len(info.classes)) % len(info.classes)
+    patterns = np.random.default_rng(0).uniform(40, 215, (len(info.classes), *info.shape))
+    x = patterns[labels] + chance.normal(0, 20, (len(labels), *info.shape))
+    return Pictures.of(x.clip(0, 255).round().astype(np.uint8).transpose(0, 2, 3, 1), labels)
+
+
+def batch_of(info: DataInfo, each: int = EACH) -> Batch:
+    """All of them as one batch."""
+    pictures = pictures_of(info, each)
+    return Batch(pictures.floats, pictures.y)
+
+
+class Linear(Classifier):
+    """One linear layer: a teacher and a judge."""
+
+    def __init__(self, info: DataInfo) -> None:
+        super().__init__(info)
+        self.layer = nn.Linear(math.prod(info.shape), len(info.classes))
+
+    def logits(self, x: Tensor) -> Tensor:
+        scores: Tensor = self.layer(x.flatten(1))
+        return scores
+
+
+class Codec(LatentModel):
+    """A linear encoder and decoder of continuous codes."""
+
+    def __init__(self, info: DataInfo) -> None:
+        super().__init__()
+        self.code, self.shape = CodeInfo((CODE,)), info.shape
+        self.encoder = nn.Linear(math.prod(info.shape), 2 * CODE)
+        self.decoder = nn.Linear(CODE, math.prod(info.shape))
+
+    def encode(self, x: Tensor) -> Posterior | Tensor:
+        mean, log_std = self.encoder(x.flatten(1) - 0.5).chunk(2, 1)
+        return Posterior(mean, log_std - 0.5)
+
+    def decode(self, code: Tensor) -> Tensor:
+        shown: Tensor = self.decoder(code)
+        return shown.sigmoid().view(-1, *self.shape)
+
+    def distortion(self, x: Tensor, shown: Tensor) -> Tensor:
+        return 10 * F.mse_loss(shown, x, reduction="none").flatten(1).sum(1)
+
+
+class Book(Codec):
+    """Code words that fixed directions choose, and a learnt decoder."""
+
+    directions: Tensor
+
+    def __init__(self, info: DataInfo) -> None:
+        super().__init__(info)
+        del self.encoder
+        self.code = CodeInfo((SIDE, SIDE), words=WORDS)
+        fixed = torch.randn(math.prod(info.shape), SIDE * SIDE * WORDS, generator=torch.Generator().manual_seed(0))
+        self.register_buffer("directions", fixed)
+        self.vectors = nn.Embedding(WORDS, CODE)
+        self.decoder = nn.Linear(SIDE * SIDE * CODE, math.prod(info.shape))
+
+    def encode(self, x: Tensor) -> Tensor:
+        return ((x.flatten(1) - 0.5) @ self.directions).view(-1, SIDE, SIDE, WORDS).argmax(3)
+
+    def decode(self, code: Tensor) -> Tensor:
+        return super().decode(self.vectors(code).flatten(1))
+
+
+class Told(Invertible):
+    """A normal distribution whose mean is linear in the condition: a prior that listens and can be inverted."""
+
+    conditional = True
+
+    def __init__(self, code: CodeInfo) -> None:
+        super().__init__(code)
+        self.mean = nn.Linear(code.condition, code.size)
+        self.log_std = nn.Parameter(torch.zeros(code.size))
+
+    def centre(self, condition: Tensor | None) -> Tensor:
+        """The mean given a condition (N, K), or given no text."""
+        found: Tensor = self.mean.bias if condition is None else self.mean(condition)
+        return found
+
+    def to_base(self, code: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        u = (self.vectors(code) - self.centre(condition)) * (-self.log_std).exp()
+        return u, -self.log_std.sum().expand(len(u))
+
+    def from_base(self, u: Tensor, terms: Sequence[Term]) -> Tensor:
+        centre = sum((weight * self.centre(condition) for weight, condition in terms), torch.zeros(()))
+        return (centre + u * self.log_std.exp()).view(-1, *self.code.shape)
+
+
+class Dice(Prior):
+    """Words that are drawn independently of each other, whatever the condition."""
+
+    def __init__(self, code: CodeInfo) -> None:
+        super().__init__(code)
+        self.scores = nn.Parameter(torch.zeros(code.words or 1))
+
+    def log_prob(self, code: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self.scores.log_softmax(0)[code].flatten(1).sum(1)
+
+    @torch.no_grad()
+    def sample(self, n: int, condition: Tensor | None = None, temperature: float = 1.0) -> Tensor:
+        shares = (self.scores / temperature).softmax(0)
+        return torch.multinomial(shares, n * self.code.size, replacement=True).view(n, *self.code.shape)
