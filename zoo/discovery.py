@@ -12,7 +12,7 @@ from zoo.blocking import OPTION, OWN, Block
 from zoo.hooks import PROJECT
 from zoo.kinds import Kind
 from zoo.loading import Given, load
-from zoo.probing import PATIENCE, WHOLE, Probing
+from zoo.probing import GRACE, LIMIT, PATIENCE, Probing
 from zoo.source import location
 from zoo.verdict import Listed, Record, Verdict
 
@@ -81,7 +81,7 @@ class Plugin:
     def settle(self) -> None:
         """Wait until its probe is back, which may take a minute."""
         if self.out:
-            self.out[0].wait(WHOLE, [self.out[1]])
+            self.out[0].wait(LIMIT + GRACE, [self.out[1]])
             self.heed(*self.out)
 
     def heed(self, probing: Probing, record: Record) -> None:

@@ -19,8 +19,6 @@ from zoo import API
 from zoo.files import write_json
 from zoo.python import start
 
-LIMIT = 60.0
-"""Seconds after which a plugin hangs."""
 SLOW = 1.0
 """Seconds of import that are noted."""
 HEAVY = ("torch", "timm", "ray", "optuna")
@@ -28,24 +26,33 @@ POLL = 0.02
 
 
 def supervise(order: dict[str, Any]) -> None:
-    """Probe plugins side by side and write each verdict as it comes; ends when all have, or were killed."""
+    """Probe plugins side by side and write each verdict as it comes; ends when all have, or were killed.
+
+    Exit code 1 where a probe did not come so far as to import its plugin.
+    """
+    useless = False
     with TemporaryDirectory(prefix="zoo-probe-", ignore_cleanup_errors=True) as folder:
         probes = []
         for number, plugin in enumerate(order["plugins"]):
             with suppress(OSError):  # there may be too many processes: this one is probed another time
-                probes.append(Probe(plugin, Path(folder, str(number))))
-        deadline = time.monotonic() + LIMIT
+                probes.append(Probe(plugin, Path(folder, str(number)), order["limit"]))
+        deadline = time.monotonic() + order["limit"]
         while probes:
-            probes = [probe for probe in probes if not probe.over(time.monotonic() > deadline)]
+            over = [probe for probe in probes if probe.over(time.monotonic() > deadline)]
+            useless |= not all(probe.begun.exists() for probe in over)
+            probes = [probe for probe in probes if probe not in over]
             time.sleep(POLL)
+    sys.exit(useless)
 
 
 class Probe:
     """The process in which one plugin is imported."""
 
-    def __init__(self, plugin: dict[str, Any], path: Path) -> None:
-        self.plugin, self.result = plugin, path.with_suffix(".json")
-        order = {"name": plugin["name"], "value": plugin["value"], "result": str(self.result)}
+    def __init__(self, plugin: dict[str, Any], path: Path, limit: float) -> None:
+        self.plugin, self.limit = plugin, limit
+        self.result, self.begun = path.with_suffix(".json"), path.with_suffix(".begun")
+        files = {"result": str(self.result), "begun": str(self.begun)}
+        order = {"name": plugin["name"], "value": plugin["value"], "limit": limit, **files}
         with path.with_suffix(".out").open("w+b") as out:
             self.process = start("zoo.probe:probe", order, out)
 
@@ -57,9 +64,10 @@ class Probe:
         with suppress(OSError):
             end(self.process)
         self.process.wait()
-        verdict = read(self.result) or {"error": ended(code)}
-        with suppress(Exception):  # nobody is there to be told
-            write_json(Path(self.plugin["file"]), {**self.plugin["kept"], "verdict": verdict})
+        if self.begun.exists():
+            verdict = read(self.result) or {"error": ended(code, self.limit)}
+            with suppress(Exception):  # nobody is there to be told
+                write_json(Path(self.plugin["file"]), {**self.plugin["kept"], "verdict": verdict})
         return True
 
 
@@ -80,19 +88,21 @@ def read(path: Path) -> dict[str, Any] | None:
     return verdict
 
 
-def ended(code: int | None) -> str:
+def ended(code: int | None, limit: float) -> str:
     """The end of a process that a plugin ended, in words."""
     if code is None:
-        return f"it has not finished importing within {LIMIT:.0f} s"
+        return f"it has not finished importing within {limit:.0f} s"
     return f"it ended the process ({f'os._exit({code})' if code >= 0 else f'signal {-code}'})"
 
 
 def probe(order: dict[str, Any]) -> None:
     """Import one plugin, ask its hooks, write what was found, and end at once, whatever threads the plugin began."""
+    import zoo.loading  # noqa: F401 - what fails before the plugin is imported is not its fault
     from zoo.hooks import PROJECT
     from zoo.verdict import Verdict
 
-    faulthandler.dump_traceback_later(LIMIT + 5, exit=True)  # in case the process that watches was killed
+    Path(order["begun"]).touch()
+    faulthandler.dump_traceback_later(order["limit"] + 5, exit=True)  # in case the process that watches was killed
     verdict = judge(EntryPoint(order["name"], order["value"], PROJECT))
     write_json(Path(order["result"]), Verdict.model_validate(verdict).model_dump(mode="json"))
     os._exit(0)

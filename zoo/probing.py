@@ -18,8 +18,10 @@ from zoo.verdict import Record
 
 PATIENCE = 3.0
 """Seconds that a command waits for all plugins not seen before."""
-WHOLE = 65.0
-"""Seconds after which every plugin has a verdict: those that hang are killed before."""
+LIMIT = 60.0
+"""Seconds after which the import of a plugin is ended."""
+GRACE = 5.0
+"""Seconds more in which its verdict is there."""
 POLL = 0.02
 
 
@@ -30,8 +32,9 @@ class Probing:
         self.records = placed(list(unseen))
         self.began = time.monotonic()
         self.process: subprocess.Popen[bytes] | None = None
+        orders = [order(record) for record in self.records]
         with suppress(OSError):
-            self.process = start("zoo.probe:supervise", {"plugins": [order(record) for record in self.records]})
+            self.process = start("zoo.probe:supervise", {"limit": LIMIT, "plugins": orders})
 
     def wait(self, seconds: float, records: Iterable[Record] = ()) -> None:
         """Until some (all) of the plugins have a verdict, no more will come, or it is so long since the start."""
