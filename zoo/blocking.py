@@ -69,6 +69,11 @@ def deny(names: Iterable[str], known: Iterable[str]) -> None:
     os.environ[DENIED] = ",".join([*listed(DENIED), *new])
 
 
+def environment() -> dict[str, str]:
+    """What blocks plugins, as variables for a process that does not inherit those of this one."""
+    return {name: os.environ[name] for name in (ALLOWED, DENIED) if os.environ.get(name)}
+
+
 @contextmanager
 def undone() -> Iterator[None]:
     """After the block the same plugins are blocked as before."""

@@ -53,9 +53,7 @@ class Catalog:
         A plugin that is not the zoo's own is imported for that.
         """
         _, _, bare = name.rpartition(":")
-        givers = self.givers(family, name)
-        if not givers and self.settle():
-            givers = self.givers(family, name)
+        givers = self.givers(family, name) or self.settled().givers(family, name)
         if not givers:
             raise self.missing(family, name)
         if len(givers) > 1:
@@ -74,13 +72,12 @@ class Catalog:
         named = [plugin for plugin in self.plugins if giver in {self.handle(plugin), plugin.distribution}]
         return [plugin for plugin in named if (family, bare) in {kind[:2] for kind in plugin.listed}]
 
-    def settle(self) -> bool:
-        """Wait for the plugins whose probes are not back; whether there were any."""
-        waiting = [plugin for plugin in self.plugins if plugin.out]
-        for plugin in waiting:
+    def settled(self) -> Catalog:
+        """The catalog with the verdicts of all probes, which are waited for."""
+        for plugin in self.plugins:
             plugin.settle()
         self.index()
-        return bool(waiting)
+        return self
 
     def missing(self, family: str, name: str) -> ZooError:
         """The error for a kind that nobody gives; it names the plugins that are broken or blocked."""

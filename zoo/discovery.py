@@ -86,13 +86,14 @@ class Plugin:
 
     def heed(self, probing: Probing, record: Record) -> None:
         """Take the verdict, as far as there is one."""
+        running = probing.running  # asked first: what ends now has written its verdict
         verdict, self.out = record.read(), None
         if verdict:
             self.accept(verdict)
         elif probing.failed:
             self.error, self.given = "", None
             self.loaded()
-        elif probing.running:
+        elif running:
             self.out = (probing, record)
             text = f"it has not finished importing within {PATIENCE:.0f} s"
             self.error = f"{text}; ask again, or leave it out with {OPTION} {self.name}"

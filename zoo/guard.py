@@ -127,7 +127,7 @@ PARTS = (
 def kept() -> Iterator[list[str]]:
     """Put back what changes within the block of what all code shares; the names of that are in the list after it."""
     changed: list[str] = []
-    before = {part: part.get(sys.modules[part.module]) for part in PARTS if part.module in sys.modules}
+    before = states()
     with warnings.catch_warnings():
         filters = list(warnings.filters)
         try:
@@ -137,10 +137,20 @@ def kept() -> Iterator[list[str]]:
             changed += ["the warnings filters"] if swept(filters) else []
 
 
+def states() -> dict[Part, Any]:
+    """What all code shares, of the modules that are imported."""
+    found = {}
+    for part in PARTS:
+        with suppress(Exception):  # it may be another torch, or one that another thread is importing
+            if module := sys.modules.get(part.module):
+                found[part] = part.get(module)
+    return found
+
+
 def put_back(part: Part, before: dict[Part, Any]) -> bool:
     """Put one part back; whether that was needed."""
     module = sys.modules.get(part.module)
-    with suppress(Exception):  # the plugin's torch may be broken, or no torch at all
+    with suppress(Exception):  # likewise
         if module and part in before and plain(part.get(module)) != plain(before[part]):
             part.put(module, before[part])
             return True

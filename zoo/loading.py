@@ -82,7 +82,7 @@ def check_level(level: object, point: EntryPoint) -> None:
         raise LevelError(f"it is written for API level {level}, this zoo has {API}; upgrade pixel-zoo", level)
     if level < OLDEST:
         name = point.dist.name if point.dist else point.name
-        text = f"it is written for API level {level}, this zoo supports {OLDEST} to {API}"
+        text = f"it is written for API level {level}, this zoo supports none below {OLDEST}"
         raise LevelError(f"{text}; upgrade {name}", level)
 
 

@@ -28,7 +28,7 @@ POLL = 0.02
 def supervise(order: dict[str, Any]) -> None:
     """Probe plugins side by side and write each verdict as it comes; ends when all have, or were killed.
 
-    Exit code 1 where a probe did not come so far as to import its plugin.
+    Exit code 1 where a probe ended before it came so far as to import its plugin.
     """
     useless = False
     with TemporaryDirectory(prefix="zoo-probe-", ignore_cleanup_errors=True) as folder:
@@ -39,7 +39,7 @@ def supervise(order: dict[str, Any]) -> None:
         deadline = time.monotonic() + order["limit"]
         while probes:
             over = [probe for probe in probes if probe.over(time.monotonic() > deadline)]
-            useless |= not all(probe.begun.exists() for probe in over)
+            useless |= any(probe.useless for probe in over)
             probes = [probe for probe in probes if probe not in over]
             time.sleep(POLL)
     sys.exit(useless)
@@ -50,6 +50,7 @@ class Probe:
 
     def __init__(self, plugin: dict[str, Any], path: Path, limit: float) -> None:
         self.plugin, self.limit = plugin, limit
+        self.useless = False
         self.result, self.begun = path.with_suffix(".json"), path.with_suffix(".begun")
         files = {"result": str(self.result), "begun": str(self.begun)}
         order = {"name": plugin["name"], "value": plugin["value"], "limit": limit, **files}
@@ -68,6 +69,8 @@ class Probe:
             verdict = read(self.result) or {"error": ended(code, self.limit)}
             with suppress(Exception):  # nobody is there to be told
                 write_json(Path(self.plugin["file"]), {**self.plugin["kept"], "verdict": verdict})
+        else:
+            self.useless = code is not None
         return True
 
 
