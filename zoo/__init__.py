@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from zoo.spec import Choice, Range, Spec
 
 __version__ = "0.1.0"
+API = 1
+"""The level of what plugins may rely on (zoo.stable); it rises when a change breaks them."""
 
 _HOMES = {
     "zoo.api": (
@@ -61,6 +63,7 @@ _HOMES = {
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [  # noqa: RUF022 - for plugins first, then what people call
+    "API",
     "hookimpl",
     "Spec",
     "Range",

@@ -1,34 +1,23 @@
-"""Discovery: plugins are imported one at a time, each on its own; whatever one does, only that one is left out."""
+"""Discovery: every plugin that is installed; third parties' are known by a probe and imported when they are needed."""
 
 from __future__ import annotations
 
-import io
-import re
-import signal
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, distributions, entry_points
 from importlib.resources.abc import Traversable
-from itertools import islice
-from types import FrameType
-from typing import Any
 
-import pluggy
-
-from zoo.dataspec import DataSpec
-from zoo.errors import one_line
-from zoo.hooks import KIND_HOOKS, PROJECT, Hooks
-from zoo.kinds import FAMILIES, Kind
-from zoo.spec import Spec
-
-OWN = "pixel-zoo"
-MOST = 1000
-KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+from zoo.blocking import OPTION, OWN, Block
+from zoo.hooks import PROJECT
+from zoo.kinds import Kind
+from zoo.loading import Given, load
+from zoo.probing import GRACE, LIMIT, PATIENCE, Probing
+from zoo.source import location
+from zoo.verdict import Listed, Record, Verdict
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Plugin:
     """One entry point of group `zoo`, and what became of it."""
 
@@ -36,13 +25,85 @@ class Plugin:
     distribution: str
     version: str
     error: str = ""
-    kinds: tuple[Kind, ...] = ()
-    registries: tuple[Traversable, ...] = ()
+    given: Given | None = field(default_factory=Given)
+    """What it gives; None while it is not imported."""
+    verdict: Verdict = field(default_factory=Verdict)
+    """Of its probe."""
+    blocked: str = ""
+    """What blocks it."""
+    point: EntryPoint | None = None
+    out: tuple[Probing, Record] | None = None
+    """Its probe, while that is not back."""
 
     @property
     def state(self) -> str:
-        """`ok`, or `broken` if the plugin was left out."""
-        return "broken" if self.error else "ok"
+        """`ok`; `broken` if the plugin was left out; `blocked` if it must not be loaded."""
+        return "blocked" if self.blocked else "broken" if self.error else "ok"
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds that it gives; they are imported if that was not done yet."""
+        return self.loaded().kinds
+
+    @property
+    def registries(self) -> tuple[Traversable, ...]:
+        """Its registry files; it is imported for them, if it has any."""
+        return self.loaded().registries if self.given or self.verdict.registries else ()
+
+    @property
+    def listed(self) -> tuple[Listed, ...]:
+        """The kinds that it gives, as a listing shows them; nothing is imported."""
+        if self.given is None:
+            return self.verdict.kinds
+        return tuple(Listed(kind.family, kind.name, kind.summary) for kind in self.given.kinds)
+
+    @property
+    def location(self) -> str:
+        """Where its code is; empty where that is not known."""
+        return location(self.point) if self.point else ""
+
+    @property
+    def trouble(self) -> str:
+        """Why it gives nothing, as a sentence; empty if it works."""
+        if self.blocked:
+            return f"plugin {self.name} is blocked by {self.blocked}"
+        return f"{self} is broken: {self.error}" if self.error else ""
+
+    def loaded(self) -> Given:
+        """What it gives, imported now at the latest; nothing, and an error, where that fails."""
+        if self.given is None and self.point:
+            began = time.monotonic()
+            self.given, self.error = load(self.point, self.distribution == OWN)
+            took = {"seconds": round(time.monotonic() - began, 3), "level": self.given.level}
+            self.verdict = self.verdict.model_copy(update=took)
+        return self.given or Given()
+
+    def settle(self) -> None:
+        """Wait until its probe is back, which may take a minute."""
+        if self.out:
+            self.out[0].wait(LIMIT + GRACE, [self.out[1]])
+            self.heed(*self.out)
+
+    def heed(self, probing: Probing, record: Record) -> None:
+        """Take the verdict, as far as there is one."""
+        running = probing.running  # asked first: what ends now has written its verdict
+        verdict, self.out = record.read(), None
+        if verdict:
+            self.accept(verdict)
+        elif probing.failed:
+            self.error, self.given = "", None
+            self.loaded()
+        elif running:
+            self.out = (probing, record)
+            text = f"it has not finished importing within {PATIENCE:.0f} s"
+            self.error = f"{text}; ask again, or leave it out with {OPTION} {self.name}"
+        else:
+            self.error = "its probe left no verdict; ask again, and look whether the disk is full"
+
+    def accept(self, verdict: Verdict) -> None:
+        """Be what the probe found."""
+        self.verdict, self.error = verdict, verdict.error
+        self.given = Given() if verdict.error else None
 
     def __str__(self) -> str:
         return f"plugin {self.name} ({self.distribution} {self.version})"
@@ -51,7 +112,31 @@ class Plugin:
 def discover() -> list[Plugin]:
     """Every plugin that is installed, the zoo's own first."""
     points = sorted(installed(), key=lambda point: (dist(point)[0] != OWN, point.name, dist(point)[0]))
-    return [load(point) for point in points]
+    block = Block.asked()
+    plugins = [
+        Plugin(point.name, *dist(point), point=point, blocked=block.of(point.name, dist(point)[0])) for point in points
+    ]
+    for plugin in plugins:
+        if plugin.distribution == OWN and not plugin.blocked:
+            plugin.given = None
+            plugin.loaded()
+    judge([plugin for plugin in plugins if plugin.distribution != OWN and not plugin.blocked])
+    return plugins
+
+
+def judge(plugins: list[Plugin]) -> None:
+    """Give plugins their verdicts; those that have none are probed side by side."""
+    records = [Record.of(plugin.point, (plugin.distribution, plugin.version)) for plugin in plugins if plugin.point]
+    verdicts = [record.read() for record in records]
+    for plugin, verdict in zip(plugins, verdicts, strict=True):
+        if verdict:
+            plugin.accept(verdict)
+    unseen = [number for number, verdict in enumerate(verdicts) if verdict is None]
+    if unseen:
+        probing = Probing([records[number] for number in unseen])
+        probing.wait(PATIENCE)
+        for number, record in zip(unseen, probing.records, strict=True):
+            plugins[number].heed(probing, record)
 
 
 def installed() -> list[EntryPoint]:
@@ -75,117 +160,6 @@ def dist(point: EntryPoint) -> tuple[str, str]:
     return name or "unknown", version or "?"
 
 
-class Pressed(BaseException):
-    """The user pressed Ctrl-C while a plugin was imported."""
-
-
-def load(point: EntryPoint) -> Plugin:
-    """Import one plugin and ask its hooks; whatever it raises, only this plugin is left out."""
-    try:
-        with guarded():
-            kinds, registries = ask(point.load(), point.name)
-    except Pressed:
-        raise KeyboardInterrupt from None
-    except BaseException as error:
-        return Plugin(point.name, *dist(point), error=reason(error))
-    return Plugin(point.name, *dist(point), kinds=kinds, registries=registries)
-
-
-def ask(plugin: object, name: str) -> tuple[tuple[Kind, ...], tuple[Traversable, ...]]:
-    """Everything that a plugin's hooks yield, checked."""
-    manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(Hooks)
-    manager.register(plugin, name)
-    manager.check_pending()
-    if not manager.get_hookcallers(plugin):
-        raise TypeError("it implements no hook; mark a function such as zoo_models with @zoo.hookimpl")
-    kinds = [check(kind, hook, family) for hook, family in KIND_HOOKS.items() for kind in call(manager, hook)]
-    seen = [(kind.family, kind.name) for kind in kinds]
-    if twice := next((pair for pair in seen if seen.count(pair) > 1), None):
-        raise TypeError(f"it yields the {twice[0]} kind {twice[1]!r} twice")
-    registries = call(manager, "zoo_registries")
-    if strange := next((file for file in registries if not isinstance(file, Traversable)), None):
-        raise TypeError(f"zoo_registries yields {strange!r:.80}, not a file of importlib.resources")
-    return tuple(kinds), tuple(registries)
-
-
-def call(manager: pluggy.PluginManager, hook: str) -> list[Any]:
-    """What one hook of one plugin yields."""
-    found: list[Any] = []
-    for impl in getattr(manager.hook, hook).get_hookimpls():
-        given = impl.function()
-        if not isinstance(given, Iterable):
-            raise TypeError(f"{hook} gives {given!r:.80}, nothing to iterate over; yield each kind")
-        found += islice(given, MOST + 1)
-    if len(found) > MOST:
-        raise TypeError(f"{hook} yields more than {MOST} things")
-    return found
-
-
-def check(kind: object, hook: str, family: str) -> Kind:
-    """The kind, if it is one."""
-    expected = FAMILIES[family]
-    if not isinstance(kind, expected):
-        raise TypeError(f"{hook} yields {kind!r:.80}, not a {expected.__name__}")
-    if not (isinstance(kind.name, str) and KEBAB.fullmatch(kind.name)):
-        raise TypeError(f"{hook}: the kind name {kind.name!r:.80} is not lower-case words joined by '-'")
-    if not isinstance(kind.summary, str):
-        raise TypeError(f"{hook}: the summary of {kind.name!r} is not a text")
-    functions = [getattr(kind, name) for name in ("build", "load", "info", "compute") if hasattr(kind, name)]
-    if not all(callable(function) for function in functions):
-        raise TypeError(f"{hook}: the constructor of {kind.name!r} cannot be called")
-    check_spec(kind.spec, f"{hook}: the spec of {kind.name!r}", family)
-    return kind  # type: ignore[no-any-return]
-
-
-def check_spec(spec: object, what: str, family: str) -> None:
-    """Refuse a spec that could not be validated or written into registry.yaml."""
-    base = DataSpec if family == "data" else Spec
-    if not (isinstance(spec, type) and issubclass(spec, base)):
-        raise TypeError(f"{what} is not a subclass of zoo.{base.__name__}")
-    spec.model_rebuild()
-    if "kind" in spec.model_fields:
-        raise TypeError(f"{what} has an option `kind`, but that word chooses the kind itself")
-    if family in {"metric", "judge"}:  # used with their defaults
-        spec()
-
-
-@contextmanager
-def guarded() -> Iterator[None]:
-    """Keep a plugin's prints off stdout, and tell a Ctrl-C of the user from one that the plugin raises.
-
-    A Ctrl-C ends the block as Pressed, whatever the plugin makes of the KeyboardInterrupt that it gets.
-    """
-    pressed = False
-
-    def press(number: int, frame: FrameType | None) -> None:
-        nonlocal pressed
-        pressed = True
-        raise KeyboardInterrupt
-
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGINT) if main else None
-    if callable(before):
-        signal.signal(signal.SIGINT, press)
-    try:
-        with redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        if callable(before):
-            signal.signal(signal.SIGINT, before)
-        if pressed:
-            raise Pressed
-
-
-def reason(error: BaseException) -> str:
-    """One line that says what a plugin did."""
-    if isinstance(error, SyntaxError) and error.filename:
-        place = f"{error.filename.replace(chr(92), '/').rsplit('/', 1)[-1]}:{error.lineno}"
-        return one_line(f"SyntaxError: {error.msg} ({place})")[:300]
-    if isinstance(error, SystemExit):
-        return one_line(f"it called sys.exit({error.code!r:.80})")
-    try:
-        text = one_line(str(error))
-    except Exception:
-        text = ""
-    return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__
+def known_names() -> set[str]:
+    """Names and distributions of all plugins that are installed."""
+    return {name for point in installed() for name in (point.name, dist(point)[0])}

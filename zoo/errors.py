@@ -116,3 +116,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
     if close := get_close_matches(name[:200], known, n=1, cutoff=0.5):
         return f"did you mean {close[0]!r}?"
     return f"known: {', '.join(known)}" if 0 < len(known) <= 12 else ""
+
+
+class ZooDeprecationWarning(FutureWarning):
+    """Something that is used will be removed; on the command line it is a note, once."""

@@ -94,11 +94,13 @@ def evaluate(catalog: Catalog, found: Outputs) -> dict[str, Any]:
     """The figures under `metrics`, and what is more than a figure (per class, confusion) under its own name."""
     result: dict[str, Any] = {"metrics": dict(found.means)}
     for name in catalog.names("metric"):
-        plugin, kind = catalog.find("metric", name)
+        giver = ""
         try:
+            plugin, kind = catalog.find("metric", name)
+            giver = f" of {plugin}"
             figures = dict(kind.compute(kind.spec(), found) or {})
         except Exception as error:  # one plugin's mistake must not cost the other figures
-            text = f"metric {name!r} of {plugin} failed: {type(error).__name__}: {error}"
+            text = f"metric {name!r}{giver} failed: {type(error).__name__}: {error}"
             result.setdefault("problems", []).append(one_line(text))
             continue
         for key, value in figures.items():

@@ -14,6 +14,7 @@ from zoo import ModelKind, Spec
 from zoo.catalog import Catalog
 from zoo.discovery import Plugin
 from zoo.jsonschema import registry_schema
+from zoo.loading import Given
 from zoo.registry import shipped
 from zoo.yamlfile import parse
 
@@ -109,7 +110,7 @@ def test_third_party_kinds_are_told_apart_by_their_plugins() -> None:
         name: tuple(ModelKind(kind, spec, lambda spec, info: None) for kind, spec in given)  # type: ignore[arg-type,return-value]
         for name, given in specs.items()
     }
-    plugins = [Plugin(name, name, "1", kinds=given) for name, given in kinds.items()]
+    plugins = [Plugin(name, name, "1", given=Given(given)) for name, given in kinds.items()]
     validator = jsonschema.Draft202012Validator(registry_schema(Catalog(plugins)))
     for text, valid in {
         "{kind: net}": False,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from zoo.blocking import undone
 from zoo.cli.faults import report
 from zoo.cli.group import zoo
 from zoo.cli.screen import Screen
+from zoo.cli.told import told
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,9 +17,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     screen = Screen.asked_for(words)
     try:
-        # Without arguments of ours click takes the process's own, and on Windows expands patterns such as *.png.
-        code = zoo.main(None if argv is None else words, prog_name="zoo", standalone_mode=False, obj=screen)
-        sys.stdout.flush()
+        with undone(), told(screen.note):
+            # Without arguments of ours click takes the process's own, and on Windows expands patterns such as *.png.
+            code = zoo.main(None if argv is None else words, prog_name="zoo", standalone_mode=False, obj=screen)
+            sys.stdout.flush()
     except BaseException as error:
         return report(error, screen)
     return code if isinstance(code, int) else 0

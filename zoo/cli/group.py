@@ -70,9 +70,29 @@ def flag(*names: str, help: str) -> click.Option:  # noqa: A002 - click's own na
     return click.Option(names, is_flag=True, expose_value=False, help=help)
 
 
+def block_plugins(context: click.Context, option: click.Parameter, names: tuple[str, ...]) -> None:
+    """Block plugins, before any is looked for; `main` undoes it."""
+    if names:
+        from zoo.blocking import deny
+        from zoo.catalog import catalog
+        from zoo.discovery import known_names
+
+        deny(names, names if context.resilient_parsing else known_names())
+        catalog.cache_clear()
+        context.call_on_close(catalog.cache_clear)
+
+
 def everywhere() -> list[click.Option]:
-    """The flags that every command has."""
+    """The options that every command has."""
     return [
+        click.Option(
+            ["--no-plugin"],
+            multiple=True,
+            metavar="NAME",
+            expose_value=False,
+            callback=block_plugins,
+            help="Leave out a plugin, by name or distribution.",
+        ),
         flag("--plain", help="No colours, no progress bar."),
         flag("--traceback", help="Show where an error comes from."),
     ]

@@ -14,7 +14,9 @@ from zoo.catalog import catalog
 from zoo.cli.group import Command
 from zoo.cli.options import NAME, OVERRIDES, REGISTRY
 from zoo.cli.screen import Screen, figure
+from zoo.discovery import Plugin
 from zoo.errors import DataError
+from zoo.verdict import Listed, forget
 
 
 @click.command("list", cls=Command)
@@ -24,7 +26,7 @@ def list_command(screen: Screen, /, registries: tuple[str, ...]) -> None:
     """Entries of the registry, what they are, and the best result recorded for each."""
     found, left_out = api.registry(registries)
     entries = [api.describe(found, name) for name in found.entries]
-    broken = [f"{plugin} is broken: {plugin.error}" for plugin in catalog().plugins if plugin.error]
+    broken = [plugin.trouble for plugin in catalog().plugins if plugin.error]
     problems = [*broken, *left_out, *catalog().notes]
     if screen.json:
         return screen.document({"entries": [asdict(entry) for entry in entries], "problems": problems})
@@ -147,31 +149,45 @@ def plain(value: Any) -> str:
 
 
 @click.command("plugins", cls=Command)
+@click.option("--again", is_flag=True, help="Probe all plugins anew, as after a change that the zoo cannot see.")
 @click.pass_obj
-def plugins_command(screen: Screen, /) -> None:
+def plugins_command(screen: Screen, /, again: bool) -> None:
     """Plugins, what they give, and what is wrong with those that are broken."""
+    if again:
+        forget()
+        catalog.cache_clear()
     plugins = catalog().plugins
     if screen.json:
-        kinds = ("family", "name", "summary")
-        rows = [
-            {
-                **{key: getattr(plugin, key) for key in ("name", "distribution", "version", "state", "error")},
-                "kinds": [{key: getattr(kind, key) for key in kinds} for kind in plugin.kinds],
-            }
-            for plugin in plugins
-        ]
-        return screen.document({"plugins": rows, "problems": catalog().notes})
+        return screen.document({"plugins": [about(plugin) for plugin in plugins], "problems": catalog().notes})
     cells = [
-        (plugin.name, f"{plugin.distribution} {plugin.version}", plugin.state, plugin.error or given(plugin.kinds))
+        (plugin.name, f"{plugin.distribution} {plugin.version}", plugin.state, cause(plugin) or given(plugin.listed))
         for plugin in plugins
     ]
     screen.table(["plugin", "distribution", "state", "gives"], cells)
-    for note in catalog().notes:
+    for note in [*(f"{plugin}: {note}" for plugin in plugins for note in plugin.verdict.notes), *catalog().notes]:
         screen.note(f"note: {note}")
     return None
 
 
-def given(kinds: Iterable[Any]) -> str:
+def about(plugin: Plugin) -> dict[str, Any]:
+    """A plugin as JSON."""
+    return {
+        **{key: getattr(plugin, key) for key in ("name", "distribution", "version", "state")},
+        "error": cause(plugin),
+        "kinds": [kind._asdict() for kind in plugin.listed],
+        "notes": list(plugin.verdict.notes),
+        "api": plugin.verdict.level,
+        "seconds": plugin.verdict.seconds,
+        "location": plugin.location,
+    }
+
+
+def cause(plugin: Plugin) -> str:
+    """Why a plugin gives nothing."""
+    return f"by {plugin.blocked}" if plugin.blocked else plugin.error
+
+
+def given(kinds: Iterable[Listed]) -> str:
     """Kinds by family, as `data: digits, folder`."""
     families: dict[str, list[str]] = {}
     for kind in kinds:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from zoo.catalog import Catalog
+from zoo.deprecation import former
 from zoo.entry import Chosen, Entry
 from zoo.spec import Mark, nested_spec, options, space
 from zoo.training.spec import StageSpec, TrainSpec
@@ -41,6 +42,16 @@ class Branch:
         if section == "train" and parts[0] == "stages" and len(parts) == 3:
             return StageSpec.model_fields.get(parts[2])
         return find(self.spec, parts)
+
+    def today(self, path: str) -> str:
+        """A path with the name that its option has today, where the path has a former one."""
+        section, _, name = path.partition(".")
+        old = former(self.spec.model_fields) if section == self.section else {}
+        if name not in old:
+            return path
+        now, mark = old[name]
+        mark.warn(self.spec, now)
+        return f"{section}.{now}"
 
     def inner(self, path: str) -> bool:
         """Whether a path is no option but holds some."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zoo.blocking import environment
 from zoo.errors import ResourceError, one_line
 
 LOADED = "zoo.tuning.leash,torch,torch._dynamo,zoo.training.session"
@@ -73,7 +74,9 @@ def cluster(place: Place) -> Iterator[None]:
     address = place.address or os.environ.get("RAY_ADDRESS")
     # Without "local" Ray would join a cluster that somebody else started on this machine.
     own = {"address": "local", "include_dashboard": False, "num_cpus": cores()}
-    options: dict[str, Any] = {"address": address} if address else own
+    # A cluster that is there already has not the environment of this process, as workers started here have.
+    there = {"address": address, "runtime_env": {"env_vars": environment()}}
+    options: dict[str, Any] = there if address else own
     try:
         with own_signals():
             ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)

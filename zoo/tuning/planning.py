@@ -26,6 +26,7 @@ def plan(catalog: Catalog, raw: Raw, entry: Entry, asked: Mapping[str, Any], fix
     planner = Planner(catalog, raw, entry, fixed)
     planner.read_kinds(asked)
     planner.branches = branches(catalog, entry, planner.kinds, fixed)
+    planner.fixed = [planner.today(path) for path in fixed]
     dimensions = tuple(ordered([*planner.dimensions(planner.checked(asked))], raw))
     planner.check_required({dimension.name for dimension in dimensions})
     if not dimensions:
@@ -84,10 +85,18 @@ class Planner:
 
     def checked(self, asked: Mapping[str, Any]) -> dict[str, Asked]:
         """What is asked of each option; ZooError for one that there is not."""
-        found = gathered(self.raw, asked, self.inner)
-        for ask in found.values():
-            self.check_known(ask, ask.path)
+        found = {}
+        for ask in gathered(self.raw, asked, self.inner).values():
+            today = ask._replace(path=self.today(ask.path))
+            self.check_known(today, today.path)
+            found[today.path] = today
         return found
+
+    def today(self, path: str) -> str:
+        """A path with the name that its option has today."""
+        for branch in self.branches:
+            path = branch.today(path)
+        return path
 
     def check_known(self, ask: Asked, path: str) -> None:
         """Refuse a path that is no option to search."""

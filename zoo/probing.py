@@ -1,0 +1,72 @@
+"""Probing: plugins not seen before are imported elsewhere, and this process waits for the verdicts for a moment."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from zoo.python import start
+from zoo.verdict import Record
+
+PATIENCE = 3.0
+"""Seconds that a command waits for all plugins not seen before."""
+LIMIT = 60.0
+"""Seconds after which the import of a plugin is ended."""
+GRACE = 5.0
+"""Seconds more in which its verdict is there."""
+POLL = 0.02
+
+
+class Probing:
+    """The probes of some plugins, which go on when this process ends, for a minute at most."""
+
+    def __init__(self, unseen: Iterable[Record]) -> None:
+        self.records = placed(list(unseen))
+        self.began = time.monotonic()
+        self.process: subprocess.Popen[bytes] | None = None
+        orders = [order(record) for record in self.records]
+        with suppress(OSError):
+            self.process = start("zoo.probe:supervise", {"limit": LIMIT, "plugins": orders})
+
+    def wait(self, seconds: float, records: Iterable[Record] = ()) -> None:
+        """Until some (all) of the plugins have a verdict, no more will come, or it is so long since the start."""
+        left = list(records) or self.records
+        while left and self.running and time.monotonic() < self.began + seconds:
+            left = [record for record in left if not record.read()]
+            time.sleep(POLL if left else 0)
+
+    @property
+    def running(self) -> bool:
+        """Whether verdicts may still come."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def failed(self) -> bool:
+        """Whether no process could be started."""
+        return self.process is None or bool(self.process.poll())
+
+
+def order(record: Record) -> dict[str, Any]:
+    """What the probe must know."""
+    point = record.point
+    return {"name": point.name, "value": point.value, "file": str(record.file), "kept": record.kept({})}
+
+
+def placed(records: list[Record]) -> list[Record]:
+    """The records where they can be written: in the cache folder, or in one that goes when this process ends."""
+    folder = records[0].file.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        folder = Path(tempfile.mkdtemp(prefix="zoo-plugins-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return [replace(record, file=folder / record.file.name) for record in records]

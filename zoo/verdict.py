@@ -1,0 +1,103 @@
+"""Verdicts: what the probe of a plugin found, kept in the cache folder until the plugin or the zoo changes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from zoo import API, __version__
+from zoo.files import cache_dir, digest
+from zoo.source import location, stamp
+
+SCHEMA = 1
+PACKAGES = (".dist-info", ".egg-info", ".pth", ".egg-link")
+
+
+class Listed(NamedTuple):
+    """A kind as a listing shows it; the plugin need not be imported for that."""
+
+    family: str
+    name: str
+    summary: str
+
+
+class Verdict(BaseModel):
+    """What the probe of a plugin found."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    error: str = ""
+    """Why the plugin is left out; empty if it works."""
+    kinds: tuple[Listed, ...] = ()
+    registries: bool = False
+    """Whether it has registry files."""
+    level: int = API
+    """The API level that it is written for."""
+    seconds: float | None = None
+    """That its import took; None if it did not end."""
+    notes: tuple[str, ...] = ()
+    """What it does at import that it had better not do."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """The place of one plugin's verdict, and what the verdict is of."""
+
+    point: EntryPoint
+    file: Path
+    key: dict[str, Any] = field(default_factory=dict)
+    around: str = ""
+    """What else is installed: with that, a plugin that is broken may work."""
+
+    @classmethod
+    def of(cls, point: EntryPoint, distribution: tuple[str, str]) -> Record:
+        """The record of an installed plugin as it is now."""
+        what = {"plugin": point.name, "value": point.value, "distribution": distribution[0]}
+        slug = re.sub(r"[^a-z0-9]+", "-", point.name.lower())[:40]
+        file = folder() / f"{slug}-{digest([what, location(point)])[:12]}.json"
+        key = what | {"version": distribution[1], "files": stamp(point), "python": sys.version}
+        return cls(point, file, key | {"zoo": __version__, "level": API}, surroundings(point))
+
+    def read(self) -> Verdict | None:
+        """The verdict, if there is one and nothing has changed since."""
+        try:
+            kept = json.loads(self.file.read_text(encoding="utf-8"))
+            if kept["schema"] != SCHEMA or kept["key"] != self.key:
+                return None
+            verdict = Verdict.model_validate(kept["verdict"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        return verdict if not verdict.error or kept.get("around") == self.around else None
+
+    def kept(self, verdict: dict[str, Any]) -> dict[str, Any]:
+        """What the file holds."""
+        return {"schema": SCHEMA, "key": self.key, "around": self.around, "verdict": verdict}
+
+
+def folder() -> Path:
+    """Where verdicts are kept."""
+    return cache_dir() / "plugins"
+
+
+def forget() -> None:
+    """Drop all verdicts that can be dropped."""
+    shutil.rmtree(folder(), ignore_errors=True)
+
+
+def surroundings(point: EntryPoint) -> str:
+    """Changes when something is installed or removed beside the plugin."""
+    names: list[str] = []
+    with suppress(Exception):
+        site = str(point.dist.locate_file("")) if point.dist else ""
+        names = sorted(name for name in os.listdir(site) if name.endswith(PACKAGES))  # noqa: PTH208 - names alone
+    return digest(names)[:16]
