@@ -1,4 +1,4 @@
-"""A package from outside is installed with pip, then listed, shown, trained and evaluated by the same commands."""
+"""Packages from outside are installed with pip, then listed, trained, evaluated and sampled by the same commands."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from commands import refused, told
+from packages import find_in, pip_install
 
-PACKAGE = Path(__file__).with_name("third_party") / "zoo-acme"
+import zoo
+from zoo.cli import main
+
+PACKAGES = sorted(Path(__file__).with_name("third_party").iterdir())
+SMALL = ("data.limit=300", "model.width=8", "model.latent=4", "train.epochs=2", "train.batch=50", "train.ema=0")
 
 
 class Acme(NamedTuple):
-    """A working folder, and an environment in which the package is installed."""
+    """A working folder, and an environment in which all packages from outside are installed."""
 
     work: Path
     env: dict[str, str]
@@ -37,13 +43,10 @@ class Acme(NamedTuple):
 
 @pytest.fixture(scope="module")
 def acme(tmp_path_factory: pytest.TempPathFactory) -> Acme:
-    """zoo-acme, installed by pip into a folder of its own."""
+    """The packages, installed by pip into a folder of their own."""
     root = tmp_path_factory.mktemp("acme")
-    options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
     site, work = root / "site", root / "work"
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", *options, "--target", site, PACKAGE], check=True, timeout=120
-    )
+    pip_install(site, PACKAGES)
     work.mkdir()
     homes = {"ZOO_CACHE": str(root / "cache"), "ZOO_CONFIG": str(root / "config"), "PYTHONPATH": str(site)}
     return Acme(work, os.environ | homes)
@@ -113,3 +116,60 @@ def test_its_run_cannot_be_read_without_it(acme: Acme, trained: Any) -> None:
     bare = acme._replace(env={name: value for name, value in acme.env.items() if name != "PYTHONPATH"})
     error = bare.run("evaluate", trained["run"], code=5)
     assert "no model kind 'depthwise'" in error
+
+
+@pytest.fixture
+def outside(acme: Acme, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory; the zoo of this process finds the packages."""
+    find_in(Path(acme.env["PYTHONPATH"]), monkeypatch)
+    return home
+
+
+def test_every_hook_is_implemented_from_outside(acme: Acme) -> None:
+    plugins = {row["name"]: row for row in acme.json("plugins")["plugins"] if row["distribution"] != "pixel-zoo"}
+    assert {row["state"] for row in plugins.values()} == {"ok"}
+    given = {(name, kind["family"], kind["name"]) for name, row in plugins.items() for kind in row["kinds"]}
+    assert given == {
+        ("acme", "model", "depthwise"),
+        ("acme", "data", "shapes"),
+        ("morse", "text", "morse"),
+        ("logistic", "prior", "logistic"),
+        ("fuzz", "metric", "fuzz"),
+    }
+    assert {"acme-shapes", "telegraph"} <= {entry["name"] for entry in acme.json("list")["entries"]}
+
+
+@pytest.mark.parametrize("name", ["acme", "morse", "logistic", "fuzz"])
+@pytest.mark.usefixtures("outside")
+def test_each_keeps_the_rules(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("zoo.testing")
+    assert main(["check", name]) == 0, capfd.readouterr()
+
+
+@pytest.mark.usefixtures("outside")
+def test_a_prompt_goes_through_morse_code_and_a_flow_of_the_zoo(capsys: pytest.CaptureFixture[str]) -> None:
+    run = told(capsys, "train", "telegraph", *SMALL, "prior.layers=2")["run"]
+    found = told(capsys, "sample", run, "3", "five", "-n", "4")
+    assert found["labels"] == ["3", "3", "five", "five"]
+    assert Path(found["grid"]).is_file()
+    assert "there is no Morse code for '\u00e9'" in refused(capsys, "sample", run, "caf\u00e9")
+    assert "26 signs of Morse code are more than 23; raise text.signs" in refused(capsys, "sample", run, "a fiver")
+
+
+@pytest.mark.usefixtures("outside")
+def test_a_prior_and_texts_of_two_packages_go_with_a_codec_of_the_zoo(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("prior.kind=logistic", "text.kind=morse", "text.signs=5")
+    trained = told(capsys, "train", "vae", *SMALL, *options)
+    found = told(capsys, "evaluate", trained["run"], "--judge", "none")
+    assert found["metrics"]["bound"] == pytest.approx(found["metrics"]["distortion"] + found["metrics"]["rate"])
+    pictures = {text: zoo.sample(trained["run"], text, 8, device="cpu").pictures for text in ("0", "5")}
+    assert pictures["0"].shape == (8, 1, 8, 8) and not pictures["0"].equal(pictures["5"])
+    assert "knows neither guidance nor products" in refused(capsys, "sample", trained["run"], "0", "--guidance", "1")
+
+
+@pytest.mark.usefixtures("outside")
+def test_a_metric_looks_at_classifiers_of_others(acme: Acme, trained: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    found = told(capsys, "evaluate", str(acme.work / trained["run"]))["metrics"]
+    # The accuracy of clean pictures, but for those that noise makes wrong or right.
+    assert 0 <= found["fuzz_flips"] < 1
+    assert abs(found["fuzz_accuracy"] - found["accuracy"]) <= found["fuzz_flips"]

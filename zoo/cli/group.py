@@ -33,6 +33,7 @@ COMMANDS = {
     "bench": ("using", "Pictures a second, beside a plain PyTorch loop."),
     "check": ("checking", "Whether plugins keep the rules that the zoo relies on."),
     "schema": ("using", "JSON schema of registry.yaml, for editors."),
+    "new-plugin": ("creating", "A package of your own that gives models, data, priors, texts or metrics."),
 }
 WIDTH = max(20, min(shutil.get_terminal_size().columns, 82) - 2)
 EPILOG = "Start with: zoo train cnn, then zoo evaluate cnn. Every command has --help."
@@ -50,7 +51,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"zoo.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, f"{cmd_name}_command")
+        command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
