@@ -15,7 +15,8 @@ from zoo.errors import DataError, JobError, ZooError, nearest
 from zoo.raw import Raw
 from zoo.registry import Registry, read_registry
 from zoo.results import append, make_result, results_of
-from zoo.runs import ROOT, Run, choose_folder, find_run, held
+from zoo.runfolder import ROOT
+from zoo.runs import Run, choose_folder, find_run, held
 from zoo.spec import options
 
 if TYPE_CHECKING:

@@ -33,6 +33,7 @@ COMMANDS = {
     "bench": ("using", "Pictures a second, beside a plain PyTorch loop."),
     "schema": ("using", "JSON schema of registry.yaml, for editors."),
     "doctor": ("doctor", "Whether the zoo can work here, and what is missing."),
+    "completion": ("completion", "Script that completes names in bash, zsh, fish, PowerShell."),
 }
 WIDTH = max(20, min(shutil.get_terminal_size().columns, 82) - 2)
 EPILOG = "Start with: zoo train cnn, then zoo evaluate cnn. Every command has --help."

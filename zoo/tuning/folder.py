@@ -14,7 +14,8 @@ from zoo.catalog import catalog
 from zoo.entry import restore
 from zoo.errors import RunError, ZooError
 from zoo.files import check_name, digest, remove, write_json
-from zoo.runs import BEST, ROOT, difference, now, numbered, read_record
+from zoo.runfolder import BEST, ROOT, numbered
+from zoo.runs import difference, now, read_record
 from zoo.tuning import storage
 from zoo.tuning.spec import FREE, TuneSpec
 from zoo.tuning.study import Study
