@@ -11,12 +11,13 @@ from zoo import comparison
 from zoo.cli.group import Command
 from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY
 from zoo.cli.progress import Lines, watching
-from zoo.cli.screen import Screen, figure
+from zoo.cli.screen import Screen
 from zoo.cli.sources import data_overrides
 from zoo.compared import Comparison, Figure, Variant
 from zoo.comparefolder import TABLE
 from zoo.entry import Entry
 from zoo.errors import InterruptedRun, JobError, ZooError, nearest
+from zoo.figures import figure
 
 SHOWN = 6
 """Figures that are shown unless others are asked for."""

@@ -13,8 +13,9 @@ from zoo import api
 from zoo.catalog import catalog
 from zoo.cli.group import Command
 from zoo.cli.options import NAME, OVERRIDES, REGISTRY
-from zoo.cli.screen import Screen, figure
+from zoo.cli.screen import Screen
 from zoo.errors import DataError
+from zoo.figures import figure
 
 
 @click.command("list", cls=Command)

@@ -10,10 +10,10 @@ import click
 from zoo import api
 from zoo.cli.group import Command
 from zoo.cli.listing import plain
-from zoo.cli.progress import clock
-from zoo.cli.screen import Screen, figure
-from zoo.cli.words import headline, label, place
+from zoo.cli.screen import Screen
+from zoo.figures import clock, figure
 from zoo.tuning.study import FAILED, Study, Trial
+from zoo.tuning.words import headline, label, place
 
 COUNTED = {"completed": "done", "pruned": "pruned", "refused": "refused", "running": "running", "waiting": "waiting"}
 CAUSES = {"diverged": "diverged", "oom": "oom", "crashed": "crashed", "hung": "hung", "raised": "failed"}

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from zoo.cli.progress import BAR, clock, drawn_live
-from zoo.cli.screen import GAP, Screen, figure
+from zoo.cli.progress import BAR, drawn_live
+from zoo.cli.screen import GAP, Screen
 from zoo.cli.studylines import Lines
-from zoo.cli.words import about, drawn, headline, label, short
 from zoo.errors import one_line
+from zoo.figures import clock, figure, short
 from zoo.tuning.study import FAILED, LIVE, Study, Trial
+from zoo.tuning.words import about, drawn, headline, label
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult

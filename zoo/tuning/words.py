@@ -1,10 +1,10 @@
-"""Trials and studies in words, the same on every screen."""
+"""Trials and studies in words, the same on screens and in notebooks."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from zoo.cli.screen import figure
+from zoo.figures import figure, short
 from zoo.tuning.study import Study, Trial
 
 
@@ -61,11 +61,3 @@ def drawn(study: Study, trial: Trial) -> list[str]:
     ends = [key.rpartition(".")[2] for key in trial.config]
     names = {key: end if ends.count(end) == 1 else key for key, end in zip(trial.config, ends, strict=True)}
     return [f"{names[key]}={figure(trial.config[key])}" for key in told or trial.config]
-
-
-def short(count: int) -> str:
-    """A count in a few characters: 950, 87.2k, 1.5M."""
-    for size, unit in ((1_000_000, "M"), (1000, "k")):
-        if count >= size:
-            return f"{count / size:.3g}{unit}" if count < 999.5 * size else f"{count / size:,.0f}{unit}"
-    return str(count)
