@@ -103,6 +103,20 @@ class Run:
             return last[-1]
         return min(last, key=lambda row: row["valid"].get("loss") or 0.0)
 
+    def _repr_html_(self) -> str:
+        """In a notebook."""
+        from zoo.notebook import block, pairs
+
+        about: dict[str, object] = {"entry": self.entry.name, "state": self.state, "data": self.entry.data.name}
+        about |= {key: self.record.get(key) for key in ("parameters", "seconds", "device", "reason")}
+        with suppress(RunError, KeyError, IndexError, TypeError):
+            kept = self.kept()
+            about |= {
+                "kept epoch": kept["epoch"],
+                **{f"validation {key}": value for key, value in kept["valid"].items()},
+            }
+        return block(str(self.path), pairs(about))
+
     def model(self, device: torch.device | str = "cpu", overrides: Iterable[str] = ()) -> Model:
         """The trained model in eval mode; `overrides` may change options that leave the weights as they are."""
         from torch.random import fork_rng

@@ -77,3 +77,10 @@ class Progress:
         if ended <= 0:
             return max(0.0, time_left)
         return max(0.0, min(time_left, (self.study.spec.trials - self.study.ended) * self.elapsed / ended))
+
+    def newest(self, study: Study, most: int) -> list[Trial]:
+        """Trials that run, then those that ended last, at most so many."""
+        known = {trial.number: trial for trial in study.trials}
+        ended = [known[number] for number in reversed(self.order[-most:]) if number in known]
+        running = sorted((trial for trial in study.trials if trial.state in LIVE), key=lambda trial: trial.state)
+        return [*running, *ended]

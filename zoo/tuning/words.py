@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from zoo.figures import figure, short
-from zoo.tuning.study import Study, Trial
+from zoo.figures import clock, figure, short
+
+if TYPE_CHECKING:
+    from zoo.tuning.study import Study, Trial
+
+STUDY_HEADS = ("study", "entry", "data", "state", "trials", "best", "parameters", "run")
+STUDY_RIGHT = (4, 6)
+TRIAL_HEADS = ("trial", "state", "loss", "epoch", "parameters", "time")
+IN_WORDS = {"oom": "out of memory", "failed": "an error"}
 
 
-def about(study: Study, parallel: int) -> list[str]:
+def about(study: Study, parallel: int | None = None) -> list[str]:
     """What a study is, most important first."""
     spec = study.spec
     size = [] if spec.max_params is None else [f"at most {short(spec.max_params)} parameters"]
@@ -19,7 +27,7 @@ def about(study: Study, parallel: int) -> list[str]:
         place(study.path),
         f"{spec.trials} trials",
         f"objective {spec.objective}{bound}",
-        f"{parallel} at a time",
+        *([] if parallel is None else [f"{parallel} at a time"]),
         *size,
     ]
 
@@ -61,3 +69,49 @@ def drawn(study: Study, trial: Trial) -> list[str]:
     ends = [key.rpartition(".")[2] for key in trial.config]
     names = {key: end if ends.count(end) == 1 else key for key, end in zip(trial.config, ends, strict=True)}
     return [f"{names[key]}={figure(trial.config[key])}" for key in told or trial.config]
+
+
+def study_row(study: Study) -> list[str]:
+    """A study in a line."""
+    best = study.best
+    reached = headline(study, best) if best else []
+    size = "" if best is None or best.parameters is None else f"{best.parameters:,}"
+    figures = [part for part in reached if not part.endswith(" parameters")]
+    trials = f"{study.ended}/{study.spec.trials}"
+    what = [study.name, str(study.entry["name"]), str(study.entry["data"]["kind"]), study.state, trials]
+    return [*what, figures[0] if figures else "", size, place(best.run) if best else ""]
+
+
+def trial_row(trial: Trial, written_out: bool) -> list[str]:
+    """A row of the table, in the order of TRIAL_HEADS."""
+    loss = "" if trial.loss is None else figure(trial.loss)
+    epoch = f"{trial.epoch}/{trial.epochs}" if trial.epochs else ""
+    size = "" if trial.parameters is None else f"{trial.parameters:,}" if written_out else short(trial.parameters)
+    pace = f"{trial.seconds / trial.epoch:.3g} s/ep" if trial.epoch else ""
+    seconds = pace if trial.live else clock(trial.seconds)
+    return [label(trial), trial.state, loss, epoch, size, seconds]
+
+
+def failure_rows(study: Study) -> list[list[object]]:
+    """Why trials failed or were refused, with the first reason of each cause."""
+    return [
+        [IN_WORDS.get(state, state), len(trials), label(trials[0]), trials[0].reason]
+        for state, trials in study.causes.items()
+    ]
+
+
+def front_table(study: Study, best: Trial) -> tuple[list[str], list[list[str]], range]:
+    """The models that no other beats in both loss and parameters: heads, rows, and the columns of numbers."""
+    named = study.spec.objective not in ("loss", "pareto", "fewest-parameters")
+    heads = ["parameters", "loss", *([study.spec.objective] if named else []), "run", ""]
+    rows = [
+        [
+            f"{trial.parameters:,}",
+            figure(trial.loss),
+            *([figure(trial.objective)] if named else []),
+            place(trial.run),
+            "best" if trial.number == best.number else "",
+        ]
+        for trial in study.front
+    ]
+    return heads, rows, range(2 + named)
