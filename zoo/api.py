@@ -14,8 +14,9 @@ from zoo.entry import Entry, resolve, with_train
 from zoo.errors import DataError, JobError, ZooError, nearest
 from zoo.raw import Raw
 from zoo.registry import Registry, read_registry
-from zoo.results import append, make_result, results_of
-from zoo.runs import ROOT, Run, choose_folder, find_run, held
+from zoo.results import append, best_result, make_result, results_of
+from zoo.runfolder import ROOT
+from zoo.runs import Run, choose_folder, find_run, held
 from zoo.spec import options
 
 if TYPE_CHECKING:
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
     from zoo.kinds import DataInfo
     from zoo.prediction import Prediction
     from zoo.training.watch import Watch
-    from zoo.tuning.study import Study
+    from zoo.tuning.study import Studies, Study
     from zoo.tuning.watch import TuneWatch
 
 Paths = Collection[str | Path]
 SPLITS = ("train", "valid", "test")
 NOBODY = "none"
 """In place of a judge."""
+ENTRY_HEADS = ("entry", "what it is", "kind", "plugin", "best result", "parameters", "data")
 SPLITTING = ("valid", "test", "split_seed", "limit", "imbalance")
 
 
@@ -42,6 +44,13 @@ class Trained(NamedTuple):
     metrics: dict[str, float]
     """Metrics of the kept weights over the validation pictures."""
     weights_sha256: str
+
+    def _repr_html_(self) -> str:
+        """In a notebook."""
+        from zoo.notebook import block, pairs
+
+        about = {"epochs": self.epochs, **self.metrics, "weights sha256": self.weights_sha256[:12]}
+        return block(str(self.run), pairs(about))
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,29 @@ class EntryInfo:
     """Why it cannot be used now; empty if it can."""
     results: list[dict[str, Any]]
 
+    @property
+    def row(self) -> tuple[str, ...]:
+        """It in a table with ENTRY_HEADS."""
+        return (self.name, self.summary, self.kind, self.plugin, *best_result(self.results, self.data))
+
+    def _repr_html_(self) -> str:
+        """In a notebook."""
+        from zoo.notebook import block, pairs
+
+        about: dict[str, object] = dict(zip(ENTRY_HEADS[1:], self.row[1:], strict=True))
+        return block(self.name, pairs(about | {"cannot be used": "; ".join(self.needs)}))
+
+
+class Entries(list[EntryInfo]):
+    """Entries that a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        """In a notebook."""
+        from zoo.notebook import block, line, table
+
+        needs = [line(f"{entry.name} cannot be used: {need}") for entry in self for need in entry.needs]
+        return block("", table(ENTRY_HEADS, [entry.row for entry in self], right=[5]), *needs)
+
 
 def registry(extra: Paths = ()) -> tuple[Registry, list[str]]:
     """All registry layers with some files on top, and what was left out."""
@@ -69,10 +101,10 @@ def entry(name: str, overrides: Iterable[str] = (), registries: Paths = ()) -> E
     return resolve(catalog(), registry(registries)[0].resolve(name, overrides))
 
 
-def entries(registries: Paths = ()) -> list[EntryInfo]:
-    """Every entry of the registry, also those that cannot be used now."""
+def entries(registries: Paths = ()) -> Entries:
+    """Every entry of the registry, also those that cannot be used now; a list that a notebook shows as a table."""
     found, _ = registry(registries)
-    return [describe(found, name) for name in found.entries]
+    return Entries(describe(found, name) for name in found.entries)
 
 
 def describe(found: Registry, name: str) -> EntryInfo:
@@ -160,9 +192,9 @@ def train(
     chosen = entry(name, overrides, registries)
     if seed is not None:
         chosen = with_train(chosen, seed=seed)
+    from zoo.training.cell import watching
     from zoo.training.device import choose_device
     from zoo.training.session import Session
-    from zoo.training.watch import Nobody
 
     place = choose_device(device)
     path, before = choose_folder(chosen, catalog(), None if out is None else Path(out), fresh)
@@ -174,7 +206,7 @@ def train(
             raise JobError(f"{path} diverged", f"change its options, or {again}")
         if before is None or before.state != "done":
             command = how_to_go_on("train", name, overrides, {"seed": seed, "out": out, "device": device}, registries)
-            before = Session(chosen, path, place, watch or Nobody(), command, again).train(before)
+            before = Session(chosen, path, place, watch or watching(name), command, again).train(before)
         return trained(before)
 
 
@@ -206,10 +238,12 @@ def tune(
     What `overrides` set is not searched; those of `tune.` say how to search. Trials run for at most `seconds`, on a Ray
     cluster at `address` or on this machine, `parallel` at a time; run folders are below `storage`/STUDY.
     """
+    from zoo.tuning.cell import watching
+
+    watch = watch or watching(seconds)  # in a notebook it hushes what the next lines import
     from zoo.tuning.cluster import Place
     from zoo.tuning.tune import Request
     from zoo.tuning.tune import tune as search
-    from zoo.tuning.watch import Nobody
 
     raw = registry(registries)[0].resolve(name, overrides)
     options = {"trials": trials, "objective": objective, "bound": bound, "max_params": max_params}
@@ -217,10 +251,10 @@ def tune(
     given |= {"storage": storage, "parallel": parallel, "device": device}
     command = how_to_go_on("tune", name, overrides, given, registries)
     request = Request(options, seconds, fresh, study, Path(storage or ROOT), Place(address, parallel, device), command)
-    return search(catalog(), raw, fixed_by(overrides), request, watch or Nobody())
+    return search(catalog(), raw, fixed_by(overrides), request, watch)
 
 
-def studies(storage: str | Path | None = None) -> tuple[list[Study], list[str]]:
+def studies(storage: str | Path | None = None) -> Studies:
     """Every study below a folder, by default `runs`, and what is wrong with those that cannot be read."""
     from zoo.tuning.folder import studies as found
 

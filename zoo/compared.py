@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zoo.axes import Values, title
+from zoo.figures import figure
+
+SHOWN = 6
+"""Figures that are shown unless others are asked for."""
+ENDED = ("done", "diverged", "failed")
 
 
 class Figure(NamedTuple):
@@ -89,7 +94,7 @@ class Variant:
     def document(self) -> dict[str, Any]:
         """As JSON."""
         about = {"overrides": self.overrides, "parameters": self.parameters, "seconds": self.seconds}
-        figures = {name: figure._asdict() for name, figure in self.figures.items()}
+        figures = {name: found._asdict() for name, found in self.figures.items()}
         return about | {"runs": [run.document() for run in self.runs], "figures": figures}
 
 
@@ -116,6 +121,28 @@ class Comparison:
         """The names of all figures, in the evaluations' own order."""
         return names(run for variant in self.variants for run in variant.done)
 
+    def table(self, names: list[str]) -> tuple[list[str], list[list[str]]]:
+        """Heads, and a row for each variant, with these figures."""
+        single = len(self.axes) == 1
+        heads = [next(iter(self.axes)) if single else "variant", "seeds", "parameters", "minutes", *names]
+        return heads, [row(variant, names, len(self.seeds), single) for variant in self.variants]
+
+    @property
+    def failures(self) -> list[list[object]]:
+        """Variant, seed, state and reason of the runs that did not come to their end."""
+        runs = [(variant.label, run) for variant in self.variants for run in variant.runs]
+        return [[label, run.seed, run.state, run.reason] for label, run in runs if run.state in ENDED and run.reason]
+
+    def _repr_html_(self) -> str:
+        """In a notebook."""
+        from zoo.notebook import block, table
+
+        heads, rows = self.table(self.figures[:SHOWN])
+        seeds = f"seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))}"
+        failed = table(["variant", "seed", "state", "reason"], self.failures, right=[1]) if self.failures else ""
+        title = f"{self.path}: {self.entry}, {self.split} split, {seeds}"
+        return block(title, table(heads, rows, right=range(1, len(heads))), failed)
+
     def document(self) -> dict[str, Any]:
         """As JSON."""
         about = {"comparison": str(self.path), "entry": self.entry, "split": self.split, "seeds": self.seeds}
@@ -126,3 +153,25 @@ def names(runs: Iterable[ComparedRun]) -> list[str]:
     """The names of the runs' figures, `loss` first."""
     found = dict.fromkeys(name for run in runs for name in run.metrics)
     return sorted(found, key=lambda name: name != "loss")
+
+
+def row(variant: Variant, names: list[str], seeds: int, single: bool) -> list[str]:
+    """A variant in a line."""
+    label = next(iter(variant.values.values())) if single else variant.label
+    figures = variant.figures
+    cells = [spread(figures[name]) if name in figures else "" for name in names]
+    return [label, f"{len(variant.done)}/{seeds}", f"{variant.parameters:,}", minutes(variant.seconds), *cells]
+
+
+def spread(found: Figure) -> str:
+    """Mean and standard deviation; the latter with two digits."""
+    if found.std is None:
+        return figure(found.mean)
+    return f"{figure(found.mean)} ± {f'{found.std:.2g}' if found.std < 100 else figure(found.std)}"
+
+
+def minutes(seconds: float | None) -> str:
+    """Minutes with two digits, or one behind the point."""
+    if seconds is None:
+        return ""
+    return f"{seconds / 60:.1f}" if seconds >= 600 else f"{seconds / 60:.2g}"

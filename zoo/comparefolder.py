@@ -13,7 +13,8 @@ from zoo import __version__
 from zoo.compared import Comparison
 from zoo.errors import RunError, ZooError
 from zoo.files import check_name, digest, finite, write_json
-from zoo.runs import ROOT, difference, is_remnant, now, numbered, read_record
+from zoo.runfolder import ROOT, numbered
+from zoo.runs import difference, is_remnant, now, read_record
 
 SCHEMA = 1
 FILE, TABLE = "compare.json", "table.json"

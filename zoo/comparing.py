@@ -15,7 +15,8 @@ from zoo.comparefolder import WAYS_ON, Record
 from zoo.entry import Entry
 from zoo.errors import DataError, InterruptedRun, JobError, RunError, ZooError, memory_error
 from zoo.files import digest
-from zoo.runs import Run, difference, is_run
+from zoo.runfolder import is_run
+from zoo.runs import Run, difference
 from zoo.training.watch import Nobody as Unwatched
 from zoo.training.watch import Watch
 

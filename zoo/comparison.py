@@ -5,9 +5,10 @@ from __future__ import annotations
 from zoo.api import SPLITS, Paths, how_to_go_on, registry
 from zoo.axes import Axes, Values, title
 from zoo.catalog import catalog
+from zoo.comparecells import watching
 from zoo.compared import Comparison
 from zoo.comparefolder import Plan, Record, choose_comparison, is_comparison, refuse
-from zoo.comparing import CompareWatch, Comparing, Job, Nobody
+from zoo.comparing import CompareWatch, Comparing, Job
 from zoo.entry import resolve
 from zoo.errors import InterruptedRun, ZooError, nearest
 from zoo.files import digest
@@ -49,7 +50,7 @@ def compare(
     with held(path, "wait for it, or name another comparison with --name"):
         record = Record.open(path) if is_comparison(path) else Record.begin(path, plan, command)
         refuse(record, plan)  # another process may have begun it between the look and the lock
-        work = Comparing(axes, jobs, record, device, registries, watch or Nobody())
+        work = Comparing(axes, jobs, record, device, registries, watch or watching())
         try:
             return work.run()
         except (InterruptedRun, KeyboardInterrupt) as stop:

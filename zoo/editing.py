@@ -16,6 +16,7 @@ from zoo.encoding import Lookup, given, pairs
 from zoo.errors import ZooError
 from zoo.grid import save_png
 from zoo.latent import Generator, dequantised, fixed_draws, guided
+from zoo.notebook import block, page, table
 from zoo.prediction import Skipped
 from zoo.prior import Invertible, Term
 from zoo.runs import Run
@@ -44,6 +45,10 @@ class Edit(NamedTuple):
         """The first 64 pairs on one page, each original above what became of it."""
         return pairs(self.originals, self.pictures)
 
+    def _repr_html_(self) -> str | None:
+        """In a notebook."""
+        return page(self)
+
     def save(self, path: str | Path) -> None:
         """Write the page as a PNG file."""
         save_png(Path(path), self.grid())
@@ -64,6 +69,14 @@ class Scores(NamedTuple):
     def shares(self) -> Tensor:
         """Probabilities (N, texts), if one of the texts is right and all are equally likely beforehand."""
         return self.log_likelihood.softmax(1)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: nats, and which text makes each picture likeliest."""
+        rows = [
+            [name, *(f"{value:.2f}" for value in row.tolist()), self.texts[int(row.argmax())]]
+            for name, row in zip(self.names, self.log_likelihood, strict=True)
+        ]
+        return block("", table(["picture", *self.texts, "likeliest"], rows, right=range(1, 1 + len(self.texts))))
 
 
 class Change(NamedTuple):

@@ -18,6 +18,7 @@ from zoo.data import Pictures
 from zoo.drawing import AT_ONCE, generator, pictures_of, pixels, plain, title
 from zoo.errors import DataError, ZooError
 from zoo.grid import Block, columns, draw, save_png
+from zoo.notebook import page
 from zoo.prediction import Skipped, decoded, expand, recipe
 from zoo.runs import Run
 from zoo.training.device import choose_device
@@ -52,6 +53,10 @@ class Reconstruction(NamedTuple):
         """The first 64 pairs on one page, each original above its reconstruction."""
         return pairs(self.originals, self.pictures)
 
+    def _repr_html_(self) -> str | None:
+        """In a notebook."""
+        return page(self)
+
     def save(self, path: str | Path) -> None:
         """Write the page as a PNG file."""
         save_png(Path(path), self.grid())
@@ -68,6 +73,10 @@ class Interpolation(NamedTuple):
     def grid(self) -> Image:
         """All in one row."""
         return draw([Block([pixels(self.pictures)])])
+
+    def _repr_html_(self) -> str | None:
+        """In a notebook."""
+        return page(self)
 
     def save(self, path: str | Path) -> None:
         """Write the row as a PNG file."""

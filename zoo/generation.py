@@ -15,6 +15,7 @@ from zoo.drawing import Wish, conditions, drawn, generator, pixels, prompts_for,
 from zoo.errors import ZooError
 from zoo.grid import Block, columns, draw, save_png, wrapped
 from zoo.latent import fixed_draws
+from zoo.notebook import page
 from zoo.prior import Term
 from zoo.runs import Run
 from zoo.training.device import choose_device
@@ -44,6 +45,10 @@ class Samples(NamedTuple):
         count = columns(len(rows), max(map(len, rows.values())))
         return draw([wrapped(row, count, name) for name, row in rows.items()])
 
+    def _repr_html_(self) -> str | None:
+        """In a notebook."""
+        return page(self)
+
     def save(self, path: str | Path) -> None:
         """Write the page as a PNG file."""
         save_png(Path(path), self.grid())
@@ -63,6 +68,10 @@ class Mix(NamedTuple):
         """All rows on one page."""
         lines = pixels(self.pictures)
         return draw([Block([lines[start : start + self.steps] for start in range(0, len(lines), self.steps)])])
+
+    def _repr_html_(self) -> str | None:
+        """In a notebook."""
+        return page(self)
 
     def save(self, path: str | Path) -> None:
         """Write the page as a PNG file."""

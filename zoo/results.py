@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
 from zoo.entry import Entry
 from zoo.errors import JobError, ZooError
+from zoo.figures import figure
 from zoo.files import write_text
 from zoo.registry import VERSION
 from zoo.yamlfile import parse
@@ -25,6 +26,23 @@ def results_of(entry: Entry, results: Iterable[dict[str, Any]]) -> list[dict[str
     distinct = {json.dumps(row, sort_keys=True, default=str): row for row in mine}
     current = entry.hash()
     return [row | {"stale": row.get("of") != current} for row in distinct.values()]
+
+
+def best_result(results: Iterable[dict[str, Any]], own: str) -> tuple[str, str, str]:
+    """The result with the lowest loss over one test split: of the entry's own data, else of the data used last.
+
+    Stale results count only where there are no others.
+    """
+    tests = [row for row in results if row.get("split") == "test"]
+    rows = [row for row in tests if not row["stale"]] or tests
+    if not rows:
+        return "", "", ""
+    data = own if any(row.get("data") == own for row in rows) else rows[-1].get("data")
+    same = [row for row in rows if row.get("data") == data]
+    row = min(same, key=lambda row: row["metrics"].get("loss", inf))
+    shown = [f"{name} {figure(row['metrics'][name])}" for name in ("loss", "accuracy") if name in row["metrics"]]
+    text = ", ".join(shown) + " (stale)" * row["stale"]
+    return text, figure(row.get("parameters", "")), str(row.get("data", ""))
 
 
 def make_result(entry: Entry, data: str, evaluation: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:

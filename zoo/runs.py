@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import shutil
 import socket
 import sys
@@ -25,6 +24,7 @@ from zoo.errors import LockedError, ResourceError, RunError, ZooError, nearest
 from zoo.files import check_name, digest, remove, sweep, write_json
 from zoo.kinds import DataInfo
 from zoo.raw import Raw, overridden
+from zoo.runfolder import ROOT, best_run, is_run, numbered
 
 if TYPE_CHECKING:
     import torch
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 UNFINISHED = {"running", "interrupted"}
-ROOT = Path("runs")
-BEST = "best.json"
-"""Names the best run below a folder, as `zoo tune` does in that of a study."""
 
 
 @dataclass
@@ -106,6 +103,20 @@ class Run:
             return last[-1]
         return min(last, key=lambda row: row["valid"].get("loss") or 0.0)
 
+    def _repr_html_(self) -> str:
+        """In a notebook."""
+        from zoo.notebook import block, pairs
+
+        about: dict[str, object] = {"entry": self.entry.name, "state": self.state, "data": self.entry.data.name}
+        about |= {key: self.record.get(key) for key in ("parameters", "seconds", "device", "reason")}
+        with suppress(RunError, KeyError, IndexError, TypeError):
+            kept = self.kept()
+            about |= {
+                "kept epoch": kept["epoch"],
+                **{f"validation {key}": value for key, value in kept["valid"].items()},
+            }
+        return block(str(self.path), pairs(about))
+
     def model(self, device: torch.device | str = "cpu", overrides: Iterable[str] = ()) -> Model:
         """The trained model in eval mode; `overrides` may change options that leave the weights as they are."""
         from torch.random import fork_rng
@@ -153,23 +164,6 @@ def read_record(path: Path, newest: int) -> dict[str, Any]:
     return record
 
 
-def is_run(path: Path) -> bool:
-    """Whether there is a run folder at a path, which may be any text."""
-    try:
-        return (path / "run.json").is_file()
-    except (OSError, ValueError):
-        return False
-
-
-def best_run(path: Path) -> Path:
-    """The run that a folder names as its best, or the folder itself."""
-    try:
-        name = json.loads((path / BEST).read_text(encoding="utf-8"))["run"]
-        return path / name if re.fullmatch(r"trials/t[0-9]{5,9}", name) else path
-    except (OSError, ValueError, KeyError, TypeError):
-        return path
-
-
 def find_run(text: str, catalog: Catalog, root: Path = ROOT) -> Run:
     """The run at a path or of that name below `runs`, or the newest finished run of an entry of that name.
 
@@ -186,13 +180,6 @@ def find_run(text: str, catalog: Catalog, root: Path = ROOT) -> Run:
     names = [path.parent.name for path in root.glob("*/run.json")]
     hint = nearest(text, names)
     raise ZooError(f"no run {text[:80]!r}", hint if "did you mean" in hint else "train one with: zoo train ENTRY")
-
-
-def numbered(root: Path, name: str) -> dict[int, Path]:
-    """The folders NAME-1, NAME-2, ... that are there, in order."""
-    pattern = re.compile(re.escape(name) + r"-([1-9][0-9]{0,8})")
-    found = {int(match[1]): path for path in root.glob("*") if (match := pattern.fullmatch(path.name))}
-    return dict(sorted(found.items()))
 
 
 def choose_folder(entry: Entry, catalog: Catalog, out: Path | None, fresh: bool) -> tuple[Path, Run | None]:

@@ -17,10 +17,11 @@ from zoo import api
 from zoo.cli import main
 from zoo.cli.confusion import draw
 from zoo.cli.evaluating import show_confusion
-from zoo.cli.progress import Bar, Lines, clock
+from zoo.cli.progress import Bar, Lines
 from zoo.cli.screen import Screen
 from zoo.cli.sources import data_overrides
 from zoo.errors import DataError
+from zoo.figures import clock
 
 pytestmark = pytest.mark.usefixtures("home")
 TINY = ["data.limit=200", "model.blocks=2", "model.first=4", "model.last=8", "train.epochs=2", "--device", "cpu"]

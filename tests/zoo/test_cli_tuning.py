@@ -22,8 +22,8 @@ from zoo.cli.screen import Screen
 from zoo.cli.studylines import Lines
 from zoo.cli.trials import Block, cut
 from zoo.cli.tuning import Count, Duration
-from zoo.cli.words import short
 from zoo.errors import InterruptedRun, JobError
+from zoo.figures import short
 from zoo.tuning.study import Study
 from zoo.tuning.watch import Nobody
 

@@ -17,9 +17,8 @@ import zoo
 from zoo.api import Trained
 from zoo.axes import Axes, split
 from zoo.cli import main
-from zoo.cli.comparing import spread
 from zoo.cli.progress import Lines
-from zoo.compared import Comparison, Figure
+from zoo.compared import Comparison, Figure, spread
 from zoo.comparing import Nobody
 from zoo.errors import InterruptedRun, LockedError, RunError, ZooError
 from zoo.runs import held

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -14,6 +15,10 @@ from zoo.cli.told import told
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; whatever goes wrong becomes a line on stderr."""
+    if argv is None and (asked := os.environ.get("_ZOO_COMPLETE")):
+        from zoo.cli.answering import answer
+
+        return answer(asked)
     words = list(sys.argv[1:] if argv is None else argv)
     screen = Screen.asked_for(words)
     try:

@@ -11,16 +11,12 @@ from zoo import comparison
 from zoo.cli.group import Command
 from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY
 from zoo.cli.progress import Lines, watching
-from zoo.cli.screen import Screen, figure
+from zoo.cli.screen import Screen
 from zoo.cli.sources import data_overrides
-from zoo.compared import Comparison, Figure, Variant
+from zoo.compared import ENDED, SHOWN, Comparison
 from zoo.comparefolder import TABLE
 from zoo.entry import Entry
 from zoo.errors import InterruptedRun, JobError, ZooError, nearest
-
-SHOWN = 6
-"""Figures that are shown unless others are asked for."""
-ENDED = ("done", "diverged", "failed")
 
 
 @click.command("compare", cls=Command)
@@ -109,43 +105,13 @@ def show(screen: Screen, found: Comparison, names: list[str]) -> None:
     if judges := dict.fromkeys(run.judge for run in found.runs if run.judge):
         screen.line(f"judge: {'; '.join(judges)}")
     screen.line()
-    single = len(found.axes) == 1
-    heads = [next(iter(found.axes)) if single else "variant", "seeds", "parameters", "minutes", *names]
-    rows = [row(variant, names, len(found.seeds), single) for variant in found.variants]
+    heads, rows = found.table(names)
     screen.table(heads, rows, right=range(1, len(heads)))
     show_failures(screen, found)
 
 
-def row(variant: Variant, names: list[str], seeds: int, single: bool) -> list[str]:
-    """A variant in a line."""
-    label = next(iter(variant.values.values())) if single else variant.label
-    figures = variant.figures
-    cells = [spread(figures[name]) if name in figures else "" for name in names]
-    return [label, f"{len(variant.done)}/{seeds}", f"{variant.parameters:,}", minutes(variant.seconds), *cells]
-
-
-def spread(found: Figure) -> str:
-    """Mean and standard deviation; the latter with two digits."""
-    if found.std is None:
-        return figure(found.mean)
-    return f"{figure(found.mean)} ± {f'{found.std:.2g}' if found.std < 100 else figure(found.std)}"
-
-
-def minutes(seconds: float | None) -> str:
-    """Minutes with two digits, or one behind the point."""
-    if seconds is None:
-        return ""
-    return f"{seconds / 60:.1f}" if seconds >= 600 else f"{seconds / 60:.2g}"
-
-
 def show_failures(screen: Screen, found: Comparison) -> None:
     """The runs that did not come to their end, and why."""
-    rows = [
-        [variant.label, run.seed, run.state, run.reason]
-        for variant in found.variants
-        for run in variant.runs
-        if run.state in ENDED and run.reason
-    ]
-    if rows:
+    if rows := found.failures:
         screen.line()
         screen.table(["variant", "seed", "state", "reason"], rows, right=[1])

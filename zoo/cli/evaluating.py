@@ -10,8 +10,9 @@ import click
 from zoo import api
 from zoo.cli.group import Command
 from zoo.cli.options import DEVICE, GUIDANCE, OVERRIDES, RUN, TEMPERATURE
-from zoo.cli.screen import Screen, figure
+from zoo.cli.screen import Screen
 from zoo.errors import ResourceError
+from zoo.figures import figure
 from zoo.files import finite, write_json
 
 if TYPE_CHECKING:

@@ -34,6 +34,8 @@ COMMANDS = {
     "check": ("checking", "Whether plugins keep the rules that the zoo relies on."),
     "schema": ("using", "JSON schema of registry.yaml, for editors."),
     "new-plugin": ("creating", "A package of your own that gives models, data, priors, texts or metrics."),
+    "doctor": ("doctor", "Whether the zoo can work here, and what is missing."),
+    "completion": ("completion", "Script that completes names in bash, zsh, fish, PowerShell."),
 }
 WIDTH = max(20, min(shutil.get_terminal_size().columns, 82) - 2)
 EPILOG = "Start with: zoo train cnn, then zoo evaluate cnn. Every command has --help."

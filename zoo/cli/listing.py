@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
@@ -13,9 +12,10 @@ from zoo import api
 from zoo.catalog import catalog
 from zoo.cli.group import Command
 from zoo.cli.options import NAME, OVERRIDES, REGISTRY
-from zoo.cli.screen import Screen, figure
+from zoo.cli.screen import Screen
 from zoo.discovery import Plugin
 from zoo.errors import DataError
+from zoo.figures import figure
 from zoo.verdict import Listed, forget
 
 
@@ -30,33 +30,14 @@ def list_command(screen: Screen, /, registries: tuple[str, ...]) -> None:
     problems = [*broken, *left_out, *catalog().notes]
     if screen.json:
         return screen.document({"entries": [asdict(entry) for entry in entries], "problems": problems})
-    rows = [
-        (entry.name, entry.summary, entry.kind, entry.plugin, *best(entry.results, entry.data)) for entry in entries
-    ]
-    screen.table(["entry", "what it is", "kind", "plugin", "best result", "parameters", "data"], rows, right=[5])
+    rows = [entry.row for entry in entries]
+    screen.table(api.ENTRY_HEADS, rows, right=[5])
     for entry in entries:
         for need in entry.needs:
             screen.note(f"{entry.name} cannot be used: {need}")
     for problem in problems:
         screen.note(f"note: {problem}")
     return None
-
-
-def best(results: Iterable[dict[str, Any]], own: str) -> tuple[str, str, str]:
-    """The result with the lowest loss over one test split: of the entry's own data, else of the data used last.
-
-    Stale results count only where there are no others.
-    """
-    tests = [row for row in results if row.get("split") == "test"]
-    rows = [row for row in tests if not row["stale"]] or tests
-    if not rows:
-        return "", "", ""
-    data = own if any(row.get("data") == own for row in rows) else rows[-1].get("data")
-    same = [row for row in rows if row.get("data") == data]
-    row = min(same, key=lambda row: row["metrics"].get("loss", math.inf))
-    shown = [f"{name} {figure(row['metrics'][name])}" for name in ("loss", "accuracy") if name in row["metrics"]]
-    text = ", ".join(shown) + " (stale)" * row["stale"]
-    return text, figure(row.get("parameters", "")), str(row.get("data", ""))
 
 
 @click.command("show", cls=Command)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from zoo.cli.screen import Screen, figure
+from zoo.cli.screen import Screen
 from zoo.errors import DataError, ResourceError, ZooError
+from zoo.figures import figure
 from zoo.files import check_name, remove
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from zoo.cli.words import label, short
+from zoo.figures import short
 from zoo.files import atomic
 from zoo.tuning.study import FAILED, Study, Trial
+from zoo.tuning.words import label
 
 BLUE, GREY, RED, GREEN = "#2f6fb0", "#a8a8a8", "#c23b22", "#2c8c4a"
 FAR = 3.0

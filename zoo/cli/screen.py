@@ -151,10 +151,3 @@ def print_plain(columns: list[Column]) -> None:
     ]
     for row in zip(*padded, strict=True):
         print(GAP.join(row).rstrip())
-
-
-def figure(value: Any) -> str:
-    """A number as people read it: four significant digits, thousands apart."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return "unknown" if value is None else str(value)
-    return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 1000 else f"{value:.4g}"

@@ -10,15 +10,14 @@ import click
 from zoo import api
 from zoo.cli.group import Command
 from zoo.cli.listing import plain
-from zoo.cli.progress import clock
-from zoo.cli.screen import Screen, figure
-from zoo.cli.words import headline, label, place
+from zoo.cli.screen import Screen
+from zoo.figures import clock, figure
 from zoo.tuning.study import FAILED, Study, Trial
+from zoo.tuning.words import STUDY_HEADS, STUDY_RIGHT, failure_rows, front_table, headline, label, place, study_row
 
 COUNTED = {"completed": "done", "pruned": "pruned", "refused": "refused", "running": "running", "waiting": "waiting"}
 CAUSES = {"diverged": "diverged", "oom": "oom", "crashed": "crashed", "hung": "hung", "raised": "failed"}
 """Names in JSON of what a trial can fail of; there `failed` is all of them."""
-IN_WORDS = {"oom": "out of memory", "failed": "an error"}
 
 
 @click.command("studies", cls=Command)
@@ -30,25 +29,13 @@ def studies_command(screen: Screen, /, storage: Path | None) -> None:
     if screen.json:
         rows = [document(study) | {"name": study.name, "budget": study.spec.trials} for study in studies]
         return screen.document({"studies": rows, "problems": problems})
-    heads = ["study", "entry", "data", "state", "trials", "best", "parameters", "run"]
     if studies:
-        screen.table(heads, [row(study) for study in studies], right=[4, 6])
+        screen.table(STUDY_HEADS, [study_row(study) for study in studies], right=STUDY_RIGHT)
     elif not problems:
         screen.note("no study yet; begin one with: zoo tune ENTRY")
     for problem in problems:
         screen.note(f"left out: {problem}")
     return None
-
-
-def row(study: Study) -> list[str]:
-    """A study in a line."""
-    best = study.best
-    reached = headline(study, best) if best else []
-    size = "" if best is None or best.parameters is None else f"{best.parameters:,}"
-    figures = [part for part in reached if not part.endswith(" parameters")]
-    trials = f"{study.ended}/{study.spec.trials}"
-    what = [study.name, str(study.entry["name"]), str(study.entry["data"]["kind"]), study.state, trials]
-    return [*what, figures[0] if figures else "", size, place(best.run) if best else ""]
 
 
 def show(screen: Screen, study: Study) -> None:
@@ -64,36 +51,14 @@ def show(screen: Screen, study: Study) -> None:
         screen.line()
         screen.table(["option", "value"], [(key, shown(value)) for key, value in best.config.items()])
         screen.line()
-        show_front(screen, study, best)
+        heads, rows, right = front_table(study, best)
+        screen.table(heads, rows, right=right)
     show_failures(screen, study)
-
-
-def show_front(screen: Screen, study: Study, best: Trial) -> None:
-    """The models that no other beats in both loss and parameters."""
-    named = study.spec.objective not in ("loss", "pareto", "fewest-parameters")
-    heads = ["parameters", "loss", *([study.spec.objective] if named else []), "run", ""]
-    rows = [
-        [
-            f"{trial.parameters:,}",
-            figure(trial.loss),
-            *([figure(trial.objective)] if named else []),
-            place(trial.run),
-            "best" if trial.number == best.number else "",
-        ]
-        for trial in study.front
-    ]
-    screen.table(heads, rows, right=range(2 + named))
 
 
 def show_failures(screen: Screen, study: Study) -> None:
     """Why trials failed or were refused, with the first reason of each cause."""
-    causes = {state: [trial for trial in study.trials if trial.state == state] for state in (*FAILED, "refused")}
-    rows = [
-        [IN_WORDS.get(state, state), len(trials), label(trials[0]), trials[0].reason]
-        for state, trials in causes.items()
-        if trials
-    ]
-    if rows:
+    if rows := failure_rows(study):
         screen.line()
         screen.table(["cause", "trials", "first", "reason"], rows, right=[1])
 

@@ -5,55 +5,25 @@ from __future__ import annotations
 import math
 import time
 
-from zoo.cli.progress import WINDOW, clock
 from zoo.cli.screen import Screen
-from zoo.cli.words import about, headline, label, progress, reached
-from zoo.tuning.study import ENDED, FAILED, LIVE, Study, Trial
-from zoo.tuning.watch import Nobody
+from zoo.figures import clock
+from zoo.training.progress import WINDOW
+from zoo.tuning.progress import Progress
+from zoo.tuning.study import FAILED, Study, Trial
+from zoo.tuning.words import about, headline, label, progress, reached
 
 
-class Lines:
+class Lines(Progress):
     """Where a study is, told in one line an ended trial, or after 30 seconds of silence."""
 
     def __init__(self, screen: Screen, seconds: float | None = None) -> None:
-        self.screen, self.limit = screen, math.inf if seconds is None else seconds
-        self.study: Study | None = None
-        self.parallel = self.before = 0
-        self.order: list[int] = []
-        self.began = self.told = time.monotonic()
-
-    def __reduce__(self) -> tuple[type[Nobody], tuple[()]]:
-        """Ray Tune pickles all that it can reach, and a terminal is no part of that."""
-        return Nobody, ()
-
-    def begin(self, study: Study, parallel: int) -> None:
-        """The engine is ready."""
-        self.parallel, self.before = parallel, study.ended
-        self.order = [trial.number for trial in study.trials if trial.state in ENDED]
-        self.began = self.told = time.monotonic()
-        self.study = study
-        self.head(study)
-        waiting = sum(trial.state in LIVE for trial in study.trials)
-        if study.trials:
-            going = f"{waiting} go on from their checkpoints, " if waiting else ""
-            ahead = f"{max(0, study.spec.trials - self.before - waiting)} to go"
-            self.note(f"resuming: {self.before} ended, {going}{ahead}; --fresh starts a new study")
+        super().__init__(seconds)
+        self.screen, self.told = screen, self.began
 
     def head(self, study: Study) -> None:
         """What begins."""
+        self.told = self.began
         self.screen.note(", ".join(about(study, self.parallel)))
-
-    def update(self, study: Study, trial: Trial) -> None:
-        """A trial began, ended an epoch, or came into another state."""
-        self.study = study
-        if trial.state in ENDED and trial.number not in self.order:
-            self.order.append(trial.number)
-            self.show(trial)
-        self.look()
-
-    def tick(self) -> None:
-        """Some time went by."""
-        self.look()
 
     def look(self) -> None:
         """Break a long silence."""
@@ -80,21 +50,3 @@ class Lines:
     def note(self, text: str) -> None:
         """Something that a person should know."""
         self.screen.note(text)
-
-    def end(self, study: Study) -> None:
-        """No trial runs any more."""
-        self.study = study
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the engine was ready."""
-        return time.monotonic() - self.began
-
-    @property
-    def left(self) -> float:
-        """Seconds to the end, from the trials that ended in this call; infinite while there are none."""
-        assert self.study
-        ended, time_left = self.study.ended - self.before, self.limit - self.elapsed
-        if ended <= 0:
-            return max(0.0, time_left)
-        return max(0.0, min(time_left, (self.study.spec.trials - self.study.ended) * self.elapsed / ended))

@@ -10,8 +10,9 @@ from zoo import api
 from zoo.cli.group import Command
 from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY
 from zoo.cli.progress import watching
-from zoo.cli.screen import Screen, figure
+from zoo.cli.screen import Screen
 from zoo.cli.sources import data_overrides
+from zoo.figures import figure
 
 
 @click.command("train", cls=Command)

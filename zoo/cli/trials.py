@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from zoo.cli.progress import BAR, clock, drawn_live
-from zoo.cli.screen import GAP, Screen, figure
+from zoo.cli.progress import BAR, drawn_live
+from zoo.cli.screen import GAP, Screen
 from zoo.cli.studylines import Lines
-from zoo.cli.words import about, drawn, headline, label, short
 from zoo.errors import one_line
+from zoo.figures import clock
 from zoo.tuning.study import FAILED, LIVE, Study, Trial
+from zoo.tuning.words import TRIAL_HEADS, about, drawn, headline, label, trial_row
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -25,7 +26,6 @@ BROAD = 80
 """Columns from which numbers are written out."""
 NOTE = 12
 """Columns below which a note is left out."""
-HEADS = ("trial", "state", "loss", "epoch", "parameters", "time")
 PLACES = (0, 1, 3, 2, 4, 5)
 """Where the columns stand; they are listed with those first that matter most."""
 STYLES = {"running": "cyan", "done": "green", "pruned": "dim", "waiting": "cyan dim"}
@@ -82,7 +82,7 @@ class Block(Lines):
             parts = [*headline(study, best), *drawn(study, best)]
             yield line([(f"best {label(best)}", "bold green"), *((part, "") for part in parts)], width)
         room = console.height - 7
-        if rows := self.rows(study)[: max(0, room)]:
+        if rows := self.newest(study, NEWEST)[: max(0, room)]:
             yield ""
             yield from table(study, rows, width)
 
@@ -99,13 +99,6 @@ class Block(Lines):
         grid = Table.grid(padding=(0, 1, 0, 0))
         grid.add_row(done, ProgressBar(study.spec.trials, study.ended, room), times)
         return grid
-
-    def rows(self, study: Study) -> list[Trial]:
-        """Trials that run, then those that ended last."""
-        known = {trial.number: trial for trial in study.trials}
-        ended = [known[number] for number in reversed(self.order[-NEWEST:]) if number in known]
-        running = sorted((trial for trial in study.trials if trial.state in LIVE), key=lambda trial: trial.state)
-        return [*running, *ended]
 
 
 def line(parts: Iterable[tuple[str, str]], width: int) -> Text:
@@ -132,8 +125,8 @@ def table(study: Study, trials: list[Trial], width: int) -> Iterator[Text]:
     """A line a trial; columns that do not fit are left out, and what is left of the width is for notes."""
     from rich.text import Text
 
-    heads = [*HEADS[:4], "parameters" if width >= BROAD else "size", HEADS[5]]
-    rows = [cells(trial, written_out=width >= BROAD) for trial in trials]
+    heads = [*TRIAL_HEADS[:4], "parameters" if width >= BROAD else "size", TRIAL_HEADS[5]]
+    rows = [trial_row(trial, written_out=width >= BROAD) for trial in trials]
     sizes = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     shown = len(sizes)
     while shown > 1 and sum(sizes[:shown]) + len(GAP) * (shown - 1) > width:
@@ -151,16 +144,6 @@ def table(study: Study, trials: list[Trial], width: int) -> Iterator[Text]:
     yield row(heads, "bold", "note" if room >= NOTE else "")
     for trial, words in zip(trials, rows, strict=True):
         yield row(words, STYLES.get(trial.state, "red"), remark(study, trial, best, room) if room >= NOTE else "")
-
-
-def cells(trial: Trial, written_out: bool) -> list[str]:
-    """A row of the table, in the order of HEADS."""
-    loss = "" if trial.loss is None else figure(trial.loss)
-    epoch = f"{trial.epoch}/{trial.epochs}" if trial.epochs else ""
-    size = "" if trial.parameters is None else f"{trial.parameters:,}" if written_out else short(trial.parameters)
-    pace = f"{trial.seconds / trial.epoch:.3g} s/ep" if trial.epoch else ""
-    seconds = pace if trial.state in LIVE else clock(trial.seconds)
-    return [label(trial), trial.state, loss, epoch, size, seconds]
 
 
 def remark(study: Study, trial: Trial, best: Trial | None, room: int) -> str:

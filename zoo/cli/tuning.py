@@ -17,9 +17,9 @@ from zoo.cli.screen import Screen
 from zoo.cli.sources import data_overrides
 from zoo.cli.studies import document, show, show_failures
 from zoo.cli.trials import watching
-from zoo.cli.words import place
 from zoo.errors import JobError, ZooError
 from zoo.tuning.study import Study
+from zoo.tuning.words import place
 
 MINE = Path("registry.yaml")
 """Where --save-as writes: the project's own registry."""

@@ -10,7 +10,8 @@ from zoo import api
 from zoo.cli.group import Command
 from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, RUN
 from zoo.cli.pages import leave_out
-from zoo.cli.screen import Screen, figure
+from zoo.cli.screen import Screen
+from zoo.figures import figure
 
 
 @click.command("predict", cls=Command)

@@ -87,7 +87,11 @@ class Engine:
                 trial_dirname_creator=name,
             ),
             run_config=tune.RunConfig(
-                name="ray", storage_path=str(self.ledger.folder / ".ray"), verbose=0, callbacks=[ticker(self)]
+                name="ray",
+                storage_path=str(self.ledger.folder / ".ray"),
+                verbose=0,
+                callbacks=[ticker(self)],
+                progress_reporter=tune.CLIReporter(),  # says nothing; that of notebooks clears the cell's output
             ),
         )
         tuner.fit()

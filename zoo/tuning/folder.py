@@ -14,10 +14,11 @@ from zoo.catalog import catalog
 from zoo.entry import restore
 from zoo.errors import RunError, ZooError
 from zoo.files import check_name, digest, remove, write_json
-from zoo.runs import BEST, ROOT, difference, now, numbered, read_record
+from zoo.runfolder import BEST, ROOT, numbered
+from zoo.runs import difference, now, read_record
 from zoo.tuning import storage
 from zoo.tuning.spec import FREE, TuneSpec
-from zoo.tuning.study import Study
+from zoo.tuning.study import Studies, Study
 
 SCHEMA = 1
 FILE = "study.json"
@@ -149,15 +150,15 @@ def write_best(study: Study) -> None:
         write_json(study.path / BEST, {"run": best.run.relative_to(study.path).as_posix()})
 
 
-def studies(root: Path = ROOT) -> tuple[list[Study], list[str]]:
+def studies(root: Path = ROOT) -> Studies:
     """Every study below a folder by name, and what is wrong with those that cannot be read."""
-    found, problems = [], []
+    found, problems = list[Study](), list[str]()
     for folder in folders(root):
         try:
             found.append(open_study(folder))
         except ZooError as error:
             problems.append(str(error))
-    return found, problems
+    return Studies(found, problems)
 
 
 def folders(root: Path) -> Iterable[Path]:

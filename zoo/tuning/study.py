@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from zoo.tuning.spec import TuneSpec
 
@@ -43,6 +43,11 @@ class Trial:
     reason: str = ""
     """Why it was refused or failed, in one line."""
 
+    @property
+    def live(self) -> bool:
+        """Whether it runs, or is to be gone on with."""
+        return self.state in LIVE
+
 
 @dataclass(frozen=True)
 class Study:
@@ -78,6 +83,12 @@ class Study:
         return "done" if self.ended >= self.spec.trials else "unfinished"
 
     @property
+    def causes(self) -> dict[str, list[Trial]]:
+        """The trials that failed or were refused, by state; only states that occur."""
+        states = [state for state in (*FAILED, "refused") if state in self.counts]
+        return {state: [trial for trial in self.trials if trial.state == state] for state in states}
+
+    @property
     def front(self) -> list[Trial]:
         """The done trials that no other beats in both loss and parameters, smallest first."""
         sized = [trial for trial in self.trials if trial.state == "done" and None not in (trial.loss, trial.parameters)]
@@ -93,3 +104,36 @@ class Study:
         from zoo.tuning.objective import best_of
 
         return best_of(self.spec, [trial for trial in self.trials if trial.state == "done"], self.front)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: what was found, the front of loss and parameters, and samples where there are any."""
+        from zoo.notebook import block, line, pairs, picture_of, table
+        from zoo.tuning.words import about, failure_rows, front_table, headline, label
+
+        best, failed = self.best, failure_rows(self)
+        title, *more = about(self)
+        counts = ", ".join(f"{count} {state}" for state, count in self.counts.items())
+        parts = [line(", ".join([*more, self.state, counts]))]
+        if best:
+            parts.append(line(", ".join([f"best {label(best)}", *headline(self, best)])))
+            parts += [pairs(dict(best.config)), table(*front_table(self, best))]
+        parts += [table(["cause", "trials", "first", "reason"], failed, right=[1])] if failed else []
+        return block(title, *parts, picture_of(self.path / "samples.png"))
+
+
+class Studies(NamedTuple):
+    """The studies below a folder."""
+
+    found: list[Study]
+    problems: list[str]
+    """What is wrong with those that cannot be read."""
+
+    def _repr_html_(self) -> str:
+        """In a notebook."""
+        from zoo.notebook import block, line, table
+        from zoo.tuning.words import STUDY_HEADS, STUDY_RIGHT, study_row
+
+        shown = (
+            table(STUDY_HEADS, map(study_row, self.found), right=STUDY_RIGHT) if self.found else line("no study yet")
+        )
+        return block("", shown, *(line(f"left out: {problem}") for problem in self.problems))

@@ -10,7 +10,8 @@ from zoo.catalog import Catalog
 from zoo.entry import Entry, resolve
 from zoo.errors import InterruptedRun, JobError, ZooError
 from zoo.raw import Raw, Where, overlay
-from zoo.runs import held, is_run
+from zoo.runfolder import is_run
+from zoo.runs import held
 from zoo.training.stop import listening
 from zoo.tuning.cluster import Place
 from zoo.tuning.distant import SCHEME, Distant
