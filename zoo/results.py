@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,20 @@ def results_of(entry: Entry, results: Iterable[dict[str, Any]]) -> list[dict[str
     distinct = {json.dumps(row, sort_keys=True, default=str): row for row in mine}
     current = entry.hash()
     return [row | {"stale": row.get("of") != current} for row in distinct.values()]
+
+
+def best_result(results: Iterable[dict[str, Any]], own: str) -> dict[str, Any] | None:
+    """The result with the lowest loss over one test split: of the entry's own data, else of the data used last.
+
+    Stale results count only where there are no others. None where there is no result over a test split.
+    """
+    tests = [row for row in results if row.get("split") == "test"]
+    rows = [row for row in tests if not row["stale"]] or tests
+    if not rows:
+        return None
+    data = own if any(row.get("data") == own for row in rows) else rows[-1].get("data")
+    same = [row for row in rows if row.get("data") == data]
+    return min(same, key=lambda row: row["metrics"].get("loss", inf))
 
 
 def make_result(entry: Entry, data: str, evaluation: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
@@ -15,6 +14,7 @@ from zoo.cli.group import Command
 from zoo.cli.options import NAME, OVERRIDES, REGISTRY
 from zoo.cli.screen import Screen, figure
 from zoo.errors import DataError
+from zoo.results import best_result
 
 
 @click.command("list", cls=Command)
@@ -41,17 +41,10 @@ def list_command(screen: Screen, /, registries: tuple[str, ...]) -> None:
 
 
 def best(results: Iterable[dict[str, Any]], own: str) -> tuple[str, str, str]:
-    """The result with the lowest loss over one test split: of the entry's own data, else of the data used last.
-
-    Stale results count only where there are no others.
-    """
-    tests = [row for row in results if row.get("split") == "test"]
-    rows = [row for row in tests if not row["stale"]] or tests
-    if not rows:
+    """The best result, its parameters and its data, as they are listed."""
+    row = best_result(results, own)
+    if row is None:
         return "", "", ""
-    data = own if any(row.get("data") == own for row in rows) else rows[-1].get("data")
-    same = [row for row in rows if row.get("data") == data]
-    row = min(same, key=lambda row: row["metrics"].get("loss", math.inf))
     shown = [f"{name} {figure(row['metrics'][name])}" for name in ("loss", "accuracy") if name in row["metrics"]]
     text = ", ".join(shown) + " (stale)" * row["stale"]
     return text, figure(row.get("parameters", "")), str(row.get("data", ""))
