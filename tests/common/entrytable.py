@@ -52,7 +52,7 @@ def reached(row: dict[str, Any]) -> str:
     """The figures of a result in words, how its predictions or samples were drawn, and whether it is stale."""
     metrics = row["metrics"]
     shown = [
-        form.format(metrics[name]).replace("%", " %")
+        str(form.format(metrics[name])).replace("%", " %")
         for name, form in FIGURES.items()
         if name in metrics and not (name == "loss" and "accuracy" in metrics)
     ]

@@ -38,14 +38,14 @@ def blocks() -> list[Block]:
 
 def heading(place: int) -> str:
     """The last heading of the second level before a place in the text."""
-    return re.findall(r"^## (.*)$", TEXT[:place], re.MULTILINE)[-1]
+    return str(re.findall(r"^## (.*)$", TEXT[:place], re.MULTILINE)[-1])
 
 
 def section(name: str) -> str:
     """The text below a heading of the second level, up to the next."""
     found = re.search(rf"^## {re.escape(name)}\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
     assert found, name
-    return found[1]
+    return str(found[1])
 
 
 def commands() -> list[tuple[str, str]]:
