@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from entrytable import written
+from entrytable import lines, written
 from readme import LEFT_OUT, TEXT, Block, Shown, blocks, commands, screens, section, shows
 from readmelab import Lab
 
+from zoo.api import EntryInfo
 from zoo.catalog import catalog
 from zoo.cli import main
 from zoo.cli.group import COMMANDS
@@ -116,7 +117,6 @@ def test_every_excuse_is_used() -> None:
 
 def test_what_is_to_come_is_not_there_yet() -> None:
     assert not TO_COME & COMMANDS.keys(), "take it out of TO_COME, so that it is run"
-    assert importlib.util.find_spec("zoo.testing") is None, "let test_tutorial.py run the three lines"
 
 
 def test_every_block_is_of_a_language_that_is_run() -> None:
@@ -148,6 +148,19 @@ def test_the_quick_start_is_short_and_the_setup_is_what_ci_looks_for() -> None:
 
 def test_the_table_of_entries_is_the_registrys() -> None:
     assert written(TEXT) == TEXT, "write it anew with: python tests/common/entrytable.py --write"
+
+
+def test_the_table_says_what_is_stale_and_what_was_not_measured() -> None:
+    about = EntryInfo("mine", "a | b", "cnn", "digits", "classifiers", [], [])
+    assert list(lines(about)) == [("`mine`", "a \\| b", "digits", "", "not measured", "", "")]
+    result = {"split": "test", "seed": 3, "parameters": 1234, "minutes": 0.0, "stale": True}
+    old = result | {"data": "digits", "metrics": {"loss": 7.0, "frechet": 3.14, "judge_right": 0.5}, "guidance": 1.0}
+    new = result | {"data": "digits", "metrics": {"loss": 0.1, "accuracy": 0.987}, "stale": False}
+    other = old | {"data": "a folder"}
+    first, second = lines(replace(about, results=[old, new, other]))
+    assert first[2:] == ("digits", "1,234", "accuracy 98.7 %", "< 0.1", "3")
+    reached = "Frechet distance 3.1, 50 % judged right, 7.00 bits a number, guidance 1 **(stale)**"
+    assert second == ("", "", "a folder", "1,234", reached, "< 0.1", "3")
 
 
 def test_links_within_lead_somewhere() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -9,7 +10,6 @@ import shlex
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 from venv import EnvBuilder
@@ -25,6 +25,8 @@ from zoo.cli.group import COMMANDS
 TUTORIAL = section("Write a plugin")
 FILES = dict(re.findall(r"`([\w.]+)`:\n\n```\w+\n(.*?)```", TUTORIAL, re.DOTALL))
 LINES = [line for block in re.findall(r"```sh\n(.*?)```", TUTORIAL, re.DOTALL) for line in block.splitlines()]
+(THREE,) = re.findall(r"```python\n(from zoo.testing .*?)```", TUTORIAL, re.DOTALL)
+"""A test with the conformance kit."""
 OFFLINE = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check", "--quiet"]
 """What keeps pip from the network; everything that the plugin needs is there."""
 
@@ -37,9 +39,10 @@ class Shell(NamedTuple):
     env: dict[str, str]
 
     def run(self, *words: str) -> str:
-        """The stdout of `pip ...` or `zoo ...`, in a process of its own."""
-        own, pip = [str(self.python), "-m", "zoo"], [sys.executable, "-m", "pip", "--python", str(self.python)]
-        command = [*(own if words[0] == "zoo" else pip), *words[1:], *(OFFLINE if words[0] == "pip" else [])]
+        """The stdout of `pip ...`, `zoo ...` or `pytest ...`, in a process of its own."""
+        command = [str(self.python), "-m", *words]
+        if words[0] == "pip":  # the environment has none of its own
+            command = [sys.executable, "-m", "pip", "--python", str(self.python), *words[1:], *OFFLINE]
         done = subprocess.run(
             command, cwd=self.work, env=self.env, capture_output=True, text=True, check=False, timeout=300
         )
@@ -48,8 +51,8 @@ class Shell(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """The folder with the files of the tutorial, all its commands run."""
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """The folder with the files of the tutorial, and an environment that has nothing of its own."""
     root = tmp_path_factory.mktemp("tutorial")
     builder = EnvBuilder()
     builder.create(root / "venv")
@@ -61,7 +64,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     for name, code in FILES.items():
         (root / "sketch" / name).write_text(code, encoding="utf-8")
     homes = {"ZOO_CACHE": str(root / "cache"), "ZOO_CONFIG": str(root / "config"), "OMP_NUM_THREADS": "1"}
-    yield Shell(root / "sketch", Path(python), os.environ | homes)
+    return Shell(root / "sketch", Path(python), os.environ | homes)
 
 
 def test_it_has_40_lines() -> None:
@@ -83,6 +86,9 @@ def test_it_lists_trains_tunes_and_samples(shell: Shell) -> None:
     page = shell.work / told["sample"].partition(":")[0]
     with Image.open(page) as opened:
         assert len(opened.convert("L").getcolors() or []) > 50
+    if importlib.util.find_spec("zoo.testing"):
+        (shell.work / "test_sketch.py").write_text(THREE, encoding="utf-8")
+        assert "passed" in shell.run("pytest", "-q", "test_sketch.py")
 
     words = ["zoo", "sample", "sketch-study", "3", "3 + 8", "--tensors", "drawn.safetensors", "--json"]
     found = json.loads(shell.run(*words))

@@ -58,7 +58,7 @@ def reached(row: dict[str, Any]) -> str:
     ]
     shown += [f"{key} {row[key]:g}" for key in ("guidance", "temperature") if key in row]
     shown += [f"mean of {row['averaging']}"] if "averaging" in row else []
-    return ", ".join(shown) + " **(stale)**" * row["stale"]
+    return ", ".join(shown) + (" **(stale)**" if row["stale"] else "")
 
 
 def written(text: str) -> str:

@@ -20,7 +20,7 @@ entries:
     data: {limit: 300}
     model: {blocks: 3, first: 8, last: 16, final: 1, head: 0}
     train: {epochs: 2, batch: 50}
-    tune: {trials: 2, grace: 1, space: {model: {first: 8..16, last: 16..32, head: null, blocks: null, final: null}}}
+    tune: {trials: 1, grace: 1, space: {model: {first: 8..16, last: 16..32, head: null, blocks: null, final: null}}}
   judge: {extends: judge, model: {blocks: 3, first: 8, last: 16}}
   vae:
     extends: vae
@@ -28,14 +28,14 @@ entries:
     model: {latent: 8, width: 8}
     prior: {kind: normal}
     train: {epochs: 1, batch: 50}
-    tune: {trials: 2, grace: 1, space: {model: {latent: 4..8, width: 8..12}, prior.components: null}}
+    tune: {trials: 1, grace: 1, space: {model: {latent: 4..8, width: 8..12}, prior.components: null}}
   vae-nf:
     extends: vae-nf
     data: {limit: 300}
     model: {latent: 8, width: 8}
     prior: {layers: 2, width: 16}
     train: {epochs: 1, batch: 50}
-    tune: {trials: 2, grace: 1, space: {model: {latent: 4..8, width: 8..12}, prior: {layers: 1..2, width: [8, 16]}}}
+    tune: {trials: 1, grace: 1, space: {model: {latent: 4..8, width: 8..12}, prior: {layers: 1..2, width: [8, 16]}}}
   vae-nf-cifar10: {extends: vae-nf, text: {kind: sentence}}
   vq-vae:
     extends: vq-vae
@@ -44,7 +44,7 @@ entries:
     prior: {width: 16, layers: 1}
     train: {batch: 50, stages: {codec: {epochs: 1}, prior: {epochs: 1}}}
 """
-QUICKER = {"--trials": "2", "--minutes": "0.01", "--seeds": "1", "--bound": "9", "train.minutes": "0.01"}
+QUICKER = {"--trials": "1", "--minutes": "0.01", "--seeds": "1", "--bound": "9", "train.minutes": "0.01"}
 """What is made small of the README's commands; all else of them is run as it stands."""
 ADDED = {"bench": ["--seconds", "0.2"]}
 AS_SHIPPED = {"list", "show", "plugins", "schema", "studies"}
