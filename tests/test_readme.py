@@ -1,74 +1,169 @@
-"""The README does what it says: its Python, YAML and plugin run, its commands and options exist."""
+"""The README does what it says: every code block is run, the screens are those that are printed, the table is true."""
 
 from __future__ import annotations
 
 import json
 import re
 import shlex
-from collections.abc import Callable
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from entrytable import lines, written
+from readme import LEFT_OUT, TEXT, Block, Shown, blocks, commands, screens, section, shows
+from readmelab import Lab
 
-import zoo
+from zoo.api import EntryInfo
+from zoo.catalog import catalog
 from zoo.cli import main
+from zoo.cli.group import COMMANDS
+from zoo.yamlfile import parse
 
-TEXT = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, re.DOTALL)
-
-
-def block(language: str, word: str) -> str:
-    """The code block of a language that holds a word."""
-    return str(next(code for found, code in BLOCKS if found == language and word in code))
-
-
-@pytest.mark.usefixtures("home")
-def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    exec(compile(block("python", "zoo.train("), "README.md", "exec"), {})
-    assert 0 <= float(capsys.readouterr().out) <= 1
-
-
-@pytest.mark.usefixtures("home")
-@pytest.mark.slow
-def test_the_python_example_of_tuning_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    exec(compile(block("python", "zoo.tune("), "README.md", "exec"), {})
-    assert "cnn-study" in capsys.readouterr().out
-
-
-def test_the_search_example_resolves(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (home / "registry.yaml").write_text(block("yaml", "my-search"), encoding="utf-8")
-    assert main(["show", "my-search", "--options", "--json"]) == 0
-    searched = {row["name"]: row["search"] for row in json.loads(capsys.readouterr().out)["options"]}
-    assert searched["model.first"] == "32..48 step 2"
-    assert searched["model.kernel"] is None
-    assert "separable" in searched["model.ratio"]
+Capture = pytest.CaptureFixture[str]
+TUTORIAL = "Write a plugin"
+"""Its files and commands are those of test_tutorial.py."""
+EXCUSED = {
+    "pip install": "CI runs the two of the setup, test_tutorial.py the third",
+    "--data cifar10": "it downloads 160 MB",
+    "--data fashion-mnist": "it downloads 30 MB",
+    "--address": "it wants a cluster; tests/zoo/test_tuning_client.py has one",
+}
+"""Commands that are not run, by what is in them, and why; that they have the options is looked at all the same."""
+TO_COME = {"check", "completion", "doctor", "new-plugin"}
+"""Commands that the README has before the zoo does."""
+COMMON = [line for place, line in commands() if place != TUTORIAL]
+EXCUSED_LINES = [line for line in COMMON if any(part in line for part in EXCUSED)]
+RUN = [line for line in COMMON if line not in EXCUSED_LINES and shlex.split(line)[1] not in TO_COME]
+PYTHON = [block for block in blocks() if block.language == "python" and block.section != TUTORIAL]
+YAML = [block for block in blocks() if block.language == "yaml" and block.section != TUTORIAL]
 
 
-def test_the_registry_example_resolves(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (home / "registry.yaml").write_text(block("yaml", "my-cnn"), encoding="utf-8")
-    assert main(["show", "my-cnn", "--options", "--json"]) == 0
-    spec = json.loads(capsys.readouterr().out)["spec"]
-    assert (spec["model"]["first"], spec["train"]["epochs"], spec["data"]["kind"]) == (23, 50, "folder")
+def marked(text: str, value: object = None) -> Any:
+    """A parameter of a test, marked as slow where it starts Ray."""
+    slow = any(part in text for part in ("zoo tune", "zoo.tune", "-study"))
+    return pytest.param(text if value is None else value, marks=[pytest.mark.slow] if slow else [])
 
 
-def test_the_plugin_example_trains(install: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
-    install("acme", block("python", "zoo_models"))
-    Path("registry.yaml").write_text("version: 1\nentries:\n  mlp: {model: {kind: mlp}}\n", encoding="utf-8")
-    assert main(["train", "mlp", "train.epochs=30", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["metrics"]["accuracy"] > 0.8
+@pytest.fixture(scope="module")
+def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A folder with pictures and small entries, for all tests of this file."""
+    folder = tmp_path_factory.mktemp("readme") / "work"
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        yield Lab(folder, patch)
+    catalog.cache_clear()
 
 
-def test_every_command_of_the_readme_has_the_options_that_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = [line.split("#")[0].strip() for language, code in BLOCKS if language == "sh" for line in code.splitlines()]
-    commands = [shlex.split(part) for line in lines for part in line.split("&&") if part.strip().startswith("zoo ")]
-    assert len(commands) > 8
-    for _, name, *words in commands:
+@pytest.fixture
+def lab(laboratory: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """The same, with the registry of small entries in force."""
+    laboratory.patch.setenv("ZOO_CONFIG", str(laboratory.config))
+    return laboratory
+
+
+@pytest.mark.parametrize("line", [marked(line) for line in RUN])
+def test_the_command_runs(lab: Lab, line: str, capsys: Capture) -> None:
+    assert line.startswith("zoo ")
+    code, said = lab.run(line), capsys.readouterr().err
+    assert code == 0 and "skipped" not in said, said
+
+
+@pytest.mark.parametrize("shown", [marked(each.command, each) for each in screens()], ids=lambda each: each.command)
+def test_the_screen_is_what_is_printed(lab: Lab, shown: Shown, capsys: Capture) -> None:
+    assert lab.run(shown.command) == 0
+    printed = "\n".join(capsys.readouterr()).splitlines()
+    missing = [
+        line
+        for line in shown.lines
+        if line.strip() and line != LEFT_OUT and not any(shows(line, each) for each in printed)
+    ]
+    assert not missing, (missing, printed)
+
+
+@pytest.mark.parametrize("code", [marked(block.code) for block in PYTHON])
+def test_the_python_runs(lab: Lab, code: str, capsys: Capture) -> None:
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out.strip()
+
+
+@pytest.mark.parametrize("block", YAML, ids=lambda block: block.section)
+def test_the_registry_resolves(home: Path, block: Block, capsys: Capture) -> None:
+    (home / "registry.yaml").write_text(block.code, encoding="utf-8")
+    for name, body in parse(block.code, "README.md").data["entries"].items():
+        assert main(["show", name, "--options", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        given = {key: body[key] for key in ("data", "model", "train") if key in body}
+        assert all(found["spec"][key] | options == found["spec"][key] for key, options in given.items())
+        searched = {row["name"]: row["search"] for row in found["options"]}
+        for option, where in body.get("tune", {}).get("space", {}).items():
+            assert (searched[option] is None) == (where is None), option
+
+
+@pytest.mark.parametrize("line", EXCUSED_LINES)
+def test_what_is_not_run_has_its_options(line: str, capsys: Capture) -> None:
+    for part in filter(lambda part: part.strip().startswith("zoo "), line.split("&&")):
+        _, name, *words = shlex.split(part)
         assert main([name, "--help"]) == 0
         shown = capsys.readouterr().out
         assert all(word in shown for word in words if word.startswith("--")), (name, words)
 
 
-def test_the_entries_table_is_the_registrys(home: Path) -> None:
-    section = TEXT[TEXT.index("## Entries") : TEXT.index("## The classifier")]
-    named = set(re.findall(r"^\| `([\w-]+)` \|", section, re.MULTILINE))
-    assert named == {entry.name for entry in zoo.entries()}
+def test_every_excuse_is_used() -> None:
+    assert {part for part in EXCUSED if any(part in line for line in EXCUSED_LINES)} == EXCUSED.keys()
+
+
+def test_what_is_to_come_is_not_there_yet() -> None:
+    assert not TO_COME & COMMANDS.keys(), "take it out of TO_COME, so that it is run"
+
+
+def test_every_block_is_of_a_language_that_is_run() -> None:
+    assert {block.language for block in blocks()} <= {"sh", "text", "python", "yaml", "toml"}
+    tutorial = [block.language for block in blocks() if block.section == TUTORIAL]
+    assert tutorial == ["toml", "python", "yaml", "sh", "python"]
+    assert not [block for block in blocks() if block.language == "toml" and block.section != TUTORIAL]
+    assert len(RUN) > 30 and len(screens()) > 5
+
+
+def test_a_screen_that_differs_would_be_seen() -> None:
+    assert shows("cnn … 874,764  digits", "cnn   plain CNN      8 digits")
+    assert shows("done, 8 of 8 trials (4 done, 4 pruned)", "done, 2 of 2 trials (2 done)")
+    assert not shows("figure  value", "figure  number  value")
+    assert not shows("accuracy 0.99", "loss 0.99")
+
+
+def test_the_quick_start_is_short_and_the_setup_is_what_ci_looks_for() -> None:
+    assert len(section("Quick start").splitlines()) <= 60
+    about = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    assert about["project"]["readme"] == "README.md"
+    setup = section("Set up")
+    for mark, line in (
+        ("quick start", "pip install . && zoo tune vae-nf"),
+        ("tests", 'pip install -e ".[test]" && pytest'),
+    ):
+        assert f"<!-- {mark} -->\n```sh\n{line}\n```" in setup
+
+
+def test_the_table_of_entries_is_the_registrys() -> None:
+    assert written(TEXT) == TEXT, "write it anew with: python tests/common/entrytable.py --write"
+
+
+def test_the_table_says_what_is_stale_and_what_was_not_measured() -> None:
+    about = EntryInfo("mine", "a | b", "cnn", "digits", "classifiers", [], [])
+    assert list(lines(about)) == [("`mine`", "a \\| b", "digits", "", "not measured", "", "")]
+    result = {"split": "test", "seed": 3, "parameters": 1234, "minutes": 0.0, "stale": True}
+    old = result | {"data": "digits", "metrics": {"loss": 7.0, "frechet": 3.14, "judge_right": 0.5}, "guidance": 1.0}
+    new = result | {"data": "digits", "metrics": {"loss": 0.1, "accuracy": 0.987}, "stale": False}
+    other = old | {"data": "a folder"}
+    first, second = lines(replace(about, results=[old, new, other]))
+    assert first[2:] == ("digits", "1,234", "accuracy 98.7 %", "< 0.1", "3")
+    reached = "Frechet distance 3.1, 50 % judged right, 7.00 bits a number, guidance 1 **(stale)**"
+    assert second == ("", "", "a folder", "1,234", reached, "< 0.1", "3")
+
+
+def test_links_within_lead_somewhere() -> None:
+    heads = re.findall(r"^#{2,3} (.*)$", TEXT, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in heads}
+    assert set(re.findall(r"\]\(#([\w-]+)\)", TEXT)) <= anchors

@@ -14,7 +14,7 @@ from zoo.entry import Entry, resolve, with_train
 from zoo.errors import DataError, JobError, ZooError, nearest
 from zoo.raw import Raw
 from zoo.registry import Registry, read_registry
-from zoo.results import append, best_result, make_result, results_of
+from zoo.results import append, best_words, make_result, results_of
 from zoo.runfolder import ROOT
 from zoo.runs import Run, choose_folder, find_run, held
 from zoo.spec import options
@@ -70,7 +70,7 @@ class EntryInfo:
     @property
     def row(self) -> tuple[str, ...]:
         """It in a table with ENTRY_HEADS."""
-        return (self.name, self.summary, self.kind, self.plugin, *best_result(self.results, self.data))
+        return (self.name, self.summary, self.kind, self.plugin, *best_words(self.results, self.data))
 
     def _repr_html_(self) -> str:
         """In a notebook."""

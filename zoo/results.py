@@ -28,18 +28,25 @@ def results_of(entry: Entry, results: Iterable[dict[str, Any]]) -> list[dict[str
     return [row | {"stale": row.get("of") != current} for row in distinct.values()]
 
 
-def best_result(results: Iterable[dict[str, Any]], own: str) -> tuple[str, str, str]:
+def best_result(results: Iterable[dict[str, Any]], own: str) -> dict[str, Any] | None:
     """The result with the lowest loss over one test split: of the entry's own data, else of the data used last.
 
-    Stale results count only where there are no others.
+    Stale results count only where there are no others. None where there is no result over a test split.
     """
     tests = [row for row in results if row.get("split") == "test"]
     rows = [row for row in tests if not row["stale"]] or tests
     if not rows:
-        return "", "", ""
+        return None
     data = own if any(row.get("data") == own for row in rows) else rows[-1].get("data")
     same = [row for row in rows if row.get("data") == data]
-    row = min(same, key=lambda row: row["metrics"].get("loss", inf))
+    return min(same, key=lambda row: row["metrics"].get("loss", inf))
+
+
+def best_words(results: Iterable[dict[str, Any]], own: str) -> tuple[str, str, str]:
+    """The best result, its parameters and its data, as a listing shows them; empty where there is none."""
+    row = best_result(results, own)
+    if row is None:
+        return "", "", ""
     shown = [f"{name} {figure(row['metrics'][name])}" for name in ("loss", "accuracy") if name in row["metrics"]]
     text = ", ".join(shown) + " (stale)" * row["stale"]
     return text, figure(row.get("parameters", "")), str(row.get("data", ""))

@@ -1,0 +1,97 @@
+"""The README's plugin in 40 lines: its files typed into an empty folder, its commands run one by one as they stand."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import NamedTuple
+from venv import EnvBuilder
+
+import pytest
+import torch
+from PIL import Image
+from readme import section
+from safetensors.torch import load_file
+
+from zoo.cli.group import COMMANDS
+
+TUTORIAL = section("Write a plugin")
+FILES = dict(re.findall(r"`([\w.]+)`:\n\n```\w+\n(.*?)```", TUTORIAL, re.DOTALL))
+LINES = [line for block in re.findall(r"```sh\n(.*?)```", TUTORIAL, re.DOTALL) for line in block.splitlines()]
+(THREE,) = re.findall(r"```python\n(from zoo.testing .*?)```", TUTORIAL, re.DOTALL)
+"""A test with the conformance kit."""
+OFFLINE = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check", "--quiet"]
+"""What keeps pip from the network; everything that the plugin needs is there."""
+
+
+class Shell(NamedTuple):
+    """An empty folder to work in, and a virtual environment that sees what this one has."""
+
+    work: Path
+    python: Path
+    env: dict[str, str]
+
+    def run(self, *words: str) -> str:
+        """The stdout of `pip ...`, `zoo ...` or `pytest ...`, in a process of its own."""
+        command = [str(self.python), "-m", *words]
+        if words[0] == "pip":  # the environment has none of its own
+            command = [sys.executable, "-m", "pip", "--python", str(self.python), *words[1:], *OFFLINE]
+        done = subprocess.run(
+            command, cwd=self.work, env=self.env, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.returncode == 0, (words, done.stdout, done.stderr)
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """The folder with the files of the tutorial, and an environment that has nothing of its own."""
+    root = tmp_path_factory.mktemp("tutorial")
+    builder = EnvBuilder()
+    builder.create(root / "venv")
+    python = builder.ensure_directories(root / "venv").env_exe
+    site = Path(sysconfig.get_path("purelib", vars=dict.fromkeys(("base", "platbase"), str(root / "venv"))))
+    seen = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
+    (site / "seen.pth").write_text("".join(f"import site; site.addsitedir({path!r})\n" for path in seen))
+    (root / "sketch").mkdir()
+    for name, code in FILES.items():
+        (root / "sketch" / name).write_text(code, encoding="utf-8")
+    homes = {"ZOO_CACHE": str(root / "cache"), "ZOO_CONFIG": str(root / "config"), "OMP_NUM_THREADS": "1"}
+    return Shell(root / "sketch", Path(python), os.environ | homes)
+
+
+def test_it_has_40_lines() -> None:
+    assert FILES.keys() == {"pyproject.toml", "zoo_sketch.py", "registry.yaml"}
+    assert sum(bool(line.strip()) for code in FILES.values() for line in code.splitlines()) == 40
+    assert [line.split()[:2] for line in LINES if line.split()[1] in COMMANDS or line.startswith("pip")] == [
+        ["pip", "install"],
+        *(["zoo", name] for name in ("list", "check", "train", "tune", "sample") if name in COMMANDS),
+    ]
+
+
+@pytest.mark.slow
+def test_it_lists_trains_tunes_and_samples(shell: Shell) -> None:
+    printed = {line: shell.run(*words) for line in LINES if (words := shlex.split(line))[1] in {*COMMANDS, "install"}}
+    told = {line.split()[1]: text for line, text in printed.items()}
+    assert any(re.match(r"sketch +a small autoencoder, .* +sketch +sketch$", row) for row in told["list"].splitlines())
+    assert told["train"].startswith(f"{Path('runs', 'sketch-1')}: 40 epochs")
+    assert "3 of 3 trials" in told["tune"]
+    page = shell.work / told["sample"].partition(":")[0]
+    with Image.open(page) as opened:
+        assert len(opened.convert("L").getcolors() or []) > 50
+    if importlib.util.find_spec("zoo.testing"):
+        (shell.work / "test_sketch.py").write_text(THREE, encoding="utf-8")
+        assert "passed" in shell.run("pytest", "-q", "test_sketch.py")
+
+    words = ["zoo", "sample", "sketch-study", "3", "3 + 8", "--tensors", "drawn.safetensors", "--json"]
+    found = json.loads(shell.run(*words))
+    pictures = load_file(shell.work / "drawn.safetensors")["pictures"]
+    assert len(pictures) == found["pictures"] == 64
+    assert torch.isfinite(pictures).all() and pictures.flatten(1).std(0).max() > 0.05
