@@ -9,9 +9,9 @@ from typing import NamedTuple
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from zoo.blocking import OWN
 from zoo.data import Splits, split
 from zoo.dataspec import DataSpec
+from zoo.discovery.blocking import OWN
 from zoo.entry import Chosen, Entry
 from zoo.errors import MissingError, ZooError, memory_error
 from zoo.kinds import DataInfo

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from zoo.blocking import OWN, Block
-from zoo.discovery import Plugin, discover, known_names
+from zoo.discovery.blocking import OWN, Block
+from zoo.discovery.plugins import Plugin, discover, known_names
 from zoo.errors import MissingError, ZooError, nearest
 
 

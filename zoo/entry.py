@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zoo.catalog import Catalog
-from zoo.discovery import Plugin
+from zoo.discovery.plugins import Plugin
 from zoo.errors import MissingError, ZooError
 from zoo.files import digest
 from zoo.kinds import ModelKind

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.catalog import Catalog
-from zoo.discovery import Plugin
+from zoo.discovery.plugins import Plugin
 from zoo.errors import ZooError, nearest, one_line
 from zoo.raw import Raw, Where, check_keys, overlay, overridden, read_entry
 from zoo.yamlfile import DEEPEST, LARGEST, Document, parse

@@ -57,5 +57,6 @@ PUBLIC: dict[str, tuple[str, ...]] = {
     "zoo.features": ("Features", "features"),
     "zoo.gallery": ("Gallery", "Seen", "Sweep", "Mixed", "Edited"),
     "zoo.judge": ("Judge", "Look"),
+    "zoo.testing": ("checks",),
 }
 """Names by the module from which they are imported."""

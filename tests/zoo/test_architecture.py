@@ -18,7 +18,7 @@ CHAIN = [
     "spec",
     "kinds",
     "hooks",
-    "discovery",
+    "discovery.plugins",
     "catalog",
     "registry",
     "entry",

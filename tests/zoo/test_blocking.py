@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Install
-from zoo.blocking import DENIED
 from zoo.catalog import catalog
 from zoo.cli import main
+from zoo.discovery.blocking import DENIED
 
 Capture = pytest.CaptureFixture[str]
 GOOD = """

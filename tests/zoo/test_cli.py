@@ -18,7 +18,7 @@ from zoo import api
 from zoo.catalog import Catalog, catalog
 from zoo.cli import main
 from zoo.cli.group import COMMANDS
-from zoo.discovery import Plugin
+from zoo.discovery.plugins import Plugin
 from zoo.errors import InterruptedRun, JobError
 from zoo.runs import held
 

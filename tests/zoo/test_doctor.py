@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import Install
 from zoo.catalog import Catalog
 from zoo.cli import main
-from zoo.discovery import Plugin
+from zoo.discovery.plugins import Plugin
 from zoo.doctor import examinations
 from zoo.doctor.examinations import EXAMINATIONS
 

@@ -12,9 +12,9 @@ from pydantic import ConfigDict
 import zoo
 from zoo import ModelKind, Spec
 from zoo.catalog import Catalog
-from zoo.discovery import Plugin
+from zoo.discovery.loading import Given
+from zoo.discovery.plugins import Plugin
 from zoo.jsonschema import registry_schema
-from zoo.loading import Given
 from zoo.registry import shipped
 from zoo.yamlfile import parse
 

@@ -18,7 +18,7 @@ import torch
 from tests.conftest import Install
 from zoo.catalog import Catalog, catalog
 from zoo.cli import main
-from zoo.discovery import Plugin
+from zoo.discovery.plugins import Plugin
 from zoo.errors import MissingError
 
 GOOD = """
@@ -113,7 +113,7 @@ def test_a_plugin_that_ends_its_process_is_told_so_ever_after(
 def test_a_slow_plugin_is_waited_for_when_its_kind_is_asked_for(
     install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zoo.discovery.PATIENCE", 0.05)
+    monkeypatch.setattr("zoo.discovery.plugins.PATIENCE", 0.05)
     install("acme", "import time; time.sleep(1.5)\n" + GOOD)
     plugin = next(plugin for plugin in catalog().plugins if plugin.name == "acme")
     assert plugin.state == "broken"
@@ -128,8 +128,8 @@ def test_a_slow_plugin_is_waited_for_when_its_kind_is_asked_for(
 def test_a_plugin_that_hangs_is_killed_with_all_that_it_began(
     install: Install, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zoo.probing.LIMIT", 8.0)
-    monkeypatch.setattr("zoo.discovery.PATIENCE", 0.05)
+    monkeypatch.setattr("zoo.discovery.probing.LIMIT", 8.0)
+    monkeypatch.setattr("zoo.discovery.plugins.PATIENCE", 0.05)
     install(
         "acme",
         "import os, subprocess, sys, time, pathlib\n"
@@ -246,7 +246,7 @@ def test_an_innocent_plugin_has_no_notes(install: Install) -> None:
 def test_the_api_level_that_a_plugin_declares(
     code: str, error: str, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zoo.probing.start", no_process)  # the plugin is then imported here
+    monkeypatch.setattr("zoo.discovery.probing.start", no_process)  # the plugin is then imported here
     install("acme", f"{code}\n{GOOD}")
     plugin = found("acme")
     assert plugin.error.startswith(error)

@@ -17,7 +17,7 @@ from zoo import files, scaffold
 from zoo.catalog import catalog
 from zoo.cli import main
 from zoo.errors import ResourceError
-from zoo.scaffold import LONGEST, PARTS, new_plugin
+from zoo.scaffold.package import LONGEST, PARTS, new_plugin
 
 ROOT = Path(__file__).resolve().parents[2]
 EACH = {"whole": tuple(PARTS), **{f"only-{part}": (part,) for part in PARTS}}

@@ -16,8 +16,8 @@ from samples import BLUE, RED, encoded, write
 
 from tests.conftest import Install
 from zoo.cli import main
-from zoo.errors import MissingError, ZooError
-from zoo.testing import Check, checks_of, rules
+from zoo.errors import ZooError
+from zoo.testing import Check, Finding, checks_of, rules
 from zoo.testing.rule import PLUGIN
 
 
@@ -68,11 +68,30 @@ def test_the_command_names_what_is_broken_and_ends_with_1(capsys: pytest.Capture
     assert f"{found['ran']} rules ran" in shown
 
 
+RUDE = """
+import torch, zoo
+torch.set_default_dtype(torch.float64)
+print("hello")
+@zoo.hookimpl
+def zoo_models(): return []
+"""
+
+
+def test_each_wrong_of_a_plugin_trips_its_rule(install: Install) -> None:
+    install("rude", RUDE)
+    found = {check.rule.name: check.find() for check in checks_of("rude")}
+    assert found.keys() == {rule.name for rule in rules() if PLUGIN in rule.families}
+    says = {"loads": "give nothing", "light-import": "imports torch", "quiet-import": "prints 'hello'"}
+    assert {name for name, finding in found.items() if finding.state == "broken"} == says.keys()
+    assert all(text in found[name].why for name, text in says.items())
+
+
 @pytest.mark.usefixtures("plugin")
 def test_a_plugin_is_checked_with_its_entries(capsys: pytest.CaptureFixture[str]) -> None:
     entries = check_of("zoo-bad", "entries").find()
     assert entries.state == "broken" and "bad-entry.model.widht is not an option" in entries.why
     assert check_of("metrics", "entries").find().state == "does not apply"
+    assert {check_of("metrics", rule).find().state for rule in ("loads", "light-import", "quiet-import")} == {"holds"}
 
 
 def test_what_cannot_be_tried_is_told_and_no_failure(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,8 +119,8 @@ def test_wrong_names_and_options_are_one_line(install: Install, capsys: pytest.C
         checks_of("metrics", "bins=3")
     with pytest.raises(ZooError, match="'bins' is not key=value"):
         checks_of("calibration", "bins")
-    with pytest.raises(MissingError, match=r"plugin raises .* is broken: ValueError: no luck"):
-        checks_of("raises")
+    (broken,) = checks_of("raises")
+    assert broken.find() == Finding("raises", "plugin", "loads", "broken", "ValueError: no luck")
     assert main(["check", "calibration", "bins=-1"]) == 1
     assert "bins: Input should be greater" in capsys.readouterr().out
 

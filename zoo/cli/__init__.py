@@ -6,11 +6,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from zoo.blocking import undone
 from zoo.cli.faults import report
 from zoo.cli.group import zoo
 from zoo.cli.screen import Screen
 from zoo.cli.told import told
+from zoo.discovery.blocking import undone
 
 
 def main(argv: Sequence[str] | None = None) -> int:

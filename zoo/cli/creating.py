@@ -6,7 +6,7 @@ import click
 
 from zoo.cli.group import Command
 from zoo.cli.screen import Screen
-from zoo.scaffold import PARTS, new_plugin
+from zoo.scaffold.package import PARTS, new_plugin
 
 
 @click.command("new-plugin", cls=Command)

@@ -76,9 +76,9 @@ def flag(*names: str, help: str) -> click.Option:  # noqa: A002 - click's own na
 def block_plugins(context: click.Context, option: click.Parameter, names: tuple[str, ...]) -> None:
     """Block plugins, before any is looked for; `main` undoes it."""
     if names:
-        from zoo.blocking import deny
         from zoo.catalog import catalog
-        from zoo.discovery import known_names
+        from zoo.discovery.blocking import deny
+        from zoo.discovery.plugins import known_names
 
         deny(names, names if context.resilient_parsing else known_names())
         catalog.cache_clear()

@@ -13,10 +13,10 @@ from zoo.catalog import catalog
 from zoo.cli.group import Command
 from zoo.cli.options import NAME, OVERRIDES, REGISTRY
 from zoo.cli.screen import Screen
-from zoo.discovery import Plugin
+from zoo.discovery.plugins import Plugin
+from zoo.discovery.verdict import Listed, forget
 from zoo.errors import DataError
 from zoo.figures import figure
-from zoo.verdict import Listed, forget
 
 
 @click.command("list", cls=Command)

@@ -130,7 +130,7 @@ def kinds(found: Catalog) -> dict[str, Any]:
     """Every kind by family and name, with the values of its options and what an entry has beside it by default."""
     known: dict[str, Any] = {}
     for family, name in sorted(found.found):
-        kind = found.found[family, name][0][1]
+        _, kind = found.find(family, f"{found.handle(found.found[family, name][0])}:{name}")
         beside = {other: getattr(kind, other) for other in ("prior", "text") if getattr(kind, other, "")}
         known.setdefault(family, {})[name] = {"options": values(kind.spec), "beside": beside}
     return known

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def plugins() -> Iterator[Finding]:
     """Those that work, and what is wrong with the others."""
     from zoo.catalog import catalog
-    from zoo.discovery import OWN
+    from zoo.discovery.blocking import OWN
 
     found = catalog()
     working = [plugin for plugin in found.plugins if plugin.state == "ok"]

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from zoo.catalog import Catalog, catalog
-from zoo.discovery import Plugin
+from zoo.catalog import SEE, Catalog, catalog
+from zoo.discovery.plugins import Plugin
 from zoo.errors import DataError, MissingError, ZooError, nearest, one_line
 from zoo.testing.rule import PLUGIN, Inapplicable, Rule, rules
 from zoo.yamlfile import parse_value
 
+LOADS = "loads"
+"""The rule of a plugin that comes before all others."""
 EXCUSES = ZooError | ImportError | OSError
 """Causes by which something is missing here, rather than wrong."""
 State = Literal["holds", "broken", "does not apply", "not run"]
@@ -37,6 +39,10 @@ class Subject:
     def family(self) -> str:
         """The family of the kind, or that of plugins."""
         return str(self.kind.family) if self.kind else PLUGIN
+
+    def takes(self, rule: Rule) -> bool:
+        """Whether a rule is of this family; a plugin that does not work has one rule alone."""
+        return self.family in rule.families and (not self.plugin.trouble or rule.name == LOADS)
 
     def __str__(self) -> str:
         return f"{self.handle}:{self.kind.name}" if self.kind else self.handle
@@ -103,13 +109,13 @@ class Check:
 def checks_of(name: str | None = None, *options: str) -> list[Check]:
     """All rules for a plugin and its kinds, or for the kinds of a name; of everything where no name is given.
 
-    `options` are `key=value` texts that stand in place of a kind's defaults. MissingError where the plugin is broken.
+    `options` are `key=value` texts that stand in place of a kind's defaults.
     """
     given = dict(read(text) for text in options)
-    subjects = list(found(catalog(), name, given))
+    subjects = list(found(catalog().settled(), name, given))
     if given and len(kinds := {subject.kind for subject in subjects if subject.kind}) != 1:
         raise ZooError(f"options are of one kind, but {name or 'everything'} is {len(kinds)}", "name one kind")
-    return [Check(rule, subject) for subject in subjects for rule in rules() if subject.family in rule.families]
+    return [Check(rule, subject) for subject in subjects for rule in rules() if subject.takes(rule)]
 
 
 def read(text: str) -> tuple[str, Any]:
@@ -123,27 +129,30 @@ def read(text: str) -> tuple[str, Any]:
 def found(known: Catalog, name: str | None, given: Mapping[str, Any]) -> Iterator[Subject]:
     """The subjects of a name: plugins and their kinds, or single kinds."""
     plugins = [plugin for plugin in known.plugins if name in {None, known.handle(plugin), plugin.distribution}]
-    if name is not None and (broken := next((plugin for plugin in plugins if plugin.error), None)):
-        raise MissingError(f"{broken} is broken: {broken.error}", "see `zoo plugins`")
     for plugin in plugins:
-        handle = known.handle(plugin)
-        yield Subject(plugin, handle)
-        yield from (Subject(plugin, handle, kind, given) for kind in plugin.kinds)
+        yield from subjects_of(known, plugin, given)
     if not plugins:
         yield from single(known, str(name), given)
+
+
+def subjects_of(known: Catalog, plugin: Plugin, given: Mapping[str, Any]) -> Iterator[Subject]:
+    """A plugin and its kinds."""
+    handle, kinds = known.handle(plugin), plugin.kinds
+    yield Subject(plugin, handle)
+    yield from (Subject(plugin, handle, kind, given) for kind in kinds)
 
 
 def single(known: Catalog, name: str, given: Mapping[str, Any]) -> Iterable[Subject]:
     """The kinds called `name` or `plugin:name`, of whatever family."""
     giver, _, bare = name.rpartition(":")
-    subjects = [
-        Subject(plugin, known.handle(plugin), kind, given)
+    givers = [
+        plugin
         for plugin in known.plugins
-        for kind in plugin.kinds
-        if kind.name == bare and giver in {"", known.handle(plugin), plugin.distribution}
+        if giver in {"", known.handle(plugin), plugin.distribution} and bare in {each.name for each in plugin.listed}
     ]
-    if not subjects:
-        names = {kind.name for plugin in known.plugins for kind in plugin.kinds}
+    if not givers:
+        names = {each.name for plugin in known.plugins for each in plugin.listed}
         handles = {known.handle(plugin) for plugin in known.plugins}
-        raise ZooError(f"no plugin and no kind {name[:80]!r}", nearest(name, names | handles) or "see `zoo plugins`")
-    return subjects
+        raise ZooError(f"no plugin and no kind {name[:80]!r}", nearest(name, names | handles) or SEE)
+    subjects = (subject for plugin in givers for subject in subjects_of(known, plugin, given))
+    return [subject for subject in subjects if subject.kind and subject.kind.name == bare]

@@ -1,13 +1,54 @@
-"""Rules of plugins as a whole: what they cost at import, and the entries that they ship."""
+"""Rules of plugins as a whole: what they do at import, and the entries that they ship."""
 
 from __future__ import annotations
 
 from zoo.catalog import catalog
+from zoo.discovery.probing import LIMIT, Probing
+from zoo.discovery.verdict import Record, Verdict
 from zoo.entry import resolve
 from zoo.errors import ZooError
 from zoo.registry import Registry, add_plugin, read_registry
-from zoo.testing.check import Subject
+from zoo.testing.check import NotRun, Subject
 from zoo.testing.rule import PLUGIN, Broken, Inapplicable, require, rule
+
+
+@rule(PLUGIN)
+def loads(subject: Subject) -> None:
+    """It is imported, and its hooks give kinds, entries or both."""
+    plugin = subject.plugin
+    if plugin.blocked:
+        raise NotRun(plugin.trouble, f"leave {plugin.blocked} out")
+    require(not plugin.error, plugin.error)
+    require(plugin.kinds or plugin.registries, "its hooks give nothing")
+
+
+@rule(PLUGIN)
+def light_import(subject: Subject) -> None:
+    """The hook module imports no torch and nothing else that is large; what `build` imports costs no listing."""
+    heavy = verdict_of(subject).heavy
+    require(not heavy, f"its import imports {', '.join(heavy)}; import that in `build`, `load` or `compute`")
+
+
+@rule(PLUGIN)
+def quiet_import(subject: Subject) -> None:
+    """The import prints nothing and changes nothing that all code shares."""
+    verdict = verdict_of(subject)
+    require(not verdict.printed, f"its import prints {verdict.printed!r}; `--json` is one document")
+    require(not verdict.changed, f"its import changes {', '.join(verdict.changed)}")
+
+
+def verdict_of(subject: Subject) -> Verdict:
+    """What a probe finds; the zoo's own plugins are probed only here."""
+    plugin = subject.plugin
+    assert plugin.point is not None
+    record = Record.of(plugin.point, (plugin.distribution, plugin.version))
+    if (verdict := record.read()) is None:
+        probing = Probing([record])
+        probing.wait(LIMIT)
+        verdict = probing.records[0].read()
+    if verdict is None:
+        raise NotRun("no process can be started to import it in", "look at memory and disk")
+    return verdict
 
 
 @rule(PLUGIN)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.blocking import environment
+from zoo.discovery.blocking import environment
 from zoo.errors import ResourceError, one_line
 
 LOADED = "zoo.tuning.leash,torch,torch._dynamo,zoo.training.session"

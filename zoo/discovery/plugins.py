@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, distributions, entry_points
 from importlib.resources.abc import Traversable
 
-from zoo.blocking import OPTION, OWN, Block
+from zoo.discovery.blocking import OPTION, OWN, Block
+from zoo.discovery.loading import Given, load
+from zoo.discovery.probing import GRACE, LIMIT, PATIENCE, Probing
+from zoo.discovery.source import location
+from zoo.discovery.verdict import Listed, Record, Verdict
 from zoo.hooks import PROJECT
 from zoo.kinds import Kind
-from zoo.loading import Given, load
-from zoo.probing import GRACE, LIMIT, PATIENCE, Probing
-from zoo.source import location
-from zoo.verdict import Listed, Record, Verdict
 
 
 @dataclass(eq=False)

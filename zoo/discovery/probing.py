@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from zoo.python import start
-from zoo.verdict import Record
+from zoo.discovery.python import start
+from zoo.discovery.verdict import Record
 
 PATIENCE = 3.0
 """Seconds that a command waits for all plugins not seen before."""
@@ -34,7 +34,7 @@ class Probing:
         self.process: subprocess.Popen[bytes] | None = None
         orders = [order(record) for record in self.records]
         with suppress(OSError):
-            self.process = start("zoo.probe:supervise", {"limit": LIMIT, "plugins": orders})
+            self.process = start("zoo.discovery.probe:supervise", {"limit": LIMIT, "plugins": orders})
 
     def wait(self, seconds: float, records: Iterable[Record] = ()) -> None:
         """Until some (all) of the plugins have a verdict, no more will come, or it is so long since the start."""

@@ -16,11 +16,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from zoo import API
+from zoo.discovery.python import start
 from zoo.files import write_json
-from zoo.python import start
 
-SLOW = 1.0
-"""Seconds of import that are noted."""
 HEAVY = ("torch", "timm", "ray", "optuna")
 POLL = 0.02
 
@@ -55,7 +53,7 @@ class Probe:
         files = {"result": str(self.result), "begun": str(self.begun)}
         order = {"name": plugin["name"], "value": plugin["value"], "limit": limit, **files}
         with path.with_suffix(".out").open("w+b") as out:
-            self.process = start("zoo.probe:probe", order, out)
+            self.process = start("zoo.discovery.probe:probe", order, out)
 
     def over(self, late: bool) -> bool:
         """Whether it has ended; then the verdict is written and nothing that it began goes on."""
@@ -100,9 +98,9 @@ def ended(code: int | None, limit: float) -> str:
 
 def probe(order: dict[str, Any]) -> None:
     """Import one plugin, ask its hooks, write what was found, and end at once, whatever threads the plugin began."""
-    import zoo.loading  # noqa: F401 - what fails before the plugin is imported is not its fault
+    import zoo.discovery.loading  # noqa: F401 - what fails before the plugin is imported is not its fault
+    from zoo.discovery.verdict import Verdict
     from zoo.hooks import PROJECT
-    from zoo.verdict import Verdict
 
     Path(order["begun"]).touch()
     faulthandler.dump_traceback_later(order["limit"] + 5, exit=True)  # in case the process that watches was killed
@@ -113,9 +111,9 @@ def probe(order: dict[str, Any]) -> None:
 
 def judge(point: EntryPoint) -> dict[str, Any]:
     """The parts of the verdict on a plugin, which is imported for that."""
-    from zoo.guard import kept
-    from zoo.loading import LevelError, ask, reason
-    from zoo.verdict import Listed
+    from zoo.discovery.guard import kept
+    from zoo.discovery.loading import LevelError, ask, reason
+    from zoo.discovery.verdict import Listed
 
     verdict: dict[str, Any] = {}
     before, began = set(sys.modules), time.monotonic()
@@ -127,18 +125,8 @@ def judge(point: EntryPoint) -> dict[str, Any]:
         except BaseException as error:
             verdict |= {"error": reason(error), "level": error.level if isinstance(error, LevelError) else API}
     seconds = round(time.monotonic() - began, 2)
-    heavy = [name for name in HEAVY if name in sys.modules and name not in before]
-    return verdict | {"seconds": seconds, "notes": notes(seconds, heavy, changed, printed())}
-
-
-def notes(seconds: float, heavy: list[str], changed: list[str], text: str) -> tuple[str, ...]:
-    """What a plugin had better not do, each in a few words."""
-    return (
-        *([f"its import takes {seconds:.1f} s"] if seconds > SLOW else []),
-        *([f"it imports {', '.join(heavy)}; leave that to `build`"] if heavy else []),
-        *(f"it changes {name}" for name in changed),
-        *([f"it prints to stdout: {text!r}"] if text else []),
-    )
+    heavy = tuple(name for name in HEAVY if name in sys.modules and name not in before)
+    return verdict | {"seconds": seconds, "heavy": heavy, "changed": tuple(changed), "printed": printed()}
 
 
 def printed() -> str:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from zoo import __version__
 from zoo.catalog import catalog
-from zoo.discovery import KEBAB
+from zoo.discovery.loading import KEBAB
 from zoo.errors import ZooError
 from zoo.files import check_name, write_text
 from zoo.registry import read_registry
-from zoo.templating import rendered
+from zoo.scaffold.templating import rendered
 
 LONGEST = 30
 """Characters of a plugin's name; with more, lines of its code would be longer than 120."""

@@ -16,10 +16,12 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from zoo import API, __version__
+from zoo.discovery.source import location, stamp
 from zoo.files import cache_dir, digest
-from zoo.source import location, stamp
 
 SCHEMA = 1
+SLOW = 1.0
+"""Seconds of import that are noted."""
 PACKAGES = (".dist-info", ".egg-info", ".pth", ".egg-link")
 
 
@@ -45,8 +47,22 @@ class Verdict(BaseModel):
     """The API level that it is written for."""
     seconds: float | None = None
     """That its import took; None if it did not end."""
-    notes: tuple[str, ...] = ()
-    """What it does at import that it had better not do."""
+    heavy: tuple[str, ...] = ()
+    """Large libraries that its import imports."""
+    changed: tuple[str, ...] = ()
+    """What all code of a process shares, and its import changes."""
+    printed: str = ""
+    """The beginning of what its import prints to stdout."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What it does at import that it had better not do, each in a few words."""
+        return [
+            *([f"its import takes {self.seconds:.1f} s"] if (self.seconds or 0) > SLOW else []),
+            *([f"it imports {', '.join(self.heavy)}; leave that to `build`"] if self.heavy else []),
+            *(f"it changes {name}" for name in self.changed),
+            *([f"it prints to stdout: {self.printed!r}"] if self.printed else []),
+        ]
 
 
 @dataclass(frozen=True)

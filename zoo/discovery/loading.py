@@ -16,11 +16,11 @@ import pluggy
 
 from zoo import API
 from zoo.dataspec import DataSpec
+from zoo.discovery.guard import Pressed, guarded, kept, unheard
+from zoo.discovery.source import declared, module_of
 from zoo.errors import one_line
-from zoo.guard import Pressed, guarded, kept, unheard
 from zoo.hooks import KIND_HOOKS, PROJECT, Hooks
 from zoo.kinds import FAMILIES, Kind
-from zoo.source import declared, module_of
 from zoo.spec import Spec
 
 OLDEST = 1

@@ -1,0 +1,1 @@
+"""The skeleton of a plugin package, for `zoo new-plugin`."""
