@@ -26,9 +26,9 @@ entries:
     extends: vae
     data: {limit: 300}
     model: {latent: 8, width: 8}
-    prior: {kind: normal}
+    prior: {kind: mixture, components: 4}
     train: {epochs: 1, batch: 50}
-    tune: {trials: 1, grace: 1, space: {model: {latent: 4..8, width: 8..12}, prior.components: null}}
+    tune: {trials: 1, grace: 1, space: {model: {latent: 4..8, width: 8..12}, prior.components: 2..5}}
   vae-nf:
     extends: vae-nf
     data: {limit: 300}
