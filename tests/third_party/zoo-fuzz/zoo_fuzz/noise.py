@@ -27,4 +27,4 @@ def shown(spec: FuzzSpec, found: Outputs) -> list[Tensor]:
     chance = torch.Generator().manual_seed(spec.seed)
     x = found.pictures.floats.cpu()
     noisy = (x + spec.std * torch.randn(x.shape, generator=chance)).clamp(0, 1)
-    return list(noisy.to(next(found.model.parameters()).device).split(CHUNK))
+    return list(torch.split(noisy.to(next(found.model.parameters()).device), CHUNK))
