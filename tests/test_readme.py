@@ -19,7 +19,6 @@ from readmelab import Lab
 from zoo.api import EntryInfo
 from zoo.catalog import catalog
 from zoo.cli import main
-from zoo.cli.group import COMMANDS
 from zoo.yamlfile import parse
 
 Capture = pytest.CaptureFixture[str]
@@ -32,11 +31,9 @@ EXCUSED = {
     "--address": "it wants a cluster; tests/zoo/test_tuning_client.py has one",
 }
 """Commands that are not run, by what is in them, and why; that they have the options is looked at all the same."""
-TO_COME = {"check", "completion", "doctor", "new-plugin"}
-"""Commands that the README has before the zoo does."""
 COMMON = [line for place, line in commands() if place != TUTORIAL]
 EXCUSED_LINES = [line for line in COMMON if any(part in line for part in EXCUSED)]
-RUN = [line for line in COMMON if line not in EXCUSED_LINES and shlex.split(line)[1] not in TO_COME]
+RUN = [line for line in COMMON if line not in EXCUSED_LINES]
 PYTHON = [block for block in blocks() if block.language == "python" and block.section != TUTORIAL]
 YAML = [block for block in blocks() if block.language == "yaml" and block.section != TUTORIAL]
 
@@ -115,14 +112,10 @@ def test_every_excuse_is_used() -> None:
     assert {part for part in EXCUSED if any(part in line for line in EXCUSED_LINES)} == EXCUSED.keys()
 
 
-def test_what_is_to_come_is_not_there_yet() -> None:
-    assert not TO_COME & COMMANDS.keys(), "take it out of TO_COME, so that it is run"
-
-
 def test_every_block_is_of_a_language_that_is_run() -> None:
     assert {block.language for block in blocks()} <= {"sh", "text", "python", "yaml", "toml"}
     tutorial = [block.language for block in blocks() if block.section == TUTORIAL]
-    assert tutorial == ["toml", "python", "yaml", "sh", "python"]
+    assert tutorial == ["toml", "python", "yaml", "sh", "python", "sh"]
     assert not [block for block in blocks() if block.language == "toml" and block.section != TUTORIAL]
     assert len(RUN) > 30 and len(screens()) > 5
 

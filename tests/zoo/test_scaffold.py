@@ -95,14 +95,12 @@ def test_all_entries_resolve(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("name", EACH)
 def test_each_keeps_the_rules(name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("zoo.testing")
     assert main(["check", name]) == 0, capfd.readouterr()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EACH)
 def test_the_tests_of_each_package_pass(name: str, installed: Path, written: Path) -> None:
-    pytest.importorskip("zoo.testing")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
         command, cwd=written / f"zoo-{name}", capture_output=True, text=True, check=False, timeout=600
@@ -164,7 +162,6 @@ def test_what_is_written_is_clean_by_ruff(config: tuple[str, ...], written: Path
 
 @pytest.mark.slow
 def test_what_is_written_is_typed(written: Path) -> None:
-    pytest.importorskip("zoo.testing")
     command = [sys.executable, "-m", "mypy", "--cache-dir", str(written / "cache"), "."]
     done = subprocess.run(command, cwd=written / "zoo-whole", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

@@ -72,18 +72,26 @@ RUDE = """
 import torch, zoo
 torch.set_default_dtype(torch.float64)
 print("hello")
+class Options(zoo.Spec):
+    """None."""
+def build(spec, info):
+    global build
+    build = print
+    raise zoo.ZooError("no")
 @zoo.hookimpl
-def zoo_models(): return []
+def zoo_models(): return [zoo.ModelKind("rude", Options, build)] if build is not print else []
 """
 
 
 def test_each_wrong_of_a_plugin_trips_its_rule(install: Install) -> None:
     install("rude", RUDE)
-    found = {check.rule.name: check.find() for check in checks_of("rude")}
+    found = {check.rule.name: check.find() for check in checks_of("rude") if not check.subject.kind}
     assert found.keys() == {rule.name for rule in rules() if PLUGIN in rule.families}
-    says = {"loads": "give nothing", "light-import": "imports torch", "quiet-import": "prints 'hello'"}
+    says = {"same-hooks": "gives another rude", "light-import": "imports torch", "quiet-import": "prints 'hello'"}
     assert {name for name, finding in found.items() if finding.state == "broken"} == says.keys()
     assert all(text in found[name].why for name, text in says.items())
+    install("empty", "import zoo\n@zoo.hookimpl\ndef zoo_models(): return []\n")
+    assert "give nothing" in check_of("empty", "loads").find().why
 
 
 @pytest.mark.usefixtures("plugin")

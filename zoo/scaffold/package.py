@@ -117,6 +117,7 @@ class Plan:
             "pyproject.toml": "pyproject.toml",
             f"{source}/__init__.py": "hooks.py",
             f"{source}/spec.py": "spec.py",
+            f"{source}/py.typed": "py.typed",
             **{f"{source}/{module}.py": f"{module}.py" for module in modules},
             f"{source}/entries.yaml": "entries.yaml",
             f"tests/{self.test}": "test.py",

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from zoo.catalog import catalog
+from zoo.discovery.loading import ask
 from zoo.discovery.probing import LIMIT, Probing
 from zoo.discovery.verdict import Record, Verdict
 from zoo.entry import resolve
 from zoo.errors import ZooError
 from zoo.registry import Registry, add_plugin, read_registry
+from zoo.testing.building import tried
 from zoo.testing.check import NotRun, Subject
+from zoo.testing.figures import computed, evaluated
+from zoo.testing.pictures import loaded
 from zoo.testing.rule import PLUGIN, Broken, Inapplicable, require, rule
+from zoo.testing.stages import LEARNERS
 
 
 @rule(PLUGIN)
@@ -49,6 +56,32 @@ def verdict_of(subject: Subject) -> Verdict:
     if verdict is None:
         raise NotRun("no process can be started to import it in", "look at memory and disk")
     return verdict
+
+
+@rule(PLUGIN)
+def same_hooks(subject: Subject) -> None:
+    """Asked again when all of it was imported, its hooks give the same kinds."""
+    before = {(kind.family, kind.name): kind for kind in subject.plugin.kinds}
+    for kind in before.values():
+        with suppress(Exception):  # building has rules of its own; here it imports
+            made(Subject(subject.plugin, subject.handle, kind))
+    assert subject.plugin.point is not None
+    after = {(kind.family, kind.name): kind for kind in ask(subject.plugin.point).kinds}
+    others = [name for (_, name), kind in before.items() if after.get((kind.family, name)) != kind]
+    text = (
+        "; has a function of the hook module the name of one of its modules, which takes its place when it is imported?"
+    )
+    require(not others, f"asked again it gives another {', '.join(others)}{text}")
+
+
+def made(subject: Subject) -> None:
+    """Build or load what a kind stands for."""
+    if subject.family == "data":
+        loaded(subject)
+    elif subject.family in LEARNERS:
+        tried(subject)
+    elif subject.family == "metric":
+        computed(subject, next(iter(evaluated().values())))
 
 
 @rule(PLUGIN)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from zoo.data import Loaded
     from zoo.model import Model
 
+ZOO_API = 1
+
 
 def build(spec: DepthwiseSpec, info: DataInfo) -> Model:
     """A fresh model."""
