@@ -73,7 +73,7 @@ import torch, zoo
 torch.set_default_dtype(torch.float64)
 print("hello")
 class Options(zoo.Spec):
-    """None."""
+    '''None.'''
 def build(spec, info):
     global build
     build = print
