@@ -60,8 +60,10 @@ def check_keys(data: Mapping[str, Any], known: Iterable[str], where: Where, what
 
 
 def overlay(base: Raw, over: Raw) -> Raw:
-    """Merge key by key; a section whose `kind` changes starts afresh."""
+    """Merge key by key; a section whose `kind` changes starts afresh, and so does the search of its options."""
     data = {key: value for key, value in base.data.items() if key != "extends"}
+    kinds = {key: (kind_of(base, key), kind_of(over, key)) for key in over.data}
+    data |= searching(data, [key for key, (old, new) in kinds.items() if old and new and old != new])
     where = {path: place for path, place in base.where.items() if path[:1] != ("extends",)}
     for key, value in over.data.items():
         if key == "extends":
@@ -73,6 +75,21 @@ def overlay(base: Raw, over: Raw) -> Raw:
             data[key] = value
             where = {path: place for path, place in where.items() if path[:1] != (key,)}
     return Raw(over.name, data, where | over.where, over.layer)
+
+
+def kind_of(raw: Raw, section: str) -> Any:
+    """The kind that a section names; None where it names none."""
+    body = raw.data.get(section)
+    return body.get("kind") if isinstance(body, dict) else None
+
+
+def searching(data: dict[str, Any], changed: list[str]) -> dict[str, Any]:
+    """The `tune` of an entry, if it has any, without the search of sections whose kind is another one now."""
+    tune = data.get("tune")
+    if not changed or not isinstance(tune, dict) or not isinstance(tune.get("space"), dict):
+        return {}
+    kept = {key: mark for key, mark in tune["space"].items() if key.partition(".")[0] not in changed}
+    return {"tune": tune | {"space": kept}}
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

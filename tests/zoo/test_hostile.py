@@ -64,7 +64,8 @@ def trained(folder: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_commands_do_and_print_what_they_do_without_them(install: Install) -> None:
+def test_commands_do_and_print_what_they_do_without_them(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ZOO_PLUGIN_WAIT")
     commands = [("list",), ("--help",), ("show", "cnn", "--options")]
     before, weights = [printed(*words) for words in commands], trained("runs/before")
     for name, (code, _) in (HOSTILE | RUDE).items():

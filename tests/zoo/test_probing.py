@@ -113,7 +113,7 @@ def test_a_plugin_that_ends_its_process_is_told_so_ever_after(
 def test_a_slow_plugin_is_waited_for_when_its_kind_is_asked_for(
     install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zoo.discovery.plugins.PATIENCE", 0.05)
+    monkeypatch.setenv("ZOO_PLUGIN_WAIT", "0.05")
     install("acme", "import time; time.sleep(1.5)\n" + GOOD)
     plugin = next(plugin for plugin in catalog().plugins if plugin.name == "acme")
     assert plugin.state == "broken"
@@ -129,7 +129,7 @@ def test_a_plugin_that_hangs_is_killed_with_all_that_it_began(
     install: Install, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zoo.discovery.probing.LIMIT", 8.0)
-    monkeypatch.setattr("zoo.discovery.plugins.PATIENCE", 0.05)
+    monkeypatch.setenv("ZOO_PLUGIN_WAIT", "0.05")
     install(
         "acme",
         "import os, subprocess, sys, time, pathlib\n"

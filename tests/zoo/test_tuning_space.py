@@ -268,3 +268,15 @@ def test_the_smallest_model_over_all_kinds() -> None:
 
     least, config = wanted.corners(catalog(), entry, size)
     assert least == 7 and config["model.kind"] == "timm" and config["model.architecture"] == "resnet18"
+
+
+def test_the_search_of_a_kind_that_is_replaced_falls_away() -> None:
+    raw, entry = get(name="vae")
+    assert "prior.components" in Space.of(catalog(), raw, entry, entry.tune.space, []).words()
+    raw, entry = get("prior.kind=student-t", name="vae")
+    found = Space.of(catalog(), raw, entry, entry.tune.space, ["prior.kind"]).words()
+    assert {"model.latent", "train.batch"} <= found.keys()
+    own = {name for name in found if name.startswith("prior.")}
+    assert own and "prior.components" not in own, "what student-t itself marks"
+    raw, entry = get("prior.kind=vamp", "tune.space.prior.components=2..3", name="vae")
+    assert Space.of(catalog(), raw, entry, entry.tune.space, []).words()["prior.components"] == "2..3"

@@ -33,7 +33,7 @@ COMMANDS = {
     "bench": ("using", "Pictures a second, beside a plain PyTorch loop."),
     "check": ("checking", "Whether plugins keep the rules that the zoo relies on."),
     "schema": ("using", "JSON schema of registry.yaml, for editors."),
-    "new-plugin": ("creating", "A package of your own that gives models, data, priors, texts or metrics."),
+    "new-plugin": ("creating", "A plugin package of your own, which works as it is."),
     "doctor": ("doctor", "Whether the zoo can work here, and what is missing."),
     "completion": ("completion", "Script that completes names in bash, zsh, fish, PowerShell."),
 }

@@ -10,7 +10,7 @@ from importlib.resources.abc import Traversable
 
 from zoo.discovery.blocking import OPTION, OWN, Block
 from zoo.discovery.loading import Given, load
-from zoo.discovery.probing import GRACE, LIMIT, PATIENCE, Probing
+from zoo.discovery.probing import GRACE, LIMIT, Probing, patience
 from zoo.discovery.source import location
 from zoo.discovery.verdict import Listed, Record, Verdict
 from zoo.hooks import PROJECT
@@ -95,7 +95,7 @@ class Plugin:
             self.loaded()
         elif running:
             self.out = (probing, record)
-            text = f"it has not finished importing within {PATIENCE:.0f} s"
+            text = f"it has not finished importing within {patience():g} s"
             self.error = f"{text}; ask again, or leave it out with {OPTION} {self.name}"
         else:
             self.error = "its probe left no verdict; ask again, and look whether the disk is full"
@@ -134,7 +134,7 @@ def judge(plugins: list[Plugin]) -> None:
     unseen = [number for number, verdict in enumerate(verdicts) if verdict is None]
     if unseen:
         probing = Probing([records[number] for number in unseen])
-        probing.wait(PATIENCE)
+        probing.wait(patience())
         for number, record in zip(unseen, probing.records, strict=True):
             plugins[number].heed(probing, record)
 

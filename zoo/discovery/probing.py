@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import subprocess
 import tempfile
@@ -16,13 +17,20 @@ from typing import Any
 from zoo.discovery.python import start
 from zoo.discovery.verdict import Record
 
-PATIENCE = 3.0
-"""Seconds that a command waits for all plugins not seen before."""
+WAIT, PATIENCE = "ZOO_PLUGIN_WAIT", 3.0
+"""Seconds that a command waits for all plugins not seen before: what sets them, and how many there are else."""
 LIMIT = 60.0
 """Seconds after which the import of a plugin is ended."""
 GRACE = 5.0
 """Seconds more in which its verdict is there."""
 POLL = 0.02
+
+
+def patience() -> float:
+    """Seconds that a command waits for all plugins not seen before."""
+    with suppress(ValueError, OverflowError):
+        return min(max(float(os.environ.get(WAIT) or PATIENCE), 0.0), LIMIT)
+    return PATIENCE
 
 
 class Probing:
