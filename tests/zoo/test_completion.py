@@ -20,7 +20,7 @@ Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
 BREAKS = " \t\n\"'><=;|&(:"
 ASK = "import sys; sys.argv = ['zoo']; from zoo.cli import main; code = main(); "
-ODD = ("my run's 1", 'a"b$(x)-2', "star*-3", "Größe-4")
+ODD = ("my run's 1", 'a"b$(x)-2', "star*-3", "Größe-4", "it\u2019s 5")
 
 
 class Shell:
@@ -72,6 +72,9 @@ def test_commands_entries_and_options(shell: Shell) -> None:
     assert shell.values("train", "cnn", "--device", "c") == ["cpu", "cuda"]
     assert shell.values("evaluate", "x", "--split", "t") == ["test", "train"]
     assert shell.values("completion", "z") == ["zsh"]
+    assert {"codecs", "vae", "digits"} <= set(shell.values("check", ""))
+    assert "vae-nf" not in shell.values("check", "va")
+    assert shell.values("new-plugin", "") == []
 
 
 def test_overrides_of_an_entry(shell: Shell) -> None:
@@ -119,13 +122,14 @@ def test_paths_are_left_to_the_shell(shell: Shell) -> None:
 def test_what_each_shell_gets(shell: Shell) -> None:
     for name in ODD:
         make_run(name)
-    names = ["Größe-4", 'a"b$(x)-2', "my run's 1", "star*-3", "Größe"]
+    names = ["Größe-4", 'a"b$(x)-2', "my run's 1", "star*-3", "it\u2019s 5", "Größe"]
     zsh = shell.told("evaluate", "", shell="zsh").splitlines()
     assert sorted(zsh[1::3]) == sorted([name for name in names if name != "Größe"])
     fish = shell.told("evaluate", "", shell="fish").splitlines()
     assert "plain,my run's 1\trun" in fish
     power = shell.told("evaluate", "", shell="powershell").splitlines()
     assert "'my run''s 1'" in power and "Größe-4" in power and "'star*-3'" in power
+    assert "'it\u2019\u2019s 5'" in power, "which PowerShell takes for a quote as well"
     assert shell.told("tr", shell="tcsh", code=1) == ""
 
 
@@ -153,6 +157,16 @@ def test_names_follow_what_they_depend_on(shell: Shell, home: Path, install: Ins
         "    yield zoo.DataKind('extra-data', zoo.DataSpec, load=print, info=print)\n",
     )
     assert shell.values("train", "cnn", "--data", "ex") == ["extra-data"]
+
+
+def test_a_plugin_that_fails_here_alone_hides_no_other_name(shell: Shell, install: Install) -> None:
+    install(
+        "moody",
+        "import sys, zoo\nif 'pytest' in sys.modules: raise ValueError\n\n@zoo.hookimpl\ndef zoo_data():\n"
+        "    yield zoo.DataKind('moody-data', zoo.DataSpec, load=print, info=print)\n",
+    )
+    assert shell.values("tr") == ["train"]
+    assert "moody-data" not in shell.values("train", "cnn", "--data", "")
 
 
 def test_a_damaged_or_hindered_cache_costs_only_time(shell: Shell, tmp_path: Path) -> None:

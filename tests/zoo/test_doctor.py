@@ -141,6 +141,13 @@ def test_a_broken_plugin_is_a_note_with_its_cause(install: Install, monkeypatch:
     assert row["plugin"] == "sad" and "no luck" in row["text"] and "pip uninstall zoo-sad" in row["todo"]
 
 
+def test_a_plugin_that_was_left_out_on_purpose_is_a_note(monkeypatch: Patch, capsys: Capture) -> None:
+    only(monkeypatch, "plugins")
+    assert main(["doctor", "--no-plugin", "codecs", "--json"]) == 0
+    (row,) = wrong(json.loads(capsys.readouterr().out)["findings"])
+    assert (row["state"], row["text"]) == ("note", "plugin codecs is blocked by --no-plugin")
+
+
 def test_a_plugin_of_the_zoo_that_is_broken_is_a_problem(monkeypatch: Patch, capsys: Capture) -> None:
     only(monkeypatch, "plugins")
     broken = Plugin("data", "pixel-zoo", "0.1.0", "ImportError: no sklearn")

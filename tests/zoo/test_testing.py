@@ -83,6 +83,17 @@ def zoo_models(): return [zoo.ModelKind("rude", Options, build)] if build is not
 """
 
 
+PARTIAL = """
+import functools, zoo
+class Options(zoo.Spec):
+    '''None.'''
+def compute(factor, spec, given):
+    return {"factor": factor}
+@zoo.hookimpl
+def zoo_metrics(): return [zoo.MetricKind("partial", Options, functools.partial(compute, 2.0), "a number")]
+"""
+
+
 def test_each_wrong_of_a_plugin_trips_its_rule(install: Install) -> None:
     install("rude", RUDE)
     found = {check.rule.name: check.find() for check in checks_of("rude") if not check.subject.kind}
@@ -90,6 +101,8 @@ def test_each_wrong_of_a_plugin_trips_its_rule(install: Install) -> None:
     says = {"same-hooks": "gives another rude", "light-import": "imports torch", "quiet-import": "prints 'hello'"}
     assert {name for name, finding in found.items() if finding.state == "broken"} == says.keys()
     assert all(text in found[name].why for name, text in says.items())
+    install("partial", PARTIAL)
+    assert check_of("partial", "same-hooks").find().state == "holds"
     install("empty", "import zoo\n@zoo.hookimpl\ndef zoo_models(): return []\n")
     assert "give nothing" in check_of("empty", "loads").find().why
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from importlib.resources import files
 from typing import Any, ClassVar
 
@@ -75,6 +76,8 @@ class PowerShell(PowerShellComplete):
     """PowerShell inserts what it is given."""
 
     PLAIN: ClassVar[frozenset[str]] = frozenset("._-:/=\\+")
+    QUOTES: ClassVar[re.Pattern[str]] = re.compile("['\u2018-\u201b]")
+    """All that PowerShell takes for a single quote; two of them stand for one within quotes."""
 
     def source(self) -> str:
         """The script."""
@@ -83,7 +86,8 @@ class PowerShell(PowerShellComplete):
     def format_completion(self, item: CompletionItem[str]) -> str:
         """Three lines, the value quoted where it must be."""
         if not all(mark.isalnum() or mark in self.PLAIN for mark in item.value):
-            item = CompletionItem(f"'{item.value.replace(chr(39), 2 * chr(39))}'", item.type, item.help)
+            doubled = self.QUOTES.sub(r"\g<0>\g<0>", item.value)
+            item = CompletionItem(f"'{doubled}'", item.type, item.help)
         return super().format_completion(item)
 
 

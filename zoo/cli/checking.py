@@ -16,11 +16,11 @@ from zoo.testing.rule import rules
 
 
 @click.command("check", cls=Command)
-@click.argument("name", metavar="[PLUGIN|KIND]", required=False)
+@click.argument("subject", metavar="[PLUGIN|KIND]", required=False)
 @click.argument("options", metavar="[KEY=VALUE]...", nargs=-1)
 @click.option("--rules", "only_rules", is_flag=True, help="List the rules and check nothing.")
 @click.pass_obj
-def check_command(screen: Screen, /, name: str | None, options: tuple[str, ...], only_rules: bool) -> None:
+def check_command(screen: Screen, /, subject: str | None, options: tuple[str, ...], only_rules: bool) -> None:
     """Whether plugins keep the rules that the zoo relies on.
 
     A plugin with all its kinds, or a kind, as acme:depthwise; without a name everything that is installed. KEY=VALUE
@@ -34,8 +34,8 @@ def check_command(screen: Screen, /, name: str | None, options: tuple[str, ...],
             )
         return screen.table(["rule", "of", "what is asked"], rows)
     found: list[Finding] = []
-    for subject, those in groupby(checks_of(name, *options), lambda check: check.subject):
-        screen.note(f"checking {subject}")
+    for each, those in groupby(checks_of(subject, *options), lambda check: check.subject):
+        screen.note(f"checking {each}")
         found += [check.find() for check in those]
     report(screen, found)
     return None

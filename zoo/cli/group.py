@@ -80,7 +80,7 @@ def block_plugins(context: click.Context, option: click.Parameter, names: tuple[
         from zoo.discovery.blocking import deny
         from zoo.discovery.plugins import known_names
 
-        deny(names, names if context.resilient_parsing else known_names())
+        deny(names, known_names())
         catalog.cache_clear()
         context.call_on_close(catalog.cache_clear)
 

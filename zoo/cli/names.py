@@ -72,15 +72,16 @@ def gather() -> Names:
 
 
 def depends(found: Catalog) -> list[str]:
-    """Files and folders whose change may change a name: where packages are installed, registries, our own code."""
+    """Files and folders whose change may change a name: of packages, verdicts on plugins, registries, our own code."""
+    from zoo.discovery.verdict import folder
     from zoo.registry import shipped, user_file
 
-    files = [str(shipped()), str(user_file()), os.path.abspath("registry.yaml")]  # noqa: PTH100 - as in stamp
+    here = os.getcwd()  # noqa: PTH109 - it changes with every run, and nobody installs there
+    files = [str(shipped()), str(user_file()), str(folder()), os.path.join(here, "registry.yaml")]  # noqa: PTH118
     files += [str(file) for plugin in found.plugins for file in plugin.registries]
     tops = {"zoo", *(kind.spec.__module__.partition(".")[0] for plugin in found.plugins for kind in plugin.kinds)}
     modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] in tops]
     code = [str(file) for module in modules if (file := getattr(module, "__file__", None))]
-    here = os.getcwd()  # noqa: PTH109 - it changes with every run, and nobody installs there
     return list(dict.fromkeys([*(path for path in sys.path if path not in ("", here)), *files, *code]))
 
 
@@ -130,7 +131,10 @@ def kinds(found: Catalog) -> dict[str, Any]:
     """Every kind by family and name, with the values of its options and what an entry has beside it by default."""
     known: dict[str, Any] = {}
     for family, name in sorted(found.found):
-        _, kind = found.find(family, f"{found.handle(found.found[family, name][0])}:{name}")
+        try:
+            _, kind = found.find(family, f"{found.handle(found.found[family, name][0])}:{name}")
+        except ZooError:  # its probe went well, and its import here did not
+            continue
         beside = {other: getattr(kind, other) for other in ("prior", "text") if getattr(kind, other, "")}
         known.setdefault(family, {})[name] = {"options": values(kind.spec), "beside": beside}
     return known

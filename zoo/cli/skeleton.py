@@ -108,6 +108,11 @@ class Slot(click.ParamType[str]):
         """Plugins."""
         return [(name, "") for name in self.names["plugins"]]
 
+    def subject(self, ctx: click.Context, incomplete: str) -> Found:
+        """Plugins and kinds."""
+        kinds = [(name, family) for family, known in self.names["kinds"].items() for name in known]
+        return [*((name, "plugin") for name in self.names["plugins"]), *kinds]
+
     def override(self, ctx: click.Context, incomplete: str) -> Found:
         """`section.option=`, or values after it; `zoo compare` takes several with commas between them."""
         options = self.options(ctx)
@@ -163,6 +168,7 @@ OFFERS: dict[str, Callable[[Slot, click.Context, str], Found]] = {
     "plugin": Slot.plugin,
     "run": Slot.run,
     "study": Slot.study,
+    "subject": Slot.subject,
 }
 BY_NAME = {"name": "entry", "overrides": "override", "no_plugin": "plugin"}
 """Parameters whose names say something else than what stands in their place."""

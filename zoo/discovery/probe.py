@@ -19,7 +19,11 @@ from zoo import API
 from zoo.discovery.python import start
 from zoo.files import write_json
 
-HEAVY = ("torch", "timm", "ray", "optuna")
+HEAVY = (
+    *("torch", "torchvision", "timm", "ray", "optuna", "sklearn", "scipy", "pandas", "pyarrow", "matplotlib", "PIL"),
+    *("transformers", "tensorflow", "jax"),
+)
+"""Libraries that no listing should wait for."""
 POLL = 0.02
 
 

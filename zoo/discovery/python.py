@@ -24,6 +24,7 @@ def start(call: str, order: dict[str, Any], out: IO[bytes] | int = subprocess.DE
     """
     if not sys.executable:
         raise OSError("this program has no Python to start")
+    path = [place for place in sys.path if isinstance(place, str)]  # as Python itself ignores all else
     process = subprocess.Popen(
         [sys.executable, "-c", BOOT],
         stdin=subprocess.PIPE,
@@ -34,5 +35,5 @@ def start(call: str, order: dict[str, Any], out: IO[bytes] | int = subprocess.DE
     )
     assert process.stdin
     with process.stdin as stdin:
-        stdin.write(json.dumps(order | {"call": call, "path": sys.path}).encode())
+        stdin.write(json.dumps(order | {"call": call, "path": path}).encode())
     return process

@@ -29,15 +29,13 @@ def plugins() -> Iterator[Finding]:
     own = ", ".join(plugin.name for plugin in working if plugin.distribution == OWN)
     yield ok(f"{len(names)} work: {', '.join([own, *others])}", working=names)
     for plugin in found.plugins:
-        if plugin.state == "ok":
-            continue
-        text, about = f"{plugin} is {plugin.state}: {plugin.error}", {"plugin": plugin.name, "state": plugin.state}
-        if plugin.distribution == OWN:
+        text, about = plugin.trouble, {"plugin": plugin.name, "plugin_state": plugin.state}
+        if plugin.state == "blocked":
+            yield note(text, **about)
+        elif plugin.state == "broken" and plugin.distribution == OWN:
             yield problem(text, "install the zoo anew: pip install --force-reinstall pixel-zoo", MissingError.code)
         elif plugin.state == "broken":
             yield note(text, f"upgrade it, or remove it with: pip uninstall {plugin.distribution}", **about)
-        else:
-            yield note(text, **about)
     for text in found.notes:
         yield note(text)
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution, version
 from typing import TYPE_CHECKING
 
+from zoo.discovery.blocking import OWN
 from zoo.doctor.finding import Finding, note, ok, problem
 from zoo.errors import MissingError
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-OWN = "pixel-zoo"
 FOR_DEVELOPERS = {"test"}
 """Extras that nobody misses who only uses the zoo."""
 

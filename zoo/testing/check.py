@@ -93,7 +93,7 @@ class Check:
             return self.finding("not run", str(error))
         except AssertionError as error:
             return self.finding("broken", str(error) or "an assertion fails")
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return self.finding("broken", f"{type(error).__name__}: {error}")
         return self.finding("holds")
 

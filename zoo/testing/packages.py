@@ -7,7 +7,7 @@ from contextlib import suppress
 from zoo.catalog import catalog
 from zoo.discovery.loading import ask
 from zoo.discovery.probing import LIMIT, Probing
-from zoo.discovery.verdict import Record, Verdict
+from zoo.discovery.verdict import Listed, Record, Verdict
 from zoo.entry import resolve
 from zoo.errors import ZooError
 from zoo.registry import Registry, add_plugin, read_registry
@@ -31,7 +31,7 @@ def loads(subject: Subject) -> None:
 
 @rule(PLUGIN)
 def light_import(subject: Subject) -> None:
-    """The hook module imports no torch and nothing else that is large; what `build` imports costs no listing."""
+    """The hook module imports no torch and no other large library; what `build` imports costs no listing."""
     heavy = verdict_of(subject).heavy
     require(not heavy, f"its import imports {', '.join(heavy)}; import that in `build`, `load` or `compute`")
 
@@ -55,23 +55,25 @@ def verdict_of(subject: Subject) -> Verdict:
         verdict = probing.records[0].read()
     if verdict is None:
         raise NotRun("no process can be started to import it in", "look at memory and disk")
+    require(not verdict.error, f"in a process of its own: {verdict.error}")
     return verdict
 
 
 @rule(PLUGIN)
 def same_hooks(subject: Subject) -> None:
     """Asked again when all of it was imported, its hooks give the same kinds."""
-    before = {(kind.family, kind.name): kind for kind in subject.plugin.kinds}
-    for kind in before.values():
+    before = subject.plugin.listed
+    for kind in subject.plugin.kinds:
         with suppress(Exception):  # building has rules of its own; here it imports
             made(Subject(subject.plugin, subject.handle, kind))
     assert subject.plugin.point is not None
-    after = {(kind.family, kind.name): kind for kind in ask(subject.plugin.point).kinds}
-    others = [name for (_, name), kind in before.items() if after.get((kind.family, name)) != kind]
-    text = (
-        "; has a function of the hook module the name of one of its modules, which takes its place when it is imported?"
-    )
-    require(not others, f"asked again it gives another {', '.join(others)}{text}")
+    try:
+        after = [Listed(kind.family, kind.name, kind.summary) for kind in ask(subject.plugin.point).kinds]
+    except Exception as error:
+        hint = "has a function of the hook module the name of one of its modules, which takes its place when imported?"
+        raise Broken(f"asked again its hooks raise {type(error).__name__}: {error}; {hint}") from error
+    others = [kind.name for kind in before if kind not in after]
+    require(not others, f"asked again it gives another {', '.join(others)}, or none")
 
 
 def made(subject: Subject) -> None:
