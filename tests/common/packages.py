@@ -1,4 +1,4 @@
-"""Whole packages, installed by pip as an author would, and found by the zoo in this process and in its children."""
+"""Plugins for tests: a small one, and whole packages that pip installs as an author would."""
 
 from __future__ import annotations
 
@@ -13,6 +13,18 @@ import pytest
 
 from zoo.catalog import catalog
 
+MOE = """
+import zoo
+class Options(zoo.Spec):
+    width: int = 3
+    '''Width.'''
+def build(spec, info):
+    raise NotImplementedError
+@zoo.hookimpl
+def zoo_models():
+    yield zoo.ModelKind('moe', Options, build, 'a mixture')
+"""
+"""A plugin that works as long as nothing is built."""
 OPTIONS = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
 
 

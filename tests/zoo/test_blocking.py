@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from packages import MOE
 
 from tests.conftest import Install
 from zoo.catalog import catalog
@@ -16,18 +17,7 @@ from zoo.cli import main
 from zoo.discovery.blocking import DENIED
 
 Capture = pytest.CaptureFixture[str]
-GOOD = """
-open('imported', 'w').close()
-import zoo
-class Options(zoo.Spec):
-    width: int = 3
-    '''Width.'''
-def build(spec, info):
-    raise NotImplementedError
-@zoo.hookimpl
-def zoo_models():
-    yield zoo.ModelKind('moe', Options, build)
-"""
+GOOD = "open('imported', 'w').close()\n" + MOE
 
 
 def states(capsys: Capture, *words: str) -> dict[str, str]:

@@ -8,21 +8,11 @@ import sys
 from typing import Any
 
 import pytest
+from packages import MOE
 from settling import settled
 
 from tests.conftest import Install
 
-GOOD = """
-import zoo
-class Options(zoo.Spec):
-    width: int = 3
-    '''Width.'''
-def build(spec, info):
-    raise NotImplementedError
-@zoo.hookimpl
-def zoo_models():
-    yield zoo.ModelKind({name!r}, Options, build, 'a mixture')
-"""
 HOSTILE = {
     "raises": ("raise ValueError('no luck')", "ValueError: no luck"),
     "syntax": ("def f(:", "SyntaxError: invalid syntax (plugin_syntax.py:1)"),
@@ -69,9 +59,9 @@ def test_commands_do_and_print_what_they_do_without_them(install: Install, monke
     commands = [("list",), ("--help",), ("show", "cnn", "--options")]
     before, weights = [printed(*words) for words in commands], trained("runs/before")
     for name, (code, _) in (HOSTILE | RUDE).items():
-        install(name, code + GOOD.format(name=name) if name in RUDE or name == "future" else code)
-    install("rival", GOOD.format(name="cnn"))
-    install("good", GOOD.format(name="moe"))
+        install(name, code + MOE.replace("moe", name) if name in RUDE or name == "future" else code)
+    install("rival", MOE.replace("moe", "cnn"))
+    install("good", MOE)
     for _ in ("not seen before", "seen"):
         assert [printed(*words) for words in commands] == before
         told_what_is_wrong(settled(), json.loads(printed("list", "--json"))["problems"])

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from packages import MOE
 
 from tests.conftest import Install
 from zoo.catalog import Catalog, catalog
@@ -21,18 +22,7 @@ from zoo.cli import main
 from zoo.discovery.plugins import Plugin
 from zoo.errors import MissingError
 
-GOOD = """
-import zoo
-class Options(zoo.Spec):
-    width: int = 3
-    '''Width.'''
-def build(spec, info):
-    raise NotImplementedError
-@zoo.hookimpl
-def zoo_models():
-    yield zoo.ModelKind('moe', Options, build, 'a mixture')
-"""
-COUNTED = "with open('imported', 'a') as file: file.write('x')\n" + GOOD
+COUNTED = "with open('imported', 'a') as file: file.write('x')\n" + MOE
 LINUX = pytest.mark.skipif(os.name == "nt", reason="Windows has no signals")
 
 
@@ -81,7 +71,7 @@ def test_a_broken_plugin_is_probed_anew_when_something_is_installed(install: Ins
     install("acme", "import plugin_other\n" + COUNTED)
     assert found("acme").error == "ModuleNotFoundError: No module named 'plugin_other'"
     assert found("acme").error
-    install("other", GOOD)
+    install("other", MOE)
     assert found("acme").state == "ok"
 
 
@@ -114,7 +104,7 @@ def test_a_slow_plugin_is_waited_for_when_its_kind_is_asked_for(
     install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ZOO_PLUGIN_WAIT", "0.05")
-    install("acme", "import time; time.sleep(1.5)\n" + GOOD)
+    install("acme", "import time; time.sleep(1.5)\n" + MOE)
     plugin = next(plugin for plugin in catalog().plugins if plugin.name == "acme")
     assert plugin.state == "broken"
     assert plugin.error.endswith("ask again, or leave it out with --no-plugin acme")
@@ -170,7 +160,7 @@ def test_a_cache_folder_that_cannot_be_written_costs_the_probe_each_time(
 def test_a_plugin_that_fails_here_although_its_probe_passed_is_broken(
     install: Install, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    install("acme", "import os\nif 'PYTEST_CURRENT_TEST' in os.environ and 'NOW' in os.environ: 1 / 0\n" + GOOD)
+    install("acme", "import os\nif 'PYTEST_CURRENT_TEST' in os.environ and 'NOW' in os.environ: 1 / 0\n" + MOE)
     assert found("acme").state == "ok"
     monkeypatch.setenv("NOW", "1")
     with pytest.raises(MissingError, match=r"plugin acme \(zoo-acme 1.0\) is broken: ZeroDivisionError: division by"):
@@ -179,7 +169,7 @@ def test_a_plugin_that_fails_here_although_its_probe_passed_is_broken(
 
 
 def test_a_kind_that_a_plugin_gives_no_more(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
-    install("acme", GOOD.replace("'moe',", "'moe' if 'NOW' not in os.environ else 'eom',") + "import os\n")
+    install("acme", MOE.replace("'moe',", "'moe' if 'NOW' not in os.environ else 'eom',") + "import os\n")
     assert found("acme").state == "ok"
     monkeypatch.setenv("NOW", "1")
     with pytest.raises(MissingError, match=r"plugin acme \(zoo-acme 1.0\) gives the model kind 'moe' no more"):
@@ -207,7 +197,7 @@ CHANGED = {
 
 
 def test_what_a_plugin_changes_is_noted_and_put_back(install: Install, capfd: pytest.CaptureFixture[str]) -> None:
-    install("acme", CHANGES + GOOD)
+    install("acme", CHANGES + MOE)
     notes = found("acme").verdict.notes
     assert {note.removeprefix("it changes ") for note in notes if note.startswith("it changes")} == CHANGED
     assert "it imports torch; leave that to `build`" in notes
@@ -225,7 +215,7 @@ def state() -> list[object]:
 
 
 def test_an_innocent_plugin_has_no_notes(install: Install) -> None:
-    install("acme", GOOD)
+    install("acme", MOE)
     assert [note for note in found("acme").verdict.notes if not note.startswith("its import takes")] == []
 
 
@@ -247,7 +237,7 @@ def test_the_api_level_that_a_plugin_declares(
     code: str, error: str, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zoo.discovery.probing.start", no_process)  # the plugin is then imported here
-    install("acme", f"{code}\n{GOOD}")
+    install("acme", f"{code}\n{MOE}")
     plugin = found("acme")
     assert plugin.error.startswith(error)
     assert plugin.state == ("broken" if error else "ok")
@@ -260,7 +250,7 @@ def no_process(*order: object) -> None:
 
 def test_plugins_as_json_and_as_a_table(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
     path = install("acme", "ZOO_API = 1\nprint('hello')\n" + COUNTED)
-    install("future", "ZOO_API = 2\n" + GOOD)
+    install("future", "ZOO_API = 2\n" + MOE)
     assert found("acme").state == found("acme").state == "ok"
     assert found("future").error
     assert main(["plugins", "--json"]) == 0

@@ -41,7 +41,7 @@ def announced(subject: Subject) -> None:
 
 @rule("data")
 def splits(subject: Subject) -> None:
-    """Training, validation and test pictures can be made of it, and have every class."""
+    """Training, validation and test pictures can be made of it, and those for training have every class."""
     found, spec = loaded(subject), spec_of(subject)
     assert isinstance(spec, DataSpec), "discovery lets no other data kind in"
     try:
