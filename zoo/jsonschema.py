@@ -88,7 +88,7 @@ def section(catalog: Catalog, family: str, defs: Schema) -> Schema:
     for plugin in catalog.plugins:
         for kind in (kind for kind in plugin.kinds if kind.family == family):
             full = f"{catalog.handle(plugin)}:{kind.name}"
-            is_bare = catalog.found[family, kind.name] == [plugin]
+            is_bare = catalog.givers(family, kind.name) == [plugin]
             names = [kind.name, full] if is_bare else [full]
             title = re.sub(r"[^\w.:-]", "_", f"{family}-{full}")
             options = body(kind.spec, title, defs)

@@ -174,6 +174,8 @@ def test_a_kind_that_a_plugin_gives_no_more(install: Install, monkeypatch: pytes
     monkeypatch.setenv("NOW", "1")
     with pytest.raises(MissingError, match=r"plugin acme \(zoo-acme 1.0\) gives the model kind 'moe' no more"):
         catalog().find("model", "moe")
+    again()
+    assert main(["schema"]) == 0
 
 
 CHANGES = """

@@ -64,7 +64,7 @@ def same_hooks(subject: Subject) -> None:
     """Asked again when all of it was imported, its hooks give the same kinds."""
     before = subject.plugin.listed
     for kind in subject.plugin.kinds:
-        with suppress(Exception):  # building has rules of its own; here it imports
+        with suppress(Exception, SystemExit):  # building has rules of its own; here it imports
             made(Subject(subject.plugin, subject.handle, kind))
     assert subject.plugin.point is not None
     try:
