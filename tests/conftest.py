@@ -14,6 +14,8 @@ from zoo.catalog import catalog
 
 # Threads that spin while they wait make everything ten times slower where tests share a machine's few cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:  # several workers share the cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A machine may be busy with other tests when a made-up plugin is first looked at.
 os.environ.setdefault("ZOO_PLUGIN_WAIT", "60")
 

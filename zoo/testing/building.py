@@ -29,7 +29,7 @@ from zoo.tuning.dimension import Dimension, Value
 from zoo.tuning.fitting import fitted
 from zoo.tuning.marks import MarkError
 
-SHAPES = ((1, 8, 8), (3, 32, 32), (3, 64, 64), (3, 224, 224))
+SHAPES = tuple((channels, side, side) for side in (8, 32, 28, 64, 16, 96, 128, 224, 256) for channels in (1, 3))
 """Pictures that a model is tried with: the first that it does not refuse."""
 POINTS, TRIES = 3, 50
 """Random points of a search space, and draws until there are so many that the spec takes."""

@@ -18,7 +18,7 @@ from zoo.testing.rule import Inapplicable, require, rule, saying
 
 SHAPES = ((1,), (5,), (2, 2, 2))
 """Of continuous codes: vectors and a map."""
-ERRORS = 4
+ERRORS = 5
 """Standard errors by which an estimate may be off."""
 TIMES = 4000
 """Codes that a mean is taken over."""

@@ -10,7 +10,7 @@ from zoo.discovery.probing import LIMIT, Probing
 from zoo.discovery.verdict import Listed, Record, Verdict
 from zoo.entry import resolve
 from zoo.errors import ZooError
-from zoo.registry import Registry, add_plugin, read_registry
+from zoo.registry import Registry, add_plugin, read_file, shipped
 from zoo.testing.building import tried
 from zoo.testing.check import NotRun, Subject
 from zoo.testing.figures import computed, evaluated
@@ -94,7 +94,10 @@ def entries(subject: Subject) -> None:
     own = Registry()
     problems = add_plugin(own, subject.plugin)
     require(not problems, "; ".join(problems))
-    whole, _ = read_registry(catalog())
+    whole = Registry()  # without those of the user, whose entries of the same name would be looked at instead
+    whole.add(read_file(shipped(), "registry.yaml"))
+    for plugin in (*(each for each in catalog().plugins if each is not subject.plugin), subject.plugin):
+        add_plugin(whole, plugin)
     for name in own.entries:
         raw = whole.resolve(name)
         require(raw.data.get("summary"), f"the entry {name} has no summary; `zoo list` shows it")
