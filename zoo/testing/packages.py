@@ -95,7 +95,7 @@ def entries(subject: Subject) -> None:
     problems = add_plugin(own, subject.plugin)
     require(not problems, "; ".join(problems))
     whole = Registry()  # without those of the user, whose entries of the same name would be looked at instead
-    whole.add(read_file(shipped(), "registry.yaml"))
+    whole.add(read_file(shipped(), "registry.yaml"), "registry.yaml")
     for plugin in (*(each for each in catalog().plugins if each is not subject.plugin), subject.plugin):
         add_plugin(whole, plugin)
     for name in own.entries:
