@@ -20,7 +20,7 @@ from readme import section
 from safetensors.torch import load_file
 
 TUTORIAL = section("Write a plugin")
-FILES = dict(re.findall(r"`([\w.]+)`:\n\n```\w+\n(.*?)```", TUTORIAL, re.DOTALL))
+FILES = dict(re.findall(r"`([\w.]+)`[^`\n]*:\n\n```\w+\n(.*?)```", TUTORIAL, re.DOTALL))
 LINES = [line for block in re.findall(r"```sh\n(.*?)```", TUTORIAL, re.DOTALL) for line in block.splitlines()]
 (THREE,) = re.findall(r"```python\n(from zoo.testing .*?)```", TUTORIAL, re.DOTALL)
 """A test with the conformance kit."""

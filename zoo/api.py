@@ -192,6 +192,7 @@ def train(
     chosen = entry(name, overrides, registries)
     if seed is not None:
         chosen = with_train(chosen, seed=seed)
+    from zoo.build import blaming
     from zoo.training.cell import watching
     from zoo.training.device import choose_device
     from zoo.training.session import Session
@@ -206,7 +207,9 @@ def train(
             raise JobError(f"{path} diverged", f"change its options, or {again}")
         if before is None or before.state != "done":
             command = how_to_go_on("train", name, overrides, {"seed": seed, "out": out, "device": device}, registries)
-            before = Session(chosen, path, place, watch or watching(name), command, again).train(before)
+            session = Session(chosen, path, place, watch or watching(name), command, again)
+            with blaming(chosen, "training"):
+                before = session.train(before)
         return trained(before)
 
 
@@ -301,7 +304,7 @@ def evaluate(
     `overrides` may change options that leave the weights as they are, and the data (`data.root=...`). `data_name` is
     what a recorded result calls the pictures, by default their kind.
     """
-    from zoo.build import build_data
+    from zoo.build import blaming, build_data
     from zoo.evaluation import evaluate as compute
     from zoo.evaluation import outputs
     from zoo.judging.appointing import appoint
@@ -320,10 +323,11 @@ def evaluate(
     splits, _ = build_data(changed.data)
     pictures: Pictures = getattr(splits, split)
     check_pictures(opened, changed, splits.info, split, pictures)
-    found = outputs(model, pictures, opened.info, place, autocast_type(place, changed.train.precision))
-    if isinstance(model, Generator) and judge != NOBODY:
-        appointed = appoint(judge, opened, changed, splits, place, tell)
-        found = replace(found, gallery=hang(model, appointed, pictures, splits.train, place, how=how))
+    with blaming(changed, "evaluation"):
+        found = outputs(model, pictures, opened.info, place, autocast_type(place, changed.train.precision))
+        if isinstance(model, Generator) and judge != NOBODY:
+            appointed = appoint(judge, opened, changed, splits, place, tell)
+            found = replace(found, gallery=hang(model, appointed, pictures, splits.train, place, how=how))
     about = {"run": str(opened.path), "split": split, "pictures": len(pictures), "classes": list(opened.info.classes)}
     result: dict[str, Any] = about | compute(catalog(), found)
     if found.gallery:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from traceback import extract_tb
 from typing import NamedTuple
 
 import torch
@@ -57,6 +59,31 @@ def calling(chosen: Chosen, what: str) -> Iterator[None]:
             raise
         text = f"{chosen.plugin} cannot {what} {chosen.name!r}: {type(error).__name__}: {error}"
         raise MissingError(text, "tell its authors; --traceback shows where") from error
+
+
+@contextmanager
+def blaming(entry: Entry, what: str) -> Iterator[None]:
+    """Within the block a model is at work; of one that is not the zoo's own, what it raises names its plugin."""
+    try:
+        yield
+    except (ZooError, OSError):
+        raise
+    except Exception as error:
+        strangers = [chosen for chosen in entry.kinds() if chosen.plugin.distribution != OWN]
+        if not strangers or memory_error(error):
+            raise
+        places = {chosen: place_in(chosen.plugin.location, error) for chosen in strangers}
+        chosen = next((chosen for chosen, place in places.items() if place), strangers[0])
+        text = f"{chosen.plugin} fails in {what}: {type(error).__name__}: {error}"[:400]
+        advice = f"`zoo check {chosen.plugin.name}` tries its rules, --traceback shows where"
+        raise MissingError(f"{text}{places[chosen]}", advice) from error
+
+
+def place_in(location: str, error: BaseException) -> str:
+    """` (file.py:12)`, the last line below a location that an error came by; empty where there is none."""
+    frames = extract_tb(error.__traceback__)
+    inside = [frame for frame in frames if location and Path(frame.filename).is_relative_to(location)]
+    return f" ({Path(inside[-1].filename).name}:{inside[-1].lineno})" if inside else ""
 
 
 def build_model(entry: Entry, info: DataInfo) -> Model:

@@ -32,7 +32,9 @@ def mistake(
     where = f"{raw.place(full)}{'.'.join((raw.name, *full))}"
     owner = spec_at(spec, loc[:-1])
     if first["type"] == "extra_forbidden":
-        hint = nearest(loc[-1], owner.model_fields) if loc else ""
+        *before, last = full
+        hint = nearest(last, owner.model_fields) if loc else ""
+        hint = hint.replace("mean '", f"mean '{'.'.join(before)}.") if before else hint
         return f"{where[:200]} is not an option", hint or f"see `zoo show {raw.name} --options`"
     if first["type"] == "missing":
         return f"{where} must be given ({help_of(owner, loc[-1])})", ""

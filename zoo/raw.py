@@ -116,12 +116,16 @@ def overridden(raw: Raw, texts: Iterable[str]) -> Raw:
 
 def read_override(name: str, text: str) -> tuple[tuple[str, ...], Any]:
     """The path and the value of `model.latent=32`."""
+    if not isinstance(text, str):
+        raise ZooError(f"{text!r:.80} is not a text", "options are texts, as 'train.epochs=10'")
     key, equals, value = text.partition("=")
     path = tuple(key.strip().split("."))
     if not equals or not all(path) or len(path) > DEEPEST:
         raise ZooError(f"{text[:80]!r} is not key=value, as in train.epochs=10")
     if path[0] not in SECTIONS:
-        raise ZooError(f"{key[:80]!r} is no option of {name}: it must begin with {STARTS}")
+        meant = " or ".join(f"{section}.{key}" for section in ("model", "train"))
+        advice = f"perhaps {meant}; see them with: zoo show {name} --options" if len(path) == 1 else ""
+        raise ZooError(f"{key[:80]!r} is no option of {name}: it must begin with {STARTS.rstrip('.')}.", advice[:200])
     if len(path) < 2:
         raise ZooError(f"{key!r} is a whole section", f"name an option of it, as in {key}.NAME=VALUE")
     return path, parse_value(value, key)

@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo.catalog import Catalog
 from zoo.discovery.plugins import Plugin
-from zoo.errors import ZooError, nearest, one_line
+from zoo.errors import MissingError, ZooError, nearest, one_line
 from zoo.raw import Raw, Where, check_keys, overlay, overridden, read_entry
 from zoo.yamlfile import DEEPEST, LARGEST, Document, parse
 
@@ -25,6 +25,8 @@ class Registry:
     entries: dict[str, list[Raw]] = field(default_factory=dict)
     results: list[dict[str, Any]] = field(default_factory=list)
     layers: int = 0
+    troubles: list[str] = field(default_factory=list)
+    """Of plugins that give nothing, and perhaps would give the entry that is asked for."""
 
     def add(self, document: Document, name: str) -> None:
         """Put one file on top of the layers below, or nothing of it where it is not a registry."""
@@ -54,7 +56,7 @@ class Registry:
         """The topmost entry of that name (below a layer), merged over what it extends."""
         raws = [raw for raw in self.entries.get(name, []) if below is None or raw.layer < below]
         if not raws:
-            raise ZooError(f"no entry {name[:80]!r}", nearest(name, self.entries))
+            raise self.missing(name)
         raw = raws[-1]
         parent = raw.data.get("extends")
         if parent is None:
@@ -70,6 +72,13 @@ class Registry:
             raise ZooError(f"{place} itself, and no layer below has an entry of that name")
         base = self.extended(parent, raw.layer if parent == name else None, (*chain, (name, raw.layer)))
         return overlay(base, raw)
+
+    def missing(self, name: str) -> ZooError:
+        """The error for an entry that is not there; it names the plugins that are broken or blocked."""
+        hint = nearest(name, self.entries)
+        if self.troubles and "did you mean" not in hint:
+            return MissingError(f"no entry {name[:80]!r}; {'; '.join(self.troubles)}", "see `zoo plugins`")
+        return ZooError(f"no entry {name[:80]!r}", hint)
 
 
 def check_version(data: dict[str, Any], where: Where, name: str) -> None:
@@ -114,6 +123,7 @@ def read_registry(catalog: Catalog, extra: Iterable[Path] = ()) -> tuple[Registr
     registry.add(read_file(shipped(), "registry.yaml"), "registry.yaml")
     for plugin in catalog.plugins:
         problems += add_plugin(registry, plugin)
+    registry.troubles = [plugin.trouble for plugin in catalog.plugins if plugin.trouble]
     for file in (user_file(), Path("registry.yaml")):
         if file.is_file() and not same(file, shipped()):
             registry.add(read_file(file), str(file))

@@ -24,6 +24,7 @@ from zoo.errors import LockedError, ResourceError, RunError, ZooError, nearest
 from zoo.files import check_name, digest, remove, sweep, write_json
 from zoo.kinds import DataInfo
 from zoo.raw import Raw, overridden
+from zoo.registry import read_registry
 from zoo.runfolder import ROOT, best_run, is_run, numbered
 
 if TYPE_CHECKING:
@@ -178,8 +179,13 @@ def find_run(text: str, catalog: Catalog, root: Path = ROOT) -> Run:
     if os.path.isdir(text):  # noqa: PTH112 - takes any text
         raise RunError(f"{text} is not a run folder: it has no run.json")
     names = [path.parent.name for path in root.glob("*/run.json")]
+    if text in read_registry(catalog)[0].entries:
+        raise ZooError(f"no run of {text!r} in {root.absolute()}", f"train one with: zoo train {text}")
     hint = nearest(text, names)
-    raise ZooError(f"no run {text[:80]!r}", hint if "did you mean" in hint else "train one with: zoo train ENTRY")
+    where = "" if "did you mean" in hint else f" in {root.absolute()}"
+    raise ZooError(
+        f"no run {text[:80]!r}{where}", hint if "did you mean" in hint else "train one with: zoo train ENTRY"
+    )
 
 
 def choose_folder(entry: Entry, catalog: Catalog, out: Path | None, fresh: bool) -> tuple[Path, Run | None]:

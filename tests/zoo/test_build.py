@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import bad
 import pytest
 
 import zoo
+from tests.conftest import Install
+from zoo.cli import main
 from zoo.errors import MissingError, ResourceError
 
 PLUGIN = """
@@ -60,3 +64,44 @@ def test_what_a_plugin_raises_is_one_line_that_names_it() -> None:
         zoo.show("odd", ["model.way=raise"])
     with pytest.raises(ResourceError, match="out of memory"):
         zoo.train("odd", "model.way=memory")
+
+
+FAULTY = (
+    bad.PLUGIN
+    + """
+def careless(spec, info):
+    import torch
+    from zoo.model import Classifier
+
+    class Careless(Classifier):
+        def __init__(self):
+            super().__init__(info)
+            self.layer = torch.nn.Linear(3, 10)
+
+        def logits(self, x):
+            wide = self.layer.weight.sum() * torch.ones(len(x), 9, 9)
+            return self.layer(x.flatten(1)) if spec.how == "fine" else wide
+
+    return Careless()
+
+@zoo.hookimpl(specname="zoo_models")
+def more():
+    yield zoo.ModelKind("careless", How, careless, "a classifier")
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [("fine", r"mat1 and mat2 shapes .* \(plugin_faulty.py:\d+\)"), ("wrong", r"Expected target size")],
+)
+def test_a_model_that_fails_at_work_names_its_plugin(
+    how: str, says: str, install: Install, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = install("faulty", FAULTY)
+    path.with_name("bad-entries.yaml").write_text("version: 1\nentries: {}\n", encoding="utf-8")
+    (home / "registry.yaml").write_text("version: 1\nentries: {mine: {model: {kind: careless}}}\n", encoding="utf-8")
+    assert main(["train", "mine", f"model.how={how}", "--device", "cpu"]) == 4
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert re.match(rf"error: plugin faulty \(zoo-faulty 1.0\) fails in training: RuntimeError: {says}", said), said
+    assert said.endswith("`zoo check faulty` tries its rules, --traceback shows where")

@@ -69,9 +69,11 @@ def test_python_dash_m_is_the_command() -> None:
 
 BAD = [
     (["--nonsense"], 2, "no such option '--nonsense'; see zoo --help"),
+    (["train", "cnn", "--epochs", "2"], 2, "options of an entry are set by KEY=VALUE, as train.epochs=10"),
+    (["train", "cnn", "epochs=2"], 2, "perhaps model.epochs or train.epochs; see them with: zoo show cnn --options"),
     (["show"], 2, "missing argument 'NAME'; see zoo show --help"),
     (["show", "cnm"], 2, "no entry 'cnm'; did you mean 'cnn'?"),
-    (["show", "cnn", "model.firt=3"], 2, "cnn.model.firt is not an option; did you mean 'first'?"),
+    (["show", "cnn", "model.firt=3"], 2, "cnn.model.firt is not an option; did you mean 'model.first'?"),
     (["train", "cnn", "train.epochs=0"], 2, "cnn.train.epochs: input should be greater than or equal to 1, got 0"),
     (["train", "cnn", "--seed", "-1"], 2, "cnn.train.seed: input should be greater than or equal to 0, got -1"),
     (["train", "cnn", "--device", "abacus"], 2, "no device 'abacus'"),

@@ -104,7 +104,7 @@ def test_what_the_hash_covers() -> None:
         ("train.stages.main.lr=5000", "cnn.train.stages.main.lr: input should be less than or equal to 100, got 5000"),
         ("train.stages.main.sede=1", "cnn.train.stages.main.sede is not an option"),
         ("train.optimizer=adam", "cnn.train.optimizer: input should be 'adamw', 'sgd' or 'muon', got 'adam'"),
-        ("train.epoch=1", "cnn.train.epoch is not an option; did you mean 'epochs'?"),
+        ("train.epoch=1", "cnn.train.epoch is not an option; did you mean 'train.epochs'?"),
         ("train.qqq=1", "cnn.train.qqq is not an option; see `zoo show cnn --options`"),
         ("model.bias=[1]", "cnn.model.bias: input should be a valid boolean, got [1]"),
         ("model.kind=3", "cnn.model needs a `kind`; see `zoo plugins`"),

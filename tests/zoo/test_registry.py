@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.conftest import Install
 from zoo.catalog import catalog
 from zoo.entry import resolve
-from zoo.errors import ZooError
+from zoo.errors import MissingError, ZooError
 from zoo.raw import Raw
 from zoo.registry import Registry, read_file, read_registry, shipped, user_file
 from zoo.yamlfile import LARGEST, parse
@@ -167,11 +167,11 @@ MISTAKES: dict[str, tuple[str | bytes, str]] = {
     ),
     "unknown option": (
         HEAD + "  a:\n    model: {kind: cnn,\n      bloks: 3}\n",
-        "f.yaml:5: a.model.bloks is not an option; did you mean 'blocks'?",
+        "f.yaml:5: a.model.bloks is not an option; did you mean 'model.blocks'?",
     ),
     "nested option": (
         HEAD + "  a:\n    model: {kind: cnn}\n    train:\n      augment: {pda: 3}\n",
-        "f.yaml:6: a.train.augment.pda is not an option; did you mean 'pad'?",
+        "f.yaml:6: a.train.augment.pda is not an option; did you mean 'train.augment.pad'?",
     ),
     "stage option": (
         HEAD + "  a: {model: {kind: cnn}, train: {stages: {prior: {lr: 0}}}}",
@@ -242,6 +242,14 @@ def test_each_mistake_is_one_line_with_its_place(name: str, home: Path) -> None:
 def test_an_unknown_entry_names_the_nearest(home: Path) -> None:
     with pytest.raises(ZooError, match=r"^no entry 'vae-fn'; did you mean 'vae-nf'\?$"):
         registry("  vae-nf: {}\n").resolve("vae-fn")
+
+
+def test_an_entry_that_a_broken_plugin_may_give_names_that(install: Install, home: Path) -> None:
+    install("flowers", "def f(:")
+    with pytest.raises(MissingError, match=r"^no entry 'flowers'; plugin flowers .* is broken: SyntaxError"):
+        read_registry(catalog())[0].resolve("flowers")
+    with pytest.raises(ZooError, match=r"^no entry 'cnm'; did you mean 'cnn'\?$"):
+        read_registry(catalog())[0].resolve("cnm")
 
 
 def test_files_that_cannot_be_read(home: Path) -> None:

@@ -207,6 +207,10 @@ def test_find(home: Path) -> None:
         find_run("other", catalog())
     with pytest.raises(ZooError, match=r"^no run 'cnn-3'; did you mean 'cnn-\d+'\?$"):
         find_run("cnn-3", catalog())
+    with pytest.raises(ZooError, match=r"^no run of 'vae' in .*runs; train one with: zoo train vae$"):
+        find_run("vae", catalog())
+    with pytest.raises(ZooError, match=r"^no run 'quux' in .*runs; train one with: zoo train ENTRY$"):
+        find_run("quux", catalog())
 
 
 @pytest.mark.parametrize("text", ["x" * 300, "a\0b", "*", "[", "../..", "\udcff", "(", ""])

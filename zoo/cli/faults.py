@@ -58,7 +58,10 @@ def usage(error: click.ClickException) -> tuple[str, str]:
     """What click says, as a message and a hint."""
     text = " ".join(error.format_message().split()).rstrip(".")
     text, guess, names = (text[:1].lower() + text[1:]).partition(" Did you mean ")
-    path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "zoo"
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path, params = (context.command_path, context.command.params) if context else ("zoo", [])
+    if isinstance(error, click.NoSuchOption) and not guess and any(param.name == "overrides" for param in params):
+        return text.rstrip("."), f"see {path} --help; options of an entry are set by KEY=VALUE, as train.epochs=10"
     return text.rstrip("."), f"did you mean {names}" if guess else f"see {path} --help"
 
 

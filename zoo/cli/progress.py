@@ -63,7 +63,8 @@ class Lines(Progress):
     def look(self) -> None:
         """Break a long silence."""
         if time.monotonic() - self.told >= WINDOW:
-            self.tell(self.done // self.steps + 1, f"step {self.done % self.steps}/{self.steps}")
+            epochs, step = divmod(self.done - 1, self.steps)
+            self.tell(epochs + 1, f"step {step + 1}/{self.steps}")
 
     def show(self) -> None:
         """The figures of the epoch that ended."""
