@@ -13,10 +13,11 @@ from commands import told
 from packages import find_in, pip_install
 
 from tests.conftest import Install
-from zoo import files, scaffold
+from zoo import files
 from zoo.catalog import catalog
 from zoo.cli import main
 from zoo.errors import ResourceError
+from zoo.scaffold import package
 from zoo.scaffold.package import LONGEST, PARTS, new_plugin
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -249,7 +250,7 @@ def test_a_full_disk_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> N
             raise ResourceError("no space")
         files.write_text(path, text)
 
-    monkeypatch.setattr(scaffold, "write_text", full)
+    monkeypatch.setattr(package, "write_text", full)
     with pytest.raises(ResourceError):
         new_plugin("acme")
     assert not Path("zoo-acme").exists()
