@@ -134,7 +134,7 @@ def test_the_quick_start_is_short_and_the_setup_is_what_ci_looks_for() -> None:
     setup = section("Set up")
     for mark, line in (
         ("quick start", "pip install . && zoo tune vae-nf"),
-        ("tests", 'pip install -e ".[test]" && pytest -n 2'),
+        ("tests", 'pip install -e ".[test]" && pytest -n 3'),
     ):
         assert f"<!-- {mark} -->\n```sh\n{line}\n```" in setup
 

@@ -89,7 +89,7 @@ def test_shapes(name: str, point: str | int, shape: tuple[int, ...]) -> None:
 @every
 @pytest.mark.parametrize("shape", [(1,), (2, 2, 1)])
 def test_the_divergence_is_what_it_says(name: str, point: str | int, shape: tuple[int, ...]) -> None:
-    check_kl(prior_at(name, point, *shape))
+    check_kl(prior_at(name, point, *shape), 10_000 if name.endswith(":flow") else 60_000)  # a flow takes long
 
 
 @every

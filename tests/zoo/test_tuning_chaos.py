@@ -164,11 +164,11 @@ class Chaos:
 def test_kills_at_any_moment_lose_nothing(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chaos = Chaos(toy, seed=3)
     chaos.run(early=False, workers=3)
-    turns = [True] * 4 + [False] * 7
+    turns = [True] * 3 + [False] * 4
     chaos.random.shuffle(turns)
     for early in turns:
         chaos.run(early)
-    while len(chaos.outlived) < 12:
+    while len(chaos.outlived) < 8:
         chaos.run(early=False)
     with Driver(*chaos.words(), log=Path("log.txt")) as driver:
         assert driver.finish() == 0, driver.said()
