@@ -28,6 +28,8 @@ EXCUSED = {
     "pip install": "CI runs the two of the setup, test_tutorial.py the third",
     "--data cifar10": "it downloads 160 MB",
     "--data fashion-mnist": "it downloads 30 MB",
+    "--name lean": "a study takes half a minute, and those of the same block without a name, and `front`, are run",
+    "--name fewest": "likewise",
     "--address": "it wants a cluster; tests/zoo/test_tuning_client.py has one",
 }
 """Commands that are not run, by what is in them, and why; that they have the options is looked at all the same."""

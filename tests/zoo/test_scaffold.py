@@ -178,12 +178,12 @@ def test_nothing_is_left_of_the_templates(written: Path) -> None:
 
 @pytest.mark.usefixtures("home")
 def test_it_says_what_was_written_and_what_comes_next(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["new-plugin", "acme"]) == 0
+    assert main(["new-plugin", "quartz"]) == 0
     shown = capsys.readouterr()
     lines = shown.out.splitlines()
-    assert {Path(line) for line in lines} == {path for path in Path("zoo-acme").rglob("*") if path.is_file()}
-    assert Path("zoo-acme/src/zoo_acme/cnn.py").is_file()
-    assert shown.err == 'next: pip install -e "zoo-acme"; zoo check acme; zoo train acme\n'
+    assert {Path(line) for line in lines} == {path for path in Path("zoo-quartz").rglob("*") if path.is_file()}
+    assert Path("zoo-quartz/src/zoo_quartz/cnn.py").is_file()
+    assert shown.err == 'next: pip install -e "zoo-quartz"; zoo check quartz; zoo train quartz\n'
 
 
 @pytest.mark.usefixtures("home")
@@ -196,14 +196,14 @@ def test_json_names_files_kinds_and_entries(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_a_folder_that_holds_something_is_left_alone(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (home / "zoo-acme").mkdir()
-    (home / "zoo-acme/mine.txt").write_text("mine", encoding="utf-8")
-    assert "zoo-acme is there already and not empty; choose another folder with --out" in refused(capsys, "acme")
-    assert [path.name for path in (home / "zoo-acme").iterdir()] == ["mine.txt"]
-    assert "is there already" in refused(capsys, "acme", "--out", "zoo-acme/mine.txt")
-    assert (home / "zoo-acme/mine.txt").read_text(encoding="utf-8") == "mine"
+    (home / "zoo-quartz").mkdir()
+    (home / "zoo-quartz/mine.txt").write_text("mine", encoding="utf-8")
+    assert "zoo-quartz is there already and not empty; choose another folder with --out" in refused(capsys, "quartz")
+    assert [path.name for path in (home / "zoo-quartz").iterdir()] == ["mine.txt"]
+    assert "is there already" in refused(capsys, "quartz", "--out", "zoo-quartz/mine.txt")
+    assert (home / "zoo-quartz/mine.txt").read_text(encoding="utf-8") == "mine"
     (home / "empty").mkdir()
-    assert made(capsys, "acme", "--out", "empty")["folder"] == "empty"
+    assert made(capsys, "quartz", "--out", "empty")["folder"] == "empty"
 
 
 @pytest.mark.usefixtures("home")
@@ -217,10 +217,10 @@ def test_a_folder_that_holds_something_is_left_alone(home: Path, capsys: pytest.
         ("null", "lower-case words"),
         ("x" * (LONGEST + 1), "at most 30 characters"),
         ("caf\u00e9", "cannot be a folder name"),
-        ("../acme", "cannot be a folder name"),
+        ("../quartz", "cannot be a folder name"),
         ("con", "cannot be a folder name"),
         ("", "cannot be a folder name"),
-        ("zoo-acme", "say 'acme'"),
+        ("zoo-quartz", "say 'quartz'"),
         ("data", "there is a plugin data (pixel-zoo"),
         ("vae", "there is an entry 'vae' already"),
     ],
@@ -234,8 +234,8 @@ def test_what_is_installed_or_in_the_registry_is_not_hidden(
     install: Install, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kind = "import zoo\nclass S(zoo.Spec): pass\n@zoo.hookimpl\ndef zoo_models():\n"
-    install("other", kind + "    yield zoo.ModelKind('acme-cnn', S, lambda spec, info: None)\n")
-    assert "gives the model kind 'acme-cnn', which this one would" in refused(capsys, "acme")
+    install("other", kind + "    yield zoo.ModelKind('quartz-cnn', S, lambda spec, info: None)\n")
+    assert "gives the model kind 'quartz-cnn', which this one would" in refused(capsys, "quartz")
     assert "there is a plugin other (zoo-other 1.0) already" in refused(capsys, "other", "--kind", "text")
     (home / "registry.yaml").write_text("version: 1\nentries: {mine: {model: {kind: cnn}}}\n", encoding="utf-8")
     assert "there is an entry 'mine' already" in refused(capsys, "mine")
@@ -252,5 +252,5 @@ def test_a_full_disk_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(package, "write_text", full)
     with pytest.raises(ResourceError):
-        new_plugin("acme")
-    assert not Path("zoo-acme").exists()
+        new_plugin("quartz")
+    assert not Path("zoo-quartz").exists()
