@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from zoo.discovery.blocking import OWN, Block
-from zoo.discovery.plugins import Plugin, discover, known_names
+from zoo.discovery.plugins import Plugin, discover
 from zoo.errors import MissingError, ZooError, nearest
 
 
@@ -96,4 +96,6 @@ SEE = "see `zoo plugins`"
 @cache
 def catalog() -> Catalog:
     """The catalog of everything installed, made once a process."""
-    return Catalog(discover(), Block.asked().notes(known_names()))
+    plugins = discover()
+    names = {name for plugin in plugins for name in (plugin.name, plugin.distribution)}
+    return Catalog(plugins, Block.asked().notes(names))

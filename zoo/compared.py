@@ -14,6 +14,7 @@ from zoo.figures import figure
 SHOWN = 6
 """Figures that are shown unless others are asked for."""
 ENDED = ("done", "diverged", "failed")
+FAILURE_HEADS = ("variant", "seed", "state", "reason")
 
 
 class Figure(NamedTuple):
@@ -128,8 +129,14 @@ class Comparison:
         return heads, [row(variant, names, len(self.seeds), single) for variant in self.variants]
 
     @property
+    def title(self) -> str:
+        """What is compared, over what."""
+        seeds = f"seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))}"
+        return f"{self.path}: {self.entry}, {self.split} split, {seeds}"
+
+    @property
     def failures(self) -> list[list[object]]:
-        """Variant, seed, state and reason of the runs that did not come to their end."""
+        """The runs that did not come to their end, in a table with FAILURE_HEADS."""
         runs = [(variant.label, run) for variant in self.variants for run in variant.runs]
         return [[label, run.seed, run.state, run.reason] for label, run in runs if run.state in ENDED and run.reason]
 
@@ -138,10 +145,8 @@ class Comparison:
         from zoo.notebook import block, table
 
         heads, rows = self.table(self.figures[:SHOWN])
-        seeds = f"seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))}"
-        failed = table(["variant", "seed", "state", "reason"], self.failures, right=[1]) if self.failures else ""
-        title = f"{self.path}: {self.entry}, {self.split} split, {seeds}"
-        return block(title, table(heads, rows, right=range(1, len(heads))), failed)
+        failed = table(FAILURE_HEADS, self.failures, right=[1]) if self.failures else ""
+        return block(self.title, table(heads, rows, right=range(1, len(heads))), failed)
 
     def document(self) -> dict[str, Any]:
         """As JSON."""

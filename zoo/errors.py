@@ -11,6 +11,15 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(text.split()))
 
 
+def cause(error: BaseException) -> str:
+    """What was raised, as one line; the text of an error may fail itself."""
+    try:
+        text = one_line(str(error))
+    except Exception:
+        text = ""
+    return f"{type(error).__name__}{': ' * bool(text)}{text}"[:300]
+
+
 class ZooError(Exception):
     """A mistake in usage or in a spec; the message says what to do."""
 
@@ -110,11 +119,11 @@ def memory_error(error: BaseException) -> OutOfMemoryError | None:
     return OutOfMemoryError(f"out of memory{': ' * bool(text)}{text[:160]}", "try a smaller batch or model")
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """A hint with the nearest known name, or with all of them where none is near and they are few."""
+def nearest(name: str, names: Iterable[str], before: str = "") -> str:
+    """A hint with the nearest known name and what stands before it, or all of them where none is near and few are."""
     known = sorted(set(names))
     if close := get_close_matches(name[:200], known, n=1, cutoff=0.5):
-        return f"did you mean {close[0]!r}?"
+        return f"did you mean {before + close[0]!r}?"
     return f"known: {', '.join(known)}" if 0 < len(known) <= 12 else ""
 
 

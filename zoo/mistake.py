@@ -32,9 +32,8 @@ def mistake(
     where = f"{raw.place(full)}{'.'.join((raw.name, *full))}"
     owner = spec_at(spec, loc[:-1])
     if first["type"] == "extra_forbidden":
-        *before, last = full
-        hint = nearest(last, owner.model_fields) if loc else ""
-        hint = hint.replace("mean '", f"mean '{'.'.join(before)}.") if before else hint
+        before = "".join(f"{part}." for part in full[:-1])
+        hint = nearest(full[-1], owner.model_fields, before) if loc else ""
         return f"{where[:200]} is not an option", hint or f"see `zoo show {raw.name} --options`"
     if first["type"] == "missing":
         return f"{where} must be given ({help_of(owner, loc[-1])})", ""

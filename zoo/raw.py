@@ -125,7 +125,7 @@ def read_override(name: str, text: str) -> tuple[tuple[str, ...], Any]:
     if path[0] not in SECTIONS:
         meant = " or ".join(f"{section}.{key}" for section in ("model", "train"))
         advice = f"perhaps {meant}; see them with: zoo show {name} --options" if len(path) == 1 else ""
-        raise ZooError(f"{key[:80]!r} is no option of {name}: it must begin with {STARTS.rstrip('.')}.", advice[:200])
+        raise ZooError(f"{key[:80]!r} is no option of {name}: it must begin with {STARTS}", advice[:200])
     if len(path) < 2:
         raise ZooError(f"{key!r} is a whole section", f"name an option of it, as in {key}.NAME=VALUE")
     return path, parse_value(value, key)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zoo.catalog import Catalog
+from zoo.catalog import SEE, Catalog
 from zoo.discovery.plugins import Plugin
 from zoo.errors import MissingError, ZooError, nearest, one_line
 from zoo.raw import Raw, Where, check_keys, overlay, overridden, read_entry
@@ -77,7 +77,7 @@ class Registry:
         """The error for an entry that is not there; it names the plugins that are broken or blocked."""
         hint = nearest(name, self.entries)
         if self.troubles and "did you mean" not in hint:
-            return MissingError(f"no entry {name[:80]!r}; {'; '.join(self.troubles)}", "see `zoo plugins`")
+            return MissingError(f"no entry {name[:80]!r}; {'; '.join(self.troubles)}", SEE)
         return ZooError(f"no entry {name[:80]!r}", hint)
 
 
@@ -119,16 +119,21 @@ def user_file() -> Path:
 
 def read_registry(catalog: Catalog, extra: Iterable[Path] = ()) -> tuple[Registry, list[str]]:
     """All layers, lowest first: shipped, plugins', the user's, the project's, `--registry`; and what was left out."""
-    registry, problems = Registry(), []
-    registry.add(read_file(shipped(), "registry.yaml"), "registry.yaml")
-    for plugin in catalog.plugins:
-        problems += add_plugin(registry, plugin)
+    registry, problems = installed_registry(catalog.plugins)
     registry.troubles = [plugin.trouble for plugin in catalog.plugins if plugin.trouble]
     for file in (user_file(), Path("registry.yaml")):
         if file.is_file() and not same(file, shipped()):
             registry.add(read_file(file), str(file))
     for file in extra:
         registry.add(read_file(file), str(file))
+    return registry, problems
+
+
+def installed_registry(plugins: Iterable[Plugin] = ()) -> tuple[Registry, list[str]]:
+    """The shipped layer and those of plugins in this order, without any of the user's; and what was left out."""
+    registry = Registry()
+    registry.add(read_file(shipped(), "registry.yaml"), "registry.yaml")
+    problems = [problem for plugin in plugins for problem in add_plugin(registry, plugin)]
     return registry, problems
 
 

@@ -28,6 +28,16 @@ def best_run(path: Path) -> Path:
         return path
 
 
+def named(text: str, root: Path = ROOT) -> Path | None:
+    """The run at a path or of that name below a folder, that of a study being its best; None where there is none."""
+    return next((best for path in (Path(text), root / text) if is_run(best := best_run(path))), None)
+
+
+def newest_first(text: str, root: Path = ROOT) -> list[Path]:
+    """The runs NAME-1, NAME-2, ... of an entry."""
+    return [path for path in reversed(numbered(root, text).values()) if is_run(path)]
+
+
 def numbered(root: Path, name: str) -> dict[int, Path]:
     """The folders NAME-1, NAME-2, ... that are there, in order."""
     pattern = re.compile(re.escape(name) + r"-([1-9][0-9]{0,8})")

@@ -25,7 +25,7 @@ from zoo.files import check_name, digest, remove, sweep, write_json
 from zoo.kinds import DataInfo
 from zoo.raw import Raw, overridden
 from zoo.registry import read_registry
-from zoo.runfolder import ROOT, best_run, is_run, numbered
+from zoo.runfolder import ROOT, is_run, named, newest_first, numbered
 
 if TYPE_CHECKING:
     import torch
@@ -170,10 +170,9 @@ def find_run(text: str, catalog: Catalog, root: Path = ROOT) -> Run:
 
     The folder of a study stands for its best run.
     """
-    for path in (Path(text), root / text):
-        if is_run(best := best_run(path)):
-            return Run.open(best, catalog)
-    if found := [path for path in reversed(numbered(root, text).values()) if is_run(path)]:
+    if path := named(text, root):
+        return Run.open(path, catalog)
+    if found := newest_first(text, root):
         done = (path for path in found if read_json(path / "run.json").get("state") == "done")
         return Run.open(next(done, found[0]), catalog)
     if os.path.isdir(text):  # noqa: PTH112 - takes any text
@@ -181,11 +180,9 @@ def find_run(text: str, catalog: Catalog, root: Path = ROOT) -> Run:
     names = [path.parent.name for path in root.glob("*/run.json")]
     if text in read_registry(catalog)[0].entries:
         raise ZooError(f"no run of {text!r} in {root.absolute()}", f"train one with: zoo train {text}")
-    hint = nearest(text, names)
-    where = "" if "did you mean" in hint else f" in {root.absolute()}"
-    raise ZooError(
-        f"no run {text[:80]!r}{where}", hint if "did you mean" in hint else "train one with: zoo train ENTRY"
-    )
+    if "did you mean" in (hint := nearest(text, names)):
+        raise ZooError(f"no run {text[:80]!r}", hint)
+    raise ZooError(f"no run {text[:80]!r} in {root.absolute()}", "train one with: zoo train ENTRY")
 
 
 def choose_folder(entry: Entry, catalog: Catalog, out: Path | None, fresh: bool) -> tuple[Path, Run | None]:

@@ -13,7 +13,7 @@ from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY
 from zoo.cli.progress import Lines, watching
 from zoo.cli.screen import Screen
 from zoo.cli.sources import data_overrides
-from zoo.compared import ENDED, SHOWN, Comparison
+from zoo.compared import ENDED, FAILURE_HEADS, SHOWN, Comparison
 from zoo.comparefolder import TABLE
 from zoo.entry import Entry
 from zoo.errors import InterruptedRun, JobError, ZooError, nearest
@@ -100,8 +100,7 @@ def chosen(found: Comparison, asked: str | None) -> list[str]:
 
 def show(screen: Screen, found: Comparison, names: list[str]) -> None:
     """The result for people."""
-    seeds = f"seed{'s' * (len(found.seeds) > 1)} {', '.join(map(str, found.seeds))}"
-    screen.line(f"{found.path}: {found.entry}, {found.split} split, {seeds}")
+    screen.line(found.title)
     if judges := dict.fromkeys(run.judge for run in found.runs if run.judge):
         screen.line(f"judge: {'; '.join(judges)}")
     screen.line()
@@ -114,4 +113,4 @@ def show_failures(screen: Screen, found: Comparison) -> None:
     """The runs that did not come to their end, and why."""
     if rows := found.failures:
         screen.line()
-        screen.table(["variant", "seed", "state", "reason"], rows, right=[1])
+        screen.table(FAILURE_HEADS, rows, right=[1])

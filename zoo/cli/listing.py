@@ -156,7 +156,7 @@ def about(plugin: Plugin) -> dict[str, Any]:
         **{key: getattr(plugin, key) for key in ("name", "distribution", "version", "state")},
         "error": cause(plugin),
         "kinds": [kind._asdict() for kind in plugin.listed],
-        "notes": list(plugin.verdict.notes),
+        "notes": plugin.verdict.notes,
         "api": plugin.verdict.level,
         "seconds": plugin.verdict.seconds,
         "location": plugin.location,

@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem
 
 from zoo.cli.names import Names, folder_names, known_names
 from zoo.files import NAME
-from zoo.runfolder import ROOT, best_run, is_run, numbered
+from zoo.runfolder import named, newest_first
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 NUMBERED = re.compile(rf"({NAME.pattern})-[0-9]+")
@@ -151,10 +151,7 @@ class Slot(click.ParamType[str]):
 
 def run_folder(text: str) -> Path:
     """The run that a text names, as `find_run` takes it, without a look at whether it is whole."""
-    for path in (Path(text), ROOT / text):
-        if is_run(best := best_run(path)):
-            return best
-    return next(path for path in reversed(numbered(ROOT, text).values()) if is_run(path))
+    return named(text) or newest_first(text)[0]
 
 
 OFFERS: dict[str, Callable[[Slot, click.Context, str], Found]] = {

@@ -13,7 +13,17 @@ from zoo.cli.listing import plain
 from zoo.cli.screen import Screen
 from zoo.figures import clock, figure
 from zoo.tuning.study import FAILED, Study, Trial
-from zoo.tuning.words import STUDY_HEADS, STUDY_RIGHT, failure_rows, front_table, headline, label, place, study_row
+from zoo.tuning.words import (
+    FAILURE_HEADS,
+    STUDY_HEADS,
+    STUDY_RIGHT,
+    failure_rows,
+    front_table,
+    headline,
+    label,
+    place,
+    study_row,
+)
 
 COUNTED = {"completed": "done", "pruned": "pruned", "refused": "refused", "running": "running", "waiting": "waiting"}
 CAUSES = {"diverged": "diverged", "oom": "oom", "crashed": "crashed", "hung": "hung", "raised": "failed"}
@@ -60,7 +70,7 @@ def show_failures(screen: Screen, study: Study) -> None:
     """Why trials failed or were refused, with the first reason of each cause."""
     if rows := failure_rows(study):
         screen.line()
-        screen.table(["cause", "trials", "first", "reason"], rows, right=[1])
+        screen.table(FAILURE_HEADS, rows, right=[1])
 
 
 def shown(value: Any) -> str:

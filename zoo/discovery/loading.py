@@ -18,7 +18,7 @@ from zoo import API
 from zoo.dataspec import DataSpec
 from zoo.discovery.guard import Pressed, guarded, kept, unheard
 from zoo.discovery.source import declared, module_of
-from zoo.errors import one_line
+from zoo.errors import cause, one_line
 from zoo.hooks import KIND_HOOKS, PROJECT, Hooks
 from zoo.kinds import FAMILIES, Kind
 from zoo.spec import Spec
@@ -152,10 +152,4 @@ def reason(error: BaseException) -> str:
         return one_line(f"SyntaxError: {error.msg} ({place})")[:300]
     if isinstance(error, SystemExit):
         return one_line(f"it called sys.exit({error.code!r:.80})")
-    try:
-        text = one_line(str(error))
-    except Exception:
-        text = ""
-    if isinstance(error, LevelError):
-        return text
-    return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__
+    return one_line(str(error)) if isinstance(error, LevelError) else cause(error)

@@ -63,6 +63,12 @@ class Plugin:
         return location(self.point) if self.point else ""
 
     @property
+    def record(self) -> Record:
+        """The place of its verdict, for its files as they are now."""
+        assert self.point
+        return Record.of(self.point, (self.distribution, self.version))
+
+    @property
     def trouble(self) -> str:
         """Why it gives nothing, as a sentence; empty if it works."""
         if self.blocked:
@@ -111,11 +117,11 @@ class Plugin:
 
 def discover() -> list[Plugin]:
     """Every plugin that is installed, the zoo's own first."""
-    points = sorted(installed(), key=lambda point: (dist(point)[0] != OWN, point.name, dist(point)[0]))
     block = Block.asked()
-    plugins = [
-        Plugin(point.name, *dist(point), point=point, blocked=block.of(point.name, dist(point)[0])) for point in points
-    ]
+    plugins = [Plugin(point.name, *dist(point), point=point) for point in installed()]
+    plugins.sort(key=lambda plugin: (plugin.distribution != OWN, plugin.name, plugin.distribution))
+    for plugin in plugins:
+        plugin.blocked = block.of(plugin.name, plugin.distribution)
     for plugin in plugins:
         if plugin.distribution == OWN and not plugin.blocked:
             plugin.given = None
@@ -126,7 +132,7 @@ def discover() -> list[Plugin]:
 
 def judge(plugins: list[Plugin]) -> None:
     """Give plugins their verdicts; those that have none are probed side by side."""
-    records = [Record.of(plugin.point, (plugin.distribution, plugin.version)) for plugin in plugins if plugin.point]
+    records = [plugin.record for plugin in plugins]
     verdicts = [record.read() for record in records]
     for plugin, verdict in zip(plugins, verdicts, strict=True):
         if verdict:

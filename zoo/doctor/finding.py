@@ -9,11 +9,9 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from zoo.errors import MissingError, ResourceError, ZooError, one_line
+from zoo.errors import MissingError, ResourceError, ZooError, cause
 
 State = Literal["ok", "note", "problem"]
-LONGEST = 300
-"""Characters of a cause."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +68,3 @@ def examined(look: Look) -> list[Finding]:
             problem(cause(error), "install it anew: pip install --force-reinstall pixel-zoo", MissingError.code)
         )
     return found
-
-
-def cause(error: BaseException) -> str:
-    """What was raised, in one line."""
-    try:
-        text = one_line(str(error))
-    except Exception:
-        text = ""
-    return f"{type(error).__name__}{': ' * bool(text)}{text}"[:LONGEST]

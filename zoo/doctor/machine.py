@@ -15,9 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from zoo.doctor.finding import Finding, cause, note, ok, problem
+from zoo.doctor.finding import Finding, note, ok, problem
 from zoo.doctor.packages import install
-from zoo.errors import MissingError, ResourceError
+from zoo.errors import MissingError, ResourceError, cause
 
 PROBE = 'extern "C" int zoo() { return 42; }'
 SOCKET, LONGEST_SOCKET = "/ray/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store", 107
@@ -131,12 +131,11 @@ def training_step() -> Iterator[Finding]:
     from zoo.build import build_data
     from zoo.catalog import catalog
     from zoo.entry import resolve
-    from zoo.registry import Registry, read_file, shipped
+    from zoo.registry import installed_registry
     from zoo.speed import plain_loop, synchronize
     from zoo.training.device import choose_device
 
-    registry = Registry()  # without the user's files, which may be what is wrong
-    registry.add(read_file(shipped()), "registry.yaml")
+    registry, _ = installed_registry()  # without the user's files, which may be what is wrong
     entry, place = resolve(catalog(), registry.resolve("cnn", ["data.kind=digits"])), choose_device()
     splits, _ = build_data(entry.data)
     step = plain_loop(entry, splits, place)

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from zoo.doctor.finding import Finding, cause, note, ok, problem
-from zoo.errors import ResourceError
+from zoo.doctor.finding import Finding, note, ok, problem
+from zoo.errors import ResourceError, cause
 
 LITTLE, TIGHT = 200_000_000, 2_000_000_000
 """Bytes of free space that are too few to train, and those that are worth a word."""

@@ -183,6 +183,12 @@ class Course:
             made.step(batch, number)
 
 
+def used(subject: Subject) -> tuple[Model, Batch]:
+    """A model after some steps of training, in evaluation mode, and the batch that it learnt from."""
+    model, batch = tried(subject)
+    return trained(model, batch), batch
+
+
 def trained(model: Model, batch: Batch, steps: int = 3) -> Model:
     """The model in evaluation mode, after some steps of each stage."""
     course = Course(model)

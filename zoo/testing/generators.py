@@ -7,7 +7,7 @@ from torch import Tensor
 
 from zoo.kinds import ModelKind
 from zoo.latent import Generator
-from zoo.testing.building import trained, tried
+from zoo.testing.building import used
 from zoo.testing.check import Subject
 from zoo.testing.models import generators
 from zoo.testing.rule import Inapplicable, require, rule, saying
@@ -19,8 +19,7 @@ def samples(subject: Subject) -> None:
     """Samples are finite pictures with values 0..1, one or many, cold or warm; the same seed draws the same ones."""
     if isinstance(subject.kind, ModelKind) and not subject.kind.prior:
         raise Inapplicable("it makes no pictures")
-    model, batch = tried(subject)
-    trained(model, batch)
+    model, batch = used(subject)
     require(isinstance(model, Generator), f"it builds a {type(model).__name__}, no zoo.latent.LatentModel")
     assert isinstance(model, Generator)
     for n, temperature in ((1, 1.0), (len(batch.y), 1.0), (len(batch.y), 0.5)):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 import numpy as np
 import torch
 from safetensors.torch import load, save
@@ -16,10 +14,11 @@ from zoo.model import Batch, Classifier, Model
 from zoo.prior import Posterior
 from zoo.tensors import fill, separate
 from zoo.testing import toys
-from zoo.testing.building import info_for, model_of, trained, tried
+from zoo.testing.building import info_for, model_of, trained, tried, used
 from zoo.testing.check import Subject
 from zoo.testing.rule import Broken, require, rule, saying
 from zoo.testing.stages import LEARNERS, backward, some
+from zoo.training.device import random_state
 
 OTHERS = ((1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 20, 28))
 """Channels, height and width of other pictures."""
@@ -28,8 +27,7 @@ OTHERS = ((1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 20, 28))
 @rule(*LEARNERS)
 def evaluation_changes_nothing(subject: Subject) -> None:
     """Evaluation gives the same figures twice, and changes neither weights, mode nor random generators."""
-    model, batch = tried(subject)
-    trained(model, batch)
+    model, batch = used(subject)
     state, chance = snapshot(model), generators()
     first = figures(model, batch)
     require(generators() == chance, "evaluation draws from the random generators; use zoo.latent.fixed_draws in it")
@@ -58,15 +56,14 @@ def snapshot(model: Model) -> dict[str, Tensor]:
 
 def generators() -> tuple[object, ...]:
     """Where the random generators of torch, NumPy and Python are."""
-    keys = np.random.get_state(legacy=True)
-    return (tuple(torch.get_rng_state().tolist()), keys[1].tobytes(), keys[2], random.getstate())  # type: ignore[index]
+    tensors, plain = random_state(torch.device("cpu"))
+    return tensors["cpu"].tolist(), plain
 
 
 @rule(*LEARNERS)
 def saves(subject: Subject) -> None:
     """A fresh model that is filled with saved weights gives the same numbers."""
-    model, batch = tried(subject)
-    trained(model, batch)
+    model, batch = used(subject)
     with saying("saving by safetensors"):
         weights = load(save(separate(model.state_dict())))
     again = model_of(subject, info_for(subject), seed=1, saved=True).eval()
@@ -113,8 +110,7 @@ def alike(one: Model, other: Model, when: str) -> None:
 @rule(*LEARNERS)
 def single_pictures(subject: Subject) -> None:
     """One picture can be evaluated, and what is said of it does not depend on its neighbours."""
-    model, batch = tried(subject)
-    trained(model, batch)
+    model, batch = used(subject)
     one = Batch(batch.x[:1], batch.y[:1])
     figures(model, one)
     if isinstance(model, Classifier):

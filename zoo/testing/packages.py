@@ -7,10 +7,10 @@ from contextlib import suppress
 from zoo.catalog import catalog
 from zoo.discovery.loading import ask
 from zoo.discovery.probing import LIMIT, Probing
-from zoo.discovery.verdict import Listed, Record, Verdict
+from zoo.discovery.verdict import Listed, Verdict
 from zoo.entry import resolve
 from zoo.errors import ZooError
-from zoo.registry import Registry, add_plugin, read_file, shipped
+from zoo.registry import Registry, add_plugin, installed_registry
 from zoo.testing.building import tried
 from zoo.testing.check import NotRun, Subject
 from zoo.testing.figures import computed, evaluated
@@ -47,8 +47,7 @@ def quiet_import(subject: Subject) -> None:
 def verdict_of(subject: Subject) -> Verdict:
     """What a probe finds; the zoo's own plugins are probed only here."""
     plugin = subject.plugin
-    assert plugin.point is not None
-    record = Record.of(plugin.point, (plugin.distribution, plugin.version))
+    record = plugin.record
     if (verdict := record.read()) is None:
         probing = Probing([record])
         probing.wait(LIMIT)
@@ -94,10 +93,9 @@ def entries(subject: Subject) -> None:
     own = Registry()
     problems = add_plugin(own, subject.plugin)
     require(not problems, "; ".join(problems))
-    whole = Registry()  # without those of the user, whose entries of the same name would be looked at instead
-    whole.add(read_file(shipped(), "registry.yaml"), "registry.yaml")
-    for plugin in (*(each for each in catalog().plugins if each is not subject.plugin), subject.plugin):
-        add_plugin(whole, plugin)
+    others = [plugin for plugin in catalog().plugins if plugin is not subject.plugin]
+    # Entries of the same name that the user or another plugin has would be looked at instead.
+    whole, _ = installed_registry([*others, subject.plugin])
     for name in own.entries:
         raw = whole.resolve(name)
         require(raw.data.get("summary"), f"the entry {name} has no summary; `zoo list` shows it")

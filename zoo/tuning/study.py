@@ -108,7 +108,7 @@ class Study:
     def _repr_html_(self) -> str:
         """In a notebook: what was found, the front of loss and parameters, and samples where there are any."""
         from zoo.notebook import block, line, pairs, picture_of, table
-        from zoo.tuning.words import about, failure_rows, front_table, headline, label
+        from zoo.tuning.words import FAILURE_HEADS, about, failure_rows, front_table, headline, label
 
         best, failed = self.best, failure_rows(self)
         title, *more = about(self)
@@ -117,7 +117,7 @@ class Study:
         if best:
             parts.append(line(", ".join([f"best {label(best)}", *headline(self, best)])))
             parts += [pairs(dict(best.config)), table(*front_table(self, best))]
-        parts += [table(["cause", "trials", "first", "reason"], failed, right=[1])] if failed else []
+        parts += [table(FAILURE_HEADS, failed, right=[1])] if failed else []
         return block(title, *parts, picture_of(self.path / "samples.png"))
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 STUDY_HEADS = ("study", "entry", "data", "state", "trials", "best", "parameters", "run")
 STUDY_RIGHT = (4, 6)
 TRIAL_HEADS = ("trial", "state", "loss", "epoch", "parameters", "time")
+FAILURE_HEADS = ("cause", "trials", "first", "reason")
 IN_WORDS = {"oom": "out of memory", "failed": "an error"}
 
 
@@ -93,7 +94,7 @@ def trial_row(trial: Trial, written_out: bool) -> list[str]:
 
 
 def failure_rows(study: Study) -> list[list[object]]:
-    """Why trials failed or were refused, with the first reason of each cause."""
+    """Why trials failed or were refused, with the first reason of each cause, in a table with FAILURE_HEADS."""
     return [
         [IN_WORDS.get(state, state), len(trials), label(trials[0]), trials[0].reason]
         for state, trials in study.causes.items()
