@@ -15,6 +15,7 @@ from venv import EnvBuilder
 
 import pytest
 import torch
+from packages import OFFLINE
 from PIL import Image
 from readme import section
 from safetensors.torch import load_file
@@ -24,8 +25,6 @@ FILES = dict(re.findall(r"`([\w.]+)`[^`\n]*:\n\n```\w+\n(.*?)```", TUTORIAL, re.
 LINES = [line for block in re.findall(r"```sh\n(.*?)```", TUTORIAL, re.DOTALL) for line in block.splitlines()]
 (THREE,) = re.findall(r"```python\n(from zoo.testing .*?)```", TUTORIAL, re.DOTALL)
 """A test with the conformance kit."""
-OFFLINE = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check", "--quiet"]
-"""What keeps pip from the network; everything that the plugin needs is there."""
 
 
 class Shell(NamedTuple):

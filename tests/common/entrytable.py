@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.api import EntryInfo, describe
-from zoo.registry import Registry, read_file, shipped
+from zoo.registry import installed_registry
 from zoo.results import best_result
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -26,8 +26,7 @@ FIGURES = {
 
 def table() -> str:
     """All shipped entries with the best result on each set of pictures, as Markdown."""
-    registry = Registry()
-    registry.add(read_file(shipped()), "registry.yaml")
+    registry, _ = installed_registry()
     entries = [describe(registry, name) for name in registry.entries]
     rows = [HEADS, ("---",) * len(HEADS), *(row for entry in entries for row in lines(entry))]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)

@@ -25,12 +25,13 @@ def zoo_models():
     yield zoo.ModelKind('moe', Options, build, 'a mixture')
 """
 """A plugin that works as long as nothing is built."""
-OPTIONS = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
+OFFLINE = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check"]
+"""What keeps pip from the network; everything that a plugin needs is there."""
 
 
 def pip_install(site: Path, packages: Iterable[Path]) -> None:
     """Install packages into a folder, from what lies here alone."""
-    command = [sys.executable, "-m", "pip", "install", *OPTIONS, "--target", str(site), *map(str, packages)]
+    command = [sys.executable, "-m", "pip", "install", *OFFLINE, "--target", str(site), *map(str, packages)]
     subprocess.run(command, check=True, timeout=300)
 
 
