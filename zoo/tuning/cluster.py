@@ -16,8 +16,6 @@ from typing import Any
 from zoo.discovery.blocking import environment
 from zoo.errors import ResourceError, one_line
 
-LOADED = "zoo.tuning.leash,torch,torch._dynamo,zoo.training.session"
-"""What workers import, while this process reads the pictures."""
 QUIET = {
     "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait slow each other down where workers share cores
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -25,7 +23,8 @@ QUIET = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "5",  # seconds that trials on a cluster outlive a client that was killed
     "RAY_DISABLE_IMPORT_WARNING": "1",
-    "RAY_preload_python_modules": LOADED,
+    "RAY_preload_python_modules": "zoo.tuning.leash",
+    "RAY_prestart_worker_first_driver": "0",  # trials have workers of their own, and would leave the early ones idle
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_gcs_rpc_server_connect_timeout_s": "1",  # with 5, workers that just start outlive a killed driver by 25 s
     "RAY_USAGE_STATS_ENABLED": "0",
