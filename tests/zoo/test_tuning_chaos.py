@@ -188,7 +188,7 @@ def check_steps(chaos: Chaos) -> int:
     """Each trial went on exactly where it was saved, and no step is missing; returns how many were taken again."""
     taken = steps(chaos.folder)
     for moment in chaos.moments:
-        after = {step.mark: step.number for step in reversed(taken[moment.begun :])}
+        after = first_steps(chaos.folder, moment.begun)
         for mark, place in moment.places.items():
             assert after.get(mark, place) == place, (mark, moment)
     each = {(step.mark, step.number) for step in taken}
@@ -223,35 +223,48 @@ def tell(chaos: Chaos, repeated: int) -> None:
     print(f"seconds to open, less {seconds:.1f} of imports:", *(f"{each - seconds:.1f}" for each in chaos.opened))
 
 
-@pytest.mark.parametrize(("number", "group"), [(signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGTERM, False)])
-def test_a_signal_saves_all_trials_which_go_on_later(toy: Path, number: signal.Signals, group: bool) -> None:
-    with Driver(*WORDS, "--trials=2", log=Path("log.txt")) as driver:
-        driver.hear("2 trials")
-        wait_for_steps(toy, driver)
-        driver.note()
-        asked = time.monotonic()
-        (os.killpg if group else os.kill)(driver.process.pid, number)
-        assert driver.finish(30) == 128 + number, driver.said()
-        assert time.monotonic() < asked + 10
-        driver.gone()
-    said = driver.said()
-    assert "stopping: " in said
-    assert "Go on with: python -m zoo tune toy" in said
-    study = open_study(STUDY)
-    assert study.counts == {"waiting": 2}
-    assert {zoo.load(trial.run).state for trial in study.trials} == {"interrupted"}
+def test_signals_save_all_trials_which_go_on_later(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_TOY_PAUSE", "1")
+    stop_and_look(toy, signal.SIGINT, os.kill, "2 trials")
+    stop_and_look(toy, signal.SIGINT, os.killpg, "2 go on from their checkpoints")
+    stop_and_look(toy, signal.SIGTERM, os.kill, "2 go on from their checkpoints")
+    monkeypatch.setenv("ZOO_TOY_PAUSE", "0")
     before, places = len(steps(toy)), saved(STUDY)
     with Driver(*WORDS, "--trials=2", log=Path("log.txt")) as driver:
         assert driver.finish() == 0, driver.said()
-    assert "2 go on from their checkpoints" in driver.said()
     assert open_study(STUDY).counts == {"done": 2}
-    assert {step.mark: step.number for step in reversed(steps(toy)[before:])} == places
+    assert first_steps(toy, before) == places
     assert len(steps(toy)) == 2 * EPOCHS * STEPS
 
 
-def wait_for_steps(toy: Path, driver: Driver) -> None:
-    """Wait until two trials are at work."""
-    while len({step.mark for step in steps(toy)}) < 2:
+def stop_and_look(toy: Path, number: signal.Signals, send: Callable[[int, int], None], greeting: str) -> None:
+    """Ask a study to stop while both trials are at work; each goes on where it was saved before."""
+    before, places = len(steps(toy)), saved(STUDY)
+    with Driver(*WORDS, "--trials=2", log=Path("log.txt")) as driver:
+        driver.hear(greeting)
+        wait_for_steps(toy, driver, before)
+        driver.note()
+        asked = time.monotonic()
+        send(driver.process.pid, number)
+        assert driver.finish(30) == 128 + number, driver.said()
+        assert time.monotonic() < asked + 10
+        driver.gone()
+    assert "stopping: " in driver.said()
+    assert "Go on with: python -m zoo tune toy" in driver.said()
+    study, first = open_study(STUDY), first_steps(toy, before)
+    assert study.counts == {"waiting": 2}
+    assert {zoo.load(trial.run).state for trial in study.trials} == {"interrupted"}
+    assert first == (places or dict.fromkeys(first, 0))
+
+
+def first_steps(toy: Path, before: int) -> dict[float, int]:
+    """Which step of each trial was the first to be begun after so many of all, by the trial's mark."""
+    return {step.mark: step.number for step in reversed(steps(toy)[before:])}
+
+
+def wait_for_steps(toy: Path, driver: Driver, before: int = 0) -> None:
+    """Wait until two trials are at work, after so many steps of all."""
+    while len(first_steps(toy, before)) < 2:
         assert driver.process.poll() is None, driver.said()
         time.sleep(0.1)
 
