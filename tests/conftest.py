@@ -29,8 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty working directory with its own cache and configuration folders."""
+def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty working directory with its own cache and configuration folders, and no package of another test."""
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)
@@ -39,6 +39,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     catalog.cache_clear()
     yield work
     catalog.cache_clear()
+    forget(tmp_path_factory.getbasetemp())
+
+
+def forget(root: Path) -> None:
+    """Let Python import anew what lies in a folder: the next test may have another module of the same name."""
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(str(root)):
+            del sys.modules[name]
 
 
 @pytest.fixture
@@ -50,13 +58,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def install(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+def install(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """A function that installs a distribution with one plugin, as pip would, where Python and its children find it."""
     site = tmp_path / "site"
     site.mkdir()
     monkeypatch.syspath_prepend(site)
     monkeypatch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
-    before = set(sys.modules)
 
     def make(
         name: str, code: str | bytes, distribution: str = "", points: str = "", metadata: str | None = None
@@ -73,7 +80,4 @@ def install(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         catalog.cache_clear()
         return path
 
-    yield make
-    for module in set(sys.modules) - before:
-        if module.startswith("plugin_"):
-            del sys.modules[module]
+    return make
