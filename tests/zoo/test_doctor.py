@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import zoo.cli.doctor  # noqa: F401 - reads at its import what is replaced below
 from tests.conftest import Install
 from zoo.catalog import Catalog
 from zoo.cli import main
