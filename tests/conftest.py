@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,20 @@ Install = Callable[..., Path]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Heavy tests come first, the tuner's before all, so that no worker is left alone with one at the end."""
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    items[:] = [*reversed(slow), *(item for item in items if not item.get_closest_marker("slow"))]
+    """Each worker begins with a share of the heavy tests, by files; the quick ones are for whoever is done."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    heavy: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("slow"):
+            heavy.setdefault(item.path, []).append(item)
+    files = list(reversed(heavy.values()))  # the tuner's are the heaviest
+    quick = (item for item in items if not item.get_closest_marker("slow"))
+    ordered: list[pytest.Item] = []
+    for number in range(workers):
+        share = [item for file in files[number::workers] for item in file]
+        many = (len(items) - len(ordered)) // (workers - number)
+        ordered += [*share, *islice(quick, max(0, many - len(share)))]
+    items[:] = [*ordered, *quick]
 
 
 @pytest.fixture
