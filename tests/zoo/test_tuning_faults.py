@@ -33,7 +33,7 @@ REASONS = {
     "raise": "RuntimeError: it is broken",
     "quit": "SystemExit",
     "exit": "died",
-    "hang": "no step for 5 seconds",
+    "hang": "no step for 20 seconds",
     "oom": "out of memory",
     "over": "parameters are more than the budget of 5,000",
     "invalid": "it cannot be so",
@@ -75,7 +75,7 @@ def ways(study: Study) -> dict[str, list[Trial]]:
 def test_each_failure_is_named_and_none_ends_the_study() -> None:
     every = ("fine", "over", "invalid", *BAD)
     seed = toys.seed_for(every, 12)
-    tune(toys.how(*every), f"tune.seed={seed}", "tune.patience=5", "tune.attempts=2", "--trials=12", "--max-params=5k")
+    tune(toys.how(*every), f"tune.seed={seed}", "tune.patience=20", "tune.attempts=2", "--trials=12", "--max-params=5k")
     study = open_study(STUDY)
     assert study.ended == 12
     found = ways(study)
