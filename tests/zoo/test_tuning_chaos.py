@@ -188,7 +188,7 @@ def check_steps(chaos: Chaos) -> int:
     """Each trial went on exactly where it was saved, and no step is missing; returns how many were taken again."""
     taken = steps(chaos.folder)
     for moment in chaos.moments:
-        after = first_steps(chaos.folder, moment.begun)
+        after = first_steps(taken[moment.begun :])
         for mark, place in moment.places.items():
             assert after.get(mark, place) == place, (mark, moment)
     each = {(step.mark, step.number) for step in taken}
@@ -232,8 +232,9 @@ def test_signals_save_all_trials_which_go_on_later(toy: Path, monkeypatch: pytes
     before, places = len(steps(toy)), saved(STUDY)
     with Driver(*WORDS, "--trials=2", log=Path("log.txt")) as driver:
         assert driver.finish() == 0, driver.said()
+    assert "2 go on from their checkpoints" in driver.said()
     assert open_study(STUDY).counts == {"done": 2}
-    assert first_steps(toy, before) == places
+    assert first_steps(steps(toy)[before:]) == places
     assert len(steps(toy)) == 2 * EPOCHS * STEPS
 
 
@@ -251,20 +252,20 @@ def stop_and_look(toy: Path, number: signal.Signals, send: Callable[[int, int], 
         driver.gone()
     assert "stopping: " in driver.said()
     assert "Go on with: python -m zoo tune toy" in driver.said()
-    study, first = open_study(STUDY), first_steps(toy, before)
+    study, first = open_study(STUDY), first_steps(steps(toy)[before:])
     assert study.counts == {"waiting": 2}
     assert {zoo.load(trial.run).state for trial in study.trials} == {"interrupted"}
     assert first == (places or dict.fromkeys(first, 0))
 
 
-def first_steps(toy: Path, before: int) -> dict[float, int]:
-    """Which step of each trial was the first to be begun after so many of all, by the trial's mark."""
-    return {step.mark: step.number for step in reversed(steps(toy)[before:])}
+def first_steps(taken: list[Step]) -> dict[float, int]:
+    """The number of each trial's first step among these, by the trial's mark."""
+    return {step.mark: step.number for step in reversed(taken)}
 
 
 def wait_for_steps(toy: Path, driver: Driver, before: int = 0) -> None:
     """Wait until two trials are at work, after so many steps of all."""
-    while len(first_steps(toy, before)) < 2:
+    while len(first_steps(steps(toy)[before:])) < 2:
         assert driver.process.poll() is None, driver.said()
         time.sleep(0.1)
 
