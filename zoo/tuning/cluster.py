@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -23,10 +24,8 @@ QUIET = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "5",  # seconds that trials on a cluster outlive a client that was killed
     "RAY_DISABLE_IMPORT_WARNING": "1",
-    "RAY_preload_python_modules": "zoo.tuning.leash",
     "RAY_prestart_worker_first_driver": "0",  # trials have workers of their own, and would leave the early ones idle
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-    "RAY_gcs_rpc_server_connect_timeout_s": "1",  # with 5, workers that just start outlive a killed driver by 25 s
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
@@ -35,6 +34,8 @@ QUIET = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
 }
 """Ray's switches: no chatter, no usage statistics, no state of its own."""
+LEASHED = "2.60."
+"""The Ray whose way to start workers `leash.py` knows; workers of another outlive a killed driver by seconds."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def cluster(place: Place) -> Iterator[None]:
     there = {"address": address, "runtime_env": {"env_vars": environment()}}
     options: dict[str, Any] = there if address else own
     try:
-        with own_signals():
+        with own_signals(), leashed(ray):
             ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)
     except Exception as error:
         text = f"Ray did not start: {one_line(str(error))[:200]}"
@@ -108,6 +109,21 @@ def hush() -> None:
 
     if hasattr(ray._private.worker, "print_to_stdstream"):
         ray._private.worker.print_to_stdstream = lambda *told, **how: None
+
+
+@contextmanager
+def leashed(ray: Any) -> Iterator[None]:
+    """Within the block a Ray that starts on Linux begins each worker with `leash.py`, as it would with its own shim."""
+    if sys.platform != "linux" or not ray.__version__.startswith(LEASHED):
+        yield
+        return
+    constants = ray._private.ray_constants
+    before = constants.SETUP_WORKER_FILENAME
+    constants.SETUP_WORKER_FILENAME = str(Path(__file__).with_name("leash.py"))
+    try:
+        yield
+    finally:
+        constants.SETUP_WORKER_FILENAME = before
 
 
 @contextmanager

@@ -1,0 +1,69 @@
+"""Ray's workers die with the Ray of their machine from their first moment on, and are else what Ray makes of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import zoo.tuning.leash
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
+PROBE = """
+import ctypes
+import sys
+
+number = ctypes.c_int()
+ctypes.CDLL(None).prctl(2, ctypes.byref(number))
+print(number.value, *sys.argv[1:])
+"""
+STUDY = """
+import ctypes
+import os
+
+import ray
+
+from zoo.tuning.cluster import Place, cluster, quiet
+
+def worker():
+    number = ctypes.c_int()
+    ctypes.CDLL(None).prctl(2, ctypes.byref(number))
+    return number.value, os.environ.get("ASKED")
+
+with quiet(), cluster(Place(address=None, parallel=None, device="cpu")):
+    print(ray.get(ray.remote(worker).remote()))
+    print(ray.get(ray.remote(runtime_env={"env_vars": {"ASKED": "asked for"}})(worker).remote()))
+"""
+
+
+def leash(parent: int, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a probe on the leash, as a Ray of this process number would run a worker."""
+    command = [sys.executable, zoo.tuning.leash.__file__, *words]
+    environment = os.environ | {"RAY_RAYLET_PID": str(parent)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def probe(tmp_path: Path) -> Path:
+    """A script that says which signal it gets when its parent dies, and its arguments."""
+    path = tmp_path / "probe worker.py"
+    path.write_text(PROBE, encoding="utf-8")
+    return path
+
+
+def test_a_worker_is_on_the_leash_before_it_imports_anything(probe: Path) -> None:
+    assert leash(os.getpid(), "-s", str(probe), "--a=b c", "--language=PYTHON").stdout == "9 --a=b c\n"
+
+
+def test_a_worker_whose_ray_is_dead_already_does_not_begin(probe: Path) -> None:
+    done = leash(os.getpid() + 1, str(probe))
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+@pytest.mark.slow
+def test_ray_puts_each_worker_on_the_leash_also_where_a_job_asks_for_an_environment() -> None:
+    done = subprocess.run([sys.executable, "-c", STUDY], capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout.splitlines() == ["(9, None)", "(9, 'asked for')"], done.stderr
