@@ -174,6 +174,13 @@ def test_a_gpu_that_is_not_there_is_asked_for_in_vain(capsys: Capture) -> None:
     assert not STUDY.exists()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_an_address_where_nobody_listens_is_told_at_once(capsys: Capture, address: str) -> None:
+    assert main(["tune", "toy", "--trials=2", "--address", address]) == 7
+    assert f"error: no Ray answers at {address}: " in capsys.readouterr().err
+
+
 def test_nothing_is_left_of_a_study_whose_pictures_cannot_be_read(capsys: Capture) -> None:
     assert main(["tune", "toy", "--data", "nowhere/", "--trials=2"]) == 3
     assert "nowhere" in capsys.readouterr().err

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
+import socket
 import threading
 import warnings
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from typing import Any
 
 from zoo.discovery.blocking import environment
 from zoo.errors import ResourceError, one_line
+from zoo.tuning.leash import leashed
 
 QUIET = {
     "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait slow each other down where workers share cores
@@ -34,8 +35,6 @@ QUIET = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
 }
 """Ray's switches: no chatter, no usage statistics, no state of its own."""
-LEASHED = "2.60."
-"""The Ray whose way to start workers `leash.py` knows; workers of another outlive a killed driver by seconds."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,8 @@ def cluster(place: Place) -> Iterator[None]:
     # A cluster that is there already has not the environment of this process, as workers started here have.
     there = {"address": address, "runtime_env": {"env_vars": environment()}}
     options: dict[str, Any] = there if address else own
+    if address:
+        knock(address)
     try:
         with own_signals(), leashed(ray):
             ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)
@@ -90,6 +91,18 @@ def cluster(place: Place) -> Iterator[None]:
     finally:
         with suppress(Exception):
             ray.shutdown()
+
+
+def knock(address: str) -> None:
+    """A ResourceError where nobody listens: Ray would try for a quarter of an hour."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        text = f"no Ray answers at {address}: {error}"
+        raise ResourceError(text, "look at the address, or start one there") from error
 
 
 def free_agents(ray: Any) -> None:
@@ -109,21 +122,6 @@ def hush() -> None:
 
     if hasattr(ray._private.worker, "print_to_stdstream"):
         ray._private.worker.print_to_stdstream = lambda *told, **how: None
-
-
-@contextmanager
-def leashed(ray: Any) -> Iterator[None]:
-    """Within the block a Ray that starts on Linux begins each worker with `leash.py`, as it would with its own shim."""
-    if sys.platform != "linux" or not ray.__version__.startswith(LEASHED):
-        yield
-        return
-    constants = ray._private.ray_constants
-    before = constants.SETUP_WORKER_FILENAME
-    constants.SETUP_WORKER_FILENAME = str(Path(__file__).with_name("leash.py"))
-    try:
-        yield
-    finally:
-        constants.SETUP_WORKER_FILENAME = before
 
 
 @contextmanager

@@ -1,15 +1,36 @@
-"""The first that each of Ray's workers runs: on Linux it dies with the Ray of its machine, and so with a killed driver.
+"""Ray's workers on a leash: on Linux they die with the Ray of their machine, and so with a killed driver.
 
-Ray's own way takes seconds, and many of them while a worker is busy with its imports.
+Ray's own way takes seconds, and many of them while a worker is busy with its imports. So this file is the first that
+each worker runs, in place of the shim with which Ray sets up environments.
 """
 
 import ctypes
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+KNOWN = "2.60."
+"""The Ray whose way to start workers is known here; workers of another outlive a killed driver by seconds."""
 PR_SET_PDEATHSIG = 1
+
+
+@contextmanager
+def leashed(ray: Any) -> Iterator[None]:
+    """A Ray that starts within the block begins its workers with this file."""
+    if sys.platform != "linux" or not ray.__version__.startswith(KNOWN):
+        yield
+        return
+    constants = ray._private.ray_constants
+    before = constants.SETUP_WORKER_FILENAME
+    constants.SETUP_WORKER_FILENAME = __file__
+    try:
+        yield
+    finally:
+        constants.SETUP_WORKER_FILENAME = before
 
 
 def main() -> None:
