@@ -8,15 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 from uuid import uuid4
 
-from zoo.tuning.leash import KNOWN
+from zoo.tuning.leash import known
 
 PROC = Path("/proc")
-GONE = 10.0 if version("ray").startswith(KNOWN) else 60.0
+GONE = 10.0 if known() else 60.0
 """Seconds in which no process of a driver that ended may be left; a Ray that the leash does not know takes its time."""
 
 

@@ -79,7 +79,7 @@ def cluster(place: Place) -> Iterator[None]:
     if address:
         knock(address)
     try:
-        with own_signals(), leashed(ray):
+        with own_signals(), leashed():
             ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)
     except Exception as error:
         text = f"Ray did not start: {one_line(str(error))[:200]}"
