@@ -246,7 +246,7 @@ def tune(
     watch = watch or watching(seconds)  # in a notebook it hushes what the next lines import
     from zoo.tuning.cluster import Place
     from zoo.tuning.tune import Request
-    from zoo.tuning.tune import tune as search
+    from zoo.tuning.tune import run_study as search
 
     raw = registry(registries)[0].resolve(name, overrides)
     options = {"trials": trials, "objective": objective, "bound": bound, "max_params": max_params}
@@ -259,7 +259,7 @@ def tune(
 
 def studies(storage: str | Path | None = None) -> Studies:
     """Every study below a folder, by default `runs`, and what is wrong with those that cannot be read."""
-    from zoo.tuning.folder import studies as found
+    from zoo.tuning.folder import read_studies as found
 
     return found(Path(storage or ROOT))
 
@@ -305,7 +305,7 @@ def evaluate(
     what a recorded result calls the pictures, by default their kind.
     """
     from zoo.build import blaming, build_data
-    from zoo.evaluation import evaluate as compute
+    from zoo.evaluation import compute_metrics as compute
     from zoo.evaluation import outputs
     from zoo.judging.appointing import appoint
     from zoo.judging.hanging import hang, manner
@@ -376,7 +376,7 @@ def check_pictures(run: Run, changed: Entry, info: DataInfo, split: str, picture
 
 def predict(run: str | Path, pictures: Sequence[str | Path], device: str = "auto") -> Prediction:
     """Class and probability of picture files and of the pictures in folders."""
-    from zoo.prediction import predict as compute
+    from zoo.prediction import predict_files as compute
 
     return compute(load(run), [Path(path) for path in pictures], device)
 

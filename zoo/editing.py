@@ -96,7 +96,7 @@ class Change(NamedTuple):
         check_strength(self.guidance, "guidance")
 
 
-def edit(run: Run, names: Sequence[str], change: Change, test_pictures: Lookup, device: str = "auto") -> Edit:
+def edit_pictures(run: Run, names: Sequence[str], change: Change, test_pictures: Lookup, device: str = "auto") -> Edit:
     """Take the codes of pictures to the base under one text, back under another, and decode them.
 
     What they have in common with other pictures of their class so stays. Raises ZooError where the prior does not go
@@ -140,7 +140,9 @@ def condition(model: Generator, prompt: str) -> Tensor:
     return term.condition
 
 
-def score(run: Run, names: Sequence[str], texts: Sequence[str], test_pictures: Lookup, device: str = "auto") -> Scores:
+def score_pictures(
+    run: Run, names: Sequence[str], texts: Sequence[str], test_pictures: Lookup, device: str = "auto"
+) -> Scores:
     """How likely pictures are under each text, by default under each class; the same draws for all.
 
     Raises ZooError where the prior takes no text.

@@ -91,7 +91,9 @@ def pairs(above: Tensor, below: Tensor) -> Image:
     return draw([Block([over[start : start + count], under[start : start + count]]) for start in starts])
 
 
-def reconstruct(run: Run, paths: Sequence[str], n: int, test_pictures: Lookup, device: str = "auto") -> Reconstruction:
+def reconstruct_pictures(
+    run: Run, paths: Sequence[str], n: int, test_pictures: Lookup, device: str = "auto"
+) -> Reconstruction:
     """Encode and decode pictures, as `given` takes them, or the first `n` of the test split without any."""
     place = choose_device(device)
     model = generator(run, place, "reconstruct")
@@ -146,7 +148,7 @@ def read(run: Run, paths: Iterable[Path], skipped: list[Skipped]) -> tuple[list[
     return [str(path) for path, _ in found], Pictures.of(x, [0] * len(found))
 
 
-def interpolate(
+def interpolate_pictures(
     run: Run, ends: tuple[str, str], steps: int, test_pictures: Lookup, device: str = "auto"
 ) -> Interpolation:
     """Walk in even steps on the straight line between the means of two posteriors, whatever the prior, and decode.

@@ -90,7 +90,7 @@ def class_scores(
     return torch.cat(rows).float().log_softmax(1).cpu()
 
 
-def evaluate(catalog: Catalog, found: Outputs) -> dict[str, Any]:
+def compute_metrics(catalog: Catalog, found: Outputs) -> dict[str, Any]:
     """The figures under `metrics`, and what is more than a figure (per class, confusion) under its own name."""
     result: dict[str, Any] = {"metrics": dict(found.means)}
     for name in catalog.names("metric"):

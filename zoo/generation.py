@@ -78,7 +78,7 @@ class Mix(NamedTuple):
         save_png(Path(path), self.grid())
 
 
-def sample(run: Run, prompts: Sequence[str], n: int | None, wish: Wish, device: str = "auto") -> Samples:
+def draw_samples(run: Run, prompts: Sequence[str], n: int | None, wish: Wish, device: str = "auto") -> Samples:
     """Draw pictures for the prompts, or for all classes where the prior takes any; the same seed gives the same.
 
     Without `n` there are 64, or some more so that all prompts have equally many.
@@ -98,7 +98,7 @@ def sample(run: Run, prompts: Sequence[str], n: int | None, wish: Wish, device: 
     return Samples(torch.cat(parts), tuple(wanted[index] for index in chosen))
 
 
-def mix(run: Run, ends: tuple[str, str], steps: int, rows: int, wish: Wish, device: str = "auto") -> Mix:
+def draw_mix(run: Run, ends: tuple[str, str], steps: int, rows: int, wish: Wish, device: str = "auto") -> Mix:
     """Go from one prompt to another in even steps of their weights, with the same noise at each step.
 
     Raises ZooError where the prior takes no prompts.

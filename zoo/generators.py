@@ -33,7 +33,7 @@ def sample(
     Without `n` there are 64, or a few more so that all prompts have equally many.
     """
     from zoo.drawing import Wish
-    from zoo.generation import sample as compute
+    from zoo.generation import draw_samples as compute
 
     wish = Wish(seed, temperature, guidance, mix)
     return compute(load(run), listed(prompts), n, wish, device)
@@ -53,7 +53,7 @@ def mix(
 ) -> Mix:
     """Pictures from one prompt to another in even steps; in each row the same noise under other weights."""
     from zoo.drawing import Wish
-    from zoo.generation import mix as compute
+    from zoo.generation import draw_mix as compute
 
     return compute(load(run), (start, goal), steps, rows, Wish(seed, temperature, guidance, mix), device)
 
@@ -72,7 +72,7 @@ def edit(
     Each picture is a file, a folder, or `test:12` for one of the test split. Strength 0 gives reconstructions.
     """
     from zoo.editing import Change
-    from zoo.editing import edit as compute
+    from zoo.editing import edit_pictures as compute
 
     return compute(load(run), listed(pictures), Change(to, source, strength, guidance), held_out, device)
 
@@ -84,7 +84,7 @@ def score(
 
     Each picture is a file, a folder, or `test:12` for one of the test split.
     """
-    from zoo.editing import score as compute
+    from zoo.editing import score_pictures as compute
 
     return compute(load(run), listed(pictures), listed(texts), held_out, device)
 
@@ -102,7 +102,7 @@ def reconstruct(
 
     Each is a file, a folder, or `test:12` for one of the test split, of which the first `n` are taken without any.
     """
-    from zoo.encoding import reconstruct as compute
+    from zoo.encoding import reconstruct_pictures as compute
 
     return compute(load(run), listed(pictures), n, held_out, device)
 
@@ -114,6 +114,6 @@ def interpolate(
 
     They lie on the straight line between the means of the two codes, whatever the prior.
     """
-    from zoo.encoding import interpolate as compute
+    from zoo.encoding import interpolate_pictures as compute
 
     return compute(load(run), (str(start), str(goal)), steps, held_out, device)

@@ -41,7 +41,7 @@ class Prediction(NamedTuple):
     skipped: list[Skipped]
 
 
-def predict(run: Run, paths: Iterable[Path], device: str = "auto") -> Prediction:
+def predict_files(run: Run, paths: Iterable[Path], device: str = "auto") -> Prediction:
     """Class and probability of picture files, and of all pictures in folders; what cannot be read is listed."""
     place = choose_device(device)
     model = run.model(place)

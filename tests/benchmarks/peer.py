@@ -17,7 +17,7 @@ from torch import Tensor
 import zoo
 from zoo.build import build_data
 from zoo.catalog import catalog
-from zoo.evaluation import Outputs, evaluate
+from zoo.evaluation import Outputs, compute_metrics
 from zoo.gallery import Gallery
 from zoo.judging.appointing import appoint
 from zoo.judging.looking import Looking, rows, some
@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> None:
         )
     known = catalog()
     known.found = {key: value for key, value in known.found.items() if key[0] != "metric" or key[1] in METRICS}
-    print(json.dumps(evaluate(known, Outputs(run.model(), run.info, real, {}, None, gallery)), indent=2))
+    print(json.dumps(compute_metrics(known, Outputs(run.model(), run.info, real, {}, None, gallery)), indent=2))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from zoo.judging.mixing import under
 from zoo.latent import Generator
 from zoo.prior import Invertible, one
 
-MOST = 500
+MAX_EDITED = 500
 """Pictures that are edited at most."""
 
 
@@ -24,7 +24,7 @@ def edited(model: Generator, looking: Looking, real: Seen) -> Edited | None:
     prior, names, place = model.prior, model.info.classes, looking.place
     if not isinstance(prior, Invertible) or not prior.conditional or real.y is None or len(names) < 2:
         return None
-    source = real.at(rows(len(real.x), MOST))
+    source = real.at(rows(len(real.x), MAX_EDITED))
     assert source.y is not None
     goal = others(source.y, len(names))
     own, wanted = (model.text.labels(y.to(place)) for y in (source.y, goal))

@@ -18,7 +18,7 @@ from zoo.model import Model
 from zoo.prior import one
 from zoo.runs import Run
 
-MOST = 10_000
+MAX_SHOWN = 10_000
 """Pictures of each kind that a judge is shown at most."""
 
 
@@ -38,7 +38,7 @@ def hang(
     split: Pictures,
     train: Pictures,
     place: torch.device,
-    most: int = MOST,
+    most: int = MAX_SHOWN,
     how: Wish = PLAIN,
 ) -> Gallery:
     """A gallery of `split` and as many training pictures, reconstructions and samples; the same draws each time."""

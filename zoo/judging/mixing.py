@@ -11,7 +11,7 @@ from zoo.judging.looking import Looking, rows
 from zoo.latent import Generator, fixed_draws
 from zoo.prior import one
 
-MOST = 20
+MIXED_CLASSES = 20
 """Classes up to which pairs of them are mixed."""
 PAIRS, EACH = 45, 16
 """Pairs at most, and pictures of each."""
@@ -21,7 +21,7 @@ SWEPT, WEIGHTS, SHARED = 10, 9, 64
 
 def mixed(model: Generator, looking: Looking, real: Seen, how: Wish) -> Mixed | None:
     """Mixtures of the classes of the real pictures; None of a prior without classes, or of too few or too many."""
-    if not model.prior.conditional or real.y is None or real.scores is None or real.scores.shape[1] > MOST:
+    if not model.prior.conditional or real.y is None or real.scores is None or real.scores.shape[1] > MIXED_CLASSES:
         return None
     every = torch.combinations(real.y.bincount().nonzero().flatten())
     if not len(every):

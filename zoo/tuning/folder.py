@@ -150,7 +150,7 @@ def write_best(study: Study) -> None:
         write_json(study.path / BEST, {"run": best.run.relative_to(study.path).as_posix()})
 
 
-def studies(root: Path = ROOT) -> Studies:
+def read_studies(root: Path = ROOT) -> Studies:
     """Every study below a folder by name, and what is wrong with those that cannot be read."""
     found, problems = list[Study](), list[str]()
     for folder in folders(root):

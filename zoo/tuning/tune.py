@@ -49,7 +49,7 @@ class Request:
     command: str
 
 
-def tune(catalog: Catalog, raw: Raw, fixed: list[str], request: Request, watch: TuneWatch) -> Study:
+def run_study(catalog: Catalog, raw: Raw, fixed: list[str], request: Request, watch: TuneWatch) -> Study:
     """Run the study, or go on with it."""
     entry = resolve(catalog, asked(raw, request.options))
     check(entry.tune)
