@@ -16,10 +16,10 @@ from entrytable import lines, written
 from readme import LEFT_OUT, TEXT, Block, Shown, blocks, commands, screens, section, shows
 from readmelab import Lab
 
-from zoo.api import EntryInfo
-from zoo.catalog import catalog
 from zoo.cli import main
-from zoo.yamlfile import parse
+from zoo.core.yaml import parse
+from zoo.registry.catalog import catalog
+from zoo.registry.listing import EntryInfo
 
 Capture = pytest.CaptureFixture[str]
 TUTORIAL = "Write a plugin"

@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 import zoo
-from zoo.build import build_data
-from zoo.catalog import catalog
-from zoo.evaluation import Outputs, compute_metrics
-from zoo.gallery import Gallery
-from zoo.judging.appointing import appoint
-from zoo.judging.looking import Looking, rows, some
+from zoo.evaluation.evaluate import compute_metrics
+from zoo.evaluation.gallery import Looking, rows, some
+from zoo.evaluation.judges import appoint
+from zoo.models.gallery import Gallery
+from zoo.registry.build import build_data
+from zoo.registry.catalog import catalog
+from zoo.registry.kinds import Outputs
 from zoo.training.device import choose_device
 
 METRICS = {"reconstruction", "sharpness", "frechet", "kid", "manifold", "judged", "memorisation"}

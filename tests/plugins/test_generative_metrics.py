@@ -18,10 +18,11 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from zoo_metrics import distances, manifold, memory, zoo_metrics
 
 from zoo import DataInfo
-from zoo.catalog import catalog
-from zoo.data import Pictures
-from zoo.evaluation import Outputs, compute_metrics
-from zoo.gallery import Gallery, Seen
+from zoo.data.dataset import Pictures
+from zoo.evaluation.evaluate import compute_metrics
+from zoo.models.gallery import Gallery, Seen
+from zoo.registry.catalog import catalog
+from zoo.registry.kinds import Outputs
 
 KINDS = {kind.name: kind for kind in zoo_metrics()}
 INFO = DataInfo.of((1, 8, 8), ("a", "b", "c"))

@@ -10,30 +10,30 @@ from typing import Any
 
 import click
 
-from zoo import __version__
-from zoo.cli.screen import HangUp
-from zoo.errors import ZooError, nearest
+from zoo.cli.console import HangUp
+from zoo.core.errors import ZooError, nearest
+from zoo.core.version import __version__
 
 COMMANDS = {
-    "list": ("listing", "Entries of the registry with their best recorded results."),
-    "show": ("listing", "One entry: options, parameters, FLOPs, results."),
-    "plugins": ("listing", "Plugins, what they give, and which are broken."),
-    "train": ("training", "Train an entry, or go on with its unfinished run."),
-    "tune": ("tuning", "Search the options of an entry, or go on with its study."),
-    "compare": ("comparing", "Variants of an entry trained alike, side by side."),
+    "list": ("list", "Entries of the registry with their best recorded results."),
+    "show": ("list", "One entry: options, parameters, FLOPs, results."),
+    "plugins": ("list", "Plugins, what they give, and which are broken."),
+    "train": ("train", "Train an entry, or go on with its unfinished run."),
+    "tune": ("tune", "Search the options of an entry, or go on with its study."),
+    "compare": ("compare", "Variants of an entry trained alike, side by side."),
     "studies": ("studies", "Studies with their state and the best of each."),
-    "evaluate": ("evaluating", "Figures of a run over a split, per class and confused."),
-    "predict": ("using", "Classes of pictures, by a trained run."),
-    "sample": ("generating", "Pictures drawn from a generator, for prompts if it takes any."),
-    "mix": ("generating", "Pictures from one prompt to another in even steps."),
-    "edit": ("encoding", "What becomes of pictures under another text."),
-    "score": ("encoding", "How likely pictures are under each text."),
-    "reconstruct": ("encoding", "Pictures beside what a generator makes of their codes."),
-    "interpolate": ("encoding", "The way from one picture to another through the codes."),
-    "bench": ("using", "Pictures a second, beside a plain PyTorch loop."),
-    "check": ("checking", "Whether plugins keep the rules that the zoo relies on."),
-    "schema": ("using", "JSON schema of registry.yaml, for editors."),
-    "new-plugin": ("creating", "A plugin package of your own, which works as it is."),
+    "evaluate": ("evaluate", "Figures of a run over a split, per class and confused."),
+    "predict": ("predict", "Classes of pictures, by a trained run."),
+    "sample": ("sample", "Pictures drawn from a generator, for prompts if it takes any."),
+    "mix": ("sample", "Pictures from one prompt to another in even steps."),
+    "edit": ("edit", "What becomes of pictures under another text."),
+    "score": ("edit", "How likely pictures are under each text."),
+    "reconstruct": ("edit", "Pictures beside what a generator makes of their codes."),
+    "interpolate": ("edit", "The way from one picture to another through the codes."),
+    "bench": ("predict", "Pictures a second, beside a plain PyTorch loop."),
+    "check": ("check", "Whether plugins keep the rules that the zoo relies on."),
+    "schema": ("predict", "JSON schema of registry.yaml, for editors."),
+    "new-plugin": ("new_plugin", "A plugin package of your own, which works as it is."),
     "doctor": ("doctor", "Whether the zoo can work here, and what is missing."),
     "completion": ("completion", "Script that completes names in bash, zsh, fish, PowerShell."),
 }
@@ -52,7 +52,7 @@ class LazyGroup(click.Group):
         """Import the command's module."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"zoo.cli.{COMMANDS[cmd_name][0]}")
+        module = import_module(f"zoo.cli.commands.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
         return command
 
@@ -76,9 +76,9 @@ def flag(*names: str, help: str) -> click.Option:  # noqa: A002 - click's own na
 def block_plugins(context: click.Context, option: click.Parameter, names: tuple[str, ...]) -> None:
     """Block plugins, before any is looked for; `main` undoes it."""
     if names:
-        from zoo.catalog import catalog
-        from zoo.discovery.blocking import deny
-        from zoo.discovery.plugins import known_names
+        from zoo.registry.catalog import catalog
+        from zoo.registry.plugins.blocklist import deny
+        from zoo.registry.plugins.discover import known_names
 
         deny(names, known_names())
         catalog.cache_clear()

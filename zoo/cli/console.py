@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from zoo.errors import one_line
-from zoo.files import finite
+from zoo.core.errors import one_line
+from zoo.core.files import finite
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+
 
 SHORT, BROAD = 16, 24
 """Characters up to which a column is not wrapped, and that one which is wrapped must have."""

@@ -7,13 +7,16 @@ import os
 import sys
 import time
 import traceback
-from contextlib import suppress
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import click
 
-from zoo.cli.screen import HangUp, Screen
-from zoo.errors import ResourceError, ZooError, memory_error
-from zoo.files import FULL, cache_dir
+from zoo.cli.console import HangUp, Screen
+from zoo.core.errors import ResourceError, ZooDeprecationWarning, ZooError, memory_error
+from zoo.core.files import FULL, cache_dir
 
 NOT_OURS = FULL | {errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENAMETOOLONG}
 BUG, PIPE = 70, 141
@@ -83,3 +86,22 @@ def hang_up() -> int:
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return PIPE
+
+
+@contextmanager
+def told(tell: Callable[[str], None]) -> Iterator[None]:
+    """Within the block each deprecation is told once, in a line; other warnings are shown as ever."""
+    seen: set[str] = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ZooDeprecationWarning)
+        show = warnings.showwarning
+
+        def shown(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if not issubclass(category, ZooDeprecationWarning):
+                show(message, category, *place, **more)
+            elif str(message) not in seen:
+                seen.add(str(message))
+                tell(f"note: {message}")
+
+        warnings.showwarning = shown
+        yield

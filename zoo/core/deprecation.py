@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import typing_extensions
 from pydantic.fields import FieldInfo
 
-from zoo.errors import ZooDeprecationWarning
+from zoo.core.errors import ZooDeprecationWarning
 
 T = TypeVar("T", bound=Callable[..., Any])
 

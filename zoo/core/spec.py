@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from zoo.deprecation import renamed
+from zoo.core.deprecation import renamed
 
 
 class Spec(BaseModel):

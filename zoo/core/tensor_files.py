@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from zoo.errors import ResourceError, RunError
-from zoo.files import atomic, sha256, write_json
+from zoo.core.errors import ResourceError, RunError
+from zoo.core.files import atomic, sha256, write_json
 
 Tensors = dict[str, Tensor]
 SCHEMA = 1

@@ -12,7 +12,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
-from zoo.errors import ZooError
+from zoo.core.errors import ZooError
 
 DEEPEST = 32
 LARGEST = 500_000
@@ -20,7 +20,6 @@ BRACKETS = {"[": 1, "{": 1, "]": -1, "}": -1}
 CORE = "tag:yaml.org,2002:"
 TEXT = {f"{CORE}{name}" for name in ("str", "timestamp", "value")}
 PLAIN = {f"{CORE}{name}" for name in ("int", "float", "bool", "null")}
-
 Path = tuple[str, ...]
 
 

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from zoo.dataspec import DataSpec
-from zoo.errors import DataError, ResourceError
-from zoo.files import atomic, cache_dir, digest
-from zoo.kinds import DataInfo
+from zoo.core.errors import DataError
+from zoo.core.types import DataInfo
 
 CHUNK = 2048
 """Pictures that are counted at a time: all of a set at once would take another third of its memory."""
@@ -97,75 +90,6 @@ class Splits(NamedTuple):
     info: DataInfo
 
 
-def split(loaded: Loaded, spec: DataSpec) -> Splits:
-    """Training, validation and test pictures, stratified by class and chosen by `split_seed`.
-
-    Splits of the set's own are kept. The order comes from the raw 64-bit output of PCG64, which NumPy keeps
-    unchanged, so that the same seed gives the same split everywhere. Raises DataError where a set cannot be used.
-    """
-    check(loaded)
-    if spec.imbalance is not None:
-        loaded = long_tailed(loaded, spec.imbalance, spec.split_seed)
-    train, own = loaded.train, (loaded.test, loaded.valid)
-    shares = [0.0 if part else share for part, share in zip(own, (spec.test, spec.valid), strict=True)]
-    *kept, rest = deal(train.y.numpy(), shares, spec.split_seed)
-    # Copies, so that nothing holds the memory-mapped cache, which would count twice from then on.
-    test, valid = (
-        train.subset(rows_of(rows)) if part is None else part.subset(torch.arange(len(part)))
-        for part, rows in zip(own, kept, strict=True)
-    )
-    train = train.subset(rows_of(rest[: spec.limit]))
-    require_all_classes(train, loaded.classes, "raise `limit`" if spec.limit else "add some, or remove the class")
-    channels, height, width = train.x.shape[1:]
-    info = DataInfo((channels, height, width), loaded.classes, *mean_std(train), loaded.captions)
-    return Splits(train, valid, test, info)
-
-
-def rows_of(rows: NDArray[np.int64]) -> Tensor:
-    """Rows in the order of the file, which a memory-mapped set is read fastest in."""
-    return torch.from_numpy(np.sort(rows))
-
-
-def deal(y: NDArray[np.int64], shares: Sequence[float], seed: int) -> list[NDArray[np.int64]]:
-    """Rows for each share and, last, the rest: of every class its part, drawn without replacement.
-
-    Every prefix of the rest has the classes in their proportions. A class keeps one picture for training, and gives
-    at least one to each share while it can.
-    """
-    keys = np.random.PCG64(seed).random_raw(len(y))
-    piles: list[list[NDArray[np.int64]]] = [[] for _ in range(len(shares) + 1)]
-    places: list[NDArray[np.float64]] = []
-    for label in np.unique(y):
-        members = np.flatnonzero(y == label)
-        members = members[np.argsort(keys[members], kind="stable")]
-        total = len(members)
-        for pile, share in zip(piles, shares, strict=False):
-            count = min(max(1, round(share * total)), len(members) - 1) if share else 0
-            pile.append(members[:count])
-            members = members[count:]
-        piles[-1].append(members)
-        places.append((np.arange(len(members)) + 0.5) / len(members))
-    *dealt, rest = [np.concatenate(pile) for pile in piles]
-    return [*dealt, rest[np.lexsort((keys[rest], np.concatenate(places)))]]
-
-
-def long_tailed(loaded: Loaded, imbalance: float, seed: int) -> Loaded:
-    """Of class k of K the share imbalance^(-k / (K - 1)), at least one picture if there is one, drawn by the seed."""
-    last = len(loaded.classes) - 1
-
-    def thinned(part: Pictures) -> Pictures:
-        y, keys = part.y.numpy(), np.random.PCG64(seed).random_raw(len(part))
-        kept = []
-        for label in range(last + 1):
-            members = np.flatnonzero(y == label)
-            members = members[np.argsort(keys[members], kind="stable")]
-            kept.append(members[: max(1, round(len(members) * imbalance ** (-label / last)))])
-        return part.subset(rows_of(np.concatenate(kept)))
-
-    parts = {name: thinned(part) for name, part in loaded.parts().items()}
-    return Loaded(**parts, classes=loaded.classes, skipped=loaded.skipped, captions=loaded.captions)
-
-
 def mean_std(pictures: Pictures) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel for values scaled to 0..1, exact because bytes are only counted."""
     nhwc, channels = pictures.nhwc, pictures.x.shape[1]
@@ -222,61 +146,6 @@ def require_all_classes(train: Pictures, classes: tuple[str, ...], advice: str) 
 def size(pictures: Pictures) -> str:
     """Channels, height and width as people write them: 3x32x32."""
     return "x".join(str(side) for side in pictures.x.shape[1:])
-
-
-def stamps(files: Iterable[Path], root: Path | None = None) -> list[tuple[str, int, int]]:
-    """Name, size in bytes and time of change of each file, for a cache key; with a root, names are relative to it."""
-    found = []
-    for path in files:
-        stat = path.stat()
-        found.append((path.relative_to(root).as_posix() if root else path.name, stat.st_size, stat.st_mtime_ns))
-    return found
-
-
-def cached(key: dict[str, Any], make: Callable[[], Loaded]) -> Loaded:
-    """What `make` gives, kept decoded in the cache folder and memory-mapped from there.
-
-    The key holds all that the result depends on. A damaged file is made anew; a folder that cannot be written to
-    only costs the decoding next time.
-    """
-    path = cache_dir() / "data" / f"{digest({'layout': 1, **key})}.safetensors"
-    if (kept := load_cache(path)) is not None:
-        return kept
-    made = make()
-    try:
-        save_cache(path, made)
-    except (OSError, ResourceError, SafetensorError) as error:
-        log.warning("decoded pictures are not kept: %s", error)
-        return made
-    return load_cache(path) or made
-
-
-def save_cache(path: Path, loaded: Loaded) -> None:
-    """Write the splits as safetensors, with names, skipped files and a checksum as JSON metadata."""
-    tensors: dict[str, Tensor] = {}
-    for name, part in loaded.parts().items():
-        tensors |= {f"{name}.x": part.nhwc, f"{name}.y": part.y.contiguous()}
-    about = {"classes": loaded.classes, "skipped": loaded.skipped, "sha256": checksum(tensors)}
-    about |= {"captions": loaded.captions} if loaded.captions else {}
-    with atomic(path) as temporary:
-        save_file(tensors, temporary, metadata={"zoo": json.dumps(about)})
-
-
-def load_cache(path: Path) -> Loaded | None:
-    """The splits of a cache file, memory-mapped; None where there is no whole one."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            about = json.loads(file.metadata()["zoo"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        if about["sha256"] != checksum(tensors):
-            return None
-        names = {name.partition(".")[0] for name in tensors}
-        parts = {name: Pictures.of(tensors[f"{name}.x"], tensors[f"{name}.y"]) for name in names}
-        skipped = tuple((str(name), str(reason)) for name, reason in about["skipped"])
-        captions = tuple(tuple(str(name) for name in names) for names in about.get("captions", ()))
-        return Loaded(**parts, classes=tuple(about["classes"]), skipped=skipped, captions=captions)
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
-        return None
 
 
 def checksum(tensors: dict[str, Tensor]) -> str:

@@ -19,9 +19,9 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from zoo.data import Pictures
-from zoo.errors import DataError
-from zoo.picturespec import PictureSpec
+from zoo.core.errors import DataError
+from zoo.core.sections import PictureSpec
+from zoo.data.dataset import Pictures
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 MAX_PIXELS = 16_000_000
@@ -34,7 +34,6 @@ LARGEST_OWN_SIZE = 64
 ORIENTATION = 0x0112
 SIDEWAYS = {5, 6, 7, 8}
 """EXIF orientations in which height and width change places."""
-
 Source = Path | bytes | None
 Named = tuple[str, Source]
 Picture = NDArray[np.uint8]

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from zoo.augmentspec import AugmentSpec
-from zoo.data import Pictures, mean_std
-from zoo.errors import ZooError
-from zoo.model import Batch
+from zoo.core.errors import ZooError
+from zoo.core.sections import AugmentSpec
+from zoo.core.types import Batch
+from zoo.data.dataset import Pictures, mean_std
 
 EVERY_EPOCH = -1
 """Stands for the epoch in draws that are made once for a whole stage."""

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
-from zoo.errors import ZooError
-from zoo.files import atomic
+from zoo.core.errors import ZooError
+from zoo.core.files import atomic
 
 Pixels = NDArray[np.uint8]
 WIDE, HIGH = 800, 1000
@@ -174,3 +176,9 @@ def save_png(path: Path, image: Image.Image) -> None:
     """Write a PNG file atomically."""
     with atomic(path) as temporary:
         image.save(temporary, "PNG")
+
+
+def pixels(pictures: Tensor) -> Pixels:
+    """Pictures with values 0..1 (N, C, H, W) as uint8 (N, H, W, C)."""
+    found: Pixels = (pictures * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return found

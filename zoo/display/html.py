@@ -11,10 +11,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zoo.figures import figure
+from zoo.display.format import figure
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
 
 OFTEN = 0.25
 """Seconds between two drawings of what changes."""

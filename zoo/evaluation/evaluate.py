@@ -2,63 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
-from zoo.augment import batches
-from zoo.catalog import Catalog
-from zoo.data import Pictures
-from zoo.errors import one_line
-from zoo.gallery import Gallery
-from zoo.kinds import DataInfo
-from zoo.model import Batch, Classifier, Model
+from zoo.core.errors import ZooError, nearest, one_line
+from zoo.core.types import DataInfo
+from zoo.data.dataset import Pictures
+from zoo.data.loader import batches
+from zoo.evaluation.scores import class_scores
+from zoo.models.base import Classifier, Model
+from zoo.models.metrics import SIZE, means
+from zoo.registry.catalog import Catalog, catalog
+from zoo.registry.kinds import Outputs
+from zoo.registry.listing import entry
+from zoo.registry.results import append, make_result
+from zoo.runs.find import load
+from zoo.runs.inputs import SPLITS, check_pictures
 
-SIZE = 250
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """What a model says of a split; metric plugins compute from it."""
-
-    model: Model
-    info: DataInfo
-    pictures: Pictures
-    means: dict[str, float]
-    """The model's own metrics, means over all pictures."""
-    scores: Tensor | None
-    """Log-probabilities (N, K), float32 on the CPU, of a classifier; None of other models."""
-    gallery: Gallery | None = None
-    """Of a generator: what it makes, as a judge sees it; None of other models, or where nobody judges."""
-
-    @property
-    def labels(self) -> Tensor:
-        """int64 (N,) on the CPU."""
-        return self.pictures.y.cpu()
+if TYPE_CHECKING:
+    from zoo.models.gallery import Gallery
 
 
-def means(model: Model, source: Iterable[Batch], autocast: torch.dtype | None = None) -> dict[str, float]:
-    """The model's metrics averaged over all pictures; one synchronisation at the end."""
-    sums: dict[str, Tensor] = {}
-    total = 0
-    with torch.inference_mode():
-        for batch in source:
-            with lower(batch.x.device, autocast):
-                found = model.metrics(batch)
-            for name, value in found.items():
-                part = value.double() * len(batch.y) if value.device.type != "mps" else value * len(batch.y)
-                sums[name] = sums[name] + part if name in sums else part
-            total += len(batch.y)
-    return {name: value.item() / total for name, value in sums.items()}
-
-
-def lower(device: torch.device, autocast: torch.dtype | None) -> Any:
-    """Autocast to the type, or nothing."""
-    return nullcontext() if autocast is None else torch.autocast(device.type, autocast)
+NOBODY = "none"
+"""In place of a judge."""
 
 
 def outputs(
@@ -78,18 +48,6 @@ def outputs(
     return Outputs(model, info, pictures, {"loss": loss, "accuracy": accuracy}, scores)
 
 
-def class_scores(
-    model: Classifier, pictures: Pictures, device: torch.device, autocast: torch.dtype | None = None
-) -> Tensor:
-    """Log-probabilities (N, K), float32 on the CPU."""
-    rows = []
-    with torch.inference_mode():
-        for batch in batches(pictures, SIZE, device):
-            with lower(device, autocast):
-                rows.append(model(batch.x))
-    return torch.cat(rows).float().log_softmax(1).cpu()
-
-
 def compute_metrics(catalog: Catalog, found: Outputs) -> dict[str, Any]:
     """The figures under `metrics`, and what is more than a figure (per class, confusion) under its own name."""
     result: dict[str, Any] = {"metrics": dict(found.means)}
@@ -106,3 +64,71 @@ def compute_metrics(catalog: Catalog, found: Outputs) -> dict[str, Any]:
         for key, value in figures.items():
             (result["metrics"] if isinstance(value, int | float) else result)[key] = value
     return result
+
+
+def evaluate(
+    run: str | Path,
+    *overrides: str,
+    split: str = "test",
+    device: str = "auto",
+    record: str | Path | None = None,
+    data_name: str = "",
+    judge: str = "judge",
+    guidance: float = 0.0,
+    temperature: float = 1.0,
+    tell: Callable[[str], object] = len,
+    look: Callable[[Gallery], object] = bool,
+) -> dict[str, Any]:
+    """Metrics of a run over a split, per class where it is a classifier; `record` appends them to a registry file.
+
+    What a generator makes is shown to a `judge`: a kind of judge, an entry whose classifier is trained on the same
+    pictures once and kept in the cache, a run, or `none`; `guidance` and `temperature` are those of the samples. `tell`
+    is told what takes long, and `look` is given the pictures that the judge has seen.
+
+    `overrides` may change options that leave the weights as they are, and the data (`data.root=...`). `data_name` is
+    what a recorded result calls the pictures, by default their kind.
+    """
+    from zoo.evaluation.gallery import hang, manner
+    from zoo.evaluation.judges import appoint
+    from zoo.models.latent import Generator
+    from zoo.registry.blame import blaming
+    from zoo.registry.build import build_data
+    from zoo.training.device import autocast_type, choose_device
+
+    if split not in SPLITS:
+        raise ZooError(f"no split {split!r}", nearest(split, SPLITS))
+    opened, place = load(run), choose_device(device)
+    changed = opened.changed(overrides)
+    model = opened.model(place, overrides)
+    how = manner(opened, model, guidance, temperature)
+    if judge == NOBODY and how.said():
+        raise ZooError("nobody looks at samples, so guidance and temperature change nothing", "leave --judge none out")
+    splits, _ = build_data(changed.data)
+    pictures: Pictures = getattr(splits, split)
+    check_pictures(opened, changed, splits.info, split, pictures)
+    with blaming(changed, "evaluation"):
+        found = outputs(model, pictures, opened.info, place, autocast_type(place, changed.train.precision))
+        if isinstance(model, Generator) and judge != NOBODY:
+            appointed = appoint(judge, opened, changed, splits, place, tell)
+            found = replace(found, gallery=hang(model, appointed, pictures, splits.train, place, how=how))
+    about = {"run": str(opened.path), "split": split, "pictures": len(pictures), "classes": list(opened.info.classes)}
+    result: dict[str, Any] = about | compute_metrics(catalog(), found)
+    if found.gallery:
+        result |= {"judge": found.gallery.judge} | how.said()
+        look(found.gallery)
+    if averaging := getattr(model, "averaging", ""):
+        result["averaging"] = averaging
+    if record is not None:
+        append(Path(record), make_result(opened.entry, data_name or changed.data.name, result, opened.record))
+        if opened.entry.hash() != current_hash(opened.entry.name):
+            note = f"recorded as stale: the run's options are not those of the entry {opened.entry.name!r}"
+            result.setdefault("problems", []).append(note)
+    return result
+
+
+def current_hash(name: str) -> str:
+    """The hash of an entry as it is now; empty where there is none that can be used."""
+    try:
+        return entry(name).hash()
+    except ZooError:
+        return ""

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-from zoo.drawing import PLAIN, Wish, drawn
-from zoo.gallery import Mixed, Seen, Sweep
-from zoo.judging.looking import Looking, rows
-from zoo.latent import Generator, fixed_draws
-from zoo.prior import one
+from zoo.core.errors import ZooError
+from zoo.data.dataset import Pictures
+from zoo.data.loader import batches
+from zoo.evaluation.judges import Appointed
+from zoo.models.base import Model
+from zoo.models.gallery import Edited, Gallery, Mixed, Seen, Sweep
+from zoo.models.judge import Judge
+from zoo.models.latent import Generator, fixed_draws
+from zoo.models.prior import Invertible, one
+from zoo.models.sampling import AT_ONCE, PLAIN, Wish, drawn, pictures_of, plain
+from zoo.runs.run import Run
 
 MIXED_CLASSES = 20
 """Classes up to which pairs of them are mixed."""
@@ -17,6 +25,10 @@ PAIRS, EACH = 45, 16
 """Pairs at most, and pictures of each."""
 SWEPT, WEIGHTS, SHARED = 10, 9, 64
 """Pairs on whose way pictures are drawn at most, places on it, and pictures at each."""
+MAX_SHOWN = 10_000
+"""Pictures of each kind that a judge is shown at most."""
+MAX_EDITED = 500
+"""Pictures that are edited at most."""
 
 
 def mixed(model: Generator, looking: Looking, real: Seen, how: Wish) -> Mixed | None:
@@ -73,3 +85,96 @@ def swept(model: Generator, looking: Looking, pairs: Tensor, how: Wish) -> Sweep
         assert found is not None
         scores.append(found.reshape(len(pairs), SHARED, -1))
     return Sweep(pairs, weights, torch.stack(scores, 1))
+
+
+class Looking(NamedTuple):
+    """A judge at work."""
+
+    judge: Judge
+    place: torch.device
+
+    def at(self, x: Tensor, y: Tensor | None) -> Seen:
+        """Pictures float32 (N, C, H, W), and what the judge sees in them."""
+        looks = [self.judge(part.to(self.place)) for part in torch.split(x, AT_ONCE)]
+        scores = [look.scores for look in looks if look.scores is not None]
+        features = torch.cat([look.features.float().cpu() for look in looks])
+        return Seen(x, None if y is None else y.cpu(), features, torch.cat(scores).float().cpu() if scores else None)
+
+
+def some(pictures: Pictures, count: int) -> Pictures:
+    """So many of the pictures, the same ones each time."""
+    return pictures if count == len(pictures) else pictures.subset(rows(len(pictures), count))
+
+
+def rows(total: int, count: int) -> Tensor:
+    """So many of all rows, int64 (count,), in their order and the same ones each time; all where there are fewer."""
+    return torch.randperm(total, generator=torch.Generator().manual_seed(0))[:count].sort().values
+
+
+def manner(run: Run, model: Model, guidance: float, temperature: float) -> Wish:
+    """How samples of a run are to be drawn; ZooError where they cannot be drawn so."""
+    asked = Wish(temperature=temperature, guidance=guidance)
+    if isinstance(model, Generator):
+        asked.check(model, run.name)
+    elif asked != PLAIN:
+        raise ZooError(f"{run.name} is no generator: nothing is drawn from it", "leave out guidance and temperature")
+    return asked
+
+
+def hang(
+    model: Generator,
+    appointed: Appointed,
+    split: Pictures,
+    train: Pictures,
+    place: torch.device,
+    most: int = MAX_SHOWN,
+    how: Wish = PLAIN,
+) -> Gallery:
+    """A gallery of `split` and as many training pictures, reconstructions and samples; the same draws each time."""
+    count = min(len(split), len(train), most)
+    real, other = some(split, count), some(train, count)
+    looking = Looking(appointed.judge, place)
+    with torch.inference_mode(), fixed_draws(place):
+        shown = torch.cat([plain(model.reconstruct(batch.x)) for batch in batches(real, AT_ONCE, place)])
+        labels = real.y if model.prior.conditional else None
+        made = drawn(model, one(None if labels is None else model.condition(labels.to(place))), count, how)
+        seen = looking.at(real.floats, real.y)
+        return Gallery(
+            appointed.name,
+            seen,
+            looking.at(other.floats, other.y),
+            looking.at(shown, real.y),
+            looking.at(made, labels),
+            train.x,
+            mixed(model, looking, seen, how),
+            edited(model, looking, seen),
+        )
+
+
+def edited(model: Generator, looking: Looking, real: Seen) -> Edited | None:
+    """Real pictures as other classes, by the prior's own bijections: neither guidance nor temperature takes part.
+
+    None of a prior that cannot be inverted or takes no classes.
+    """
+    prior, names, place = model.prior, model.info.classes, looking.place
+    if not isinstance(prior, Invertible) or not prior.conditional or real.y is None or len(names) < 2:
+        return None
+    source = real.at(rows(len(real.x), MAX_EDITED))
+    assert source.y is not None
+    goal = others(source.y, len(names))
+    own, wanted = (model.text.labels(y.to(place)) for y in (source.y, goal))
+    code = torch.cat([model.codes(part.to(place)) for part in torch.split(source.x, AT_ONCE)])
+    base, uninformed = (prior.to_base(code, condition)[0] for condition in (own, None))
+    return Edited(
+        source,
+        looking.at(pictures_of(model, prior.from_base(base, one(wanted))), goal),
+        looking.at(pictures_of(model, prior.from_base(uninformed, one(wanted))), goal),
+        looking.at(under(model, wanted, place), goal),
+        pictures_of(model, prior.from_base(base, one(own))),
+        pictures_of(model, code),
+    )
+
+
+def others(y: Tensor, classes: int) -> Tensor:
+    """For each class int64 (N,) another one, at random and the same one each time."""
+    return (y + torch.randint(1, classes, y.shape, generator=torch.Generator().manual_seed(0))) % classes

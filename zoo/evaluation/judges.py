@@ -8,17 +8,18 @@ from typing import NamedTuple
 
 import torch
 
-from zoo.build import calling
-from zoo.catalog import catalog
-from zoo.data import Splits
-from zoo.entry import Chosen, Entry
-from zoo.errors import ZooError, nearest
-from zoo.judge import ByClassifier, Judge
-from zoo.model import Classifier
-from zoo.registry import read_registry
-from zoo.runs import Run, find_run
+from zoo.core.errors import ZooError, nearest
+from zoo.data.dataset import Splits
+from zoo.models.base import Classifier
+from zoo.models.judge import ByClassifier, Judge
+from zoo.registry.blame import calling
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import Chosen, Entry
+from zoo.registry.layers import read_registry
+from zoo.runs.find import find_run
+from zoo.runs.run import Run
+from zoo.training.callbacks import Notes
 from zoo.training.session import Session, kept_classifier, known
-from zoo.training.watch import Notes
 
 Tell = Callable[[str], object]
 

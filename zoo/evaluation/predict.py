@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from zoo.data import Pictures
-from zoo.errors import ZooError
-from zoo.evaluation import class_scores
-from zoo.model import Classifier
-from zoo.pictures import Picture, Recipe, bounded, decode
-from zoo.picturespec import PictureSpec, picture_files
-from zoo.runs import Run
+from zoo.core.errors import ZooError
+from zoo.data.dataset import Pictures
+from zoo.evaluation.scores import class_scores
+from zoo.models.base import Classifier
+from zoo.runs.find import load
+from zoo.runs.inputs import Skipped, decoded, expand, recipe
+from zoo.runs.run import Run
 from zoo.training.device import autocast_type, choose_device
 
 
@@ -25,13 +25,6 @@ class Predicted(NamedTuple):
     path: str
     label: str
     probability: float
-
-
-class Skipped(NamedTuple):
-    """A path that gave no prediction."""
-
-    path: str
-    reason: str
 
 
 class Prediction(NamedTuple):
@@ -61,36 +54,7 @@ def predict_files(run: Run, paths: Iterable[Path], device: str = "auto") -> Pred
     return found
 
 
-def recipe(run: Run) -> Recipe:
-    """The run's shape; another aspect ratio is made to fit as its data says, else by cutting to the middle."""
-    channels, height, width = run.info.shape
-    if channels not in {1, 3}:
-        raise ZooError(f"{run.path} takes {channels} channels; picture files have 1 or 3")
-    spec = run.entry.data.spec
-    fit = spec.fit if isinstance(spec, PictureSpec) else "crop"
-    return Recipe(height, width, channels, fit, same_size=False, all_grey=False)
+def predict(run: str | Path, pictures: Sequence[str | Path], device: str = "auto") -> Prediction:
+    """Class and probability of picture files and of the pictures in folders."""
 
-
-def decoded(paths: Iterable[Path], shape: Recipe, skipped: list[Skipped]) -> list[tuple[Path, Picture]]:
-    """The pictures (H, W, C) that can be read; the others are listed."""
-    read = []
-    with bounded():
-        for path in paths:
-            picture = decode(str(path), path, shape)
-            if isinstance(picture, str):
-                skipped.append(Skipped(str(path), picture))
-            else:
-                read.append((path, picture))
-    return read
-
-
-def expand(paths: Iterable[Path], skipped: list[Skipped]) -> Iterator[Path]:
-    """Files as they are given, and the pictures in folders."""
-    for path in paths:
-        found = picture_files(path) if path.is_dir() else iter([path])
-        first = next(found, None)
-        if first is None:
-            skipped.append(Skipped(str(path), "a folder without pictures"))
-            continue
-        yield first
-        yield from found
+    return predict_files(load(run), [Path(path) for path in pictures], device)

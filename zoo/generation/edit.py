@@ -9,21 +9,24 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from zoo.augment import batches
-from zoo.build import calling
-from zoo.drawing import AT_ONCE, check_strength, conditions, generator, plain, prompts_for, title, together
-from zoo.encoding import Lookup, given, pairs
-from zoo.errors import ZooError
-from zoo.grid import save_png
-from zoo.latent import Generator, dequantised, fixed_draws, guided
-from zoo.notebook import block, page, table
-from zoo.prediction import Skipped
-from zoo.prior import Invertible, Term
-from zoo.runs import Run
+from zoo.core.errors import ZooError
+from zoo.data.loader import batches
+from zoo.display.grid import save_png
+from zoo.display.html import block, page, table
+from zoo.generation.model_of import generator, listed, prompts_for
+from zoo.generation.reconstruct import pairs
+from zoo.models.latent import Generator, dequantised, fixed_draws, guided
+from zoo.models.prior import Invertible, Term
+from zoo.models.sampling import AT_ONCE, check_strength, conditions, plain, together
+from zoo.registry.blame import calling
+from zoo.runs.find import load
+from zoo.runs.inputs import Lookup, Skipped, given, held_out
+from zoo.runs.run import Run
 from zoo.training.device import choose_device
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
 
 DRAWS = 16
 """Codes of each picture from which a likelihood is estimated."""
@@ -106,7 +109,7 @@ def edit_pictures(run: Run, names: Sequence[str], change: Change, test_pictures:
     place = choose_device(device)
     model = generator(run, place, "edit with")
     if not isinstance(model.prior, Invertible):
-        raise ZooError(f"{title(run)} cannot edit: its prior has no way back to the base", "train one as vae-nf")
+        raise ZooError(f"{run.name} cannot edit: its prior has no way back to the base", "train one as vae-nf")
     prompts_for(run, model, [change.to])
     skipped: list[Skipped] = []
     found, pictures = given(run, names, test_pictures, skipped)
@@ -164,3 +167,31 @@ def likelihood(model: Generator, x: Tensor, told: Tensor) -> Tensor:
     with fixed_draws(x.device):
         distortion, rate = model.bound(dequantised(x.expand(DRAWS, -1, -1, -1)), told.expand(DRAWS, -1))
     return -(distortion + rate).double().mean().cpu()
+
+
+def edit(
+    run: str | Path,
+    pictures: str | Path | Sequence[str | Path],
+    to: str,
+    source: str | None = None,
+    strength: float = 1.0,
+    guidance: float = 0.0,
+    device: str = "auto",
+) -> Edit:
+    """Pictures under another text: to the base of the flow under `source`, or under no text, and back under `to`.
+
+    Each picture is a file, a folder, or `test:12` for one of the test split. Strength 0 gives reconstructions.
+    """
+
+    return edit_pictures(load(run), listed(pictures), Change(to, source, strength, guidance), held_out, device)
+
+
+def score(
+    run: str | Path, pictures: str | Path | Sequence[str | Path], texts: str | Sequence[str] = (), device: str = "auto"
+) -> Scores:
+    """Log-likelihoods of pictures under each text, by default under each class.
+
+    Each picture is a file, a folder, or `test:12` for one of the test split.
+    """
+
+    return score_pictures(load(run), listed(pictures), listed(texts), held_out, device)

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby, islice
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.augment import batches
-from zoo.build import calling
-from zoo.data import Pictures
-from zoo.drawing import AT_ONCE, generator, pictures_of, pixels, plain, title
-from zoo.errors import DataError, ZooError
-from zoo.grid import Block, columns, draw, save_png
-from zoo.notebook import page
-from zoo.prediction import Skipped, decoded, expand, recipe
-from zoo.runs import Run
+from zoo.core.errors import ZooError
+from zoo.data.loader import batches
+from zoo.display.grid import Block, columns, draw, pixels, save_png
+from zoo.display.html import page
+from zoo.generation.model_of import generator, listed
+from zoo.models.sampling import AT_ONCE, pictures_of, plain
+from zoo.registry.blame import calling
+from zoo.runs.find import load
+from zoo.runs.inputs import Skipped, end, first, given, held_out
+from zoo.runs.run import Run
 from zoo.training.device import choose_device
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from zoo.runs.inputs import Lookup
+
+
 SHOWN = 64
 """Pairs that a page of reconstructions shows."""
-NUMBERED = re.compile(r"test:([0-9]{1,9})")
-Lookup = Callable[[Run], Pictures]
-"""The test split of a run."""
 
 
 class Reconstruction(NamedTuple):
@@ -112,42 +110,6 @@ def reconstruct_pictures(
     return Reconstruction(originals, found, tuple(names), errors.mean().item(), psnr.item(), skipped)
 
 
-def first(pictures: Pictures, n: int) -> Pictures:
-    """The first pictures of a split."""
-    if n < 1:
-        raise ZooError(f"cannot reconstruct {n} pictures", "ask for at least one")
-    return Pictures(pictures.x[:n], pictures.y[:n])
-
-
-def given(run: Run, names: Sequence[str], test_pictures: Lookup, skipped: list[Skipped]) -> tuple[list[str], Pictures]:
-    """Names and pictures of files, of what is in folders, and of `test:12` and the like; what cannot be read is listed.
-
-    Raises DataError for a number that the test split does not have.
-    """
-    found: list[str] = []
-    parts = []
-    for numbered, some in groupby(names, lambda name: NUMBERED.fullmatch(name) is not None):
-        if numbered:
-            each = [(name, end(run, name, test_pictures)) for name in some]
-            found += [name for name, _ in each]
-            parts += [x for _, x in each]
-        else:
-            paths, pictures = read(run, map(Path, some), skipped)
-            found += paths
-            parts.append(pictures.x)
-    return found, Pictures.of(torch.cat(parts).permute(0, 2, 3, 1), [0] * len(found))
-
-
-def read(run: Run, paths: Iterable[Path], skipped: list[Skipped]) -> tuple[list[str], Pictures]:
-    """Paths and pictures in the run's shape; what cannot be read is listed."""
-    shape = recipe(run)
-    files, found = expand(paths, skipped), []
-    while chunk := list(islice(files, shape.chunk)):
-        found += decoded(chunk, shape, skipped)
-    x = np.stack([picture for _, picture in found]) if found else np.zeros((0, *shape.shape[1:], shape.channels), "u1")
-    return [str(path) for path, _ in found], Pictures.of(x, [0] * len(found))
-
-
 def interpolate_pictures(
     run: Run, ends: tuple[str, str], steps: int, test_pictures: Lookup, device: str = "auto"
 ) -> Interpolation:
@@ -160,7 +122,7 @@ def interpolate_pictures(
     place = choose_device(device)
     model = generator(run, place, "walk through")
     if model.codec.code.words is not None:
-        raise ZooError(f"{title(run)} has code words, and there is no way between words", "take a run of a vae")
+        raise ZooError(f"{run.name} has code words, and there is no way between words", "take a run of a vae")
     x = torch.cat([end(run, text, test_pictures) for text in ends]).to(place)
     with calling(run.entry.model, "interpolate with"), torch.inference_mode():
         start, goal = model.codes(x.float() / 255).float()
@@ -169,15 +131,23 @@ def interpolate_pictures(
         return Interpolation(pictures_of(model, codes), ends)
 
 
-def end(run: Run, text: str, test_pictures: Lookup) -> Tensor:
-    """One picture, uint8 (1, C, H, W): of the test split by its number, or a file."""
-    if match := NUMBERED.fullmatch(text):
-        pictures, number = test_pictures(run).x, int(match[1])
-        if number >= len(pictures):
-            raise DataError(f"no picture {text}: the test split has test:0 to test:{len(pictures) - 1}")
-        return pictures[number : number + 1]
-    skipped: list[Skipped] = []
-    found = [picture for _, picture in decoded([Path(text)], recipe(run), skipped)]
-    if skipped:
-        raise DataError(f"{text}: {skipped[0].reason}", "name a picture file, or test:0 for one of the test split")
-    return Pictures.of(np.stack(found), [0]).x
+def reconstruct(
+    run: str | Path, pictures: str | Path | Sequence[str | Path] = (), n: int = 32, device: str = "auto"
+) -> Reconstruction:
+    """Pictures, encoded and decoded by a generator, and how far apart the two are.
+
+    Each is a file, a folder, or `test:12` for one of the test split, of which the first `n` are taken without any.
+    """
+
+    return reconstruct_pictures(load(run), listed(pictures), n, held_out, device)
+
+
+def interpolate(
+    run: str | Path, start: str | Path, goal: str | Path, steps: int = 9, device: str = "auto"
+) -> Interpolation:
+    """Pictures from one to another, each a file or `test:12` for one of the test split.
+
+    They lie on the straight line between the means of the two codes, whatever the prior.
+    """
+
+    return interpolate_pictures(load(run), (str(start), str(goal)), steps, held_out, device)

@@ -10,18 +10,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.build import calling
-from zoo.drawing import Wish, conditions, drawn, generator, pixels, prompts_for, size, together, weighed
-from zoo.errors import ZooError
-from zoo.grid import Block, columns, draw, save_png, wrapped
-from zoo.latent import fixed_draws
-from zoo.notebook import page
-from zoo.prior import Term
-from zoo.runs import Run
+from zoo.core.errors import ZooError
+from zoo.display.grid import Block, columns, draw, pixels, save_png, wrapped
+from zoo.display.html import page
+from zoo.generation.model_of import generator, listed, prompts_for
+from zoo.models.latent import fixed_draws
+from zoo.models.prior import Term
+from zoo.models.sampling import Wish, conditions, drawn, size, together, weighed
+from zoo.registry.blame import calling
+from zoo.runs.find import load
+from zoo.runs.run import Run
 from zoo.training.device import choose_device
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from zoo.models.sampling import Rule
+
 
 SHOWN = 64
 """Pictures that are drawn where no number is asked for."""
@@ -87,7 +92,7 @@ def draw_samples(run: Run, prompts: Sequence[str], n: int | None, wish: Wish, de
         raise ZooError(f"cannot sample {n} pictures", "ask for at least one")
     place = choose_device(device)
     model = generator(run, place, "sample")
-    wish.check(model, run)
+    wish.check(model, run.name)
     wanted = prompts_for(run, model, prompts)
     total = n or (-(-SHOWN // len(wanted)) * len(wanted) if wanted else SHOWN)
     chosen = [index * len(wanted) // total for index in range(total)] if wanted else []
@@ -107,7 +112,7 @@ def draw_mix(run: Run, ends: tuple[str, str], steps: int, rows: int, wish: Wish,
         raise ZooError(f"{rows} rows of {steps} steps show nothing", "take at least 1 row and 2 steps")
     place = choose_device(device)
     model = generator(run, place, "mix")
-    wish.check(model, run)
+    wish.check(model, run.name)
     prompts_for(run, model, ends)
     made = []
     with calling(run.entry.model, "sample from"), torch.inference_mode():
@@ -118,3 +123,44 @@ def draw_mix(run: Run, ends: tuple[str, str], steps: int, rows: int, wish: Wish,
             with fixed_draws(place, wish.seed):
                 made.append(drawn(model, terms, rows, wish))
     return Mix(torch.stack(made, 1).flatten(0, 1), steps, ends)
+
+
+def sample(
+    run: str | Path,
+    prompts: str | Sequence[str] = (),
+    n: int | None = None,
+    seed: int = 0,
+    temperature: float = 1.0,
+    guidance: float = 0.0,
+    mix: Rule = "sum",
+    device: str = "auto",
+) -> Samples:
+    """Pictures drawn from a generator; torch's own generator is afterwards where it was.
+
+    Each prompt is a text, or several with weights as in "0.7 cat + 0.3 truck"; by default all classes, where the prior
+    takes prompts. Guidance above 0 gives pictures that are likelier of their text and less varied. `mix` says how the
+    parts of a prompt come together: their conditions are added, or, where the prior can, the densities are multiplied.
+    Without `n` there are 64, or a few more so that all prompts have equally many.
+    """
+    from zoo.models.sampling import Wish
+
+    wish = Wish(seed, temperature, guidance, mix)
+    return draw_samples(load(run), listed(prompts), n, wish, device)
+
+
+def mix(
+    run: str | Path,
+    start: str,
+    goal: str,
+    steps: int = 9,
+    rows: int = 8,
+    seed: int = 0,
+    temperature: float = 1.0,
+    guidance: float = 0.0,
+    mix: Rule = "sum",
+    device: str = "auto",
+) -> Mix:
+    """Pictures from one prompt to another in even steps; in each row the same noise under other weights."""
+    from zoo.models.sampling import Wish
+
+    return draw_mix(load(run), (start, goal), steps, rows, Wish(seed, temperature, guidance, mix), device)

@@ -12,14 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.errors import one_line
-from zoo.kinds import DataInfo
+from zoo.core.errors import one_line
+from zoo.core.types import Batch, DataInfo, Losses
 
-Losses = dict[str, Tensor]
 FLATTEST = 1e-3
 """A channel that hardly varies is not blown up beyond this standard deviation."""
-
-
 _saved_follow: ContextVar[bool] = ContextVar("saved_follow", default=False)
 
 
@@ -36,17 +33,6 @@ def saved_weights_follow() -> Iterator[None]:
 def wants_pretrained() -> bool:
     """Whether a `build` should fetch pretrained weights: not where saved ones would replace them at once."""
     return not _saved_follow.get()
-
-
-class Batch(NamedTuple):
-    """Pictures and their labels."""
-
-    x: Tensor
-    """float32 (N, C, H, W), values 0..1."""
-    y: Tensor
-    """int64 (N,), indices into the class names."""
-    done: float = 1.0
-    """Share of the stage's training that is over, 0 to 1."""
 
 
 class Stage(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from zoo.model import Classifier
+from zoo.models.base import Classifier
 
 
 class Features(NamedTuple):

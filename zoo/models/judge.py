@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from zoo.features import features
-from zoo.model import Classifier
+from zoo.models.base import Classifier
+from zoo.models.features import features
 
 
 class Look(NamedTuple):

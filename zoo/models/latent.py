@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.kinds import CodeInfo, DataInfo
-from zoo.model import Batch, Classifier, Losses, Model, Stage, why_not_compiled
-from zoo.prior import Posterior, Prior, Term, one, wide
-from zoo.text import Classes, TextEncoder
+from zoo.core.types import Batch, CodeInfo, DataInfo, Losses
+from zoo.models.base import Classifier, Model, Stage, why_not_compiled
+from zoo.models.prior import Posterior, Prior, Term, one, wide
+from zoo.models.text import Classes, TextEncoder
 
 LEVELS = 256
 """Values that a channel of a picture has."""

@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import ZooError
-from zoo.kinds import CodeInfo, DataInfo
+from zoo.core.errors import ZooError
+from zoo.core.types import CodeInfo, DataInfo
 
 Exactness = Literal["exact", "upper bound", "quadrature", "monte carlo"]
 

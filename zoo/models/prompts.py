@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from zoo.errors import ZooError
+from zoo.core.errors import ZooError
 
 LONGEST = 1000
 """Characters of a prompt."""

@@ -9,13 +9,10 @@ from typing import Any, Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from zoo.errors import ZooError
-from zoo.grid import Pixels
-from zoo.latent import Generator, guided
-from zoo.model import Classifier
-from zoo.prior import Term
-from zoo.prompts import parse
-from zoo.runs import Run
+from zoo.core.errors import ZooError
+from zoo.models.latent import Generator, guided
+from zoo.models.prior import Term
+from zoo.models.prompts import parse
 
 AT_ONCE = 256
 """Pictures that are decoded at a time."""
@@ -38,8 +35,8 @@ class Wish(NamedTuple):
         """What is not as usual, by name."""
         return {name: value for name, value in self._asdict().items() if value != self._field_defaults[name]}
 
-    def check(self, model: Generator, run: Run) -> None:
-        """Raise ZooError for numbers that mean nothing, and for what the prior cannot do."""
+    def check(self, model: Generator, name: str) -> None:
+        """Raise ZooError, which names the run, for numbers that mean nothing and for what the prior cannot do."""
         if not 0 < self.temperature < math.inf:
             raise ZooError(f"the temperature must be above 0, got {self.temperature}")
         if not 0 <= self.seed < 2**63:
@@ -48,10 +45,10 @@ class Wish(NamedTuple):
         if self.rule not in get_args(Rule):
             raise ZooError(f"no way to mix {self.rule!r}", f"choose {' or '.join(get_args(Rule))}")
         if (self.guidance or self.rule == "product") and not model.prior.conditional:
-            raise ZooError(f"{title(run)} is drawn from as it is: {takes_none(run)}", "leave --guidance and --mix out")
+            raise ZooError(f"{name} is drawn from as it is: its prior takes no text", "leave --guidance and --mix out")
         if self.rule == "product" and not model.prior.multiplies:
             advice = "leave --mix out, or train one with prior.architecture=transformer"
-            raise ZooError(f"the prior of {title(run)} adds conditions and knows no products", advice)
+            raise ZooError(f"the prior of {name} adds conditions and knows no products", advice)
 
 
 PLAIN = Wish()
@@ -116,39 +113,3 @@ def pictures_of(model: Generator, code: Tensor) -> Tensor:
 def plain(shown: Tensor) -> Tensor:
     """Decoded pictures as float32 with values 0..1 on the CPU; a code far out may overflow, which is shown black."""
     return shown.float().nan_to_num(nan=0.0).clamp(0, 1).cpu()
-
-
-def prompts_for(run: Run, model: Generator, prompts: Sequence[str]) -> list[str]:
-    """The prompts to draw for: those asked for, or all classes; none where the prior does not take any."""
-    if model.prior.conditional:
-        return list(dict.fromkeys(prompts)) or list(run.info.classes)
-    if prompts:
-        advice = "sample without a prompt, or train one with a prior that takes it, as vae-nf or vq-vae"
-        raise ZooError(f"{title(run)} draws for no prompt: {takes_none(run)}", advice)
-    return []
-
-
-def takes_none(run: Run) -> str:
-    """Why a run takes no prompts."""
-    return f"its prior {run.entry.prior.name if run.entry.prior else 'of its own'!r} takes no text"
-
-
-def generator(run: Run, place: torch.device, what: str) -> Generator:
-    """The trained model of a run; ZooError where it is no generator."""
-    model = run.model(place)
-    if isinstance(model, Generator):
-        return model
-    if isinstance(model, Classifier):
-        raise ZooError(f"{title(run)} is a classifier: it has nothing to {what}", "try zoo predict")
-    raise ZooError(f"{title(run)} is no generator: it has nothing to {what}")
-
-
-def title(run: Run) -> str:
-    """The name of a run's folder."""
-    return run.path.resolve().name
-
-
-def pixels(pictures: Tensor) -> Pixels:
-    """Pictures with values 0..1 (N, C, H, W) as uint8 (N, H, W, C)."""
-    found: Pixels = (pictures * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    return found

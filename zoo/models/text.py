@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import ZooError, nearest
-from zoo.kinds import DataInfo
+from zoo.core.errors import ZooError, nearest
+from zoo.core.types import DataInfo
 
 SHOWN = 20
 """Words that an error names at most."""

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from traceback import extract_tb
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from zoo.data import Splits, split
-from zoo.dataspec import DataSpec
-from zoo.discovery.blocking import OWN
-from zoo.entry import Chosen, Entry
-from zoo.errors import MissingError, ZooError, memory_error
-from zoo.kinds import DataInfo
-from zoo.latent import Generator, LatentModel
-from zoo.model import Batch, Model
-from zoo.text import TextEncoder
+from zoo.core.errors import MissingError, ZooError
+from zoo.core.sections import DataSpec
+from zoo.core.types import Batch, DataInfo
+from zoo.data.dataset import Splits
+from zoo.data.split import split
+from zoo.models.base import Model
+from zoo.models.latent import Generator, LatentModel
+from zoo.models.text import TextEncoder
+from zoo.registry.blame import calling
+from zoo.registry.entry import Chosen, Entry
 
 
 class Count(NamedTuple):
@@ -43,47 +41,6 @@ def data_info(chosen: Chosen) -> DataInfo:
     """What the pictures are like, without decoding all of them where that is possible."""
     with calling(chosen, "look at"):
         return chosen.kind.info(chosen.spec)  # type: ignore[no-any-return]
-
-
-@contextmanager
-def calling(chosen: Chosen, what: str) -> Iterator[None]:
-    """Within the block a plugin's own code runs; what it raises becomes one line that names it."""
-    try:
-        yield
-    except ZooError:
-        raise
-    except Exception as error:
-        if short := memory_error(error):
-            raise short from error
-        if chosen.plugin.distribution == OWN:
-            raise
-        text = f"{chosen.plugin} cannot {what} {chosen.name!r}: {type(error).__name__}: {error}"
-        raise MissingError(text, "tell its authors; --traceback shows where") from error
-
-
-@contextmanager
-def blaming(entry: Entry, what: str) -> Iterator[None]:
-    """Within the block a model is at work; of one that is not the zoo's own, what it raises names its plugin."""
-    try:
-        yield
-    except (ZooError, OSError):
-        raise
-    except Exception as error:
-        strangers = [chosen for chosen in entry.kinds() if chosen.plugin.distribution != OWN]
-        if not strangers or memory_error(error):
-            raise
-        places = {chosen: place_in(chosen.plugin.location, error) for chosen in strangers}
-        chosen = next((chosen for chosen, place in places.items() if place), strangers[0])
-        text = f"{chosen.plugin} fails in {what}: {type(error).__name__}: {error}"[:400]
-        advice = f"`zoo check {chosen.plugin.name}` tries its rules, --traceback shows where"
-        raise MissingError(f"{text}{places[chosen]}", advice) from error
-
-
-def place_in(location: str, error: BaseException) -> str:
-    """` (file.py:12)`, the last line below a location that an error came by; empty where there is none."""
-    frames = extract_tb(error.__traceback__)
-    inside = [frame for frame in frames if location and Path(frame.filename).is_relative_to(location)]
-    return f" ({Path(inside[-1].filename).name}:{inside[-1].lineno})" if inside else ""
 
 
 def build_model(entry: Entry, info: DataInfo) -> Model:

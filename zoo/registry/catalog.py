@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from zoo.discovery.blocking import OWN, Block
-from zoo.discovery.plugins import Plugin, discover
-from zoo.errors import MissingError, ZooError, nearest
+from zoo.core.errors import MissingError, ZooError, nearest
+from zoo.registry.plugins.blocklist import OWN, Block
+from zoo.registry.plugins.discover import Plugin, discover
 
 
 @dataclass

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from zoo.catalog import Catalog
-from zoo.discovery.plugins import Plugin
-from zoo.errors import MissingError, ZooError
-from zoo.files import digest
-from zoo.kinds import ModelKind
-from zoo.mistake import validate
-from zoo.raw import KEYS, Raw, check_keys
-from zoo.spec import Spec
-from zoo.training.spec import StageSpec, TrainSpec
-from zoo.tuning.spec import TuneSpec
+from zoo.core.errors import MissingError, ZooError
+from zoo.core.files import digest
+from zoo.core.sections import StageSpec, TrainSpec, TuneSpec
+from zoo.core.spec import Spec
+from zoo.registry.catalog import Catalog
+from zoo.registry.kinds import ModelKind
+from zoo.registry.plugins.discover import Plugin
+from zoo.registry.raw_entry import KEYS, Raw, check_keys
+from zoo.registry.validation import validate
 
 DEFAULT_DATA: dict[str, Any] = {"kind": "digits"}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pluggy
 
-from zoo.kinds import DataKind, JudgeKind, MetricKind, ModelKind, PriorKind, TextKind
+from zoo.registry.kinds import DataKind, JudgeKind, MetricKind, ModelKind, PriorKind, TextKind
 
 PROJECT = "zoo"
 hookspec = pluggy.HookspecMarker(PROJECT)

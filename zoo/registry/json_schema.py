@@ -8,11 +8,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.errors import PydanticUserError
 
-from zoo.catalog import Catalog
-from zoo.files import NAME
-from zoo.registry import VERSION
-from zoo.training.spec import StageSpec, TrainSpec
-from zoo.tuning.spec import TuneSpec
+from zoo.core.files import NAME
+from zoo.core.sections import StageSpec, TrainSpec, TuneSpec
+from zoo.registry.catalog import Catalog
+from zoo.registry.layers import VERSION
 
 Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}

@@ -4,79 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite, prod
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from zoo.spec import Spec
+from zoo.core.spec import Spec
 
 if TYPE_CHECKING:
-    from zoo.data import Loaded
-    from zoo.evaluation import Outputs
-    from zoo.judge import Judge
-    from zoo.latent import LatentModel
-    from zoo.model import Model
-    from zoo.prior import Prior
-    from zoo.text import TextEncoder
+    from torch import Tensor
+
+    from zoo.core.types import CodeInfo, DataInfo
+    from zoo.data.dataset import Loaded, Pictures
+    from zoo.models.base import Model
+    from zoo.models.gallery import Gallery
+    from zoo.models.judge import Judge
+    from zoo.models.latent import LatentModel
+    from zoo.models.prior import Prior
+    from zoo.models.text import TextEncoder
 
 S = TypeVar("S", bound=Spec)
-
-
-class DataInfo(NamedTuple):
-    """What a model must know of the pictures it will see."""
-
-    shape: tuple[int, int, int]
-    """Channels, height, width."""
-    classes: tuple[str, ...]
-    """Class names; a label is an index into them."""
-    mean: tuple[float, ...]
-    """Mean of each channel over the training pictures, for values scaled to 0..1."""
-    std: tuple[float, ...]
-    """Standard deviation of each channel, likewise."""
-    captions: tuple[tuple[str, ...], ...] = ()
-    """Other words for each class, as ("three",) for the class "3"; empty where there are none."""
-
-    @classmethod
-    def of(
-        cls, shape: tuple[int, int, int], classes: tuple[str, ...], captions: tuple[tuple[str, ...], ...] = ()
-    ) -> DataInfo:
-        """Info with a typical mean and deviation, for counting parameters before any picture is read."""
-        return cls(shape, classes, (0.5,) * shape[0], (0.25,) * shape[0], captions)
-
-    @property
-    def names(self) -> tuple[tuple[str, ...], ...]:
-        """What each class is called: its name, and its captions."""
-        captions = self.captions or ((),) * len(self.classes)
-        return tuple((name, *more) for name, more in zip(self.classes, captions, strict=True))
-
-    @classmethod
-    def load(cls, value: Mapping[str, Any]) -> DataInfo:
-        """Back from the JSON of a run folder."""
-        channels, height, width = (int(size) for size in value["shape"])
-        mean, std = (tuple(float(part) for part in value[name]) for name in ("mean", "std"))
-        if not (
-            len(mean) == len(std) == channels and all(map(isfinite, mean + std)) and isinstance(value["classes"], list)
-        ):
-            raise ValueError("mean and std need a number for each channel, classes a list of names")
-        captions = tuple(tuple(str(name) for name in names) for names in value.get("captions", ()))
-        if len(captions) not in (0, len(value["classes"])):
-            raise ValueError("captions need a list for each class")
-        return cls((channels, height, width), tuple(str(name) for name in value["classes"]), mean, std, captions)
-
-
-class CodeInfo(NamedTuple):
-    """What a prior must know of the codes that it is over."""
-
-    shape: tuple[int, ...]
-    """Of one code: (D,) of a vector, (C, H, W) of a map."""
-    words: int | None = None
-    """How many code words there are, or None where codes are continuous."""
-    condition: int = 0
-    """Numbers in what a prior is told of the picture to draw; 0 where it is told nothing."""
-
-    @property
-    def size(self) -> int:
-        """Numbers in one code."""
-        return prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -128,6 +72,26 @@ class DataKind(Generic[S]):
     load: Callable[[S], Loaded]
     info: Callable[[S], DataInfo]
     summary: str = ""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model says of a split; metric plugins compute from it."""
+
+    model: Model
+    info: DataInfo
+    pictures: Pictures
+    means: dict[str, float]
+    """The model's own metrics, means over all pictures."""
+    scores: Tensor | None
+    """Log-probabilities (N, K), float32 on the CPU, of a classifier; None of other models."""
+    gallery: Gallery | None = None
+    """Of a generator: what it makes, as a judge sees it; None of other models, or where nobody judges."""
+
+    @property
+    def labels(self) -> Tensor:
+        """int64 (N,) on the CPU."""
+        return self.pictures.y.cpu()
 
 
 @dataclass(frozen=True)

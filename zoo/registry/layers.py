@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zoo.catalog import SEE, Catalog
-from zoo.discovery.plugins import Plugin
-from zoo.errors import MissingError, ZooError, nearest, one_line
-from zoo.raw import Raw, Where, check_keys, overlay, overridden, read_entry
-from zoo.yamlfile import DEEPEST, LARGEST, Document, parse
+from zoo.core.errors import MissingError, ZooError, nearest, one_line
+from zoo.core.yaml import DEEPEST, LARGEST, Document, parse
+from zoo.registry.catalog import SEE, Catalog
+from zoo.registry.plugins.discover import Plugin
+from zoo.registry.raw_entry import Raw, Where, check_keys, overlay, overridden, read_entry
 
 VERSION = 1
 PARTS = ("version", "entries", "results")
@@ -105,8 +105,8 @@ def check_result(row: Any, place: int, where: Where) -> dict[str, Any]:
 
 def shipped() -> Path:
     """The registry file of the zoo: beside the package when installed, one folder up in a checkout."""
-    beside = Path(__file__).with_name("registry.yaml")
-    return beside if beside.is_file() else beside.parent.parent / "registry.yaml"
+    beside = Path(__file__).parents[1] / "registry.yaml"
+    return beside if beside.is_file() else beside.parents[1] / "registry.yaml"
 
 
 def user_file() -> Path:

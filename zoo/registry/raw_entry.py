@@ -6,14 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.errors import ZooError, nearest
-from zoo.files import NAME
-from zoo.yamlfile import DEEPEST, parse_value
+from zoo.core.errors import ZooError, nearest
+from zoo.core.files import NAME
+from zoo.core.yaml import DEEPEST, parse_value
 
 SECTIONS = ("data", "model", "prior", "text", "train", "tune")
 STARTS = ", ".join(f"{section}." for section in SECTIONS[:-1]) + f" or {SECTIONS[-1]}."
 KEYS = ("summary", "extends", *SECTIONS)
-
 Where = dict[tuple[str, ...], str]
 
 

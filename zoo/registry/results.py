@@ -10,12 +10,12 @@ from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
-from zoo.entry import Entry
-from zoo.errors import JobError, ZooError
-from zoo.figures import figure
-from zoo.files import write_text
-from zoo.registry import VERSION
-from zoo.yamlfile import parse
+from zoo.core.errors import JobError, ZooError
+from zoo.core.files import write_text
+from zoo.core.yaml import parse
+from zoo.display.format import figure
+from zoo.registry.entry import Entry
+from zoo.registry.layers import VERSION
 
 DIGITS = 5
 

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from zoo.errors import ZooError, nearest
-from zoo.raw import Raw
-from zoo.spec import describe, nested_spec
+from zoo.core.errors import ZooError, nearest
+from zoo.core.spec import describe, nested_spec
+from zoo.registry.raw_entry import Raw
 
 B = TypeVar("B", bound=BaseModel)
 

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from zoo.files import finite, write_text
+from zoo.core.files import finite, write_text
 
 Row = dict[str, Any]
 

@@ -6,22 +6,27 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import count as integers
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import optim
 
-from zoo.augment import Loader
-from zoo.build import build_data, build_model, counted, meta_batch
-from zoo.data import Splits
-from zoo.entry import Entry
-from zoo.model import Batch, Stage
+from zoo.core.types import Batch
+from zoo.data.dataset import Splits
+from zoo.data.loader import Loader
+from zoo.models.base import Stage
+from zoo.registry.build import build_data, build_model, counted, meta_batch
+from zoo.registry.entry import Entry
+from zoo.registry.listing import entry
 from zoo.training.device import autocast_type, seed_all
-from zoo.training.step import Stepper
+from zoo.training.stepper import Stepper
+
+if TYPE_CHECKING:
+    from zoo.registry.listing import Paths
+
 
 ROUNDS = 5
 MATMUL = 2048
-
 Step = Callable[[], None]
 
 
@@ -150,3 +155,12 @@ def matmul_peak(device: torch.device, autocast: torch.dtype | None) -> float:
         synchronize(device)
         best = max(best, 2 * MATMUL**3 / (time.perf_counter() - start))
     return best
+
+
+def bench(
+    name: str, *overrides: str, device: str = "auto", seconds: float = 20.0, registries: Paths = ()
+) -> dict[str, Any]:
+    """Training speed of an entry beside a plain eager PyTorch loop of the same model, in alternation."""
+    from zoo.training.device import choose_device
+
+    return measure(entry(name, overrides, registries), choose_device(device), seconds)

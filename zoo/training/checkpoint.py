@@ -7,9 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import RunError
-from zoo.files import remove, write_json
-from zoo.tensors import Tensors, load_tensors, read_manifest, save_tensors
+from zoo.core.errors import RunError
+from zoo.core.files import remove, write_json
+from zoo.core.tensor_files import Tensors, load_tensors, read_manifest, save_tensors
 
 Saved = tuple[dict[str, Tensors], dict[str, Any]]
 

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from zoo.errors import memory_error, one_line
+from zoo.core.errors import memory_error, one_line
 
 if TYPE_CHECKING:
     from torch import nn
 
+
 P = ParamSpec("P")
 T = TypeVar("T")
-
 FAILURES: list[str] = []
 """Why torch.compile failed, for each training of this process in which it did."""
 COMPILERS = ("torch._dynamo.", "torch._functorch.", "torch._inductor.", "triton.")

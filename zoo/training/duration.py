@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.errors import ZooError
-from zoo.training.spec import TrainSpec
+from zoo.core.errors import ZooError
+from zoo.core.sections import TrainSpec
 
 CHECK = 50
 """Steps between two looks at whether the losses are finite: a look waits for the device."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from zoo.notebook import Display, bar, block, in_notebook, line
-from zoo.training.progress import Progress
-from zoo.training.watch import Nobody, Watch
+from zoo.display.html import Display, bar, block, in_notebook, line
+from zoo.training.callbacks import Nobody, Progress, Watch
 
 
 class Cell(Progress):

@@ -8,14 +8,15 @@ from collections.abc import Collection
 import torch
 from torch import nn
 
-from zoo.errors import JobError
-from zoo.evaluation import lower
-from zoo.model import Batch, Model, Stage
-from zoo.tensors import Tensors
+from zoo.core.errors import JobError
+from zoo.core.sections import StageSpec
+from zoo.core.tensor_files import Tensors
+from zoo.core.types import Batch
+from zoo.models.base import Model, Stage
+from zoo.models.metrics import lower
 from zoo.training.ema import Average
 from zoo.training.optim import Optimizers
 from zoo.training.schedule import Schedule
-from zoo.training.spec import StageSpec
 
 
 class Stepper:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from zoo.errors import ZooError
-from zoo.files import cache_dir, replace
-from zoo.training.fallback import FAILURES
+from zoo.core.errors import ZooError
+from zoo.core.files import cache_dir, replace
+from zoo.training.compile_fallback import FAILURES
 
 INDUCTOR, TRITON = "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"
 HEADERS = "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS"

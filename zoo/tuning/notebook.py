@@ -6,12 +6,10 @@ import logging
 import math
 import warnings
 
-from zoo.figures import clock
-from zoo.notebook import Display, bar, block, in_notebook, line, table
-from zoo.tuning.progress import Progress
-from zoo.tuning.study import Study, Trial
-from zoo.tuning.watch import Nobody, TuneWatch
-from zoo.tuning.words import TRIAL_HEADS, about, drawn, headline, label, trial_row
+from zoo.display.format import clock
+from zoo.display.html import Display, bar, block, in_notebook, line, table
+from zoo.tuning.callbacks import Nobody, Progress, TuneWatch
+from zoo.tuning.study import TRIAL_HEADS, Study, Trial, about, drawn, headline, label, trial_row
 
 NEWEST = 8
 """Ended trials that are shown."""

@@ -29,7 +29,7 @@ def leashed() -> Iterator[None]:
     from ray._private import ray_constants
 
     before = ray_constants.SETUP_WORKER_FILENAME
-    ray_constants.SETUP_WORKER_FILENAME = str(Path(__file__).with_name("shim.py"))
+    ray_constants.SETUP_WORKER_FILENAME = str(Path(__file__).with_name("orphan_shim.py"))
     try:
         yield
     finally:

@@ -3,6 +3,8 @@
 It imports little, since each worker waits for it.
 """
 
+from __future__ import annotations
+
 import ctypes
 import os
 import sys

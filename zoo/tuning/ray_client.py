@@ -12,20 +12,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from zoo import __version__
-from zoo.catalog import catalog
-from zoo.entry import restore
-from zoo.errors import LockedError, MissingError, ResourceError, ZooError, one_line
-from zoo.training.stop import Stop
+from zoo.core.errors import LockedError, MissingError, ResourceError, ZooError, one_line
+from zoo.core.sections import TuneSpec
+from zoo.core.version import __version__
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import restore
+from zoo.registry.search.space import Space
+from zoo.training.signals import Stop
+from zoo.tuning.callbacks import Nobody
 from zoo.tuning.cluster import Place, cluster, quiet
 from zoo.tuning.engine import SAVING, Engine, Impatient
 from zoo.tuning.ledger import Ledger
-from zoo.tuning.space import Space
-from zoo.tuning.spec import TuneSpec
 from zoo.tuning.storage import writing
 from zoo.tuning.study import Study, Trial
-from zoo.tuning.watch import Nobody
-from zoo.tuning.worker import look, wait_for
+from zoo.tuning.trial_worker import look, wait_for
 
 SCHEME = "ray://"
 POLL = 0.2

@@ -11,14 +11,14 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, Node
 
-from zoo.catalog import catalog
-from zoo.entry import Entry, restore
-from zoo.errors import ZooError
-from zoo.files import check_name, digest, write_text
-from zoo.registry import VERSION
-from zoo.runs import Run
+from zoo.core.errors import ZooError
+from zoo.core.files import check_name, digest, write_text
+from zoo.core.yaml import parse
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import Entry, restore
+from zoo.registry.layers import VERSION
+from zoo.runs.run import Run
 from zoo.tuning.study import Study
-from zoo.yamlfile import parse
 
 START = f"version: {VERSION}\n"
 WORD = re.compile(r"[A-Za-z_][\w-]*")

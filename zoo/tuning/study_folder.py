@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from zoo import __version__
-from zoo.catalog import catalog
-from zoo.entry import restore
-from zoo.errors import RunError, ZooError
-from zoo.files import check_name, digest, remove, write_json
-from zoo.runfolder import BEST, ROOT, numbered
-from zoo.runs import difference, now, read_record
+from zoo.core.errors import RunError, ZooError
+from zoo.core.files import check_name, digest, remove, write_json
+from zoo.core.sections import FREE, TuneSpec
+from zoo.core.version import __version__
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import restore
+from zoo.runs.find import BEST, ROOT, numbered
+from zoo.runs.run import difference, now, read_record
 from zoo.tuning import storage
-from zoo.tuning.spec import FREE, TuneSpec
 from zoo.tuning.study import Studies, Study
 
 SCHEMA = 1
@@ -164,3 +164,9 @@ def read_studies(root: Path = ROOT) -> Studies:
 def folders(root: Path) -> Iterable[Path]:
     """The folders of studies, sorted."""
     return sorted(file.parent for file in root.glob(f"*/{FILE}"))
+
+
+def studies(storage: str | Path | None = None) -> Studies:
+    """Every study below a folder, by default `runs`, and what is wrong with those that cannot be read."""
+
+    return read_studies(Path(storage or ROOT))

@@ -1,7 +1,8 @@
-"""A trial in a worker process: plain data comes in, the run folder and one verdict go out; nothing is raised to Ray."""
+"""A watchdog over a training: a process that takes no step for too long ends itself, and says where it was."""
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import shutil
 import time
@@ -11,11 +12,10 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, Self
 
-from zoo.catalog import catalog
-from zoo.entry import Chosen, Entry, restore
-from zoo.errors import (
+from zoo.core.errors import (
     BudgetError,
     DataError,
     InterruptedRun,
@@ -27,17 +27,25 @@ from zoo.errors import (
     nearest,
     one_line,
 )
-from zoo.files import FULL, write_text
-from zoo.kinds import DataInfo
-from zoo.runs import held_soon, opened, read_json
-from zoo.training.stop import Stop
-from zoo.tuning.compiling import private_cache
-from zoo.tuning.watchdog import Watchdog
+from zoo.core.files import FULL, write_text
+from zoo.core.types import DataInfo
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import Chosen, Entry, restore
+from zoo.runs.find import opened
+from zoo.runs.lock import held_soon
+from zoo.runs.run import read_json
+from zoo.training.signals import Stop
+from zoo.tuning.compile_cache import private_cache
 
 if TYPE_CHECKING:
+    from zoo.registry.search.space import Space
     from zoo.training.session import Prepared
-    from zoo.tuning.space import Space
 
+
+TRACE = "hung.txt"
+"""Where the threads stood when the watchdog bit; empty while all is well."""
+PAUSE = 1.0
+"""Seconds between two strokes that count: each starts a thread."""
 STOP = "stop"
 """The file by which a driver asks its workers to stop."""
 ZOMBIE = 20.0
@@ -46,6 +54,66 @@ LOOK = 0.3
 """Seconds between two looks at whether the driver asks to stop."""
 SAVE = 2.0
 """Seconds between two savings: a killed trial loses no more."""
+Report = Callable[[dict[str, Any]], None]
+Verdict = dict[str, Any]
+
+
+class UselessError(ZooError):
+    """The model has not the figure that trials are compared by, and no other trial will."""
+
+    def __init__(self, figure: str, known: Iterable[str]) -> None:
+        super().__init__(f"the model has no validation figure {figure!r}", nearest(figure, known))
+
+
+NAMED: dict[type[ZooError], str] = {
+    InterruptedRun: "waiting",
+    UselessError: "useless",
+    JobError: "diverged",
+    ResourceError: "resources",
+}
+
+
+class Watchdog:
+    """Within the block the process dies when nobody pats the dog for `patience` seconds.
+
+    It bites from a thread of faulthandler, which needs no lock of the interpreter, so that a plugin that hangs in
+    native code is caught too.
+    """
+
+    def __init__(self, folder: Path, patience: float) -> None:
+        self.path, self.patience = folder / TRACE, patience
+        self.patted = 0.0
+        self.file: IO[str]
+
+    def __enter__(self) -> Self:
+        self.file = self.path.open("w", encoding="utf-8")
+        self.pat()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        faulthandler.cancel_dump_traceback_later()
+        self.file.close()
+        self.path.unlink(missing_ok=True)
+
+    def pat(self) -> None:
+        """All is well."""
+        now = time.monotonic()
+        if now - self.patted >= min(PAUSE, self.patience / 4):
+            self.patted = now
+            faulthandler.dump_traceback_later(self.patience, exit=True, file=self.file)
+
+    def rest(self) -> None:
+        """Until the next stroke the training waits for somebody else, who may be asleep."""
+        faulthandler.cancel_dump_traceback_later()
+        self.patted = 0.0
+
+
+def bitten(folder: Path) -> bool:
+    """Whether the last process that worked in the folder was ended by its watchdog."""
+    try:
+        return (folder / TRACE).stat().st_size > 0
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -67,10 +135,6 @@ class Order:
     device: str
     patience: float
     command: str
-
-
-Report = Callable[[dict[str, Any]], None]
-Verdict = dict[str, Any]
 
 
 def trial(config: dict[str, Any], pictures: dict[str, Any]) -> None:
@@ -98,13 +162,6 @@ def attempt(order: Order, pictures: dict[str, Any], report: Report) -> Verdict:
         return verdict_of(error, run)
 
 
-class UselessError(ZooError):
-    """The model has not the figure that trials are compared by, and no other trial will."""
-
-    def __init__(self, figure: str, known: Iterable[str]) -> None:
-        super().__init__(f"the model has no validation figure {figure!r}", nearest(figure, known))
-
-
 class Stopped(BaseException):
     """Ray Tune stops the trial, from within a report."""
 
@@ -114,14 +171,6 @@ def load() -> None:
     import torch._dynamo  # noqa: F401 - the first step of an optimizer would import it
 
     import zoo.training.session  # noqa: F401
-
-
-NAMED: dict[type[ZooError], str] = {
-    InterruptedRun: "waiting",
-    UselessError: "useless",
-    JobError: "diverged",
-    ResourceError: "resources",
-}
 
 
 def verdict_of(error: BaseException, run: Path) -> Verdict:
@@ -202,7 +251,7 @@ class TrialWatch:
 
     def epoch(self, row: dict[str, Any]) -> None:
         """Report the epoch, and before it what a killed driver missed."""
-        from zoo.training.log import read_rows
+        from zoo.runs.metrics_log import read_rows
 
         run = Path(self.order.run)
         rows = read_rows(run / "metrics.jsonl") if row["number"] > self.known + 1 else []
@@ -257,22 +306,23 @@ def look(data: Chosen) -> dict[str, Any]:
     return {"splits": arrays, "info": info, "skipped": found.skipped, "fingerprints": found.fingerprints}
 
 
-def smallest(entry: dict[str, Any], space: Space, info: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
+def smallest_model(entry: dict[str, Any], space: Space, info: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
     """Parameters and options of the smallest model of a space; None where none could be built."""
-    from zoo.build import parameters
+    from zoo.registry.build import parameters
+    from zoo.registry.search.smallest import smallest_entry
 
     def size(each: Entry) -> int:
         return parameters(each, DataInfo(**info))
 
     try:
-        return space.corners(catalog(), restore(catalog(), entry), size)
+        return smallest_entry(space, catalog(), restore(catalog(), entry), size)
     except ZooError:
         return None
 
 
 def unpacked(pictures: dict[str, Any]) -> Prepared:
     """The pictures that `look` gave, still in the memory that the workers share."""
-    from zoo.data import Pictures, Splits
+    from zoo.data.dataset import Pictures, Splits
     from zoo.training.session import Prepared
 
     with warnings.catch_warnings():

@@ -8,9 +8,9 @@ from itertools import groupby
 
 import click
 
-from zoo.cli.group import Command
-from zoo.cli.screen import Screen
-from zoo.errors import JobError
+from zoo.cli.app import Command
+from zoo.cli.console import Screen
+from zoo.core.errors import JobError
 from zoo.testing.check import Finding, checks_of
 from zoo.testing.rule import rules
 

@@ -7,16 +7,14 @@ from typing import Any
 
 import click
 
-from zoo import comparison
-from zoo.cli.group import Command
-from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY
-from zoo.cli.progress import Lines, watching
-from zoo.cli.screen import Screen
-from zoo.cli.sources import data_overrides
-from zoo.compared import ENDED, FAILURE_HEADS, SHOWN, Comparison
-from zoo.comparefolder import TABLE
-from zoo.entry import Entry
-from zoo.errors import InterruptedRun, JobError, ZooError, nearest
+from zoo.cli.app import Command
+from zoo.cli.console import Screen
+from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, data_overrides
+from zoo.cli.views.progress import Lines, watching
+from zoo.core.errors import InterruptedRun, JobError, ZooError, nearest
+from zoo.evaluation.compare.folder import TABLE
+from zoo.evaluation.compare.result import ENDED, FAILURE_HEADS, SHOWN, Comparison
+from zoo.registry.entry import Entry
 
 
 @click.command("compare", cls=Command)
@@ -46,6 +44,8 @@ def compare_command(
     KEY=A,B,C varies an option, as in model.norm=none,before,after; with several such there is every combination.
     KEY=VALUE sets an option for all. The same command again goes on, also with more values or seeds.
     """
+    from zoo.evaluation.compare import compare as comparison
+
     words = [*(data_overrides(data) if data else []), *overrides]
     watch = Watching(screen)
     try:

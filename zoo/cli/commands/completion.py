@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from zoo.cli.group import Command
+from zoo.cli.app import Command
 
 SHELLS = ("bash", "zsh", "fish", "powershell")
 
@@ -13,6 +13,6 @@ SHELLS = ("bash", "zsh", "fish", "powershell")
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion_command(shell: str) -> None:
     """Print the script for a shell; a line of it says where it goes."""
-    from zoo.cli.answering import script
+    from zoo.cli.completion.shells import script
 
     click.echo(script(shell), nl=False)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import click
 
-from zoo.cli.group import Command
-from zoo.cli.screen import Screen
-from zoo.doctor.examinations import EXAMINATIONS, findings
-from zoo.doctor.finding import Finding
-from zoo.errors import one_line
+from zoo.cli.app import Command
+from zoo.cli.console import Screen
+from zoo.cli.doctor.examinations import EXAMINATIONS, findings
+from zoo.cli.doctor.finding import Finding
+from zoo.core.errors import one_line
 
 STATE = len("problem") + 2
 AREA = max(map(len, EXAMINATIONS)) + 2

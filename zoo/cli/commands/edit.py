@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from zoo import api, generators
-from zoo.cli.group import Command
+from zoo.cli.app import Command
+from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, GUIDANCE, RUN
-from zoo.cli.pages import OUT, SEPARATE, TENSORS, check_out, keep, leave_out, show
-from zoo.cli.screen import Screen
+from zoo.cli.views.pages import OUT, SEPARATE, TENSORS, check_out, keep, leave_out, show
+from zoo.runs.find import load
 
 PICTURES = click.argument("pictures", metavar="PICTURE|FOLDER...", nargs=-1, required=True)
 NOWHERE: dict[str, Any] = {"grid": None, "files": []}
@@ -51,9 +51,11 @@ def reconstruct_command(
     A picture may also be test:12, for that one of the test split, of which the first are taken without any. RUN is a
     run folder, or an entry for its newest finished run.
     """
+    from zoo.generation.reconstruct import reconstruct
+
     check_out(out)
-    path = api.load(run).path
-    found = generators.reconstruct(path, pictures, count, device)
+    path = load(run).path
+    found = reconstruct(path, pictures, count, device)
     done = len(found.pictures) > 0
     written = keep(found, path / "reconstructions", out, **files) if done else NOWHERE
     about = {"run": str(path), **written, "pictures": len(found.pictures), "psnr": found.psnr, "mse": found.mse}
@@ -79,9 +81,11 @@ def interpolate_command(
     A and B are picture files, or test:12 for that picture of the test split. The line goes from mean to mean of their
     codes, whatever the prior. RUN is a run folder, or an entry for its newest finished run.
     """
+    from zoo.generation.reconstruct import interpolate
+
     check_out(out)
-    path = api.load(run).path
-    found = generators.interpolate(path, start, goal, steps, device)
+    path = load(run).path
+    found = interpolate(path, start, goal, steps, device)
     written = keep(found, path / "interpolations", out, **files)
     show(screen, {"run": str(path), **written, "pictures": len(found.pictures), "ends": list(found.names)})
 
@@ -116,9 +120,11 @@ def edit_command(
     stays. A picture may also be test:12, for that one of the test split. RUN is a run folder, or an entry for its
     newest finished run.
     """
+    from zoo.generation.edit import edit
+
     check_out(out)
-    path = api.load(run).path
-    found = generators.edit(path, pictures, **options)
+    path = load(run).path
+    found = edit(path, pictures, **options)
     done = len(found.pictures) > 0
     written = keep(found, path / "edits", out, tensors, separate) if done else NOWHERE
     about = {"run": str(path), **written, "pictures": len(found.pictures), "names": list(found.names)}
@@ -142,8 +148,10 @@ def score_command(screen: Screen, /, run: str, pictures: tuple[str, ...], texts:
     The share of a text is its probability if one of them is right and all were equally likely beforehand. A picture
     may also be test:12, for that one of the test split. RUN is a run folder, or an entry for its newest finished run.
     """
-    path = api.load(run).path
-    found = generators.score(path, pictures, texts, device)
+    from zoo.generation.edit import score
+
+    path = load(run).path
+    found = score(path, pictures, texts, device)
     rows = list(zip(found.names, found.log_likelihood.tolist(), found.shares.tolist(), strict=True))
     if screen.json:
         scores = [

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo import api
-from zoo.cli.group import Command
+from zoo.cli.app import Command
+from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, GUIDANCE, OVERRIDES, RUN, TEMPERATURE
-from zoo.cli.screen import Screen
-from zoo.errors import ResourceError
-from zoo.figures import figure
-from zoo.files import finite, write_json
+from zoo.core.errors import ResourceError
+from zoo.core.files import finite, write_json
+from zoo.display.format import figure
 
 if TYPE_CHECKING:
-    from zoo.gallery import Gallery
+    from zoo.models.gallery import Gallery
+
 
 MOST = 20
 """Classes up to which the confusion matrix is printed; of more, the worst confusions."""
@@ -45,8 +45,10 @@ def evaluate_command(screen: Screen, /, run: str, overrides: tuple[str, ...], **
     RUN is a run folder, or an entry for its newest finished run. KEY=VALUE changes what leaves the weights as they
     are, as model.draws=8, or the data.
     """
+    from zoo.evaluation.evaluate import evaluate
+
     hung: list[Gallery] = []
-    found = api.evaluate(run, *overrides, tell=screen.note, look=hung.append, **options)
+    found = evaluate(run, *overrides, tell=screen.note, look=hung.append, **options)
     if overrides:
         found["overrides"] = list(overrides)
     keep(screen, found, hung)
@@ -61,13 +63,13 @@ def keep(screen: Screen, found: dict[str, Any], hung: list[Gallery]) -> None:
     found["files"] = [str(folder / f"{found['split']}.json")]
     try:
         if found.get("confusion"):
-            from zoo.cli.confusion import draw
+            from zoo.cli.views.confusion import draw
 
             path = folder / f"{found['split']}-confusion.png"
             draw(path, found["confusion"], found["classes"], f"{found['run']}: {found['split']} split")
             found["files"].append(str(path))
         for gallery in hung:
-            from zoo.cli.sampled import draw as page
+            from zoo.cli.views.judged import draw as page
 
             path = folder / f"{found['split']}-samples.png"
             found["files"] += map(str, page(path, gallery, found["classes"]))
@@ -93,7 +95,7 @@ def show(screen: Screen, found: dict[str, Any]) -> None:
         rows = [[name, *(figures(row[key]) for key in columns)] for name, row in classes.items()]
         screen.table(["class", "count", *columns[1:]], rows, right=[1, 2, 3, 4])
     if classes := found.get("samples_per_class"):
-        from zoo.cli.sampled import show as show_classes
+        from zoo.cli.views.judged import show as show_classes
 
         show_classes(screen, classes)
     if matrix := found.get("confusion"):

@@ -8,15 +8,15 @@ from typing import Any
 
 import click
 
-from zoo import api
-from zoo.catalog import catalog
-from zoo.cli.group import Command
+from zoo.cli.app import Command
+from zoo.cli.console import Screen
 from zoo.cli.options import NAME, OVERRIDES, REGISTRY
-from zoo.cli.screen import Screen
-from zoo.discovery.plugins import Plugin
-from zoo.discovery.verdict import Listed, forget
-from zoo.errors import DataError
-from zoo.figures import figure
+from zoo.core.errors import DataError
+from zoo.display.format import figure
+from zoo.registry.catalog import catalog
+from zoo.registry.listing import ENTRY_HEADS, describe, registry, show
+from zoo.registry.plugins.discover import Plugin
+from zoo.registry.plugins.probe_cache import Listed, forget
 
 
 @click.command("list", cls=Command)
@@ -24,14 +24,14 @@ from zoo.figures import figure
 @click.pass_obj
 def list_command(screen: Screen, /, registries: tuple[str, ...]) -> None:
     """Entries of the registry, what they are, and the best result recorded for each."""
-    found, left_out = api.registry(registries)
-    entries = [api.describe(found, name) for name in found.entries]
+    found, left_out = registry(registries)
+    entries = [describe(found, name) for name in found.entries]
     broken = [plugin.trouble for plugin in catalog().plugins if plugin.error]
     problems = [*broken, *left_out, *catalog().notes]
     if screen.json:
         return screen.document({"entries": [asdict(entry) for entry in entries], "problems": problems})
     rows = [entry.row for entry in entries]
-    screen.table(api.ENTRY_HEADS, rows, right=[5])
+    screen.table(ENTRY_HEADS, rows, right=[5])
     for entry in entries:
         for need in entry.needs:
             screen.note(f"{entry.name} cannot be used: {need}")
@@ -51,10 +51,10 @@ def show_command(
 ) -> None:
     """One entry: its options, parameters and FLOPs for its own data, and its results."""
     try:
-        about = api.show(name, overrides, registries, measure=not only_options)
+        about = show(name, overrides, registries, measure=not only_options)
     except DataError as error:
         screen.note(f"parameters and FLOPs are not known: {error}")
-        about = api.show(name, overrides, registries, measure=False)
+        about = show(name, overrides, registries, measure=False)
     if screen.json:
         return screen.document(about)
     if only_options:

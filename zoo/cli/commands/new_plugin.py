@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from zoo.cli.group import Command
-from zoo.cli.screen import Screen
-from zoo.scaffold.package import PARTS, new_plugin
+from zoo.cli.app import Command
+from zoo.cli.console import Screen
+from zoo.cli.new_plugin.package import PARTS, new_plugin
 
 
 @click.command("new-plugin", cls=Command)

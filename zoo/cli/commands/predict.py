@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from zoo import api
-from zoo.cli.group import Command
+from zoo.cli.app import Command
+from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, RUN
-from zoo.cli.pages import leave_out
-from zoo.cli.screen import Screen
-from zoo.figures import figure
+from zoo.cli.views.pages import leave_out
+from zoo.display.format import figure
+from zoo.registry.listing import schema
+from zoo.runs.find import load
 
 
 @click.command("predict", cls=Command)
@@ -24,9 +25,11 @@ def predict_command(screen: Screen, /, run: str, pictures: tuple[str, ...], devi
 
     RUN is a run folder, or an entry for its newest finished run.
     """
-    opened = api.load(run)
+    from zoo.evaluation.predict import predict
+
+    opened = load(run)
     screen.note(f"{opened.path}, trained on {opened.entry.data.name}")
-    found = api.predict(opened.path, pictures, device)
+    found = predict(opened.path, pictures, device)
     if screen.json:
         predictions = [row._asdict() for row in found.predictions]
         screen.document({"predictions": predictions, "skipped": [row._asdict() for row in found.skipped]})
@@ -52,7 +55,9 @@ def predict_command(screen: Screen, /, run: str, pictures: tuple[str, ...], devi
 @click.pass_obj
 def bench_command(screen: Screen, /, name: str, overrides: tuple[str, ...], **options: Any) -> None:
     """Training speed of an entry, beside a plain PyTorch loop of the same model, in alternation."""
-    found = api.bench(name, *overrides, **options)
+    from zoo.training.bench import bench
+
+    found = bench(name, *overrides, **options)
     if screen.json:
         return screen.document(found)
     rows = [(key.replace("_", " "), figure(value)) for key, value in found.items()]
@@ -63,4 +68,4 @@ def bench_command(screen: Screen, /, name: str, overrides: tuple[str, ...], **op
 @click.pass_obj
 def schema_command(screen: Screen, /) -> None:
     """The JSON schema of registry.yaml: zoo schema > registry.schema.json."""
-    screen.document(api.schema())
+    screen.document(schema())

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from zoo import api, generators
-from zoo.cli.group import Command
+from zoo.cli.app import Command
+from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, GUIDANCE, RUN, TEMPERATURE
-from zoo.cli.pages import OUT, SEPARATE, TENSORS, check_out, keep, show
-from zoo.cli.screen import Screen
+from zoo.cli.views.pages import OUT, SEPARATE, TENSORS, check_out, keep, show
+from zoo.runs.find import load
 
 SEED = click.option(
     "--seed", type=click.IntRange(0), default=0, metavar="N", help="The same seed gives the same pictures."
@@ -52,9 +52,11 @@ def sample_command(
     A PROMPT is a text, as "cat", or several with weights, as "cat + truck", "0.7 cat + 0.3 truck" or "cat - 0.5 dog";
     weights count relative to each other. RUN is a run folder, or an entry for its newest finished run.
     """
+    from zoo.generation.sample import sample
+
     check_out(out)
-    path = api.load(run).path
-    found = generators.sample(path, prompts, count, **options)
+    path = load(run).path
+    found = sample(path, prompts, count, **options)
     written = keep(found, path / "samples", out, tensors, separate)
     about = {"run": str(path), **written, "pictures": len(found.pictures), "labels": list(found.labels)}
     show(screen, about | {key: value for key, value in options.items() if key != "device"})
@@ -90,9 +92,11 @@ def mix_command(
 
     RUN is a run folder, or an entry for its newest finished run.
     """
+    from zoo.generation.sample import mix
+
     check_out(out)
-    path = api.load(run).path
-    found = generators.mix(path, start, goal, **options)
+    path = load(run).path
+    found = mix(path, start, goal, **options)
     written = keep(found, path / "mixes", out, tensors, separate)
     about = {"run": str(path), **written, "pictures": len(found.pictures), "ends": list(found.ends)}
     show(screen, about | {key: value for key, value in options.items() if key != "device"})

@@ -7,16 +7,17 @@ from typing import Any
 
 import click
 
-from zoo import api
-from zoo.cli.group import Command
-from zoo.cli.listing import plain
-from zoo.cli.screen import Screen
-from zoo.figures import clock, figure
-from zoo.tuning.study import FAILED, Study, Trial
-from zoo.tuning.words import (
+from zoo.cli.app import Command
+from zoo.cli.commands.list import plain
+from zoo.cli.console import Screen
+from zoo.display.format import clock, figure
+from zoo.tuning.study import (
+    FAILED,
     FAILURE_HEADS,
     STUDY_HEADS,
     STUDY_RIGHT,
+    Study,
+    Trial,
     failure_rows,
     front_table,
     headline,
@@ -35,7 +36,9 @@ CAUSES = {"diverged": "diverged", "oom": "oom", "crashed": "crashed", "hung": "h
 @click.pass_obj
 def studies_command(screen: Screen, /, storage: Path | None) -> None:
     """Studies with their state and the best of each."""
-    studies, problems = api.studies(storage)
+    from zoo.tuning.study_folder import studies as studies_run
+
+    studies, problems = studies_run(storage)
     if screen.json:
         rows = [document(study) | {"name": study.name, "budget": study.spec.trials} for study in studies]
         return screen.document({"studies": rows, "problems": problems})

@@ -6,13 +6,12 @@ from typing import Any
 
 import click
 
-from zoo import api
-from zoo.cli.group import Command
-from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY
-from zoo.cli.progress import watching
-from zoo.cli.screen import Screen
-from zoo.cli.sources import data_overrides
-from zoo.figures import figure
+from zoo.cli.app import Command
+from zoo.cli.console import Screen
+from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, data_overrides
+from zoo.cli.views.progress import watching
+from zoo.display.format import figure
+from zoo.registry.listing import entry as resolve_entry
 
 
 @click.command("train", cls=Command)
@@ -38,10 +37,12 @@ def train_command(
 
     KEY=VALUE sets an option for this run, as in train.epochs=10; `zoo show NAME --options` lists them.
     """
+    from zoo.training.train import train
+
     words = [*(data_overrides(data) if data else []), *overrides, *([] if seed is None else [f"train.seed={seed}"])]
-    entry = api.entry(name, words, options["registries"])
+    entry = resolve_entry(name, words, options["registries"])
     with watching(entry, screen) as watch:
-        done = api.train(name, *words, watch=watch, **options)
+        done = train(name, *words, watch=watch, **options)
     if screen.json:
         result = {"run": str(done.run), "epochs": done.epochs, "metrics": done.metrics}
         return screen.document(result | {"weights_sha256": done.weights_sha256})

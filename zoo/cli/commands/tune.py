@@ -10,16 +10,13 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from zoo import api, generators
-from zoo.cli.group import Command
-from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY
-from zoo.cli.screen import Screen
-from zoo.cli.sources import data_overrides
-from zoo.cli.studies import document, show, show_failures
-from zoo.cli.trials import watching
-from zoo.errors import JobError, ZooError
-from zoo.tuning.study import Study
-from zoo.tuning.words import place
+from zoo.cli.app import Command
+from zoo.cli.commands.studies import document, show, show_failures
+from zoo.cli.console import Screen
+from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, data_overrides
+from zoo.cli.views.trials import watching
+from zoo.core.errors import JobError, ZooError
+from zoo.tuning.study import Study, place
 
 MINE = Path("registry.yaml")
 """Where --save-as writes: the project's own registry."""
@@ -94,15 +91,17 @@ def tune_command(
     as in tune.sampler=random. `zoo show NAME --options` lists what is searched. The folder of a study stands for its
     best run in zoo evaluate and zoo predict.
     """
+    from zoo.tuning.tune import tune
+
     screen: Screen = context.obj
     words = [*(data_overrides(data) if data else []), *overrides]
     if save_as:
-        from zoo.tuning.winner import check_free
+        from zoo.tuning.save_as import check_free
 
         check_free(MINE, save_as)
     try:
         with watching(screen, seconds) as watch:
-            study = api.tune(name, *words, seconds=seconds, watch=watch, **options)
+            study = tune(name, *words, seconds=seconds, watch=watch, **options)
     except JobError as error:
         if isinstance(failed := getattr(error, "study", None), Study):
             show_failures(screen, failed)
@@ -123,7 +122,7 @@ def tune_command(
 
 def plots(screen: Screen, study: Study) -> list[str]:
     """Draw what there is to see; that it cannot be drawn is a note."""
-    from zoo.cli.plots import draw
+    from zoo.cli.views.plots import draw
 
     try:
         return [place(path) for path in draw(study)]
@@ -134,10 +133,12 @@ def plots(screen: Screen, study: Study) -> list[str]:
 
 def samples(screen: Screen, study: Study, device: str) -> list[str]:
     """Draw a page by the best trial where that is a generator; that it cannot be drawn is a note."""
+    from zoo.generation.sample import sample
+
     if not study.best or "prior" not in study.entry:
         return []
     try:
-        generators.sample(study.best.run, device=device).save(path := study.path / "samples.png")
+        sample(study.best.run, device=device).save(path := study.path / "samples.png")
     except (ZooError, OSError, RuntimeError, ValueError) as error:
         screen.note(f"no samples are drawn: {error}")
         return []
@@ -146,7 +147,7 @@ def samples(screen: Screen, study: Study, device: str) -> list[str]:
 
 def save(screen: Screen, study: Study, name: str) -> int:
     """Write the best as an entry; returns the exit code, since what was found is shown in any case."""
-    from zoo.tuning.winner import save_as
+    from zoo.tuning.save_as import save_as
 
     try:
         save_as(MINE, name, study)

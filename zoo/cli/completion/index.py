@@ -10,16 +10,17 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
-from zoo import __version__
-from zoo.errors import ResourceError, ZooError
-from zoo.files import cache_dir, digest, remove, write_json
-from zoo.runfolder import ROOT
+from zoo.core.errors import ResourceError, ZooError
+from zoo.core.files import cache_dir, digest, remove, write_json
+from zoo.core.version import __version__
+from zoo.runs.find import ROOT
 
 if TYPE_CHECKING:
     import click
     from pydantic import BaseModel
 
-    from zoo.catalog import Catalog
+    from zoo.registry.catalog import Catalog
+
 
 LAYOUT = 1
 MOST = 20
@@ -62,7 +63,7 @@ def stamp(path: str) -> list[Any]:
 
 def gather() -> Names:
     """All names, which imports every command and every plugin."""
-    from zoo.catalog import catalog
+    from zoo.registry.catalog import catalog
 
     found = catalog()
     names: Names = {"commands": commands(), "entries": entries(), "kinds": kinds(found)}
@@ -73,8 +74,8 @@ def gather() -> Names:
 
 def depends(found: Catalog) -> list[str]:
     """Files and folders whose change may change a name: of packages, verdicts on plugins, registries, our own code."""
-    from zoo.discovery.verdict import folder
-    from zoo.registry import shipped, user_file
+    from zoo.registry.layers import shipped, user_file
+    from zoo.registry.plugins.probe_cache import folder
 
     here = os.getcwd()  # noqa: PTH109 - it changes with every run, and nobody installs there
     files = [str(shipped()), str(user_file()), str(folder()), os.path.join(here, "registry.yaml")]  # noqa: PTH118
@@ -89,7 +90,7 @@ def commands() -> dict[str, Any]:
     """Every command with its parameters; under the empty name those of `zoo` itself."""
     import click
 
-    from zoo.cli.group import COMMANDS, zoo
+    from zoo.cli.app import COMMANDS, zoo
 
     context = click.Context(zoo)
     found = {"": {"help": "", "params": [parameter(each) for each in zoo.params]}}
@@ -112,7 +113,7 @@ def parameter(param: click.Parameter) -> dict[str, Any]:
 
 def entries() -> dict[str, Any]:
     """Every entry with its summary and the kinds of its parts."""
-    from zoo.api import registry
+    from zoo.registry.listing import registry
 
     try:
         found, _ = registry()
@@ -142,15 +143,14 @@ def kinds(found: Catalog) -> dict[str, Any]:
 
 def shared_options() -> dict[str, Any]:
     """The options of `train` and `tune`."""
-    from zoo.training.spec import TrainSpec
-    from zoo.tuning.spec import TuneSpec
+    from zoo.core.sections import TrainSpec, TuneSpec
 
     return {"train": values(TrainSpec), "tune": values(TuneSpec)}
 
 
 def values(spec: type[BaseModel]) -> dict[str, list[str]]:
     """What each option may be, where there are only a few such; those of nested specs by dotted name."""
-    from zoo.spec import Choice, nested_spec, word
+    from zoo.core.spec import Choice, nested_spec, word
 
     known: dict[str, list[str]] = {}
     for name, field in spec.model_fields.items():

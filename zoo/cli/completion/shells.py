@@ -26,7 +26,7 @@ PROFILE = f"# Completion of `zoo` in PowerShell: put  {LINE}  into $PROFILE\n"
 
 def packaged(shell: str) -> str:
     """A script that comes with the zoo."""
-    return files("zoo.cli").joinpath("shells", f"zoo.{shell}").read_text(encoding="utf-8")
+    return files("zoo.cli.completion").joinpath("shells", f"zoo.{shell}").read_text(encoding="utf-8")
 
 
 class Bash(BashComplete):
@@ -106,7 +106,7 @@ def answer(instruction: str) -> int:
         if what == "source":
             text = script(shell)
         else:
-            from zoo.cli.skeleton import skeleton
+            from zoo.cli.completion.parameters import skeleton
 
             extra: dict[str, Any] = {}
             text = CLASSES[shell](skeleton(), extra, "zoo", VARIABLE).complete()

@@ -1,1 +1,1 @@
-"""What `zoo doctor` examines: whether the zoo can work here, what is missing, and what to do about it."""
+"""Examine whether the zoo can work here, what is missing, and what to do about it."""

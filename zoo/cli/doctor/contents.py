@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.doctor.finding import Finding, note, ok, problem
-from zoo.errors import MissingError
+from zoo.cli.doctor.finding import Finding, note, ok, problem
+from zoo.core.errors import MissingError
 
 if TYPE_CHECKING:
-    from zoo.kinds import DataKind
+    from zoo.registry.kinds import DataKind
 
 
 def plugins() -> Iterator[Finding]:
     """Those that work, and what is wrong with the others."""
-    from zoo.catalog import catalog
-    from zoo.discovery.blocking import OWN
+    from zoo.registry.catalog import catalog
+    from zoo.registry.plugins.blocklist import OWN
 
     found = catalog()
     working = [plugin for plugin in found.plugins if plugin.state == "ok"]
@@ -42,8 +42,8 @@ def plugins() -> Iterator[Finding]:
 
 def registries() -> Iterator[Finding]:
     """The files that are read, lowest first."""
-    from zoo.catalog import catalog
-    from zoo.registry import shipped, user_file
+    from zoo.registry.catalog import catalog
+    from zoo.registry.layers import shipped, user_file
 
     given = [f"{plugin.name}:{file.name}" for plugin in catalog().plugins for file in plugin.registries]
     mine = [str(path) for path in (user_file(), Path.cwd() / "registry.yaml") if path.is_file()]
@@ -53,10 +53,10 @@ def registries() -> Iterator[Finding]:
 
 def entries() -> Iterator[Finding]:
     """How many can be used, and why others cannot."""
-    from zoo import api
+    from zoo.registry.listing import describe, registry
 
-    found, left_out = api.registry()
-    described = [api.describe(found, name) for name in found.entries]
+    found, left_out = registry()
+    described = [describe(found, name) for name in found.entries]
     usable = [entry.name for entry in described if not entry.needs]
     yield ok(f"{len(usable)} of {len(described)} can be used", usable=usable)
     for entry in described:
@@ -71,9 +71,9 @@ def data() -> Iterator[Finding]:
     if sys.modules.get("torch") is None:
         yield note("not looked at, since torch cannot be imported")
         return
-    from zoo.catalog import catalog
-    from zoo.files import cache_dir
-    from zoo.kinds import DataKind
+    from zoo.core.files import cache_dir
+    from zoo.registry.catalog import catalog
+    from zoo.registry.kinds import DataKind
 
     folder = Path(os.environ.get("ZOO_DATA") or cache_dir() / "data")
     here, absent, given = list[str](), list[str](), list[str]()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zoo.doctor import contents, machine, packages, system
-from zoo.doctor.finding import Finding, Look, examined
+from zoo.cli.doctor import contents, machine, packages, system
+from zoo.cli.doctor.finding import Finding, Look, examined
 
 EXAMINATIONS: dict[str, Look] = {
     "python": system.python,

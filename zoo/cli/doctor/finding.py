@@ -9,7 +9,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from zoo.errors import MissingError, ResourceError, ZooError, cause
+from zoo.core.errors import MissingError, ResourceError, ZooError, cause
 
 State = Literal["ok", "note", "problem"]
 

@@ -15,9 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from zoo.doctor.finding import Finding, note, ok, problem
-from zoo.doctor.packages import install
-from zoo.errors import MissingError, ResourceError, cause
+from zoo.cli.doctor.finding import Finding, note, ok, problem
+from zoo.cli.doctor.packages import install
+from zoo.core.errors import MissingError, ResourceError, cause
 
 PROBE = 'extern "C" int zoo() { return 42; }'
 SOCKET, LONGEST_SOCKET = "/ray/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store", 107
@@ -128,11 +128,11 @@ def training_step() -> Iterator[Finding]:
     if sys.modules.get("torch") is None:
         yield note("not tried, since torch cannot be imported")
         return
-    from zoo.build import build_data
-    from zoo.catalog import catalog
-    from zoo.entry import resolve
-    from zoo.registry import installed_registry
-    from zoo.speed import plain_loop, synchronize
+    from zoo.registry.build import build_data
+    from zoo.registry.catalog import catalog
+    from zoo.registry.entry import resolve
+    from zoo.registry.layers import installed_registry
+    from zoo.training.bench import plain_loop, synchronize
     from zoo.training.device import choose_device
 
     registry, _ = installed_registry()  # without the user's files, which may be what is wrong

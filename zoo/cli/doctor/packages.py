@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution, version
 from typing import TYPE_CHECKING
 
-from zoo.discovery.blocking import OWN
-from zoo.doctor.finding import Finding, note, ok, problem
-from zoo.errors import MissingError
+from zoo.cli.doctor.finding import Finding, note, ok, problem
+from zoo.core.errors import MissingError
+from zoo.registry.plugins.blocklist import OWN
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
+
 
 FOR_DEVELOPERS = {"test"}
 """Extras that nobody misses who only uses the zoo."""

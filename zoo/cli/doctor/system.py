@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from zoo.doctor.finding import Finding, note, ok, problem
-from zoo.errors import ResourceError, cause
+from zoo.cli.doctor.finding import Finding, note, ok, problem
+from zoo.core.errors import ResourceError, cause
 
 LITTLE, TIGHT = 200_000_000, 2_000_000_000
 """Bytes of free space that are too few to train, and those that are worth a word."""
@@ -45,9 +45,9 @@ def console() -> Iterator[Finding]:
 
 def folders() -> Iterator[Finding]:
     """Runs, cache and configuration: where they are, whether they can be written to, and the room there."""
-    from zoo.files import cache_dir
-    from zoo.registry import user_file
-    from zoo.runfolder import ROOT
+    from zoo.core.files import cache_dir
+    from zoo.registry.layers import user_file
+    from zoo.runs.find import ROOT
 
     yield from writable("runs", Path.cwd() / ROOT, "go to a folder that you may write to, or name one with --out")
     yield from writable("cache", cache_dir(), "make it writable, or name another folder with ZOO_CACHE")

@@ -1,1 +1,1 @@
-"""The skeleton of a plugin package, for `zoo new-plugin`."""
+"""Write the skeleton of a plugin package."""

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from zoo import __version__
-from zoo.catalog import catalog
-from zoo.discovery.loading import KEBAB
-from zoo.errors import ZooError
-from zoo.files import check_name, write_text
-from zoo.registry import read_registry
-from zoo.scaffold.templating import rendered
+from zoo.cli.new_plugin.templating import rendered
+from zoo.core.errors import ZooError
+from zoo.core.files import check_name, write_text
+from zoo.core.version import __version__
+from zoo.registry.catalog import catalog
+from zoo.registry.layers import read_registry
+from zoo.registry.plugins.load import KEBAB
 
 LONGEST = 30
 """Characters of a plugin's name; with more, lines of its code would be longer than 120."""

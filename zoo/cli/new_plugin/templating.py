@@ -15,7 +15,7 @@ IMPORT = re.compile(r"^( *from \S+ import )\(\n((?: *\w+,\n)*) *\)\n", re.MULTIL
 
 def rendered(template: str, parts: set[str], words: Mapping[str, str]) -> str:
     """A template without the lines that are for other parts, `$word` replaced; a KeyError for one without a meaning."""
-    text = (files("zoo.scaffold") / "templates" / f"{template}.txt").read_text(encoding="utf-8")
+    text = (files("zoo.cli.new_plugin") / "templates" / f"{template}.txt").read_text(encoding="utf-8")
     lines = [*kept(text.splitlines(), parts), ""]
     return IMPORT.sub(joined, Template("\n".join(lines)).substitute(words))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from zoo.files import atomic
+from zoo.core.files import atomic
 
 NUMBERS_UP_TO = 40
 LONGEST = 18

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.cli.screen import Screen
+from zoo.cli.console import Screen
 
 if TYPE_CHECKING:
-    from zoo.gallery import Gallery
+    from zoo.models.gallery import Gallery
+
 
 ACROSS, ALL = 8, 64
 """Samples shown of each class, and of a prior that takes no classes."""
@@ -29,7 +30,7 @@ def draw(path: Path, gallery: Gallery, names: list[str]) -> list[Path]:
     """Write the first samples of each class as a PNG file; no files where they are neither grey nor RGB."""
     import torch
 
-    from zoo.generation import Samples
+    from zoo.generation.sample import Samples
 
     x, y = gallery.drawn.x, gallery.drawn.y
     if x.shape[1] not in (1, 3):

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from zoo.cli.screen import Screen
-from zoo.errors import DataError, ResourceError, ZooError
-from zoo.figures import figure
-from zoo.files import check_name, remove
+from zoo.cli.console import Screen
+from zoo.core.errors import DataError, ResourceError, ZooError
+from zoo.core.files import check_name, remove
+from zoo.display.format import figure
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from zoo.prediction import Skipped
+    from zoo.runs.inputs import Skipped
+
 
 OUT = click.option("-o", "--out", metavar="FILE.png", help="Where to write the page; by default in the run folder.")
 TENSORS = click.option("--tensors", metavar="FILE", help="Also write the pictures as float32 safetensors.")
@@ -66,7 +67,7 @@ def keep(found: Made, folder: Path, out: str | None, tensors: str | None, separa
     with reserved(folder) if out is None else nullcontext(Path(out)) as path:
         found.save(path)
     if tensors:
-        from zoo.tensors import save_tensors
+        from zoo.core.tensor_files import save_tensors
 
         save_tensors(Path(tensors), tensors_of(found), {"labels": list(getattr(found, "labels", ()))})
         files.append(tensors)
@@ -83,8 +84,7 @@ def tensors_of(found: Made) -> dict[str, Tensor]:
 
 def save_each(pictures: Tensor, folder: Path, labels: tuple[str, ...]) -> list[str]:
     """Write each picture as large as it is; its name has the class, where a file can be called so."""
-    from zoo.drawing import pixels
-    from zoo.grid import plain, save_png
+    from zoo.display.grid import pixels, plain, save_png
 
     paths = [folder / f"{file_name(index, labels)}.png" for index in range(len(pictures))]
     for path, picture in zip(paths, pixels(pictures), strict=True):

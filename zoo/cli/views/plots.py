@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from zoo.figures import short
-from zoo.files import atomic
-from zoo.tuning.study import FAILED, Study, Trial
-from zoo.tuning.words import label
+from zoo.core.files import atomic
+from zoo.display.format import short
+from zoo.tuning.study import FAILED, Study, Trial, label
 
 BLUE, GREY, RED, GREEN = "#2f6fb0", "#a8a8a8", "#c23b22", "#2c8c4a"
 FAR = 3.0

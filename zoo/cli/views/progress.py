@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from zoo.cli.screen import GAP, Screen
-from zoo.entry import Entry
-from zoo.errors import one_line
-from zoo.training.progress import WINDOW, Progress
+from zoo.cli.console import GAP, Screen
+from zoo.core.errors import one_line
+from zoo.registry.entry import Entry
+from zoo.training.callbacks import WINDOW, Progress
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
+
 
 BAR = 8
 

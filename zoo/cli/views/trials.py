@@ -1,24 +1,39 @@
-"""A study watched on a terminal: one live block with the trials that run and those that ended last."""
+"""A study told in plain lines: one an ended trial, or one after 30 seconds of silence."""
 
 from __future__ import annotations
 
 import math
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from zoo.cli.progress import BAR, drawn_live
-from zoo.cli.screen import GAP, Screen
-from zoo.cli.studylines import Lines
-from zoo.errors import one_line
-from zoo.figures import clock
-from zoo.tuning.study import FAILED, LIVE, Study, Trial
-from zoo.tuning.words import TRIAL_HEADS, about, drawn, headline, label, trial_row
+from zoo.cli.console import GAP, Screen
+from zoo.cli.views.progress import BAR, drawn_live
+from zoo.core.errors import one_line
+from zoo.display.format import clock
+from zoo.training.callbacks import WINDOW
+from zoo.tuning.callbacks import Progress
+from zoo.tuning.study import (
+    FAILED,
+    LIVE,
+    TRIAL_HEADS,
+    Study,
+    Trial,
+    about,
+    drawn,
+    headline,
+    label,
+    progress,
+    reached,
+    trial_row,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.text import Text
+
 
 NEWEST = 10
 """Ended trials in the live table, where the terminal has room for them."""
@@ -29,6 +44,45 @@ NOTE = 12
 PLACES = (0, 1, 3, 2, 4, 5)
 """Where the columns stand; they are listed with those first that matter most."""
 STYLES = {"running": "cyan", "done": "green", "pruned": "dim", "waiting": "cyan dim"}
+
+
+class Lines(Progress):
+    """Where a study is, told in one line an ended trial, or after 30 seconds of silence."""
+
+    def __init__(self, screen: Screen, seconds: float | None = None) -> None:
+        super().__init__(seconds)
+        self.screen, self.told = screen, self.began
+
+    def head(self, study: Study) -> None:
+        """What begins."""
+        self.told = self.began
+        self.screen.note(", ".join(about(study, self.parallel)))
+
+    def look(self) -> None:
+        """Break a long silence."""
+        if self.study and time.monotonic() - self.told >= WINDOW:
+            running = [trial for trial in self.study.trials if trial.state == "running"]
+            self.tell(", ".join(f"{label(trial)} {progress(trial)}" for trial in running) or "no trial runs")
+
+    def show(self, trial: Trial) -> None:
+        """How a trial ended."""
+        parts = [f"{label(trial)} {trial.state}", progress(trial), *reached(trial)]
+        self.tell(", ".join(parts) + (f": {trial.reason}" if trial.reason and trial.state in FAILED else ""))
+
+    def tell(self, text: str) -> None:
+        """One line, with where the study is."""
+        assert self.study
+        best = self.study.best
+        parts = [text, *([f"best {label(best)} {headline(self.study, best)[0]}"] if best else [])]
+        parts += [", ".join(f"{state} {count}" for state, count in self.study.counts.items() if state != "done")]
+        parts += [f"left {clock(self.left)}"] if math.isfinite(self.left) else []
+        where = f"{self.study.name} {self.study.ended}/{self.study.spec.trials}"
+        self.screen.note(f"{time.strftime('%H:%M:%S')} {where}: {'; '.join(filter(None, parts))}")
+        self.told = time.monotonic()
+
+    def note(self, text: str) -> None:
+        """Something that a person should know."""
+        self.screen.note(text)
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Judging: who looks at what a generator makes, what is hung before them, and what they see."""
+"""Compare variants of an entry, trained alike, side by side."""

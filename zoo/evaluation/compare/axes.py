@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from zoo.errors import ZooError
-from zoo.raw import read_override
-from zoo.yamlfile import BRACKETS
+from zoo.core.errors import ZooError
+from zoo.core.yaml import BRACKETS
+from zoo.registry.raw_entry import read_override
 
 TOKEN = re.compile(r"""(?<![^\s\[{,:])(?:"(?:\\.|[^"\\])*"|'(?:''|[^'])*')|.""", re.DOTALL)
 """A quoted text where one may begin, or a character."""

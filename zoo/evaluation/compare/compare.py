@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from zoo.api import SPLITS, Paths, how_to_go_on, registry
-from zoo.axes import Axes, Values, title
-from zoo.catalog import catalog
-from zoo.comparecells import watching
-from zoo.compared import Comparison
-from zoo.comparefolder import Plan, Record, choose_comparison, is_comparison, refuse
-from zoo.comparing import CompareWatch, Comparing, Job
-from zoo.entry import resolve
-from zoo.errors import InterruptedRun, ZooError, nearest
-from zoo.files import digest
-from zoo.registry import Registry
-from zoo.runs import held
+from zoo.core.errors import InterruptedRun, ZooError, nearest
+from zoo.core.files import digest
+from zoo.evaluation.compare.axes import Axes, Values, title
+from zoo.evaluation.compare.folder import Plan, Record, choose_comparison, is_comparison, refuse
+from zoo.evaluation.compare.notebook import watching
+from zoo.evaluation.compare.result import Comparison
+from zoo.evaluation.compare.runner import CompareWatch, Comparing, Job
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import resolve
+from zoo.registry.layers import Registry
+from zoo.registry.listing import Paths, registry
+from zoo.runs.inputs import SPLITS
+from zoo.runs.lock import held
+from zoo.runs.resume import how_to_go_on
 
 
 def compare(

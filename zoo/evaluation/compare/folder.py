@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo import __version__
-from zoo.compared import Comparison
-from zoo.errors import RunError, ZooError
-from zoo.files import check_name, digest, finite, write_json
-from zoo.runfolder import ROOT, numbered
-from zoo.runs import difference, is_remnant, now, read_record
+from zoo.core.errors import RunError, ZooError
+from zoo.core.files import check_name, digest, finite, write_json
+from zoo.core.version import __version__
+from zoo.evaluation.compare.result import Comparison
+from zoo.runs.find import ROOT, is_remnant, numbered
+from zoo.runs.run import difference, now, read_record
 
 SCHEMA = 1
 FILE, TABLE = "compare.json", "table.json"

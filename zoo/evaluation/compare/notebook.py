@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from zoo.compared import ENDED, Comparison
-from zoo.comparing import CompareWatch, Nobody
-from zoo.entry import Entry
-from zoo.notebook import Display, block, in_notebook, line
-from zoo.training.cell import Cell
+from zoo.display.html import Display, block, in_notebook, line
+from zoo.evaluation.compare.result import ENDED, Comparison
+from zoo.evaluation.compare.runner import CompareWatch, Nobody
+from zoo.registry.entry import Entry
+from zoo.training.notebook import Cell
 
 
 class Cells:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from zoo.axes import Values, title
-from zoo.figures import figure
+from zoo.display.format import figure
+from zoo.evaluation.compare.axes import Values, title
 
 SHOWN = 6
 """Figures that are shown unless others are asked for."""
@@ -142,7 +142,7 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         """In a notebook."""
-        from zoo.notebook import block, table
+        from zoo.display.html import block, table
 
         heads, rows = self.table(self.figures[:SHOWN])
         failed = table(FAILURE_HEADS, self.failures, right=[1]) if self.failures else ""

@@ -7,18 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from zoo.api import Paths, entry, evaluate, train
-from zoo.axes import Axes, Values, title
-from zoo.catalog import catalog
-from zoo.compared import ComparedRun, Comparison, Variant
-from zoo.comparefolder import WAYS_ON, Record
-from zoo.entry import Entry
-from zoo.errors import DataError, InterruptedRun, JobError, RunError, ZooError, memory_error
-from zoo.files import digest
-from zoo.runfolder import is_run
-from zoo.runs import Run, difference
-from zoo.training.watch import Nobody as Unwatched
-from zoo.training.watch import Watch
+from zoo.core.errors import DataError, InterruptedRun, JobError, RunError, ZooError, memory_error
+from zoo.core.files import digest
+from zoo.evaluation.compare.axes import Axes, Values, title
+from zoo.evaluation.compare.folder import WAYS_ON, Record
+from zoo.evaluation.compare.result import ComparedRun, Comparison, Variant
+from zoo.evaluation.evaluate import evaluate
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import Entry
+from zoo.registry.listing import Paths, entry
+from zoo.runs.find import is_run
+from zoo.runs.run import Run, difference
+from zoo.training.callbacks import Nobody as Unwatched
+from zoo.training.callbacks import Watch
+from zoo.training.train import train
 
 
 class CompareWatch(Protocol):
@@ -194,7 +196,7 @@ class Sizes:
 
     def parameters(self, entry: Entry) -> int:
         """How many numbers the model of an entry learns; DataError where its data has no pictures to evaluate over."""
-        from zoo.build import build_data, parameters
+        from zoo.registry.build import build_data, parameters
 
         key = digest(entry.data.dump())
         if key not in self.infos:

@@ -1,1 +1,1 @@
-"""Discovery: what is installed, one plugin at a time; third parties are probed in processes of their own."""
+"""Discover plugins one at a time; third parties are probed in processes of their own."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from zoo.errors import ZooError, nearest
+from zoo.core.errors import ZooError, nearest
 
 OWN = "pixel-zoo"
 ALLOWED = "ZOO_PLUGINS"

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, distributions, entry_points
 from importlib.resources.abc import Traversable
 
-from zoo.discovery.blocking import OPTION, OWN, Block
-from zoo.discovery.loading import Given, load
-from zoo.discovery.probing import GRACE, LIMIT, Probing, patience
-from zoo.discovery.source import location
-from zoo.discovery.verdict import Listed, Record, Verdict
-from zoo.hooks import PROJECT
-from zoo.kinds import Kind
+from zoo.registry.hooks import PROJECT
+from zoo.registry.kinds import Kind
+from zoo.registry.plugins.blocklist import OPTION, OWN, Block
+from zoo.registry.plugins.load import Given, load
+from zoo.registry.plugins.probe import GRACE, LIMIT, Probing, patience
+from zoo.registry.plugins.probe_cache import Listed, Record, Verdict, location
 
 
 @dataclass(eq=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import random  # noqa: F401 - the first import seeds it; a plugin's must not be the first
 import signal
 import sys
 import threading

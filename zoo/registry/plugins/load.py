@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 import pluggy
 
-from zoo import API
-from zoo.dataspec import DataSpec
-from zoo.discovery.guard import Pressed, guarded, kept, unheard
-from zoo.discovery.source import declared, module_of
-from zoo.errors import cause, one_line
-from zoo.hooks import KIND_HOOKS, PROJECT, Hooks
-from zoo.kinds import FAMILIES, Kind
-from zoo.spec import Spec
+from zoo.core.errors import cause, one_line
+from zoo.core.sections import DataSpec
+from zoo.core.spec import Spec
+from zoo.core.version import API
+from zoo.registry.hooks import KIND_HOOKS, PROJECT, Hooks
+from zoo.registry.kinds import FAMILIES, Kind
+from zoo.registry.plugins.isolation import Pressed, guarded, kept, unheard
+from zoo.registry.plugins.probe_cache import declared, module_of
 
 OLDEST = 1
 """The lowest API level that this zoo still supports."""

@@ -1,22 +1,31 @@
-"""Probing: plugins not seen before are imported elsewhere, and this process waits for the verdicts for a moment."""
+"""A Python process that works on an order: with this one's import path, in a session of its own, unheard."""
 
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from zoo.discovery.python import start
-from zoo.discovery.verdict import Record
+from zoo.registry.plugins.probe_cache import Record
 
+BOOT = """
+import json, sys
+order = json.load(sys.stdin)
+sys.path[:] = order.pop("path")
+from importlib import import_module
+module, _, name = order.pop("call").partition(":")
+getattr(import_module(module), name)(order)
+"""
 WAIT, PATIENCE = "ZOO_PLUGIN_WAIT", 3.0
 """Seconds that a command waits for all plugins not seen before: what sets them, and how many there are else."""
 LIMIT = 60.0
@@ -24,6 +33,28 @@ LIMIT = 60.0
 GRACE = 5.0
 """Seconds more in which its verdict is there."""
 POLL = 0.02
+
+
+def start(call: str, order: dict[str, Any], out: IO[bytes] | int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+    """Start Python on `module:function` with an order as its argument; OSError where no process can be started.
+
+    A Ctrl-C at the terminal does not reach it, and a window is not opened for it.
+    """
+    if not sys.executable:
+        raise OSError("this program has no Python to start")
+    path = [place for place in sys.path if isinstance(place, str)]  # as Python itself ignores all else
+    process = subprocess.Popen(
+        [sys.executable, "-c", BOOT],
+        stdin=subprocess.PIPE,
+        stdout=out,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+    )
+    assert process.stdin
+    with process.stdin as stdin:
+        stdin.write(json.dumps(order | {"call": call, "path": path}).encode())
+    return process
 
 
 def patience() -> float:
@@ -42,7 +73,7 @@ class Probing:
         self.process: subprocess.Popen[bytes] | None = None
         orders = [order(record) for record in self.records]
         with suppress(OSError):
-            self.process = start("zoo.discovery.probe:supervise", {"limit": LIMIT, "plugins": orders})
+            self.process = start("zoo.registry.plugins.probe_worker:supervise", {"limit": LIMIT, "plugins": orders})
 
     def wait(self, seconds: float, records: Iterable[Record] = ()) -> None:
         """Until some (all) of the plugins have a verdict, no more will come, or it is so long since the start."""

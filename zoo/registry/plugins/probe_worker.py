@@ -15,9 +15,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from zoo import API
-from zoo.discovery.python import start
-from zoo.files import write_json
+from zoo.core.files import write_json
+from zoo.core.version import API
+from zoo.registry.plugins.probe import start
 
 HEAVY = (
     *("torch", "torchvision", "timm", "ray", "optuna", "sklearn", "scipy", "pandas", "pyarrow", "matplotlib", "PIL"),
@@ -57,7 +57,7 @@ class Probe:
         files = {"result": str(self.result), "begun": str(self.begun)}
         order = {"name": plugin["name"], "value": plugin["value"], "limit": limit, **files}
         with path.with_suffix(".out").open("w+b") as out:
-            self.process = start("zoo.discovery.probe:probe", order, out)
+            self.process = start("zoo.registry.plugins.probe_worker:probe", order, out)
 
     def over(self, late: bool) -> bool:
         """Whether it has ended; then the verdict is written and nothing that it began goes on."""
@@ -102,9 +102,9 @@ def ended(code: int | None, limit: float) -> str:
 
 def probe(order: dict[str, Any]) -> None:
     """Import one plugin, ask its hooks, write what was found, and end at once, whatever threads the plugin began."""
-    import zoo.discovery.loading  # noqa: F401 - what fails before the plugin is imported is not its fault
-    from zoo.discovery.verdict import Verdict
-    from zoo.hooks import PROJECT
+    import zoo.registry.plugins.load  # noqa: F401 - what fails before the plugin is imported is not its fault
+    from zoo.registry.hooks import PROJECT
+    from zoo.registry.plugins.probe_cache import Verdict
 
     Path(order["begun"]).touch()
     faulthandler.dump_traceback_later(order["limit"] + 5, exit=True)  # in case the process that watches was killed
@@ -115,9 +115,9 @@ def probe(order: dict[str, Any]) -> None:
 
 def judge(point: EntryPoint) -> dict[str, Any]:
     """The parts of the verdict on a plugin, which is imported for that."""
-    from zoo.discovery.guard import kept
-    from zoo.discovery.loading import LevelError, ask, reason
-    from zoo.discovery.verdict import Listed
+    from zoo.registry.plugins.isolation import kept
+    from zoo.registry.plugins.load import LevelError, ask, reason
+    from zoo.registry.plugins.probe_cache import Listed
 
     verdict: dict[str, Any] = {}
     before, began = set(sys.modules), time.monotonic()
@@ -135,7 +135,7 @@ def judge(point: EntryPoint) -> dict[str, Any]:
 
 def printed() -> str:
     """The beginning of what this process wrote to stdout, which is a file here."""
-    from zoo.errors import one_line
+    from zoo.core.errors import one_line
 
     with suppress(OSError, ValueError, AttributeError):
         sys.__stdout__.flush()  # type: ignore[union-attr]

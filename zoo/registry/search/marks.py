@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from zoo.errors import ZooError, nearest
-from zoo.spec import Choice, Mark, Range
-from zoo.yamlfile import parse_value
+from zoo.core.errors import ZooError, nearest
+from zoo.core.spec import Choice, Mark, Range
+from zoo.core.yaml import parse_value
 
 NUMBER = r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
 RANGE = re.compile(rf"\s*{NUMBER}\s*\.\.\s*{NUMBER}(?:\s+step\s+{NUMBER})?(\s+log)?\s*")

@@ -6,17 +6,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from zoo.catalog import Catalog
-from zoo.entry import Entry
-from zoo.errors import ZooError, nearest
-from zoo.raw import Raw
-from zoo.spec import Choice, Mark, options, word
-from zoo.training.spec import StageSpec
-from zoo.tuning.asked import Asked, flat, gathered
-from zoo.tuning.branch import Branch, branches, chosen_sections, is_fixed, own_values
-from zoo.tuning.dimension import Dimension, Value
-from zoo.tuning.fitting import distinct, fitted, values_of
-from zoo.tuning.marks import Wish, read
+from zoo.core.errors import ZooError, nearest
+from zoo.core.sections import StageSpec
+from zoo.core.spec import Choice, Mark, options, word
+from zoo.registry.catalog import Catalog
+from zoo.registry.entry import Entry
+from zoo.registry.raw_entry import Raw
+from zoo.registry.search.dimension import Dimension, Value, distinct, fitted, values_of
+from zoo.registry.search.marks import Wish, read
+from zoo.registry.search.request import Asked, flat, gathered
+from zoo.registry.search.sections import Branch, branches, chosen_sections, is_fixed, own_values
 
 Plan = tuple[tuple[Dimension, ...], dict[str, Any], dict[str, Mapping[str, Any]]]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from zoo.errors import ZooError
-from zoo.raw import Raw
+from zoo.core.errors import ZooError
+from zoo.registry.raw_entry import Raw
 
 LINE = "command line: "
 

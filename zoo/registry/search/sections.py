@@ -9,11 +9,11 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from zoo.catalog import Catalog
-from zoo.deprecation import former
-from zoo.entry import Chosen, Entry
-from zoo.spec import Mark, nested_spec, options, space
-from zoo.training.spec import StageSpec, TrainSpec
+from zoo.core.deprecation import former
+from zoo.core.sections import StageSpec, TrainSpec
+from zoo.core.spec import Mark, nested_spec, options, space
+from zoo.registry.catalog import Catalog
+from zoo.registry.entry import Chosen, Entry
 
 CHOSEN = ("model", "prior", "text")
 """Sections that are a kind with its options; `train` stands beside them, `data` and `tune` are not searched."""

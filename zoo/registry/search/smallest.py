@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from zoo.errors import ZooError
-from zoo.tuning.branch import CHOSEN
-from zoo.tuning.dimension import Dimension
-
-if TYPE_CHECKING:
-    from zoo.tuning.space import Space
+from zoo.core.errors import ZooError
+from zoo.registry.catalog import Catalog
+from zoo.registry.entry import Entry
+from zoo.registry.search.dimension import Dimension
+from zoo.registry.search.sections import CHOSEN
+from zoo.registry.search.space import Space
 
 ROUNDS = 4
 Config = dict[str, Any]
@@ -30,6 +30,11 @@ def smallest(space: Space, size: Size) -> tuple[int, Config]:
     if not found:
         raise problem
     return min(found, key=lambda each: each[0])
+
+
+def smallest_entry(space: Space, catalog: Catalog, entry: Entry, size: Callable[[Entry], int]) -> tuple[int, Config]:
+    """The least size of an entry at the ends of the dimensions that make the model, and the options there."""
+    return smallest(space, lambda config: size(space.apply(catalog, entry, config)))
 
 
 def kinds_of(space: Space) -> Iterator[Config]:

@@ -6,15 +6,16 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from zoo.catalog import Catalog
-from zoo.entry import Entry, resolve
-from zoo.raw import Raw
-from zoo.tuning.branch import CHOSEN
-from zoo.tuning.dimension import Dimension
-from zoo.tuning.planning import plan
+from zoo.registry.catalog import Catalog
+from zoo.registry.entry import Entry, resolve
+from zoo.registry.raw_entry import Raw
+from zoo.registry.search.dimension import Dimension
+from zoo.registry.search.planner import plan
+from zoo.registry.search.sections import CHOSEN
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
+
 
 NOTHING = object()
 """Instead of the value of an option that the drawn kind has not."""
@@ -86,12 +87,6 @@ class Space:
         for path, value in config.items():
             put(sections, path.split("."), value)
         return replace(resolve(catalog, Raw(entry.name, sections, {})), tune=entry.tune)
-
-    def corners(self, catalog: Catalog, entry: Entry, size: Callable[[Entry], int]) -> tuple[int, dict[str, Any]]:
-        """The least size at the ends of the dimensions that make the model, and where it is."""
-        from zoo.tuning.corners import smallest
-
-        return smallest(self, lambda config: size(self.apply(catalog, entry, config)))
 
 
 def put(data: dict[str, Any], keys: list[str], value: Any) -> None:
