@@ -26,7 +26,7 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 def test_the_space_needs_no_optuna() -> None:
-    code = "import sys, zoo.tuning.space; sys.exit(bool({'optuna', 'torch', 'ray'} & set(sys.modules)))"
+    code = "import sys, zoo.registry.search.space; sys.exit(bool({'optuna', 'torch', 'ray'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -115,7 +115,7 @@ def manner(run: Run, model: Model, guidance: float, temperature: float) -> Wish:
     """How samples of a run are to be drawn; ZooError where they cannot be drawn so."""
     asked = Wish(temperature=temperature, guidance=guidance)
     if isinstance(model, Generator):
-        asked.check(model, run.name)
+        asked.check(model, run.name, run.prior_name)
     elif asked != PLAIN:
         raise ZooError(f"{run.name} is no generator: nothing is drawn from it", "leave out guidance and temperature")
     return asked

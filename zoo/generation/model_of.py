@@ -25,7 +25,7 @@ def prompts_for(run: Run, model: Generator, prompts: Sequence[str]) -> list[str]
 
 def takes_none(run: Run) -> str:
     """Why a run takes no prompts."""
-    return f"its prior {run.entry.prior.name if run.entry.prior else 'of its own'!r} takes no text"
+    return f"its prior {run.prior_name!r} takes no text"
 
 
 def generator(run: Run, place: torch.device, what: str) -> Generator:

@@ -92,7 +92,7 @@ def draw_samples(run: Run, prompts: Sequence[str], n: int | None, wish: Wish, de
         raise ZooError(f"cannot sample {n} pictures", "ask for at least one")
     place = choose_device(device)
     model = generator(run, place, "sample")
-    wish.check(model, run.name)
+    wish.check(model, run.name, run.prior_name)
     wanted = prompts_for(run, model, prompts)
     total = n or (-(-SHOWN // len(wanted)) * len(wanted) if wanted else SHOWN)
     chosen = [index * len(wanted) // total for index in range(total)] if wanted else []
@@ -112,7 +112,7 @@ def draw_mix(run: Run, ends: tuple[str, str], steps: int, rows: int, wish: Wish,
         raise ZooError(f"{rows} rows of {steps} steps show nothing", "take at least 1 row and 2 steps")
     place = choose_device(device)
     model = generator(run, place, "mix")
-    wish.check(model, run.name)
+    wish.check(model, run.name, run.prior_name)
     prompts_for(run, model, ends)
     made = []
     with calling(run.entry.model, "sample from"), torch.inference_mode():

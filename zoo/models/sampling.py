@@ -35,8 +35,8 @@ class Wish(NamedTuple):
         """What is not as usual, by name."""
         return {name: value for name, value in self._asdict().items() if value != self._field_defaults[name]}
 
-    def check(self, model: Generator, name: str) -> None:
-        """Raise ZooError, which names the run, for numbers that mean nothing and for what the prior cannot do."""
+    def check(self, model: Generator, name: str, prior: str) -> None:
+        """Raise ZooError, with the names of a run and its prior, for what means nothing or the prior cannot do."""
         if not 0 < self.temperature < math.inf:
             raise ZooError(f"the temperature must be above 0, got {self.temperature}")
         if not 0 <= self.seed < 2**63:
@@ -45,7 +45,9 @@ class Wish(NamedTuple):
         if self.rule not in get_args(Rule):
             raise ZooError(f"no way to mix {self.rule!r}", f"choose {' or '.join(get_args(Rule))}")
         if (self.guidance or self.rule == "product") and not model.prior.conditional:
-            raise ZooError(f"{name} is drawn from as it is: its prior takes no text", "leave --guidance and --mix out")
+            raise ZooError(
+                f"{name} is drawn from as it is: its prior {prior!r} takes no text", "leave --guidance and --mix out"
+            )
         if self.rule == "product" and not model.prior.multiplies:
             advice = "leave --mix out, or train one with prior.architecture=transformer"
             raise ZooError(f"the prior of {name} adds conditions and knows no products", advice)

@@ -72,6 +72,11 @@ class Run:
         return self.path.resolve().name
 
     @property
+    def prior_name(self) -> str:
+        """The kind of its prior, or `of its own` where the model brings one."""
+        return self.entry.prior.name if self.entry.prior else "of its own"
+
+    @property
     def state(self) -> str:
         """running, interrupted, diverged or done."""
         return str(self.record.get("state"))

@@ -15,7 +15,7 @@ from zoo.core.sections import FREE, TuneSpec
 from zoo.core.version import __version__
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import restore
-from zoo.runs.find import BEST, ROOT, numbered
+from zoo.runs.names import BEST, ROOT, numbered
 from zoo.runs.run import difference, now, read_record
 from zoo.tuning import storage
 from zoo.tuning.study import Studies, Study

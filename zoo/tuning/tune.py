@@ -12,8 +12,8 @@ from zoo.registry.entry import Entry, resolve
 from zoo.registry.listing import fixed_by, registry
 from zoo.registry.raw_entry import Raw, Where, overlay
 from zoo.registry.search.space import Space
-from zoo.runs.find import ROOT, is_run
 from zoo.runs.lock import held
+from zoo.runs.names import ROOT, is_run
 from zoo.runs.resume import how_to_go_on
 from zoo.training.signals import listening
 from zoo.tuning.callbacks import TuneWatch

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 from zoo.core.errors import ResourceError, ZooError
 from zoo.core.files import cache_dir, digest, remove, write_json
 from zoo.core.version import __version__
-from zoo.runs.find import ROOT
+from zoo.runs.names import ROOT
 
 if TYPE_CHECKING:
     import click

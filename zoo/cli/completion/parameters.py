@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem
 
 from zoo.cli.completion.index import Names, folder_names, known_names
 from zoo.core.files import NAME
-from zoo.runs.find import named, newest_first
+from zoo.runs.names import named, newest_first
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 NUMBERED = re.compile(rf"({NAME.pattern})-[0-9]+")

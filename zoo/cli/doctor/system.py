@@ -47,7 +47,7 @@ def folders() -> Iterator[Finding]:
     """Runs, cache and configuration: where they are, whether they can be written to, and the room there."""
     from zoo.core.files import cache_dir
     from zoo.registry.layers import user_file
-    from zoo.runs.find import ROOT
+    from zoo.runs.names import ROOT
 
     yield from writable("runs", Path.cwd() / ROOT, "go to a folder that you may write to, or name one with --out")
     yield from writable("cache", cache_dir(), "make it writable, or name another folder with ZOO_CACHE")

@@ -16,7 +16,7 @@ from zoo.evaluation.evaluate import evaluate
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry
 from zoo.registry.listing import Paths, entry
-from zoo.runs.find import is_run
+from zoo.runs.names import is_run
 from zoo.runs.run import Run, difference
 from zoo.training.callbacks import Nobody as Unwatched
 from zoo.training.callbacks import Watch
