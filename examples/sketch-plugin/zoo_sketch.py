@@ -16,8 +16,7 @@ def build(spec, info):
     import torch
     from torch import nn
 
-    from zoo.latent import LatentModel
-    from zoo.prior import Posterior
+    from zoo.models import LatentModel, Posterior
 
     class Sketch(LatentModel):
         code = CodeInfo((spec.latent,))

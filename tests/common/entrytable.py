@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from zoo.api import EntryInfo, describe
-from zoo.registry import installed_registry
-from zoo.results import best_result
+from zoo.registry.layers import installed_registry
+from zoo.registry.listing import EntryInfo, describe
+from zoo.registry.results import best_result
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 BEGIN, END = "<!-- entries: written by tests/common/entrytable.py -->", "<!-- end of entries -->"

@@ -11,8 +11,8 @@ from shutil import rmtree
 import numpy as np
 import pytest
 
-from zoo.catalog import catalog
 from zoo.cli import main
+from zoo.registry.catalog import catalog
 
 SMALL = """version: 1
 entries:

@@ -64,8 +64,8 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     return Shell(root / "sketch", Path(python), os.environ | homes)
 
 
-def test_it_has_40_lines() -> None:
-    assert sum(bool(line.strip()) for code in FILES.values() for line in code.splitlines()) == 40
+def test_it_has_at_most_40_lines() -> None:
+    assert sum(bool(line.strip()) for code in FILES.values() for line in code.splitlines()) <= 40
     assert {path.name for path in EXAMPLE.iterdir() if path.is_file()} == FILES.keys() | {"test_sketch.py"}
 
 

@@ -13,9 +13,9 @@ import pytest
 from lab import Lab
 from pages import LEFT_OUT, ROOT, Block, Shown, anchors, blocks, commands, links, pages, screens, shows
 
-from zoo.catalog import catalog
 from zoo.cli import main
-from zoo.yamlfile import parse
+from zoo.core.yaml import parse
+from zoo.registry.catalog import catalog
 
 Capture = pytest.CaptureFixture[str]
 LESSONS = {"docs/tutorial/first-plugin.md", "examples/README.md"}

@@ -8,7 +8,7 @@ from dataclasses import replace
 from entrytable import README, lines, written
 from pages import ROOT, pages
 
-from zoo.api import EntryInfo
+from zoo.registry.listing import EntryInfo
 
 
 def test_it_is_short_and_the_setup_is_what_ci_looks_for() -> None:
