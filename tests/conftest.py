@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.catalog import catalog
+from zoo.registry.catalog import catalog
 
 # Threads that spin while they wait make everything ten times slower where tests share a machine's few cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import zoo
-from zoo.registry import shipped
+from zoo.registry.layers import shipped
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -71,7 +71,8 @@ def test_the_wheel_works_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None
 
     assert Path(run("-c", "import zoo, zoo_data; print(zoo.__file__)").strip()) == site / "zoo" / "__init__.py"
     assert (
-        Path(run("-c", "from zoo.registry import shipped; print(shipped())").strip()) == site / "zoo" / "registry.yaml"
+        Path(run("-c", "from zoo.registry.layers import shipped; print(shipped())").strip())
+        == site / "zoo" / "registry.yaml"
     )
     found = json.loads(run("-m", "zoo", "list", "--json"))
     assert {"cnn", "cnn-separable"} <= {entry["name"] for entry in found["entries"]}

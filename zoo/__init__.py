@@ -2,65 +2,31 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from zoo.core.lazy import lazy_names
+from zoo.core.version import API
+from zoo.core.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from zoo.api import (
-        bench,
-        entries,
-        evaluate,
-        load,
-        predict,
-        schema,
-        show,
-        studies,
-        train,
-        tune,
-    )
-    from zoo.comparison import compare
-    from zoo.dataspec import DataSpec
-    from zoo.errors import ZooError
-    from zoo.generators import edit, interpolate, mix, reconstruct, sample, score
-    from zoo.hooks import hookimpl
-    from zoo.kinds import CodeInfo, DataInfo, DataKind, JudgeKind, MetricKind, ModelKind, PriorKind, TextKind
-    from zoo.spec import Choice, Range, Spec
-
-__version__ = "0.1.0"
-API = 1
-"""The level of what plugins may rely on (zoo.stable); it rises when a change breaks them."""
-
-_HOMES = {
-    "zoo.api": (
-        "bench",
-        "entries",
-        "evaluate",
-        "load",
-        "predict",
-        "schema",
-        "show",
-        "studies",
-        "train",
-        "tune",
-    ),
-    "zoo.comparison": ("compare",),
-    "zoo.dataspec": ("DataSpec",),
-    "zoo.errors": ("ZooError",),
-    "zoo.generators": ("edit", "interpolate", "mix", "reconstruct", "sample", "score"),
-    "zoo.hooks": ("hookimpl",),
-    "zoo.kinds": (
-        "CodeInfo",
-        "DataInfo",
-        "DataKind",
-        "JudgeKind",
-        "MetricKind",
-        "ModelKind",
-        "PriorKind",
-        "TextKind",
-    ),
-    "zoo.spec": ("Choice", "Range", "Spec"),
-}
-_HOME = {name: home for home, names in _HOMES.items() for name in names}
+    from zoo.core.errors import ZooError
+    from zoo.core.sections import DataSpec
+    from zoo.core.spec import Choice, Range, Spec
+    from zoo.core.types import CodeInfo, DataInfo
+    from zoo.evaluation.compare.compare import compare
+    from zoo.evaluation.evaluate import evaluate
+    from zoo.evaluation.predict import predict
+    from zoo.generation.edit import edit, score
+    from zoo.generation.reconstruct import interpolate, reconstruct
+    from zoo.generation.sample import mix, sample
+    from zoo.registry.hooks import hookimpl
+    from zoo.registry.kinds import DataKind, JudgeKind, MetricKind, ModelKind, PriorKind, TextKind
+    from zoo.registry.listing import entries, schema, show
+    from zoo.runs.find import load
+    from zoo.training.bench import bench
+    from zoo.training.train import train
+    from zoo.tuning.study_folder import studies
+    from zoo.tuning.tune import tune
 
 __all__ = [  # noqa: RUF022 - for plugins first, then what people call
     "API",
@@ -96,16 +62,26 @@ __all__ = [  # noqa: RUF022 - for plugins first, then what people call
     "bench",
     "schema",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used, so that `zoo --help` pays for none of them."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'zoo' has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "zoo.core.errors": ("ZooError",),
+        "zoo.core.sections": ("DataSpec",),
+        "zoo.core.spec": ("Choice", "Range", "Spec"),
+        "zoo.core.types": ("CodeInfo", "DataInfo"),
+        "zoo.evaluation.compare.compare": ("compare",),
+        "zoo.evaluation.evaluate": ("evaluate",),
+        "zoo.evaluation.predict": ("predict",),
+        "zoo.generation.edit": ("edit", "score"),
+        "zoo.generation.reconstruct": ("interpolate", "reconstruct"),
+        "zoo.generation.sample": ("mix", "sample"),
+        "zoo.registry.hooks": ("hookimpl",),
+        "zoo.registry.kinds": ("DataKind", "JudgeKind", "MetricKind", "ModelKind", "PriorKind", "TextKind"),
+        "zoo.registry.listing": ("entries", "schema", "show"),
+        "zoo.runs.find": ("load",),
+        "zoo.training.bench": ("bench",),
+        "zoo.training.train": ("train",),
+        "zoo.tuning.study_folder": ("studies",),
+        "zoo.tuning.tune": ("tune",),
+    },
+)

@@ -9,7 +9,7 @@ from zoo import DataInfo, ModelKind, hookimpl
 from zoo_classifiers.spec import CNNSpec
 
 if TYPE_CHECKING:
-    from zoo.model import Model
+    from zoo.models import Model
 
 
 def build(spec: CNNSpec, info: DataInfo) -> Model:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor, nn
 
-from zoo.model import why_not_compiled
+from zoo.models import why_not_compiled
 from zoo_classifiers import fused, gather
 from zoo_classifiers.blocks import Block, Tail
 from zoo_classifiers.compiling import fresh

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from zoo import DataInfo
-from zoo.errors import ZooError
-from zoo.model import Classifier
+from zoo.core import ZooError
+from zoo.models import Classifier
 from zoo_classifiers import fast
 from zoo_classifiers.blocks import Activation, Block
 from zoo_classifiers.pooling import Pools, Regions, Window

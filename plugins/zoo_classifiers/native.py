@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from zoo.files import atomic, cache_dir, digest
+from zoo.core import atomic, cache_dir, digest
 
 SOURCE = Path(__file__).with_name("fused.cpp")
 FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-pthread", "-w"]

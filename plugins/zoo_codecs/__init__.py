@@ -10,7 +10,7 @@ from zoo_codecs.spec import VAESpec
 from zoo_codecs.vqspec import VQVAESpec
 
 if TYPE_CHECKING:
-    from zoo.latent import LatentModel
+    from zoo.models import LatentModel
 
 
 def build_vae(spec: VAESpec, info: DataInfo) -> LatentModel:

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.errors import ZooError
-from zoo.kinds import DataInfo
-from zoo.model import FLATTEST
+from zoo.core import DataInfo, ZooError
+from zoo.models import FLATTEST
 
 Size = tuple[int, int]
 WIDEST = 4

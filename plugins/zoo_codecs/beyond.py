@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.errors import ZooError
-from zoo.features import Features, features
-from zoo.model import Batch, Classifier, Losses
-from zoo.prior import wide
+from zoo.core import Batch, Losses, ZooError
+from zoo.models import Classifier, Features, features, wide
 from zoo_codecs.codecspec import CodecSpec
 from zoo_codecs.variance import LEAST
 

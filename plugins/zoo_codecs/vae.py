@@ -8,10 +8,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from zoo.kinds import CodeInfo, DataInfo
-from zoo.latent import LatentModel
-from zoo.model import Batch, Classifier, Losses
-from zoo.prior import Posterior, wide
+from zoo.core import Batch, CodeInfo, DataInfo, Losses
+from zoo.models import Classifier, LatentModel, Posterior, wide
 from zoo_codecs.backbone import Decoder, Encoder, Plan, Size
 from zoo_codecs.beyond import Beyond
 from zoo_codecs.spec import VAESpec

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from zoo.kinds import DataInfo
-from zoo.prior import wide
+from zoo.core import DataInfo
+from zoo.models import wide
 
 LEAST = 1 / 512
 """No deviation is below half a level of a picture: a density of whole levels has no bound otherwise."""

@@ -7,9 +7,8 @@ from typing import cast
 from torch import Tensor
 
 from zoo import CodeInfo, DataInfo
-from zoo.latent import LatentModel
-from zoo.model import Batch, Classifier, Losses
-from zoo.prior import precise, wide
+from zoo.core import Batch, Losses
+from zoo.models import Classifier, LatentModel, precise, wide
 from zoo_codecs.backbone import Decoder, Encoder, Plan
 from zoo_codecs.beyond import Beyond
 from zoo_codecs.fsq import FSQ

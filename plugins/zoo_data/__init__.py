@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from zoo.hooks import hookimpl
-from zoo.kinds import DataKind
+from zoo.registry import DataKind, hookimpl
 from zoo_data import cifar10, digits, fashion_mnist, folder, parquet
 
 

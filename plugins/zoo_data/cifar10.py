@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import DataError
-from zoo.kinds import DataInfo
+from zoo.core import DataError, DataInfo
 from zoo_data.download import DownloadSpec, fetch
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from zoo.errors import DataError, nearest
+from zoo.core import DataError, nearest
 
 USUAL_LABELS = ("label", "labels", "class", "target", "fine_label")
 

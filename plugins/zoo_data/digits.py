@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo.dataspec import DataSpec
-from zoo.kinds import DataInfo
+from zoo.core import DataInfo, DataSpec
 
 if TYPE_CHECKING:
     from zoo.data import Loaded

@@ -10,9 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from zoo.dataspec import DataSpec
-from zoo.errors import DataError
-from zoo.files import cache_dir
+from zoo.core import DataError, DataSpec, cache_dir
 
 SECONDS = 30
 

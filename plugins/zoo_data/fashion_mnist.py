@@ -7,8 +7,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.errors import DataError
-from zoo.kinds import DataInfo
+from zoo.core import DataError, DataInfo
 from zoo_data.download import DownloadSpec, fetch
 
 if TYPE_CHECKING:

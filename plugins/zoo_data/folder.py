@@ -7,13 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.errors import DataError, nearest
-from zoo.kinds import DataInfo
-from zoo.picturespec import PictureSpec, picture_files
+from zoo.core import DataError, DataInfo, PictureSpec, nearest, picture_files
 
 if TYPE_CHECKING:
-    from zoo.data import Loaded
-    from zoo.pictures import Named, Recipe
+    from zoo.data import Loaded, Named, Recipe
 
 SPLITS = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
 log = logging.getLogger("zoo")
@@ -46,8 +43,7 @@ def info(spec: FolderSpec) -> DataInfo:
 
 def load(spec: FolderSpec) -> Loaded:
     """Every picture, decoded once and kept in the cache."""
-    from zoo.data import cached, stamps
-    from zoo.pictures import Skipped, versions
+    from zoo.data import Skipped, cached, stamps, versions
 
     files = listing(spec)
     paths = [path for split in files.values() for path, _ in split]
@@ -62,8 +58,7 @@ def load(spec: FolderSpec) -> Loaded:
 
 def decode(spec: FolderSpec, files: Listing) -> Loaded:
     """Decode every picture; raises DataError where too many cannot be read."""
-    from zoo.data import Loaded
-    from zoo.pictures import Skipped, gather
+    from zoo.data import Loaded, Skipped, gather
 
     shape, names = recipe(spec, files), classes(files)
     skipped = Skipped(sum(map(len, files.values())), spec.max_bad)
@@ -86,7 +81,7 @@ def chunks(
 
 def recipe(spec: FolderSpec, files: Listing) -> Recipe:
     """The shape of the pictures, from a few spread over the training files."""
-    from zoo.pictures import LOOK_AT, look
+    from zoo.data import LOOK_AT, look
 
     train = files["train"]
     some = train[:: max(1, len(train) // LOOK_AT)]

@@ -8,15 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import DataError, nearest
-from zoo.kinds import DataInfo
-from zoo.picturespec import PictureSpec
+from zoo.core import DataError, DataInfo, PictureSpec, nearest
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
-    from zoo.data import Loaded
-    from zoo.pictures import Named, Recipe
+    from zoo.data import Loaded, Named, Recipe
     from zoo_data.columns import Columns
 
 SPLIT = re.compile(r"(train|test|valid|val|dev)(idation)?(?![a-z])", re.IGNORECASE)
@@ -48,8 +45,7 @@ def info(spec: ParquetSpec) -> DataInfo:
 
 def load(spec: ParquetSpec) -> Loaded:
     """Every picture, decoded once and kept in the cache."""
-    from zoo.data import cached, stamps
-    from zoo.pictures import Skipped, versions
+    from zoo.data import Skipped, cached, stamps, versions
 
     files = listing(spec.path)
     options = spec.model_dump(include={"size", "fit", "channels", "image", "label"})
@@ -61,8 +57,7 @@ def load(spec: ParquetSpec) -> Loaded:
 
 def decode(spec: ParquetSpec, files: Files) -> Loaded:
     """Decode every picture; raises DataError where too many cannot be read."""
-    from zoo.data import Loaded
-    from zoo.pictures import Skipped, gather
+    from zoo.data import Loaded, Skipped, gather
 
     columns = schema_of(files, spec)
     shape, (classes, labels) = recipe(files, columns, spec), class_values(files, columns)
@@ -104,7 +99,7 @@ def batches(file: ParquetFile, columns: Columns, count: int) -> Iterator[tuple[l
 
 def recipe(files: Files, columns: Columns, spec: ParquetSpec) -> Recipe:
     """The shape of the pictures, from the first rows."""
-    from zoo.pictures import look
+    from zoo.data import look
 
     path = files["train"][0]
     with opened(path) as file:

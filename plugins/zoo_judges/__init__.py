@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoo import DataInfo, JudgeKind, Spec, hookimpl
 
 if TYPE_CHECKING:
-    from zoo.judge import Judge
+    from zoo.models import Judge
 
 
 class NoOptions(Spec):

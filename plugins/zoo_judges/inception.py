@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from zoo.errors import MissingError
-from zoo.judge import Judge, Look
+from zoo.core import MissingError
+from zoo.models import Judge, Look
 from zoo_judges.size import coloured
 
 SIDE = 299

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zoo.errors import MissingError
-from zoo.judge import Judge, Look
+from zoo.core import MissingError
+from zoo.models import Judge, Look
 from zoo_judges.size import coloured
 
 SIDE = 128

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.errors import ZooError
+from zoo.core import ZooError
 
 
 def coloured(x: Tensor, side: int) -> Tensor:

@@ -10,7 +10,7 @@ from zoo_metrics.generators import KINDS
 from zoo_metrics.spec import CalibrationSpec, NoOptions
 
 if TYPE_CHECKING:
-    from zoo.evaluation import Outputs
+    from zoo.registry import Outputs
 
 
 def per_class(spec: NoOptions, found: Outputs) -> Mapping[str, Any] | None:

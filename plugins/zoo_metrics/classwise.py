@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from zoo.gallery import Gallery, Seen
+from zoo.models import Gallery, Seen
 from zoo_metrics.distances import frechet_distances
 from zoo_metrics.judged import confidence, right
 from zoo_metrics.manifold import figures, radii

@@ -8,10 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.augment import batches
-from zoo.data import Pictures
-from zoo.evaluation import SIZE, Outputs
-from zoo.latent import Generator
+from zoo.data import Pictures, batches
+from zoo.models import SIZE, Generator
+from zoo.registry import Outputs
 
 
 def code_usage(found: Outputs) -> dict[str, Any] | None:

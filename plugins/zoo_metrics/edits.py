@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zoo.gallery import Edited
+from zoo.models import Edited
 from zoo_metrics.judged import right
 
 

@@ -10,8 +10,8 @@ from zoo import MetricKind, Spec
 from zoo_metrics.spec import BoundSpec, ManifoldSpec, NoOptions
 
 if TYPE_CHECKING:
-    from zoo.evaluation import Outputs
-    from zoo.gallery import Gallery
+    from zoo.models import Gallery
+    from zoo.registry import Outputs
 
 Figures = Mapping[str, Any] | None
 

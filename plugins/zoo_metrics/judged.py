@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zoo.gallery import Gallery, Seen
+from zoo.models import Gallery, Seen
 
 
 def verdict(gallery: Gallery) -> dict[str, float] | None:

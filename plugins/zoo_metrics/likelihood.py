@@ -7,12 +7,10 @@ import math
 import torch
 from torch import Tensor
 
-from zoo.augment import batches
-from zoo.data import Pictures
-from zoo.evaluation import SIZE, Outputs
-from zoo.latent import LEVELS, Generator, dequantised, fixed_draws
-from zoo.model import Batch
-from zoo.prior import Posterior, wide
+from zoo.core import Batch
+from zoo.data import Pictures, batches
+from zoo.models import LEVELS, SIZE, Generator, Posterior, dequantised, fixed_draws, wide
+from zoo.registry import Outputs
 
 
 def weighted_bound(found: Outputs, draws: int, most: int) -> dict[str, float] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zoo.gallery import Mixed, Seen, Sweep
+from zoo.models import Mixed, Seen, Sweep
 
 SEEN = 0.1
 """The probability above which a class counts as seen."""

@@ -19,7 +19,7 @@ from zoo_priors.spec import (
 from zoo_priors.transformerspec import TransformerSpec
 
 if TYPE_CHECKING:
-    from zoo.prior import Prior
+    from zoo.models import Prior
 
 
 def build_normal(spec: NormalSpec, code: CodeInfo) -> Prior:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo import CodeInfo
-from zoo.prior import Invertible, Term
+from zoo.models import Invertible, Term
 from zoo_priors.architectures import steps
 from zoo_priors.coupling import Step
 from zoo_priors.flowspec import FlowSpec

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from zoo.prior import Posterior
+from zoo.models import Posterior
 
 
 def log_mixture(z: Tensor, parts: Posterior, log_weight: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from zoo import CodeInfo
-from zoo.prior import Exactness, Posterior, VectorPrior
+from zoo.models import Exactness, Posterior, VectorPrior
 from zoo_priors.quadrature import mean_of
 from zoo_priors.scale import Scale
 from zoo_priors.spec import GeneralizedNormalSpec

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo import CodeInfo
-from zoo.prior import Posterior, VectorPrior
+from zoo.models import Posterior, VectorPrior
 from zoo_priors.gaussians import draw_mixture, log_mixture
 from zoo_priors.scale import bounded
 from zoo_priors.spec import MixtureSpec

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo import CodeInfo
-from zoo.prior import Exactness, Posterior, VectorPrior
+from zoo.models import Exactness, Posterior, VectorPrior
 from zoo_priors.scale import Scale
 from zoo_priors.spec import PowerLawSpec
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from zoo import CodeInfo
-from zoo.errors import ZooError
-from zoo.prior import Prior, Term, one, wide
+from zoo.core import ZooError
+from zoo.models import Prior, Term, one, wide
 from zoo_priors.attention import Block, Cache
 from zoo_priors.transformerspec import TransformerSpec
 

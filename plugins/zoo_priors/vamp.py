@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from zoo import CodeInfo, DataInfo
-from zoo.errors import ZooError
-from zoo.prior import Encode, Posterior, VectorPrior
+from zoo.core import ZooError
+from zoo.models import Encode, Posterior, VectorPrior
 from zoo_priors.gaussians import draw_mixture, log_mixture
 from zoo_priors.spec import VampSpec
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import MissingError, ZooError
+from zoo.core import MissingError, ZooError
 from zoo_priors.coupling import Step, Weighted, total
 
 NAMES = ("MAF", "NICE", "NSF")

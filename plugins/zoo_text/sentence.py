@@ -9,8 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo import DataInfo
-from zoo.prior import precise
-from zoo.text import TextEncoder
+from zoo.models import TextEncoder, precise
 from zoo_text.minilm import embedded
 from zoo_text.spec import SentenceSpec
 

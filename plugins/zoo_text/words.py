@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from zoo import DataInfo
-from zoo.errors import ZooError
-from zoo.text import TextEncoder, knows
+from zoo.core import ZooError
+from zoo.models import TextEncoder, knows
 from zoo_text.spec import WordsSpec
 
 WORD = re.compile(r"[^\W_]+")

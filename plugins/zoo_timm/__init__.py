@@ -9,7 +9,7 @@ from zoo import DataInfo, ModelKind, hookimpl
 from zoo_timm.spec import TimmSpec
 
 if TYPE_CHECKING:
-    from zoo.model import Model
+    from zoo.models import Model
 
 
 def build(spec: TimmSpec, info: DataInfo) -> Model:

@@ -9,7 +9,7 @@ from typing import Any
 import timm
 from torch import nn
 
-from zoo.errors import ZooError
+from zoo.core import ZooError
 
 
 class Unfit(Exception):  # noqa: N818 - it is an answer, not a fault

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo import DataInfo
-from zoo.errors import ZooError
-from zoo.model import Classifier, wants_pretrained
+from zoo.core import ZooError
+from zoo.models import Classifier, wants_pretrained
 from zoo_timm.architectures import Unfit, create
 from zoo_timm.plan import Plan, Size, planned
 from zoo_timm.spec import TimmSpec

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from zoo import DataInfo
-from zoo.errors import ZooError
+from zoo.core import ZooError
 from zoo_timm.architectures import Unfit, check, create, family, parameters, patch_size, reason
 from zoo_timm.spec import TimmSpec
 from zoo_timm.strides import Look, apply, fewer, look, snapped

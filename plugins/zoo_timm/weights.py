@@ -6,7 +6,7 @@ from typing import Any
 
 import timm
 
-from zoo.errors import MissingError
+from zoo.core import MissingError
 from zoo_timm.architectures import reason
 
 NAMES = {"open_clip_pytorch_model.bin": "open_clip_model.safetensors"}

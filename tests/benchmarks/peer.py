@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 import zoo
-from zoo.build import build_data
-from zoo.catalog import catalog
-from zoo.evaluation import Outputs, evaluate
-from zoo.gallery import Gallery
-from zoo.judging.appointing import appoint
-from zoo.judging.looking import Looking, rows, some
+from zoo.evaluation.evaluate import compute_metrics
+from zoo.evaluation.gallery import Looking, rows, some
+from zoo.evaluation.judges import appoint
+from zoo.models.gallery import Gallery
+from zoo.registry.build import build_data
+from zoo.registry.catalog import catalog
+from zoo.registry.kinds import Outputs
 from zoo.training.device import choose_device
 
 METRICS = {"reconstruction", "sharpness", "frechet", "kid", "manifold", "judged", "memorisation"}
@@ -52,7 +53,7 @@ def main(argv: Sequence[str]) -> None:
         )
     known = catalog()
     known.found = {key: value for key, value in known.found.items() if key[0] != "metric" or key[1] in METRICS}
-    print(json.dumps(evaluate(known, Outputs(run.model(), run.info, real, {}, None, gallery)), indent=2))
+    print(json.dumps(compute_metrics(known, Outputs(run.model(), run.info, real, {}, None, gallery)), indent=2))
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def trial(config: dict[str, int], root: str) -> None:
     from ray import tune
 
     import zoo
-    from zoo.training.watch import Nobody
+    from zoo.training.callbacks import Nobody
 
     class Reports(Nobody):
         def epoch(self, row: dict[str, object]) -> None:

@@ -51,7 +51,7 @@ class Explodes(zoo.Spec):
 def build(spec, info):
     import torch
     from torch import nn
-    from zoo.model import Classifier, Stage
+    from zoo.models import Classifier, Stage
 
     how = getattr(spec, "how", "fine")
     if how in ("explode", "raise") or (how == "picky" and info.shape != (1, 8, 8)):
@@ -95,8 +95,8 @@ def codec(spec, info):
     import torch
     from torch import nn
     from zoo import CodeInfo
-    from zoo.latent import LatentModel
-    from zoo.prior import Posterior
+    from zoo.models import LatentModel
+    from zoo.models import Posterior
 
     class Bad(LatentModel):
         def __init__(self):
@@ -120,7 +120,7 @@ def codec(spec, info):
 def prior(spec, code):
     import torch
     from torch import nn
-    from zoo.prior import KL, Invertible
+    from zoo.models import KL, Invertible
 
     class Bad(Invertible):
         conditional = True
@@ -156,7 +156,7 @@ def prior(spec, code):
 
 def text(spec, info):
     import torch
-    from zoo.text import Classes
+    from zoo.models import Classes
 
     class Bad(Classes):
         def encode(self, texts):
@@ -193,7 +193,7 @@ def compute(spec, found):
 
 def judge(spec, info):
     import torch
-    from zoo.judge import Judge, Look
+    from zoo.models import Judge, Look
 
     class Bad(Judge):
         def forward(self, x):

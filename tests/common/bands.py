@@ -26,8 +26,8 @@ def load(spec):
 def codec(spec, info):
     import torch
     from zoo import CodeInfo
-    from zoo.latent import LatentModel
-    from zoo.prior import Posterior
+    from zoo.models import LatentModel
+    from zoo.models import Posterior
 
     class Bands(LatentModel):
         def __init__(self):
@@ -49,7 +49,7 @@ def codec(spec, info):
 
 def prior(spec, code):
     import torch
-    from zoo.prior import Invertible
+    from zoo.models import Invertible
 
     class Lights(Invertible):
         conditional = True
@@ -79,7 +79,7 @@ def prior(spec, code):
     return Lights()
 
 def judge(spec, info):
-    from zoo.judge import Judge, Look
+    from zoo.models import Judge, Look
 
     class Looks(Judge):
         def forward(self, x):
@@ -89,7 +89,7 @@ def judge(spec, info):
     return Looks()
 
 def corner(spec, info):
-    from zoo.judge import Judge, Look
+    from zoo.models import Judge, Look
 
     class Corner(Judge):
         def forward(self, x):

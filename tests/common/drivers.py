@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 from uuid import uuid4
 
-from zoo.tuning.leash import known
+from zoo.tuning.orphan_guard import known
 
 PROC = Path("/proc")
 GONE = 10.0 if known() else 60.0

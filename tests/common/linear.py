@@ -15,8 +15,8 @@ def build(spec, info):
     import math
     import torch
     from zoo import CodeInfo
-    from zoo.latent import LatentModel
-    from zoo.prior import Posterior
+    from zoo.models import LatentModel
+    from zoo.models import Posterior
 
     class Linear(LatentModel):
         def __init__(self):
@@ -42,7 +42,7 @@ def build(spec, info):
 def words(spec, info):
     import torch
     from zoo import CodeInfo
-    from zoo.latent import LatentModel
+    from zoo.models import LatentModel
 
     class Words(LatentModel):
         def __init__(self):
@@ -66,7 +66,7 @@ def words(spec, info):
 
 def by_class(spec, code):
     import torch
-    from zoo.prior import Prior, VectorPrior
+    from zoo.models import Prior, VectorPrior
 
     class Table(Prior):
         conditional = True

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.catalog import catalog
+from zoo.registry.catalog import catalog
 
 MOE = """
 import zoo

@@ -13,10 +13,11 @@ from safetensors.torch import load, save
 from scipy.stats import ks_2samp, kstest
 from torch import Tensor
 
-from zoo.kinds import CodeInfo, DataInfo, PriorKind
-from zoo.prior import Posterior, Prior
-from zoo.spec import Spec
-from zoo.tensors import separate
+from zoo.core.spec import Spec
+from zoo.core.tensor_files import separate
+from zoo.core.types import CodeInfo, DataInfo
+from zoo.models.prior import Posterior, Prior
+from zoo.registry.kinds import PriorKind
 from zoo.testing.building import at_random
 from zoo.testing.densities import Encoder, posteriors
 

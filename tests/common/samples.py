@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from zoo.errors import DataError
+from zoo.core.errors import DataError
 
 RED, BLUE, GREEN = (250, 10, 10), (10, 10, 250), (10, 250, 10)
 

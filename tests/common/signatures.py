@@ -12,8 +12,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from zoo.spec import options
-from zoo.stable import PUBLIC
+from zoo.core.spec import options
+
+PACKAGES = ("zoo", "zoo.core", "zoo.data", "zoo.models", "zoo.registry", "zoo.testing")
+PUBLIC = {package: tuple(import_module(package).__all__) for package in PACKAGES}
+"""What plugins may rely on: the names in `__all__` of the public packages."""
 
 
 def lines() -> list[str]:

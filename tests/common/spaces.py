@@ -6,11 +6,11 @@ from typing import Any
 
 import optuna
 
-from zoo.catalog import catalog
-from zoo.entry import Entry, resolve
-from zoo.raw import Raw
-from zoo.registry import read_registry
-from zoo.tuning.space import Space
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import Entry, resolve
+from zoo.registry.layers import read_registry
+from zoo.registry.raw_entry import Raw
+from zoo.registry.search.space import Space
 
 KINDS = {"model.kind": ["cnn", "timm"], "model.architecture": ["resnet10t", "resnet18"]}
 

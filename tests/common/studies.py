@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from zoo import api
-from zoo.tuning.spec import TuneSpec
+from zoo.core.sections import TuneSpec
 from zoo.tuning.study import Study, Trial
 
 REASONS = {
@@ -44,7 +43,7 @@ MIXED = ("done", "pruned", "done", "diverged", "oom", "refused", "failed", "dive
 
 
 class Engine:
-    """Stands in for `api.tune`: tells the watch what a study found, and keeps what it is asked for."""
+    """Stands in for `tune_run`: tells the watch what a study found, and keeps what it is asked for."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.patch = patch
@@ -64,5 +63,5 @@ class Engine:
                 raise error
             return found
 
-        self.patch.setattr(api, "tune", tune)
+        self.patch.setattr("zoo.tuning.tune.tune", tune)
         return asked

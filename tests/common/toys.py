@@ -7,8 +7,8 @@ from pathlib import Path
 
 import optuna
 
-from zoo.tuning.sampler import make
-from zoo.tuning.spec import TuneSpec
+from zoo.core.sections import TuneSpec
+from zoo.tuning.ledger import make
 
 PLUGIN = '''
 import errno, os, sys, time
@@ -57,7 +57,7 @@ def misbehave(how, step):
 
 def build(spec, info):
     import torch
-    from zoo.model import Classifier
+    from zoo.models import Classifier
 
     if spec.how == "no-build":
         raise KeyError("oh")

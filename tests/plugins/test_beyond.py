@@ -12,14 +12,15 @@ from zoo_codecs.beyond import distance, unlike_spectra
 from zoo_codecs.vae import VAE
 
 from zoo import DataInfo
-from zoo.build import build_model
-from zoo.catalog import catalog
-from zoo.entry import resolve
-from zoo.errors import ZooError
-from zoo.features import features
-from zoo.latent import Generator
-from zoo.model import Batch, Classifier, Model
-from zoo.raw import Raw
+from zoo.core.errors import ZooError
+from zoo.core.types import Batch
+from zoo.models.base import Classifier, Model
+from zoo.models.features import features
+from zoo.models.latent import Generator
+from zoo.registry.build import build_model
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import resolve
+from zoo.registry.raw_entry import Raw
 
 pytestmark = pytest.mark.usefixtures("home")
 KINDS: list[dict[str, Any]] = [

@@ -13,8 +13,8 @@ from torch import Tensor
 from zoo_metrics import zoo_metrics
 
 from zoo import DataInfo
-from zoo.evaluation import Outputs
-from zoo.gallery import Edited, Gallery, Mixed, Seen, Sweep
+from zoo.models.gallery import Edited, Gallery, Mixed, Seen, Sweep
+from zoo.registry.kinds import Outputs
 
 KINDS = {kind.name: kind for kind in zoo_metrics()}
 NAMES = ("a", "b", "c", "d")

@@ -21,7 +21,7 @@ from zoo_classifiers.progressions import between, progression, widths
 from zoo_classifiers.spec import CNNSpec
 
 from zoo import DataInfo, ZooError
-from zoo.model import Batch
+from zoo.core.types import Batch
 
 Way = Callable[[Block, Tensor, Regions], Tensor]
 CPU = torch.device("cpu")

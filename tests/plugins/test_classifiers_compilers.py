@@ -16,7 +16,7 @@ from zoo_classifiers.model import CNN
 from zoo_classifiers.spec import CNNSpec
 
 from zoo import DataInfo
-from zoo.model import Batch
+from zoo.core.types import Batch
 
 needs_kernel = pytest.mark.skipif(fused.load()[0] is None, reason=f"no native kernel: {fused.load()[1]}")
 

@@ -20,8 +20,9 @@ from samples import one_line, write
 from zoo_data import cifar10, digits, fashion_mnist
 from zoo_data.download import fetch
 
-from zoo.data import Loaded, split
-from zoo.errors import DataError
+from zoo.core.errors import DataError
+from zoo.data.dataset import Loaded
+from zoo.data.split import split
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 

@@ -26,8 +26,8 @@ from zoo_priors.flowspec import FlowSpec
 from zoo_priors.zukoflow import NAMES
 
 from zoo import CodeInfo
-from zoo.catalog import catalog
-from zoo.prior import Term, one
+from zoo.models.prior import Term, one
+from zoo.registry.catalog import catalog
 from zoo.testing.densities import check_kl
 
 SHAPES = [(1,), (2,), (5,), (12,), (3, 2, 2)]

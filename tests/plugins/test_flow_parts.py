@@ -20,8 +20,8 @@ from zoo_priors.matrix import STRONGEST, distinct, tame
 from zoo_priors.tails import Tails, solve, surprise
 
 from zoo import CodeInfo
-from zoo.errors import MissingError, ZooError
-from zoo.prior import Term
+from zoo.core.errors import MissingError, ZooError
+from zoo.models.prior import Term
 
 
 def make(*shape: int, **options: Any) -> Flow:

@@ -15,8 +15,8 @@ from samples import BLUE, GREEN, RED, encoded, one_line, write
 from zoo_data import folder
 from zoo_data.folder import FolderSpec
 
-from zoo.data import Loaded
-from zoo.errors import DataError
+from zoo.core.errors import DataError
+from zoo.data.dataset import Loaded
 
 pytestmark = pytest.mark.usefixtures("cache")
 

@@ -18,10 +18,11 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from zoo_metrics import distances, manifold, memory, zoo_metrics
 
 from zoo import DataInfo
-from zoo.catalog import catalog
-from zoo.data import Pictures
-from zoo.evaluation import Outputs, evaluate
-from zoo.gallery import Gallery, Seen
+from zoo.data.dataset import Pictures
+from zoo.evaluation.evaluate import compute_metrics
+from zoo.models.gallery import Gallery, Seen
+from zoo.registry.catalog import catalog
+from zoo.registry.kinds import Outputs
 
 KINDS = {kind.name: kind for kind in zoo_metrics()}
 INFO = DataInfo.of((1, 8, 8), ("a", "b", "c"))
@@ -90,12 +91,12 @@ def test_of_a_single_picture_there_is_nothing_to_say() -> None:
 
 
 def test_an_evaluation_holds_them_as_figures_and_always_the_same() -> None:
-    found = evaluate(catalog(), replace(BARE, gallery=whole()))
+    found = compute_metrics(catalog(), replace(BARE, gallery=whole()))
     assert "problems" not in found
     assert set(found) == {"metrics", "samples_per_class"}
     assert found["metrics"].keys() >= {"psnr", "ssim", "sharpness", "frechet", "kid", "recall", "judge_right", "copies"}
     assert all(math.isfinite(value) for value in found["metrics"].values())
-    assert evaluate(catalog(), replace(BARE, gallery=whole())) == found
+    assert compute_metrics(catalog(), replace(BARE, gallery=whole())) == found
 
 
 def test_no_kind_takes_the_name_of_another_ones_figure() -> None:

@@ -75,7 +75,7 @@ def test_top_five_only_where_there_are_more_classes() -> None:
 def test_metrics_do_not_apply_to_a_model_without_scores() -> None:
     from zoo_metrics import zoo_metrics
 
-    from zoo.evaluation import Outputs
+    from zoo.registry.kinds import Outputs
 
     nothing = Outputs(None, None, None, {}, None)  # type: ignore[arg-type]
     kinds = list(zoo_metrics())

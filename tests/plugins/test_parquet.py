@@ -16,8 +16,8 @@ from samples import BLUE, RED, encoded, one_line, write
 from zoo_data import cifar10, parquet
 from zoo_data.parquet import ParquetSpec
 
-from zoo.data import split
-from zoo.errors import DataError
+from zoo.core.errors import DataError
+from zoo.data.split import split
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "cifar10"
 
@@ -140,7 +140,7 @@ def test_pictures_of_several_sizes_need_the_option(tmp_path: Path) -> None:
 
 
 def test_bad_rows_are_listed_and_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo.pictures.CHUNK_BYTES", 1)  # several chunks
+    monkeypatch.setattr("zoo.data.decode.CHUNK_BYTES", 1)  # several chunks
     images, labels = two(10)
     column = struct_column([b"no picture", None, *images[2:]])
     path = save(tmp_path / "set.parquet", table(column, [*labels[:-1], None], features=HF))

@@ -37,10 +37,11 @@ from torch import Tensor
 from zoo_priors.quadrature import mean_of
 from zoo_priors.scale import bounded, unbounded
 
-from zoo.catalog import catalog
-from zoo.errors import ZooError
-from zoo.kinds import CodeInfo, PriorKind
-from zoo.prior import Posterior, Prior
+from zoo.core.errors import ZooError
+from zoo.core.types import CodeInfo
+from zoo.models.prior import Posterior, Prior
+from zoo.registry.catalog import catalog
+from zoo.registry.kinds import PriorKind
 from zoo.testing.densities import Encoder, check_kl, posteriors
 
 KINDS: dict[str, PriorKind[Any]] = {

@@ -10,10 +10,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from zoo.catalog import catalog
-from zoo.errors import MissingError, ZooError
-from zoo.kinds import DataInfo
-from zoo.text import TextEncoder
+from zoo.core.errors import MissingError, ZooError
+from zoo.core.types import DataInfo
+from zoo.models.text import TextEncoder
+from zoo.registry.catalog import catalog
 
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR = DataInfo.of((3, 32, 32), NAMES)

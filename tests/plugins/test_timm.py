@@ -19,8 +19,9 @@ from zoo_timm.spec import TimmSpec
 from zoo_timm.strides import look
 
 from zoo import DataInfo
-from zoo.errors import MissingError, ZooError
-from zoo.model import Batch, saved_weights_follow
+from zoo.core.errors import MissingError, ZooError
+from zoo.core.types import Batch
+from zoo.models.base import saved_weights_follow
 
 INFO = DataInfo.of((3, 32, 32), tuple("0123456789"))
 GREY = DataInfo.of((1, 28, 28), tuple("0123456789"))

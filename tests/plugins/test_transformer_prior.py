@@ -11,9 +11,9 @@ from zoo_priors.transformer import Transformer, draw
 from zoo_priors.transformerspec import TransformerSpec
 
 from zoo import CodeInfo
-from zoo.catalog import catalog
-from zoo.errors import ZooError
-from zoo.prior import Term
+from zoo.core.errors import ZooError
+from zoo.models.prior import Term
+from zoo.registry.catalog import catalog
 
 
 def make(shape: tuple[int, ...] = (2, 2), words: int = 3) -> Transformer:

@@ -15,14 +15,14 @@ from zoo_codecs.variance import LEAST
 
 import zoo
 from zoo import DataInfo
-from zoo.build import build_model, count
-from zoo.catalog import catalog
-from zoo.entry import Entry, resolve
-from zoo.errors import InterruptedRun, ZooError
-from zoo.latent import Generator, dequantised, fixed_draws
-from zoo.model import Batch
-from zoo.raw import Raw
-from zoo.training.watch import Nobody
+from zoo.core.errors import InterruptedRun, ZooError
+from zoo.core.types import Batch
+from zoo.models.latent import Generator, dequantised, fixed_draws
+from zoo.registry.build import build_model, count
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import Entry, resolve
+from zoo.registry.raw_entry import Raw
+from zoo.training.callbacks import Nobody
 
 PRIORS = ("normal", "laplace", "generalized-normal", "student-t", "power-law", "mixture", "vamp")
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (2, 9, 15)]

@@ -20,15 +20,15 @@ from zoo_metrics.codes import code_usage
 
 import zoo
 from zoo import DataInfo
-from zoo.api import entry
-from zoo.augment import batches
-from zoo.build import build_data, count
 from zoo.cli import main
-from zoo.errors import InterruptedRun
-from zoo.evaluation import outputs
-from zoo.latent import Generator
-from zoo.model import Batch
-from zoo.training.watch import Nobody
+from zoo.core.errors import InterruptedRun
+from zoo.core.types import Batch
+from zoo.data.loader import batches
+from zoo.evaluation.evaluate import outputs
+from zoo.models.latent import Generator
+from zoo.registry.build import build_data, count
+from zoo.registry.listing import entry
+from zoo.training.callbacks import Nobody
 
 INFO = DataInfo((1, 8, 8), tuple("0123456789"), (0.3,), (0.38,))
 SMALL = ["model.width=8", "model.blocks=1", "prior.width=16", "prior.layers=1", "prior.heads=2"]

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from zoo_metrics import zoo_metrics
 
 from zoo import CodeInfo, DataInfo
-from zoo.data import Pictures
-from zoo.evaluation import Outputs, outputs
-from zoo.latent import Generator, LatentModel, dequantised, fixed_draws
-from zoo.prior import Posterior, Prior
+from zoo.data.dataset import Pictures
+from zoo.evaluation.evaluate import outputs
+from zoo.models.latent import Generator, LatentModel, dequantised, fixed_draws
+from zoo.models.prior import Posterior, Prior
+from zoo.registry.kinds import Outputs
 
 INFO = DataInfo.of((1, 4, 4), ("a", "b"))
 NOISE = 0.15

@@ -9,10 +9,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from zoo.augment import Draws, Loader, batches
-from zoo.augmentspec import AugmentSpec
-from zoo.data import Pictures, mean_std
-from zoo.errors import ZooError
+from zoo.core.errors import ZooError
+from zoo.core.sections import AugmentSpec
+from zoo.data.dataset import Pictures, mean_std
+from zoo.data.loader import Draws, Loader, batches
 
 CIFAR, DIGITS, WIDE = (32, 32, 3), (8, 8, 1), (10, 14, 3)
 RECIPES: list[dict[str, Any]] = [

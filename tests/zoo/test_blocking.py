@@ -12,9 +12,9 @@ import pytest
 from packages import MOE
 
 from tests.conftest import Install
-from zoo.catalog import catalog
 from zoo.cli import main
-from zoo.discovery.blocking import DENIED
+from zoo.registry.catalog import catalog
+from zoo.registry.plugins.blocklist import DENIED
 
 Capture = pytest.CaptureFixture[str]
 GOOD = "open('imported', 'w').close()\n" + MOE

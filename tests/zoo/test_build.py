@@ -12,7 +12,7 @@ import pytest
 import zoo
 from tests.conftest import Install
 from zoo.cli import main
-from zoo.errors import MissingError, ResourceError
+from zoo.core.errors import MissingError, ResourceError
 
 PLUGIN = """
 from zoo import ModelKind, Spec, hookimpl
@@ -23,7 +23,7 @@ class Options(Spec):
 
 def build(spec, info):
     import torch
-    from zoo.model import Classifier
+    from zoo.models import Classifier
     if spec.way == "raise":
         raise KeyError("oh")
     if spec.way == "memory":
@@ -71,7 +71,7 @@ FAULTY = (
     + """
 def careless(spec, info):
     import torch
-    from zoo.model import Classifier
+    from zoo.models import Classifier
 
     class Careless(Classifier):
         def __init__(self):

@@ -14,9 +14,9 @@ import pytest
 from settling import settled
 
 from tests.conftest import Install
-from zoo.catalog import Catalog, catalog
-from zoo.discovery.plugins import Plugin
-from zoo.errors import MissingError, ZooError
+from zoo.core.errors import MissingError, ZooError
+from zoo.registry.catalog import Catalog, catalog
+from zoo.registry.plugins.discover import Plugin
 
 KIND = """
 import zoo
@@ -101,7 +101,7 @@ def test_only_the_broken_plugin_is_left_out(
     name: str, install: Install, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Where no process can be started to probe it; the probes of all of them run side by side below."""
-    monkeypatch.setattr("zoo.discovery.probing.start", no_process)
+    monkeypatch.setattr("zoo.registry.plugins.probe.start", no_process)
     code, cause = BROKEN[name]
     install(name, code)
     install("good", GOOD)
@@ -159,7 +159,7 @@ def test_everything_at_once_in_a_process_of_its_own(install: Install) -> None:
         assert cause in plugins[name]["error"], name
 
 
-CATALOG = "from zoo.catalog import catalog\nprint([p.error for p in catalog().plugins if p.error])"
+CATALOG = "from zoo.registry.catalog import catalog\nprint([p.error for p in catalog().plugins if p.error])"
 SLOW = "import pathlib, time\npathlib.Path('begun').touch()\n"
 
 
@@ -228,6 +228,6 @@ def test_families_do_not_mix() -> None:
 
 
 def test_discovery_imports_nothing_heavy() -> None:
-    code = "import sys; from zoo.catalog import catalog; catalog(); print(*{m.partition('.')[0] for m in sys.modules})"
+    code = "import sys; from zoo.registry.catalog import catalog; catalog(); print(*{m.partition('.')[0] for m in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "torchvision", "timm", "ray", "optuna", "sklearn", "numpy"} & set(done.stdout.split())

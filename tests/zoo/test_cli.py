@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 
 import zoo
-from zoo import api
-from zoo.catalog import Catalog, catalog
 from zoo.cli import main
-from zoo.cli.group import COMMANDS
-from zoo.discovery.plugins import Plugin
-from zoo.errors import InterruptedRun, JobError
-from zoo.runs import held
+from zoo.cli.app import COMMANDS
+from zoo.core.errors import InterruptedRun, JobError
+from zoo.registry.catalog import Catalog, catalog
+from zoo.registry.listing import entry as resolve_entry
+from zoo.registry.listing import show
+from zoo.registry.plugins.discover import Plugin
+from zoo.runs.lock import held
 
 pytestmark = pytest.mark.usefixtures("home")
 HEAVY = ("torch", "ray", "optuna", "timm", "numpy", "sklearn", "matplotlib", "PIL")
@@ -135,7 +136,7 @@ def failing(error: BaseException) -> Callable[..., Any]:
 def test_a_failure_has_its_exit_code(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture, error: BaseException, code: int, text: str
 ) -> None:
-    monkeypatch.setattr(api, "train", failing(error))
+    monkeypatch.setattr("zoo.training.train.train", failing(error))
     assert main(["train", "cnn"]) == code
     assert capsys.readouterr() == ("", text)
 
@@ -159,7 +160,7 @@ def test_an_entry_that_extends_nothing_does_not_hide_the_others(home: Path, caps
 
 
 def test_a_bug_leaves_a_traceback_in_a_file(monkeypatch: pytest.MonkeyPatch, home: Path, capsys: Capture) -> None:
-    monkeypatch.setattr(api, "registry", failing(RuntimeError("surprise")))
+    monkeypatch.setattr("zoo.cli.commands.list.registry", failing(RuntimeError("surprise")))
     assert main(["list"]) == 70
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
@@ -179,7 +180,7 @@ def test_traceback_shows_where_an_error_comes_from(capsys: Capture) -> None:
 def test_a_kind_of_a_broken_plugin_is_missing(monkeypatch: pytest.MonkeyPatch, home: Path, capsys: Capture) -> None:
     plugins = [*catalog().plugins, Plugin("acme", "acme-zoo", "1.2", error="ImportError: no module named acme")]
     broken = Catalog(plugins)
-    for module in ("zoo.api", "zoo.cli.listing", "zoo.catalog"):
+    for module in ("zoo.registry.listing", "zoo.cli.commands.list", "zoo.registry.catalog"):
         monkeypatch.setattr(f"{module}.catalog", lambda: broken)
     (home / "registry.yaml").write_text("version: 1\nentries:\n  moe: {model: {kind: moe}}\n", encoding="utf-8")
     assert main(["show", "moe"]) == 4
@@ -231,7 +232,7 @@ def listed(capsys: Capture, rows: list[dict[str, Any]], *argv: str) -> str:
     entries = {"mine": {"extends": "cnn", "data": {"kind": "digits"}}}
     path = Path("registry.yaml")
     path.write_text(json.dumps({"version": 1, "entries": entries}), encoding="utf-8")
-    of = api.entry("mine").hash()
+    of = resolve_entry("mine").hash()
     results = [{"entry": "mine", "of": of} | row for row in rows]
     path.write_text(json.dumps({"version": 1, "entries": entries, "results": results}), encoding="utf-8")
     assert main(["list", *argv]) == 0
@@ -281,13 +282,13 @@ def test_show_tells_size_options_and_what_is_set(capsys: Capture) -> None:
 
 
 def test_what_a_plugin_prints_does_not_spoil_the_json(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    real = api.show
+    real = show
 
     def noisy(*args: Any, **kwargs: Any) -> Any:
         print("hello from a plugin")
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(api, "show", noisy)
+    monkeypatch.setattr("zoo.cli.commands.list.show", noisy)
     assert main(["show", "cnn", "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["name"] == "cnn"

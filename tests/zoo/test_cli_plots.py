@@ -11,7 +11,7 @@ from PIL import Image
 from studies import Engine, study
 
 from zoo.cli import main
-from zoo.cli.plots import Limits, draw
+from zoo.cli.views.plots import Limits, draw
 from zoo.tuning.study import Study
 
 pytestmark = pytest.mark.usefixtures("home")

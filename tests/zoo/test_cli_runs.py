@@ -13,15 +13,16 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from zoo import api
 from zoo.cli import main
-from zoo.cli.confusion import draw
-from zoo.cli.evaluating import show_confusion
-from zoo.cli.progress import Bar, Lines
-from zoo.cli.screen import Screen
-from zoo.cli.sources import data_overrides
-from zoo.errors import DataError
-from zoo.figures import clock
+from zoo.cli.commands.evaluate import show_confusion
+from zoo.cli.console import Screen
+from zoo.cli.options import data_overrides
+from zoo.cli.views.confusion import draw
+from zoo.cli.views.progress import Bar, Lines
+from zoo.core.errors import DataError
+from zoo.display.format import clock
+from zoo.registry.listing import entry, registry
+from zoo.runs.find import load
 
 pytestmark = pytest.mark.usefixtures("home")
 TINY = ["data.limit=200", "model.blocks=2", "model.first=4", "model.last=8", "train.epochs=2", "--device", "cpu"]
@@ -46,7 +47,7 @@ def test_train_prints_a_line_an_epoch_and_the_result_as_json(capsys: Capture) ->
     assert [
         line for line in err.splitlines() if " epoch 2/2: loss " in line and "best " in line and "left 00:00" in line
     ]
-    run = api.load(done["run"])
+    run = load(done["run"])
     assert (run.entry.train.seed, run.record["weights_sha256"]) == (3, done["weights_sha256"])
 
 
@@ -98,7 +99,7 @@ def test_evaluate_shows_and_keeps_figures_classes_and_confusion(run: Path, capsy
     assert found["per_class"].keys() == set("0123456789")
     assert {"accuracy", "precision", "recall", "f1"} <= found["per_class"]["7"].keys()
     assert np.trace(found["confusion"]) == round(found["metrics"]["accuracy"] * found["pictures"])
-    assert api.registry(["mine.yaml"])[0].results[-1]["split"] == "valid"
+    assert registry(["mine.yaml"])[0].results[-1]["split"] == "valid"
 
 
 def test_an_evaluation_that_cannot_be_kept_is_still_shown(run: Path, capsys: Capture) -> None:
@@ -139,7 +140,7 @@ def test_data_is_a_kind_a_folder_of_classes_or_parquet_files(home: Path) -> None
     assert data_overrides("acme:shapes") == ["data.kind=acme:shapes"]
     picture(home / 'my "pets": # all' / "cat" / "a.png")
     words = data_overrides('my "pets": # all')
-    chosen = api.entry("cnn", words)
+    chosen = entry("cnn", words)
     assert (chosen.data.name, chosen.data.dump()["path"]) == ("folder", str(home / 'my "pets": # all'))
     (home / "hub" / "data").mkdir(parents=True)
     (home / "hub" / "data" / "train-0.parquet").touch()
@@ -176,7 +177,7 @@ def test_bench_prints_whatever_was_measured(monkeypatch: pytest.MonkeyPatch, cap
         asked.append((args, options))
         return {"pictures_per_second": 1234.5, "flops_per_picture": 15_660_000, "achieved_flops": None, "how": "eager"}
 
-    monkeypatch.setattr(api, "bench", bench)
+    monkeypatch.setattr("zoo.training.bench.bench", bench)
     assert main(["bench", "cnn", "model.first=4", "--seconds", "3", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["achieved_flops"] is None
     assert asked == [(("cnn", "model.first=4"), {"seconds": 3.0, "device": "auto", "registries": ()})]
@@ -189,7 +190,7 @@ def test_bench_prints_whatever_was_measured(monkeypatch: pytest.MonkeyPatch, cap
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_the_bar_fits_its_terminal(width: int) -> None:
-    bar = Bar(api.entry("cnn"), Screen())
+    bar = Bar(entry("cnn"), Screen())
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=True)
     bar.stage("model", 20, 375, 375 * 11, 128)
@@ -207,8 +208,8 @@ def test_the_bar_fits_its_terminal(width: int) -> None:
 
 def test_the_pace_forgets_what_is_long_ago(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     now = [100.0]
-    monkeypatch.setattr("zoo.cli.progress.time.monotonic", lambda: now[0])
-    lines = Lines(api.entry("cnn", ["train.batch=1000"]), Screen())
+    monkeypatch.setattr("zoo.cli.views.progress.time.monotonic", lambda: now[0])
+    lines = Lines(entry("cnn", ["train.batch=1000"]), Screen())
     lines.stage("model", 2, 100, 0, 10)  # a set that is smaller than the batch asked for
     now[0] += 60  # a compiler
     lines.step()

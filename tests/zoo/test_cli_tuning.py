@@ -16,16 +16,14 @@ from rich.cells import cell_len
 from rich.console import Console
 from studies import MIXED, Engine, study, trial
 
-from zoo import api
 from zoo.cli import main
-from zoo.cli.screen import Screen
-from zoo.cli.studylines import Lines
-from zoo.cli.trials import Block, cut
-from zoo.cli.tuning import Count, Duration
-from zoo.errors import InterruptedRun, JobError
-from zoo.figures import short
+from zoo.cli.commands.tune import Count, Duration
+from zoo.cli.console import Screen
+from zoo.cli.views.trials import Block, Lines, cut
+from zoo.core.errors import InterruptedRun, JobError
+from zoo.display.format import short
+from zoo.tuning.callbacks import Nobody
 from zoo.tuning.study import Study
-from zoo.tuning.watch import Nobody
 
 pytestmark = pytest.mark.usefixtures("home")
 Capture = pytest.CaptureFixture[str]
@@ -113,7 +111,7 @@ def test_it_says_that_it_resumes(fake: Engine, capsys: Capture) -> None:
 
 def test_silence_is_broken_and_the_pace_is_that_of_this_call(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     now = [100.0]
-    monkeypatch.setattr("zoo.cli.studylines.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("zoo.cli.views.trials.time.monotonic", lambda: now[0])
     lines = Lines(Screen())
     lines.tick()
     lines.begin(study("done", "done", "running", budget=12), 2)
@@ -270,7 +268,7 @@ def test_a_terminal_shows_the_block_and_a_pipe_the_result(
 
 def test_a_study_without_anything_to_do_never_begins(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     found = study("done", budget=1)
-    monkeypatch.setattr(api, "tune", lambda name, watch, **options: watch.end(found) or found)
+    monkeypatch.setattr("zoo.tuning.tune.tune", lambda name, watch, **options: watch.end(found) or found)
     assert main(["tune", "cnn"]) == 0
     assert capsys.readouterr().out.startswith(f"{Path('runs/cnn-study')}: done, 1 of 1 trials (1 done)\n")
     over = Block(Screen())
@@ -287,7 +285,7 @@ def test_counts_and_texts_are_short() -> None:
 
 def test_studies(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     one, two = study(*MIXED), study(path="runs/empty", budget=3, objective="pareto")
-    monkeypatch.setattr(api, "studies", lambda storage: ([one, two], ["runs/bad is damaged"]))
+    monkeypatch.setattr("zoo.tuning.study_folder.studies", lambda storage: ([one, two], ["runs/bad is damaged"]))
     assert main(["studies"]) == 0
     out, err = capsys.readouterr()
     heads, first, second = (line.split() for line in out.splitlines())
@@ -301,7 +299,7 @@ def test_studies(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     found = json.loads(capsys.readouterr().out)
     assert [row["name"] for row in found["studies"]] == ["cnn-study", "empty"]
     assert found["problems"] == ["runs/bad is damaged"]
-    monkeypatch.setattr(api, "studies", lambda storage: ([], []))
+    monkeypatch.setattr("zoo.tuning.study_folder.studies", lambda storage: ([], []))
     assert main(["studies", "--storage", "elsewhere"]) == 0
     assert "no study yet" in capsys.readouterr().err
 

@@ -14,14 +14,14 @@ import linear
 import pytest
 
 import zoo
-from zoo.api import Trained
-from zoo.axes import Axes, split
 from zoo.cli import main
-from zoo.cli.progress import Lines
-from zoo.compared import Comparison, Figure, spread
-from zoo.comparing import Nobody
-from zoo.errors import InterruptedRun, LockedError, RunError, ZooError
-from zoo.runs import held
+from zoo.cli.views.progress import Lines
+from zoo.core.errors import InterruptedRun, LockedError, RunError, ZooError
+from zoo.evaluation.compare.axes import Axes, split
+from zoo.evaluation.compare.result import Comparison, Figure, spread
+from zoo.evaluation.compare.runner import Nobody
+from zoo.runs.lock import held
+from zoo.training.train import Trained
 
 pytestmark = pytest.mark.usefixtures("home")
 TINY = ["data.limit=200", "model.blocks=2", "model.first=4", "model.last=8", "train.batch=50", "--device", "cpu"]
@@ -201,7 +201,7 @@ def test_ctrl_c_in_an_evaluation_costs_no_training(monkeypatch: pytest.MonkeyPat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("zoo.comparing.evaluate", press)
+        patch.setattr("zoo.evaluation.compare.runner.evaluate", press)
         with pytest.raises(InterruptedRun, match=r"Go on with: zoo\.compare"):
             zoo.compare("cnn", *NORMS[2:-2], device="cpu")
     before = weights()
@@ -305,7 +305,7 @@ def test_a_run_without_memory_is_listed_and_tried_again(monkeypatch: pytest.Monk
         return zoo.train(name, *words, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr("zoo.comparing.train", hungry)
+        patch.setattr("zoo.evaluation.compare.runner.train", hungry)
         found = zoo.compare("cnn", *NORMS[2:-2], device="cpu")
     assert [(run.state, run.reason[:13]) for run in found.runs] == [("failed", "out of memory"), ("done", "")]
     assert [run.state for run in zoo.compare("cnn", *NORMS[2:-2], device="cpu").runs] == ["done", "done"]

@@ -19,13 +19,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zoo.data import Pictures, Splits
-from zoo.errors import OutOfMemoryError
-from zoo.kinds import DataInfo
-from zoo.model import Batch, Classifier, Losses, why_not_compiled
+from zoo.core.errors import OutOfMemoryError
+from zoo.core.sections import TrainSpec
+from zoo.core.types import Batch, DataInfo, Losses
+from zoo.data.dataset import Pictures, Splits
+from zoo.models.base import Classifier, why_not_compiled
+from zoo.training.callbacks import Nobody
 from zoo.training.loop import Job, fit
-from zoo.training.spec import TrainSpec
-from zoo.training.watch import Nobody
 
 POINTS = ("forward", "backward", "validation")
 CACHE = "TORCHINDUCTOR_CACHE_DIR"
@@ -235,13 +235,13 @@ def test_a_damaged_cache_costs_no_training(
 
 ARCHITECTURES = """
 import json, os
-from zoo.tuning.compiling import private_cache
+from zoo.tuning.compile_cache import private_cache
 
 graphs = []
 for width in range(10):
     with private_cache():
         import torch
-        from zoo.model import why_not_compiled
+        from zoo.models import why_not_compiled
         assert why_not_compiled("cpu") == ""
         hits = torch._dynamo.utils.counters["inductor"]["fxgraph_cache_hit"]
         model = torch.nn.Linear(3 + width, 2)
@@ -272,7 +272,7 @@ def test_one_process_compiles_many_architectures_into_its_own_cache(
 TRIAL = """
 import json, os, sys
 from pathlib import Path
-from zoo.tuning.compiling import private_cache
+from zoo.tuning.compile_cache import private_cache
 
 with private_cache():
     cache = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
@@ -313,9 +313,9 @@ def test_each_process_has_a_cache_of_its_own_and_a_killed_ones_is_made_anew(tmp_
 
 ENDS = """
 import json, os
-from zoo.errors import JobError
-from zoo.training.fallback import FAILURES
-from zoo.tuning.compiling import private_cache
+from zoo.core.errors import JobError
+from zoo.training.compile_fallback import FAILURES
+from zoo.tuning.compile_cache import private_cache
 
 caches = []
 for error in (None, JobError("diverged"), SystemExit(), RuntimeError("a bug"), "failure", None):
@@ -354,5 +354,5 @@ def test_a_folder_that_the_user_chose_is_left_to_him(name: str, tmp_path: Path) 
 
 def test_a_cache_folder_that_cannot_be_written_to_costs_no_trial(tmp_path: Path) -> None:
     (tmp_path / "inductor").write_text("in the way")
-    code = "from zoo.tuning.compiling import private_cache\nwith private_cache():\n    print(1)"
+    code = "from zoo.tuning.compile_cache import private_cache\nwith private_cache():\n    print(1)"
     assert python(code, ZOO_CACHE=str(tmp_path)) == 1

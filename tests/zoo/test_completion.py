@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import Install
 from zoo.cli import main
-from zoo.cli.group import COMMANDS
+from zoo.cli.app import COMMANDS
 
 pytestmark = pytest.mark.usefixtures("home")
 Capture = pytest.CaptureFixture[str]
@@ -183,7 +183,10 @@ def test_a_damaged_or_hindered_cache_costs_only_time(shell: Shell, tmp_path: Pat
 def test_nothing_heavy_is_imported_for_a_key_press() -> None:
     asked = {"_ZOO_COMPLETE": "bash_complete", "COMP_WORDS": "zoo train vae-", "COMP_CWORD": "2"}
     code = f"{ASK} print(code, *sys.modules)"
-    for heavy in ({"torch", "ray", "optuna"}, {"torch", "pydantic", "pluggy", "ruamel.yaml", "rich", "zoo.catalog"}):
+    for heavy in (
+        {"torch", "ray", "optuna"},
+        {"torch", "pydantic", "pluggy", "ruamel.yaml", "rich", "zoo.registry.catalog"},
+    ):
         done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, env=os.environ | asked, check=True)
         *names, modules = done.stdout.decode().split("\n")[:-1]
         assert "plain,vae-nf" in names

@@ -11,9 +11,11 @@ import pytest
 import torch
 from samples import one_line, write
 
-from zoo.data import Loaded, Pictures, cached, deal, mean_std, split
-from zoo.dataspec import DataSpec
-from zoo.errors import DataError
+from zoo.core.errors import DataError
+from zoo.core.sections import DataSpec
+from zoo.data.cache import cached
+from zoo.data.dataset import Loaded, Pictures, mean_std
+from zoo.data.split import deal, split
 
 pytestmark = pytest.mark.usefixtures("cache")
 

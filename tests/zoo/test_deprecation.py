@@ -12,13 +12,13 @@ import pytest
 import zoo
 from tests.conftest import Install
 from zoo.cli import main
-from zoo.deprecation import Renamed, deprecated
-from zoo.errors import ZooDeprecationWarning
+from zoo.core.deprecation import Renamed, deprecated
+from zoo.core.errors import ZooDeprecationWarning
 
 PLUGIN = """
 from typing import Annotated
 import zoo
-from zoo.deprecation import Renamed
+from zoo.core import Renamed
 class Options(zoo.Spec):
     width: Annotated[int, zoo.Range(1, 8), Renamed("size", since="0.2", removed="0.4")] = 3
     '''Width.'''

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-import zoo.cli.doctor  # noqa: F401 - reads at its import what is replaced below
+import zoo.cli.commands.doctor  # noqa: F401 - reads at its import what is replaced below
 from tests.conftest import Install
-from zoo.catalog import Catalog
 from zoo.cli import main
-from zoo.discovery.plugins import Plugin
-from zoo.doctor import examinations
-from zoo.doctor.examinations import EXAMINATIONS
+from zoo.cli.doctor import examinations
+from zoo.cli.doctor.examinations import EXAMINATIONS
+from zoo.registry.catalog import Catalog
+from zoo.registry.plugins.discover import Plugin
 
 pytestmark = pytest.mark.usefixtures("home")
 Capture = pytest.CaptureFixture[str]
@@ -152,7 +152,7 @@ def test_a_plugin_that_was_left_out_on_purpose_is_a_note(monkeypatch: Patch, cap
 def test_a_plugin_of_the_zoo_that_is_broken_is_a_problem(monkeypatch: Patch, capsys: Capture) -> None:
     only(monkeypatch, "plugins")
     broken = Plugin("data", "pixel-zoo", "0.1.0", "ImportError: no sklearn")
-    monkeypatch.setattr("zoo.catalog.discover", lambda: [broken])
+    monkeypatch.setattr("zoo.registry.catalog.discover", lambda: [broken])
     (row,) = wrong(found(capsys, 4))
     assert "no sklearn" in row["text"]
     assert Catalog([broken]).names("data") == []

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.conftest import Install
-from zoo.catalog import catalog
-from zoo.entry import Entry, resolve, restore, with_train
-from zoo.errors import MissingError, RunError, ZooError
-from zoo.raw import Raw
-from zoo.registry import read_registry
-from zoo.spec import Spec
+from zoo.core.errors import MissingError, RunError, ZooError
+from zoo.core.spec import Spec
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import Entry, resolve, restore, with_train
+from zoo.registry.layers import read_registry
+from zoo.registry.raw_entry import Raw
 
 S = TypeVar("S", bound=Spec)
 pytestmark = pytest.mark.usefixtures("home")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo import errors
-from zoo.errors import BudgetError, InterruptedRun, ZooError, nearest, one_line
+from zoo.core import errors
+from zoo.core.errors import BudgetError, InterruptedRun, ZooError, nearest, one_line
 
 CODES = {
     "ZooError": 2,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import zoo
-from zoo.yamlfile import parse
+from zoo.core.yaml import parse
 
 METRICS = """
 from zoo import MetricKind, Spec, hookimpl

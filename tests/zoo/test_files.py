@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from zoo import files
-from zoo.errors import ResourceError, ZooError
-from zoo.files import atomic, cache_dir, check_name, digest, finite, replace, sha256, sweep, write_json, write_text
+from zoo.core import files
+from zoo.core.errors import ResourceError, ZooError
+from zoo.core.files import atomic, cache_dir, check_name, digest, finite, replace, sha256, sweep, write_json, write_text
 
 WRITER = """
 import sys
 from pathlib import Path
-from zoo.files import write_json
+from zoo.core.files import write_json
 print('ready', flush=True)
 for number in range(10**9):
     write_json(Path(sys.argv[1]), {'number': number, 'rest': [number] * 20_000})
@@ -89,9 +89,9 @@ FULL = """
 import resource, sys
 from pathlib import Path
 import torch
-from zoo.files import write_text
-from zoo.tensors import save_tensors
-from zoo.errors import ResourceError
+from zoo.core.files import write_text
+from zoo.core.tensor_files import save_tensors
+from zoo.core import ResourceError
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 folder = Path(sys.argv[1])
 for name in 'ab':

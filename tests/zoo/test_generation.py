@@ -17,11 +17,11 @@ from safetensors.torch import load_file
 
 import zoo
 from tests.conftest import Install
-from zoo import encoding
 from zoo.cli import main
-from zoo.drawing import pixels
-from zoo.errors import ZooError
-from zoo.files import digest
+from zoo.core.errors import ZooError
+from zoo.core.files import digest
+from zoo.display.grid import pixels
+from zoo.generation import reconstruct as encoding
 
 
 @pytest.fixture(scope="module")

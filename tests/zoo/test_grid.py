@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.errors import ZooError
-from zoo.grid import GAP, MARGIN, PAGE, Block, Pixels, columns, draw, save_png, wrapped
+from zoo.core.errors import ZooError
+from zoo.display.grid import GAP, MARGIN, PAGE, Block, Pixels, columns, draw, save_png, wrapped
 
 
 def made(count: int, side: int = 8, channels: int = 1) -> Pixels:
@@ -59,7 +59,7 @@ def test_names_stand_at_the_left_of_their_rows() -> None:
 
 
 def test_names_are_not_drawn_over_each_other_where_rows_are_low(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo.grid.TALLEST", 1000)
+    monkeypatch.setattr("zoo.display.grid.TALLEST", 1000)
     blocks = [wrapped(made(1, 4), 1, f"class {number}") for number in range(100)]
     assert draw(blocks).height >= 100 * 14
 

@@ -11,12 +11,12 @@ from pydantic import ConfigDict
 
 import zoo
 from zoo import ModelKind, Spec
-from zoo.catalog import Catalog
-from zoo.discovery.loading import Given
-from zoo.discovery.plugins import Plugin
-from zoo.jsonschema import registry_schema
-from zoo.registry import shipped
-from zoo.yamlfile import parse
+from zoo.core.yaml import parse
+from zoo.registry.catalog import Catalog
+from zoo.registry.json_schema import registry_schema
+from zoo.registry.layers import shipped
+from zoo.registry.plugins.discover import Plugin
+from zoo.registry.plugins.load import Given
 
 jsonschema = pytest.importorskip("jsonschema")
 

@@ -15,15 +15,15 @@ from linear import PLUGIN, REGISTRY
 import zoo
 from tests.conftest import Install
 from zoo.cli import main
-from zoo.data import Pictures
-from zoo.errors import DataError, InterruptedRun, ZooError
-from zoo.files import cache_dir
-from zoo.gallery import Gallery
-from zoo.judge import Judge, Look
-from zoo.judging.appointing import Appointed
-from zoo.judging.hanging import hang
-from zoo.latent import Generator
-from zoo.training.watch import Nobody
+from zoo.core.errors import DataError, InterruptedRun, ZooError
+from zoo.core.files import cache_dir
+from zoo.data.dataset import Pictures
+from zoo.evaluation.gallery import hang
+from zoo.evaluation.judges import Appointed
+from zoo.models.gallery import Gallery
+from zoo.models.judge import Judge, Look
+from zoo.models.latent import Generator
+from zoo.training.callbacks import Nobody
 
 SMALL = """
   judge:
@@ -40,7 +40,7 @@ from zoo import JudgeKind, Spec, hookimpl
 
 def build(spec, info):
     import torch
-    from zoo.judge import Judge, Look
+    from zoo.models import Judge, Look
 
     class Corner(Judge):
         def forward(self, x):
@@ -151,7 +151,7 @@ def test_who_cannot_judge(judge: str, text: str, capsys: pytest.CaptureFixture[s
 
 QUARTER = """
 from zoo import DataInfo, DataKind, DataSpec, hookimpl
-from zoo.catalog import catalog
+from zoo.registry.catalog import catalog
 
 def load(spec):
     from dataclasses import replace

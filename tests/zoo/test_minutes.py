@@ -16,18 +16,18 @@ from rich.console import Console
 from torch import Tensor, nn
 
 import zoo
-from zoo import api
 from zoo.cli import main
-from zoo.cli.progress import Bar, Lines
-from zoo.cli.screen import Screen
-from zoo.data import Pictures, Splits
-from zoo.errors import InterruptedRun, ZooError
-from zoo.files import digest, write_json
-from zoo.kinds import DataInfo
-from zoo.model import Batch, Losses, Model, Stage
+from zoo.cli.console import Screen
+from zoo.cli.views.progress import Bar, Lines
+from zoo.core.errors import InterruptedRun, ZooError
+from zoo.core.files import digest, write_json
+from zoo.core.sections import TrainSpec
+from zoo.core.types import Batch, DataInfo, Losses
+from zoo.data.dataset import Pictures, Splits
+from zoo.models.base import Model, Stage
+from zoo.registry.listing import entry
+from zoo.training.callbacks import Nobody
 from zoo.training.loop import Job, fit
-from zoo.training.spec import TrainSpec
-from zoo.training.watch import Nobody
 
 Capture = pytest.CaptureFixture[str]
 
@@ -287,11 +287,9 @@ def test_a_study_refuses_minutes_before_it_begins(word: str, capsys: Capture) ->
 
 
 def test_an_option_that_says_nothing_is_not_in_the_hash() -> None:
-    plain = api.entry("cnn")
+    plain = entry("cnn")
     assert plain.train.model_dump()["minutes"] is None
-    assert (
-        plain.hash() == api.entry("cnn", ["train.minutes=null"]).hash() != api.entry("cnn", ["train.minutes=1"]).hash()
-    )
+    assert plain.hash() == entry("cnn", ["train.minutes=null"]).hash() != entry("cnn", ["train.minutes=1"]).hash()
 
 
 def test_a_run_from_before_there_were_minutes_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,8 +311,8 @@ def test_a_run_from_before_there_were_minutes_goes_on(monkeypatch: pytest.Monkey
 
 def test_plain_lines_show_the_time(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     now = [500.0]
-    monkeypatch.setattr("zoo.cli.progress.time.monotonic", lambda: now[0])
-    lines = Lines(api.entry("cnn"), Screen())
+    monkeypatch.setattr("zoo.cli.views.progress.time.monotonic", lambda: now[0])
+    lines = Lines(entry("cnn"), Screen())
     lines.stage("model", 0, 4, 0, 10, seconds=120.0, elapsed=10.0)
     for _ in range(10):
         now[0] += 6
@@ -331,8 +329,8 @@ def test_plain_lines_show_the_time(monkeypatch: pytest.MonkeyPatch, capsys: Capt
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_the_bar_is_filled_by_time(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     now, out = [500.0], io.StringIO()
-    monkeypatch.setattr("zoo.cli.progress.time.monotonic", lambda: now[0])
-    bar = Bar(api.entry("cnn"), Screen())
+    monkeypatch.setattr("zoo.cli.views.progress.time.monotonic", lambda: now[0])
+    bar = Bar(entry("cnn"), Screen())
     bar.stage("model", 0, 4, 0, 10, seconds=120.0, elapsed=10.0)
     for _ in range(10):
         now[0] += 5

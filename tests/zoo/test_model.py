@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zoo.build import flops
-from zoo.data import Pictures
-from zoo.evaluation import means, outputs
-from zoo.kinds import DataInfo
-from zoo.model import Batch, Classifier, Model, why_not_compiled
+from zoo.core.types import Batch, DataInfo
+from zoo.data.dataset import Pictures
+from zoo.evaluation.evaluate import outputs
+from zoo.models.base import Classifier, Model, why_not_compiled
+from zoo.models.metrics import means
+from zoo.registry.build import flops
 
 INFO = DataInfo((3, 4, 4), ("a", "b", "c"), (0.2, 0.5, 0.8), (0.1, 0.2, 0.0))
 

@@ -18,13 +18,14 @@ from PIL import Image
 from studies import MIXED, study, trial
 
 import zoo
-from zoo.compared import ComparedRun, Comparison, Variant
-from zoo.editing import Edit, Scores
-from zoo.generation import Mix, Samples
-from zoo.notebook import Display, in_notebook
-from zoo.tuning.cell import Cell, watching
+from zoo.display.html import Display, in_notebook
+from zoo.evaluation.compare.result import ComparedRun, Comparison, Variant
+from zoo.generation.edit import Edit, Scores
+from zoo.generation.sample import Mix, Samples
+from zoo.training.train import Trained
+from zoo.tuning.callbacks import Nobody
+from zoo.tuning.notebook import Cell, watching
 from zoo.tuning.study import Studies
-from zoo.tuning.watch import Nobody
 
 pytestmark = pytest.mark.usefixtures("home")
 Patch = pytest.MonkeyPatch
@@ -103,7 +104,7 @@ def notebook(monkeypatch: Patch) -> list[Handle]:
     inner.__dict__["display"] = display
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "IPython.display", inner)
-    monkeypatch.setattr("zoo.notebook.OFTEN", 0.0)
+    monkeypatch.setattr("zoo.display.html.OFTEN", 0.0)
     return handles
 
 
@@ -162,7 +163,7 @@ def test_a_study_is_one_display(notebook: list[Handle]) -> None:
 
 
 def test_a_display_is_not_drawn_too_often(notebook: list[Handle], monkeypatch: Patch) -> None:
-    monkeypatch.setattr("zoo.notebook.OFTEN", 1e9)
+    monkeypatch.setattr("zoo.display.html.OFTEN", 1e9)
     display = Display()
     for number in range(9):
         display.draw(lambda number=number: f"<b>{number}</b>", lambda: "x", now=number in (0, 5))  # type: ignore[misc]
@@ -188,7 +189,7 @@ def test_runs(run: Path) -> None:
     assert "validation" not in shown(found).text
     found.record["reason"] = BAD
     assert BAD in shown(found).text
-    assert "0123456789ab" in shown(zoo.api.Trained(run, 3, {"loss": 0.5}, "0123456789abcdef")).text
+    assert "0123456789ab" in shown(Trained(run, 3, {"loss": 0.5}, "0123456789abcdef")).text
 
 
 def test_studies(home: Path) -> None:

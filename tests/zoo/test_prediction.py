@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 
 import zoo
-from zoo.data import Pictures
-from zoo.errors import ZooError
-from zoo.evaluation import class_scores
-from zoo.model import Classifier, Model
-from zoo.runs import Run
+from zoo.core.errors import ZooError
+from zoo.data.dataset import Pictures
+from zoo.evaluation.scores import class_scores
+from zoo.models.base import Classifier, Model
+from zoo.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -43,7 +43,7 @@ def test_a_picture_gets_the_same_scores_as_in_training_data(home: Path, monkeypa
         seen.append(pictures.x)
         return class_scores(model, pictures, *rest)
 
-    monkeypatch.setattr("zoo.prediction.class_scores", scores_of)
+    monkeypatch.setattr("zoo.evaluation.predict.class_scores", scores_of)
     found = zoo.predict(done.run, ["pets"], "cpu")
     assert not found.skipped
     assert len(found.predictions) == 80

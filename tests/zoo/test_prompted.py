@@ -17,10 +17,10 @@ from torch.nn.functional import normalize
 
 import zoo
 from tests.conftest import Install
-from zoo.api import held_out
 from zoo.cli import main
-from zoo.errors import ZooError
-from zoo.latent import mixed
+from zoo.core.errors import ZooError
+from zoo.models.latent import mixed
+from zoo.runs.inputs import held_out
 
 FLOW = ("prior.kind=flow", "prior.layers=3", "prior.width=32", "data.limit=1000", "train.epochs=30", "train.batch=50")
 

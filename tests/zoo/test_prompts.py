@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.errors import ZooError
-from zoo.prompts import parse
+from zoo.core.errors import ZooError
+from zoo.models.prompts import parse
 
 
 @pytest.mark.parametrize(

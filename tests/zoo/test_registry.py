@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Install
-from zoo.catalog import catalog
-from zoo.entry import resolve
-from zoo.errors import MissingError, ZooError
-from zoo.raw import Raw
-from zoo.registry import Registry, read_file, read_registry, shipped, user_file
-from zoo.yamlfile import LARGEST, parse
+from zoo.core.errors import MissingError, ZooError
+from zoo.core.yaml import LARGEST, parse
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import resolve
+from zoo.registry.layers import Registry, read_file, read_registry, shipped, user_file
+from zoo.registry.raw_entry import Raw
 
 VALID = """version: 1
 entries:

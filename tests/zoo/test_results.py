@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from zoo.catalog import catalog
-from zoo.entry import Entry, resolve
-from zoo.errors import JobError, ZooError
-from zoo.registry import read_registry, shipped
-from zoo.results import append, make_result, results_of
-from zoo.yamlfile import parse
+from zoo.core.errors import JobError, ZooError
+from zoo.core.yaml import parse
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import Entry, resolve
+from zoo.registry.layers import read_registry, shipped
+from zoo.registry.results import append, make_result, results_of
 
 pytestmark = pytest.mark.usefixtures("home")
 RECORD = {"parameters": 875592, "seconds": 90.0, "device": "cpu", "zoo": "0.1.0"}

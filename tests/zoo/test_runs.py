@@ -20,15 +20,17 @@ import pytest
 import torch
 
 from tests.conftest import Install
-from zoo.build import build_model
-from zoo.catalog import catalog
-from zoo.entry import Entry, resolve
-from zoo.errors import LockedError, MissingError, ResourceError, RunError, ZooError
-from zoo.files import write_json
-from zoo.kinds import DataInfo
-from zoo.registry import read_registry
-from zoo.runs import Run, choose_folder, difference, find_run, held
-from zoo.tensors import write_weights
+from zoo.core.errors import LockedError, MissingError, ResourceError, RunError, ZooError
+from zoo.core.files import write_json
+from zoo.core.tensor_files import write_weights
+from zoo.core.types import DataInfo
+from zoo.registry.build import build_model
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import Entry, resolve
+from zoo.registry.layers import read_registry
+from zoo.runs.find import choose_folder, find_run
+from zoo.runs.lock import held
+from zoo.runs.run import Run, difference
 
 pytestmark = pytest.mark.usefixtures("home")
 INFO = DataInfo((1, 8, 8), ("a", "b", "c"), (0.25,), (0.5,))
@@ -309,7 +311,7 @@ def test_difference() -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from zoo.runs import held
+from zoo.runs.lock import held
 with held(Path(sys.argv[1])):
     print('held', flush=True)
     time.sleep(600)

@@ -13,12 +13,12 @@ from commands import told
 from packages import find_in, pip_install
 
 from tests.conftest import Install
-from zoo import files
-from zoo.catalog import catalog
 from zoo.cli import main
-from zoo.errors import ResourceError
-from zoo.scaffold import package
-from zoo.scaffold.package import LONGEST, PARTS, new_plugin
+from zoo.cli.new_plugin import package
+from zoo.cli.new_plugin.package import LONGEST, PARTS, new_plugin
+from zoo.core import files
+from zoo.core.errors import ResourceError
+from zoo.registry.catalog import catalog
 
 ROOT = Path(__file__).resolve().parents[2]
 EACH = {"whole": tuple(PARTS), **{f"only-{part}": (part,) for part in PARTS}}

@@ -7,10 +7,9 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from zoo.catalog import catalog
-from zoo.dataspec import DataSpec
-from zoo.spec import Choice, Option, Range, Spec, options, space
-from zoo.training.spec import StageSpec, TrainSpec
+from zoo.core.sections import DataSpec, StageSpec, TrainSpec
+from zoo.core.spec import Choice, Option, Range, Spec, options, space
+from zoo.registry.catalog import catalog
 
 
 class Inner(Spec):

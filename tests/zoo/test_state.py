@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
+from zoo.runs.metrics_log import Log
+from zoo.training.checkpoint import StateFolder
 from zoo.training.ema import Average
-from zoo.training.log import Log
-from zoo.training.state import StateFolder
 
 NAN = float("nan")
 

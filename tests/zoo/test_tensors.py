@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from zoo.errors import RunError
-from zoo.files import write_json
-from zoo.tensors import fill, load_tensors, read_manifest, read_weights, save_tensors, write_weights
+from zoo.core.errors import RunError
+from zoo.core.files import write_json
+from zoo.core.tensor_files import fill, load_tensors, read_manifest, read_weights, save_tensors, write_weights
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_a_file_of_the_right_hash_that_is_no_safetensors_file(folder: Path) -> N
 
 def adopt(folder: Path) -> None:
     """Write a manifest for whatever lies in the folder."""
-    from zoo.files import sha256
+    from zoo.core.files import sha256
 
     path = folder / "weights.safetensors"
     line = {"file": path.name, "sha256": sha256(path), "bytes": path.stat().st_size}

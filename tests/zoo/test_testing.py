@@ -16,9 +16,9 @@ from samples import BLUE, RED, encoded, write
 
 from tests.conftest import Install
 from zoo.cli import main
-from zoo.errors import ZooError
-from zoo.testing import Check, Finding, checks_of, rules
-from zoo.testing.rule import PLUGIN
+from zoo.core.errors import ZooError
+from zoo.testing.check import Check, Finding, checks_of
+from zoo.testing.rule import PLUGIN, rules
 
 
 @pytest.fixture

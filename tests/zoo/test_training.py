@@ -18,13 +18,14 @@ import torch
 from torch import Tensor, nn
 
 import zoo
-from zoo.data import Pictures, Splits
-from zoo.errors import InterruptedRun, JobError
-from zoo.kinds import DataInfo
-from zoo.model import Batch, Losses, Model, Stage
+from zoo.core.errors import InterruptedRun, JobError
+from zoo.core.sections import TrainSpec
+from zoo.core.types import Batch, DataInfo, Losses
+from zoo.data.dataset import Pictures, Splits
+from zoo.models.base import Model, Stage
+from zoo.training.callbacks import Nobody
 from zoo.training.loop import Job, fit
-from zoo.training.spec import TrainSpec
-from zoo.training.watch import Nobody
+from zoo.training.train import Trained, trained
 
 SMALL = ("model.blocks=2", "model.first=4", "model.last=8", "model.head=1", "data.limit=300", "train.batch=50")
 KILLED = ("train.epochs=12", "train.save_seconds=0.05")
@@ -52,7 +53,7 @@ class Recorder(Nobody):
         self.notes.append(text)
 
 
-def train(*overrides: str, out: str, watch: Nobody | None = None) -> zoo.api.Trained:
+def train(*overrides: str, out: str, watch: Nobody | None = None) -> Trained:
     return zoo.train("cnn", *SMALL, *overrides, out=out, watch=watch)
 
 
@@ -278,7 +279,7 @@ def test_the_metrics_told_are_those_of_the_last_stage(home: Path) -> None:
     rows = [row | {"stage": stage, "valid": {"loss": loss}} for stage, loss in (("a", 1.0), ("b", 3.0), ("b", 2.0))]
     run = zoo.load(train("train.epochs=1", out="run").run)
     (home / "run/metrics.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows), encoding="utf-8")
-    assert zoo.api.trained(run).metrics == {"loss": 2.0}
+    assert trained(run).metrics == {"loss": 2.0}
 
 
 def test_a_run_goes_on_with_the_call_that_the_message_names() -> None:

@@ -22,9 +22,9 @@ from drivers import PROC, Driver
 from optuna.trial import FrozenTrial, TrialState
 
 import zoo
-from zoo.training.log import read_rows
-from zoo.training.state import StateFolder
-from zoo.tuning.folder import open_study
+from zoo.runs.metrics_log import read_rows
+from zoo.training.checkpoint import StateFolder
+from zoo.tuning.study_folder import open_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not PROC.is_dir(), reason="looks for processes in /proc")]
 STUDY = Path("runs/toy-study")
@@ -287,7 +287,7 @@ CLUSTER = """
 import threading
 import zoo
 from ray.cluster_utils import Cluster
-from zoo.tuning.watch import Nobody
+from zoo.tuning.callbacks import Nobody
 
 class Watch(Nobody):
     lost = False

@@ -21,8 +21,8 @@ from drivers import PROC, Driver, name, session
 
 import zoo
 from zoo.cli import main
-from zoo.training.log import read_rows
-from zoo.tuning.folder import open_study
+from zoo.runs.metrics_log import read_rows
+from zoo.tuning.study_folder import open_study
 
 PORTS = range(26_000, 30_000)
 """Where neither Ray's workers listen nor what the system hands out."""
@@ -224,7 +224,7 @@ def test_a_cluster_that_goes_away_is_one_line(cluster: Cluster) -> None:
 def test_without_ray_client_the_extra_is_named(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zoo.tuning.distant.find_spec", lambda name: None)
+    monkeypatch.setattr("zoo.tuning.ray_client.find_spec", lambda name: None)
     assert main(["tune", "cnn", "--address=ray://nowhere:1"]) == 4
     assert 'pip install "ray[client]"' in capsys.readouterr().err
     assert not Path("runs").exists() or not any(Path("runs").iterdir())

@@ -13,12 +13,12 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from zoo.spec import Choice, Mark, Range
-from zoo.tuning.dimension import Dimension
-from zoo.tuning.marks import parse, text
-from zoo.tuning.sampler import make, mixed
-from zoo.tuning.space import Space
-from zoo.tuning.spec import TuneSpec
+from zoo.core.sections import TuneSpec
+from zoo.core.spec import Choice, Mark, Range
+from zoo.registry.search.dimension import Dimension
+from zoo.registry.search.marks import parse, text
+from zoo.registry.search.space import Space
+from zoo.tuning.ledger import make, mixed
 
 Sampler = Literal["tpe", "random", "gp", "nsga2"]
 pytestmark = pytest.mark.filterwarnings("error::UserWarning:optuna")

@@ -19,9 +19,9 @@ from optuna.trial import TrialState
 
 import zoo
 from zoo.cli import main
-from zoo.errors import RunError
-from zoo.tuning.folder import open_study
+from zoo.core.errors import RunError
 from zoo.tuning.study import FAILED, Study, Trial
+from zoo.tuning.study_folder import open_study
 
 Capture = pytest.CaptureFixture[str]
 STUDY = Path("runs/toy-study")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-import zoo.tuning.shim
-from zoo.tuning.leash import known
+import zoo.tuning.orphan_shim
+from zoo.tuning.orphan_guard import known
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
 SIGNAL = """
@@ -43,7 +43,7 @@ with quiet(), cluster(Place(address=None, parallel=None, device="cpu")):
 
 def leash(parent: int, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a probe on the leash, as a Ray of this process number would run a worker."""
-    command = [sys.executable, zoo.tuning.shim.__file__, *words]
+    command = [sys.executable, zoo.tuning.orphan_shim.__file__, *words]
     environment = os.environ | {"RAY_RAYLET_PID": str(parent)}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 

@@ -8,9 +8,9 @@ import pytest
 from spaces import get, space
 
 from tests.conftest import Install
-from zoo.catalog import catalog
-from zoo.errors import ZooError
-from zoo.tuning.space import Space
+from zoo.core.errors import ZooError
+from zoo.registry.catalog import catalog
+from zoo.registry.search.space import Space
 
 pytestmark = pytest.mark.usefixtures("home")
 

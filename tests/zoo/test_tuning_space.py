@@ -12,13 +12,14 @@ import optuna
 import pytest
 from spaces import KINDS, ask, first_ends, get, only, space
 
-from zoo.build import count, data_info
-from zoo.catalog import catalog
-from zoo.entry import Entry
-from zoo.errors import ZooError
-from zoo.tuning.sampler import make
-from zoo.tuning.space import Space
-from zoo.tuning.spec import TuneSpec
+from zoo.core.errors import ZooError
+from zoo.core.sections import TuneSpec
+from zoo.registry.build import count, data_info
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import Entry
+from zoo.registry.search.smallest import smallest_entry
+from zoo.registry.search.space import Space
+from zoo.tuning.ledger import make
 
 pytestmark = pytest.mark.usefixtures("home")
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -232,7 +233,7 @@ def test_the_smallest_model_of_a_space() -> None:
     raw, entry = get()
     info = data_info(entry.data)
     wanted = Space.of(catalog(), raw, entry, {}, ())
-    parameters, config = wanted.corners(catalog(), entry, lambda each: count(each, info).parameters)
+    parameters, config = smallest_entry(wanted, catalog(), entry, lambda each: count(each, info).parameters)
     assert (config["model.blocks"], config["model.first"], config["model.head"]) == (3, 16, 0)
     assert config["model.convolution"] == "separable" and config["model.norm"] == "none"
     assert not [path for path in config if path.startswith("train")]
@@ -246,14 +247,17 @@ def test_the_smallest_model_skips_what_is_refused_and_follows_conditions() -> No
     raw, entry = get()
     asked = only("model.first", "model.convolution", "train.optimizer") | {"model.ratio": [1, 0.5]}
     wanted = Space.of(catalog(), raw, entry, asked, ())
-    assert wanted.corners(catalog(), entry, by("first"))[1]["model.convolution"] == "separable"
+    assert smallest_entry(wanted, catalog(), entry, by("first"))[1]["model.convolution"] == "separable"
     asked |= {"model.ratio": None, "model.last": {"low": 4, "high": 8, "when": {"train.optimizer": "sgd"}}}
     wanted = Space.of(catalog(), raw, entry, asked, ())
-    size, config = wanted.corners(catalog(), entry, by("first", "last"))
+    size, config = smallest_entry(wanted, catalog(), entry, by("first", "last"))
     assert (size, config["train.optimizer"], config["model.last"]) == (16 * 4, "sgd", 4)
     with pytest.raises(ZooError, match="ratio needs"):
-        Space.of(catalog(), raw, entry, only("model.first") | {"model.ratio": [1, 0.5]}, ()).corners(
-            catalog(), entry, by("first")
+        smallest_entry(
+            Space.of(catalog(), raw, entry, only("model.first") | {"model.ratio": [1, 0.5]}, ()),
+            catalog(),
+            entry,
+            by("first"),
         )
 
 
@@ -266,7 +270,7 @@ def test_the_smallest_model_over_all_kinds() -> None:
         options = each.model.dump()
         return sizes[options["architecture"]] if options["kind"] == "timm" else 10 + int(options["first"])
 
-    least, config = wanted.corners(catalog(), entry, size)
+    least, config = smallest_entry(wanted, catalog(), entry, size)
     assert least == 7 and config["model.kind"] == "timm" and config["model.architecture"] == "resnet18"
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoo.errors import ZooError
-from zoo.yamlfile import DEEPEST, LARGEST, parse, parse_value
+from zoo.core.errors import ZooError
+from zoo.core.yaml import DEEPEST, LARGEST, parse, parse_value
 
 
 @pytest.mark.parametrize(

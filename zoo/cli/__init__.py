@@ -1,4 +1,4 @@
-"""The command line: thin faces over `zoo.api`, one module a group of commands."""
+"""The command line: one file a command, their views, completion, doctor and new plugins."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import os
 import sys
 from collections.abc import Sequence
 
-from zoo.cli.faults import report
-from zoo.cli.group import zoo
-from zoo.cli.screen import Screen
-from zoo.cli.told import told
-from zoo.discovery.blocking import undone
+from zoo.cli.app import zoo
+from zoo.cli.console import Screen
+from zoo.cli.errors import report, told
+from zoo.registry.plugins.blocklist import undone
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; whatever goes wrong becomes a line on stderr."""
     if argv is None and (asked := os.environ.get("_ZOO_COMPLETE")):
-        from zoo.cli.answering import answer
+        from zoo.cli.completion.shells import answer
 
         return answer(asked)
     words = list(sys.argv[1:] if argv is None else argv)

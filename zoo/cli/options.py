@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
+from itertools import islice
+from pathlib import Path
+
 import click
+
+from zoo.core.errors import DataError, nearest
+from zoo.registry.catalog import catalog
 
 NAME = click.argument("name")
 RUN = click.argument("run")
@@ -21,3 +29,38 @@ TEMPERATURE = click.option(
 GUIDANCE = click.option(
     "--guidance", type=float, default=0.0, metavar="G", help="Above 0: likelier of the prompt and less varied; try 1."
 )
+LOOK_AT = 10_000
+QUALIFIED = re.compile(r"[\w.-]{2,}:[a-z0-9-]+")
+"""plugin:kind; a single letter before the colon is a drive of Windows."""
+
+
+def data_overrides(text: str) -> list[str]:
+    """The overrides that choose this data; DataError says what was looked for."""
+    kinds = catalog().names("data")
+    path = Path(text).expanduser()
+    if text in kinds or (QUALIFIED.fullmatch(text) and not path.exists()):
+        return [f"data.kind={text}"]
+    if not path.exists():
+        here = [child.name for child in path.parent.iterdir() if child.is_dir()] if path.parent.is_dir() else []
+        hint = nearest(text, kinds) or nearest(path.name, here)
+        raise DataError(f"{text!r} is neither a kind of data ({', '.join(kinds)}) nor a path", hint)
+    # The run is read from other folders too.
+    whole = str(path.absolute())
+    # JSON quotes a text in a way that YAML reads back, whatever characters it has.
+    return [f"data.kind={kind_of(path)}", f"data.path={json.dumps(whole, ensure_ascii=False)}"]
+
+
+def kind_of(path: Path) -> str:
+    """folder or parquet, by what lies there."""
+    if path.is_file():
+        if path.suffix.lower() == ".parquet":
+            return "parquet"
+        raise DataError(
+            f"{path} is a file that does not end in .parquet", "give a folder of class folders for pictures"
+        )
+    inside = [child for child in islice(path.rglob("*"), LOOK_AT) if not child.name.startswith(".")]
+    if any(child.suffix.lower() == ".parquet" for child in inside):
+        return "parquet"
+    if any(child.parent != path and child.is_file() for child in inside):
+        return "folder"
+    raise DataError(f"{path} has neither class folders ({path.name}/CLASS/*.png) nor .parquet files")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from zoo.testing.check import Check, Finding, NotRun, checks_of
-from zoo.testing.parametrize import checks
-from zoo.testing.rule import Broken, Rule, rules
+from zoo.testing.check import checks
 
-__all__ = ["Broken", "Check", "Finding", "NotRun", "Rule", "checks", "checks_of", "rules"]
+__all__ = ["checks"]

@@ -11,23 +11,23 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ValidationError
 
-from zoo.build import build_model, calling, sketched
-from zoo.catalog import catalog
-from zoo.entry import Chosen, Entry, resolve
-from zoo.errors import ZooError
-from zoo.kinds import DataInfo
-from zoo.latent import Generator
-from zoo.model import Batch, Model, Stage, saved_weights_follow
-from zoo.raw import Raw
-from zoo.spec import Choice, Spec, space
+from zoo.core.errors import ZooError
+from zoo.core.sections import StageSpec
+from zoo.core.spec import Choice, Spec, space
+from zoo.core.types import Batch, DataInfo
+from zoo.models.base import Model, Stage, saved_weights_follow
+from zoo.models.latent import Generator
+from zoo.registry.blame import calling
+from zoo.registry.build import build_model, sketched
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import Chosen, Entry, resolve
+from zoo.registry.raw_entry import Raw
+from zoo.registry.search.dimension import Dimension, Value, fitted
+from zoo.registry.search.marks import MarkError
 from zoo.testing import toys
 from zoo.testing.check import NotRun, Subject
 from zoo.testing.rule import Broken
-from zoo.training.spec import StageSpec
-from zoo.training.step import Stepper
-from zoo.tuning.dimension import Dimension, Value
-from zoo.tuning.fitting import fitted
-from zoo.tuning.marks import MarkError
+from zoo.training.stepper import Stepper
 
 SHAPES = tuple((channels, side, side) for side in (8, 32, 28, 64, 16, 96, 128, 224, 256) for channels in (1, 3))
 """Pictures that a model is tried with: the first that it does not refuse."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from zoo.catalog import SEE, Catalog, catalog
-from zoo.discovery.plugins import Plugin
-from zoo.errors import DataError, MissingError, ZooError, nearest, one_line
+from zoo.core.errors import DataError, MissingError, ZooError, nearest, one_line
+from zoo.core.yaml import parse_value
+from zoo.registry.catalog import SEE, Catalog, catalog
+from zoo.registry.plugins.discover import Plugin
 from zoo.testing.rule import PLUGIN, Inapplicable, Rule, rules
-from zoo.yamlfile import parse_value
+
+if TYPE_CHECKING:
+    import pytest
+
 
 LOADS = "loads"
 """The rule of a plugin that comes before all others."""
@@ -156,3 +161,30 @@ def single(known: Catalog, name: str, given: Mapping[str, Any]) -> Iterable[Subj
         raise ZooError(f"no plugin and no kind {name[:80]!r}", nearest(name, names | handles) or SEE)
     subjects = (subject for plugin in givers for subject in subjects_of(known, plugin, given))
     return [subject for subject in subjects if subject.kind and subject.kind.name == bare]
+
+
+def checks(name: str, *options: str) -> pytest.MarkDecorator:
+    """Parametrise a test with every check of a plugin, a distribution, a kind or `plugin:kind`.
+
+    The test takes `check` and calls it. A rule that cannot be tried, as of pictures that must be downloaded first, or
+    that says nothing of a kind, is a skip with the reason. `options` are `key=value` texts instead of defaults.
+    """
+    import pytest
+
+    found = [pytest.param(skipping(check), id=str(check).replace(" ", "-")) for check in checks_of(name, *options)]
+    return pytest.mark.parametrize("check", found)
+
+
+def skipping(check: Check) -> Callable[[], Any]:
+    """The check, which skips the test where it cannot be run."""
+
+    @functools.wraps(check.__call__)
+    def run() -> None:
+        import pytest
+
+        try:
+            check()
+        except (Inapplicable, NotRun) as reason:
+            pytest.skip(str(reason))
+
+    return run

@@ -8,9 +8,9 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
-from zoo.kinds import CodeInfo, DataInfo
-from zoo.prior import Exactness, Invertible, Posterior, Prior, one
-from zoo.spec import Spec
+from zoo.core.spec import Spec
+from zoo.core.types import CodeInfo, DataInfo
+from zoo.models.prior import Exactness, Invertible, Posterior, Prior, one
 from zoo.testing import toys
 from zoo.testing.building import points, spec_of
 from zoo.testing.check import Subject

@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 
-from zoo.evaluation import Outputs, outputs
-from zoo.judge import ByClassifier, Judge, Look
-from zoo.judging.appointing import Appointed
-from zoo.judging.hanging import hang
-from zoo.kinds import DataInfo
-from zoo.latent import Generator
-from zoo.model import Model
+from zoo.core.types import DataInfo
+from zoo.evaluation.evaluate import outputs
+from zoo.evaluation.gallery import hang
+from zoo.evaluation.judges import Appointed
+from zoo.models.base import Model
+from zoo.models.judge import ByClassifier, Judge, Look
+from zoo.models.latent import Generator
+from zoo.registry.kinds import Outputs
 from zoo.testing import toys
 from zoo.testing.building import spec_of
 from zoo.testing.check import Subject

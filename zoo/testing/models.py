@@ -7,16 +7,18 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from zoo.errors import ZooError
-from zoo.evaluation import means
-from zoo.latent import Generator
-from zoo.model import Batch, Classifier, Model
-from zoo.prior import Posterior
-from zoo.tensors import fill, separate
+from zoo.core.errors import ZooError
+from zoo.core.tensor_files import fill, separate
+from zoo.core.types import Batch
+from zoo.models.base import Classifier, Model
+from zoo.models.latent import Generator
+from zoo.models.metrics import means
+from zoo.models.prior import Posterior
+from zoo.registry.kinds import ModelKind
 from zoo.testing import toys
 from zoo.testing.building import info_for, model_of, trained, tried, used
 from zoo.testing.check import Subject
-from zoo.testing.rule import Broken, require, rule, saying
+from zoo.testing.rule import Broken, Inapplicable, require, rule, saying
 from zoo.testing.stages import LEARNERS, backward, some
 from zoo.training.device import random_state
 
@@ -178,3 +180,31 @@ def learns_from(model: Model, batch: Batch, what: str) -> None:
         losses = stage.losses(batch)
         backward(losses)
     require(all(bool(torch.isfinite(value)) for value in losses.values()), f"{what}: a loss is not finite")
+
+
+@rule(*LEARNERS)
+def samples(subject: Subject) -> None:
+    """Samples are finite pictures with values 0..1, one or many, cold or warm; the same seed draws the same ones."""
+    if isinstance(subject.kind, ModelKind) and not subject.kind.prior:
+        raise Inapplicable("it makes no pictures")
+    model, batch = used(subject)
+    require(isinstance(model, Generator), f"it builds a {type(model).__name__}, no zoo.latent.LatentModel")
+    assert isinstance(model, Generator)
+    for n, temperature in ((1, 1.0), (len(batch.y), 1.0), (len(batch.y), 0.5)):
+        x = drawn(model, batch.y[:n], temperature)
+        what = f"{n} samples at temperature {temperature:g}"
+        require(x.shape == (n, *model.info.shape), f"{what} are {tuple(x.shape)}, not {(n, *model.info.shape)}")
+        require(bool(torch.isfinite(x).all()), f"{what} are not finite")
+        require(float(x.min()) >= 0 and float(x.max()) <= 1, f"{what} have values outside of 0..1")
+        require(torch.equal(x, drawn(model, batch.y[:n], temperature)), f"{what} differ when drawn again from one seed")
+    torch.manual_seed(1)
+    before = generators()
+    model.sample(2, batch.y[:2])
+    require(generators() != before, "samples are not drawn from torch's generator, so that every seed gives the same")
+
+
+def drawn(model: Generator, y: Tensor, temperature: float) -> Tensor:
+    """Samples of these classes, from a seed."""
+    torch.manual_seed(0)
+    with torch.inference_mode(), saying("sampling"):
+        return model.sample(len(y), y, temperature)

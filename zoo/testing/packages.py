@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from zoo.catalog import catalog
-from zoo.discovery.loading import ask
-from zoo.discovery.probing import LIMIT, Probing
-from zoo.discovery.verdict import Listed, Verdict
-from zoo.entry import resolve
-from zoo.errors import ZooError
-from zoo.registry import Registry, add_plugin, installed_registry
+from zoo.core.errors import ZooError
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import resolve
+from zoo.registry.layers import Registry, add_plugin, installed_registry
+from zoo.registry.plugins.load import ask
+from zoo.registry.plugins.probe import LIMIT, Probing
+from zoo.registry.plugins.probe_cache import Listed, Verdict
 from zoo.testing.building import tried
 from zoo.testing.check import NotRun, Subject
 from zoo.testing.figures import computed, evaluated

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from zoo.build import calling, data_info
-from zoo.data import Loaded, split
-from zoo.dataspec import DataSpec
-from zoo.entry import Chosen
-from zoo.errors import DataError
+from zoo.core.errors import DataError
+from zoo.core.sections import DataSpec
+from zoo.data.dataset import Loaded
+from zoo.data.split import split
+from zoo.registry.blame import calling
+from zoo.registry.build import data_info
+from zoo.registry.entry import Chosen
 from zoo.testing.building import spec_of
 from zoo.testing.check import Subject
 from zoo.testing.rule import Broken, require, rule

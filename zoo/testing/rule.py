@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-MODULES = ("specs", "models", "stages", "generators", "densities", "texts", "pictures", "figures", "packages")
+MODULES = ("specs", "models", "stages", "densities", "texts", "pictures", "figures", "packages")
 """The modules of this package that hold rules, in the order in which they are tried."""
 PLUGIN = "plugin"
 """Stands among families for a plugin as a whole."""
@@ -66,7 +66,7 @@ def require(holds: object, text: str) -> None:
 @contextmanager
 def saying(what: str) -> Iterator[None]:
     """Within the block any other error of the plugin's becomes Broken, and the text says what was tried."""
-    from zoo.errors import ZooError
+    from zoo.core.errors import ZooError
 
     try:
         yield

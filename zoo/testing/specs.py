@@ -6,10 +6,11 @@ import json
 
 from pydantic import ValidationError
 
-from zoo.build import sketched
-from zoo.errors import ZooError
-from zoo.kinds import FAMILIES, DataInfo
-from zoo.spec import Choice, Option, Range, Spec, options
+from zoo.core.errors import ZooError
+from zoo.core.spec import Choice, Option, Range, Spec, options
+from zoo.core.types import DataInfo
+from zoo.registry.build import sketched
+from zoo.registry.kinds import FAMILIES
 from zoo.testing.building import dimension_of, entry_of, info_for, model_of, points, spec_of
 from zoo.testing.check import Subject
 from zoo.testing.rule import Broken, Inapplicable, require, rule, saying

@@ -7,7 +7,8 @@ from copy import deepcopy
 import torch
 from torch import Tensor
 
-from zoo.model import Batch, Model
+from zoo.core.types import Batch
+from zoo.models.base import Model
 from zoo.testing.building import Course, tried
 from zoo.testing.check import Subject
 from zoo.testing.rule import require, rule, saying

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from zoo.errors import ZooError
+from zoo.core.errors import ZooError
+from zoo.models.text import TextEncoder
 from zoo.testing import toys
 from zoo.testing.building import spec_of
 from zoo.testing.check import Subject
 from zoo.testing.rule import Broken, require, rule, saying
-from zoo.text import TextEncoder
 
 ODD = ("", " ", "xyzzy", "\0", "cat" * 1000, "💃", "the cat, the dog and 1e400")
 """Texts that few encoders know; each must be understood or refused."""

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.data import Pictures
-from zoo.kinds import CodeInfo, DataInfo
-from zoo.latent import LatentModel
-from zoo.model import Batch, Classifier
-from zoo.prior import Invertible, Posterior, Prior, Term
+from zoo.core.types import Batch, CodeInfo, DataInfo
+from zoo.data.dataset import Pictures
+from zoo.models.base import Classifier
+from zoo.models.latent import LatentModel
+from zoo.models.prior import Invertible, Posterior, Prior, Term
 
 CLASSES = ("airplane", "bird", "cat", "dog", "ship", "truck")
 CAPTIONS = (("plane",), (), ("kitten",), ("puppy",), ("boat",), ("lorry",))

@@ -1,1 +1,1 @@
-"""Training: the only loop, its options, and what makes it resumable."""
+"""The only training loop: session, stepper, checkpoints, schedules, callbacks, devices, benchmark."""

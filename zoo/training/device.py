@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.errors import ZooError
+from zoo.core.errors import ZooError
 
 KINDS = ("auto", "cpu", "cuda", "mps")
 

@@ -12,21 +12,22 @@ from pathlib import Path
 
 import torch
 
-from zoo.augment import Loader, batches
-from zoo.data import Splits
-from zoo.errors import InterruptedRun, JobError, RunError, ZooError, memory_error
-from zoo.evaluation import SIZE, means
-from zoo.model import Batch, Model, Stage
-from zoo.tensors import Tensors, fill, finite
+from zoo.core.errors import InterruptedRun, JobError, RunError, ZooError, memory_error
+from zoo.core.sections import TrainSpec
+from zoo.core.tensor_files import Tensors, fill, finite
+from zoo.core.types import Batch
+from zoo.data.dataset import Splits
+from zoo.data.loader import Loader, batches
+from zoo.models.base import Model, Stage
+from zoo.models.metrics import SIZE, means
+from zoo.runs.metrics_log import Log
+from zoo.training.callbacks import Watch
+from zoo.training.checkpoint import Saved, StateFolder
+from zoo.training.compile_fallback import Fallback
 from zoo.training.device import autocast_type, random_state, restore_random
-from zoo.training.fallback import Fallback
-from zoo.training.log import Log
-from zoo.training.span import Epochs, budget, check_minutes, span
-from zoo.training.spec import TrainSpec
-from zoo.training.state import Saved, StateFolder
-from zoo.training.step import Stepper
-from zoo.training.stop import Stop, listening
-from zoo.training.watch import Watch
+from zoo.training.duration import Epochs, budget, check_minutes, span
+from zoo.training.signals import Stop, listening
+from zoo.training.stepper import Stepper
 
 WORTH = {"cpu": 1e13, "cuda": 1e15, "mps": 1e15}
 """Floating-point operations of a training from which on the wait for a compiler is soon made up."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn, optim
 
-from zoo.training.spec import StageSpec
+from zoo.core.sections import StageSpec
 
 State = dict[str, Tensor]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from zoo.training.spec import StageSpec
+from zoo.core.sections import StageSpec
 
 PATIENCE = 3
 

@@ -9,22 +9,24 @@ from typing import Any, NamedTuple
 
 import torch
 
-from zoo import __version__
-from zoo.build import build_data, build_model, count, sketched
-from zoo.catalog import catalog
-from zoo.data import Splits
-from zoo.entry import Chosen, Entry, resolve, with_train
-from zoo.errors import BudgetError, DataError, InterruptedRun, JobError, LockedError, ZooError
-from zoo.files import cache_dir, digest
-from zoo.model import Classifier, Model
-from zoo.registry import read_registry
-from zoo.runs import Run, held_soon, now, opened, versions
-from zoo.tensors import write_weights
+from zoo.core.errors import BudgetError, DataError, InterruptedRun, JobError, LockedError, ZooError
+from zoo.core.files import cache_dir, digest
+from zoo.core.tensor_files import write_weights
+from zoo.core.version import __version__
+from zoo.data.dataset import Splits
+from zoo.models.base import Classifier, Model
+from zoo.registry.build import build_data, build_model, count, sketched
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import Chosen, Entry, resolve, with_train
+from zoo.registry.layers import read_registry
+from zoo.runs.find import opened
+from zoo.runs.lock import held_soon
+from zoo.runs.run import Run, now, versions
+from zoo.training.callbacks import SILENCE, Aside, Watch
+from zoo.training.checkpoint import StateFolder
 from zoo.training.device import seed_all, unmoved
 from zoo.training.loop import Job, fit
-from zoo.training.state import StateFolder
-from zoo.training.stop import Stop
-from zoo.training.watch import SILENCE, Aside, Watch
+from zoo.training.signals import Stop
 
 NAMES = ("train", "valid", "test")
 LOOKED_AT, MOST_EPOCHS = 60_000, 60

@@ -1,1 +1,1 @@
-"""Tuning: an entry's search space, a study that outlives its process, and Ray Tune as the engine."""
+"""Many trials: study, ledger, storage, Ray engine and workers."""

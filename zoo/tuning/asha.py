@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray.tune.schedulers import ASHAScheduler
 
-from zoo.errors import one_line
+from zoo.core.errors import one_line
 from zoo.tuning.searcher import StudySearcher
 
 MOST = 10_000_000

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.discovery.blocking import environment
-from zoo.errors import ResourceError, one_line
-from zoo.tuning.leash import leashed
+from zoo.core.errors import ResourceError, one_line
+from zoo.registry.plugins.blocklist import environment
+from zoo.tuning.orphan_guard import leashed
 
 QUIET = {
     "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait slow each other down where workers share cores

@@ -8,16 +8,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.errors import InterruptedRun, ResourceError, ZooError
-from zoo.files import remove, write_text
-from zoo.training.stop import Stop
+from zoo.core.errors import InterruptedRun, ResourceError, ZooError
+from zoo.core.files import remove, write_text
+from zoo.training.signals import Stop
+from zoo.tuning.callbacks import TuneWatch
 from zoo.tuning.cluster import Place, cluster, quiet
 from zoo.tuning.ledger import Ledger
 from zoo.tuning.objective import figure
 from zoo.tuning.study import Trial
-from zoo.tuning.watch import TuneWatch
-from zoo.tuning.worker import STOP, Order, look, smallest
-from zoo.tuning.worker import trial as trial_in_worker
+from zoo.tuning.trial_worker import STOP, Order, look, smallest_model
+from zoo.tuning.trial_worker import trial as trial_in_worker
 
 SHARE = 0.25
 """Of a GPU, for a trial: small models leave most of one idle."""
@@ -120,7 +120,7 @@ class Engine:
         """
         import ray
 
-        task = ray.remote(num_cpus=0, max_retries=0)(smallest)
+        task = ray.remote(num_cpus=0, max_retries=0)(smallest_model)
         try:
             found = self.wait(task.remote(self.ledger.entry.dump(), self.ledger.space, info).future())
         except ray.exceptions.RayError:

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
-from zoo.catalog import Catalog
-from zoo.entry import Entry
-from zoo.errors import JobError, ZooError
+from zoo.core.errors import JobError, ZooError
+from zoo.core.sections import TuneSpec
+from zoo.registry.catalog import Catalog
+from zoo.registry.entry import Entry
+from zoo.registry.search.space import Space
 from zoo.tuning import storage
 from zoo.tuning.objective import constraints, values
-from zoo.tuning.sampler import make
-from zoo.tuning.space import Space
-from zoo.tuning.spec import TuneSpec
 from zoo.tuning.study import ENDED, Study, Trial
 
 TEACHING = {"diverged", "oom"}
 """Failures that the options are to blame for: the sampler learns to stay away, which it does not from Optuna's FAIL."""
 LIVES = 10
 """Deaths of the whole process in a row, without a new epoch of a trial, after which the trial is given up."""
+POPULATION = 10
+"""The smallest generation of NSGA-II; Optuna's 50 would be the whole study."""
 
 
 class Ledger:
@@ -161,3 +165,22 @@ class Ledger:
             drawn.set_user_attr(key, value)
         self.trials[number] = storage.view(self.folder, self.spec, storage.frozen(self.optuna)[number])
         return self.trials[number]
+
+
+def make(spec: TuneSpec, number: int) -> BaseSampler:
+    """The sampler of one trial; what it draws depends on the seed, the number and the trials in the study alone."""
+    seed = mixed(spec.seed, number)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if spec.sampler == "random":
+            return RandomSampler(seed=seed)
+        if spec.sampler == "gp":
+            return GPSampler(seed=seed, n_startup_trials=spec.startup, warn_independent_sampling=False)
+        if spec.sampler == "nsga2":
+            return NSGAIISampler(seed=seed, population_size=max(POPULATION, spec.startup))
+        return TPESampler(seed=seed, n_startup_trials=spec.startup, multivariate=True, group=True, constant_liar=True)
+
+
+def mixed(seed: int, number: int) -> int:
+    """A seed of 32 bits for one trial, unlike that of its neighbours."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:4], "big")

@@ -12,13 +12,12 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from zoo.catalog import catalog
-from zoo.errors import JobError, ResourceError, ZooError
-from zoo.runs import Run
+from zoo.core.errors import JobError, ResourceError, ZooError
+from zoo.registry.catalog import catalog
+from zoo.runs.run import Run
 from zoo.tuning.ledger import Ledger
 from zoo.tuning.study import Trial
-from zoo.tuning.watchdog import bitten
-from zoo.tuning.worker import Order
+from zoo.tuning.trial_worker import Order, bitten
 
 Orders = Callable[[Trial, dict[str, Any]], Order]
 RETRIED = {"crashed", "oom"}

@@ -14,9 +14,9 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from zoo.errors import ResourceError, RunError
+from zoo.core.errors import ResourceError, RunError
+from zoo.core.sections import TuneSpec
 from zoo.tuning.objective import directions
-from zoo.tuning.spec import TuneSpec
 from zoo.tuning.study import Trial
 
 FILE = "study.db"

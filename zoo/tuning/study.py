@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from zoo.tuning.spec import TuneSpec
+from zoo.core.sections import TuneSpec
+from zoo.display.format import clock, figure, short
+from zoo.tuning.objective import directions
 
 LIVE = ("running", "waiting")
+STUDY_HEADS = ("study", "entry", "data", "state", "trials", "best", "parameters", "run")
+STUDY_RIGHT = (4, 6)
+TRIAL_HEADS = ("trial", "state", "loss", "epoch", "parameters", "time")
+FAILURE_HEADS = ("cause", "trials", "first", "reason")
+IN_WORDS = {"oom": "out of memory", "failed": "an error"}
 FAILED = ("diverged", "oom", "crashed", "hung", "failed")
 ENDED = ("done", "pruned", *FAILED)
 """States that count against the budget; `refused` does not."""
@@ -101,14 +110,11 @@ class Study:
     @property
     def best(self) -> Trial | None:
         """The best trial that is done, None where none is; of a pareto study the most efficient of the front."""
-        from zoo.tuning.objective import best_of
-
         return best_of(self.spec, [trial for trial in self.trials if trial.state == "done"], self.front)
 
     def _repr_html_(self) -> str:
         """In a notebook: what was found, the front of loss and parameters, and samples where there are any."""
-        from zoo.notebook import block, line, pairs, picture_of, table
-        from zoo.tuning.words import FAILURE_HEADS, about, failure_rows, front_table, headline, label
+        from zoo.display.html import block, line, pairs, picture_of, table
 
         best, failed = self.best, failure_rows(self)
         title, *more = about(self)
@@ -130,10 +136,134 @@ class Studies(NamedTuple):
 
     def _repr_html_(self) -> str:
         """In a notebook."""
-        from zoo.notebook import block, line, table
-        from zoo.tuning.words import STUDY_HEADS, STUDY_RIGHT, study_row
+        from zoo.display.html import block, line, table
 
         shown = (
             table(STUDY_HEADS, map(study_row, self.found), right=STUDY_RIGHT) if self.found else line("no study yet")
         )
         return block("", shown, *(line(f"left out: {problem}") for problem in self.problems))
+
+
+def best_of(spec: TuneSpec, done: Sequence[Trial], front: Sequence[Trial]) -> Trial | None:
+    """The best of the trials that are done; of a pareto study the most efficient one of the front."""
+    if not done:
+        return None
+    if spec.objective == "pareto":
+        return max(front, key=efficiency, default=None)
+    if spec.objective == "fewest-parameters":
+        return min(done, key=lambda trial: misses(spec, trial))
+    sign = 1 if directions(spec) == ["minimize"] else -1
+    return min(done, key=lambda trial: (sign * (trial.objective or 0.0), trial.parameters or 0, trial.number))
+
+
+def misses(spec: TuneSpec, trial: Trial) -> tuple[float, ...]:
+    """A key by which feasible trials come first, with fewer parameters before more; then those nearest to the bound."""
+    loss, bound = (math.inf if value is None else value for value in (trial.loss, spec.bound))
+    return (0.0, trial.parameters or 0, loss) if loss <= bound else (1.0, loss, trial.parameters or 0)
+
+
+def efficiency(trial: Trial) -> float:
+    """1 / (loss x parameters), or for a loss at or below 0 how low it is."""
+    loss, parameters = trial.loss or 0.0, trial.parameters or 1
+    return 1 / (loss * parameters) if loss > 0 else math.inf if loss == 0 else -loss * 1e300
+
+
+def about(study: Study, parallel: int | None = None) -> list[str]:
+    """What a study is, most important first."""
+    spec = study.spec
+    size = [] if spec.max_params is None else [f"at most {short(spec.max_params)} parameters"]
+    bound = "" if spec.bound is None else f" with loss <= {spec.bound:g}"
+    what = f"{study.entry['name']} on {study.entry['data']['kind']}"
+    return [
+        what,
+        place(study.path),
+        f"{spec.trials} trials",
+        f"objective {spec.objective}{bound}",
+        *([] if parallel is None else [f"{parallel} at a time"]),
+        *size,
+    ]
+
+
+def place(path: Path) -> str:
+    """A path as people write it: below the working directory without that."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def label(trial: Trial) -> str:
+    """The name of a trial's folder."""
+    return f"t{trial.number:05d}"
+
+
+def progress(trial: Trial) -> str:
+    """How far a trial is."""
+    return f"epoch {trial.epoch}/{trial.epochs}" if trial.epochs else "not begun"
+
+
+def reached(trial: Trial) -> list[str]:
+    """Loss and size, as far as they are known."""
+    loss = [] if trial.loss is None else [f"loss {figure(trial.loss)}"]
+    return loss + ([] if trial.parameters is None else [f"{trial.parameters:,} parameters"])
+
+
+def headline(study: Study, trial: Trial) -> list[str]:
+    """What a trial reached, with what the study compares first."""
+    objective = study.spec.objective
+    if objective == "fewest-parameters":
+        return reached(trial)[::-1]
+    named = [] if objective == "loss" or trial.objective is None else [f"{objective} {figure(trial.objective)}"]
+    return named + reached(trial)
+
+
+def drawn(study: Study, trial: Trial) -> list[str]:
+    """What was drawn for a trial, without what all trials have in common."""
+    everywhere = [other.config for other in study.trials if other.config]
+    told = [key for key, value in trial.config.items() if any(config.get(key) != value for config in everywhere)]
+    ends = [key.rpartition(".")[2] for key in trial.config]
+    names = {key: end if ends.count(end) == 1 else key for key, end in zip(trial.config, ends, strict=True)}
+    return [f"{names[key]}={figure(trial.config[key])}" for key in told or trial.config]
+
+
+def study_row(study: Study) -> list[str]:
+    """A study in a line."""
+    best = study.best
+    reached = headline(study, best) if best else []
+    size = "" if best is None or best.parameters is None else f"{best.parameters:,}"
+    figures = [part for part in reached if not part.endswith(" parameters")]
+    trials = f"{study.ended}/{study.spec.trials}"
+    what = [study.name, str(study.entry["name"]), str(study.entry["data"]["kind"]), study.state, trials]
+    return [*what, figures[0] if figures else "", size, place(best.run) if best else ""]
+
+
+def trial_row(trial: Trial, written_out: bool) -> list[str]:
+    """A row of the table, in the order of TRIAL_HEADS."""
+    loss = "" if trial.loss is None else figure(trial.loss)
+    epoch = f"{trial.epoch}/{trial.epochs}" if trial.epochs else ""
+    size = "" if trial.parameters is None else f"{trial.parameters:,}" if written_out else short(trial.parameters)
+    pace = f"{trial.seconds / trial.epoch:.3g} s/ep" if trial.epoch else ""
+    seconds = pace if trial.live else clock(trial.seconds)
+    return [label(trial), trial.state, loss, epoch, size, seconds]
+
+
+def failure_rows(study: Study) -> list[list[object]]:
+    """Why trials failed or were refused, with the first reason of each cause, in a table with FAILURE_HEADS."""
+    return [
+        [IN_WORDS.get(state, state), len(trials), label(trials[0]), trials[0].reason]
+        for state, trials in study.causes.items()
+    ]
+
+
+def front_table(study: Study, best: Trial) -> tuple[list[str], list[list[str]], range]:
+    """The models that no other beats in both loss and parameters: heads, rows, and the columns of numbers."""
+    named = study.spec.objective not in ("loss", "pareto", "fewest-parameters")
+    heads = ["parameters", "loss", *([study.spec.objective] if named else []), "run", ""]
+    rows = [
+        [
+            f"{trial.parameters:,}",
+            figure(trial.loss),
+            *([figure(trial.objective)] if named else []),
+            place(trial.run),
+            "best" if trial.number == best.number else "",
+        ]
+        for trial in study.front
+    ]
+    return heads, rows, range(2 + named)

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from zoo.catalog import Catalog
-from zoo.entry import Entry, resolve
-from zoo.errors import InterruptedRun, JobError, ZooError
-from zoo.raw import Raw, Where, overlay
-from zoo.runfolder import is_run
-from zoo.runs import held
-from zoo.training.stop import listening
+from zoo.core.errors import InterruptedRun, JobError, ZooError
+from zoo.registry.catalog import Catalog, catalog
+from zoo.registry.entry import Entry, resolve
+from zoo.registry.listing import fixed_by, registry
+from zoo.registry.raw_entry import Raw, Where, overlay
+from zoo.registry.search.space import Space
+from zoo.runs.find import ROOT, is_run
+from zoo.runs.lock import held
+from zoo.runs.resume import how_to_go_on
+from zoo.training.signals import listening
+from zoo.tuning.callbacks import TuneWatch
 from zoo.tuning.cluster import Place
-from zoo.tuning.distant import SCHEME, Distant
 from zoo.tuning.engine import Engine, Impatient
-from zoo.tuning.folder import Plan, choose_study, discard, is_study, write_best, write_budget, write_plan
 from zoo.tuning.ledger import Ledger
 from zoo.tuning.objective import check
-from zoo.tuning.space import Space
+from zoo.tuning.ray_client import SCHEME, Distant
 from zoo.tuning.storage import writing
 from zoo.tuning.study import ENDED, Study
-from zoo.tuning.watch import TuneWatch
+from zoo.tuning.study_folder import Plan, choose_study, discard, is_study, write_best, write_budget, write_plan
+
+if TYPE_CHECKING:
+    from zoo.registry.listing import Paths
 
 
 class AllFailedError(JobError):
@@ -49,7 +54,7 @@ class Request:
     command: str
 
 
-def tune(catalog: Catalog, raw: Raw, fixed: list[str], request: Request, watch: TuneWatch) -> Study:
+def run_study(catalog: Catalog, raw: Raw, fixed: list[str], request: Request, watch: TuneWatch) -> Study:
     """Run the study, or go on with it."""
     entry = resolve(catalog, asked(raw, request.options))
     check(entry.tune)
@@ -109,3 +114,39 @@ def asked(raw: Raw, options: dict[str, Any]) -> Raw:
     given = {key: value for key, value in options.items() if value is not None}
     where: Where = {("tune", key): "command line" for key in given}
     return overlay(raw, Raw(raw.name, {"tune": given}, where, raw.layer))
+
+
+def tune(
+    name: str,
+    *overrides: str,
+    trials: int | None = None,
+    seconds: float | None = None,
+    objective: str | None = None,
+    bound: float | None = None,
+    max_params: int | None = None,
+    fresh: bool = False,
+    study: str | None = None,
+    address: str | None = None,
+    storage: str | Path | None = None,
+    parallel: int | None = None,
+    device: str = "auto",
+    registries: Paths = (),
+    watch: TuneWatch | None = None,
+) -> Study:
+    """Search the options of an entry, or go on with an unfinished study of it.
+
+    What `overrides` set is not searched; those of `tune.` say how to search. Trials run for at most `seconds`, on a Ray
+    cluster at `address` or on this machine, `parallel` at a time; run folders are below `storage`/STUDY.
+    """
+    from zoo.tuning.notebook import watching
+
+    watch = watch or watching(seconds)  # in a notebook it hushes what the next lines import
+    from zoo.tuning.cluster import Place
+
+    raw = registry(registries)[0].resolve(name, overrides)
+    options = {"trials": trials, "objective": objective, "bound": bound, "max_params": max_params}
+    given: dict[str, Any] = options | {"seconds": seconds, "study": study, "address": address}
+    given |= {"storage": storage, "parallel": parallel, "device": device}
+    command = how_to_go_on("tune", name, overrides, given, registries)
+    request = Request(options, seconds, fresh, study, Path(storage or ROOT), Place(address, parallel, device), command)
+    return run_study(catalog(), raw, fixed_by(overrides), request, watch)

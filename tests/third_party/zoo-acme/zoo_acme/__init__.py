@@ -12,7 +12,7 @@ from zoo_acme.spec import CLASSES, SIDE, DepthwiseSpec, ShapesSpec
 
 if TYPE_CHECKING:
     from zoo.data import Loaded
-    from zoo.model import Model
+    from zoo.models import Model
 
 ZOO_API = 1
 

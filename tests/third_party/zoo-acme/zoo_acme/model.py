@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from zoo import DataInfo
-from zoo.model import Classifier
+from zoo.models import Classifier
 from zoo_acme.spec import DepthwiseSpec
 
 

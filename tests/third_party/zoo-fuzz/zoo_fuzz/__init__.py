@@ -10,7 +10,7 @@ from pydantic import Field
 from zoo import MetricKind, Spec, hookimpl
 
 if TYPE_CHECKING:
-    from zoo.evaluation import Outputs
+    from zoo.registry import Outputs
 
 ZOO_API = 1
 

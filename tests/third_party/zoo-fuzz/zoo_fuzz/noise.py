@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zoo.evaluation import Outputs
+from zoo.registry import Outputs
 from zoo_fuzz import FuzzSpec
 
 CHUNK = 250

@@ -9,7 +9,7 @@ from zoo import CodeInfo, PriorKind, hookimpl
 from zoo_logistic.spec import LogisticSpec
 
 if TYPE_CHECKING:
-    from zoo.prior import Prior
+    from zoo.models import Prior
 
 ZOO_API = 1
 

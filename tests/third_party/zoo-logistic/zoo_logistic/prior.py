@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo import CodeInfo
-from zoo.prior import VectorPrior
+from zoo.models import VectorPrior
 from zoo_logistic.spec import LogisticSpec
 
 SPAN = 3.0

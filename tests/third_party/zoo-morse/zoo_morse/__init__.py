@@ -11,7 +11,7 @@ from zoo import DataInfo, TextKind, hookimpl
 from zoo_morse.spec import MorseSpec
 
 if TYPE_CHECKING:
-    from zoo.text import TextEncoder
+    from zoo.models import TextEncoder
 
 ZOO_API = 1
 

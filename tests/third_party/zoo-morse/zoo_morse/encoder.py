@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from zoo import DataInfo, ZooError
-from zoo.text import TextEncoder
+from zoo.models import TextEncoder
 from zoo_morse.spec import MorseSpec
 
 LETTERS = (

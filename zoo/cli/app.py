@@ -1,0 +1,142 @@
+"""The command `zoo`: the table of its commands, each imported only when it is run."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from contextlib import nullcontext, redirect_stdout
+from importlib import import_module
+from typing import Any
+
+import click
+
+from zoo.cli.console import HangUp
+from zoo.core.errors import ZooError, nearest
+from zoo.core.version import __version__
+
+COMMANDS = {
+    "list": ("list", "Entries of the registry with their best recorded results."),
+    "show": ("list", "One entry: options, parameters, FLOPs, results."),
+    "plugins": ("list", "Plugins, what they give, and which are broken."),
+    "train": ("train", "Train an entry, or go on with its unfinished run."),
+    "tune": ("tune", "Search the options of an entry, or go on with its study."),
+    "compare": ("compare", "Variants of an entry trained alike, side by side."),
+    "studies": ("studies", "Studies with their state and the best of each."),
+    "evaluate": ("evaluate", "Figures of a run over a split, per class and confused."),
+    "predict": ("predict", "Classes of pictures, by a trained run."),
+    "sample": ("sample", "Pictures drawn from a generator, for prompts if it takes any."),
+    "mix": ("sample", "Pictures from one prompt to another in even steps."),
+    "edit": ("edit", "What becomes of pictures under another text."),
+    "score": ("edit", "How likely pictures are under each text."),
+    "reconstruct": ("edit", "Pictures beside what a generator makes of their codes."),
+    "interpolate": ("edit", "The way from one picture to another through the codes."),
+    "bench": ("predict", "Pictures a second, beside a plain PyTorch loop."),
+    "check": ("check", "Whether plugins keep the rules that the zoo relies on."),
+    "schema": ("predict", "JSON schema of registry.yaml, for editors."),
+    "new-plugin": ("new_plugin", "A plugin package of your own, which works as it is."),
+    "doctor": ("doctor", "Whether the zoo can work here, and what is missing."),
+    "completion": ("completion", "Script that completes names in bash, zsh, fish, PowerShell."),
+}
+WIDTH = max(20, min(shutil.get_terminal_size().columns, 82) - 2)
+EPILOG = "Start with: zoo train cnn, then zoo evaluate cnn. Every command has --help."
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and help lines without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which they are met."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"zoo.cli.commands.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """The command, or an error with the nearest name."""
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise ZooError(f"no command {args[0]!r}", nearest(args[0], COMMANDS))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+def flag(*names: str, help: str) -> click.Option:  # noqa: A002 - click's own name
+    """A flag that `Screen.asked_for` reads, wherever on the command line it stands."""
+    return click.Option(names, is_flag=True, expose_value=False, help=help)
+
+
+def block_plugins(context: click.Context, option: click.Parameter, names: tuple[str, ...]) -> None:
+    """Block plugins, before any is looked for; `main` undoes it."""
+    if names:
+        from zoo.registry.catalog import catalog
+        from zoo.registry.plugins.blocklist import deny
+        from zoo.registry.plugins.discover import known_names
+
+        deny(names, known_names())
+        catalog.cache_clear()
+        context.call_on_close(catalog.cache_clear)
+
+
+def everywhere() -> list[click.Option]:
+    """The options that every command has."""
+    return [
+        click.Option(
+            ["--no-plugin"],
+            multiple=True,
+            metavar="NAME",
+            expose_value=False,
+            callback=block_plugins,
+            help="Leave out a plugin, by name or distribution.",
+        ),
+        flag("--plain", help="No colours, no progress bar."),
+        flag("--traceback", help="Show where an error comes from."),
+    ]
+
+
+class Command(click.Command):
+    """A command with the flags that all have, and --json where it has a result to print."""
+
+    def __init__(self, *args: Any, json: bool = True, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += [flag("--json", help="Print one JSON document.")] if json else []
+        self.params += everywhere()
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command.
+
+        With --json what others print goes to stderr, so that stdout is one document. A broken pipe goes by another
+        name, since click makes an exit with code 1 of it.
+        """
+        try:
+            with redirect_stdout(sys.stderr) if ctx.obj.json else nullcontext():
+                return super().invoke(ctx)
+        except BrokenPipeError:
+            raise HangUp from None
+
+
+@click.pass_context
+def help_without_command(ctx: click.Context) -> None:
+    """`zoo` alone is a question."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+zoo = LazyGroup(
+    "zoo",
+    help="A model zoo for small pictures: list, train, evaluate and use models by name.",
+    epilog=EPILOG,
+    params=everywhere(),
+    callback=help_without_command,
+    no_args_is_help=False,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "terminal_width": WIDTH},
+)
+zoo = click.version_option(__version__, prog_name="pixel-zoo", message="%(prog)s %(version)s")(zoo)

@@ -1,0 +1,76 @@
+"""`zoo check`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from itertools import groupby
+
+import click
+
+from zoo.cli.app import Command
+from zoo.cli.console import Screen
+from zoo.core.errors import JobError
+from zoo.testing.check import Finding, checks_of
+from zoo.testing.rule import rules
+
+
+@click.command("check", cls=Command)
+@click.argument("subject", metavar="[PLUGIN|KIND]", required=False)
+@click.argument("options", metavar="[KEY=VALUE]...", nargs=-1)
+@click.option("--rules", "only_rules", is_flag=True, help="List the rules and check nothing.")
+@click.pass_obj
+def check_command(screen: Screen, /, subject: str | None, options: tuple[str, ...], only_rules: bool) -> None:
+    """Whether plugins keep the rules that the zoo relies on.
+
+    A plugin with all its kinds, or a kind, as acme:depthwise; without a name everything that is installed. KEY=VALUE
+    sets an option of the kind, as in: zoo check folder path=my-pictures
+    """
+    if only_rules:
+        rows = [(rule.name, ", ".join(sorted(rule.families)), rule.text) for rule in rules()]
+        if screen.json:
+            return screen.document(
+                {"rules": [dict(zip(("rule", "families", "text"), row, strict=True)) for row in rows]}
+            )
+        return screen.table(["rule", "of", "what is asked"], rows)
+    found: list[Finding] = []
+    for each, those in groupby(checks_of(subject, *options), lambda check: check.subject):
+        screen.note(f"checking {each}")
+        found += [check.find() for check in those]
+    report(screen, found)
+    return None
+
+
+def report(screen: Screen, found: list[Finding]) -> None:
+    """The findings of each subject, and how many rules ran; JobError where one is broken."""
+    counts = Counter(finding.state for finding in found)
+    ran = counts["holds"] + counts["broken"]
+    total = {"ran": ran, "holds": counts["holds"], "broken": counts["broken"], "not_run": counts["not run"]}
+    if screen.json:
+        screen.document({"findings": [asdict(finding) for finding in found], **total})
+    else:
+        table(screen, found)
+        beside = counts["does not apply"]
+        screen.line(
+            f"{ran} rules ran: {counts['holds']} hold, {counts['broken']} are broken; "
+            f"{counts['not run']} could not be tried, {beside} do not apply"
+        )
+    if counts["broken"]:
+        raise click.exceptions.Exit(JobError.code)
+
+
+def table(screen: Screen, found: list[Finding]) -> None:
+    """A row for each subject, and below it a line for each rule that does not simply hold."""
+    subjects: dict[tuple[str, str], list[Finding]] = {}
+    for finding in found:
+        subjects.setdefault((finding.subject, finding.family), []).append(finding)
+    rows = []
+    for (subject, family), those in subjects.items():
+        states = Counter(finding.state for finding in those)
+        rows.append((subject, family, *(states[state] or "" for state in ("holds", "broken", "not run"))))
+    screen.table(["what", "family", "hold", "broken", "not run"], rows, right=[2, 3, 4])
+    for finding in found:
+        if finding.state in {"broken", "not run"}:
+            screen.line(
+                f"{finding.subject}: {finding.rule} {'is ' * (finding.state == 'broken')}{finding.state}: {finding.why}"
+            )

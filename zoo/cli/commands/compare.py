@@ -1,0 +1,116 @@
+"""`zoo compare`: the table of variants, with the spread over seeds."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import click
+
+from zoo.cli.app import Command
+from zoo.cli.console import Screen
+from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, data_overrides
+from zoo.cli.views.progress import Lines, watching
+from zoo.core.errors import InterruptedRun, JobError, ZooError, nearest
+from zoo.evaluation.compare.folder import TABLE
+from zoo.evaluation.compare.result import ENDED, FAILURE_HEADS, SHOWN, Comparison
+from zoo.registry.entry import Entry
+
+
+@click.command("compare", cls=Command)
+@NAME
+@OVERRIDES
+@click.option("--data", metavar="KIND|PATH", help="A kind of data, a folder of class folders, or Parquet files.")
+@click.option("--seeds", type=click.IntRange(1), default=1, metavar="N", help="Trainings of each variant; default 1.")
+@click.option("--minutes", type=float, metavar="M", help="Minutes of each training, in place of the entry's epochs.")
+@click.option("--split", type=click.Choice(["test", "valid", "train"]), default="test", help="test, valid or train.")
+@click.option("--figures", metavar="NAMES", help="Figures to show, as loss,accuracy; or all.")
+@click.option("--fresh", is_flag=True, help="Start a new comparison although there is one.")
+@click.option("--name", "comparison", metavar="NAME", help="The comparison's name; by default NAME-compare.")
+@DEVICE
+@REGISTRY
+@click.pass_obj
+def compare_command(
+    screen: Screen,
+    /,
+    name: str,
+    overrides: tuple[str, ...],
+    data: str | None,
+    figures: str | None,
+    **options: Any,
+) -> None:
+    """Train variants of an entry alike, one after the other, and evaluate them side by side.
+
+    KEY=A,B,C varies an option, as in model.norm=none,before,after; with several such there is every combination.
+    KEY=VALUE sets an option for all. The same command again goes on, also with more values or seeds.
+    """
+    from zoo.evaluation.compare import compare as comparison
+
+    words = [*(data_overrides(data) if data else []), *overrides]
+    watch = Watching(screen)
+    try:
+        found = comparison.compare(name, *words, watch=watch, **options)
+    except (InterruptedRun, JobError):
+        if watch.found and not screen.json and any(run.state in ENDED for run in watch.found.runs):
+            show(screen, watch.found, watch.found.figures[:SHOWN])
+        raise
+    names = chosen(found, figures)
+    if screen.json:
+        return screen.document(found.document())
+    show(screen, found, names)
+    if hidden := len(found.figures) - len(names):
+        screen.note(f"{hidden} more figures: --figures all, or by name; --json has all of them")
+    return screen.note(f"wrote {found.path / TABLE}")
+
+
+class Watching:
+    """A comparison watched: each training as in `zoo train`, below a line that says which it is."""
+
+    found: Comparison | None = None
+
+    def __init__(self, screen: Screen) -> None:
+        self.screen = screen
+
+    def training(self, title: str, entry: Entry) -> AbstractContextManager[Lines]:
+        """Say which, and watch it."""
+        self.note(title)
+        return watching(entry, self.screen)
+
+    def update(self, comparison: Comparison) -> None:
+        """Remember how far it is."""
+        self.found = comparison
+
+    def note(self, text: str) -> None:
+        """Something that a person should know."""
+        self.screen.note(text)
+
+
+def chosen(found: Comparison, asked: str | None) -> list[str]:
+    """The figures to show; ZooError for one that no evaluation has."""
+    if asked is None:
+        return found.figures[:SHOWN]
+    if asked.strip() == "all":
+        return found.figures
+    names = list(dict.fromkeys(name.strip() for name in asked.split(",")))
+    for name in names:
+        if name not in found.figures:
+            raise ZooError(f"no figure {name[:80]!r}", nearest(name, found.figures) or "see them with --figures all")
+    return names
+
+
+def show(screen: Screen, found: Comparison, names: list[str]) -> None:
+    """The result for people."""
+    screen.line(found.title)
+    if judges := dict.fromkeys(run.judge for run in found.runs if run.judge):
+        screen.line(f"judge: {'; '.join(judges)}")
+    screen.line()
+    heads, rows = found.table(names)
+    screen.table(heads, rows, right=range(1, len(heads)))
+    show_failures(screen, found)
+
+
+def show_failures(screen: Screen, found: Comparison) -> None:
+    """The runs that did not come to their end, and why."""
+    if rows := found.failures:
+        screen.line()
+        screen.table(FAILURE_HEADS, rows, right=[1])

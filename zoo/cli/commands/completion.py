@@ -1,0 +1,18 @@
+"""`zoo completion`: the script that lets a shell complete commands, options and names."""
+
+from __future__ import annotations
+
+import click
+
+from zoo.cli.app import Command
+
+SHELLS = ("bash", "zsh", "fish", "powershell")
+
+
+@click.command("completion", cls=Command, json=False)
+@click.argument("shell", type=click.Choice(SHELLS))
+def completion_command(shell: str) -> None:
+    """Print the script for a shell; a line of it says where it goes."""
+    from zoo.cli.completion.shells import script
+
+    click.echo(script(shell), nl=False)

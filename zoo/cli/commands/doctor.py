@@ -1,0 +1,68 @@
+"""`zoo doctor`: a line for each thing that was looked at, and whether the zoo can work here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from zoo.cli.app import Command
+from zoo.cli.console import Screen
+from zoo.cli.doctor.examinations import EXAMINATIONS, findings
+from zoo.cli.doctor.finding import Finding
+from zoo.core.errors import one_line
+
+STATE = len("problem") + 2
+AREA = max(map(len, EXAMINATIONS)) + 2
+STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
+
+
+@click.command("doctor", cls=Command)
+@click.pass_obj
+def doctor_command(screen: Screen, /) -> int:
+    """Look at all that the zoo needs, and say what is missing and what to do about it.
+
+    The exit code is 0 where the zoo can work, also with notes; otherwise it is that of the worst problem: 4 for what is
+    missing or broken, 7 for folders and disks.
+    """
+    found = []
+    for area, finding in findings():
+        found.append((area, finding))
+        if not screen.json:
+            tell(screen, area, finding)
+    code = max(finding.code for _, finding in found)
+    if screen.json:
+        rows = [
+            {"area": area, "state": each.state, "text": each.text, "todo": each.todo, "code": each.code, **each.about}
+            for area, each in found
+        ]
+        screen.document({"works": not code, "code": code, "findings": rows})
+    else:
+        screen.line(summary([area for area, each in found if each.state == "problem"], [each for _, each in found]))
+    return code
+
+
+def tell(screen: Screen, area: str, finding: Finding) -> None:
+    """One finding."""
+    if not screen.rich(sys.stdout):
+        print(f"{finding.state:{STATE}}{area:{AREA}}{one_line(str(finding))}")
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid()
+    grid.add_column(width=STATE)
+    grid.add_column(width=AREA)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(finding.state, STYLES[finding.state]), Text(area), Text(one_line(str(finding))))
+    screen.console(sys.stdout).print(grid)
+
+
+def summary(areas: Sequence[str], found: Sequence[Finding]) -> str:
+    """Whether the zoo can work here."""
+    notes = sum(finding.state == "note" for finding in found)
+    more = f", {notes} note{'s' * (notes != 1)}" if notes else ""
+    if not areas:
+        return f"the zoo can work here{more}"
+    return f"{len(areas)} problem{'s' * (len(areas) != 1)} ({', '.join(dict.fromkeys(areas))}){more}"

@@ -1,0 +1,130 @@
+"""`zoo evaluate`: figures, tables of classes, the confusion matrix as a table and a picture, a page of samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli.app import Command
+from zoo.cli.console import Screen
+from zoo.cli.options import DEVICE, GUIDANCE, OVERRIDES, RUN, TEMPERATURE
+from zoo.core.errors import ResourceError
+from zoo.core.files import finite, write_json
+from zoo.display.format import figure
+
+if TYPE_CHECKING:
+    from zoo.models.gallery import Gallery
+
+
+MOST = 20
+"""Classes up to which the confusion matrix is printed; of more, the worst confusions."""
+WORST = 10
+
+
+@click.command("evaluate", cls=Command)
+@RUN
+@OVERRIDES
+@click.option("--split", type=click.Choice(["test", "valid", "train"]), default="test", help="test, valid or train.")
+@DEVICE
+@click.option("--record", metavar="FILE", help="Append the result to this registry file.")
+@click.option("--data-name", metavar="TEXT", default="", help="What the recorded result calls the pictures.")
+@click.option(
+    "--judge",
+    default="judge",
+    metavar="NAME",
+    help="Who looks at what a generator makes: an entry or a run of a classifier, efficientnet-lite0, inception, none.",
+)
+@GUIDANCE
+@TEMPERATURE
+@click.pass_obj
+def evaluate_command(screen: Screen, /, run: str, overrides: tuple[str, ...], **options: Any) -> None:
+    """Figures of a run over a split.
+
+    RUN is a run folder, or an entry for its newest finished run. KEY=VALUE changes what leaves the weights as they
+    are, as model.draws=8, or the data.
+    """
+    from zoo.evaluation.evaluate import evaluate
+
+    hung: list[Gallery] = []
+    found = evaluate(run, *overrides, tell=screen.note, look=hung.append, **options)
+    if overrides:
+        found["overrides"] = list(overrides)
+    keep(screen, found, hung)
+    if screen.json:
+        return screen.document(found)
+    return show(screen, found)
+
+
+def keep(screen: Screen, found: dict[str, Any], hung: list[Gallery]) -> None:
+    """Write the result, the confusion matrix as a picture, and a page of samples, into the run folder."""
+    folder = Path(found["run"]) / "evaluation"
+    found["files"] = [str(folder / f"{found['split']}.json")]
+    try:
+        if found.get("confusion"):
+            from zoo.cli.views.confusion import draw
+
+            path = folder / f"{found['split']}-confusion.png"
+            draw(path, found["confusion"], found["classes"], f"{found['run']}: {found['split']} split")
+            found["files"].append(str(path))
+        for gallery in hung:
+            from zoo.cli.views.judged import draw as page
+
+            path = folder / f"{found['split']}-samples.png"
+            found["files"] += map(str, page(path, gallery, found["classes"]))
+        write_json(Path(found["files"][0]), finite(found))
+    except (OSError, ResourceError) as error:
+        screen.note(f"the evaluation is not kept: {error}")
+        found["files"] = []
+
+
+def show(screen: Screen, found: dict[str, Any]) -> None:
+    """The result for people."""
+    averaging = f", averaged over {found['averaging']}" if found.get("averaging") else ""
+    screen.line(f"{found['run']}: {found['pictures']:,} {found['split']} pictures{averaging}")
+    if found.get("judge"):
+        screen.line(f"judge: {found['judge']}")
+    if said := [f"{key} {figure(found[key])}" for key in ("guidance", "temperature") if key in found]:
+        screen.line(f"samples drawn with {' and '.join(said)}")
+    screen.line()
+    screen.table(["figure", "value"], [(key, figure(value)) for key, value in found["metrics"].items()], right=[1])
+    if classes := found.get("per_class"):
+        screen.line()
+        columns = ("pictures", "precision", "recall", "f1")
+        rows = [[name, *(figures(row[key]) for key in columns)] for name, row in classes.items()]
+        screen.table(["class", "count", *columns[1:]], rows, right=[1, 2, 3, 4])
+    if classes := found.get("samples_per_class"):
+        from zoo.cli.views.judged import show as show_classes
+
+        show_classes(screen, classes)
+    if matrix := found.get("confusion"):
+        screen.line()
+        show_confusion(screen, matrix, found["classes"])
+    for problem in found.get("problems", []):
+        screen.note(problem)
+    for path in found["files"]:
+        screen.note(f"wrote {path}")
+
+
+def figures(value: float) -> str:
+    """A share with four decimals, so that a column lines up; a count as it is."""
+    return f"{value:.4f}" if isinstance(value, float) else figure(value)
+
+
+def show_confusion(screen: Screen, matrix: list[list[int]], names: list[str]) -> None:
+    """The matrix where it fits; otherwise what is mistaken most often."""
+    columns = [[names[index], *(str(row[index]) for row in matrix)] for index in range(len(names))]
+    corner = "true \\ predicted"
+    width = max(map(len, [corner, *names])) + sum(2 + max(map(len, column)) for column in columns)
+    if len(names) <= MOST and width <= screen.width:
+        rows = [[name, *row] for name, row in zip(names, matrix, strict=True)]
+        return screen.table([corner, *names], rows, right=range(1, len(names) + 1))
+    wrong = [
+        (count, names[row], names[column])
+        for row, counts in enumerate(matrix)
+        for column, count in enumerate(counts)
+        if count and row != column
+    ]
+    worst = sorted(wrong, key=lambda item: -item[0])[:WORST]
+    return screen.table(["true", "mistaken for", "times"], [(*pair, count) for count, *pair in worst], right=[2])

@@ -1,0 +1,52 @@
+"""`zoo train`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from zoo.cli.app import Command
+from zoo.cli.console import Screen
+from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, data_overrides
+from zoo.cli.views.progress import watching
+from zoo.display.format import figure
+from zoo.registry.listing import entry as resolve_entry
+
+
+@click.command("train", cls=Command)
+@NAME
+@OVERRIDES
+@click.option("--data", metavar="KIND|PATH", help="A kind of data, a folder of class folders, or Parquet files.")
+@click.option("--seed", type=int, metavar="N", help="Seed of weights, order and augmentation.")
+@click.option("--out", metavar="DIR", help="The run folder; by default runs/NAME-1, -2 and so on.")
+@DEVICE
+@click.option("--fresh", is_flag=True, help="Start anew although an unfinished run is there.")
+@REGISTRY
+@click.pass_obj
+def train_command(
+    screen: Screen,
+    /,
+    name: str,
+    overrides: tuple[str, ...],
+    data: str | None,
+    seed: int | None,
+    **options: Any,
+) -> None:
+    """Train an entry, or go on with an unfinished run of it.
+
+    KEY=VALUE sets an option for this run, as in train.epochs=10; `zoo show NAME --options` lists them.
+    """
+    from zoo.training.train import train
+
+    words = [*(data_overrides(data) if data else []), *overrides, *([] if seed is None else [f"train.seed={seed}"])]
+    entry = resolve_entry(name, words, options["registries"])
+    with watching(entry, screen) as watch:
+        done = train(name, *words, watch=watch, **options)
+    if screen.json:
+        result = {"run": str(done.run), "epochs": done.epochs, "metrics": done.metrics}
+        return screen.document(result | {"weights_sha256": done.weights_sha256})
+    figures = ", ".join(f"{key} {figure(value)}" for key, value in done.metrics.items())
+    screen.line(f"{done.run}: {done.epochs} epochs" + (f"; validation {figures}" if figures else ""))
+    screen.note(f"weights sha256 {done.weights_sha256[:12]}; next: zoo evaluate {done.run}")
+    return None

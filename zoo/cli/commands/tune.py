@@ -1,0 +1,183 @@
+"""`zoo tune`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from zoo.cli.app import Command
+from zoo.cli.commands.studies import document, show, show_failures
+from zoo.cli.console import Screen
+from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, data_overrides
+from zoo.cli.views.trials import watching
+from zoo.core.errors import JobError, ZooError
+from zoo.tuning.study import Study, place
+
+MINE = Path("registry.yaml")
+"""Where --save-as writes: the project's own registry."""
+NUMBER = r"([0-9]*\.?[0-9]+)"
+TIME = re.compile(rf"(?:{NUMBER}h)?(?:{NUMBER}m)?(?:{NUMBER}s)?")
+SIZE = re.compile(rf"{NUMBER}([kM]?)")
+LONGEST = 10**12
+NOT_AGAIN = {"name", "overrides", "fresh", "trials", "seconds", "save_as", "study"}
+"""Parameters that the command for more trials does not repeat as they were."""
+
+
+class Duration(click.ParamType[float]):
+    """Seconds, minutes and hours: 90, 90s, 30m, 2h, 1.5h, 1h30m."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds."""
+        text = f"{value}s" if re.fullmatch(NUMBER, value) else value
+        if match := TIME.fullmatch(text):
+            seconds = sum(float(part) * unit for part, unit in zip(match.groups("0"), (3600, 60, 1), strict=True))
+            if 0 < seconds < LONGEST:
+                return seconds
+        return self.fail(f"{value!r} is no time above 0; write 90s, 30m, 1.5h or 1h30m", param, ctx)
+
+
+class Count(click.ParamType[int]):
+    """A number of parameters: 900000, 900k, 1.5M."""
+
+    name = "count"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number, written out."""
+        if match := SIZE.fullmatch(value.replace(",", "")):
+            count = round(float(match[1]) * {"": 1, "k": 1000, "M": 1_000_000}[match[2]])
+            if 1 <= count < LONGEST:
+                return count
+        return self.fail(f"{value!r} is no number of parameters; write 900000, 900k or 1.5M", param, ctx)
+
+
+@click.command("tune", cls=Command)
+@NAME
+@OVERRIDES
+@click.option("--data", metavar="KIND|PATH", help="A kind of data, a folder of class folders, or Parquet files.")
+@click.option("--trials", type=click.IntRange(1), metavar="N", help="Trials of the study, those of before included.")
+@click.option("--time", "seconds", type=Duration(), metavar="TIME", help="Stop after 90s, 30m, 1.5h or 1h30m.")
+@click.option("--objective", metavar="WHAT", help="loss, accuracy, ..., efficiency, fewest-parameters or pareto.")
+@click.option("--bound", type=float, metavar="X", help="Largest loss that fewest-parameters accepts.")
+@click.option("--max-params", type=Count(), metavar="N", help="Refuse larger models: 900000, 900k or 1.5M.")
+@click.option("--fresh", is_flag=True, help="Start a new study although there is one.")
+@click.option("--name", "study", metavar="STUDY", help="The study's name; by default NAME-study.")
+@click.option("--address", metavar="ADDRESS", help="A Ray cluster: auto, host:port or ray://host:port.")
+@click.option("--storage", metavar="DIR", help="Where studies are kept, for a cluster on a shared disk; default runs.")
+@click.option("--parallel", type=click.IntRange(1), metavar="N", help="Trials at a time; by default as many as fit.")
+@DEVICE
+@click.option("--save-as", metavar="NAME", help="Write the best as an entry of registry.yaml here.")
+@REGISTRY
+@click.pass_context
+def tune_command(
+    context: click.Context,
+    /,
+    name: str,
+    overrides: tuple[str, ...],
+    data: str | None,
+    save_as: str | None,
+    seconds: float | None,
+    **options: Any,
+) -> int:
+    """Search the options of an entry, or go on with an unfinished study of it.
+
+    KEY=VALUE sets an option for all trials, so that it is not searched, as in train.epochs=10; or says how to search,
+    as in tune.sampler=random. `zoo show NAME --options` lists what is searched. The folder of a study stands for its
+    best run in zoo evaluate and zoo predict.
+    """
+    from zoo.tuning.tune import tune
+
+    screen: Screen = context.obj
+    words = [*(data_overrides(data) if data else []), *overrides]
+    if save_as:
+        from zoo.tuning.save_as import check_free
+
+        check_free(MINE, save_as)
+    try:
+        with watching(screen, seconds) as watch:
+            study = tune(name, *words, seconds=seconds, watch=watch, **options)
+    except JobError as error:
+        if isinstance(failed := getattr(error, "study", None), Study):
+            show_failures(screen, failed)
+        raise
+    files = [*plots(screen, study), *samples(screen, study, options["device"])]
+    if not screen.json:
+        show(screen, study)
+    code = save(screen, study, save_as) if save_as else 0
+    files += [str(MINE)] if save_as and not code else []
+    if screen.json:
+        screen.document(document(study) | {"files": files})
+        return code
+    for path in files:
+        screen.note(f"wrote {path}")
+    what_next(screen, study, context)
+    return code
+
+
+def plots(screen: Screen, study: Study) -> list[str]:
+    """Draw what there is to see; that it cannot be drawn is a note."""
+    from zoo.cli.views.plots import draw
+
+    try:
+        return [place(path) for path in draw(study)]
+    except (ZooError, OSError, ValueError, ImportError, ArithmeticError) as error:
+        screen.note(f"the plots are not drawn: {error}")
+        return []
+
+
+def samples(screen: Screen, study: Study, device: str) -> list[str]:
+    """Draw a page by the best trial where that is a generator; that it cannot be drawn is a note."""
+    from zoo.generation.sample import sample
+
+    if not study.best or "prior" not in study.entry:
+        return []
+    try:
+        sample(study.best.run, device=device).save(path := study.path / "samples.png")
+    except (ZooError, OSError, RuntimeError, ValueError) as error:
+        screen.note(f"no samples are drawn: {error}")
+        return []
+    return [place(path)]
+
+
+def save(screen: Screen, study: Study, name: str) -> int:
+    """Write the best as an entry; returns the exit code, since what was found is shown in any case."""
+    from zoo.tuning.save_as import save_as
+
+    try:
+        save_as(MINE, name, study)
+    except ZooError as error:
+        screen.note(f"error: nothing is saved as {name}: {error}")
+        return error.code
+    screen.note(f"saved as the entry {name}; train it with: zoo train {name}")
+    return 0
+
+
+def what_next(screen: Screen, study: Study, context: click.Context) -> None:
+    """What a person may want to do with it."""
+    if study.best:
+        screen.note(f"next: zoo evaluate {shlex.quote(place(study.best.run))}")
+    more = again(study, context)
+    screen.note(f"more trials: {more}" if study.state == "done" else f"go on with: {more}")
+
+
+def again(study: Study, context: click.Context) -> str:
+    """The command that goes on with the study: with its other trials, or with as many more."""
+    given = context.params
+    words = ["zoo", "tune", given["name"], *given["overrides"]]
+    for param in context.command.params:
+        value = given.get(str(param.name))
+        if param.name in NOT_AGAIN or context.get_parameter_source(str(param.name)) is not ParameterSource.COMMANDLINE:
+            continue
+        for each in value if isinstance(value, tuple) else [value]:
+            flagged = isinstance(param, click.Option) and param.is_flag
+            words += [param.opts[0]] if flagged else [param.opts[0], str(each)]
+    if given["study"] or given["fresh"]:  # another fresh one would not go on with this
+        words += ["--name", study.name]
+    trials = study.spec.trials * (2 if study.state == "done" else 1)
+    return shlex.join([*words, "--trials", str(trials)])

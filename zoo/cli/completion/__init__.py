@@ -1,0 +1,1 @@
+"""Complete commands, options and names in a shell."""

@@ -1,0 +1,1 @@
+"""Examine whether the zoo can work here, what is missing, and what to do about it."""

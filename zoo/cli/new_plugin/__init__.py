@@ -1,0 +1,1 @@
+"""Write the skeleton of a plugin package."""

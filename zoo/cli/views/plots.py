@@ -1,0 +1,284 @@
+"""Plots of a study as PNG: its history, loss against parameters, and which options mattered."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from zoo.core.files import atomic
+from zoo.display.format import short
+from zoo.tuning.study import FAILED, Study, Trial, label
+
+BLUE, GREY, RED, GREEN = "#2f6fb0", "#a8a8a8", "#c23b22", "#2c8c4a"
+FAR = 3.0
+"""Quartile distances above the quartiles beyond which a point is drawn at the edge."""
+FEWEST = 4
+"""Trials that are done, below which nothing can be said of what mattered."""
+NAMED = 12
+"""Options in the plot of what mattered."""
+
+
+def draw(study: Study) -> list[Path]:
+    """Write what there is to see into the study's folder; returns the files."""
+    found = [(name, make(study)) for name, make in PLOTS.items()]
+    return [save(study.path / "plots" / f"{name}.png", made) for name, made in found if made is not None]
+
+
+def save(path: Path, made: Any) -> Path:
+    """Write a figure."""
+    with warnings.catch_warnings(), atomic(path) as temporary:
+        warnings.simplefilter("ignore")  # a font without the letters of a name draws boxes
+        made.savefig(temporary, format="png")
+    return path
+
+
+def canvas(title: str, height: float = 4.2) -> tuple[Any, Any]:
+    """A figure with axes in the style of all plots."""
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(7.2, height), dpi=120, layout="constrained")
+    axes = made.add_subplot()
+    axes.set_title(title, fontsize=10, parse_math=False, wrap=True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.set_axisbelow(True)
+    return made, axes
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The part of an axis that is shown."""
+
+    low: float
+    high: float
+    log: bool
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Limits:
+        """Limits that a few values far from the others do not stretch."""
+        import numpy as np
+
+        near = np.sort(np.array(values, dtype=float))
+        scaled = np.log(near) if near[0] > 0 else near
+        lower, upper = np.quantile(scaled, [0.25, 0.75])
+        far = FAR * max(upper - lower, 0.05 * abs(upper), 1e-9)
+        near = near[(scaled <= upper + far) & (scaled >= lower - far)]
+        if log := bool(near[0] > 0 and near[-1] / near[0] > 10):
+            near = np.log(near)
+        room = 0.08 * float(near[-1] - near[0] or abs(near[0]) or 1.0)
+        ends = (float(near[0]) - room, float(near[-1]) + room)
+        low, high = (math.exp(end) for end in ends) if log else ends
+        return cls(low, high, log)
+
+    def apply(self, axes: Any) -> None:
+        """Set the y axis."""
+        if self.log:
+            axes.set_yscale("log")
+            plain_numbers(axes.yaxis)
+        elif self.high >= 10_000:
+            axes.yaxis.set_major_formatter(lambda value, _: short(round(value)))
+        axes.set_ylim(self.low, self.high)
+
+    def clip(self, value: float) -> float:
+        """The value, or the end of the axis next to it."""
+        return min(max(value, self.low), self.high)
+
+
+def plain_numbers(axis: Any) -> None:
+    """Numbers as people write them, on an axis with a logarithmic scale."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: short(round(value)) if value >= 1000 else f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def compared(study: Study) -> tuple[str, dict[int, float]]:
+    """What the study compares, and the value of each trial that is done or was stopped early, by number."""
+    what = study.spec.objective
+    name = {"pareto": "validation loss", "loss": "validation loss", "fewest-parameters": "parameters"}.get(what, what)
+    values = {trial.number: value_of(what, trial) for trial in study.trials if trial.state in ("done", "pruned")}
+    return name, {number: value for number, value in values.items() if value is not None and math.isfinite(value)}
+
+
+def value_of(what: str, trial: Trial) -> float | None:
+    """An objective's value, also of a trial that was stopped."""
+    if what in ("pareto", "loss"):
+        return trial.loss
+    if what == "fewest-parameters":
+        return trial.parameters
+    if what == "efficiency" and trial.loss and trial.parameters:
+        return 1 / (trial.loss * trial.parameters)
+    return trial.metrics.get(what) if trial.objective is None else trial.objective
+
+
+def best_so_far(study: Study) -> list[Trial]:
+    """After each trial that is done the best until then."""
+    found: list[Trial] = []
+    for trial in study.trials:
+        if trial.state == "done" and (best := replace(study, trials=[*found[-1:], trial]).best):
+            found.append(best)
+    return found
+
+
+def history(study: Study) -> Any:
+    """What each ended trial reached, and the best so far."""
+    from matplotlib.ticker import MaxNLocator
+
+    what, points = compared(study)
+    done = [trial.number for trial in study.trials if trial.state == "done" and trial.number in points]
+    pruned = [number for number in points if number not in done]
+    if not points:
+        return None
+    last = max(trial.number for trial in study.trials)
+    made, axes = canvas(f"{study.name}: {what} by trial")
+    limits = Limits.of([points[number] for number in (done if len(done) >= FEWEST else points)])
+    limits.apply(axes)
+    if done:
+        best = [limits.clip(points[trial.number]) for trial in best_so_far(study) if trial.number in points]
+        axes.step([*done, last], [*best, best[-1]], where="post", color=GREEN, linewidth=1.6, label="best so far")
+    dots(axes, limits, {number: (number, points[number]) for number in pruned}, "pruned")
+    dots(axes, limits, {number: (number, points[number]) for number in done}, "done")
+    if failed := [trial.number for trial in study.trials if trial.state in FAILED]:
+        heights = [limits.low] * len(failed)
+        axes.scatter(failed, heights, marker="x", color=RED, s=26, label="failed", clip_on=False, zorder=3)
+    axes.set_xlim(-0.5 - 0.02 * last, last + 0.5 + 0.02 * last)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    axes.set_xlabel("trial")
+    axes.set_ylabel(what, parse_math=False)
+    legend(made)
+    return made
+
+
+def dots(axes: Any, limits: Limits, points: dict[int, tuple[float, float]], state: str) -> None:
+    """Trials as dots; those beyond the axis as triangles at its end."""
+    style = {"color": BLUE, "s": 26} if state == "done" else {"color": GREY, "s": 18}
+    inside = [point for point in points.values() if limits.low <= point[1] <= limits.high]
+    axes.scatter(*zip(*inside, strict=True), label=state, zorder=3, **style) if inside else None
+    for beyond, marker, end in ((1, "^", limits.high), (-1, "v", limits.low)):
+        places = [x for x, y in points.values() if (y - end) * beyond > 0]
+        if places:
+            axes.scatter(
+                places, [end] * len(places), marker=marker, label="beyond the axis", clip_on=False, zorder=3, **style
+            )
+
+
+def legend(made: Any) -> None:
+    """Below the axes, where it hides nothing."""
+    handles, names = made.axes[0].get_legend_handles_labels()
+    once = dict(zip(names, handles, strict=True))
+    made.legend(once.values(), once, loc="outside lower center", ncols=6, frameon=False, fontsize=8)
+
+
+def parameters(study: Study) -> Any:
+    """Loss against parameters, with the front as a line."""
+    known = [trial for trial in study.trials if trial.state in ("done", "pruned") and sized(trial)]
+    if not known:
+        return None
+    made, axes = canvas(f"{study.name}: validation loss against parameters", 4.8)
+    axes.set_xscale("log")
+    sizes = [float(trial.parameters or 1) for trial in known]
+    room = 1.15 * (max(sizes) / min(sizes)) ** 0.06
+    axes.set_xlim(min(sizes) / room, max(sizes) * room)
+    plain_numbers(axes.xaxis)
+    done = [trial for trial in known if trial.state == "done"]
+    limits = Limits.of([trial.loss or 0.0 for trial in (done if len(done) >= FEWEST else known)])
+    limits.apply(axes)
+    for state in ("pruned", "done"):
+        chosen = {trial.number: at(trial) for trial in known if trial.state == state}
+        dots(axes, limits, chosen, state)
+    if front := study.front:
+        xs, ys = zip(*map(at, front), strict=True)
+        axes.plot(xs, ys, color=GREEN, linewidth=1.4, marker="o", markersize=4, label="front", zorder=4)
+    if best := study.best:
+        x, y = at(best)
+        axes.scatter([x], [limits.clip(y)], marker="*", s=170, color="gold", edgecolor="black", label="best", zorder=5)
+    axes.set_xlabel("parameters")
+    axes.set_ylabel("validation loss")
+    legend(made)
+    write_labels(made, axes, [*([best] if best else []), *front])
+    return made
+
+
+def sized(trial: Trial) -> bool:
+    """Whether a trial has a place in the plane of parameters and loss."""
+    return trial.loss is not None and math.isfinite(trial.loss) and bool(trial.parameters)
+
+
+def at(trial: Trial) -> tuple[float, float]:
+    """Its place there."""
+    return float(trial.parameters or 1), float(trial.loss or 0.0)
+
+
+def write_labels(made: Any, axes: Any, trials: Sequence[Trial]) -> None:
+    """Names of trials beside their dots, first come first served: one that would hide another is left out."""
+    from matplotlib.patheffects import withStroke
+
+    made.draw_without_rendering()
+    halo = [withStroke(linewidth=2.5, foreground="white")]
+    inside = axes.get_window_extent()
+    taken: list[Any] = []
+    for trial in {trial.number: trial for trial in trials}.values():
+        for across, up, side in ((8, 7, "left"), (-8, -13, "right"), (8, -13, "left"), (-8, 7, "right")):
+            text = axes.annotate(
+                label(trial),
+                at(trial),
+                (across, up),
+                textcoords="offset points",
+                ha=side,
+                fontsize=7,
+                path_effects=halo,
+            )
+            box = text.get_window_extent().expanded(1.05, 1.1)
+            fits = inside.x0 < box.x0 and box.x1 < inside.x1 and inside.y0 < box.y0 and box.y1 < inside.y1
+            if fits and not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            text.remove()
+
+
+def importance(study: Study) -> Any:
+    """Which options mattered for what the study compares."""
+    if sum(trial.state == "done" for trial in study.trials) < FEWEST:
+        return None
+    shares = {name: share for name, share in weights(study).items() if math.isfinite(share)}
+    if len(shares) < 2:
+        return None
+    shown = dict(sorted(shares.items(), key=lambda item: item[1])[-NAMED:])
+    what = compared(study)[0]
+    made, axes = canvas(f"{study.name}: what mattered for the {what}", 1.4 + 0.32 * len(shown))
+    bars = axes.barh(range(len(shown)), list(shown.values()), color=BLUE, height=0.62)
+    axes.bar_label(bars, [f"{share:.0%}" for share in shown.values()], padding=4, fontsize=8)
+    axes.set_yticks(range(len(shown)), list(shown), fontsize=8, parse_math=False)
+    axes.set_xlim(0, 1.12 * max(shown.values()))
+    axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("share of the variance of ranks (fANOVA)")
+    return made
+
+
+def weights(study: Study) -> dict[str, float]:
+    """Importance by option; of ranks, so that one bad trial does not outweigh all others."""
+    from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+    from optuna.trial import FrozenTrial, TrialState
+
+    from zoo.tuning.storage import load
+
+    found = load(study.path)
+    done = found.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    order = sorted((trial.values[0], trial.number) for trial in done)
+    ranks = {number: float(rank) for rank, (_, number) in enumerate(order)}
+
+    def rank(trial: FrozenTrial) -> float:
+        return ranks[trial.number]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return dict(get_param_importances(found, evaluator=FanovaImportanceEvaluator(seed=0), target=rank))
+
+
+PLOTS = {"history": history, "parameters": parameters, "importance": importance}

@@ -1,0 +1,133 @@
+"""A training watched: one progress bar on a terminal, one plain line an epoch elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from zoo.cli.console import GAP, Screen
+from zoo.core.errors import one_line
+from zoo.registry.entry import Entry
+from zoo.training.callbacks import WINDOW, Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+
+BAR = 8
+
+
+@contextmanager
+def watching(entry: Entry, screen: Screen) -> Iterator[Lines]:
+    """A watch that suits stderr."""
+    if not screen.rich(sys.stderr):
+        yield Lines(entry, screen)
+        return
+    with drawn_live(Bar(entry, screen), screen) as bar:
+        yield bar
+
+
+class Drawing(Protocol):
+    """Something that rich can draw, and that is told where it is drawn."""
+
+    live: Any
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult: ...
+
+
+D = TypeVar("D", bound=Drawing)
+
+
+@contextmanager
+def drawn_live(drawing: D, screen: Screen) -> Iterator[D]:
+    """Within the block the drawing is on stderr, drawn anew four times a second."""
+    from rich.live import Live
+
+    console = screen.console(sys.stderr)
+    with Live(drawing, console=console, refresh_per_second=4) as live:
+        # A second Ctrl-C ends the process at once, and would leave a terminal without a cursor.
+        console.show_cursor(True)
+        drawing.live = live
+        yield drawing
+
+
+class Lines(Progress):
+    """Where a training is, told in one line an epoch, or after 30 seconds of silence."""
+
+    def __init__(self, entry: Entry, screen: Screen) -> None:
+        super().__init__(entry.name)
+        self.screen, self.told = screen, time.monotonic()
+
+    def look(self) -> None:
+        """Break a long silence."""
+        if time.monotonic() - self.told >= WINDOW:
+            epochs, step = divmod(self.done - 1, self.steps)
+            self.tell(epochs + 1, f"step {step + 1}/{self.steps}")
+
+    def show(self) -> None:
+        """The figures of the epoch that ended."""
+        self.tell(self.row["epoch"], *self.figures(self.row))
+
+    def tell(self, epoch: int, *parts: str) -> None:
+        """One line."""
+        self.sample()
+        speed = [f"{self.rate:,.0f} pictures/s", *self.remaining()] if self.rate else []
+        text = ", ".join([*parts, *speed])
+        self.screen.note(f"{time.strftime('%H:%M:%S')} {self.name} epoch {self.place(epoch)}: {text}")
+        self.told = time.monotonic()
+
+    def note(self, text: str) -> None:
+        """Something that a person should know."""
+        self.screen.note(text)
+
+
+class Bar(Lines):
+    """The same as one line that is drawn anew four times a second."""
+
+    live: Any = None
+
+    def look(self) -> None:
+        """The next drawing shows it."""
+
+    def show(self) -> None:
+        """Likewise."""
+
+    def note(self, text: str) -> None:
+        """Above the bar."""
+        self.live.console.print(one_line(text))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        if not self.steps:
+            yield "preparing ..."
+            return
+        if self.samples:
+            self.sample()
+        epoch = self.done // self.steps + 1
+        place = self.place(epoch if self.seconds else min(self.epochs, epoch))
+        short = self.times if self.seconds else place
+        left = f"epoch {place}" if options.max_width >= 60 else short
+        right = self.fitting(options.max_width - len(left) - BAR - 2)
+        width = max(BAR, options.max_width - len(left) - len(right) - 2)
+        whole, done = (self.seconds, self.elapsed) if self.seconds else (self.epochs * self.steps, self.done)
+        bar = ProgressBar(whole, done, width)
+        grid = Table.grid(padding=(0, 1, 0, 0))
+        grid.add_row(left, bar, right)
+        yield grid
+
+    def fitting(self, width: int) -> str:
+        """As much as there is room for, what matters most first; the time left stands last."""
+        losses = self.figures(self.row) if self.row else []
+        rate, left = ([f"{self.rate:,.0f}/s"], self.remaining()) if self.rate else ([], [])
+        step = f"step {self.done % self.steps}/{self.steps}"
+        best = losses[-1:] if self.best[1] else []
+        chosen: list[str] = []
+        for part in [*losses[1:2], *best, *rate, *losses[:1], *losses[2:], step]:
+            if part not in chosen and len(GAP.join([*chosen, part, *left])) <= width:
+                chosen.append(part)
+        return GAP.join([*chosen, *left])

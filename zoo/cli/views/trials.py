@@ -1,0 +1,213 @@
+"""A study told in plain lines: one an ended trial, or one after 30 seconds of silence."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from zoo.cli.console import GAP, Screen
+from zoo.cli.views.progress import BAR, drawn_live
+from zoo.core.errors import one_line
+from zoo.display.format import clock
+from zoo.training.callbacks import WINDOW
+from zoo.tuning.callbacks import Progress
+from zoo.tuning.study import (
+    FAILED,
+    LIVE,
+    TRIAL_HEADS,
+    Study,
+    Trial,
+    about,
+    drawn,
+    headline,
+    label,
+    progress,
+    reached,
+    trial_row,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.text import Text
+
+
+NEWEST = 10
+"""Ended trials in the live table, where the terminal has room for them."""
+BROAD = 80
+"""Columns from which numbers are written out."""
+NOTE = 12
+"""Columns below which a note is left out."""
+PLACES = (0, 1, 3, 2, 4, 5)
+"""Where the columns stand; they are listed with those first that matter most."""
+STYLES = {"running": "cyan", "done": "green", "pruned": "dim", "waiting": "cyan dim"}
+
+
+class Lines(Progress):
+    """Where a study is, told in one line an ended trial, or after 30 seconds of silence."""
+
+    def __init__(self, screen: Screen, seconds: float | None = None) -> None:
+        super().__init__(seconds)
+        self.screen, self.told = screen, self.began
+
+    def head(self, study: Study) -> None:
+        """What begins."""
+        self.told = self.began
+        self.screen.note(", ".join(about(study, self.parallel)))
+
+    def look(self) -> None:
+        """Break a long silence."""
+        if self.study and time.monotonic() - self.told >= WINDOW:
+            running = [trial for trial in self.study.trials if trial.state == "running"]
+            self.tell(", ".join(f"{label(trial)} {progress(trial)}" for trial in running) or "no trial runs")
+
+    def show(self, trial: Trial) -> None:
+        """How a trial ended."""
+        parts = [f"{label(trial)} {trial.state}", progress(trial), *reached(trial)]
+        self.tell(", ".join(parts) + (f": {trial.reason}" if trial.reason and trial.state in FAILED else ""))
+
+    def tell(self, text: str) -> None:
+        """One line, with where the study is."""
+        assert self.study
+        best = self.study.best
+        parts = [text, *([f"best {label(best)} {headline(self.study, best)[0]}"] if best else [])]
+        parts += [", ".join(f"{state} {count}" for state, count in self.study.counts.items() if state != "done")]
+        parts += [f"left {clock(self.left)}"] if math.isfinite(self.left) else []
+        where = f"{self.study.name} {self.study.ended}/{self.study.spec.trials}"
+        self.screen.note(f"{time.strftime('%H:%M:%S')} {where}: {'; '.join(filter(None, parts))}")
+        self.told = time.monotonic()
+
+    def note(self, text: str) -> None:
+        """Something that a person should know."""
+        self.screen.note(text)
+
+
+@contextmanager
+def watching(screen: Screen, seconds: float | None = None) -> Iterator[Lines]:
+    """A watch that suits stderr; `seconds` is how long the study may run."""
+    if not screen.rich(sys.stderr):
+        yield Lines(screen, seconds)
+        return
+    with drawn_live(Block(screen, seconds), screen) as block:
+        yield block
+
+
+class Block(Lines):
+    """The same as a block of lines that is drawn anew four times a second."""
+
+    live: Any = None
+    over = False
+
+    def head(self, study: Study) -> None:
+        """It stands in the block."""
+
+    def look(self) -> None:
+        """The next drawing shows it."""
+
+    def show(self, trial: Trial) -> None:
+        """Likewise."""
+
+    def note(self, text: str) -> None:
+        """Above the block."""
+        self.live.console.print(one_line(text))
+
+    def end(self, study: Study) -> None:
+        """What was found follows on stdout, so the table goes."""
+        self.over = True
+        if self.study:
+            self.study = study
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        study, width = self.study, options.max_width
+        if not study:
+            yield from [] if self.over else ["preparing ..."]
+            return
+        head, *more = about(study, self.parallel)
+        yield line([(head, "bold"), *((part, "") for part in more)], width)
+        yield self.bar(study, width)
+        if counts := [(f"{state} {count}", STYLES.get(state, "red")) for state, count in study.counts.items()]:
+            yield line(counts, width)
+        if self.over:
+            return
+        if best := study.best:
+            parts = [*headline(study, best), *drawn(study, best)]
+            yield line([(f"best {label(best)}", "bold green"), *((part, "") for part in parts)], width)
+        room = console.height - 7
+        if rows := self.newest(study, NEWEST)[: max(0, room)]:
+            yield ""
+            yield from table(study, rows, width)
+
+    def bar(self, study: Study, width: int) -> Any:
+        """Trials that have ended, and the time."""
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        done = f"{study.ended}/{study.spec.trials}"
+        left = f"left {clock(self.left)}" if math.isfinite(self.left) and not self.over else ""
+        both = f"{clock(self.elapsed)}{GAP}{left}".rstrip()
+        times = next((text for text in (both, left) if len(done) + BAR + len(text) + 2 <= width), "")
+        room = max(BAR, width - len(done) - len(times) - 2)
+        grid = Table.grid(padding=(0, 1, 0, 0))
+        grid.add_row(done, ProgressBar(study.spec.trials, study.ended, room), times)
+        return grid
+
+
+def line(parts: Iterable[tuple[str, str]], width: int) -> Text:
+    """As many of the parts as fit on one line, the first in any case."""
+    from rich.text import Text
+
+    text = Text(no_wrap=True, overflow="crop", end="\n")
+    for part, style in parts:
+        gap = GAP if text else ""
+        if not text or text.cell_len + len(gap) + Text(part).cell_len <= width:
+            text.append(gap).append(cut(part, width), style)
+    return text
+
+
+def cut(text: str, width: int) -> str:
+    """A text that is not broader than that."""
+    from rich.cells import cell_len, set_cell_size
+
+    text = one_line(text)
+    return text if cell_len(text) <= width else set_cell_size(text, max(0, width - 3)).rstrip() + "..."[:width]
+
+
+def table(study: Study, trials: list[Trial], width: int) -> Iterator[Text]:
+    """A line a trial; columns that do not fit are left out, and what is left of the width is for notes."""
+    from rich.text import Text
+
+    heads = [*TRIAL_HEADS[:4], "parameters" if width >= BROAD else "size", TRIAL_HEADS[5]]
+    rows = [trial_row(trial, written_out=width >= BROAD) for trial in trials]
+    sizes = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    shown = len(sizes)
+    while shown > 1 and sum(sizes[:shown]) + len(GAP) * (shown - 1) > width:
+        shown -= 1
+    order = [index for index in PLACES if index < shown]
+    room = width - sum(sizes[:shown]) - len(GAP) * shown
+    best = study.best
+
+    def row(words: list[str], style: str, note: str = "") -> Text:
+        padded = [words[i].ljust(sizes[i]) if i < 2 else words[i].rjust(sizes[i]) for i in order]
+        text = Text(cut(padded[0], width), style="bold" if style == "bold" else "", no_wrap=True, overflow="crop")
+        text.append("".join(GAP + word for word in padded[1:2]), style).append("".join(GAP + w for w in padded[2:]))
+        return text.append(GAP + note if note else "")
+
+    yield row(heads, "bold", "note" if room >= NOTE else "")
+    for trial, words in zip(trials, rows, strict=True):
+        yield row(words, STYLES.get(trial.state, "red"), remark(study, trial, best, room) if room >= NOTE else "")
+
+
+def remark(study: Study, trial: Trial, best: Trial | None, room: int) -> str:
+    """Why a trial failed, or what was drawn for it, as far as there is room."""
+    if trial.state in FAILED:
+        return cut(trial.reason, room)
+    marks = ["best"] if best and trial.number == best.number else []
+    marks += [f"attempt {trial.attempts}"] if trial.state in LIVE and trial.attempts > 1 else []
+    fitting = ""
+    for part in [*marks, *drawn(study, trial)]:
+        if len(longer := f"{fitting} {part}".strip()) <= room:
+            fitting = longer
+    return fitting

@@ -1,0 +1,70 @@
+"""The words everything is written in: errors, files, YAML, specs, data and code types; no torch at import."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo.core.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from zoo.core.deprecation import Renamed, deprecated
+    from zoo.core.errors import (
+        BudgetError,
+        DataError,
+        MissingError,
+        ResourceError,
+        ZooDeprecationWarning,
+        ZooError,
+        nearest,
+    )
+    from zoo.core.files import atomic, cache_dir, digest, picture_files
+    from zoo.core.sections import DataSpec, PictureSpec
+    from zoo.core.spec import Choice, Range, Spec
+    from zoo.core.types import Batch, CodeInfo, DataInfo, Losses
+    from zoo.core.version import API
+
+__all__ = [
+    "API",
+    "Batch",
+    "BudgetError",
+    "Choice",
+    "CodeInfo",
+    "DataError",
+    "DataInfo",
+    "DataSpec",
+    "Losses",
+    "MissingError",
+    "PictureSpec",
+    "Range",
+    "Renamed",
+    "ResourceError",
+    "Spec",
+    "ZooDeprecationWarning",
+    "ZooError",
+    "atomic",
+    "cache_dir",
+    "deprecated",
+    "digest",
+    "nearest",
+    "picture_files",
+]
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "zoo.core.deprecation": ("Renamed", "deprecated"),
+        "zoo.core.errors": (
+            "BudgetError",
+            "DataError",
+            "MissingError",
+            "ResourceError",
+            "ZooDeprecationWarning",
+            "ZooError",
+            "nearest",
+        ),
+        "zoo.core.files": ("atomic", "cache_dir", "digest", "picture_files"),
+        "zoo.core.sections": ("DataSpec", "PictureSpec"),
+        "zoo.core.spec": ("Choice", "Range", "Spec"),
+        "zoo.core.types": ("Batch", "CodeInfo", "DataInfo", "Losses"),
+        "zoo.core.version": ("API",),
+    },
+)

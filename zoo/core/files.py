@@ -1,0 +1,139 @@
+"""Files: atomic writes, checked names, the cache folder, sha256."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import math
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from zoo.core.errors import ResourceError, ZooError
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+WINDOWS = os.name == "nt"
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
+
+
+def check_name(name: str, what: str = "name") -> str:
+    """The name, if it is a legal file name on every system; otherwise an error."""
+    if NAME.fullmatch(name) and not RESERVED.fullmatch(name) and not name.endswith("."):
+        return name
+    raise ZooError(f"{what} {name[:80]!r} cannot be a folder name: use letters, digits, '.', '_' and '-', at most 63")
+
+
+def cache_dir() -> Path:
+    """Where decoded pictures and built kernels are kept: ZOO_CACHE, or the user's cache folder."""
+    if path := os.environ.get("ZOO_CACHE"):
+        return Path(path).expanduser()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("pixel-zoo", appauthor=False)
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A path to write to; its content takes the place of `path` in one step when the block succeeds.
+
+    Raises ResourceError where the disk is full or the folder cannot be written to; `path` is then as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        hint = "free some space, or write elsewhere, and repeat the command" if error.errno in FULL else ""
+        raise ResourceError(f"cannot save {path}: {error.strerror or error}", hint) from error
+    finally:
+        remove(temporary)
+
+
+def sync_folder(folder: Path) -> None:
+    """Let new names in a folder outlast a power cut, on systems and disks where a folder can be synced."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed process had begun to write; only for a folder that this process holds."""
+    for file in folder.glob(".*.tmp"):
+        remove(file)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, if it is there and can be deleted."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return
+
+
+def replace(source: Path, target: Path) -> None:
+    """os.replace, repeated for a while: on Windows a virus scanner or an indexer may hold the target open."""
+    for wait in (0.02, 0.05, 0.1, 0.3, 0.7, 1.4, 0.0):
+        try:
+            source.replace(target)
+        except PermissionError:
+            if not WINDOWS or not wait:
+                raise
+            time.sleep(wait)
+        else:
+            return
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file atomically; ValueError for a number that is not finite."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def finite(value: Any) -> Any:
+    """The value with null for numbers that JSON has no word for."""
+    if isinstance(value, dict):
+        return {key: finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(value: Any) -> str:
+    """The SHA-256 of a JSON value, whatever the order of its keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def picture_files(folder: Path) -> Iterator[Path]:
+    """Yield what is named like a picture at any depth below a folder, in the order of the names."""
+    for here, inner, names in os.walk(folder):
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
+        for name in sorted(names):
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
+                yield Path(here, name)

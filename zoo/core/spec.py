@@ -1,0 +1,147 @@
+"""Specs: the options of a kind with default, bounds, help and search space in one place."""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
+
+from zoo.core.deprecation import renamed
+
+
+class Spec(BaseModel):
+    """The options of one kind: frozen, closed, each documented by the string under it."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, protected_namespaces=()
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_former_names(cls, options: Any) -> Any:
+        return renamed(cls, cls.model_fields, options)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Where the tuner may look: `width: Annotated[int, Range(16, 256, log=True)] = 64`."""
+
+    low: float
+    high: float
+    step: float | None = None
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high or (self.log and self.low <= 0) or (self.step is not None and self.step <= 0):
+            raise ValueError(f"not a range to search: {self!r}")
+
+    def __str__(self) -> str:
+        marks = ([] if self.step is None else [f"step {self.step:g}"]) + ["log"] * self.log
+        return " ".join([f"{number(self.low)}..{number(self.high)}", *marks])
+
+
+@dataclass(frozen=True, init=False)
+class Choice:
+    """The values that the tuner may take: `norm: Annotated[Norm, Choice("before", "after")] = "before"`."""
+
+    values: tuple[str | int | float | bool | None, ...]
+
+    def __init__(self, *values: str | int | float | bool | None) -> None:
+        if len(values) < 2:
+            raise ValueError("a choice needs at least two values")
+        object.__setattr__(self, "values", values)
+
+    def __str__(self) -> str:
+        return " | ".join(word(value) for value in self.values)
+
+
+Mark = Range | Choice
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option as a person reads it."""
+
+    name: str
+    type: str
+    default: Any
+    search: Mark | None
+    help: str
+    required: bool = False
+
+
+def space(spec: type[BaseModel]) -> dict[str, Mark]:
+    """Every option that says where to look for it, by dotted name."""
+    return {option.name: option.search for option in options(spec) if option.search is not None}
+
+
+def options(spec: type[BaseModel], prefix: str = "") -> Iterator[Option]:
+    """Every option of a spec, those of nested specs by dotted name."""
+    for name, field in spec.model_fields.items():
+        if nested := nested_spec(field):
+            yield from options(nested, f"{prefix}{name}.")
+            continue
+        mark = next((m for m in field.metadata if isinstance(m, Range | Choice)), None)
+        text = " ".join((field.description or "").split())
+        yield Option(prefix + name, describe(field), default(field), mark, text, field.is_required())
+
+
+def nested_spec(field: FieldInfo | None) -> type[BaseModel] | None:
+    """The spec that an option holds, if it holds one."""
+    nested = field.annotation if field else None
+    return nested if isinstance(nested, type) and issubclass(nested, BaseModel) else None
+
+
+def default(field: FieldInfo) -> Any:
+    """The default as JSON would hold it; None where the option must be given."""
+    return None if field.is_required() else to_jsonable_python(field.get_default(call_default_factory=True))
+
+
+def describe(field: FieldInfo) -> str:
+    """The type of an option with its bounds, as `int 1..512` or `full | separable`."""
+    return type_name(field.annotation, field.metadata)
+
+
+def bounds(marks: Iterable[Any]) -> str:
+    """` 1..512`, ` >0..100` or ` 0..<1` of the limits among the marks of an annotation."""
+    ends: dict[str, Any] = {}
+    for mark in marks:
+        parts = mark.metadata if isinstance(mark, FieldInfo) else [mark]
+        ends |= {key: getattr(part, key) for part in parts for key in ("ge", "gt", "le", "lt") if hasattr(part, key)}
+    low = number(ends["ge"]) if "ge" in ends else f">{number(ends['gt'])}" if "gt" in ends else ""
+    high = number(ends["le"]) if "le" in ends else f"<{number(ends['lt'])}" if "lt" in ends else ""
+    return f" {low}..{high}" if low or high else ""
+
+
+def type_name(annotation: Any, marks: Iterable[Any] = ()) -> str:
+    """A type in words that do not need Python: `int 1..8 | null`, `true | false`, `full | separable`."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return type_name(args[0], [*args[1:], *marks])
+    if origin is Literal:
+        return " | ".join(word(arg) for arg in args)
+    if origin in (Union, types.UnionType):
+        numbers = [arg for arg in args if arg in (int, float)]
+        return " | ".join(type_name(arg, marks if arg in numbers else ()) for arg in args)
+    if origin in (tuple, list):
+        return "list of " + type_name(args[0])
+    if origin is dict:
+        return "mapping"
+    named = {bool: "true | false", type(None): "null", str: "text", float: "number", Any: "any"}
+    return named.get(annotation, getattr(annotation, "__name__", str(annotation))) + bounds(marks)
+
+
+def word(value: Any) -> str:
+    """A value as YAML has it."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
+
+
+def number(value: float) -> str:
+    """A number without the noise of floats: 512, 0.001, 1e+18."""
+    return str(value) if isinstance(value, int) and abs(value) < 10**9 else f"{value:g}"

@@ -1,0 +1,108 @@
+"""Tensors in files: safetensors only, with a sha256 beside them that is checked before anything is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from zoo.core.errors import ResourceError, RunError
+from zoo.core.files import atomic, sha256, write_json
+
+Tensors = dict[str, Tensor]
+SCHEMA = 1
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], plain: Any = None) -> dict[str, Any]:
+    """Write tensors, and JSON beside them, atomically; returns the file's line for a manifest."""
+    metadata = None if plain is None else {"json": json.dumps(plain, allow_nan=False)}
+    try:
+        with atomic(path) as temporary:
+            save_file(separate(tensors), temporary, metadata)
+            return {"file": path.name, "sha256": sha256(temporary), "bytes": temporary.stat().st_size}
+    except SafetensorError as error:
+        raise ResourceError(f"cannot save {path}: {error}", "free some space and repeat the command") from error
+
+
+def separate(tensors: Mapping[str, Tensor]) -> Tensors:
+    """The tensors on the CPU, none sharing memory with another, as the format wants them."""
+    seen: set[int] = set()
+    found: Tensors = {}
+    for name, value in tensors.items():
+        plain = value.detach().cpu().contiguous()
+        address = plain.untyped_storage().data_ptr()
+        found[name] = plain.clone() if address in seen else plain
+        seen.add(address)
+    return found
+
+
+def load_tensors(path: Path, line: Mapping[str, Any]) -> tuple[Tensors, Any]:
+    """Read tensors and JSON, if the file is the one that the manifest's line describes."""
+    try:
+        if path.stat().st_size != line["bytes"] or sha256(path) != line["sha256"]:
+            raise RunError(f"{path} is damaged or not the file that was saved: its sha256 differs from the manifest's")
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata.get("json", "null"))  # noqa: SIM118
+    except FileNotFoundError:
+        raise RunError(f"{path} is missing") from None
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path} cannot be read: {str(error)[:200]}") from None
+
+
+def write_weights(folder: Path, weights: Mapping[str, Tensor]) -> str:
+    """Write `weights.safetensors` and its manifest; returns the sha256."""
+    line = save_tensors(folder / "weights.safetensors", weights)
+    write_json(folder / "manifest.json", {"schema": SCHEMA, "files": [line]})
+    return str(line["sha256"])
+
+
+def read_weights(folder: Path, expected: str | None = None) -> Tensors:
+    """The weights of a run folder, checked against its manifest and the sha256 that its run.json has."""
+    line = read_manifest(folder / "manifest.json")[0]
+    if expected not in {None, line["sha256"]}:
+        raise RunError(f"{folder / 'manifest.json'} is of the weights of another run")
+    return load_tensors(folder / "weights.safetensors", line)[0]
+
+
+def read_manifest(path: Path) -> list[dict[str, Any]]:
+    """The lines of a manifest, newest first; each names a file of its own folder."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if int(content["schema"]) > SCHEMA:
+            raise RunError(f"{path} was written by a newer zoo", "upgrade pixel-zoo to read it")
+        lines = [
+            {"file": str(x["file"]), "sha256": str(x["sha256"]), "bytes": int(x["bytes"])} for x in content["files"]
+        ]
+        if not lines or any(Path(str(line["file"])).name != line["file"] for line in lines):
+            raise ValueError("it names no file of its folder")
+    except FileNotFoundError:
+        raise RunError(f"{path} is missing, so the weights cannot be checked") from None
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise RunError(f"{path} is damaged: {str(error)[:120]}") from None
+    return lines
+
+
+def fill(module: nn.Module, weights: Tensors, where: str) -> None:
+    """Load weights into a module, if every name, shape and type is the module's own."""
+    own = module.state_dict()
+    if missing := sorted(own.keys() ^ weights.keys()):
+        raise RunError(f"{where} holds the weights of another model: {missing[0]!r} is not in both")
+    for name, value in own.items():
+        if (value.shape, value.dtype) != (weights[name].shape, weights[name].dtype):
+            theirs, ours = (f"{t.dtype} {tuple(t.shape)}".removeprefix("torch.") for t in (weights[name], value))
+            raise RunError(f"{where} holds the weights of another model: {name!r} is {theirs}, not {ours}")
+    if bad := next((name for name, value in weights.items() if not finite(value)), None):
+        raise RunError(f"{where}: {bad!r} holds numbers that are not finite")
+    module.load_state_dict(weights)
+
+
+def finite(value: Tensor) -> bool:
+    """Whether every number of a tensor is finite."""
+    return not value.is_floating_point() or bool(torch.isfinite(value).all())

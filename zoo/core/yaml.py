@@ -1,0 +1,147 @@
+"""YAML with line numbers: plain data only; anchors, tags, directives and duplicate keys are refused."""
+
+from __future__ import annotations
+
+import math
+import re
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
+
+from zoo.core.errors import ZooError
+
+DEEPEST = 32
+LARGEST = 500_000
+BRACKETS = {"[": 1, "{": 1, "]": -1, "}": -1}
+CORE = "tag:yaml.org,2002:"
+TEXT = {f"{CORE}{name}" for name in ("str", "timestamp", "value")}
+PLAIN = {f"{CORE}{name}" for name in ("int", "float", "bool", "null")}
+Path = tuple[str, ...]
+
+
+class Document(NamedTuple):
+    """A YAML document as plain data, and where each of its parts stands."""
+
+    data: Any
+    where: dict[Path, str]
+    """`file:line` of every key, by the path of keys that leads to it."""
+
+
+def parse(text: str, name: str) -> Document:
+    """Read YAML 1.2; every error is one line with the file and the line number."""
+    check_text(text, name)
+    reader = YAML(typ="safe", pure=True)
+    try:
+        root = reader.compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{name}:{mark.line + 1}" if mark else name
+        raise ZooError(f"{place}: not YAML: {error.problem or error.context}") from None
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ZooError(
+            f"{name}:{line}: not YAML: the character {ord(text[error.position]):#x} is not allowed"
+        ) from None
+    except RecursionError:
+        raise ZooError(f"{name}: nested too deeply") from None
+    except Exception as error:  # the parser has bugs of its own, and what it raises on odd text is not documented
+        raise ZooError(f"{name}: not YAML: {type(error).__name__}: {str(error)[:200]}") from None
+    builder = Builder(name, {}, reader.constructor)
+    return Document(None if root is None else builder.build(root, ()), builder.where)
+
+
+def check_text(text: str, name: str) -> None:
+    """Refuse what would take the parser very long, and directives, which change what the rest means."""
+    if len(text) > LARGEST:
+        raise ZooError(f"{name}: larger than {LARGEST:,} characters; is it a registry?")
+    if max(accumulate(BRACKETS[mark] for mark in text if mark in BRACKETS), default=0) > 10 * DEEPEST:
+        raise ZooError(f"{name}: nested too deeply")
+    if directive := re.search(r"^%", text, re.MULTILINE):
+        raise ZooError(f"{name}:{line_of(text, directive.start())}: directives (%) are not allowed; remove the line")
+
+
+def line_of(text: str, position: int) -> int:
+    """The number of the line of a position in a text, from 1."""
+    return text.count("\n", 0, position) + 1
+
+
+class Builder(NamedTuple):
+    """Makes plain data of YAML nodes."""
+
+    name: str
+    where: dict[Path, str]
+    constructor: Any
+    """Of ruamel.yaml, which knows how numbers are written."""
+
+    def build(self, node: Node, path: Path) -> Any:
+        """The data of a node, which stands at the path."""
+        if node.anchor is not None:
+            raise self.fail(node, "anchors (&) and aliases (*) are not allowed; use `extends`")
+        if len(path) > DEEPEST:
+            raise self.fail(node, f"nested deeper than {DEEPEST} levels")
+        if isinstance(node, ScalarNode):
+            return self.scalar(node)
+        if isinstance(node, SequenceNode) and node.tag == f"{CORE}seq":
+            return [self.build(item, (*path, str(place))) for place, item in enumerate(node.value)]
+        if isinstance(node, MappingNode) and node.tag == f"{CORE}map":
+            return self.mapping(node, path)
+        raise self.foreign(node)
+
+    def mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
+        """A mapping; keys are text as it is written, so that a class may be called 1 or true."""
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = key_node.value if isinstance(key_node, ScalarNode) else ""
+            if not key or key_node.anchor is not None or key_node.tag not in PLAIN | TEXT:
+                raise self.fail(key_node, "a key must be a plain word")
+            if key in found:
+                raise self.fail(key_node, f"the key {key[:60]!r} stands twice")
+            self.where[(*path, key)] = self.place(key_node)
+            found[key] = self.build(value_node, (*path, key))
+        return found
+
+    def scalar(self, node: ScalarNode) -> Any:
+        """Text, a finite number of 64 bits, true, false or null."""
+        if node.tag in TEXT:
+            return str(node.value)
+        if node.tag not in PLAIN:
+            raise self.foreign(node)
+        try:
+            value = self.constructor.construct_object(node)
+        except (ValueError, KeyError):
+            raise self.fail(node, f"{node.value[:60]!r} does not read as {node.tag.removeprefix(CORE)}") from None
+        if isinstance(value, float) and not math.isfinite(value):
+            raise self.fail(node, f"{node.value[:60]} is not a finite number")
+        if isinstance(value, int) and not -(2**63) <= value < 2**64:
+            raise self.fail(node, "the number has more than 64 bits")
+        return value
+
+    def foreign(self, node: Node) -> ZooError:
+        """The error for a tag."""
+        tag = str(node.tag).replace(CORE, "!!")
+        return self.fail(node, f"the tag {tag[:60]!r} is not allowed; write plain values")
+
+    def fail(self, node: Node, problem: str) -> ZooError:
+        """An error at a node."""
+        return ZooError(f"{self.place(node)}: {problem}")
+
+    def place(self, node: Node) -> str:
+        """`file:line` of a node."""
+        return f"{self.name}:{node.start_mark.line + 1}"
+
+
+def parse_value(text: str, name: str) -> Any:
+    """Read one value as it is typed after `key=` on a command line; text that is not YAML needs quotes."""
+    if not text.strip():
+        return ""
+    try:
+        return parse(text, name).data
+    except ZooError as error:
+        problem = error.args[0].removeprefix(f"{name}:1: ").removeprefix(f"{name}: ")
+        raise ZooError(
+            f"{name}={text[:80]}: {problem}", "quote text that has such characters, as in key='\"@x\"'"
+        ) from None

@@ -1,0 +1,71 @@
+"""The cache of decoded pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from zoo.core.errors import ResourceError
+from zoo.core.files import atomic, cache_dir, digest
+from zoo.data.dataset import Loaded, Pictures, checksum, log
+
+
+def stamps(files: Iterable[Path], root: Path | None = None) -> list[tuple[str, int, int]]:
+    """Name, size in bytes and time of change of each file, for a cache key; with a root, names are relative to it."""
+    found = []
+    for path in files:
+        stat = path.stat()
+        found.append((path.relative_to(root).as_posix() if root else path.name, stat.st_size, stat.st_mtime_ns))
+    return found
+
+
+def cached(key: dict[str, Any], make: Callable[[], Loaded]) -> Loaded:
+    """What `make` gives, kept decoded in the cache folder and memory-mapped from there.
+
+    The key holds all that the result depends on. A damaged file is made anew; a folder that cannot be written to
+    only costs the decoding next time.
+    """
+    path = cache_dir() / "data" / f"{digest({'layout': 1, **key})}.safetensors"
+    if (kept := load_cache(path)) is not None:
+        return kept
+    made = make()
+    try:
+        save_cache(path, made)
+    except (OSError, ResourceError, SafetensorError) as error:
+        log.warning("decoded pictures are not kept: %s", error)
+        return made
+    return load_cache(path) or made
+
+
+def save_cache(path: Path, loaded: Loaded) -> None:
+    """Write the splits as safetensors, with names, skipped files and a checksum as JSON metadata."""
+    tensors: dict[str, Tensor] = {}
+    for name, part in loaded.parts().items():
+        tensors |= {f"{name}.x": part.nhwc, f"{name}.y": part.y.contiguous()}
+    about = {"classes": loaded.classes, "skipped": loaded.skipped, "sha256": checksum(tensors)}
+    about |= {"captions": loaded.captions} if loaded.captions else {}
+    with atomic(path) as temporary:
+        save_file(tensors, temporary, metadata={"zoo": json.dumps(about)})
+
+
+def load_cache(path: Path) -> Loaded | None:
+    """The splits of a cache file, memory-mapped; None where there is no whole one."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads(file.metadata()["zoo"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        if about["sha256"] != checksum(tensors):
+            return None
+        names = {name.partition(".")[0] for name in tensors}
+        parts = {name: Pictures.of(tensors[f"{name}.x"], tensors[f"{name}.y"]) for name in names}
+        skipped = tuple((str(name), str(reason)) for name, reason in about["skipped"])
+        captions = tuple(tuple(str(name) for name in names) for names in about.get("captions", ()))
+        return Loaded(**parts, classes=tuple(about["classes"]), skipped=skipped, captions=captions)
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,243 @@
+"""Picture files become uint8 arrays of one shape: Pillow, kept within bounds."""
+
+from __future__ import annotations
+
+import os
+import stat
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from statistics import mean, median_low
+from typing import Literal
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from zoo.core.errors import DataError
+from zoo.core.sections import PictureSpec
+from zoo.data.dataset import Pictures
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+MAX_PIXELS = 16_000_000
+CHUNK_BYTES = 32_000_000
+"""Decoded pictures that wait to be put in their place."""
+THREADS_FROM = 6_000
+"""Bytes of an average file from which threads pay; below, they wait for each other in the interpreter."""
+LOOK_AT = 32
+LARGEST_OWN_SIZE = 64
+ORIENTATION = 0x0112
+SIDEWAYS = {5, 6, 7, 8}
+"""EXIF orientations in which height and width change places."""
+Source = Path | bytes | None
+Named = tuple[str, Source]
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The shape that every picture gets."""
+
+    height: int
+    width: int
+    channels: int
+    fit: Literal["crop", "squash"]
+    same_size: bool
+    """A picture of another size is an error."""
+    all_grey: bool
+    """A picture in colour is an error."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        return self.channels, self.height, self.width
+
+    @property
+    def chunk(self) -> int:
+        """How many pictures to decode before they are put in their place."""
+        return max(8, min(1024, CHUNK_BYTES // (self.height * self.width * self.channels)))
+
+
+@dataclass
+class Skipped:
+    """Pictures that were left out, and how many of them are too many."""
+
+    total: int
+    share: float
+    found: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, name: str, reason: str) -> None:
+        """Note a picture; raises DataError when there are too many."""
+        self.found.append((name, reason))
+        self.check()
+
+    def check(self) -> None:
+        """Raise DataError when there are too many."""
+        allowed = max(1, int(self.share * self.total)) if self.share else 0
+        if len(self.found) > allowed:
+            first = "; ".join(f"{name}: {reason}" for name, reason in self.found[:3])
+            raise DataError(
+                f"more than {allowed} of {self.total} pictures cannot be read ({first}); mend them or raise `max_bad`"
+            )
+
+
+def look(samples: Sequence[Named], spec: PictureSpec, *, resize: bool) -> Recipe:
+    """The shape that suits the samples where the spec leaves it open; only their headers are read.
+
+    Where no size is given, pictures keep their own. With `resize`, those that differ or are larger than 64 pixels
+    become squares: as large as the middle one's shorter side, 64 at most.
+    """
+    sizes: list[tuple[int, int]] = []
+    grey: list[bool] = []
+    reason = "there are none"
+    with bounded():
+        for name, source in samples:
+            try:
+                with opened(source) as image:
+                    sizes.append(upright_size(image))
+                    grey.append(is_grey(image))
+            except Exception as error:
+                reason = f"{name}: {explain(error)}"
+    if not sizes:
+        raise DataError(f"none of the first {len(samples)} pictures can be read ({reason})")
+    height, width = (spec.size, spec.size) if spec.size else own_size(sizes) if resize else sizes[0]
+    guess = spec.channels is None and all(grey)
+    channels = spec.channels or (1 if guess else 3)
+    return Recipe(height, width, channels, spec.fit, same_size=not (spec.size or resize), all_grey=guess)
+
+
+def own_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Height and width for pictures that say what to take themselves."""
+    if len(set(sizes)) == 1 and max(sizes[0]) <= LARGEST_OWN_SIZE:
+        return sizes[0]
+    side = min(LARGEST_OWN_SIZE, median_low(min(size) for size in sizes))
+    return side, side
+
+
+def gather(
+    count: int, chunks: Iterable[tuple[list[Named], Sequence[int]]], recipe: Recipe, skipped: Skipped
+) -> Pictures:
+    """Decode at most `count` pictures into one array; those that cannot be read are noted and left out."""
+    channels, height, width = recipe.shape
+    x = np.empty((count, height, width, channels), np.uint8)
+    y = np.empty(count, np.int64)
+    end = 0
+
+    def read(one: Named) -> Picture | str:
+        return decode(*one, recipe)
+
+    with bounded(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for named, labels in chunks:
+            threads = mean(map(length, named)) >= THREADS_FROM
+            decoded = pool.map(read, named) if threads else map(read, named)
+            for (name, _), label, picture in zip(named, labels, decoded, strict=True):
+                if isinstance(picture, str):
+                    skipped.add(name, picture)
+                    continue
+                x[end], y[end] = picture, label
+                end += 1
+    return Pictures.of(x[:end], y[:end])
+
+
+def decode(name: str, source: Source, recipe: Recipe) -> Picture | str:
+    """The picture (H, W, C), or why it cannot be read."""
+    try:
+        with opened(source) as image:
+            require(name, image, recipe)
+            # a JPEG much larger than needed is decoded at a half, a quarter or an eighth
+            image.draft(None, (2 * max(recipe.shape[1:]),) * 2)
+            return shaped(ImageOps.exif_transpose(image), recipe)
+    except (DataError, MemoryError):
+        raise
+    except Exception as error:  # a damaged file may make a decoder raise anything
+        return explain(error)
+
+
+def shaped(image: Image.Image, recipe: Recipe) -> Picture:
+    """The picture in the recipe's size and channels."""
+    image, size = flattened(image, "L" if recipe.channels == 1 else "RGB"), (recipe.width, recipe.height)
+    if image.size != size and recipe.fit == "crop":
+        image = ImageOps.fit(image, size, Image.Resampling.BILINEAR)
+    elif image.size != size:
+        image = image.resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(image).reshape(recipe.height, recipe.width, recipe.channels)
+
+
+def flattened(image: Image.Image, mode: str) -> Image.Image:
+    """Eight bits a channel, and transparent parts white, whatever the file holds."""
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    return image if image.mode == mode else image.convert(mode)
+
+
+def require(name: str, image: Image.Image, recipe: Recipe) -> None:
+    """Raise DataError where a picture shows that the shape was guessed wrongly."""
+    height, width = upright_size(image)
+    if recipe.same_size and (height, width) != (recipe.height, recipe.width):
+        raise DataError(
+            f"{name} has {width}x{height} pixels, the first {recipe.width}x{recipe.height}; say `size` to resize all"
+        )
+    if recipe.all_grey and not is_grey(image):
+        raise DataError(f"{name} is in colour, the first pictures are grey; say `channels`, 1 or 3")
+
+
+@contextmanager
+def opened(source: Source) -> Iterator[Image.Image]:
+    """A picture whose header was read and is within bounds."""
+    if source is None:
+        raise ValueError("no picture or no label")
+    if isinstance(source, Path) and not stat.S_ISREG(source.stat().st_mode):
+        raise ValueError("not a regular file")
+    with Image.open(source if isinstance(source, Path) else BytesIO(source), formats=FORMATS) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(f"{image.width}x{image.height} pixels, more than {MAX_PIXELS // 1_000_000} million")
+        yield image
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Pillow's warning of a decompression bomb is an error here, its notes on harmless flaws are not shown."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Height and width as the picture is meant to be seen."""
+    width, height = image.size
+    return (width, height) if image.getexif().get(ORIENTATION) in SIDEWAYS else (height, width)
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Whether the picture is stored in shades of grey."""
+    return image.mode in {"1", "L", "LA"} or image.mode.startswith("I")
+
+
+def versions() -> dict[str, str]:
+    """What decoded pictures depend on besides their files and options."""
+    return {"pillow": PIL.__version__}
+
+
+def length(named: Named) -> int:
+    """Bytes of a file; 0 where there is none."""
+    source = named[1]
+    try:
+        return source.stat().st_size if isinstance(source, Path) else len(source or b"")
+    except OSError:
+        return 0
+
+
+def explain(error: Exception) -> str:
+    """Why a picture cannot be read, in a few words."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not a PNG, JPEG, WebP, BMP or GIF picture"
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split())[:120] or type(error).__name__

@@ -1,0 +1,87 @@
+"""Training, validation and test splits, stratified by class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from zoo.core.sections import DataSpec
+from zoo.core.types import DataInfo
+from zoo.data.dataset import Loaded, Splits, check, mean_std, require_all_classes
+
+if TYPE_CHECKING:
+    from zoo.data.dataset import Pictures
+
+
+def split(loaded: Loaded, spec: DataSpec) -> Splits:
+    """Training, validation and test pictures, stratified by class and chosen by `split_seed`.
+
+    Splits of the set's own are kept. The order comes from the raw 64-bit output of PCG64, which NumPy keeps
+    unchanged, so that the same seed gives the same split everywhere. Raises DataError where a set cannot be used.
+    """
+    check(loaded)
+    if spec.imbalance is not None:
+        loaded = long_tailed(loaded, spec.imbalance, spec.split_seed)
+    train, own = loaded.train, (loaded.test, loaded.valid)
+    shares = [0.0 if part else share for part, share in zip(own, (spec.test, spec.valid), strict=True)]
+    *kept, rest = deal(train.y.numpy(), shares, spec.split_seed)
+    # Copies, so that nothing holds the memory-mapped cache, which would count twice from then on.
+    test, valid = (
+        train.subset(rows_of(rows)) if part is None else part.subset(torch.arange(len(part)))
+        for part, rows in zip(own, kept, strict=True)
+    )
+    train = train.subset(rows_of(rest[: spec.limit]))
+    require_all_classes(train, loaded.classes, "raise `limit`" if spec.limit else "add some, or remove the class")
+    channels, height, width = train.x.shape[1:]
+    info = DataInfo((channels, height, width), loaded.classes, *mean_std(train), loaded.captions)
+    return Splits(train, valid, test, info)
+
+
+def rows_of(rows: NDArray[np.int64]) -> Tensor:
+    """Rows in the order of the file, which a memory-mapped set is read fastest in."""
+    return torch.from_numpy(np.sort(rows))
+
+
+def deal(y: NDArray[np.int64], shares: Sequence[float], seed: int) -> list[NDArray[np.int64]]:
+    """Rows for each share and, last, the rest: of every class its part, drawn without replacement.
+
+    Every prefix of the rest has the classes in their proportions. A class keeps one picture for training, and gives
+    at least one to each share while it can.
+    """
+    keys = np.random.PCG64(seed).random_raw(len(y))
+    piles: list[list[NDArray[np.int64]]] = [[] for _ in range(len(shares) + 1)]
+    places: list[NDArray[np.float64]] = []
+    for label in np.unique(y):
+        members = np.flatnonzero(y == label)
+        members = members[np.argsort(keys[members], kind="stable")]
+        total = len(members)
+        for pile, share in zip(piles, shares, strict=False):
+            count = min(max(1, round(share * total)), len(members) - 1) if share else 0
+            pile.append(members[:count])
+            members = members[count:]
+        piles[-1].append(members)
+        places.append((np.arange(len(members)) + 0.5) / len(members))
+    *dealt, rest = [np.concatenate(pile) for pile in piles]
+    return [*dealt, rest[np.lexsort((keys[rest], np.concatenate(places)))]]
+
+
+def long_tailed(loaded: Loaded, imbalance: float, seed: int) -> Loaded:
+    """Of class k of K the share imbalance^(-k / (K - 1)), at least one picture if there is one, drawn by the seed."""
+    last = len(loaded.classes) - 1
+
+    def thinned(part: Pictures) -> Pictures:
+        y, keys = part.y.numpy(), np.random.PCG64(seed).random_raw(len(part))
+        kept = []
+        for label in range(last + 1):
+            members = np.flatnonzero(y == label)
+            members = members[np.argsort(keys[members], kind="stable")]
+            kept.append(members[: max(1, round(len(members) * imbalance ** (-label / last)))])
+        return part.subset(rows_of(np.concatenate(kept)))
+
+    parts = {name: thinned(part) for name, part in loaded.parts().items()}
+    return Loaded(**parts, classes=loaded.classes, skipped=loaded.skipped, captions=loaded.captions)

@@ -1,0 +1,1 @@
+"""Numbers as text, tables and bars as HTML, pictures on one page."""

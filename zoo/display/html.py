@@ -1,0 +1,124 @@
+"""What a notebook shows: tables and pictures as HTML that needs nothing else, in light and dark themes."""
+
+from __future__ import annotations
+
+import base64
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from zoo.display.format import figure
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+OFTEN = 0.25
+"""Seconds between two drawings of what changes."""
+LARGEST = 4_000_000
+"""Bytes up to which a picture of a file is shown."""
+CELL = "padding:2px 10px 2px 0;vertical-align:top;text-align:"
+MUTED = "opacity:0.7"
+
+
+class Paged(Protocol):
+    """Pictures that can be seen on one page."""
+
+    def grid(self) -> Image:
+        """The page."""
+        ...
+
+
+def block(title: str, *parts: str) -> str:
+    """Parts of HTML below a title, which is plain text."""
+    return f"<div><div><b>{escape(title)}</b></div>{''.join(parts)}</div>"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = ()) -> str:
+    """A table; every cell is text, as it is, and colours are those of the theme."""
+    sides = ["right" if place in set(right) else "left" for place in range(len(heads))]
+    top = "".join(f'<th style="{CELL}{side}">{escape(head)}</th>' for head, side in zip(heads, sides, strict=True))
+    lines = [
+        "".join(f'<td style="{CELL}{side}">{escape(str(cell))}</td>' for cell, side in zip(row, sides, strict=True))
+        for row in rows
+    ]
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f'<table style="border-collapse:collapse"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def pairs(about: dict[str, object]) -> str:
+    """Names and what stands beside them; empty ones are left out."""
+    rows = [
+        f'<tr><th style="{CELL}left">{escape(name)}</th><td style="{CELL}left">{escape(figure(value))}</td></tr>'
+        for name, value in about.items()
+        if value not in ("", None)
+    ]
+    return f'<table style="border-collapse:collapse"><tbody>{"".join(rows)}</tbody></table>'
+
+
+def line(text: str) -> str:
+    """A line of plain text, paler than what matters."""
+    return f'<div style="{MUTED}">{escape(text)}</div>'
+
+
+def picture(png: bytes, text: str) -> str:
+    """A picture within the HTML itself."""
+    data = base64.b64encode(png).decode()
+    style = "max-width:100%;image-rendering:pixelated"
+    return f'<img alt="{escape(text)}" style="{style}" src="data:image/png;base64,{data}">'
+
+
+def picture_of(path: Path) -> str:
+    """A PNG file, if there is one that is not very large."""
+    try:
+        return picture(path.read_bytes(), path.name) if path.stat().st_size <= LARGEST else ""
+    except OSError:
+        return ""
+
+
+def page(made: Paged) -> str | None:
+    """The pictures on one page; None, so that the notebook shows the text, where they cannot be drawn."""
+    file = BytesIO()
+    try:
+        made.grid().save(file, "PNG")
+    except Exception:  # pictures of other than 1 or 3 channels, or none at all
+        return None
+    shown: dict[str, Any] = {name: getattr(made, name) for name in ("mse", "psnr") if hasattr(made, name)}
+    return block("", picture(file.getvalue(), type(made).__name__), *([pairs(shown)] if shown else []))
+
+
+def bar(done: float, whole: float) -> str:
+    """How much is done, in the browser's own colours."""
+    return f'<progress style="width:16em;vertical-align:middle" value="{done:.6g}" max="{whole or 1:.6g}"></progress>'
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook, which has no terminal to draw on."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython and hasattr(ipython, "get_ipython") else None
+    return getattr(shell, "kernel", None) is not None
+
+
+class Display:
+    """A place in the output of a cell that is drawn anew, at most four times a second."""
+
+    def __init__(self) -> None:
+        self.handle: Any = None
+        self.drawn = 0.0
+
+    def draw(self, html: Callable[[], str], text: Callable[[], str], *, now: bool = False) -> None:
+        """Show it, if it is time to; what cannot be shown is no reason to stop."""
+        if not now and time.monotonic() - self.drawn < OFTEN:
+            return
+        self.drawn = time.monotonic()
+        given = {"text/html": html(), "text/plain": text()}
+        if self.handle is None:
+            from IPython.display import display
+
+            self.handle = display(given, raw=True, display_id=True)
+        else:
+            self.handle.update(given, raw=True)

@@ -1,1 +1,0 @@
-"""What `zoo doctor` examines: whether the zoo can work here, what is missing, and what to do about it."""

@@ -1,0 +1,1 @@
+"""Metrics of a run: evaluate, predict, judges and galleries, comparisons."""

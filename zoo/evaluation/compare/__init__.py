@@ -1,0 +1,1 @@
+"""Compare variants of an entry, trained alike, side by side."""

@@ -1,0 +1,80 @@
+"""`zoo.compare`: variants of an entry trained alike, one after the other and seed by seed, and evaluated alike."""
+
+from __future__ import annotations
+
+from zoo.core.errors import InterruptedRun, ZooError, nearest
+from zoo.core.files import digest
+from zoo.evaluation.compare.axes import Axes, Values, title
+from zoo.evaluation.compare.folder import Plan, Record, choose_comparison, is_comparison, refuse
+from zoo.evaluation.compare.notebook import watching
+from zoo.evaluation.compare.result import Comparison
+from zoo.evaluation.compare.runner import CompareWatch, Comparing, Job
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import resolve
+from zoo.registry.layers import Registry
+from zoo.registry.listing import Paths, registry
+from zoo.runs.inputs import SPLITS
+from zoo.runs.lock import held
+from zoo.runs.resume import how_to_go_on
+
+
+def compare(
+    name: str,
+    *overrides: str,
+    seeds: int = 1,
+    minutes: float | None = None,
+    split: str = "test",
+    device: str = "auto",
+    fresh: bool = False,
+    comparison: str | None = None,
+    registries: Paths = (),
+    watch: CompareWatch | None = None,
+) -> Comparison:
+    """Train variants of an entry alike and evaluate them, or go on with an unfinished comparison.
+
+    An override with several values, as `model.norm=before,after`, varies; with several such there is every combination.
+    Each variant is trained with `seeds` seeds from `train.seed` on, for `minutes` each or for the entry's own epochs,
+    all with the first seed before any with the second. Run folders are below `runs/NAME-compare`, or below
+    `runs/COMPARISON`. A run that diverges is listed; JobError where no run came to its end.
+    """
+    if seeds < 1:
+        raise ZooError(f"cannot compare over {seeds} seeds", "take at least one")
+    if split not in SPLITS:
+        raise ZooError(f"no split {split!r}", nearest(split, SPLITS))
+    axes = Axes.of(name, [*overrides, *([] if minutes is None else [f"train.minutes={minutes}"])])
+    found, _ = registry(registries)
+    jobs = planned(axes, seeds, found)
+    base = found.resolve(name, axes.fixed).data
+    plan = Plan(name, split, sorted(axes.varying), {key: base[key] for key in base if key not in ("summary", "tune")})
+    given = {"seeds": seeds, "minutes": minutes, "split": split, "device": device, "comparison": comparison}
+    command = how_to_go_on("compare", name, overrides, given, registries)
+    path = choose_comparison(plan, comparison, fresh)
+    with held(path, "wait for it, or name another comparison with --name"):
+        record = Record.open(path) if is_comparison(path) else Record.begin(path, plan, command)
+        refuse(record, plan)  # another process may have begun it between the look and the lock
+        work = Comparing(axes, jobs, record, device, registries, watch or watching())
+        try:
+            return work.run()
+        except (InterruptedRun, KeyboardInterrupt) as stop:
+            code = stop.code if isinstance(stop, InterruptedRun) else InterruptedRun.code
+            raise InterruptedRun(f"interrupted; what was done is kept. Go on with: {command}", code) from None
+
+
+def planned(axes: Axes, seeds: int, found: Registry) -> list[Job]:
+    """Every training, each validated, all variants with the first seed first; ZooError where two are the same."""
+    known: dict[str, Values] = {}
+    for values in axes.variants:
+        chosen = resolve(catalog(), found.resolve(axes.entry, axes.overrides(values)))
+        other = known.setdefault(digest(chosen.dump()), values)
+        if other is not values:
+            text = f"{title(other)} and {title(values)} are the same to {axes.entry}"
+            raise ZooError(text, "leave one of them out")
+    first = chosen.train.seed
+    pairs = [(values, seed) for seed in range(first, first + seeds) for values in axes.variants]
+    return [planned_job(axes, values, seed, found) for values, seed in pairs]
+
+
+def planned_job(axes: Axes, values: Values, seed: int, found: Registry) -> Job:
+    """One training."""
+    words = [*axes.overrides(values), f"train.seed={seed}"]
+    return Job(values, seed, words, resolve(catalog(), found.resolve(axes.entry, words)))

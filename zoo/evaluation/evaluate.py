@@ -1,0 +1,134 @@
+"""Evaluation: a model's own metrics over a split, its outputs, and what the metric plugins make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from zoo.core.errors import ZooError, nearest, one_line
+from zoo.core.types import DataInfo
+from zoo.data.dataset import Pictures
+from zoo.data.loader import batches
+from zoo.evaluation.scores import class_scores
+from zoo.models.base import Classifier, Model
+from zoo.models.metrics import SIZE, means
+from zoo.registry.catalog import Catalog, catalog
+from zoo.registry.kinds import Outputs
+from zoo.registry.listing import entry
+from zoo.registry.results import append, make_result
+from zoo.runs.find import load
+from zoo.runs.inputs import SPLITS, check_pictures
+
+if TYPE_CHECKING:
+    from zoo.models.gallery import Gallery
+
+
+NOBODY = "none"
+"""In place of a judge."""
+
+
+def outputs(
+    model: Model, pictures: Pictures, info: DataInfo, device: torch.device, autocast: torch.dtype | None = None
+) -> Outputs:
+    """Run a model over pictures; loss and accuracy of a classifier come from its scores.
+
+    One that has metrics of its own is run a second time for them.
+    """
+    model.eval()
+    scores = class_scores(model, pictures, device, autocast) if isinstance(model, Classifier) else None
+    if scores is None or type(model).metrics is not Classifier.metrics:
+        return Outputs(model, info, pictures, means(model, batches(pictures, SIZE, device), autocast), scores)
+    labels = pictures.y.cpu()
+    loss = torch.nn.functional.nll_loss(scores.double(), labels).item()
+    accuracy = (scores.argmax(1) == labels).double().mean().item()
+    return Outputs(model, info, pictures, {"loss": loss, "accuracy": accuracy}, scores)
+
+
+def compute_metrics(catalog: Catalog, found: Outputs) -> dict[str, Any]:
+    """The figures under `metrics`, and what is more than a figure (per class, confusion) under its own name."""
+    result: dict[str, Any] = {"metrics": dict(found.means)}
+    for name in catalog.names("metric"):
+        giver = ""
+        try:
+            plugin, kind = catalog.find("metric", name)
+            giver = f" of {plugin}"
+            figures = dict(kind.compute(kind.spec(), found) or {})
+        except Exception as error:  # one plugin's mistake must not cost the other figures
+            text = f"metric {name!r}{giver} failed: {type(error).__name__}: {error}"
+            result.setdefault("problems", []).append(one_line(text))
+            continue
+        for key, value in figures.items():
+            (result["metrics"] if isinstance(value, int | float) else result)[key] = value
+    return result
+
+
+def evaluate(
+    run: str | Path,
+    *overrides: str,
+    split: str = "test",
+    device: str = "auto",
+    record: str | Path | None = None,
+    data_name: str = "",
+    judge: str = "judge",
+    guidance: float = 0.0,
+    temperature: float = 1.0,
+    tell: Callable[[str], object] = len,
+    look: Callable[[Gallery], object] = bool,
+) -> dict[str, Any]:
+    """Metrics of a run over a split, per class where it is a classifier; `record` appends them to a registry file.
+
+    What a generator makes is shown to a `judge`: a kind of judge, an entry whose classifier is trained on the same
+    pictures once and kept in the cache, a run, or `none`; `guidance` and `temperature` are those of the samples. `tell`
+    is told what takes long, and `look` is given the pictures that the judge has seen.
+
+    `overrides` may change options that leave the weights as they are, and the data (`data.root=...`). `data_name` is
+    what a recorded result calls the pictures, by default their kind.
+    """
+    from zoo.evaluation.gallery import hang, manner
+    from zoo.evaluation.judges import appoint
+    from zoo.models.latent import Generator
+    from zoo.registry.blame import blaming
+    from zoo.registry.build import build_data
+    from zoo.training.device import autocast_type, choose_device
+
+    if split not in SPLITS:
+        raise ZooError(f"no split {split!r}", nearest(split, SPLITS))
+    opened, place = load(run), choose_device(device)
+    changed = opened.changed(overrides)
+    model = opened.model(place, overrides)
+    how = manner(opened, model, guidance, temperature)
+    if judge == NOBODY and how.said():
+        raise ZooError("nobody looks at samples, so guidance and temperature change nothing", "leave --judge none out")
+    splits, _ = build_data(changed.data)
+    pictures: Pictures = getattr(splits, split)
+    check_pictures(opened, changed, splits.info, split, pictures)
+    with blaming(changed, "evaluation"):
+        found = outputs(model, pictures, opened.info, place, autocast_type(place, changed.train.precision))
+        if isinstance(model, Generator) and judge != NOBODY:
+            appointed = appoint(judge, opened, changed, splits, place, tell)
+            found = replace(found, gallery=hang(model, appointed, pictures, splits.train, place, how=how))
+    about = {"run": str(opened.path), "split": split, "pictures": len(pictures), "classes": list(opened.info.classes)}
+    result: dict[str, Any] = about | compute_metrics(catalog(), found)
+    if found.gallery:
+        result |= {"judge": found.gallery.judge} | how.said()
+        look(found.gallery)
+    if averaging := getattr(model, "averaging", ""):
+        result["averaging"] = averaging
+    if record is not None:
+        append(Path(record), make_result(opened.entry, data_name or changed.data.name, result, opened.record))
+        if opened.entry.hash() != current_hash(opened.entry.name):
+            note = f"recorded as stale: the run's options are not those of the entry {opened.entry.name!r}"
+            result.setdefault("problems", []).append(note)
+    return result
+
+
+def current_hash(name: str) -> str:
+    """The hash of an entry as it is now; empty where there is none that can be used."""
+    try:
+        return entry(name).hash()
+    except ZooError:
+        return ""

@@ -1,0 +1,60 @@
+"""Prediction: picture files brought to the shape that a run was trained on, and what its model says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from zoo.core.errors import ZooError
+from zoo.data.dataset import Pictures
+from zoo.evaluation.scores import class_scores
+from zoo.models.base import Classifier
+from zoo.runs.find import load
+from zoo.runs.inputs import Skipped, decoded, expand, recipe
+from zoo.runs.run import Run
+from zoo.training.device import autocast_type, choose_device
+
+
+class Predicted(NamedTuple):
+    """The most probable class of a picture."""
+
+    path: str
+    label: str
+    probability: float
+
+
+class Prediction(NamedTuple):
+    """What `predict` found, both in the order of the paths."""
+
+    predictions: list[Predicted]
+    skipped: list[Skipped]
+
+
+def predict_files(run: Run, paths: Iterable[Path], device: str = "auto") -> Prediction:
+    """Class and probability of picture files, and of all pictures in folders; what cannot be read is listed."""
+    place = choose_device(device)
+    model = run.model(place)
+    if not isinstance(model, Classifier):
+        raise ZooError(f"{run.path} is not a classifier, so it has no classes to predict")
+    autocast = autocast_type(place, run.entry.train.precision)
+    found, shape = Prediction([], []), recipe(run)
+    files = expand(paths, found.skipped)
+    while chunk := list(islice(files, shape.chunk)):
+        read = decoded(chunk, shape, found.skipped)
+        if not read:
+            continue
+        pictures = Pictures.of(np.stack([picture for _, picture in read]), [0] * len(read))
+        best = class_scores(model, pictures, place, autocast).exp().max(1)
+        for (path, _), probability, label in zip(read, best.values.tolist(), best.indices.tolist(), strict=True):
+            found.predictions.append(Predicted(str(path), run.info.classes[label], probability))
+    return found
+
+
+def predict(run: str | Path, pictures: Sequence[str | Path], device: str = "auto") -> Prediction:
+    """Class and probability of picture files and of the pictures in folders."""
+
+    return predict_files(load(run), [Path(path) for path in pictures], device)

@@ -1,0 +1,23 @@
+"""Class scores of a classifier over a split."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from zoo.data.dataset import Pictures
+from zoo.data.loader import batches
+from zoo.models.base import Classifier
+from zoo.models.metrics import SIZE, lower
+
+
+def class_scores(
+    model: Classifier, pictures: Pictures, device: torch.device, autocast: torch.dtype | None = None
+) -> Tensor:
+    """Log-probabilities (N, K), float32 on the CPU."""
+    rows = []
+    with torch.inference_mode():
+        for batch in batches(pictures, SIZE, device):
+            with lower(device, autocast):
+                rows.append(model(batch.x))
+    return torch.cat(rows).float().log_softmax(1).cpu()

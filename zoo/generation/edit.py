@@ -1,0 +1,197 @@
+"""Pictures under other words: edited from one text to another, and scored by how likely each text makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from zoo.core.errors import ZooError
+from zoo.data.loader import batches
+from zoo.display.grid import save_png
+from zoo.display.html import block, page, table
+from zoo.generation.model_of import generator, listed, prompts_for
+from zoo.generation.reconstruct import pairs
+from zoo.models.latent import Generator, dequantised, fixed_draws, guided
+from zoo.models.prior import Invertible, Term
+from zoo.models.sampling import AT_ONCE, check_strength, conditions, plain, together
+from zoo.registry.blame import calling
+from zoo.runs.find import load
+from zoo.runs.inputs import Lookup, Skipped, given, held_out
+from zoo.runs.run import Run
+from zoo.training.device import choose_device
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+DRAWS = 16
+"""Codes of each picture from which a likelihood is estimated."""
+
+
+class Edit(NamedTuple):
+    """Pictures, and what becomes of them under another text."""
+
+    originals: Tensor
+    """float32 (N, C, H, W), values 0..1, on the CPU."""
+    pictures: Tensor
+    """Edited, likewise."""
+    names: tuple[str, ...]
+    """Path of each original, or `test:` and its number."""
+    skipped: list[Skipped]
+    """What could not be read."""
+
+    def grid(self) -> Image:
+        """The first 64 pairs on one page, each original above what became of it."""
+        return pairs(self.originals, self.pictures)
+
+    def _repr_html_(self) -> str | None:
+        """In a notebook."""
+        return page(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write the page as a PNG file."""
+        save_png(Path(path), self.grid())
+
+
+class Scores(NamedTuple):
+    """How likely pictures are under each of several texts."""
+
+    names: tuple[str, ...]
+    """Path of each picture, or `test:` and its number."""
+    texts: tuple[str, ...]
+    log_likelihood: Tensor
+    """float64 (N, texts), nats: a lower bound, the mean over several codes of each picture."""
+    skipped: list[Skipped]
+    """What could not be read."""
+
+    @property
+    def shares(self) -> Tensor:
+        """Probabilities (N, texts), if one of the texts is right and all are equally likely beforehand."""
+        return self.log_likelihood.softmax(1)
+
+    def _repr_html_(self) -> str:
+        """In a notebook: nats, and which text makes each picture likeliest."""
+        rows = [
+            [name, *(f"{value:.2f}" for value in row.tolist()), self.texts[int(row.argmax())]]
+            for name, row in zip(self.names, self.log_likelihood, strict=True)
+        ]
+        return block("", table(["picture", *self.texts, "likeliest"], rows, right=range(1, 1 + len(self.texts))))
+
+
+class Change(NamedTuple):
+    """From which text to which, and how."""
+
+    to: str
+    source: str | None = None
+    """What pictures show now; None to say nothing of it."""
+    strength: float = 1.0
+    """How far to go: 0 gives reconstructions."""
+    guidance: float = 0.0
+    """At full strength; with less there is less of it."""
+
+    def check(self) -> None:
+        """Raise ZooError for numbers that mean nothing."""
+        check_strength(self.strength, "strength")
+        check_strength(self.guidance, "guidance")
+
+
+def edit_pictures(run: Run, names: Sequence[str], change: Change, test_pictures: Lookup, device: str = "auto") -> Edit:
+    """Take the codes of pictures to the base under one text, back under another, and decode them.
+
+    What they have in common with other pictures of their class so stays. Raises ZooError where the prior does not go
+    both ways.
+    """
+    change.check()
+    place = choose_device(device)
+    model = generator(run, place, "edit with")
+    if not isinstance(model.prior, Invertible):
+        raise ZooError(f"{run.name} cannot edit: its prior has no way back to the base", "train one as vae-nf")
+    prompts_for(run, model, [change.to])
+    skipped: list[Skipped] = []
+    found, pictures = given(run, names, test_pictures, skipped)
+    originals = pictures.floats
+    with calling(run.entry.model, "edit with"), torch.inference_mode():
+        start, goal = ends(model, change)
+        each = batches(pictures, AT_ONCE, place)
+        shown = [plain(moved(model, batch.x, start, goal, change.guidance * change.strength)) for batch in each]
+    return Edit(originals, torch.cat(shown) if shown else originals, tuple(found), skipped)
+
+
+def ends(model: Generator, change: Change) -> tuple[Tensor | None, Tensor]:
+    """The conditions (1, K) that an edit goes from, None for no text, and to."""
+    goal = condition(model, change.to)
+    start = None if change.source is None else condition(model, change.source)
+    return start, change.strength * goal + ((1 - change.strength) * start if start is not None else 0)
+
+
+def moved(model: Generator, x: Tensor, start: Tensor | None, goal: Tensor, guidance: float) -> Tensor:
+    """What pictures (N, C, H, W) with values 0..1 become, in their shape."""
+    assert isinstance(model.prior, Invertible)
+    n = len(x)
+    u, _ = model.prior.to_base(model.codes(x), None if start is None else start.expand(n, -1))
+    return model.codec.decode(model.prior.from_base(u, guided([Term(1.0, goal.expand(n, -1))], guidance)))
+
+
+def condition(model: Generator, prompt: str) -> Tensor:
+    """What the prior is told of a prompt, (1, K)."""
+    ((term,),) = together([conditions(model, prompt)], [0], "sum")
+    assert term.condition is not None
+    return term.condition
+
+
+def score_pictures(
+    run: Run, names: Sequence[str], texts: Sequence[str], test_pictures: Lookup, device: str = "auto"
+) -> Scores:
+    """How likely pictures are under each text, by default under each class; the same draws for all.
+
+    Raises ZooError where the prior takes no text.
+    """
+    place = choose_device(device)
+    model = generator(run, place, "score with")
+    asked, skipped = prompts_for(run, model, texts or run.info.classes), list[Skipped]()
+    found, pictures = given(run, names, test_pictures, skipped)
+    rows = [torch.zeros(0, len(asked), dtype=torch.float64)]
+    with calling(run.entry.model, "score with"), torch.inference_mode():
+        told = [condition(model, text) for text in asked]
+        each = batches(pictures, 1, place)
+        rows += [torch.stack([likelihood(model, batch.x, one) for one in told])[None] for batch in each]
+    return Scores(tuple(found), tuple(asked), torch.cat(rows), skipped)
+
+
+def likelihood(model: Generator, x: Tensor, told: Tensor) -> Tensor:
+    """A lower bound on log p(picture | text) in nats, a float64 scalar on the CPU, for one picture (1, C, H, W)."""
+    with fixed_draws(x.device):
+        distortion, rate = model.bound(dequantised(x.expand(DRAWS, -1, -1, -1)), told.expand(DRAWS, -1))
+    return -(distortion + rate).double().mean().cpu()
+
+
+def edit(
+    run: str | Path,
+    pictures: str | Path | Sequence[str | Path],
+    to: str,
+    source: str | None = None,
+    strength: float = 1.0,
+    guidance: float = 0.0,
+    device: str = "auto",
+) -> Edit:
+    """Pictures under another text: to the base of the flow under `source`, or under no text, and back under `to`.
+
+    Each picture is a file, a folder, or `test:12` for one of the test split. Strength 0 gives reconstructions.
+    """
+
+    return edit_pictures(load(run), listed(pictures), Change(to, source, strength, guidance), held_out, device)
+
+
+def score(
+    run: str | Path, pictures: str | Path | Sequence[str | Path], texts: str | Sequence[str] = (), device: str = "auto"
+) -> Scores:
+    """Log-likelihoods of pictures under each text, by default under each class.
+
+    Each picture is a file, a folder, or `test:12` for one of the test split.
+    """
+
+    return score_pictures(load(run), listed(pictures), listed(texts), held_out, device)

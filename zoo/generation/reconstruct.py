@@ -1,0 +1,153 @@
+"""What a generator makes of pictures: reconstructions, and the way from one to another through the codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from zoo.core.errors import ZooError
+from zoo.data.loader import batches
+from zoo.display.grid import Block, columns, draw, pixels, save_png
+from zoo.display.html import page
+from zoo.generation.model_of import generator, listed
+from zoo.models.sampling import AT_ONCE, pictures_of, plain
+from zoo.registry.blame import calling
+from zoo.runs.find import load
+from zoo.runs.inputs import Skipped, end, first, given, held_out
+from zoo.runs.run import Run
+from zoo.training.device import choose_device
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from zoo.runs.inputs import Lookup
+
+
+SHOWN = 64
+"""Pairs that a page of reconstructions shows."""
+
+
+class Reconstruction(NamedTuple):
+    """Pictures, and what a generator makes of their codes."""
+
+    originals: Tensor
+    """float32 (N, C, H, W), values 0..1, on the CPU."""
+    pictures: Tensor
+    """The reconstructions, likewise."""
+    names: tuple[str, ...]
+    """Path of each original, or `test:` and its number."""
+    mse: float
+    """Mean squared error of a number of a picture."""
+    psnr: float
+    """Peak signal-to-noise ratio in decibels, the mean over pictures."""
+    skipped: list[Skipped]
+    """What could not be read."""
+
+    def grid(self) -> Image:
+        """The first 64 pairs on one page, each original above its reconstruction."""
+        return pairs(self.originals, self.pictures)
+
+    def _repr_html_(self) -> str | None:
+        """In a notebook."""
+        return page(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write the page as a PNG file."""
+        save_png(Path(path), self.grid())
+
+
+class Interpolation(NamedTuple):
+    """Pictures on the straight line between the codes of two pictures."""
+
+    pictures: Tensor
+    """float32 (steps, C, H, W), values 0..1, on the CPU; the first and the last are the two reconstructed."""
+    names: tuple[str, str]
+    """What it goes from and to."""
+
+    def grid(self) -> Image:
+        """All in one row."""
+        return draw([Block([pixels(self.pictures)])])
+
+    def _repr_html_(self) -> str | None:
+        """In a notebook."""
+        return page(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write the row as a PNG file."""
+        save_png(Path(path), self.grid())
+
+
+def pairs(above: Tensor, below: Tensor) -> Image:
+    """The first 64 pairs of pictures (N, C, H, W) on one page."""
+    over, under = pixels(above[:SHOWN]), pixels(below[:SHOWN])
+    count = columns(1, 2 * len(over))
+    starts = range(0, len(over), count)
+    return draw([Block([over[start : start + count], under[start : start + count]]) for start in starts])
+
+
+def reconstruct_pictures(
+    run: Run, paths: Sequence[str], n: int, test_pictures: Lookup, device: str = "auto"
+) -> Reconstruction:
+    """Encode and decode pictures, as `given` takes them, or the first `n` of the test split without any."""
+    place = choose_device(device)
+    model = generator(run, place, "reconstruct")
+    skipped: list[Skipped] = []
+    if paths:
+        names, pictures = given(run, paths, test_pictures, skipped)
+    else:
+        pictures = first(test_pictures(run), n)
+        names = [f"test:{number}" for number in range(len(pictures))]
+    originals = pictures.floats
+    with calling(run.entry.model, "reconstruct with"), torch.inference_mode():
+        shown = [plain(model.reconstruct(batch.x)) for batch in batches(pictures, AT_ONCE, place)]
+    found = torch.cat(shown) if shown else originals
+    errors = (found - originals).double().square().flatten(1).mean(1)
+    psnr = (-10 * errors.log10()).mean()
+    return Reconstruction(originals, found, tuple(names), errors.mean().item(), psnr.item(), skipped)
+
+
+def interpolate_pictures(
+    run: Run, ends: tuple[str, str], steps: int, test_pictures: Lookup, device: str = "auto"
+) -> Interpolation:
+    """Walk in even steps on the straight line between the means of two posteriors, whatever the prior, and decode.
+
+    Each end is a picture file, or `test:12` for that picture of the test split.
+    """
+    if steps < 2:
+        raise ZooError(f"{steps} steps lead nowhere", "take at least 2: the two pictures themselves")
+    place = choose_device(device)
+    model = generator(run, place, "walk through")
+    if model.codec.code.words is not None:
+        raise ZooError(f"{run.name} has code words, and there is no way between words", "take a run of a vae")
+    x = torch.cat([end(run, text, test_pictures) for text in ends]).to(place)
+    with calling(run.entry.model, "interpolate with"), torch.inference_mode():
+        start, goal = model.codes(x.float() / 255).float()
+        shares = torch.linspace(0, 1, steps, device=place).view(-1, *(1,) * start.ndim)
+        codes = start * (1 - shares) + goal * shares
+        return Interpolation(pictures_of(model, codes), ends)
+
+
+def reconstruct(
+    run: str | Path, pictures: str | Path | Sequence[str | Path] = (), n: int = 32, device: str = "auto"
+) -> Reconstruction:
+    """Pictures, encoded and decoded by a generator, and how far apart the two are.
+
+    Each is a file, a folder, or `test:12` for one of the test split, of which the first `n` are taken without any.
+    """
+
+    return reconstruct_pictures(load(run), listed(pictures), n, held_out, device)
+
+
+def interpolate(
+    run: str | Path, start: str | Path, goal: str | Path, steps: int = 9, device: str = "auto"
+) -> Interpolation:
+    """Pictures from one to another, each a file or `test:12` for one of the test split.
+
+    They lie on the straight line between the means of the two codes, whatever the prior.
+    """
+
+    return interpolate_pictures(load(run), (str(start), str(goal)), steps, held_out, device)

@@ -1,0 +1,35 @@
+"""A model's own metrics, averaged over batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.core.types import Batch
+from zoo.models.base import Model
+
+SIZE = 250
+
+
+def means(model: Model, source: Iterable[Batch], autocast: torch.dtype | None = None) -> dict[str, float]:
+    """The model's metrics averaged over all pictures; one synchronisation at the end."""
+    sums: dict[str, Tensor] = {}
+    total = 0
+    with torch.inference_mode():
+        for batch in source:
+            with lower(batch.x.device, autocast):
+                found = model.metrics(batch)
+            for name, value in found.items():
+                part = value.double() * len(batch.y) if value.device.type != "mps" else value * len(batch.y)
+                sums[name] = sums[name] + part if name in sums else part
+            total += len(batch.y)
+    return {name: value.item() / total for name, value in sums.items()}
+
+
+def lower(device: torch.device, autocast: torch.dtype | None) -> Any:
+    """Autocast to the type, or nothing."""
+    return nullcontext() if autocast is None else torch.autocast(device.type, autocast)

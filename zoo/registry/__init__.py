@@ -1,0 +1,20 @@
+"""From a name to a thing: kinds and hooks, plugins, registry layers, entries, search spaces, results, build."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo.core.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from zoo.registry.hooks import Hooks, hookimpl
+    from zoo.registry.kinds import DataKind, JudgeKind, MetricKind, ModelKind, Outputs, PriorKind, TextKind
+
+__all__ = ["DataKind", "Hooks", "JudgeKind", "MetricKind", "ModelKind", "Outputs", "PriorKind", "TextKind", "hookimpl"]
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "zoo.registry.hooks": ("Hooks", "hookimpl"),
+        "zoo.registry.kinds": ("DataKind", "JudgeKind", "MetricKind", "ModelKind", "Outputs", "PriorKind", "TextKind"),
+    },
+)

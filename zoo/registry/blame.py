@@ -1,0 +1,53 @@
+"""Name the plugin whose code raised an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from traceback import extract_tb
+
+from zoo.core.errors import MissingError, ZooError, memory_error
+from zoo.registry.entry import Chosen, Entry
+from zoo.registry.plugins.blocklist import OWN
+
+
+@contextmanager
+def calling(chosen: Chosen, what: str) -> Iterator[None]:
+    """Within the block a plugin's own code runs; what it raises becomes one line that names it."""
+    try:
+        yield
+    except ZooError:
+        raise
+    except Exception as error:
+        if short := memory_error(error):
+            raise short from error
+        if chosen.plugin.distribution == OWN:
+            raise
+        text = f"{chosen.plugin} cannot {what} {chosen.name!r}: {type(error).__name__}: {error}"
+        raise MissingError(text, "tell its authors; --traceback shows where") from error
+
+
+@contextmanager
+def blaming(entry: Entry, what: str) -> Iterator[None]:
+    """Within the block a model is at work; of one that is not the zoo's own, what it raises names its plugin."""
+    try:
+        yield
+    except (ZooError, OSError):
+        raise
+    except Exception as error:
+        strangers = [chosen for chosen in entry.kinds() if chosen.plugin.distribution != OWN]
+        if not strangers or memory_error(error):
+            raise
+        places = {chosen: place_in(chosen.plugin.location, error) for chosen in strangers}
+        chosen = next((chosen for chosen, place in places.items() if place), strangers[0])
+        text = f"{chosen.plugin} fails in {what}: {type(error).__name__}: {error}"[:400]
+        advice = f"`zoo check {chosen.plugin.name}` tries its rules, --traceback shows where"
+        raise MissingError(f"{text}{places[chosen]}", advice) from error
+
+
+def place_in(location: str, error: BaseException) -> str:
+    """` (file.py:12)`, the last line below a location that an error came by; empty where there is none."""
+    frames = extract_tb(error.__traceback__)
+    inside = [frame for frame in frames if location and Path(frame.filename).is_relative_to(location)]
+    return f" ({Path(inside[-1].filename).name}:{inside[-1].lineno})" if inside else ""

@@ -1,0 +1,129 @@
+"""The JSON schema (draft 2020-12) of registry.yaml, so that an editor completes and checks it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.errors import PydanticUserError
+
+from zoo.core.files import NAME
+from zoo.core.sections import StageSpec, TrainSpec, TuneSpec
+from zoo.registry.catalog import Catalog
+from zoo.registry.layers import VERSION
+
+Schema = dict[str, Any]
+TEXT: Schema = {"type": "string"}
+
+
+def registry_schema(catalog: Catalog) -> Schema:
+    """The schema of a registry file for the kinds of a catalog."""
+    defs: Schema = {}
+    train = body(TrainSpec, "train", defs)
+    train["properties"]["stages"]["additionalProperties"] = body(StageSpec, "stage", defs)
+    sections = {family: section(catalog, family, defs) for family in ("data", "model", "prior", "text")}
+    tune = body(TuneSpec, "tune", defs)
+    entry: Schema = {
+        "type": "object",
+        "properties": {
+            "summary": SUMMARY,
+            "extends": EXTENDS,
+            **sections,
+            "train": train,
+            "tune": tune,
+        },
+        "additionalProperties": False,
+        "if": {"not": {"required": ["extends"]}},
+        "then": {"required": ["model"], "properties": {family: {"required": ["kind"]} for family in ("data", "model")}},
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "registry.yaml of pixel-zoo",
+        "type": "object",
+        "properties": {
+            "version": {"const": VERSION, "description": "Version of the format."},
+            "entries": {
+                "type": ["object", "null"],
+                "description": "What can be trained, by name.",
+                "propertyNames": {"pattern": f"^{NAME.pattern}$"},
+                "additionalProperties": {"$ref": "#/$defs/entry"},
+            },
+            "results": {"type": ["array", "null"], "description": "What was reached.", "items": RESULT},
+        },
+        "required": ["version"],
+        "additionalProperties": False,
+        "$defs": {"entry": entry, **defs},
+    }
+
+
+SUMMARY = TEXT | {"description": "One line for `zoo list`."}
+EXTENDS = TEXT | {"description": "An entry whose parts this one takes over where it does not set them."}
+RESULT: Schema = {
+    "type": "object",
+    "properties": {
+        "entry": TEXT | {"description": "Name of the entry."},
+        "of": TEXT | {"description": "Hash of the entry; another one shows that the result is stale."},
+        "data": TEXT,
+        "split": {"enum": ["train", "valid", "test"]},
+        "seed": {"type": "integer"},
+        "metrics": {"type": "object", "additionalProperties": {"type": "number"}},
+        "averaging": TEXT,
+        "guidance": {"type": "number"},
+        "temperature": {"type": "number"},
+        "parameters": {"type": "integer"},
+        "minutes": {"type": "number"},
+        "device": TEXT,
+        "zoo": TEXT,
+        "when": TEXT,
+    },
+    "required": ["entry", "of", "metrics"],
+}
+
+
+def section(catalog: Catalog, family: str, defs: Schema) -> Schema:
+    """`data` or `model`: the options that belong to the kind; without a kind, those of any kind."""
+    kinds, rules = [], []
+    for plugin in catalog.plugins:
+        for kind in (kind for kind in plugin.kinds if kind.family == family):
+            full = f"{catalog.handle(plugin)}:{kind.name}"
+            is_bare = catalog.givers(family, kind.name) == [plugin]
+            names = [kind.name, full] if is_bare else [full]
+            title = re.sub(r"[^\w.:-]", "_", f"{family}-{full}")
+            options = body(kind.spec, title, defs)
+            defs[title] = options | {"description": kind.summary}
+            options["properties"]["kind"] = {"enum": names}
+            rules.append((names, {"$ref": f"#/$defs/{title}"}))
+            kinds += names
+    return {
+        "type": "object",
+        "properties": {"kind": {"enum": sorted(kinds), "description": f"The kind of {family}."}},
+        "allOf": [
+            *(
+                {"if": {"required": ["kind"], "properties": {"kind": {"enum": names}}}, "then": rule}
+                for names, rule in rules
+            ),
+            {"if": {"not": {"required": ["kind"]}}, "then": {"anyOf": [rule for _, rule in rules]}},
+        ],
+    }
+
+
+def body(spec: type[BaseModel], title: str, defs: Schema) -> Schema:
+    """The options of a spec, none of them required: what an entry leaves out may come from elsewhere."""
+    try:
+        schema = spec.model_json_schema(ref_template=f"#/$defs/{title}.{{model}}")
+    except PydanticUserError:
+        return {"type": "object", "properties": {}}  # an option of a type that JSON has no word for
+    for name, nested in schema.pop("$defs", {}).items():
+        defs[f"{title}.{name}"] = bare(nested)
+    return bare(schema)
+
+
+def bare(schema: Schema) -> Schema:
+    """A schema of an object without what pydantic adds for forms."""
+    properties = {
+        name: {key: value for key, value in each.items() if key != "title"}
+        for name, each in schema.get("properties", {}).items()
+    }
+    kept = {key: value for key, value in schema.items() if key not in {"title", "required", "description"}}
+    return kept | {"properties": properties} if "properties" in schema or schema.get("type") == "object" else schema

@@ -1,0 +1,172 @@
+"""The registry: entries and recorded results in layers of YAML files, and `extends`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zoo.core.errors import MissingError, ZooError, nearest, one_line
+from zoo.core.yaml import DEEPEST, LARGEST, Document, parse
+from zoo.registry.catalog import SEE, Catalog
+from zoo.registry.plugins.discover import Plugin
+from zoo.registry.raw_entry import Raw, Where, check_keys, overlay, overridden, read_entry
+
+VERSION = 1
+PARTS = ("version", "entries", "results")
+
+
+@dataclass
+class Registry:
+    """All layers, lowest first, and the recorded results."""
+
+    entries: dict[str, list[Raw]] = field(default_factory=dict)
+    results: list[dict[str, Any]] = field(default_factory=list)
+    layers: int = 0
+    troubles: list[str] = field(default_factory=list)
+    """Of plugins that give nothing, and perhaps would give the entry that is asked for."""
+
+    def add(self, document: Document, name: str) -> None:
+        """Put one file on top of the layers below, or nothing of it where it is not a registry."""
+        data, where = document
+        if not isinstance(data, dict):
+            raise ZooError(f"{name}: a registry is a mapping that begins with `version: {VERSION}`")
+        check_keys(data, PARTS, where, "a registry")
+        check_version(data, where, name)
+        bodies, rows = data.get("entries"), data.get("results")
+        bodies, rows = {} if bodies is None else bodies, [] if rows is None else rows
+        if not isinstance(bodies, dict):
+            raise ZooError(f"{where['entries',]}: `entries` must be a mapping of names to entries")
+        if not isinstance(rows, list):
+            raise ZooError(f"{where['results',]}: `results` must be a list")
+        raws = [read_entry(key, body, where, self.layers + 1) for key, body in bodies.items()]
+        results = [check_result(row, place, where) for place, row in enumerate(rows)]
+        self.layers += 1
+        self.results += results
+        for raw in raws:
+            self.entries.setdefault(raw.name, []).append(raw)
+
+    def resolve(self, name: str, overrides: Iterable[str] = ()) -> Raw:
+        """The entry with what it extends and what the command line says laid over each other."""
+        return overridden(self.extended(name, None, ()), overrides)
+
+    def extended(self, name: str, below: int | None, chain: tuple[tuple[str, int], ...]) -> Raw:
+        """The topmost entry of that name (below a layer), merged over what it extends."""
+        raws = [raw for raw in self.entries.get(name, []) if below is None or raw.layer < below]
+        if not raws:
+            raise self.missing(name)
+        raw = raws[-1]
+        parent = raw.data.get("extends")
+        if parent is None:
+            return raw
+        place = f"{raw.place(('extends',))}{name} extends"
+        if (name, raw.layer) in chain:
+            raise ZooError(f"{place} itself by way of {' -> '.join([*(link for link, _ in chain), name])}")
+        if len(chain) >= DEEPEST:
+            raise ZooError(f"{place} {parent!r}, which extends another, and so on over {DEEPEST} levels")
+        if parent not in self.entries:
+            raise ZooError(f"{place} {parent[:80]!r}, which does not exist", nearest(parent, self.entries))
+        if parent == name and len(raws) == 1:
+            raise ZooError(f"{place} itself, and no layer below has an entry of that name")
+        base = self.extended(parent, raw.layer if parent == name else None, (*chain, (name, raw.layer)))
+        return overlay(base, raw)
+
+    def missing(self, name: str) -> ZooError:
+        """The error for an entry that is not there; it names the plugins that are broken or blocked."""
+        hint = nearest(name, self.entries)
+        if self.troubles and "did you mean" not in hint:
+            return MissingError(f"no entry {name[:80]!r}; {'; '.join(self.troubles)}", SEE)
+        return ZooError(f"no entry {name[:80]!r}", hint)
+
+
+def check_version(data: dict[str, Any], where: Where, name: str) -> None:
+    """Refuse a file without a version, and one of a newer zoo."""
+    version = data.get("version")
+    if "version" not in data:
+        raise ZooError(f"{name}: a registry needs `version: {VERSION}` at its top")
+    if type(version) is not int or version < 1:
+        raise ZooError(f"{where['version',]}: version must be {VERSION}, got {version!r:.80}")
+    if version > VERSION:
+        raise ZooError(f"{where['version',]}: the file has version {version}, of a newer zoo", "upgrade pixel-zoo")
+
+
+def check_result(row: Any, place: int, where: Where) -> dict[str, Any]:
+    """A recorded result, if it says of which entry it is and has numbers."""
+    line = where.get(("results", str(place), "entry"), where["results",])
+    if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in ("entry", "of")):
+        raise ZooError(f"{line}: result {place + 1} must be a mapping with the texts `entry` and `of`")
+    metrics = row.get("metrics")
+    if not isinstance(metrics, dict) or not all(type(value) in (int, float) for value in metrics.values()):
+        raise ZooError(f"{line}: result {place + 1} must have `metrics`, a mapping of names to numbers")
+    return row
+
+
+def shipped() -> Path:
+    """The registry file of the zoo: beside the package when installed, one folder up in a checkout."""
+    beside = Path(__file__).parents[1] / "registry.yaml"
+    return beside if beside.is_file() else beside.parents[1] / "registry.yaml"
+
+
+def user_file() -> Path:
+    """The user's own registry: in ZOO_CONFIG, or in the user's configuration folder."""
+    from platformdirs import user_config_path
+
+    folder = os.environ.get("ZOO_CONFIG")
+    return (Path(folder).expanduser() if folder else user_config_path("pixel-zoo", appauthor=False)) / "registry.yaml"
+
+
+def read_registry(catalog: Catalog, extra: Iterable[Path] = ()) -> tuple[Registry, list[str]]:
+    """All layers, lowest first: shipped, plugins', the user's, the project's, `--registry`; and what was left out."""
+    registry, problems = installed_registry(catalog.plugins)
+    registry.troubles = [plugin.trouble for plugin in catalog.plugins if plugin.trouble]
+    for file in (user_file(), Path("registry.yaml")):
+        if file.is_file() and not same(file, shipped()):
+            registry.add(read_file(file), str(file))
+    for file in extra:
+        registry.add(read_file(file), str(file))
+    return registry, problems
+
+
+def installed_registry(plugins: Iterable[Plugin] = ()) -> tuple[Registry, list[str]]:
+    """The shipped layer and those of plugins in this order, without any of the user's; and what was left out."""
+    registry = Registry()
+    registry.add(read_file(shipped(), "registry.yaml"), "registry.yaml")
+    problems = [problem for plugin in plugins for problem in add_plugin(registry, plugin)]
+    return registry, problems
+
+
+def add_plugin(registry: Registry, plugin: Plugin) -> list[str]:
+    """Add the registry files of one plugin; returns what is wrong with those that are left out."""
+    problems = []
+    for file in plugin.registries:
+        try:
+            name = f"{plugin.name}:{file.name}"
+            registry.add(parse(file.read_text(encoding="utf-8-sig"), name), name)
+        except Exception as error:  # a plugin may yield any object that looks like a file
+            text = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
+            problems.append(one_line(f"a registry of {plugin} is left out: {text}"[:400]))
+    return problems
+
+
+def same(one: Path, two: Path) -> bool:
+    """Whether both files say the same, as in a checkout of the zoo from which it was installed."""
+    try:
+        return one.read_bytes() == two.read_bytes()
+    except OSError:
+        return False
+
+
+def read_file(path: Path, name: str = "") -> Document:
+    """One registry file, as UTF-8; ZooError where it cannot be read."""
+    try:
+        if not path.is_file():
+            raise ZooError(f"cannot read the registry {path}: {'not a file' if path.exists() else 'no such file'}")
+        if path.stat().st_size > 4 * LARGEST:
+            raise ZooError(f"{path}: larger than {LARGEST:,} characters; is it a registry?")
+        return parse(path.read_text(encoding="utf-8-sig"), name or str(path))
+    except UnicodeError as error:
+        raise ZooError(f"cannot read the registry {path}: not UTF-8 text ({error})") from None
+    except OSError as error:
+        raise ZooError(f"cannot read the registry {path}: {error.strerror or error}") from None

@@ -1,0 +1,147 @@
+"""The typed API: what the command line does, as functions. `import zoo` shows them all."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.core.errors import ZooError
+from zoo.core.spec import options
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import Entry, resolve
+from zoo.registry.layers import Registry, read_registry
+from zoo.registry.raw_entry import Raw
+from zoo.registry.results import best_words, results_of
+
+Paths = Collection[str | Path]
+ENTRY_HEADS = ("entry", "what it is", "kind", "plugin", "best result", "parameters", "data")
+
+
+@dataclass(frozen=True)
+class EntryInfo:
+    """An entry as `zoo list` shows it."""
+
+    name: str
+    summary: str
+    kind: str
+    data: str
+    """The kind of its own pictures."""
+    plugin: str
+    needs: list[str]
+    """Why it cannot be used now; empty if it can."""
+    results: list[dict[str, Any]]
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """It in a table with ENTRY_HEADS."""
+        return (self.name, self.summary, self.kind, self.plugin, *best_words(self.results, self.data))
+
+    def _repr_html_(self) -> str:
+        """In a notebook."""
+        from zoo.display.html import block, pairs
+
+        about: dict[str, object] = dict(zip(ENTRY_HEADS[1:], self.row[1:], strict=True))
+        return block(self.name, pairs(about | {"cannot be used": "; ".join(self.needs)}))
+
+
+class Entries(list[EntryInfo]):
+    """Entries that a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        """In a notebook."""
+        from zoo.display.html import block, line, table
+
+        needs = [line(f"{entry.name} cannot be used: {need}") for entry in self for need in entry.needs]
+        return block("", table(ENTRY_HEADS, [entry.row for entry in self], right=[5]), *needs)
+
+
+def registry(extra: Paths = ()) -> tuple[Registry, list[str]]:
+    """All registry layers with some files on top, and what was left out."""
+    return read_registry(catalog(), [Path(path) for path in extra])
+
+
+def entry(name: str, overrides: Iterable[str] = (), registries: Paths = ()) -> Entry:
+    """An entry of the registry with `key=value` overrides, validated."""
+    return resolve(catalog(), registry(registries)[0].resolve(name, overrides))
+
+
+def entries(registries: Paths = ()) -> Entries:
+    """Every entry of the registry, also those that cannot be used now; a list that a notebook shows as a table."""
+    found, _ = registry(registries)
+    return Entries(describe(found, name) for name in found.entries)
+
+
+def describe(found: Registry, name: str) -> EntryInfo:
+    """One entry for a listing."""
+    summary = kind = ""
+    try:
+        raw = found.resolve(name)
+        summary, kind = str(raw.data.get("summary", "")), str(raw.data.get("model", {}).get("kind", ""))
+        chosen = resolve(catalog(), raw)
+    except ZooError as error:
+        return EntryInfo(name, summary, kind, "", "", [str(error)], [])
+    results = results_of(chosen, found.results)
+    return EntryInfo(name, summary, kind, chosen.data.name, chosen.model.plugin.name, [], results)
+
+
+def show(name: str, overrides: Iterable[str] = (), registries: Paths = (), measure: bool = True) -> dict[str, Any]:
+    """All about an entry; with `measure` also its parameters and FLOPs for its own data, which imports torch."""
+    found, _ = registry(registries)
+    raw = found.resolve(name, overrides)
+    chosen = resolve(catalog(), raw)
+    about: dict[str, Any] = {"name": name, "summary": chosen.summary, "hash": chosen.hash()}
+    about |= {"kind": chosen.model.name, "plugin": str(chosen.model.plugin), "parameters": None, "flops": None}
+    if measure:
+        from zoo.registry.build import count, data_info
+
+        info = data_info(chosen.data)
+        size = count(chosen, info)
+        about |= {"parameters": size.parameters, "flops": size.flops, "shape": list(info.shape)}
+    about["spec"] = chosen.dump() | {"tune": chosen.tune.model_dump(mode="json")}
+    searched = search_space(chosen, raw, fixed_by(overrides))
+    about["options"] = [
+        {
+            "name": f"{section}.{option.name}",
+            "type": option.type,
+            "default": option.default,
+            "value": value_at(about["spec"], f"{section}.{option.name}"),
+            "search": searched.get(f"{section}.{option.name}"),
+            "help": option.help,
+        }
+        for section, spec in chosen.sections()
+        for option in options(type(spec))
+    ]
+    about["results"] = results_of(chosen, found.results)
+    return about
+
+
+def search_space(chosen: Entry, raw: Raw, fixed: list[str]) -> dict[str, str]:
+    """Where `zoo tune` would look, in words, by dotted option; empty where there is nothing to search."""
+    from zoo.registry.search.space import Space
+
+    try:
+        return Space.of(catalog(), raw, chosen, chosen.tune.space, fixed).words()
+    except ZooError:
+        return {}
+
+
+def fixed_by(overrides: Iterable[str]) -> list[str]:
+    """The options that `key=value` texts set, and that are therefore not searched."""
+    keys = (word.partition("=")[0].strip() for word in overrides)
+    return [key for key in keys if not key.startswith("tune.")]
+
+
+def value_at(spec: Any, path: str) -> Any:
+    """What stands at a dotted path; None where nothing does."""
+    for part in path.split("."):
+        spec = spec.get(part) if isinstance(spec, dict) else None
+    return spec
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of registry.yaml, for editors."""
+    from zoo.registry.json_schema import registry_schema
+
+    return registry_schema(catalog())

@@ -1,0 +1,1 @@
+"""Discover plugins one at a time; third parties are probed in processes of their own."""

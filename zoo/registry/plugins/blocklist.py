@@ -1,0 +1,85 @@
+"""Blocking: plugins that are not to be imported, by `--no-plugin NAME` or by the list ZOO_PLUGINS of those that may."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from zoo.core.errors import ZooError, nearest
+
+OWN = "pixel-zoo"
+ALLOWED = "ZOO_PLUGINS"
+"""Third-party plugins that may be loaded, by name or distribution, with commas between; `none`; unset: all."""
+DENIED = "ZOO_NO_PLUGIN"
+"""How `--no-plugin` reaches the processes that a command starts."""
+OPTION = "--no-plugin"
+
+
+def canonical(name: str) -> str:
+    """A name as package indexes compare them."""
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+def listed(variable: str) -> list[str]:
+    """The names in an environment variable."""
+    return [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Which plugins may be loaded, as the environment says."""
+
+    denied: tuple[str, ...]
+    allowed: tuple[str, ...] | None
+
+    @classmethod
+    def asked(cls) -> Block:
+        """What is asked for now."""
+        return cls(tuple(listed(DENIED)), tuple(listed(ALLOWED)) if os.environ.get(ALLOWED) else None)
+
+    def of(self, name: str, distribution: str) -> str:
+        """What blocks a plugin; empty if nothing does."""
+        names = {canonical(name), canonical(distribution)}
+        if names & set(map(canonical, self.denied)):
+            return OPTION
+        if self.allowed is not None and distribution != OWN and not names & set(map(canonical, self.allowed)):
+            return ALLOWED
+        return ""
+
+    def notes(self, known: Iterable[str]) -> list[str]:
+        """A note on each name that no plugin has."""
+        names = sorted(set(known))
+        asked = [(OPTION, name) for name in self.denied] + [(ALLOWED, name) for name in self.allowed or ()]
+        return [
+            f"{where} names {name!r}, which is not installed{'; ' * bool(hint)}{hint}"
+            for where, name in asked
+            if canonical(name) not in {*map(canonical, names), "none" if where == ALLOWED else ""}
+            for hint in [nearest(name, names)]
+        ]
+
+
+def deny(names: Iterable[str], known: Iterable[str]) -> None:
+    """Block plugins in this process and those it starts; ZooError for a name that no plugin has."""
+    new = [name for text in names for name in text.split(",")]
+    if notes := Block(tuple(new), None).notes(known):
+        raise ZooError(*notes[0].split("; ", 1))
+    os.environ[DENIED] = ",".join([*listed(DENIED), *new])
+
+
+def environment() -> dict[str, str]:
+    """What blocks plugins, as variables for a process that does not inherit those of this one."""
+    return {name: os.environ[name] for name in (ALLOWED, DENIED) if os.environ.get(name)}
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """After the block the same plugins are blocked as before."""
+    before = os.environ.get(DENIED)
+    try:
+        yield
+    finally:
+        os.environ.pop(DENIED, None)
+        os.environ.update({} if before is None else {DENIED: before})

@@ -1,0 +1,170 @@
+"""Discovery: every plugin that is installed; third parties' are known by a probe and imported when they are needed."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, distributions, entry_points
+from importlib.resources.abc import Traversable
+
+from zoo.registry.hooks import PROJECT
+from zoo.registry.kinds import Kind
+from zoo.registry.plugins.blocklist import OPTION, OWN, Block
+from zoo.registry.plugins.load import Given, load
+from zoo.registry.plugins.probe import GRACE, LIMIT, Probing, patience
+from zoo.registry.plugins.probe_cache import Listed, Record, Verdict, location
+
+
+@dataclass(eq=False)
+class Plugin:
+    """One entry point of group `zoo`, and what became of it."""
+
+    name: str
+    distribution: str
+    version: str
+    error: str = ""
+    given: Given | None = field(default_factory=Given)
+    """What it gives; None while it is not imported."""
+    verdict: Verdict = field(default_factory=Verdict)
+    """Of its probe."""
+    blocked: str = ""
+    """What blocks it."""
+    point: EntryPoint | None = None
+    out: tuple[Probing, Record] | None = None
+    """Its probe, while that is not back."""
+
+    @property
+    def state(self) -> str:
+        """`ok`; `broken` if the plugin was left out; `blocked` if it must not be loaded."""
+        return "blocked" if self.blocked else "broken" if self.error else "ok"
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds that it gives; they are imported if that was not done yet."""
+        return self.loaded().kinds
+
+    @property
+    def registries(self) -> tuple[Traversable, ...]:
+        """Its registry files; it is imported for them, if it has any."""
+        return self.loaded().registries if self.given or self.verdict.registries else ()
+
+    @property
+    def listed(self) -> tuple[Listed, ...]:
+        """The kinds that it gives, as a listing shows them; nothing is imported."""
+        if self.given is None:
+            return self.verdict.kinds
+        return tuple(Listed(kind.family, kind.name, kind.summary) for kind in self.given.kinds)
+
+    @property
+    def location(self) -> str:
+        """Where its code is; empty where that is not known."""
+        return location(self.point) if self.point else ""
+
+    @property
+    def record(self) -> Record:
+        """The place of its verdict, for its files as they are now."""
+        assert self.point
+        return Record.of(self.point, (self.distribution, self.version))
+
+    @property
+    def trouble(self) -> str:
+        """Why it gives nothing, as a sentence; empty if it works."""
+        if self.blocked:
+            return f"plugin {self.name} is blocked by {self.blocked}"
+        return f"{self} is broken: {self.error}" if self.error else ""
+
+    def loaded(self) -> Given:
+        """What it gives, imported now at the latest; nothing, and an error, where that fails."""
+        if self.given is None and self.point:
+            began = time.monotonic()
+            self.given, self.error = load(self.point, self.distribution == OWN)
+            took = {"seconds": round(time.monotonic() - began, 3), "level": self.given.level}
+            self.verdict = self.verdict.model_copy(update=took)
+        return self.given or Given()
+
+    def settle(self) -> None:
+        """Wait until its probe is back, which may take a minute."""
+        if self.out:
+            self.out[0].wait(LIMIT + GRACE, [self.out[1]])
+            self.heed(*self.out)
+
+    def heed(self, probing: Probing, record: Record) -> None:
+        """Take the verdict, as far as there is one."""
+        running = probing.running  # asked first: what ends now has written its verdict
+        verdict, self.out = record.read(), None
+        if verdict:
+            self.accept(verdict)
+        elif probing.failed:
+            self.error, self.given = "", None
+            self.loaded()
+        elif running:
+            self.out = (probing, record)
+            text = f"it has not finished importing within {patience():g} s"
+            self.error = f"{text}; ask again, or leave it out with {OPTION} {self.name}"
+        else:
+            self.error = "its probe left no verdict; ask again, and look whether the disk is full"
+
+    def accept(self, verdict: Verdict) -> None:
+        """Be what the probe found."""
+        self.verdict, self.error = verdict, verdict.error
+        self.given = Given() if verdict.error else None
+
+    def __str__(self) -> str:
+        return f"plugin {self.name} ({self.distribution} {self.version})"
+
+
+def discover() -> list[Plugin]:
+    """Every plugin that is installed, the zoo's own first."""
+    block = Block.asked()
+    plugins = [Plugin(point.name, *dist(point), point=point) for point in installed()]
+    plugins.sort(key=lambda plugin: (plugin.distribution != OWN, plugin.name, plugin.distribution))
+    for plugin in plugins:
+        plugin.blocked = block.of(plugin.name, plugin.distribution)
+    for plugin in plugins:
+        if plugin.distribution == OWN and not plugin.blocked:
+            plugin.given = None
+            plugin.loaded()
+    judge([plugin for plugin in plugins if plugin.distribution != OWN and not plugin.blocked])
+    return plugins
+
+
+def judge(plugins: list[Plugin]) -> None:
+    """Give plugins their verdicts; those that have none are probed side by side."""
+    records = [plugin.record for plugin in plugins]
+    verdicts = [record.read() for record in records]
+    for plugin, verdict in zip(plugins, verdicts, strict=True):
+        if verdict:
+            plugin.accept(verdict)
+    unseen = [number for number, verdict in enumerate(verdicts) if verdict is None]
+    if unseen:
+        probing = Probing([records[number] for number in unseen])
+        probing.wait(patience())
+        for number, record in zip(unseen, probing.records, strict=True):
+            plugins[number].heed(probing, record)
+
+
+def installed() -> list[EntryPoint]:
+    """The entry points of group `zoo`; a distribution whose metadata cannot be read has none."""
+    try:
+        return list(entry_points(group=PROJECT))
+    except Exception:
+        found: dict[str, list[EntryPoint]] = {}
+        for each in distributions():
+            with suppress(Exception):
+                found.setdefault(each.name.lower(), [point for point in each.entry_points if point.group == PROJECT])
+        return [point for points in found.values() for point in points]
+
+
+def dist(point: EntryPoint) -> tuple[str, str]:
+    """Name and version of the distribution that declares an entry point."""
+    try:
+        name, version = (point.dist.name, point.dist.version) if point.dist else (None, None)
+    except Exception:
+        name, version = None, None
+    return name or "unknown", version or "?"
+
+
+def known_names() -> set[str]:
+    """Names and distributions of all plugins that are installed."""
+    return {name for point in installed() for name in (point.name, dist(point)[0])}

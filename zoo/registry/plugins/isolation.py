@@ -1,0 +1,182 @@
+"""The guard around the import of a plugin: what it prints goes nowhere, what it changes is put back, Ctrl-C stops."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from types import FrameType
+from typing import Any, NamedTuple
+
+
+class Pressed(BaseException):
+    """The user pressed Ctrl-C while a plugin was imported."""
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Keep a plugin's prints off stdout, and tell a Ctrl-C of the user from one that the plugin raises.
+
+    A Ctrl-C ends the block as Pressed, whatever the plugin makes of the KeyboardInterrupt that it gets.
+    """
+    pressed = False
+
+    def press(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT) if in_main_thread() else None
+    if callable(before):
+        signal.signal(signal.SIGINT, press)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        if callable(before):
+            signal.signal(signal.SIGINT, before)
+        if pressed:
+            raise Pressed
+
+
+def in_main_thread() -> bool:
+    """Whether signal handlers can be set here."""
+    return threading.current_thread() is threading.main_thread()
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """What is written to the file descriptor of stdout within the block goes nowhere, as what C code prints."""
+    with ExitStack() as stack:
+        with suppress(OSError, ValueError, AttributeError):  # a process may have no stdout
+            sys.__stdout__.flush()  # type: ignore[union-attr]
+            kept = os.dup(1)
+            stack.callback(os.close, kept)
+            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - it is no path on Windows
+                os.dup2(nowhere.fileno(), 1)
+            stack.callback(os.dup2, kept, 1)
+        yield
+
+
+class Part(NamedTuple):
+    """Something that all code of a process shares."""
+
+    module: str
+    name: str
+    get: Callable[[Any], Any]
+    put: Callable[[Any, Any], object]
+    untouched: Callable[[Any], bool]
+    """Whether it is as it should be in a module that has just been imported."""
+    renew: Callable[[Any], object]
+    """Make it so."""
+
+
+LARGE = 2**32
+"""Nobody seeds with more; torch begins with a seed of 53 random bits."""
+PARTS = (
+    Part(
+        "random",
+        "the random numbers of Python",
+        lambda m: m.getstate(),
+        lambda m, state: m.setstate(state),
+        lambda m: True,  # this module imports it
+        lambda m: None,
+    ),
+    Part(
+        "numpy.random",
+        "the random numbers of numpy",
+        lambda m: m.get_state(),
+        lambda m, state: m.set_state(state),
+        lambda m: m.get_bit_generator().seed_seq is not None,  # None once it was seeded
+        lambda m: m.seed(),
+    ),
+    Part(
+        "torch",
+        "the random numbers of torch",
+        lambda m: m.get_rng_state(),
+        lambda m, state: m.set_rng_state(state),
+        lambda m: bool(m.initial_seed() >= LARGE),
+        lambda m: m.seed(),
+    ),
+    Part(
+        "torch",
+        "torch's default dtype",
+        lambda m: m.get_default_dtype(),
+        lambda m, dtype: m.set_default_dtype(dtype),
+        lambda m: m.get_default_dtype() == m.float32,
+        lambda m: m.set_default_dtype(m.float32),
+    ),
+    Part(
+        "signal",
+        "signal handlers",
+        lambda m: {number: m.getsignal(number) for number in m.valid_signals()},
+        lambda m, handlers: put_handlers(handlers),
+        lambda m: True,
+        lambda m: None,
+    ),
+)
+
+
+@contextmanager
+def kept() -> Iterator[list[str]]:
+    """Put back what changes within the block of what all code shares; the names of that are in the list after it."""
+    changed: list[str] = []
+    before = states()
+    with warnings.catch_warnings():
+        filters = list(warnings.filters)
+        try:
+            yield changed
+        finally:
+            changed += [part.name for part in PARTS if put_back(part, before)]
+            changed += ["the warnings filters"] if swept(filters) else []
+
+
+def states() -> dict[Part, Any]:
+    """What all code shares, of the modules that are imported."""
+    found = {}
+    for part in PARTS:
+        with suppress(Exception):  # it may be another torch, or one that another thread is importing
+            if module := sys.modules.get(part.module):
+                found[part] = part.get(module)
+    return found
+
+
+def put_back(part: Part, before: dict[Part, Any]) -> bool:
+    """Put one part back; whether that was needed."""
+    module = sys.modules.get(part.module)
+    with suppress(Exception):  # likewise
+        if module and part in before and plain(part.get(module)) != plain(before[part]):
+            part.put(module, before[part])
+            return True
+        if module and part not in before and not part.untouched(module):
+            part.renew(module)
+            return True
+    return False
+
+
+def plain(state: Any) -> Any:
+    """A state that can be compared: arrays as lists."""
+    if isinstance(state, tuple):
+        return [plain(part) for part in state]
+    return state.tolist() if hasattr(state, "tolist") else state
+
+
+def put_handlers(handlers: dict[int, Any]) -> None:
+    """Handle each signal as before; one whose handler was not set by Python cannot be changed back."""
+    for number, handler in handlers.items():
+        if handler is not None and signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
+
+
+def swept(before: list[Any]) -> bool:
+    """Whether a filter is gone, or there is a new one for a whole category; libraries add others at import."""
+    new = [each for each in warnings.filters if each not in before]
+    return any(each not in warnings.filters for each in before) or any(
+        message is None and module is None and category.__module__ == "builtins"
+        for _, message, category, module, _ in new
+    )

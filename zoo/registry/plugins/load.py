@@ -1,0 +1,155 @@
+"""Loading: one plugin is imported and its hooks are asked; whatever it does, that is one line about this plugin."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from contextlib import nullcontext
+from importlib.metadata import EntryPoint
+from importlib.resources.abc import Traversable
+from itertools import islice
+from threading import RLock
+from typing import Any, NamedTuple
+
+import pluggy
+
+from zoo.core.errors import cause, one_line
+from zoo.core.sections import DataSpec
+from zoo.core.spec import Spec
+from zoo.core.version import API
+from zoo.registry.hooks import KIND_HOOKS, PROJECT, Hooks
+from zoo.registry.kinds import FAMILIES, Kind
+from zoo.registry.plugins.isolation import Pressed, guarded, kept, unheard
+from zoo.registry.plugins.probe_cache import declared, module_of
+
+OLDEST = 1
+"""The lowest API level that this zoo still supports."""
+MOST = 1000
+KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+LOCK = RLock()
+"""Two threads that load plugins would put back what the other has changed."""
+
+
+class LevelError(Exception):
+    """A plugin is written for another API level; the text is for those who use it."""
+
+    def __init__(self, text: str, level: int = API) -> None:
+        super().__init__(text)
+        self.level = level
+
+
+class Given(NamedTuple):
+    """What a plugin gives."""
+
+    kinds: tuple[Kind, ...] = ()
+    registries: tuple[Traversable, ...] = ()
+    level: int = API
+    """The API level that it is written for."""
+
+
+def load(point: EntryPoint, own: bool) -> tuple[Given, str]:
+    """What a plugin gives, or why it is left out; after one that is not the zoo's own the process is as before."""
+    try:
+        with LOCK, guarded(), nullcontext() if own else unheard(), nullcontext() if own else kept():
+            return ask(point), ""
+    except Pressed:
+        raise KeyboardInterrupt from None
+    except BaseException as error:
+        return Given(), reason(error)
+
+
+def ask(point: EntryPoint) -> Given:
+    """Import a plugin and ask its hooks; LevelError where it is written for another zoo, else what it raises."""
+    try:
+        plugin = point.load()
+        level = getattr(plugin, "ZOO_API", getattr(sys.modules.get(module_of(point)), "ZOO_API", API))
+        check_level(level, point)
+        return Given(*answers(plugin, point.name), level)
+    except LevelError:
+        raise
+    except BaseException:
+        if (level := declared(point)) is not None:
+            check_level(level, point)
+        raise
+
+
+def check_level(level: object, point: EntryPoint) -> None:
+    """Refuse a plugin that is written for an API level which this zoo has not."""
+    if type(level) is not int:
+        raise LevelError(f"its ZOO_API is {level!r:.80}, not a whole number such as {API}")
+    if level > API:
+        raise LevelError(f"it is written for API level {level}, this zoo has {API}; upgrade pixel-zoo", level)
+    if level < OLDEST:
+        name = point.dist.name if point.dist else point.name
+        text = f"it is written for API level {level}, this zoo supports none below {OLDEST}"
+        raise LevelError(f"{text}; upgrade {name}", level)
+
+
+def answers(plugin: object, name: str) -> tuple[tuple[Kind, ...], tuple[Traversable, ...]]:
+    """Everything that a plugin's hooks yield, checked."""
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(Hooks)
+    manager.register(plugin, name)
+    manager.check_pending()
+    if not manager.get_hookcallers(plugin):
+        raise TypeError("it implements no hook; mark a function such as zoo_models with @zoo.hookimpl")
+    kinds = [check(kind, hook, family) for hook, family in KIND_HOOKS.items() for kind in call(manager, hook)]
+    seen = [(kind.family, kind.name) for kind in kinds]
+    if twice := next((pair for pair in seen if seen.count(pair) > 1), None):
+        raise TypeError(f"it yields the {twice[0]} kind {twice[1]!r} twice")
+    registries = call(manager, "zoo_registries")
+    if strange := next((file for file in registries if not isinstance(file, Traversable)), None):
+        raise TypeError(f"zoo_registries yields {strange!r:.80}, not a file of importlib.resources")
+    return tuple(kinds), tuple(registries)
+
+
+def call(manager: pluggy.PluginManager, hook: str) -> list[Any]:
+    """What one hook of one plugin yields."""
+    found: list[Any] = []
+    for impl in getattr(manager.hook, hook).get_hookimpls():
+        given = impl.function()
+        if not isinstance(given, Iterable):
+            raise TypeError(f"{hook} gives {given!r:.80}, nothing to iterate over; yield each kind")
+        found += islice(given, MOST + 1)
+    if len(found) > MOST:
+        raise TypeError(f"{hook} yields more than {MOST} things")
+    return found
+
+
+def check(kind: object, hook: str, family: str) -> Kind:
+    """The kind, if it is one."""
+    expected = FAMILIES[family]
+    if not isinstance(kind, expected):
+        raise TypeError(f"{hook} yields {kind!r:.80}, not a {expected.__name__}")
+    if not (isinstance(kind.name, str) and KEBAB.fullmatch(kind.name)):
+        raise TypeError(f"{hook}: the kind name {kind.name!r:.80} is not lower-case words joined by '-'")
+    if not isinstance(kind.summary, str):
+        raise TypeError(f"{hook}: the summary of {kind.name!r} is not a text")
+    functions = [getattr(kind, name) for name in ("build", "load", "info", "compute") if hasattr(kind, name)]
+    if not all(callable(function) for function in functions):
+        raise TypeError(f"{hook}: the constructor of {kind.name!r} cannot be called")
+    check_spec(kind.spec, f"{hook}: the spec of {kind.name!r}", family)
+    return kind  # type: ignore[no-any-return]
+
+
+def check_spec(spec: object, what: str, family: str) -> None:
+    """Refuse a spec that could not be validated or written into registry.yaml."""
+    base = DataSpec if family == "data" else Spec
+    if not (isinstance(spec, type) and issubclass(spec, base)):
+        raise TypeError(f"{what} is not a subclass of zoo.{base.__name__}")
+    spec.model_rebuild()
+    if "kind" in spec.model_fields:
+        raise TypeError(f"{what} has an option `kind`, but that word chooses the kind itself")
+    if family in {"metric", "judge"}:  # used with their defaults
+        spec()
+
+
+def reason(error: BaseException) -> str:
+    """One line that says what a plugin did."""
+    if isinstance(error, SyntaxError) and error.filename:
+        place = f"{error.filename.replace(chr(92), '/').rsplit('/', 1)[-1]}:{error.lineno}"
+        return one_line(f"SyntaxError: {error.msg} ({place})")[:300]
+    if isinstance(error, SystemExit):
+        return one_line(f"it called sys.exit({error.code!r:.80})")
+    return one_line(str(error)) if isinstance(error, LevelError) else cause(error)

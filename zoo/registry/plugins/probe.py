@@ -1,0 +1,111 @@
+"""A Python process that works on an order: with this one's import path, in a session of its own, unheard."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+from zoo.registry.plugins.probe_cache import Record
+
+BOOT = """
+import json, sys
+order = json.load(sys.stdin)
+sys.path[:] = order.pop("path")
+from importlib import import_module
+module, _, name = order.pop("call").partition(":")
+getattr(import_module(module), name)(order)
+"""
+WAIT, PATIENCE = "ZOO_PLUGIN_WAIT", 3.0
+"""Seconds that a command waits for all plugins not seen before: what sets them, and how many there are else."""
+LIMIT = 60.0
+"""Seconds after which the import of a plugin is ended."""
+GRACE = 5.0
+"""Seconds more in which its verdict is there."""
+POLL = 0.02
+
+
+def start(call: str, order: dict[str, Any], out: IO[bytes] | int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+    """Start Python on `module:function` with an order as its argument; OSError where no process can be started.
+
+    A Ctrl-C at the terminal does not reach it, and a window is not opened for it.
+    """
+    if not sys.executable:
+        raise OSError("this program has no Python to start")
+    path = [place for place in sys.path if isinstance(place, str)]  # as Python itself ignores all else
+    process = subprocess.Popen(
+        [sys.executable, "-c", BOOT],
+        stdin=subprocess.PIPE,
+        stdout=out,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+    )
+    assert process.stdin
+    with process.stdin as stdin:
+        stdin.write(json.dumps(order | {"call": call, "path": path}).encode())
+    return process
+
+
+def patience() -> float:
+    """Seconds that a command waits for all plugins not seen before."""
+    with suppress(ValueError, OverflowError):
+        return min(max(float(os.environ.get(WAIT) or PATIENCE), 0.0), LIMIT)
+    return PATIENCE
+
+
+class Probing:
+    """The probes of some plugins, which go on when this process ends, for a minute at most."""
+
+    def __init__(self, unseen: Iterable[Record]) -> None:
+        self.records = placed(list(unseen))
+        self.began = time.monotonic()
+        self.process: subprocess.Popen[bytes] | None = None
+        orders = [order(record) for record in self.records]
+        with suppress(OSError):
+            self.process = start("zoo.registry.plugins.probe_worker:supervise", {"limit": LIMIT, "plugins": orders})
+
+    def wait(self, seconds: float, records: Iterable[Record] = ()) -> None:
+        """Until some (all) of the plugins have a verdict, no more will come, or it is so long since the start."""
+        left = list(records) or self.records
+        while left and self.running and time.monotonic() < self.began + seconds:
+            left = [record for record in left if not record.read()]
+            time.sleep(POLL if left else 0)
+
+    @property
+    def running(self) -> bool:
+        """Whether verdicts may still come."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def failed(self) -> bool:
+        """Whether no process could be started."""
+        return self.process is None or bool(self.process.poll())
+
+
+def order(record: Record) -> dict[str, Any]:
+    """What the probe must know."""
+    point = record.point
+    return {"name": point.name, "value": point.value, "file": str(record.file), "kept": record.kept({})}
+
+
+def placed(records: list[Record]) -> list[Record]:
+    """The records where they can be written: in the cache folder, or in one that goes when this process ends."""
+    folder = records[0].file.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        folder = Path(tempfile.mkdtemp(prefix="zoo-plugins-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return [replace(record, file=folder / record.file.name) for record in records]

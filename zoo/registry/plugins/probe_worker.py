@@ -1,0 +1,146 @@
+"""The probe, in processes of its own: one that watches, and one for each plugin, which may die or hang in it."""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from zoo.core.files import write_json
+from zoo.core.version import API
+from zoo.registry.plugins.probe import start
+
+HEAVY = (
+    *("torch", "torchvision", "timm", "ray", "optuna", "sklearn", "scipy", "pandas", "pyarrow", "matplotlib", "PIL"),
+    *("transformers", "tensorflow", "jax"),
+)
+"""Libraries that no listing should wait for."""
+POLL = 0.02
+
+
+def supervise(order: dict[str, Any]) -> None:
+    """Probe plugins side by side and write each verdict as it comes; ends when all have, or were killed.
+
+    Exit code 1 where a probe ended before it came so far as to import its plugin.
+    """
+    useless = False
+    with TemporaryDirectory(prefix="zoo-probe-", ignore_cleanup_errors=True) as folder:
+        probes = []
+        for number, plugin in enumerate(order["plugins"]):
+            with suppress(OSError):  # there may be too many processes: this one is probed another time
+                probes.append(Probe(plugin, Path(folder, str(number)), order["limit"]))
+        deadline = time.monotonic() + order["limit"]
+        while probes:
+            over = [probe for probe in probes if probe.over(time.monotonic() > deadline)]
+            useless |= any(probe.useless for probe in over)
+            probes = [probe for probe in probes if probe not in over]
+            time.sleep(POLL)
+    sys.exit(useless)
+
+
+class Probe:
+    """The process in which one plugin is imported."""
+
+    def __init__(self, plugin: dict[str, Any], path: Path, limit: float) -> None:
+        self.plugin, self.limit = plugin, limit
+        self.useless = False
+        self.result, self.begun = path.with_suffix(".json"), path.with_suffix(".begun")
+        files = {"result": str(self.result), "begun": str(self.begun)}
+        order = {"name": plugin["name"], "value": plugin["value"], "limit": limit, **files}
+        with path.with_suffix(".out").open("w+b") as out:
+            self.process = start("zoo.registry.plugins.probe_worker:probe", order, out)
+
+    def over(self, late: bool) -> bool:
+        """Whether it has ended; then the verdict is written and nothing that it began goes on."""
+        code = self.process.poll()
+        if code is None and not late:
+            return False
+        with suppress(OSError):
+            end(self.process)
+        self.process.wait()
+        if self.begun.exists():
+            verdict = read(self.result) or {"error": ended(code, self.limit)}
+            with suppress(Exception):  # nobody is there to be told
+                write_json(Path(self.plugin["file"]), {**self.plugin["kept"], "verdict": verdict})
+        else:
+            self.useless = code is not None
+        return True
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and all that it has started."""
+    if os.name == "nt":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """The verdict of a probe; None if it ended before."""
+    try:
+        verdict: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return verdict
+
+
+def ended(code: int | None, limit: float) -> str:
+    """The end of a process that a plugin ended, in words."""
+    if code is None:
+        return f"it has not finished importing within {limit:.0f} s"
+    return f"it ended the process ({f'os._exit({code})' if code >= 0 else f'signal {-code}'})"
+
+
+def probe(order: dict[str, Any]) -> None:
+    """Import one plugin, ask its hooks, write what was found, and end at once, whatever threads the plugin began."""
+    import zoo.registry.plugins.load  # noqa: F401 - what fails before the plugin is imported is not its fault
+    from zoo.registry.hooks import PROJECT
+    from zoo.registry.plugins.probe_cache import Verdict
+
+    Path(order["begun"]).touch()
+    faulthandler.dump_traceback_later(order["limit"] + 5, exit=True)  # in case the process that watches was killed
+    verdict = judge(EntryPoint(order["name"], order["value"], PROJECT))
+    write_json(Path(order["result"]), Verdict.model_validate(verdict).model_dump(mode="json"))
+    os._exit(0)
+
+
+def judge(point: EntryPoint) -> dict[str, Any]:
+    """The parts of the verdict on a plugin, which is imported for that."""
+    from zoo.registry.plugins.isolation import kept
+    from zoo.registry.plugins.load import LevelError, ask, reason
+    from zoo.registry.plugins.probe_cache import Listed
+
+    verdict: dict[str, Any] = {}
+    before, began = set(sys.modules), time.monotonic()
+    with kept() as changed:
+        try:
+            given = ask(point)
+            kinds = tuple(Listed(kind.family, kind.name, kind.summary) for kind in given.kinds)
+            verdict |= {"kinds": kinds, "registries": bool(given.registries), "level": given.level}
+        except BaseException as error:
+            verdict |= {"error": reason(error), "level": error.level if isinstance(error, LevelError) else API}
+    seconds = round(time.monotonic() - began, 2)
+    heavy = tuple(name for name in HEAVY if name in sys.modules and name not in before)
+    return verdict | {"seconds": seconds, "heavy": heavy, "changed": tuple(changed), "printed": printed()}
+
+
+def printed() -> str:
+    """The beginning of what this process wrote to stdout, which is a file here."""
+    from zoo.core.errors import one_line
+
+    with suppress(OSError, ValueError, AttributeError):
+        sys.__stdout__.flush()  # type: ignore[union-attr]
+    try:
+        os.lseek(1, 0, os.SEEK_SET)
+        return one_line(os.read(1, 400).decode(errors="replace"))[:60]
+    except OSError:
+        return ""

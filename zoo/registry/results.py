@@ -1,0 +1,113 @@
+"""Recorded results: what an entry reached, with a hash that shows when the entry has changed since."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from math import inf, isfinite
+from pathlib import Path
+from typing import Any
+
+from zoo.core.errors import JobError, ZooError
+from zoo.core.files import write_text
+from zoo.core.yaml import parse
+from zoo.display.format import figure
+from zoo.registry.entry import Entry
+from zoo.registry.layers import VERSION
+
+DIGITS = 5
+
+
+def results_of(entry: Entry, results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The results recorded for an entry, newest last, each marked as stale or not."""
+    mine = [row for row in results if row.get("entry") == entry.name]
+    distinct = {json.dumps(row, sort_keys=True, default=str): row for row in mine}
+    current = entry.hash()
+    return [row | {"stale": row.get("of") != current} for row in distinct.values()]
+
+
+def best_result(results: Iterable[dict[str, Any]], own: str) -> dict[str, Any] | None:
+    """The result with the lowest loss over one test split: of the entry's own data, else of the data used last.
+
+    Stale results count only where there are no others. None where there is no result over a test split.
+    """
+    tests = [row for row in results if row.get("split") == "test"]
+    rows = [row for row in tests if not row["stale"]] or tests
+    if not rows:
+        return None
+    data = own if any(row.get("data") == own for row in rows) else rows[-1].get("data")
+    same = [row for row in rows if row.get("data") == data]
+    return min(same, key=lambda row: row["metrics"].get("loss", inf))
+
+
+def best_words(results: Iterable[dict[str, Any]], own: str) -> tuple[str, str, str]:
+    """The best result, its parameters and its data, as a listing shows them; empty where there is none."""
+    row = best_result(results, own)
+    if row is None:
+        return "", "", ""
+    shown = [f"{name} {figure(row['metrics'][name])}" for name in ("loss", "accuracy") if name in row["metrics"]]
+    text = ", ".join(shown) + " (stale)" * row["stale"]
+    return text, figure(row.get("parameters", "")), str(row.get("data", ""))
+
+
+def make_result(entry: Entry, data: str, evaluation: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    """One line for a registry file."""
+    figures = {name: round(value, DIGITS) for name, value in evaluation["metrics"].items()}
+    if bad := next((name for name, value in figures.items() if not isfinite(value)), None):
+        raise JobError(f"the metric {bad!r} is not finite, so the result is not recorded")
+    extra = {key: evaluation[key] for key in ("averaging", "judge", "guidance", "temperature") if evaluation.get(key)}
+    return {
+        "entry": entry.name,
+        "of": entry.hash(),
+        "data": data,
+        "split": evaluation["split"],
+        "seed": entry.train.seed,
+        "metrics": figures,
+        **extra,
+        "parameters": record["parameters"],
+        "minutes": round(record.get("seconds", 0) / 60, 1),
+        "device": record["device"],
+        "zoo": record["zoo"],
+        "when": datetime.now(UTC).strftime("%Y-%m-%d"),
+    }
+
+
+def append(path: Path, result: dict[str, Any]) -> None:
+    """Add a result to a registry file, leaving the rest of the text as it is.
+
+    Raises ZooError, and leaves the file alone, where a line at its end would not be the last result.
+    """
+    text = read(path)
+    data, _ = parse(text, str(path))
+    check_registry(data, path)
+    before = data.get("results")
+    end = text.rstrip()
+    if before:
+        first = re.search(r"^results:[^\n]*\n(?:\s*#[^\n]*\n|\s*\n)*( *)- ", end, re.MULTILINE)
+        indent = first[1] if first else "  "
+    else:
+        indent, end = "  ", re.sub(r"^results:.*", "", end, flags=re.MULTILINE).rstrip() + "\nresults:"
+    new = f"{end}\n{indent}- {json.dumps(result, ensure_ascii=False, allow_nan=False)}\n"
+    try:
+        whole = parse(new, str(path)).data == data | {"results": [*(before or []), result]}
+    except ZooError:
+        whole = False
+    if not whole:
+        raise ZooError(f"{path}: `results` must come last, one `- ` line a result, so that results can be added")
+    write_text(path, new)
+
+
+def read(path: Path) -> str:
+    """The text of a registry file, or the beginning of one where there is none."""
+    try:
+        return path.read_text(encoding="utf-8-sig") if path.exists() else f"version: {VERSION}\n"
+    except (OSError, UnicodeError) as error:
+        raise ZooError(f"cannot add a result to {path}: {error}") from None
+
+
+def check_registry(data: Any, path: Path) -> None:
+    """Refuse to write into what is no registry."""
+    if not isinstance(data, dict) or "version" not in data or not isinstance(data.get("results", []), list | None):
+        raise ZooError(f"{path} is not a registry, so no result is added to it")

@@ -1,0 +1,1 @@
+"""The search space of an entry: which options vary, and within which limits."""

@@ -1,0 +1,184 @@
+"""A dimension of a search space: an option, where it is searched, and how Optuna draws it exactly on its grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from math import isfinite
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
+
+from zoo.core.spec import Choice, Mark, Range, describe, word
+from zoo.registry.search.marks import MarkError, text
+
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
+
+Value = str | int | float | bool | None
+FINEST = 1_000_000
+"""Values of a grid; a Gaussian process looks at all of them at once."""
+FEW = 64
+"""Values of a grid that are all checked, not its ends alone."""
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One option that is searched; Optuna's own grids are used where it has them, an index where it has none."""
+
+    path: str
+    """The option, as `model.first`."""
+    mark: Mark
+    name: str
+    """What Optuna's study calls it: the path, with the kind where a section's kind is searched: `model[cnn].first`."""
+    integer: bool = False
+    when: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    """It is drawn where each of these options has one of these values."""
+
+    def suggest(self, trial: BaseTrial) -> Value:
+        """The value that a trial is to have."""
+        mark = self.mark
+        if isinstance(mark, Choice):
+            chosen: Value = trial.suggest_categorical(self.name, mark.values)
+            return chosen
+        if (step := self.step) is None:
+            return float(trial.suggest_float(self.name, mark.low, mark.high, log=mark.log))
+        if mark.log and not (self.integer and step == 1):  # Optuna has no grid that is logarithmic
+            first = max(1, round(mark.low / step))
+            drawn = trial.suggest_int(f"{self.name}/{word(step)}", first, first + self.steps, log=True)
+            return self.at(drawn - first)
+        if self.integer:
+            return int(trial.suggest_int(self.name, int(mark.low), int(self.ends()[1]), step=int(step), log=mark.log))
+        value = trial.suggest_float(self.name, mark.low, self.ends()[1], step=step)
+        return self.at(round((value - mark.low) / step))
+
+    def ends(self) -> tuple[Any, ...]:
+        """The lowest and the highest value, or all values of a choice."""
+        if isinstance(self.mark, Choice):
+            return self.mark.values
+        return (float(self.mark.low), float(self.mark.high)) if self.step is None else (self.at(0), self.at(self.steps))
+
+    def words(self) -> str:
+        """Where it is searched, for people: `16..96 log`, `before | after when train.optimizer = sgd`."""
+        own = self.name.partition("[")[0] + ".kind" if self.name != self.path else ""
+        parts = [f"{path} = {' | '.join(map(word, values))}" for path, values in self.when.items() if path != own]
+        return text(self.mark) + (f" when {', '.join(parts)}" if parts else "")
+
+    @property
+    def step(self) -> float | None:
+        """Between two values of the grid; None of numbers without a grid."""
+        assert isinstance(self.mark, Range)
+        return self.mark.step or (1 if self.integer else None)
+
+    @property
+    def steps(self) -> int:
+        """How many steps of the grid fit between the two ends."""
+        return grid(self.mark, self.step) if isinstance(self.mark, Range) and self.step else 0
+
+    def at(self, place: int) -> int | float:
+        """A value of the grid, from 0: low + place x step without the noise of floats."""
+        assert isinstance(self.mark, Range) and self.step is not None
+        exact = decimal(self.mark.low) + place * decimal(self.step)
+        return int(exact) if self.integer else float(exact)
+
+
+def grid(mark: Range, step: float) -> int:
+    """How many steps fit into a range."""
+    return int((decimal(mark.high) - decimal(mark.low)) // decimal(step))
+
+
+def decimal(value: float) -> Decimal:
+    """The number as it is written."""
+    return Decimal(str(value))
+
+
+def fitted(field: FieldInfo, mark: Mark) -> tuple[Mark, bool]:
+    """The mark with values of the option's own type, and whether they are whole numbers; MarkError otherwise."""
+    if isinstance(mark, Choice):
+        return Choice(*distinct(values_of(field, mark.values))), False
+    if not all(map(isfinite, (mark.low, mark.high, mark.step or 1))):
+        raise MarkError("the ends and the step should be finite")
+    types = set(number_types(field.annotation))
+    if not types:
+        raise MarkError(f"a range needs an option that is a number, and this is {describe(field)}; give a choice")
+    integer = float not in types and Any not in types
+    if integer and not all(float(part).is_integer() for part in (mark.low, mark.high, mark.step or 1)):
+        raise MarkError(f"the ends and the step should be whole numbers, got {mark}")
+    mark = whole(mark) if integer else mark
+    check_grid(mark, integer)
+    list(values_of(field, points(mark, integer)))
+    return mark, integer
+
+
+def whole(mark: Range) -> Range:
+    """A range of whole numbers that were written as 1e2 or 100.0."""
+    return Range(int(mark.low), int(mark.high), int(mark.step) if mark.step else None, mark.log)
+
+
+def check_grid(mark: Range, integer: bool) -> None:
+    """Refuse a step that leaves one value, or more than a sampler can look at."""
+    step = mark.step or (1 if integer else None)
+    steps = grid(mark, step) if step else 1
+    if steps < 1:
+        raise MarkError(f"the step leaves one value of {mark}")
+    if steps >= FINEST:
+        raise MarkError(f"{mark} has {steps + 1:,} values, more than {FINEST:,}; give a larger step")
+
+
+def points(mark: Range, integer: bool) -> list[Any]:
+    """All values of a small grid, otherwise the two ends."""
+    dimension = Dimension("", mark, "", integer)
+    few = 0 < dimension.steps < FEW
+    return [dimension.at(place) for place in range(dimension.steps + 1)] if few else list(dimension.ends())
+
+
+def values_of(field: FieldInfo, values: Iterable[Any]) -> Iterator[Any]:
+    """The values as the option holds them."""
+    option: Any = Annotated[field.annotation, field]
+    adapter: TypeAdapter[Any] = TypeAdapter(option)
+    for value in values:
+        try:
+            found = to_jsonable_python(adapter.validate_python(value))
+        except ValidationError as error:
+            raise MarkError(f"{fault(error, field)}, got {value!r:.80}") from None
+        except Exception as error:  # a plugin's own validator failed
+            raise MarkError(f"{type(error).__name__}: {error}, got {value!r:.80}") from None
+        if found is not None and not isinstance(found, str | int | float):
+            raise MarkError(f"values to choose from are null, true, false, numbers and texts, got {value!r:.80}")
+        yield found
+
+
+def fault(error: ValidationError, field: FieldInfo) -> str:
+    """What an option should be; of a union the whole of it."""
+    first, *others = error.errors(include_url=False)
+    text = first["msg"].removeprefix("Value error, ").partition(", unable to")[0]
+    return f"should be {describe(field)}" if others else f"{text[:1].lower()}{text[1:]}"
+
+
+def distinct(values: Iterable[Any]) -> Iterator[Any]:
+    """The values; MarkError where Optuna could not tell two of them apart (it takes true for 1)."""
+    seen: list[Any] = []
+    for value in values:
+        if value in seen:
+            raise MarkError(f"{word(value)} stands twice")
+        seen.append(value)
+        yield value
+
+
+def number_types(annotation: Any) -> Iterator[Any]:
+    """Which of int, float and Any an option may be."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        yield from number_types(args[0])
+    elif origin is Literal:
+        yield from (type(arg) for arg in args if type(arg) in (int, float))
+    elif origin in (Union, UnionType):
+        for arg in args:
+            yield from number_types(arg)
+    elif annotation in (int, float, Any):
+        yield annotation

@@ -1,0 +1,76 @@
+"""Validation: a spec from options, or the first mistake in them as one line with its place."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from zoo.core.errors import ZooError, nearest
+from zoo.core.spec import describe, nested_spec
+from zoo.registry.raw_entry import Raw
+
+B = TypeVar("B", bound=BaseModel)
+
+
+def validate(spec: type[B], raw: Raw, path: tuple[str, ...], options: Any) -> B:
+    """The spec, or its first mistake as one line."""
+    try:
+        return spec.model_validate(options)
+    except ValidationError as error:
+        raise ZooError(*mistake(error.errors(include_url=False), spec, raw, path, options)) from None
+
+
+def mistake(
+    errors: list[ErrorDetails], spec: type[BaseModel], raw: Raw, path: tuple[str, ...], options: Any
+) -> tuple[str, str]:
+    """The first error of a validation as a line with its place, and a hint."""
+    first = errors[0]
+    loc = keys_of(first["loc"], options, first["type"] == "missing")
+    full = (*path, *loc)
+    where = f"{raw.place(full)}{'.'.join((raw.name, *full))}"
+    owner = spec_at(spec, loc[:-1])
+    if first["type"] == "extra_forbidden":
+        before = "".join(f"{part}." for part in full[:-1])
+        hint = nearest(full[-1], owner.model_fields, before) if loc else ""
+        return f"{where[:200]} is not an option", hint or f"see `zoo show {raw.name} --options`"
+    if first["type"] == "missing":
+        return f"{where} must be given ({help_of(owner, loc[-1])})", ""
+    text = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ").partition(", unable to")[0]
+    field = owner.model_fields.get(loc[-1]) if loc else None
+    if field and any(keys_of(other["loc"], options) == loc for other in errors[1:]):
+        text = f"should be {describe(field)}"  # none of the parts of a union took it
+    elif first["type"] in {"model_type", "model_attributes_type", "dict_type"}:
+        text = "should be a mapping of options"
+    got = "" if isinstance(first["input"], dict) or ", got " in text else f", got {first['input']!r:.80}"
+    return f"{where}: {text[:1].lower()}{text[1:]}{got}", ""
+
+
+def keys_of(loc: tuple[str | int, ...], options: Any, missing: bool = False) -> tuple[str, ...]:
+    """The keys of pydantic's path that are in the options; it also names the parts of a union and the key of a set."""
+    keys: list[str] = []
+    for place, part in enumerate(loc):
+        inside = isinstance(options, dict) and part in options
+        if inside or (isinstance(options, list) and isinstance(part, int) and part < len(options)):
+            options = options[part]
+            keys.append(str(part))
+        elif missing and place == len(loc) - 1:
+            keys.append(str(part))
+    return tuple(keys)
+
+
+def spec_at(spec: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel]:
+    """The nested spec at a path, as far as there is one."""
+    for part in path:
+        nested = nested_spec(spec.model_fields.get(part))
+        if nested is None:
+            break
+        spec = nested
+    return spec
+
+
+def help_of(spec: type[BaseModel], name: str) -> str:
+    """What an option means, for the one who left it out."""
+    field = spec.model_fields.get(name)
+    return " ".join((field.description or "").split()) if field else ""

@@ -1,0 +1,144 @@
+"""Folders of runs by name; light enough for a shell that completes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+from zoo.core.errors import ResourceError, RunError, ZooError, nearest
+from zoo.core.files import check_name
+from zoo.registry.catalog import Catalog, catalog
+from zoo.registry.entry import Entry
+from zoo.registry.layers import read_registry
+from zoo.runs.run import UNFINISHED, Run, difference, read_json
+
+ROOT = Path("runs")
+BEST = "best.json"
+"""Names the best run below a folder, as `zoo tune` does in that of a study."""
+
+
+def is_run(path: Path) -> bool:
+    """Whether there is a run folder at a path, which may be any text."""
+    try:
+        return (path / "run.json").is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def best_run(path: Path) -> Path:
+    """The run that a folder names as its best, or the folder itself."""
+    try:
+        name = json.loads((path / BEST).read_text(encoding="utf-8"))["run"]
+        return path / name if re.fullmatch(r"trials/t[0-9]{5,9}", name) else path
+    except (OSError, ValueError, KeyError, TypeError):
+        return path
+
+
+def named(text: str, root: Path = ROOT) -> Path | None:
+    """The run at a path or of that name below a folder, that of a study being its best; None where there is none."""
+    return next((best for path in (Path(text), root / text) if is_run(best := best_run(path))), None)
+
+
+def newest_first(text: str, root: Path = ROOT) -> list[Path]:
+    """The runs NAME-1, NAME-2, ... of an entry."""
+    return [path for path in reversed(numbered(root, text).values()) if is_run(path)]
+
+
+def numbered(root: Path, name: str) -> dict[int, Path]:
+    """The folders NAME-1, NAME-2, ... that are there, in order."""
+    pattern = re.compile(re.escape(name) + r"-([1-9][0-9]{0,8})")
+    found = {int(match[1]): path for path in root.glob("*") if (match := pattern.fullmatch(path.name))}
+    return dict(sorted(found.items()))
+
+
+def load(run: str | Path) -> Run:
+    """Open a run folder, or the newest finished run of an entry; `.model()` gives the trained model."""
+    return find_run(str(run), catalog())
+
+
+def find_run(text: str, catalog: Catalog, root: Path = ROOT) -> Run:
+    """The run at a path or of that name below `runs`, or the newest finished run of an entry of that name.
+
+    The folder of a study stands for its best run.
+    """
+    if path := named(text, root):
+        return Run.open(path, catalog)
+    if found := newest_first(text, root):
+        done = (path for path in found if read_json(path / "run.json").get("state") == "done")
+        return Run.open(next(done, found[0]), catalog)
+    if os.path.isdir(text):  # noqa: PTH112 - takes any text
+        raise RunError(f"{text} is not a run folder: it has no run.json")
+    names = [path.parent.name for path in root.glob("*/run.json")]
+    if text in read_registry(catalog)[0].entries:
+        raise ZooError(f"no run of {text!r} in {root.absolute()}", f"train one with: zoo train {text}")
+    if "did you mean" in (hint := nearest(text, names)):
+        raise ZooError(f"no run {text[:80]!r}", hint)
+    raise ZooError(f"no run {text[:80]!r} in {root.absolute()}", "train one with: zoo train ENTRY")
+
+
+def choose_folder(entry: Entry, catalog: Catalog, out: Path | None, fresh: bool) -> tuple[Path, Run | None]:
+    """Where to train, and the run to go on with if there is one.
+
+    Without `out` an unfinished run of the same entry goes on, otherwise NAME-<next number> is made. With `out` that
+    folder is used, if it is empty or holds a run of exactly this entry.
+    """
+    if out is not None:
+        return out, use_folder(entry, catalog, out, fresh)
+    check_name(entry.name, "the entry")
+    before = numbered(ROOT, entry.name)
+    for path in reversed(before.values() if not fresh else ()):
+        try:
+            run = Run.open(path, catalog)
+        except ZooError:
+            continue  # a damaged run of long ago is no reason not to train
+        if run.state in UNFINISHED and not difference(run.entry.dump(), entry.dump()):
+            return path, run
+    return make_folder(entry.name, max(before, default=0) + 1), None
+
+
+def use_folder(entry: Entry, catalog: Catalog, out: Path, fresh: bool) -> Run | None:
+    """The run in a folder that the user named, or None where nothing is in it yet."""
+    check_name(out.resolve().name, "the run folder")
+    if not is_run(out):
+        if out.exists() and not (out.is_dir() and all(is_remnant(file.name) for file in out.iterdir())):
+            raise ZooError(f"{out} exists and is not a run folder", "choose another --out")
+        return None
+    if fresh:
+        raise ZooError(f"{out} holds a run already", "choose another --out for a fresh one")
+    run = Run.open(out, catalog)
+    if changes := difference(run.entry.dump(), entry.dump()):
+        raise ZooError(f"{out} holds another run: {'; '.join(changes[:4])}", "choose another --out")
+    return run
+
+
+def is_remnant(name: str) -> bool:
+    """Whether a file may lie in a folder whose run had not yet begun when its process was killed."""
+    return name in {"lock", "lock.json", "entry.json"} or (name.startswith(".") and name.endswith(".tmp"))
+
+
+def make_folder(name: str, number: int) -> Path:
+    """A new folder NAME-<number>, or with the next number that no other process takes at the same moment."""
+    path = ROOT / f"{name}-{number}"
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        return make_folder(name, number + 1)
+    except OSError as error:
+        raise ResourceError(f"cannot make the folder {path}: {error.strerror}", "choose another with --out") from None
+    return path
+
+
+def opened(path: Path, catalog: Catalog) -> Run | None:
+    """The run in a folder that this process holds, or None; what is left of a damaged one is removed."""
+    if not is_run(path):
+        return None
+    try:
+        return Run.open(path, catalog)
+    except RunError:
+        for file in path.iterdir():
+            if file.name not in {"lock", "lock.json"}:
+                shutil.rmtree(file, ignore_errors=True) if file.is_dir() else file.unlink(missing_ok=True)
+        return None

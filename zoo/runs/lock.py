@@ -1,0 +1,64 @@
+"""One process at a time works in a run folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from zoo.core.errors import LockedError, ResourceError
+from zoo.core.files import remove, sweep, write_json
+from zoo.runs.run import now
+
+
+@contextmanager
+def held(path: Path, advice: str = "wait for it, or train elsewhere with --out") -> Iterator[None]:
+    """Hold a run folder; LockedError says who else does. A lock of a process that died is free at once."""
+    who, lock = path / "lock.json", FileLock(path / "lock")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise LockedError(f"{path} is in use by {owner(who)}", advice) from None
+    except OSError as error:
+        raise ResourceError(f"cannot hold {path}: {error.strerror or error}", "choose another with --out") from None
+    try:
+        sweep(path)
+        write_json(who, {"pid": os.getpid(), "host": socket.gethostname(), "since": now()})
+        yield
+    finally:
+        remove(who)
+        begun = not path.is_dir() or any(file.name != "lock" for file in path.iterdir())
+        if not begun:  # as with pictures that cannot be read; Windows deletes no file that is open, so it stays there
+            remove(path / "lock")
+        lock.release()
+        if not begun:
+            with suppress(OSError):
+                path.rmdir()
+
+
+@contextmanager
+def held_soon(path: Path, wait: Callable[[LockedError], None]) -> Iterator[None]:
+    """Hold a run folder as soon as no other process does; between two tries `wait` is called, which may raise."""
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(held(path))
+                break
+            except LockedError as error:
+                wait(error)
+        yield
+
+
+def owner(who: Path) -> str:
+    """Who holds a folder, as far as it is known."""
+    try:
+        about = json.loads(who.read_text(encoding="utf-8"))
+        return f"pid {about['pid']} on {about['host']} since {about['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"

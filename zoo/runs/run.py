@@ -1,0 +1,189 @@
+"""A run folder: resolved entry, versions, log, weights, state; who holds it; and the model back from it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.core.errors import RunError, ZooError
+from zoo.core.files import digest, write_json
+from zoo.core.types import DataInfo
+from zoo.registry.catalog import Catalog
+from zoo.registry.entry import Entry, resolve, restore
+from zoo.registry.raw_entry import Raw, overridden
+
+if TYPE_CHECKING:
+    import torch
+
+    from zoo.models.base import Model
+
+
+SCHEMA = 1
+UNFINISHED = {"running", "interrupted"}
+
+
+@dataclass
+class Run:
+    """A run folder that was opened; `record` is its run.json."""
+
+    path: Path
+    entry: Entry
+    record: dict[str, Any]
+
+    @classmethod
+    def create(cls, path: Path, entry: Entry, record: dict[str, Any]) -> Run:
+        """Make the folder; run.json comes last, so that a folder with one is whole."""
+        dumped = entry.dump()
+        write_json(path / "entry.json", dumped)
+        about = {"schema": SCHEMA, "state": "running", "started": now(), "entry_sha256": digest(dumped)}
+        run = cls(path, entry, about | record)
+        run.update()
+        return run
+
+    @classmethod
+    def open(cls, path: Path, catalog: Catalog) -> Run:
+        """Read a run folder; RunError where it is damaged or of a newer zoo."""
+        record = read_record(path / "run.json", SCHEMA)
+        entry = read_json(path / "entry.json")
+        if record.pop("seal", None) != digest(record) or record.get("entry_sha256") != digest(entry):
+            raise RunError(f"{path} is damaged: run.json or entry.json is not what the zoo wrote")
+        try:
+            return cls(path, restore(catalog, entry), record)
+        except ZooError as error:
+            kind = RunError if error.code == ZooError.code else type(error)
+            raise kind(f"{path / 'entry.json'}: {error.args[0]}", error.hint) from None
+
+    def update(self, **values: Any) -> None:
+        """Change run.json; the seal shows later whether it is still what was written."""
+        self.record |= values
+        write_json(self.path / "run.json", self.record | {"seal": digest(self.record)})
+
+    @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self.path.resolve().name
+
+    @property
+    def state(self) -> str:
+        """running, interrupted, diverged or done."""
+        return str(self.record.get("state"))
+
+    @property
+    def info(self) -> DataInfo:
+        """What the model was built for."""
+        try:
+            return DataInfo.load(self.record["data"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(f"{self.path / 'run.json'} is damaged: `data` is not readable ({error!r})") from None
+
+    def log(self) -> list[dict[str, Any]]:
+        """The metrics of each epoch; RunError where a run that is done has none."""
+        from zoo.runs.metrics_log import read_rows
+
+        rows = read_rows(self.path / "metrics.jsonl")
+        if not all(isinstance(row, dict) and isinstance(row.get("valid"), dict) for row in rows):
+            raise RunError(f"{self.path / 'metrics.jsonl'} is damaged: a line of it is not an epoch")
+        if not rows and self.state == "done":
+            raise RunError(f"{self.path / 'metrics.jsonl'} is missing or damaged")
+        return rows
+
+    def kept(self) -> dict[str, Any]:
+        """The line of the log for the epoch whose weights are kept, of a run that is done."""
+        rows = self.log()
+        last = [row for row in rows if row["stage"] == rows[-1]["stage"]]
+        if self.entry.train.keep == "last":
+            return last[-1]
+        return min(last, key=lambda row: row["valid"].get("loss") or 0.0)
+
+    def _repr_html_(self) -> str:
+        """In a notebook."""
+        from zoo.display.html import block, pairs
+
+        about: dict[str, object] = {"entry": self.entry.name, "state": self.state, "data": self.entry.data.name}
+        about |= {key: self.record.get(key) for key in ("parameters", "seconds", "device", "reason")}
+        with suppress(RunError, KeyError, IndexError, TypeError):
+            kept = self.kept()
+            about |= {
+                "kept epoch": kept["epoch"],
+                **{f"validation {key}": value for key, value in kept["valid"].items()},
+            }
+        return block(str(self.path), pairs(about))
+
+    def model(self, device: torch.device | str = "cpu", overrides: Iterable[str] = ()) -> Model:
+        """The trained model in eval mode; `overrides` may change options that leave the weights as they are."""
+        from torch.random import fork_rng
+
+        from zoo.core.tensor_files import fill, read_weights
+        from zoo.models.base import saved_weights_follow
+        from zoo.registry.build import build_model
+
+        if not (self.path / "weights.safetensors").exists() and self.state in UNFINISHED:
+            raise RunError(f"{self.path} is not finished", f"go on with: {self.record.get('command', 'zoo train')}")
+        if self.state == "diverged" and "weights_sha256" not in self.record:
+            raise RunError(f"{self.path} diverged before an epoch was done, so it has no weights")
+        entry = self.changed(overrides)
+        weights = read_weights(self.path, self.record.get("weights_sha256"))
+        with saved_weights_follow(), fork_rng(devices=[]):  # the fresh weights are replaced, and no draw is missed
+            model = build_model(entry, self.info)
+        fill(model, weights, str(self.path / "weights.safetensors"))
+        return model.to(device).eval()
+
+    def changed(self, overrides: Iterable[str]) -> Entry:
+        """The run's entry with key=value laid over it."""
+        from zoo.registry.catalog import catalog
+
+        dumped = self.entry.dump()
+        return resolve(catalog(), overridden(Raw(dumped.pop("name"), dumped, {}), overrides))
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file of a run folder."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{path.parent} is not a run folder: it has no {path.name}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"{path} is damaged: {str(error)[:120]}") from None
+
+
+def read_record(path: Path, newest: int) -> dict[str, Any]:
+    """A JSON file of a folder that says by which schema it was written; RunError where it is of a newer zoo."""
+    record = read_json(path)
+    if not isinstance(record, dict) or not isinstance(record.get("schema"), int):
+        raise RunError(f"{path} is damaged: it has no schema number")
+    if record["schema"] > newest:
+        raise RunError(f"{path.parent} was made by a newer zoo ({record.get('zoo')})", "upgrade pixel-zoo to read it")
+    return record
+
+
+def difference(old: Any, new: Any, path: str = "") -> list[str]:
+    """What differs between two entries, as `model.first: 46 -> 32`."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = [*old, *(key for key in new if key not in old)]
+        return [line for key in keys for line in difference(old.get(key), new.get(key), f"{path}.{key}".strip("."))]
+    return [] if old == new or path == "summary" else [f"{path}: {old} -> {new}"]
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def versions(entry: Entry) -> dict[str, str]:
+    """What the numbers of a run depend on."""
+    names = {"torch", "torchvision", "timm", "numpy", *(chosen.plugin.distribution for chosen in entry.kinds())}
+    found = {"python": sys.version.split()[0], "system": f"{platform.system()} {platform.machine()}"}
+    for name in sorted(names):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

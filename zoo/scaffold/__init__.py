@@ -1,1 +1,0 @@
-"""The skeleton of a plugin package, for `zoo new-plugin`."""

@@ -1,0 +1,166 @@
+"""zoo bench: the trainer's steps beside a plain eager PyTorch loop of the same model, in alternation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import count as integers
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import optim
+
+from zoo.core.types import Batch
+from zoo.data.dataset import Splits
+from zoo.data.loader import Loader
+from zoo.models.base import Stage
+from zoo.registry.build import build_data, build_model, counted, meta_batch
+from zoo.registry.entry import Entry
+from zoo.registry.listing import entry
+from zoo.training.device import autocast_type, seed_all
+from zoo.training.stepper import Stepper
+
+if TYPE_CHECKING:
+    from zoo.registry.listing import Paths
+
+
+ROUNDS = 5
+MATMUL = 2048
+Step = Callable[[], None]
+
+
+def measure(entry: Entry, device: torch.device, seconds: float) -> dict[str, Any]:
+    """Pictures per second of both loops, FLOPs of a training step, and the share of this machine's matmul peak.
+
+    Both loops augment, train on the same pictures and update the weights. The plain one is what a user of PyTorch
+    writes: float32, eager, AdamW as it comes.
+    """
+    splits, _ = build_data(entry.data)
+    autocast = autocast_type(device, entry.train.precision)
+    fast, how, batch = trainer_loop(entry, splits, device, autocast)
+    plain = plain_loop(entry, splits, device)
+    rounds = [(rate(plain, batch, device, share), rate(fast, batch, device, share)) for share in shares(seconds)]
+    slow_rate, fast_rate = (median(column) for column in zip(*rounds, strict=True))
+    flops = step_flops(entry, splits)
+    peak = matmul_peak(device, autocast)
+    achieved = None if flops is None else flops * fast_rate
+    return {
+        "entry": entry.name,
+        "data": entry.data.name,
+        "how": how,
+        "batch": batch,
+        "threads": torch.get_num_threads(),
+        "pictures_per_second": round(fast_rate, 1),
+        "eager_pictures_per_second": round(slow_rate, 1),
+        "ratio_to_eager": round(median(quick / slow for slow, quick in rounds), 2),
+        "training_flops_per_picture": flops,
+        "achieved_flops": achieved,
+        "matmul_peak_flops": peak,
+        "share_of_peak": None if achieved is None else round(achieved / peak, 3),
+    }
+
+
+def shares(seconds: float) -> Iterator[float]:
+    """How long each loop runs in each round."""
+    return (seconds / ROUNDS / 2 for _ in range(ROUNDS))
+
+
+def rate(step: Step, batch: int, device: torch.device, seconds: float) -> float:
+    """Pictures per second of a loop over about that many seconds, after one step that is not counted."""
+    step()
+    synchronize(device)
+    start = time.perf_counter()
+    for steps in integers(1):
+        step()
+        if steps % 2 == 0:
+            synchronize(device)
+            if (passed := time.perf_counter() - start) >= seconds:
+                return steps * batch / passed
+    raise AssertionError("unreachable")
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for the device."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def endless(loader: Loader, stage: Stage) -> Iterator[tuple[Batch, int]]:
+    """Batches of one epoch after another, numbered."""
+    numbers = integers()
+    for epoch in integers():
+        for batch in loader.epoch(stage.name, epoch):
+            yield batch, next(numbers)
+
+
+def trainer_loop(
+    entry: Entry, splits: Splits, device: torch.device, autocast: torch.dtype | None
+) -> tuple[Step, str, int]:
+    """A step of the zoo's trainer at its fastest, how the model runs in it, and pictures per step."""
+    seed_all(entry.train.seed)
+    model = build_model(entry, splits.info).to(device)
+    model.to(memory_format=torch.channels_last)
+    how = model.accelerate(autocast)
+    stage = model.stages()[0]
+    spec = entry.train.stage(stage.name)
+    loader = Loader(splits.train, spec.batch, entry.train.augment, entry.train.seed, device)
+    learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    stepper = Stepper(model, stage, spec, spec.epochs * loader.steps, autocast, torch.channels_last, learnt)
+    source = endless(loader, stage)
+    stage.module.train()
+    return lambda: stepper.step(*next(source)), how, loader.batch
+
+
+def plain_loop(entry: Entry, splits: Splits, device: torch.device) -> Step:
+    """A step of the loop that PyTorch's tutorials show."""
+    seed_all(entry.train.seed)
+    model = build_model(entry, splits.info).to(device)
+    stage = model.stages()[0]
+    batch = entry.train.stage(stage.name).batch
+    loader = Loader(splits.train, batch, entry.train.augment, entry.train.seed, device)
+    optimizer = optim.AdamW(stage.module.parameters(), lr=entry.train.lr)
+    source = endless(loader, stage)
+    stage.module.train()
+
+    def step() -> None:
+        batch, _ = next(source)
+        losses = stage.losses(Batch(batch.x.contiguous(), batch.y))
+        optimizer.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return step
+
+
+def step_flops(entry: Entry, splits: Splits) -> int | None:
+    """Floating-point operations of the forward and backward pass for one picture, by torch's counter."""
+    with torch.device("meta"):
+        model = build_model(entry, splits.info).train()
+    batch = meta_batch(splits.info, 2)
+    total = counted(lambda: torch.stack(list(model.stages()[0].losses(batch).values())).sum().backward())  # type: ignore[no-untyped-call]
+    return None if total is None else total // 2
+
+
+def matmul_peak(device: torch.device, autocast: torch.dtype | None) -> float:
+    """The highest rate of floating-point operations seen in products of large matrices of the training's type."""
+    a, b = (torch.randn(MATMUL, MATMUL, device=device, dtype=autocast or torch.float32) for _ in range(2))
+    best = 0.0
+    for _ in range(8):
+        synchronize(device)
+        start = time.perf_counter()
+        torch.mm(a, b)
+        synchronize(device)
+        best = max(best, 2 * MATMUL**3 / (time.perf_counter() - start))
+    return best
+
+
+def bench(
+    name: str, *overrides: str, device: str = "auto", seconds: float = 20.0, registries: Paths = ()
+) -> dict[str, Any]:
+    """Training speed of an entry beside a plain eager PyTorch loop of the same model, in alternation."""
+    from zoo.training.device import choose_device
+
+    return measure(entry(name, overrides, registries), choose_device(device), seconds)

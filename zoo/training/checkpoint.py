@@ -1,0 +1,79 @@
+"""The state from which an interrupted training goes on: two newest savings, each one file, atomic and checked."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from zoo.core.errors import RunError
+from zoo.core.files import remove, write_json
+from zoo.core.tensor_files import Tensors, load_tensors, read_manifest, save_tensors
+
+Saved = tuple[dict[str, Tensors], dict[str, Any]]
+
+
+class StateFolder:
+    """`state/` of a run: `manifest.json` names the savings, newest first; what it does not name is swept away."""
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        self.path, self.seconds = path, seconds
+        self.last = time.monotonic()
+        self.notes: list[str] = []
+
+    def due(self) -> bool:
+        """Whether it is time to save again."""
+        return time.monotonic() - self.last >= self.seconds
+
+    def save(self, groups: dict[str, Tensors], plain: dict[str, Any]) -> None:
+        """Save groups of tensors and plain values; a kill at any moment leaves a saving that loads."""
+        before = self.lines()
+        number = 1 + max((int(line["file"].split(".")[0]) for line in before), default=0)
+        tensors = {f"{group}/{name}": value for group, inner in groups.items() for name, value in inner.items()}
+        line = save_tensors(self.path / f"{number:06d}.safetensors", tensors, plain)
+        write_json(self.path / "manifest.json", {"schema": 1, "files": [line, *before[:1]]})
+        self.sweep({line["file"], *(old["file"] for old in before[:1])})
+        self.last = time.monotonic()
+
+    def load(self) -> Saved | None:
+        """The newest saving that is whole; a damaged one is passed over with a note."""
+        for line in self.lines():
+            try:
+                tensors, plain = load_tensors(self.path / line["file"], line)
+            except RunError as error:
+                self.notes.append(f"{error}; going on from the saving before")
+                continue
+            groups: dict[str, Tensors] = {}
+            for key, value in tensors.items():
+                group, _, name = key.partition("/")
+                groups.setdefault(group, {})[name] = value
+            return groups, plain
+        return None
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What the manifest names; nothing where there is none."""
+        if not (self.path / "manifest.json").exists():
+            return []
+        try:
+            return [line for line in read_manifest(self.path / "manifest.json") if line["file"][:6].isdigit()]
+        except RunError as error:
+            self.notes.append(f"{error}; the training starts again")
+            return []
+
+    def sweep(self, keep: set[str]) -> None:
+        """Remove savings that are not needed any more, and what a kill left half written.
+
+        Windows deletes no file whose tensors are still mapped into memory: it stays until the next time.
+        """
+        for file in self.path.iterdir():
+            if file.name not in keep | {"manifest.json"}:
+                remove(file)
+
+    def clear(self) -> None:
+        """Remove everything: the training is done."""
+        if self.path.is_dir():
+            remove(self.path / "manifest.json")
+            self.sweep(set())
+            with suppress(OSError):
+                self.path.rmdir()

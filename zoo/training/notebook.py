@@ -1,0 +1,53 @@
+"""A training watched in a notebook: one line that is drawn anew, and what a person should know below it."""
+
+from __future__ import annotations
+
+from zoo.display.html import Display, bar, block, in_notebook, line
+from zoo.training.callbacks import Nobody, Progress, Watch
+
+
+class Cell(Progress):
+    """Where a training is, in the output of a notebook's cell."""
+
+    def __init__(self, name: str, display: Display | None = None) -> None:
+        super().__init__(name)
+        self.display, self.notes = display or Display(), list[str]()
+
+    def look(self) -> None:
+        """Draw, if it is time to."""
+        self.display.draw(self.html, self.text)
+
+    def show(self) -> None:
+        """Draw the figures of an epoch; the last ones stay."""
+        self.display.draw(self.html, self.text, now=True)
+
+    def note(self, text: str) -> None:
+        """Below the bar."""
+        self.notes.append(text)
+        self.show()
+
+    def html(self) -> str:
+        """The bar, the figures and the notes."""
+        done, whole = (self.elapsed, self.seconds) if self.seconds else (self.done, self.epochs * self.steps)
+        return block(self.name, bar(done, whole), line(self.words()), *map(line, self.notes))
+
+    def text(self) -> str:
+        """The same where no HTML is shown."""
+        return f"{self.name}: {self.words()}"
+
+    def words(self) -> str:
+        """Epoch, figures, speed and time left."""
+        if not self.steps:
+            return "preparing ..."
+        self.sample()
+        epoch = self.done // self.steps + 1
+        parts = [f"epoch {self.place(epoch if self.seconds else min(self.epochs, epoch))}"]
+        parts += self.figures(self.row) if self.row else []
+        over = not self.seconds and self.done >= self.epochs * self.steps
+        speed = [f"{self.rate:,.0f} pictures/s", *self.remaining()] if self.rate and not over else []
+        return ", ".join([*parts, *speed])
+
+
+def watching(name: str) -> Watch:
+    """A bar in the output of a notebook's cell; elsewhere nobody watches."""
+    return Cell(name) if in_notebook() else Nobody()

@@ -1,0 +1,89 @@
+"""One stage being optimised: the step that everything else waits for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+
+import torch
+from torch import nn
+
+from zoo.core.errors import JobError
+from zoo.core.sections import StageSpec
+from zoo.core.tensor_files import Tensors
+from zoo.core.types import Batch
+from zoo.models.base import Model, Stage
+from zoo.models.metrics import lower
+from zoo.training.ema import Average
+from zoo.training.optim import Optimizers
+from zoo.training.schedule import Schedule
+
+
+class Stepper:
+    """Optimisers, schedule and average of a stage, and the losses of the epoch so far.
+
+    Of the stage's parameters those in `learnt` are learnt: a model may freeze some for good when it is built.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        stage: Stage,
+        spec: StageSpec,
+        steps: int,
+        autocast: torch.dtype | None,
+        memory_format: torch.memory_format,
+        learnt: Collection[nn.Parameter],
+    ) -> None:
+        model.eval().requires_grad_(False)
+        own = {id(parameter) for parameter in learnt}
+        for parameter in stage.module.parameters():
+            parameter.requires_grad_(id(parameter) in own)
+        self.stage, self.spec, self.autocast, self.memory_format = stage, spec, autocast, memory_format
+        self.clipped = [parameter for parameter in stage.module.parameters() if parameter.requires_grad]
+        self.optimizers = Optimizers(stage.module, spec)
+        self.schedule = Schedule(spec, steps)
+        self.average = Average(model, spec.ema) if spec.ema else None
+        self.sums: Tensors = {}
+
+    def step(self, batch: Batch, number: int) -> None:
+        """Learn from a batch, as step `number` of the stage; nothing here waits for the device."""
+        x = batch.x.contiguous(memory_format=self.memory_format)
+        with lower(x.device, self.autocast):
+            losses = self.stage.losses(Batch(x, batch.y, self.schedule.done(number)))
+        parts = [value.float() for value in losses.values()]
+        (parts[0] if len(parts) == 1 else torch.stack(parts).sum()).backward()  # type: ignore[no-untyped-call]
+        if self.spec.clip:
+            torch.nn.utils.clip_grad_norm_(self.clipped, self.spec.clip)
+        self.optimizers.step(self.schedule.factor(number))
+        self.optimizers.zero_grad()
+        if self.average:
+            self.average.update(number)
+        for name, value in losses.items():
+            loss = value.detach().float()
+            self.sums[name] = self.sums[name] + loss if name in self.sums else loss
+
+    def check(self, epoch: int, step: int) -> None:
+        """Raise JobError where a loss of this epoch was infinite or not a number."""
+        bad = [name for name, value in self.sums.items() if not math.isfinite(value.item())]
+        if bad:
+            advice = f"lower train.lr (now {self.spec.lr:g}), or set train.clip=1 or train.precision=float32"
+            raise JobError(f"the {bad[0]} is not finite in epoch {epoch + 1}, at step {step} or before", advice)
+
+    def losses(self, steps: int) -> dict[str, float]:
+        """The mean losses of the epoch, which is over."""
+        found = {name: value.item() / steps for name, value in self.sums.items()}
+        self.sums = {}
+        return found
+
+    def state(self) -> dict[str, Tensors]:
+        """All tensors of it by group."""
+        average = self.average.state() if self.average else {}
+        return {"optimizer": self.optimizers.state(), "average": average, "sums": self.sums}
+
+    def load(self, groups: dict[str, Tensors], device: torch.device) -> None:
+        """Take back what `state` gave."""
+        self.optimizers.load(groups.get("optimizer", {}))
+        if self.average:
+            self.average.load(groups["average"])
+        self.sums = {name: value.to(device, copy=True) for name, value in groups.get("sums", {}).items()}

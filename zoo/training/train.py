@@ -1,0 +1,81 @@
+"""`zoo.train`: train an entry, or go on with its unfinished run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from zoo.core.errors import JobError
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import with_train
+from zoo.registry.listing import entry
+from zoo.runs.find import choose_folder
+from zoo.runs.lock import held
+from zoo.runs.resume import how_to_go_on
+from zoo.runs.run import Run
+
+if TYPE_CHECKING:
+    from zoo.registry.listing import Paths
+    from zoo.training.callbacks import Watch
+
+
+class Trained(NamedTuple):
+    """What a training gave."""
+
+    run: Path
+    epochs: int
+    metrics: dict[str, float]
+    """Metrics of the kept weights over the validation pictures."""
+    weights_sha256: str
+
+    def _repr_html_(self) -> str:
+        """In a notebook."""
+        from zoo.display.html import block, pairs
+
+        about = {"epochs": self.epochs, **self.metrics, "weights sha256": self.weights_sha256[:12]}
+        return block(str(self.run), pairs(about))
+
+
+def train(
+    name: str,
+    *overrides: str,
+    seed: int | None = None,
+    out: str | Path | None = None,
+    device: str = "auto",
+    fresh: bool = False,
+    registries: Paths = (),
+    watch: Watch | None = None,
+) -> Trained:
+    """Train an entry, or go on with an unfinished run of it.
+
+    `overrides` are `key=value` texts as on the command line. An unfinished run of exactly this entry goes on where it
+    stopped; with the same seed on the same machine the weights are bit for bit those of an undisturbed run.
+    """
+    chosen = entry(name, overrides, registries)
+    if seed is not None:
+        chosen = with_train(chosen, seed=seed)
+    from zoo.registry.blame import blaming
+    from zoo.training.device import choose_device
+    from zoo.training.notebook import watching
+    from zoo.training.session import Session
+
+    place = choose_device(device)
+    path, before = choose_folder(chosen, catalog(), None if out is None else Path(out), fresh)
+    with held(path):
+        # Another process may have finished it between the look and the lock.
+        before = Run.open(path, catalog()) if (path / "run.json").exists() else before
+        again = "choose another --out" if out else "train anew with --fresh"
+        if before is not None and before.state == "diverged":
+            raise JobError(f"{path} diverged", f"change its options, or {again}")
+        if before is None or before.state != "done":
+            command = how_to_go_on("train", name, overrides, {"seed": seed, "out": out, "device": device}, registries)
+            session = Session(chosen, path, place, watch or watching(name), command, again)
+            with blaming(chosen, "training"):
+                before = session.train(before)
+        return trained(before)
+
+
+def trained(run: Run) -> Trained:
+    """The result of a run that is done."""
+    epochs = sum({row["stage"]: row["epoch"] for row in run.log()}.values())
+    return Trained(run.path, epochs, run.kept()["valid"], str(run.record["weights_sha256"]))

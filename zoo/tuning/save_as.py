@@ -1,0 +1,138 @@
+"""The winner of a study as an entry of a registry file, the rest of whose text stays as it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.nodes import MappingNode, Node
+
+from zoo.core.errors import ZooError
+from zoo.core.files import check_name, digest, write_text
+from zoo.core.yaml import parse
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import Entry, restore
+from zoo.registry.layers import VERSION
+from zoo.runs.run import Run
+from zoo.tuning.study import Study
+
+START = f"version: {VERSION}\n"
+WORD = re.compile(r"[A-Za-z_][\w-]*")
+LINE = re.compile(r"[^\n]*\n|[^\n]+")
+
+
+def check_free(path: Path, name: str) -> None:
+    """Raise ZooError where an entry of that name cannot be added to a registry file."""
+    check_name(name, "the entry")
+    added(path, read(path), name, {"model": {"kind": "any"}})
+
+
+def save_as(path: Path, name: str, study: Study) -> None:
+    """Write the best trial of a study as an entry of a registry file; ZooError where that cannot be."""
+    best = study.best
+    if best is None:
+        raise ZooError(f"{study.path} has no trial that is done, so nothing is saved as {name}")
+    entry = Run.open(best.run, catalog()).entry
+    figures = [] if best.loss is None else [f"loss {best.loss:.4g}"]
+    figures += [] if best.parameters is None else [f"{best.parameters:,} parameters"]
+    summary = f"best of {study.name}: {', '.join(figures)}".strip(": ")
+    text = read(path)
+    write_text(path, added(path, text, name, {"summary": summary, **sections(entry)}))
+
+
+def sections(entry: Entry) -> dict[str, Any]:
+    """What must be written for an entry; all of it where a kind's options do not follow from those that are set."""
+    short: dict[str, Any] = {
+        key: {"kind": part.name, **part.spec.model_dump(mode="json", exclude_defaults=True)}
+        for key, part in (("data", entry.data), ("model", entry.model), *entry.optional.items())
+    }
+    short |= {"train": entry.train.model_dump(mode="json", exclude_defaults=True)}
+    whole = {key: value for key, value in entry.dump().items() if key in short}
+    try:
+        same = restore(catalog(), {"name": entry.name, "summary": entry.summary, **short}).dump() == entry.dump()
+    except ZooError:
+        same = False
+    return short if same else whole
+
+
+def read(path: Path) -> str:
+    """The text of a registry file with its line ends, or the beginning of one where there is none."""
+    try:
+        return path.read_bytes().decode() if path.exists() else START
+    except (OSError, UnicodeError) as error:
+        raise ZooError(f"cannot add an entry to {path}: {error}") from None
+
+
+def added(path: Path, text: str, name: str, body: dict[str, Any]) -> str:
+    """The text with an entry more; ZooError where there is one of that name, or no place is found for it."""
+    mark = "\ufeff" * text.startswith("\ufeff")  # some editors of Windows begin a file with it
+    text = text.removeprefix(mark)
+    data, _ = parse(text, str(path))
+    if not isinstance(data, dict) or "version" not in data or not isinstance(data.get("entries"), dict | None):
+        raise ZooError(f"{path} is not a registry, so no entry can be added to it")
+    before = data.get("entries") or {}
+    if name in before:
+        raise ZooError(f"{path} has an entry {name!r} already", "choose another --save-as")
+    wanted = digest(data | {"entries": before | {name: body}})
+    for new in ways(text, name, body):
+        try:
+            if digest(parse(new, str(path)).data) == wanted:
+                return mark + new
+        except ZooError:
+            continue
+    raise ZooError(f"{path}: no place is found for an entry", "write `entries:` with one entry a block below it")
+
+
+def ways(text: str, name: str, body: dict[str, Any]) -> Iterator[str]:
+    """The text with the entry at each place where it may belong."""
+    root = YAML(typ="safe", pure=True).compose(text)
+    nodes: dict[str, tuple[Node, Node]] = {key.value: (key, value) for key, value in root.value}
+    if "entries" not in nodes:
+        before = nodes.get("results")
+        yield from block(text, before[0].start_mark.line if before else None, 2, name, body, "entries:")
+        return
+    key, entries = nodes["entries"]
+    if not entries.value or not isinstance(entries, MappingNode):
+        if entries.value != "":
+            end = entries.end_mark.index
+            text = re.sub(r"\s*(\{\s*\}|null|~)$", "", text[:end], flags=re.IGNORECASE) + text[end:]
+        yield from block(text, key.start_mark.line + 1, 2, name, body)
+        return
+    if entries.flow_style:
+        end = entries.end_mark.index - 1
+        for start in (text[:end].rstrip(), text[:end]):
+            yield f"{start}, {name}: {flow(body)}{text[end:]}"
+            yield f"{start} {name}: {flow(body)}{text[end:]}"
+        return
+    later = [other.start_mark.line for other, _ in root.value if other.start_mark.line > key.start_mark.line]
+    yield from block(text, min(later, default=None), entries.start_mark.column, name, body)
+
+
+def block(text: str, line: int | None, indent: int, name: str, body: dict[str, Any], head: str = "") -> Iterator[str]:
+    """The entry in lines of its own before a line of the text, first above the comments and blank lines before it."""
+    lines: list[str] = LINE.findall(text)
+    end = "\r\n" if "\r\n" in text else "\n"
+    new = [f"{' ' * indent}{name}:"]
+    new += [f"{' ' * (indent + 2)}{key}: {flow(value)}" for key, value in body.items()]
+    place = len(lines) if line is None else line
+    above = place
+    while above and re.fullmatch(r"(#.*|\s*|\.\.\.\s*)", lines[above - 1].rstrip("\r\n")):
+        above -= 1
+    for at in dict.fromkeys((above, place)):
+        before = "".join(lines[:at])
+        before += end if before and not before.endswith("\n") else ""
+        yield before + "".join(f"{row}{end}" for row in [head, *new] if row) + "".join(lines[at:])
+
+
+def flow(value: Any) -> str:
+    """A value on one line of YAML, with quotes only where they are needed."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{flow(key)}: {flow(part)}' for key, part in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(flow, value))}]"
+    plain = isinstance(value, str) and WORD.fullmatch(value) and parse(value, "").data == value
+    return str(value) if plain else json.dumps(value, ensure_ascii=False, allow_nan=False)

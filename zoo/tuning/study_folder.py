@@ -1,0 +1,172 @@
+"""The folder of a study: which one a command means, what it was begun with, and where its best run is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from zoo.core.errors import RunError, ZooError
+from zoo.core.files import check_name, digest, remove, write_json
+from zoo.core.sections import FREE, TuneSpec
+from zoo.core.version import __version__
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import restore
+from zoo.runs.find import BEST, ROOT, numbered
+from zoo.runs.run import difference, now, read_record
+from zoo.tuning import storage
+from zoo.tuning.study import Studies, Study
+
+SCHEMA = 1
+FILE = "study.json"
+BUDGET = "budget.json"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that the trials of a study have in common; another plan is another study."""
+
+    entry: dict[str, Any]
+    tune: dict[str, Any]
+    space: dict[str, str]
+
+    @classmethod
+    def of(cls, entry: dict[str, Any], spec: TuneSpec, space: dict[str, str]) -> Plan:
+        """The plan, with the options of the tuner that matter."""
+        kept = {key: value for key, value in spec.model_dump(mode="json").items() if key not in FREE | {"space"}}
+        return cls({key: value for key, value in entry.items() if key != "summary"}, kept, space)
+
+    def changes(self, other: Plan) -> list[str]:
+        """What differs in another plan, as `train.epochs: 24 -> 12`."""
+        searched = set(self.space) | set(other.space)
+        lines = [*difference(self.entry, other.entry), *difference(self.tune, other.tune, "tune")]
+        for path in sorted(searched):
+            old, new = (plan.space.get(path, "not searched") for plan in (self, other))
+            lines += [f"{path}: {old} -> {new}"] if old != new else []
+        return lines
+
+
+def choose_study(plan: Plan, root: Path, name: str | None, fresh: bool) -> Path:
+    """The study to go on with, or a folder for a new one.
+
+    Without a name the newest study of the entry with this plan goes on, with one that of this name. Raises ZooError
+    where there are only studies with other plans, with what differs and the ways on.
+    """
+    base = check_name(name or f"{plan.entry['name']}-study", "the study")
+    others = [] if name else numbered(root, base).values()
+    found = [path for path in (root / base, *others) if is_study(path)]
+    if fresh or not found:
+        return free_folder(root, base)
+    plans = {path: filled(read_plan(path)) for path in found}
+    same = [path for path, old in plans.items() if not old.changes(plan)]
+    if same:
+        return same[-1]
+    lines = plans[found[-1]].changes(plan)
+    more = f" and {len(lines) - 4} more" if len(lines) > 4 else ""
+    raise ZooError(
+        f"{found[-1]} was begun with other options: {'; '.join(lines[:4])}{more}",
+        "go on with those, start another study with --fresh, or name one with --name",
+    )
+
+
+def filled(plan: Plan) -> Plan:
+    """The plan with the options that its zoo did not have yet, at their defaults: they change nothing of it."""
+    try:
+        return replace(plan, entry=restore(catalog(), plan.entry).dump())
+    except ZooError:  # of a plugin that is gone, or that has dropped an option
+        return plan
+
+
+def is_study(folder: Path) -> bool:
+    """Whether a folder is a study's."""
+    return (folder / FILE).is_file()
+
+
+def free_folder(root: Path, base: str) -> Path:
+    """NAME, or NAME-2 and so on: the first that does not exist."""
+    number, path = 1, root / base
+    while path.exists() and any(path.iterdir()):
+        number += 1
+        path = root / f"{base}-{number}"
+    check_name(path.name, "the study")
+    return path
+
+
+def write_plan(folder: Path, plan: Plan, command: str) -> None:
+    """Begin a study: what it is about, before any trial."""
+    about = {"schema": SCHEMA, "zoo": __version__, "begun": now(), "command": command}
+    about |= {"entry": plan.entry, "tune": plan.tune, "space": plan.space}
+    write_json(folder / FILE, about | {"seal": digest(about)})
+
+
+def discard(folder: Path) -> None:
+    """Undo the beginning of a study whose trials came to nothing."""
+    for name in (FILE, BUDGET, storage.FILE):
+        remove(folder / name)
+    shutil.rmtree(folder / "trials", ignore_errors=True)
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """study.json; RunError where it is damaged or of a newer zoo."""
+    about = read_record(folder / FILE, SCHEMA)
+    if about.pop("seal", None) != digest(about):
+        raise RunError(f"{folder / FILE} is damaged: it is not what the zoo wrote")
+    return about
+
+
+def read_plan(folder: Path) -> Plan:
+    """What a study was begun with."""
+    about = read_about(folder)
+    return Plan(about["entry"], about["tune"], about["space"])
+
+
+def open_study(folder: Path) -> Study:
+    """A study as it is on disk; RunError where it is damaged."""
+    about = read_about(folder)
+    spec = TuneSpec.model_validate(about["tune"] | {"trials": read_budget(folder)})
+    trials = [storage.view(folder, spec, each) for each in storage.frozen(storage.load(folder))]
+    return Study(folder, about["entry"], spec, about["space"], trials)
+
+
+def read_budget(folder: Path) -> int:
+    """The number of trials that was asked for last."""
+    try:
+        return int(json.loads((folder / BUDGET).read_text(encoding="utf-8"))["trials"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return int(TuneSpec().trials)
+
+
+def write_budget(folder: Path, spec: TuneSpec) -> None:
+    """Note how many trials are asked for."""
+    write_json(folder / BUDGET, {"trials": spec.trials})
+
+
+def write_best(study: Study) -> None:
+    """Note where the best run is, so that the study's name stands for it."""
+    if best := study.best:
+        write_json(study.path / BEST, {"run": best.run.relative_to(study.path).as_posix()})
+
+
+def read_studies(root: Path = ROOT) -> Studies:
+    """Every study below a folder by name, and what is wrong with those that cannot be read."""
+    found, problems = list[Study](), list[str]()
+    for folder in folders(root):
+        try:
+            found.append(open_study(folder))
+        except ZooError as error:
+            problems.append(str(error))
+    return Studies(found, problems)
+
+
+def folders(root: Path) -> Iterable[Path]:
+    """The folders of studies, sorted."""
+    return sorted(file.parent for file in root.glob(f"*/{FILE}"))
+
+
+def studies(storage: str | Path | None = None) -> Studies:
+    """Every study below a folder, by default `runs`, and what is wrong with those that cannot be read."""
+
+    return read_studies(Path(storage or ROOT))

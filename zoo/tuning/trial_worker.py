@@ -1,0 +1,331 @@
+"""A watchdog over a training: a process that takes no step for too long ends itself, and says where it was."""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import shutil
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, Self
+
+from zoo.core.errors import (
+    BudgetError,
+    DataError,
+    InterruptedRun,
+    JobError,
+    LockedError,
+    ResourceError,
+    ZooError,
+    memory_error,
+    nearest,
+    one_line,
+)
+from zoo.core.files import FULL, write_text
+from zoo.core.types import DataInfo
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import Chosen, Entry, restore
+from zoo.runs.find import opened
+from zoo.runs.lock import held_soon
+from zoo.runs.run import read_json
+from zoo.training.signals import Stop
+from zoo.tuning.compile_cache import private_cache
+
+if TYPE_CHECKING:
+    from zoo.registry.search.space import Space
+    from zoo.training.session import Prepared
+
+
+TRACE = "hung.txt"
+"""Where the threads stood when the watchdog bit; empty while all is well."""
+PAUSE = 1.0
+"""Seconds between two strokes that count: each starts a thread."""
+STOP = "stop"
+"""The file by which a driver asks its workers to stop."""
+ZOMBIE = 20.0
+"""Seconds in which a worker whose driver was killed will have let go of its folder."""
+LOOK = 0.3
+"""Seconds between two looks at whether the driver asks to stop."""
+SAVE = 2.0
+"""Seconds between two savings: a killed trial loses no more."""
+Report = Callable[[dict[str, Any]], None]
+Verdict = dict[str, Any]
+
+
+class UselessError(ZooError):
+    """The model has not the figure that trials are compared by, and no other trial will."""
+
+    def __init__(self, figure: str, known: Iterable[str]) -> None:
+        super().__init__(f"the model has no validation figure {figure!r}", nearest(figure, known))
+
+
+NAMED: dict[type[ZooError], str] = {
+    InterruptedRun: "waiting",
+    UselessError: "useless",
+    JobError: "diverged",
+    ResourceError: "resources",
+}
+
+
+class Watchdog:
+    """Within the block the process dies when nobody pats the dog for `patience` seconds.
+
+    It bites from a thread of faulthandler, which needs no lock of the interpreter, so that a plugin that hangs in
+    native code is caught too.
+    """
+
+    def __init__(self, folder: Path, patience: float) -> None:
+        self.path, self.patience = folder / TRACE, patience
+        self.patted = 0.0
+        self.file: IO[str]
+
+    def __enter__(self) -> Self:
+        self.file = self.path.open("w", encoding="utf-8")
+        self.pat()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        faulthandler.cancel_dump_traceback_later()
+        self.file.close()
+        self.path.unlink(missing_ok=True)
+
+    def pat(self) -> None:
+        """All is well."""
+        now = time.monotonic()
+        if now - self.patted >= min(PAUSE, self.patience / 4):
+            self.patted = now
+            faulthandler.dump_traceback_later(self.patience, exit=True, file=self.file)
+
+    def rest(self) -> None:
+        """Until the next stroke the training waits for somebody else, who may be asleep."""
+        faulthandler.cancel_dump_traceback_later()
+        self.patted = 0.0
+
+
+def bitten(folder: Path) -> bool:
+    """Whether the last process that worked in the folder was ended by its watchdog."""
+    try:
+        return (folder / TRACE).stat().st_size > 0
+    except OSError:
+        return False
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a worker is to do."""
+
+    number: int
+    entry: dict[str, Any]
+    """The trial's entry as JSON."""
+    folder: str
+    """The study's folder."""
+    run: str
+    """The trial's run folder."""
+    known: int
+    """Epochs that the study knows."""
+    figure: str
+    """The figure of the validation split that trials are compared by."""
+    max_params: int | None
+    device: str
+    patience: float
+    command: str
+
+
+def trial(config: dict[str, Any], pictures: dict[str, Any]) -> None:
+    """What Ray Tune calls, in a thread of a worker that may have run other trials before."""
+    from ray import tune
+
+    order = Order(**config)
+    report = tune.report
+    report({"verdict": json.dumps(attempt(order, pictures, report))})
+
+
+def attempt(order: Order, pictures: dict[str, Any], report: Report) -> Verdict:
+    """Train, and say in plain data how it ended."""
+    run = Path(order.run)
+    try:
+        load()
+        with ExitStack() as stack:
+            wait_for(stack, run)
+            stack.enter_context(private_cache())
+            watchdog = stack.enter_context(Watchdog(run, order.patience))
+            return train(order, pictures, report, watchdog)
+    except Stopped:
+        raise SystemExit(0) from None
+    except BaseException as error:  # a plugin may well call sys.exit
+        return verdict_of(error, run)
+
+
+class Stopped(BaseException):
+    """Ray Tune stops the trial, from within a report."""
+
+
+def load() -> None:
+    """Import what every trial needs: that may take a while, and is no step of a trial."""
+    import torch._dynamo  # noqa: F401 - the first step of an optimizer would import it
+
+    import zoo.training.session  # noqa: F401
+
+
+def verdict_of(error: BaseException, run: Path) -> Verdict:
+    """How a trial ended that raised."""
+    if isinstance(error, BudgetError):
+        shutil.rmtree(run, ignore_errors=True)
+        return {"state": "refused", "parameters": error.parameters, "reason": str(error)}
+    if short := memory_error(error):
+        return {"state": "oom", "reason": str(short.args[0])}
+    if isinstance(error, OSError) and error.errno in FULL:
+        return {"state": "resources", "reason": one_line(str(error))}
+    for kind, state in NAMED.items():
+        if isinstance(error, kind):
+            return {"state": state, "reason": str(error)}
+    with suppress(OSError, ZooError):
+        write_text(run / "error.txt", "".join(traceback.format_exception(error)))
+    name = "" if isinstance(error, ZooError) else f"{type(error).__name__}: "
+    return {"state": "failed", "reason": one_line(f"{name}{error}")[:400]}
+
+
+def wait_for(stack: ExitStack, run: Path) -> None:
+    """Hold the run folder; a worker whose driver was killed may still have it for some seconds."""
+    deadline = time.monotonic() + ZOMBIE
+
+    def wait(error: LockedError) -> None:
+        if time.monotonic() > deadline:
+            raise error
+        time.sleep(LOOK)
+
+    stack.enter_context(held_soon(run, wait))
+
+
+def train(order: Order, pictures: dict[str, Any], report: Report, watchdog: Watchdog) -> Verdict:
+    """Begin or go on with the run of the trial."""
+    from zoo.training.device import choose_device
+    from zoo.training.session import Session
+
+    before = opened(Path(order.run), catalog())
+    if before is None or before.state in ("running", "interrupted"):
+        watch = TrialWatch(order, report, watchdog)
+        session = Session(
+            entry=restore(catalog(), order.entry),
+            path=Path(order.run),
+            device=choose_device(order.device),
+            watch=watch,
+            command=order.command,
+            again="start another study with --fresh",
+            max_params=order.max_params,
+            save_seconds=SAVE,
+            stop=FileStop(Path(order.folder)),
+            prepared=unpacked(pictures),
+        )
+        before = session.train(before)
+    if before.state == "done":
+        about = {"metrics": before.kept()["valid"], "epochs": len(before.log())}
+    else:
+        about = {"reason": str(before.record.get("reason", ""))}
+    about |= {"parameters": before.record["parameters"], "seconds": before.record["seconds"]}
+    return {"state": before.state, **about}
+
+
+class TrialWatch:
+    """A training watched for the driver: one report an epoch, which waits for the driver's decision."""
+
+    def __init__(self, order: Order, report: Report, watchdog: Watchdog) -> None:
+        self.order, self.report, self.watchdog, self.known = order, report, watchdog, order.known
+        self.parameters = 0
+
+    def stage(
+        self, name: str, epochs: int, steps: int, start: int, batch: int, seconds: float = 0.0, elapsed: float = 0.0
+    ) -> None:
+        """A stage begins."""
+        self.watchdog.pat()
+
+    def step(self) -> None:
+        """A step was taken."""
+        self.watchdog.pat()
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Report the epoch, and before it what a killed driver missed."""
+        from zoo.runs.metrics_log import read_rows
+
+        run = Path(self.order.run)
+        rows = read_rows(run / "metrics.jsonl") if row["number"] > self.known + 1 else []
+        self.parameters = self.parameters or read_json(run / "run.json")["parameters"]
+        for number in range(self.known + 1, row["number"] + 1):
+            valid = row["valid"] if number == row["number"] else rows[number - 1]["valid"]
+            if missing := {"loss", self.order.figure} - valid.keys():
+                raise UselessError(min(missing), valid)
+            loss = valid["loss"]
+            about = {"epochs": row["of"], "parameters": self.parameters}
+            self.watchdog.rest()
+            try:
+                self.report({"epoch": number, "loss": loss, **about})
+            except SystemExit:
+                raise Stopped from None
+            self.watchdog.pat()
+        self.known = max(self.known, row["number"])
+
+    def note(self, text: str) -> None:
+        """Kept in the run folder."""
+        self.watchdog.pat()
+        with (Path(self.order.run) / "notes.txt").open("a", encoding="utf-8", newline="\n") as file:
+            file.write(f"{text}\n")
+
+
+class FileStop(Stop):
+    """Asked to stop by a file in the study's folder, since a signal reaches neither a thread nor another machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file, self.looked = folder / STOP, 0.0
+
+    @property
+    def code(self) -> int:
+        """As of the last look."""
+        now = time.monotonic()
+        if not self.asked and now - self.looked > LOOK:
+            self.looked = now
+            self.asked = 130 if self.file.exists() else 0
+        return self.asked
+
+
+def look(data: Chosen) -> dict[str, Any]:
+    """Read the pictures once for all trials: arrays that Ray's workers share, NHWC bytes and labels of each split."""
+    from zoo.training.session import NAMES, prepare
+
+    found = prepare(data)
+    if not len(found.splits.valid):
+        raise DataError("there are no validation pictures, by which trials are compared", "set data.valid")
+    parts = {name: getattr(found.splits, name) for name in NAMES}
+    arrays = {name: (part.nhwc.numpy(), part.y.numpy()) for name, part in parts.items()}
+    info = found.splits.info._asdict()
+    return {"splits": arrays, "info": info, "skipped": found.skipped, "fingerprints": found.fingerprints}
+
+
+def smallest_model(entry: dict[str, Any], space: Space, info: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
+    """Parameters and options of the smallest model of a space; None where none could be built."""
+    from zoo.registry.build import parameters
+    from zoo.registry.search.smallest import smallest_entry
+
+    def size(each: Entry) -> int:
+        return parameters(each, DataInfo(**info))
+
+    try:
+        return smallest_entry(space, catalog(), restore(catalog(), entry), size)
+    except ZooError:
+        return None
+
+
+def unpacked(pictures: dict[str, Any]) -> Prepared:
+    """The pictures that `look` gave, still in the memory that the workers share."""
+    from zoo.data.dataset import Pictures, Splits
+    from zoo.training.session import Prepared
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the arrays are read-only, and nobody writes into pictures
+        parts = {name: Pictures.of(*pair) for name, pair in pictures["splits"].items()}
+    return Prepared(Splits(**parts, info=DataInfo(**pictures["info"])), pictures["skipped"], pictures["fingerprints"])
