@@ -1,4 +1,4 @@
-"""The README's table of entries, written from registry.yaml: `python tests/common/entrytable.py --write`."""
+"""The README's table of entries, written from registry.yaml: `nox -s written`."""
 
 from __future__ import annotations
 

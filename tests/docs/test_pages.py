@@ -1,43 +1,46 @@
-"""The README does what it says: every code block is run, the screens are those that are printed, the table is true."""
+"""README and documentation do what they say: every code block is run, and the screens are those that are printed."""
 
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import tomllib
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from entrytable import lines, written
-from readme import LEFT_OUT, TEXT, Block, Shown, blocks, commands, screens, section, shows
-from readmelab import Lab
+from lab import Lab
+from pages import LEFT_OUT, ROOT, Block, Shown, anchors, blocks, commands, links, pages, screens, shows
 
 from zoo.cli import main
 from zoo.core.yaml import parse
 from zoo.registry.catalog import catalog
-from zoo.registry.listing import EntryInfo
 
 Capture = pytest.CaptureFixture[str]
-TUTORIAL = "Write a plugin"
-"""Its files and commands are those of test_tutorial.py."""
+LESSONS = {"docs/tutorial/first-plugin.md", "examples/README.md"}
+"""Their files and commands are those of test_examples.py."""
 EXCUSED = {
-    "pip install": "CI runs the two of the setup, test_tutorial.py the third",
+    "pip install": "CI runs the two of the setup, and test_examples.py that of the plugin",
+    "python -m venv": "CI makes an environment of its own",
+    "pre-commit install": "it changes the git repository; what it runs is what CI runs",
     "--data cifar10": "it downloads 160 MB",
     "--data fashion-mnist": "it downloads 30 MB",
     "--name lean": "a study takes half a minute, and those of the same block without a name, and `front`, are run",
     "--name fewest": "likewise",
-    "--address": "it wants a cluster; tests/zoo/test_tuning_client.py has one",
+    "--address": "it wants a cluster; the tests of the Ray client have one",
 }
 """Commands that are not run, by what is in them, and why; that they have the options is looked at all the same."""
-COMMON = [line for place, line in commands() if place != TUTORIAL]
+KNOWN = {"sh", "text", "python", "yaml", "toml", "none"}
+"""Languages of blocks; `none` is for drawings."""
+DIRECTIVES = {"{toctree}", "{literalinclude}", "{include}", "{glossary}"}
+COMMON = list(dict.fromkeys(line for page, line in commands() if page not in LESSONS))
 EXCUSED_LINES = [line for line in COMMON if any(part in line for part in EXCUSED)]
 RUN = [line for line in COMMON if line not in EXCUSED_LINES]
-PYTHON = [block for block in blocks() if block.language == "python" and block.section != TUTORIAL]
-YAML = [block for block in blocks() if block.language == "yaml" and block.section != TUTORIAL]
+PYTHON = [block for block in blocks() if block.language == "python"]
+PLUGINS = [block for block in PYTHON if "@hookimpl" in block.code]
+SCRIPTS = [block for block in PYTHON if block not in PLUGINS]
+YAML = [block for block in blocks() if block.language == "yaml"]
 
 
 def marked(text: str, value: object = None) -> Any:
@@ -49,7 +52,7 @@ def marked(text: str, value: object = None) -> Any:
 @pytest.fixture(scope="module")
 def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A folder with pictures and small entries, for all tests of this file."""
-    folder = tmp_path_factory.mktemp("readme") / "work"
+    folder = tmp_path_factory.mktemp("pages") / "work"
     folder.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         yield Lab(folder, patch)
@@ -82,16 +85,26 @@ def test_the_screen_is_what_is_printed(lab: Lab, shown: Shown, capsys: Capture) 
     assert not missing, (missing, printed)
 
 
-@pytest.mark.parametrize("code", [marked(block.code) for block in PYTHON])
-def test_the_python_runs(lab: Lab, code: str, capsys: Capture) -> None:
-    exec(compile(code, "README.md", "exec"), {})
+@pytest.mark.parametrize("block", [marked(block.code, block) for block in SCRIPTS], ids=lambda block: block.page)
+def test_the_python_runs(lab: Lab, block: Block, capsys: Capture) -> None:
+    exec(compile(block.code, block.page, "exec"), {})
     assert capsys.readouterr().out.strip()
 
 
-@pytest.mark.parametrize("block", YAML, ids=lambda block: block.section)
+@pytest.mark.parametrize("block", PLUGINS, ids=lambda block: block.page)
+def test_the_plugin_of_a_page_keeps_the_rules(install: Any, block: Block, capsys: Capture) -> None:
+    name = Path(block.page).stem
+    install(f"page-{name}", block.code)
+    code = main(["check", f"page-{name}", "--json"])
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert code == 0, [row for row in found if row["state"] != "holds"]
+    assert {row["family"] for row in found if row["state"] == "holds"} == {"plugin", name}
+
+
+@pytest.mark.parametrize("block", YAML, ids=lambda block: block.page)
 def test_the_registry_resolves(home: Path, block: Block, capsys: Capture) -> None:
     (home / "registry.yaml").write_text(block.code, encoding="utf-8")
-    for name, body in parse(block.code, "README.md").data["entries"].items():
+    for name, body in parse(block.code, block.page).data["entries"].items():
         assert main(["show", name, "--options", "--json"]) == 0
         found = json.loads(capsys.readouterr().out)
         given = {key: body[key] for key in ("data", "model", "train") if key in body}
@@ -99,6 +112,11 @@ def test_the_registry_resolves(home: Path, block: Block, capsys: Capture) -> Non
         searched = {row["name"]: row["search"] for row in found["options"]}
         for option, where in body.get("tune", {}).get("space", {}).items():
             assert (searched[option] is None) == (where is None), option
+
+
+@pytest.mark.parametrize("block", [block for block in blocks() if block.language == "toml"], ids=lambda b: b.page)
+def test_the_toml_is_toml(block: Block) -> None:
+    assert tomllib.loads(block.code)["project"]["entry-points"]["zoo"]
 
 
 @pytest.mark.parametrize("line", EXCUSED_LINES)
@@ -115,11 +133,9 @@ def test_every_excuse_is_used() -> None:
 
 
 def test_every_block_is_of_a_language_that_is_run() -> None:
-    assert {block.language for block in blocks()} <= {"sh", "text", "python", "yaml", "toml"}
-    tutorial = [block.language for block in blocks() if block.section == TUTORIAL]
-    assert tutorial == ["toml", "python", "yaml", "sh", "python", "sh"]
-    assert not [block for block in blocks() if block.language == "toml" and block.section != TUTORIAL]
-    assert len(RUN) > 30 and len(screens()) > 5
+    assert {block.language for block in blocks()} <= KNOWN | DIRECTIVES
+    assert all(text.count("```") == 2 * len([b for b in blocks() if b.page == page]) for page, text in pages().items())
+    assert len(RUN) > 30 and len(screens()) > 5 and len(PLUGINS) == 6
 
 
 def test_a_screen_that_differs_would_be_seen() -> None:
@@ -129,36 +145,11 @@ def test_a_screen_that_differs_would_be_seen() -> None:
     assert not shows("accuracy 0.99", "loss 0.99")
 
 
-def test_the_quick_start_is_short_and_the_setup_is_what_ci_looks_for() -> None:
-    assert len(section("Quick start").splitlines()) <= 60
-    about = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
-    assert about["project"]["readme"] == "README.md"
-    setup = section("Set up")
-    for mark, line in (
-        ("quick start", "pip install . && zoo tune vae-nf"),
-        ("tests", 'pip install -e ".[test]" && pytest -n 3'),
-    ):
-        assert f"<!-- {mark} -->\n```sh\n{line}\n```" in setup
-
-
-def test_the_table_of_entries_is_the_registrys() -> None:
-    assert written(TEXT) == TEXT, "write it anew with: python tests/common/entrytable.py --write"
-
-
-def test_the_table_says_what_is_stale_and_what_was_not_measured() -> None:
-    about = EntryInfo("mine", "a | b", "cnn", "digits", "classifiers", [], [])
-    assert list(lines(about)) == [("`mine`", "a \\| b", "digits", "", "not measured", "", "")]
-    result = {"split": "test", "seed": 3, "parameters": 1234, "minutes": 0.0, "stale": True}
-    old = result | {"data": "digits", "metrics": {"loss": 7.0, "frechet": 3.14, "judge_right": 0.5}, "guidance": 1.0}
-    new = result | {"data": "digits", "metrics": {"loss": 0.1, "accuracy": 0.987}, "stale": False}
-    other = old | {"data": "a folder"}
-    first, second = lines(replace(about, results=[old, new, other]))
-    assert first[2:] == ("digits", "1,234", "accuracy 98.7 %", "< 0.1", "3")
-    reached = "Frechet distance 3.1, 50 % judged right, 7.00 bits a number, guidance 1 **(stale)**"
-    assert second == ("", "", "a folder", "1,234", reached, "< 0.1", "3")
-
-
-def test_links_within_lead_somewhere() -> None:
-    heads = re.findall(r"^#{2,3} (.*)$", TEXT, re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in heads}
-    assert set(re.findall(r"\]\(#([\w-]+)\)", TEXT)) <= anchors
+@pytest.mark.parametrize("page", pages())
+def test_links_lead_somewhere(page: str) -> None:
+    texts = pages()
+    for path, anchor in links(texts[page]):
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), path
+        name = target.resolve().relative_to(ROOT).as_posix()
+        assert not anchor or anchor in anchors(texts[name]), (path, anchor)

@@ -1,0 +1,6 @@
+from zoo.testing import checks
+
+
+@checks("sketch")
+def test_it_conforms(check):
+    check()
