@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import zoo
 from zoo.registry.catalog import catalog
 
 # Threads that spin while they wait make everything ten times slower where tests share a machine's few cores.
@@ -21,6 +23,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several workers share the cores
 os.environ.setdefault("ZOO_PLUGIN_WAIT", "60")
 
 Install = Callable[..., Path]
+TINY = ["data.kind=digits", "data.limit=200", "model.blocks=2", "model.first=4", "model.last=8", "train.epochs=2"]
+"""Options of `cnn` that make a run of a second."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -93,3 +97,23 @@ def install(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inst
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run on the digits; not to be changed."""
+    folder = tmp_path_factory.mktemp("trained") / "tiny"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOO_CACHE", str(folder.parent / "cache"))
+        patch.setenv("ZOO_CONFIG", str(folder.parent / "config"))
+        patch.chdir(folder.parent)
+        zoo.train("cnn", *TINY, out=folder, device="cpu")
+    return folder
+
+
+@pytest.fixture
+def run(trained: Path, home: Path) -> Path:
+    """A copy of that run at runs/tiny-1, which a test may change."""
+    path = Path("runs/tiny-1")
+    shutil.copytree(trained, path)
+    return path

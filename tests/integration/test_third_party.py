@@ -16,7 +16,7 @@ from packages import find_in, pip_install
 import zoo
 from zoo.cli import main
 
-PACKAGES = sorted(Path(__file__).with_name("third_party").iterdir())
+PACKAGES = sorted((Path(__file__).parents[1] / "third_party").iterdir())
 SMALL = ("data.limit=300", "model.width=8", "model.latent=4", "train.epochs=2", "train.batch=50", "train.ema=0")
 
 

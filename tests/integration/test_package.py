@@ -15,7 +15,7 @@ import pytest
 import zoo
 from zoo.registry.layers import shipped
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")

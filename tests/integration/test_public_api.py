@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SNAPSHOT = ROOT / "tests" / "public_api.txt"
 HEAD = f"""# What plugins may rely on at API level {zoo.API}, one signature a line:
 # the `__all__` of the public packages.
-# After a change that breaks no plugin: PYTHONPATH=tests/common python tests/integration/test_public_api.py, and look at the difference.
+# After a change that breaks no plugin, look at the difference that this command makes:
+# PYTHONPATH=tests/common python tests/integration/test_public_api.py
 # A change that breaks one needs a deprecation first (zoo.core.deprecated), or a new level in zoo/core/version.py.
 """
 
@@ -31,7 +32,8 @@ def test_the_public_api_is_as_it_was() -> None:
     changed = "\n".join(unified_diff(was, now, "as it was", "as it is", lineterm="", n=0))
     assert not changed, (
         f"the public API has changed:\n{changed}\n"
-        "if no plugin breaks by it, renew the snapshot: PYTHONPATH=tests/common python tests/integration/test_public_api.py; "
+        "if no plugin breaks by it, renew the snapshot: "
+        "PYTHONPATH=tests/common python tests/integration/test_public_api.py; "
         "if one does, deprecate first, or raise API in zoo/core/version.py"
     )
 
