@@ -191,7 +191,7 @@ def launch(code: str, *arguments: object, **environment: str) -> subprocess.Pope
 TRAIN = """
 import json, sys
 from pathlib import Path
-from test_compiling import trained, why_not_compiled
+from test_compile_cache import trained, why_not_compiled
 
 cache, run = map(Path, sys.argv[1:])
 seen = {}
