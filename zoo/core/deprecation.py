@@ -16,9 +16,29 @@ T = TypeVar("T", bound=Callable[..., Any])
 
 
 def deprecated(advice: str, *, since: str, removed: str) -> Callable[[T], T]:
-    """Mark a function or a class: `@deprecated("use fit()", since="0.2", removed="0.4")`.
+    """Mark a function or a class as deprecated.
 
-    Each call warns with a ZooDeprecationWarning. `since` and `removed` are versions of the package that it is in.
+    Each call of what is marked warns with a ZooDeprecationWarning.
+
+    Args:
+        advice: What to use instead, as the end of the warning: "use fit()".
+        since: The version of the package in which it became deprecated.
+        removed: The version of the package that no longer has it.
+
+    Returns:
+        A decorator that gives back the function or class with the warning.
+
+    Example:
+        >>> import warnings
+        >>> from zoo.core import deprecated
+        >>> @deprecated("use fit()", since="0.2", removed="0.4")
+        ... def learn() -> int:
+        ...     return 3
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     result = learn()
+        >>> result, caught[0].category.__name__
+        (3, 'ZooDeprecationWarning')
     """
 
     def mark(thing: T) -> T:
@@ -32,9 +52,25 @@ def deprecated(advice: str, *, since: str, removed: str) -> Callable[[T], T]:
 
 @dataclass(frozen=True)
 class Renamed:
-    """The former name of an option: `width: Annotated[int, Renamed("size", since="0.2", removed="0.4")] = 3`.
+    """The former name of an option, as a mark in the annotation of the option.
 
-    It is still read in registry files, overrides and run folders, with a ZooDeprecationWarning.
+    The former name is still read in registry files, overrides and run folders, with a ZooDeprecationWarning.
+
+    Args:
+        name: The former name.
+        since: The version of the package that renamed the option.
+        removed: The version of the package that no longer reads the former name.
+
+    Example:
+        >>> import warnings
+        >>> from typing import Annotated
+        >>> from zoo.core import Renamed, Spec
+        >>> class Options(Spec):
+        ...     width: Annotated[int, Renamed("size", since="0.2", removed="0.4")] = 3
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore")
+        ...     Options.model_validate({"size": 5}).width
+        5
     """
 
     name: str
@@ -42,7 +78,12 @@ class Renamed:
     removed: str
 
     def warn(self, owner: type, now: str) -> None:
-        """Say that the former name was used."""
+        """Warn that the former name of an option was used.
+
+        Args:
+            owner: The spec class that has the option.
+            now: The present name of the option.
+        """
         text = f"the option {self.name!r} of {owner.__name__} is called {now!r} since {self.since}"
         warnings.warn(f"{text} and will not be read in {self.removed}", ZooDeprecationWarning, stacklevel=2)
 

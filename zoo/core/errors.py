@@ -21,7 +21,22 @@ def cause(error: BaseException) -> str:
 
 
 class ZooError(Exception):
-    """A mistake in usage or in a spec; the message says what to do."""
+    """A mistake in usage or in a spec; base class of the zoo's errors.
+
+    On the command line such an error is one line, without a traceback, and the exit code `code`.
+
+    Args:
+        message: What is wrong; line breaks and control characters are made harmless.
+        hint: What to do about it.
+
+    Example:
+        >>> from zoo import ZooError
+        >>> error = ZooError("no split 'tset'", "did you mean 'test'?")
+        >>> str(error)
+        "no split 'tset'; did you mean 'test'?"
+        >>> error.code
+        2
+    """
 
     code = 2
     name = "usage"
@@ -42,14 +57,35 @@ class JobError(ZooError):
 
 
 class DataError(ZooError):
-    """The pictures are missing, unreadable or do not fit."""
+    """An error of the data: pictures are missing, unreadable or of unequal shape.
+
+    Args:
+        message: What is wrong.
+        hint: What to do about it.
+
+    Example:
+        >>> from zoo.core import DataError, ZooError
+        >>> error = DataError("there are no train pictures", "check the path")
+        >>> isinstance(error, ZooError), error.code
+        (True, 3)
+    """
 
     code = 3
     name = "data"
 
 
 class MissingError(ZooError):
-    """An extra is not installed, or a plugin is broken."""
+    """An error of the installation: an extra is not installed, or a plugin is broken.
+
+    Args:
+        message: What is missing.
+        hint: How to install it.
+
+    Example:
+        >>> from zoo.core import MissingError
+        >>> str(MissingError("timm is not installed", "pip install timm"))
+        'timm is not installed; pip install timm'
+    """
 
     code = 4
     name = "missing"
@@ -70,7 +106,17 @@ class LockedError(ZooError):
 
 
 class ResourceError(ZooError):
-    """Memory or disk is exhausted."""
+    """An error of the machine: memory or disk space is exhausted.
+
+    Args:
+        message: What is exhausted.
+        hint: What to do about it.
+
+    Example:
+        >>> from zoo.core import ResourceError
+        >>> ResourceError("cannot save weights.safetensors").code
+        7
+    """
 
     code = 7
     name = "resources"
@@ -81,7 +127,18 @@ class OutOfMemoryError(ResourceError):
 
 
 class BudgetError(ZooError):
-    """A model has more parameters than it may."""
+    """A model has more parameters than its budget allows.
+
+    Args:
+        parameters: The number of parameters of the model.
+        limit: The largest number allowed.
+
+    Example:
+        >>> from zoo.core import BudgetError
+        >>> error = BudgetError(parameters=12_000, limit=10_000)
+        >>> error.parameters - error.limit
+        2000
+    """
 
     name = "budget"
 
@@ -120,7 +177,24 @@ def memory_error(error: BaseException) -> OutOfMemoryError | None:
 
 
 def nearest(name: str, names: Iterable[str], before: str = "") -> str:
-    """A hint with the nearest known name and what stands before it, or all of them where none is near and few are."""
+    """Make the hint of an error about an unknown name.
+
+    Args:
+        name: The unknown name.
+        names: The known names.
+        before: Text to put before the proposed name, such as a prefix "model.".
+
+    Returns:
+        A question with the most similar known name; where none is similar, a list of up to 12 known names, or an
+        empty string if there are more or none.
+
+    Example:
+        >>> from zoo.core import nearest
+        >>> nearest("vaild", ["train", "valid", "test"])
+        "did you mean 'valid'?"
+        >>> nearest("x", ["train", "valid", "test"])
+        'known: test, train, valid'
+    """
     known = sorted(set(names))
     if close := get_close_matches(name[:200], known, n=1, cutoff=0.5):
         return f"did you mean {before + close[0]!r}?"
@@ -128,4 +202,12 @@ def nearest(name: str, names: Iterable[str], before: str = "") -> str:
 
 
 class ZooDeprecationWarning(FutureWarning):
-    """Something that is used will be removed; on the command line it is a note, once."""
+    """The category of warnings about deprecated names.
+
+    On the command line each of them is shown once, as a note.
+
+    Example:
+        >>> from zoo.core import ZooDeprecationWarning
+        >>> issubclass(ZooDeprecationWarning, FutureWarning)
+        True
+    """

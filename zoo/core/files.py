@@ -32,7 +32,18 @@ def check_name(name: str, what: str = "name") -> str:
 
 
 def cache_dir() -> Path:
-    """Where decoded pictures and built kernels are kept: ZOO_CACHE, or the user's cache folder."""
+    """Find the folder where decoded pictures and compiled kernels are cached.
+
+    Returns:
+        The folder that the environment variable ZOO_CACHE names, else the user's cache folder of pixel-zoo.
+
+    Example:
+        >>> from unittest.mock import patch
+        >>> from zoo.core import cache_dir
+        >>> with patch.dict("os.environ", {"ZOO_CACHE": "fast-disk"}):
+        ...     cache_dir().name
+        'fast-disk'
+    """
     if path := os.environ.get("ZOO_CACHE"):
         return Path(path).expanduser()
     from platformdirs import user_cache_path
@@ -42,9 +53,27 @@ def cache_dir() -> Path:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A path to write to; its content takes the place of `path` in one step when the block succeeds.
+    """Write a file completely or not at all.
 
-    Raises ResourceError where the disk is full or the folder cannot be written to; `path` is then as it was.
+    Args:
+        path: The file to write; missing folders above it are created.
+
+    Yields:
+        A temporary path to write to; when the block succeeds, that file replaces `path` in one step.
+
+    Raises:
+        ResourceError: If the disk is full or the folder cannot be written to; `path` is then unchanged.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from zoo.core import atomic
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder, "notes.txt")
+        ...     with atomic(path) as temporary:
+        ...         size = temporary.write_text("done")
+        ...     path.read_text()
+        'done'
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
@@ -125,13 +154,44 @@ def sha256(path: Path) -> str:
 
 
 def digest(value: Any) -> str:
-    """The SHA-256 of a JSON value, whatever the order of its keys."""
+    """Compute the SHA-256 of a JSON value, independent of the order of its keys.
+
+    Args:
+        value: Any value that `json.dumps` accepts.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Example:
+        >>> from zoo.core import digest
+        >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+        True
+        >>> len(digest([]))
+        64
+    """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def picture_files(folder: Path) -> Iterator[Path]:
-    """Yield what is named like a picture at any depth below a folder, in the order of the names."""
+    """Yield the picture files at any depth below a folder.
+
+    Args:
+        folder: The folder to search; files and folders whose names start with a dot are left out.
+
+    Yields:
+        Paths with the suffix of a PNG, JPEG, WebP, BMP or GIF file, each folder's in alphabetical order.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from zoo.core import picture_files
+        >>> with TemporaryDirectory() as folder:
+        ...     for name in ("b.png", "a.jpg", "notes.txt"):
+        ...         Path(folder, name).touch()
+        ...     [path.name for path in picture_files(Path(folder))]
+        ['a.jpg', 'b.png']
+    """
     for here, inner, names in os.walk(folder):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
         for name in sorted(names):

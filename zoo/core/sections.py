@@ -34,7 +34,18 @@ class AugmentSpec(Spec):
 
 
 class DataSpec(Spec):
-    """Base of the options of all data kinds."""
+    """Base class of the options of all data kinds: how the pictures are split.
+
+    Raises:
+        pydantic.ValidationError: If `valid` and `test` leave no pictures for training, or an option is out of bounds.
+
+    Example:
+        >>> from zoo import DataSpec
+        >>> class Digits(DataSpec):
+        ...     path: str = "digits"
+        >>> Digits(valid=0.2).test
+        0.2
+    """
 
     valid: Share = 0.1
     """Share of each class's pictures kept for validation, where the set has no validation split of its own."""
@@ -56,7 +67,17 @@ class DataSpec(Spec):
 
 
 class PictureSpec(DataSpec):
-    """Base of the options of data kinds that decode picture files."""
+    """Base class of the options of data kinds that decode picture files.
+
+    Raises:
+        pydantic.ValidationError: If an option is out of bounds.
+
+    Example:
+        >>> from zoo.core import PictureSpec
+        >>> spec = PictureSpec(size=32, channels=3)
+        >>> spec.fit
+        'crop'
+    """
 
     size: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Height and width in pixels that every picture is resized to."""

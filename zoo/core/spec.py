@@ -16,7 +16,26 @@ from zoo.core.deprecation import renamed
 
 
 class Spec(BaseModel):
-    """The options of one kind: frozen, closed, each documented by the string under it."""
+    """Base class of the options of a kind: immutable, and closed to unknown options.
+
+    The string under an option is its help text; pydantic's `Field` gives bounds, Range and Choice say what to search.
+
+    Raises:
+        pydantic.ValidationError: If an option is unknown, of the wrong type or out of bounds.
+
+    Example:
+        >>> from typing import Annotated
+        >>> from zoo import Range, Spec
+        >>> class Net(Spec):
+        ...     width: Annotated[int, Range(16, 256, log=True)] = 64
+        ...     "Channels of the first layer."
+        >>> Net(width=32)
+        Net(width=32)
+        >>> Net(depth=2)
+        Traceback (most recent call last):
+            ...
+        pydantic_core._pydantic_core.ValidationError: ...
+    """
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, protected_namespaces=()
@@ -30,7 +49,25 @@ class Spec(BaseModel):
 
 @dataclass(frozen=True)
 class Range:
-    """Where the tuner may look: `width: Annotated[int, Range(16, 256, log=True)] = 64`."""
+    """The interval of values that the tuner searches, as a mark in the annotation of an option.
+
+    Args:
+        low: Smallest value.
+        high: Largest value.
+        step: Distance between two values; None for any value between the ends.
+        log: Whether to search on a logarithmic scale.
+
+    Raises:
+        ValueError: If `low` is not below `high`, `step` is not above 0, or `log` meets a `low` that is not above 0.
+
+    Example:
+        >>> from typing import Annotated
+        >>> from zoo import Range, Spec
+        >>> class Net(Spec):
+        ...     width: Annotated[int, Range(16, 256, log=True)] = 64
+        >>> str(Range(16, 256, log=True))
+        '16..256 log'
+    """
 
     low: float
     high: float
@@ -48,7 +85,22 @@ class Range:
 
 @dataclass(frozen=True, init=False)
 class Choice:
-    """The values that the tuner may take: `norm: Annotated[Norm, Choice("before", "after")] = "before"`."""
+    """The values among which the tuner chooses, as a mark in the annotation of an option.
+
+    Args:
+        *values: At least two values.
+
+    Raises:
+        ValueError: If there are fewer than two values.
+
+    Example:
+        >>> from typing import Annotated, Literal
+        >>> from zoo import Choice, Spec
+        >>> class Net(Spec):
+        ...     norm: Annotated[Literal["before", "after"], Choice("before", "after")] = "before"
+        >>> str(Choice("before", "after"))
+        'before | after'
+    """
 
     values: tuple[str | int | float | bool | None, ...]
 

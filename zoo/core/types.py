@@ -14,7 +14,21 @@ Losses: TypeAlias = "dict[str, Tensor]"
 
 
 class DataInfo(NamedTuple):
-    """What a model must know of the pictures it will see."""
+    """What a model must know of its pictures: shape, classes and statistics of the channels.
+
+    Args:
+        shape: Channels, height, width.
+        classes: Class names; a label is an index into them.
+        mean: Mean of each channel over the training pictures, for values scaled to 0..1.
+        std: Standard deviation of each channel over the training pictures, for values scaled to 0..1.
+        captions: Other words for each class, as ("three",) for the class "3"; empty where there are none.
+
+    Example:
+        >>> from zoo import DataInfo
+        >>> info = DataInfo((1, 8, 8), ("cat", "dog"), mean=(0.4,), std=(0.2,))
+        >>> info.classes[1]
+        'dog'
+    """
 
     shape: tuple[int, int, int]
     """Channels, height, width."""
@@ -31,18 +45,57 @@ class DataInfo(NamedTuple):
     def of(
         cls, shape: tuple[int, int, int], classes: tuple[str, ...], captions: tuple[tuple[str, ...], ...] = ()
     ) -> DataInfo:
-        """Info with a typical mean and deviation, for counting parameters before any picture is read."""
+        """Make info with a typical mean and standard deviation.
+
+        It is enough to build a model and count its parameters before any picture is read.
+
+        Args:
+            shape: Channels, height, width.
+            classes: Class names.
+            captions: Other words for each class; empty where there are none.
+
+        Returns:
+            Info with mean 0.5 and standard deviation 0.25 in each channel.
+
+        Example:
+            >>> from zoo import DataInfo
+            >>> DataInfo.of((3, 32, 32), ("cat", "dog")).mean
+            (0.5, 0.5, 0.5)
+        """
         return cls(shape, classes, (0.5,) * shape[0], (0.25,) * shape[0], captions)
 
     @property
     def names(self) -> tuple[tuple[str, ...], ...]:
-        """What each class is called: its name, and its captions."""
+        """All words for each class: its name, then its captions.
+
+        Example:
+            >>> from zoo import DataInfo
+            >>> DataInfo.of((1, 8, 8), ("cat", "dog"), (("kitten",), ())).names
+            (('cat', 'kitten'), ('dog',))
+        """
         captions = self.captions or ((),) * len(self.classes)
         return tuple((name, *more) for name, more in zip(self.classes, captions, strict=True))
 
     @classmethod
     def load(cls, value: Mapping[str, Any]) -> DataInfo:
-        """Back from the JSON of a run folder."""
+        """Read info back from the JSON of a run folder.
+
+        Args:
+            value: The JSON object; its keys are the fields of DataInfo.
+
+        Returns:
+            The info that was saved.
+
+        Raises:
+            ValueError: If the numbers of channels or of classes contradict each other, or a number is not finite.
+            KeyError: If a field is missing.
+
+        Example:
+            >>> from zoo import DataInfo
+            >>> info = DataInfo.of((1, 8, 8), ("cat", "dog"))
+            >>> DataInfo.load(info._asdict() | {"classes": ["cat", "dog"]}) == info
+            True
+        """
         channels, height, width = (int(size) for size in value["shape"])
         mean, std = (tuple(float(part) for part in value[name]) for name in ("mean", "std"))
         if not (
@@ -56,7 +109,18 @@ class DataInfo(NamedTuple):
 
 
 class CodeInfo(NamedTuple):
-    """What a prior must know of the codes that it is over."""
+    """What a prior must know of the codes that it models.
+
+    Args:
+        shape: Shape of one code: (D,) of a vector, (C, H, W) of a map.
+        words: The number of code words, or None where codes are continuous.
+        condition: Numbers in the condition, which tells the prior what to draw; 0 for an unconditional prior.
+
+    Example:
+        >>> from zoo import CodeInfo
+        >>> CodeInfo((4, 8, 8)).size
+        256
+    """
 
     shape: tuple[int, ...]
     """Of one code: (D,) of a vector, (C, H, W) of a map."""
@@ -67,12 +131,25 @@ class CodeInfo(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Numbers in one code."""
+        """Numbers in one code: the product of its shape."""
         return prod(self.shape)
 
 
 class Batch(NamedTuple):
-    """Pictures and their labels."""
+    """Pictures with their labels, as a model is given them in training and evaluation.
+
+    Args:
+        x: Pictures, float32 (N, C, H, W), values 0..1.
+        y: Labels, int64 (N,), indices into the class names.
+        done: Share of the stage's training that is over, 0 to 1.
+
+    Example:
+        >>> import torch
+        >>> from zoo.core import Batch
+        >>> batch = Batch(torch.rand(2, 1, 8, 8), torch.tensor([0, 1]))
+        >>> len(batch.y), batch.done
+        (2, 1.0)
+    """
 
     x: Tensor
     """float32 (N, C, H, W), values 0..1."""
