@@ -180,7 +180,7 @@ def test_traceback_shows_where_an_error_comes_from(capsys: Capture) -> None:
 def test_a_kind_of_a_broken_plugin_is_missing(monkeypatch: pytest.MonkeyPatch, home: Path, capsys: Capture) -> None:
     plugins = [*catalog().plugins, Plugin("acme", "acme-zoo", "1.2", error="ImportError: no module named acme")]
     broken = Catalog(plugins)
-    for module in ("zoo.registry.listing", "zoo.cli.commands.list", "zoo.registry.catalog"):
+    for module in ("zoo.registry.listing", "zoo.cli.commands.list", "zoo.cli.commands.plugins", "zoo.registry.catalog"):
         monkeypatch.setattr(f"{module}.catalog", lambda: broken)
     (home / "registry.yaml").write_text("version: 1\nentries:\n  moe: {model: {kind: moe}}\n", encoding="utf-8")
     assert main(["show", "moe"]) == 4
@@ -288,7 +288,7 @@ def test_what_a_plugin_prints_does_not_spoil_the_json(monkeypatch: pytest.Monkey
         print("hello from a plugin")
         return real(*args, **kwargs)
 
-    monkeypatch.setattr("zoo.cli.commands.list.show", noisy)
+    monkeypatch.setattr("zoo.cli.commands.show.show", noisy)
     assert main(["show", "cnn", "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["name"] == "cnn"

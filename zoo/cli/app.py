@@ -15,27 +15,27 @@ from zoo.core.errors import ZooError, nearest
 from zoo.core.version import __version__
 
 COMMANDS = {
-    "list": ("list", "Entries of the registry with their best recorded results."),
-    "show": ("list", "One entry: options, parameters, FLOPs, results."),
-    "plugins": ("list", "Plugins, what they give, and which are broken."),
-    "train": ("train", "Train an entry, or go on with its unfinished run."),
-    "tune": ("tune", "Search the options of an entry, or go on with its study."),
-    "compare": ("compare", "Variants of an entry trained alike, side by side."),
-    "studies": ("studies", "Studies with their state and the best of each."),
-    "evaluate": ("evaluate", "Figures of a run over a split, per class and confused."),
-    "predict": ("predict", "Classes of pictures, by a trained run."),
-    "sample": ("sample", "Pictures drawn from a generator, for prompts if it takes any."),
-    "mix": ("sample", "Pictures from one prompt to another in even steps."),
-    "edit": ("edit", "What becomes of pictures under another text."),
-    "score": ("edit", "How likely pictures are under each text."),
-    "reconstruct": ("edit", "Pictures beside what a generator makes of their codes."),
-    "interpolate": ("edit", "The way from one picture to another through the codes."),
-    "bench": ("predict", "Pictures a second, beside a plain PyTorch loop."),
-    "check": ("check", "Whether plugins keep the rules that the zoo relies on."),
-    "schema": ("predict", "JSON schema of registry.yaml, for editors."),
-    "new-plugin": ("new_plugin", "A plugin package of your own, which works as it is."),
-    "doctor": ("doctor", "Whether the zoo can work here, and what is missing."),
-    "completion": ("completion", "Script that completes names in bash, zsh, fish, PowerShell."),
+    "list": "Entries of the registry with their best recorded results.",
+    "show": "One entry: options, parameters, FLOPs, results.",
+    "plugins": "Plugins, what they give, and which are broken.",
+    "train": "Train an entry, or go on with its unfinished run.",
+    "tune": "Search the options of an entry, or go on with its study.",
+    "compare": "Variants of an entry trained alike, side by side.",
+    "studies": "Studies with their state and the best of each.",
+    "evaluate": "Figures of a run over a split, per class and confused.",
+    "predict": "Classes of pictures, by a trained run.",
+    "sample": "Pictures drawn from a generator, for prompts if it takes any.",
+    "mix": "Pictures from one prompt to another in even steps.",
+    "edit": "What becomes of pictures under another text.",
+    "score": "How likely pictures are under each text.",
+    "reconstruct": "Pictures beside what a generator makes of their codes.",
+    "interpolate": "The way from one picture to another through the codes.",
+    "bench": "Pictures a second, beside a plain PyTorch loop.",
+    "check": "Whether plugins keep the rules that the zoo relies on.",
+    "schema": "JSON schema of registry.yaml, for editors.",
+    "new-plugin": "A plugin package of your own, which works as it is.",
+    "doctor": "Whether the zoo can work here, and what is missing.",
+    "completion": "Script that completes names in bash, zsh, fish, PowerShell.",
 }
 WIDTH = max(20, min(shutil.get_terminal_size().columns, 82) - 2)
 EPILOG = "Start with: zoo train cnn, then zoo evaluate cnn. Every command has --help."
@@ -52,8 +52,8 @@ class LazyGroup(click.Group):
         """Import the command's module."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"zoo.cli.commands.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"zoo.cli.commands.{name}"), f"{name}_command")
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
@@ -65,7 +65,7 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 def flag(*names: str, help: str) -> click.Option:  # noqa: A002 - click's own name

@@ -14,6 +14,7 @@ from zoo.registry.catalog import catalog
 
 NAME = click.argument("name")
 RUN = click.argument("run")
+PICTURES = click.argument("pictures", metavar="PICTURE|FOLDER...", nargs=-1, required=True)
 OVERRIDES = click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
 DEVICE = click.option("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")
 REGISTRY = click.option(
@@ -28,6 +29,15 @@ TEMPERATURE = click.option(
 )
 GUIDANCE = click.option(
     "--guidance", type=float, default=0.0, metavar="G", help="Above 0: likelier of the prompt and less varied; try 1."
+)
+SEED = click.option(
+    "--seed", type=click.IntRange(0), default=0, metavar="N", help="The same seed gives the same pictures."
+)
+RULE = click.option(
+    "--mix",
+    type=click.Choice(["sum", "product"]),
+    default="sum",
+    help="Whether what the parts of a prompt tell is added, or, where the prior can, densities are multiplied.",
 )
 LOOK_AT = 10_000
 QUALIFIED = re.compile(r"[\w.-]{2,}:[a-z0-9-]+")

@@ -1,4 +1,4 @@
-"""`zoo sample` and `zoo mix`: pages of pictures drawn for prompts."""
+"""`zoo sample`: a page of pictures sampled for prompts."""
 
 from __future__ import annotations
 
@@ -8,19 +8,9 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DEVICE, GUIDANCE, RUN, TEMPERATURE
+from zoo.cli.options import DEVICE, GUIDANCE, RULE, RUN, SEED, TEMPERATURE
 from zoo.cli.views.pages import OUT, SEPARATE, TENSORS, check_out, keep, show
 from zoo.runs.find import load
-
-SEED = click.option(
-    "--seed", type=click.IntRange(0), default=0, metavar="N", help="The same seed gives the same pictures."
-)
-RULE = click.option(
-    "--mix",
-    type=click.Choice(["sum", "product"]),
-    default="sum",
-    help="Whether what the parts of a prompt tell is added, or, where the prior can, densities are multiplied.",
-)
 
 
 @click.command("sample", cls=Command)
@@ -59,44 +49,4 @@ def sample_command(
     found = sample(path, prompts, count, **options)
     written = keep(found, path / "samples", out, tensors, separate)
     about = {"run": str(path), **written, "pictures": len(found.pictures), "labels": list(found.labels)}
-    show(screen, about | {key: value for key, value in options.items() if key != "device"})
-
-
-@click.command("mix", cls=Command)
-@RUN
-@click.argument("start", metavar="A")
-@click.argument("goal", metavar="B")
-@click.option("--steps", type=click.IntRange(2), default=9, metavar="N", help="Pictures in a row.", show_default=True)
-@click.option("-n", "rows", type=click.IntRange(1), default=8, metavar="N", help="Rows.", show_default=True)
-@SEED
-@TEMPERATURE
-@GUIDANCE
-@RULE
-@OUT
-@TENSORS
-@SEPARATE
-@DEVICE
-@click.pass_obj
-def mix_command(
-    screen: Screen,
-    /,
-    run: str,
-    start: str,
-    goal: str,
-    out: str | None,
-    tensors: str | None,
-    separate: bool,
-    **options: Any,
-) -> None:
-    """Pictures from prompt A to prompt B in even steps; in each row the same noise under other weights.
-
-    RUN is a run folder, or an entry for its newest finished run.
-    """
-    from zoo.generation.sample import mix
-
-    check_out(out)
-    path = load(run).path
-    found = mix(path, start, goal, **options)
-    written = keep(found, path / "mixes", out, tensors, separate)
-    about = {"run": str(path), **written, "pictures": len(found.pictures), "ends": list(found.ends)}
     show(screen, about | {key: value for key, value in options.items() if key != "device"})

@@ -11,9 +11,9 @@ import click
 from click.core import ParameterSource
 
 from zoo.cli.app import Command
-from zoo.cli.commands.studies import document, show, show_failures
 from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, data_overrides
+from zoo.cli.views.study import document, show, show_failures
 from zoo.cli.views.trials import watching
 from zoo.core.errors import JobError, ZooError
 from zoo.tuning.study import Study, place

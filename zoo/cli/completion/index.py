@@ -94,7 +94,7 @@ def commands() -> dict[str, Any]:
 
     context = click.Context(zoo)
     found = {"": {"help": "", "params": [parameter(each) for each in zoo.params]}}
-    for name, (_, line) in COMMANDS.items():
+    for name, line in COMMANDS.items():
         command = zoo.get_command(context, name)
         found[name] = {"help": line, "params": [parameter(each) for each in command.params] if command else []}
     return found

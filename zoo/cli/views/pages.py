@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 OUT = click.option("-o", "--out", metavar="FILE.png", help="Where to write the page; by default in the run folder.")
 TENSORS = click.option("--tensors", metavar="FILE", help="Also write the pictures as float32 safetensors.")
 SEPARATE = click.option("--separate", is_flag=True, help="Also write each picture as a PNG file, as large as it is.")
+NOWHERE: dict[str, Any] = {"grid": None, "files": []}
+"""What `keep` returns, for when there is no page to write."""
 
 
 class Made(Protocol):

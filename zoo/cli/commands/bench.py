@@ -1,0 +1,37 @@
+"""`zoo bench`: the training speed of an entry beside that of a plain PyTorch loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from zoo.cli.app import Command
+from zoo.cli.console import Screen
+from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY
+from zoo.display.format import figure
+
+
+@click.command("bench", cls=Command)
+@NAME
+@OVERRIDES
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1),
+    metavar="N",
+    default=20.0,
+    help="Seconds for both loops together.",
+    show_default=True,
+)
+@DEVICE
+@REGISTRY
+@click.pass_obj
+def bench_command(screen: Screen, /, name: str, overrides: tuple[str, ...], **options: Any) -> None:
+    """Training speed of an entry, beside a plain PyTorch loop of the same model, in alternation."""
+    from zoo.training.bench import bench
+
+    found = bench(name, *overrides, **options)
+    if screen.json:
+        return screen.document(found)
+    rows = [(key.replace("_", " "), figure(value)) for key, value in found.items()]
+    return screen.table(["figure", "value"], rows)

@@ -1,0 +1,40 @@
+"""`zoo interpolate`: the way from one picture to another through their codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from zoo.cli.app import Command
+from zoo.cli.console import Screen
+from zoo.cli.options import DEVICE, RUN
+from zoo.cli.views.pages import OUT, SEPARATE, TENSORS, check_out, keep, show
+from zoo.runs.find import load
+
+
+@click.command("interpolate", cls=Command)
+@RUN
+@click.argument("start", metavar="A")
+@click.argument("goal", metavar="B")
+@click.option("--steps", type=click.IntRange(2), default=9, metavar="N", help="Pictures in the row.", show_default=True)
+@OUT
+@TENSORS
+@SEPARATE
+@DEVICE
+@click.pass_obj
+def interpolate_command(
+    screen: Screen, /, run: str, start: str, goal: str, steps: int, device: str, out: str | None, **files: Any
+) -> None:
+    """Pictures on the straight line between the codes of A and B, in one row.
+
+    A and B are picture files, or test:12 for that picture of the test split. The line goes from mean to mean of their
+    codes, whatever the prior. RUN is a run folder, or an entry for its newest finished run.
+    """
+    from zoo.generation.reconstruct import interpolate
+
+    check_out(out)
+    path = load(run).path
+    found = interpolate(path, start, goal, steps, device)
+    written = keep(found, path / "interpolations", out, **files)
+    show(screen, {"run": str(path), **written, "pictures": len(found.pictures), "ends": list(found.names)})

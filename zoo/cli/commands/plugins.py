@@ -1,0 +1,61 @@
+"""`zoo plugins`: the installed plugins, what they provide and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from zoo.cli.app import Command
+from zoo.cli.console import Screen
+from zoo.registry.catalog import catalog
+from zoo.registry.plugins.discover import Plugin
+from zoo.registry.plugins.probe_cache import Listed, forget
+
+
+@click.command("plugins", cls=Command)
+@click.option("--again", is_flag=True, help="Probe all plugins anew, as after a change that the zoo cannot see.")
+@click.pass_obj
+def plugins_command(screen: Screen, /, again: bool) -> None:
+    """Plugins, what they give, and what is wrong with those that are broken."""
+    if again:
+        forget()
+        catalog.cache_clear()
+    plugins = catalog().plugins
+    if screen.json:
+        return screen.document({"plugins": [about(plugin) for plugin in plugins], "problems": catalog().notes})
+    cells = [
+        (plugin.name, f"{plugin.distribution} {plugin.version}", plugin.state, cause(plugin) or given(plugin.listed))
+        for plugin in plugins
+    ]
+    screen.table(["plugin", "distribution", "state", "gives"], cells)
+    for note in [*(f"{plugin}: {note}" for plugin in plugins for note in plugin.verdict.notes), *catalog().notes]:
+        screen.note(f"note: {note}")
+    return None
+
+
+def about(plugin: Plugin) -> dict[str, Any]:
+    """A plugin as JSON."""
+    return {
+        **{key: getattr(plugin, key) for key in ("name", "distribution", "version", "state")},
+        "error": cause(plugin),
+        "kinds": [kind._asdict() for kind in plugin.listed],
+        "notes": plugin.verdict.notes,
+        "api": plugin.verdict.level,
+        "seconds": plugin.verdict.seconds,
+        "location": plugin.location,
+    }
+
+
+def cause(plugin: Plugin) -> str:
+    """Why a plugin gives nothing."""
+    return f"by {plugin.blocked}" if plugin.blocked else plugin.error
+
+
+def given(kinds: Iterable[Listed]) -> str:
+    """Kinds by family, as `data: digits, folder`."""
+    families: dict[str, list[str]] = {}
+    for kind in kinds:
+        families.setdefault(kind.family, []).append(kind.name)
+    return "; ".join(f"{family}: {', '.join(names)}" for family, names in families.items())

@@ -1,0 +1,57 @@
+"""`zoo reconstruct`: pictures beside what a generator decodes from their codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from zoo.cli.app import Command
+from zoo.cli.console import Screen
+from zoo.cli.options import DEVICE, RUN
+from zoo.cli.views.pages import NOWHERE, OUT, SEPARATE, TENSORS, check_out, keep, leave_out, show
+from zoo.runs.find import load
+
+
+@click.command("reconstruct", cls=Command)
+@RUN
+@click.argument("pictures", metavar="[PICTURE|FOLDER]...", nargs=-1)
+@click.option(
+    "-n",
+    "count",
+    type=click.IntRange(1),
+    default=32,
+    metavar="N",
+    help="Pictures of the test split, where none are named.",
+    show_default=True,
+)
+@OUT
+@TENSORS
+@SEPARATE
+@DEVICE
+@click.pass_obj
+def reconstruct_command(
+    screen: Screen,
+    /,
+    run: str,
+    pictures: tuple[str, ...],
+    count: int,
+    device: str,
+    out: str | None,
+    **files: Any,
+) -> int:
+    """Pictures above what a generator makes of their codes, and how far apart they are.
+
+    A picture may also be test:12, for that one of the test split, of which the first are taken without any. RUN is a
+    run folder, or an entry for its newest finished run.
+    """
+    from zoo.generation.reconstruct import reconstruct
+
+    check_out(out)
+    path = load(run).path
+    found = reconstruct(path, pictures, count, device)
+    done = len(found.pictures) > 0
+    written = keep(found, path / "reconstructions", out, **files) if done else NOWHERE
+    about = {"run": str(path), **written, "pictures": len(found.pictures), "psnr": found.psnr, "mse": found.mse}
+    show(screen, about | {"skipped": [row._asdict() for row in found.skipped]}, ("psnr", "mse"))
+    return leave_out(screen, found.skipped, done=done)

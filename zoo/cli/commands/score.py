@@ -1,0 +1,56 @@
+"""`zoo score`: how likely pictures are under each text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from zoo.cli.app import Command
+from zoo.cli.console import Screen
+from zoo.cli.options import DEVICE, PICTURES, RUN
+from zoo.cli.views.pages import leave_out
+from zoo.runs.find import load
+
+PRINTED_TEXTS = 5
+"""Texts of each picture that are printed, the likeliest first."""
+
+
+@click.command("score", cls=Command)
+@RUN
+@PICTURES
+@click.option(
+    "--text", "texts", multiple=True, metavar="PROMPT", help="Several times for several; by default all classes."
+)
+@DEVICE
+@click.pass_obj
+def score_command(screen: Screen, /, run: str, pictures: tuple[str, ...], texts: tuple[str, ...], device: str) -> int:
+    """How likely pictures are under each text: log-likelihoods in nats, and what they make of the texts.
+
+    The share of a text is its probability if one of them is right and all were equally likely beforehand. A picture
+    may also be test:12, for that one of the test split. RUN is a run folder, or an entry for its newest finished run.
+    """
+    from zoo.generation.edit import score
+
+    path = load(run).path
+    found = score(path, pictures, texts, device)
+    rows = list(zip(found.names, found.log_likelihood.tolist(), found.shares.tolist(), strict=True))
+    if screen.json:
+        scores = [
+            {"picture": name, "log_likelihood": by_text(found.texts, each), "share": by_text(found.texts, shares)}
+            for name, each, shares in rows
+        ]
+        screen.document({"run": str(path), "scores": scores, "skipped": [row._asdict() for row in found.skipped]})
+    elif rows:
+        lines = [
+            (name, text, f"{value:.2f}", f"{share:.4f}")
+            for name, each, shares in rows
+            for share, value, text in sorted(zip(shares, each, found.texts, strict=True), reverse=True)[:PRINTED_TEXTS]
+        ]
+        screen.table(["picture", "text", "nats", "share"], lines, right=[2, 3])
+    return leave_out(screen, found.skipped, done=bool(rows))
+
+
+def by_text(texts: Sequence[str], values: Sequence[float]) -> dict[str, float]:
+    """A number for each text."""
+    return dict(zip(texts, values, strict=True))

@@ -1,0 +1,99 @@
+"""`zoo show`: one entry, its options and its results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from zoo.cli.app import Command
+from zoo.cli.console import Screen
+from zoo.cli.options import NAME, OVERRIDES, REGISTRY
+from zoo.cli.views.values import plain
+from zoo.core.errors import DataError
+from zoo.display.format import figure
+from zoo.registry.listing import show
+
+
+@click.command("show", cls=Command)
+@NAME
+@OVERRIDES
+@click.option("--options", "only_options", is_flag=True, help="Only the options, with types and meanings.")
+@REGISTRY
+@click.pass_obj
+def show_command(
+    screen: Screen, /, name: str, overrides: tuple[str, ...], only_options: bool, registries: tuple[str, ...]
+) -> None:
+    """One entry: its options, parameters and FLOPs for its own data, and its results."""
+    try:
+        about = show(name, overrides, registries, measure=not only_options)
+    except DataError as error:
+        screen.note(f"parameters and FLOPs are not known: {error}")
+        about = show(name, overrides, registries, measure=False)
+    if screen.json:
+        return screen.document(about)
+    if only_options:
+        return show_options(screen, about["options"])
+    return show_entry(screen, about)
+
+
+def show_options(screen: Screen, options: list[dict[str, Any]]) -> None:
+    """Every option with its value in the entry, default, type, search space and meaning."""
+    heads = ["option", "value", "default", "type", "search", "meaning"]
+    rows = [
+        (row["name"], given_here(row), plain(row["default"]), row["type"], row["search"] or "", row["help"])
+        for row in options
+    ]
+    screen.table(heads, rows)
+
+
+def given_here(row: dict[str, Any]) -> str:
+    """The value of an option; of tune.space that it is spread over the column of what is searched."""
+    return "see search" if row["name"] == "tune.space" and row["value"] else plain(row["value"])
+
+
+def show_entry(screen: Screen, about: dict[str, Any]) -> None:
+    """What an entry is, what it sets, and what was reached."""
+    screen.line(f"{about['name']}: {about['summary']}" if about["summary"] else about["name"])
+    screen.line(f"kind {about['kind']} of {about['plugin']}, hash {about['hash']}")
+    if about["parameters"] is not None:
+        shape = "x".join(map(str, about["shape"]))
+        flops = "" if about["flops"] is None else f", {about['flops'] / 1e6:,.4g} MFLOP a picture"
+        data = about["spec"]["data"]["kind"]
+        screen.line(f"{about['parameters']:,} parameters{flops} on {shape} pictures of {data}")
+    defaults = {option["name"]: option["default"] for option in about["options"]}
+    values = dict(flat(about["spec"]))
+    set_here = [
+        (name, plain(values[name]), plain(old))
+        for name, old in defaults.items()
+        if values.get(name) != old and name != "tune.space"  # the options that it names say it in their own lines
+    ]
+    kinds = [(key, values[key], "") for key in ("data.kind", "prior.kind", "text.kind") if key in values]
+    screen.line()
+    screen.table(["option", "value", "default"], [*kinds, *set_here])
+    if about["results"]:
+        screen.line()
+        show_results(screen, about["results"])
+    screen.note(f"all options: zoo show {about['name']} --options; next: zoo train {about['name']}")
+
+
+def show_results(screen: Screen, results: list[dict[str, Any]]) -> None:
+    """The recorded results, oldest first."""
+    heads = ["when", "data", "split", "seed", "metrics", "parameters", "minutes", "device", ""]
+    rows = []
+    for row in results:
+        metrics = ", ".join(f"{name} {figure(value)}" for name, value in dict(row.get("metrics") or {}).items())
+        cells = [
+            figure(row.get(key, "")) for key in ("when", "data", "split", "seed", "parameters", "minutes", "device")
+        ]
+        rows.append([*cells[:4], metrics, *cells[4:], "stale" if row["stale"] else ""])
+    screen.table(heads, rows, right=[3, 5, 6])
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Every value by its dotted name; mappings also as a whole, since an option may be one."""
+    for key, value in values.items():
+        yield f"{prefix}{key}", value
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key}.")

@@ -1,0 +1,85 @@
+"""What a study found, for people and as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zoo.cli.console import Screen
+from zoo.cli.views.values import plain
+from zoo.display.format import clock, figure
+from zoo.tuning.study import (
+    FAILED,
+    FAILURE_HEADS,
+    Study,
+    Trial,
+    failure_rows,
+    front_table,
+    headline,
+    label,
+    place,
+)
+
+COUNTED = {"completed": "done", "pruned": "pruned", "refused": "refused", "running": "running", "waiting": "waiting"}
+CAUSES = {"diverged": "diverged", "oom": "oom", "crashed": "crashed", "hung": "hung", "raised": "failed"}
+"""Names in JSON of what a trial can fail of; there `failed` is all of them."""
+
+
+def show(screen: Screen, study: Study) -> None:
+    """What was found, for people."""
+    counts = ", ".join(f"{count} {state}" for state, count in study.counts.items())
+    screen.line(f"{place(study.path)}: {study.state}, {study.ended} of {study.spec.trials} trials ({counts or 'none'})")
+    best = study.best
+    if best:
+        others = {key: value for key, value in best.metrics.items() if key not in ("loss", study.spec.objective)}
+        figures = [*headline(study, best), *(f"{key} {figure(value)}" for key, value in others.items())]
+        ending = f"{best.epoch} epochs in {clock(best.seconds)}"
+        screen.line(f"best {label(best)}: {', '.join([*figures, ending])}; run {place(best.run)}")
+        screen.line()
+        screen.table(["option", "value"], [(key, shown(value)) for key, value in best.config.items()])
+        screen.line()
+        heads, rows, right = front_table(study, best)
+        screen.table(heads, rows, right=right)
+    show_failures(screen, study)
+
+
+def show_failures(screen: Screen, study: Study) -> None:
+    """Why trials failed or were refused, with the first reason of each cause."""
+    if rows := failure_rows(study):
+        screen.line()
+        screen.table(FAILURE_HEADS, rows, right=[1])
+
+
+def shown(value: Any) -> str:
+    """A drawn value; numbers with few digits, as they are in the table of trials."""
+    return figure(value) if isinstance(value, float) else plain(value)
+
+
+def document(study: Study) -> dict[str, Any]:
+    """What was found, as JSON."""
+    counts = study.counts
+    trials = {name: counts.get(state, 0) for name, state in (COUNTED | CAUSES).items()}
+    trials["failed"] = sum(counts.get(state, 0) for state in FAILED)
+    best = study.best
+    return {
+        "study": place(study.path),
+        "entry": study.entry["name"],
+        "data": study.entry["data"]["kind"],
+        "state": study.state,
+        "trials": trials,
+        "best": None if best is None else found(best),
+        "front": [found(trial) for trial in study.front],
+        "failures": [failure(trial) for trial in study.trials if trial.state in FAILED],
+        "files": [],
+    }
+
+
+def found(trial: Trial) -> dict[str, Any]:
+    """A trial that is done."""
+    kept = {key: getattr(trial, key) for key in ("number", "objective", "metrics", "loss", "parameters", "config")}
+    return {"run": place(trial.run), **kept, "epochs": trial.epoch, "seconds": round(trial.seconds, 3)}
+
+
+def failure(trial: Trial) -> dict[str, Any]:
+    """A trial that failed."""
+    about = {key: getattr(trial, key) for key in ("number", "state", "reason", "attempts", "config")}
+    return {"run": place(trial.run), **about}
