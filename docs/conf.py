@@ -13,7 +13,7 @@ version = release = ABOUT["version"]
 author = ABOUT["authors"][0]["name"]
 project_copyright = author
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "zoo_docs"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode", "zoo_docs"]
 exclude_patterns = ["_build"]
 default_role = "literal"
 suppress_warnings = ["ref.python"]  # an alias in a type hint may be the name of several attributes

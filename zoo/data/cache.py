@@ -17,7 +17,28 @@ from zoo.data.dataset import Loaded, Pictures, checksum, log
 
 
 def stamps(files: Iterable[Path], root: Path | None = None) -> list[tuple[str, int, int]]:
-    """Name, size in bytes and time of change of each file, for a cache key; with a root, names are relative to it."""
+    """List name, size and modification time of files, as a part of a cache key.
+
+    Args:
+        files: Existing files.
+        root: A folder above all files, to which the names are relative; None for bare file names.
+
+    Returns:
+        Name, size in bytes and modification time in nanoseconds of each file.
+
+    Raises:
+        OSError: If a file does not exist.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from zoo.data import stamps
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Path(folder, "a.png")
+        ...     size = path.write_bytes(b"1234")
+        ...     [(name, size) for name, size, changed in stamps([path])]
+        [('a.png', 4)]
+    """
     found = []
     for path in files:
         stat = path.stat()
@@ -26,10 +47,33 @@ def stamps(files: Iterable[Path], root: Path | None = None) -> list[tuple[str, i
 
 
 def cached(key: dict[str, Any], make: Callable[[], Loaded]) -> Loaded:
-    """What `make` gives, kept decoded in the cache folder and memory-mapped from there.
+    """Load decoded pictures from the cache, or make them and put them there.
 
-    The key holds all that the result depends on. A damaged file is made anew; a folder that cannot be written to
-    only costs the decoding next time.
+    The tensors are memory-mapped from a file in the cache folder. A damaged file is made again, and a folder that
+    cannot be written to only costs the decoding next time.
+
+    Args:
+        key: Everything on which the pictures depend, as a JSON object: options, `stamps` of the files, `versions`.
+        make: Decodes the pictures; called only when the cache does not have them.
+
+    Returns:
+        What `make` returns, or returned in an earlier call with the same key.
+
+    Example:
+        >>> import torch
+        >>> from tempfile import TemporaryDirectory
+        >>> from unittest.mock import patch
+        >>> from zoo.data import Loaded, Pictures, cached
+        >>> def make() -> Loaded:
+        ...     print("decoding")
+        ...     return Loaded(Pictures.of(torch.zeros(2, 4, 4, dtype=torch.uint8), [0, 1]), ("cat", "dog"))
+        >>> with TemporaryDirectory() as folder, patch.dict("os.environ", {"ZOO_CACHE": folder}):
+        ...     first, second = cached({"set": "toy"}, make), cached({"set": "toy"}, make)
+        ...     same = first.train.fingerprint() == second.train.fingerprint()
+        ...     del first, second
+        decoding
+        >>> same
+        True
     """
     path = cache_dir() / "data" / f"{digest({'layout': 1, **key})}.safetensors"
     if (kept := load_cache(path)) is not None:

@@ -22,7 +22,19 @@ log = logging.getLogger("zoo")
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures with their labels; memory is laid out channels-last, so that a batch needs no transposition."""
+    """Pictures with their labels, in channels-last memory so that a batch needs no transposition.
+
+    Args:
+        x: Pictures, uint8 (N, C, H, W).
+        y: Labels, int64 (N,).
+
+    Example:
+        >>> import torch
+        >>> from zoo.data import Pictures
+        >>> pictures = Pictures.of(torch.zeros(5, 8, 8, 3, dtype=torch.uint8), [0, 1, 0, 1, 0])
+        >>> len(pictures), tuple(pictures.x.shape)
+        (5, (5, 3, 8, 8))
+    """
 
     x: Tensor
     """uint8 (N, C, H, W)."""
@@ -31,40 +43,113 @@ class Pictures:
 
     @classmethod
     def of(cls, nhwc: NDArray[Any] | Tensor, labels: Sequence[int] | NDArray[Any] | Tensor) -> Pictures:
-        """From uint8 (N, H, W, C) or (N, H, W), as decoders give them, without a copy."""
+        """Make a set of pictures from the layout that decoders give, without a copy.
+
+        Args:
+            nhwc: Pictures, uint8 (N, H, W, C), or (N, H, W) where they are grey.
+            labels: N whole numbers.
+
+        Returns:
+            The pictures and labels as tensors; `x` shares the memory of `nhwc`.
+
+        Example:
+            >>> import numpy as np
+            >>> from zoo.data import Pictures
+            >>> Pictures.of(np.zeros((2, 8, 8), np.uint8), [0, 1]).y
+            tensor([0, 1])
+        """
         x = torch.as_tensor(nhwc)
         x = x.unsqueeze(-1) if x.ndim == 3 else x
         return cls(x.permute(0, 3, 1, 2), torch.as_tensor(labels, dtype=torch.int64))
 
     @property
     def nhwc(self) -> Tensor:
-        """The pictures as contiguous uint8 (N, H, W, C); a copy only where another layout came in."""
+        """The pictures as contiguous uint8 (N, H, W, C).
+
+        It is a copy only where `x` is not in channels-last memory.
+        """
         return self.x.permute(0, 2, 3, 1).contiguous()
 
     @property
     def floats(self) -> Tensor:
-        """All of them, float32 (N, C, H, W) with values 0..1; a copy."""
+        """A copy of the pictures as float32 (N, C, H, W) with values 0..1.
+
+        Example:
+            >>> import torch
+            >>> from zoo.data import Pictures
+            >>> white = Pictures.of(torch.full((1, 2, 2), 255, dtype=torch.uint8), [0])
+            >>> white.floats.mean().item()
+            1.0
+        """
         return (self.x.float() / 255).contiguous()
 
     def __len__(self) -> int:
         return len(self.x)
 
     def subset(self, rows: Tensor) -> Pictures:
-        """A copy of the pictures at the given rows, int64 (M,)."""
+        """Copy the pictures at some rows.
+
+        Args:
+            rows: Indices, int64 (M,).
+
+        Returns:
+            M pictures in the order of the rows.
+
+        Example:
+            >>> import torch
+            >>> from zoo.data import Pictures
+            >>> pictures = Pictures.of(torch.zeros(3, 2, 2, dtype=torch.uint8), [7, 8, 9])
+            >>> pictures.subset(torch.tensor([2, 0])).y
+            tensor([9, 7])
+        """
         return Pictures(self.nhwc.index_select(0, rows).permute(0, 3, 1, 2), self.y.index_select(0, rows))
 
     def fingerprint(self) -> str:
-        """The SHA-256 of pictures and labels: whether two sets are the same, whatever they were read from."""
+        """Compute the SHA-256 of pictures and labels, whatever file or device they come from.
+
+        Returns:
+            64 hexadecimal digits; two sets have the same ones if and only if they are equal.
+
+        Example:
+            >>> import torch
+            >>> from zoo.data import Pictures
+            >>> x = torch.zeros(1, 2, 2, dtype=torch.uint8)
+            >>> Pictures.of(x, [0]).fingerprint() == Pictures.of(x, [1]).fingerprint()
+            False
+        """
         return checksum({"x": self.nhwc.cpu(), "y": self.y.cpu()})
 
     def to(self, device: torch.device | str) -> Pictures:
-        """The same pictures on a device."""
+        """Copy pictures and labels to a device.
+
+        Args:
+            device: A device as torch names it, such as "cuda".
+
+        Returns:
+            The pictures on that device; no copy where they are there already.
+        """
         return Pictures(self.x.to(device), self.y.to(device))
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a data kind loads: the splits that the set itself has, and the files that could not be read."""
+    """What a data kind loads: the pictures in the splits that the data set itself has.
+
+    Args:
+        train: Training pictures.
+        classes: Class names; a label is an index into them.
+        test: Test pictures; None if they are to be taken from the training pictures.
+        valid: Validation pictures; None if they are to be taken from the training pictures.
+        skipped: Path of each picture that was left out, and the reason.
+        captions: Other words for each class; empty where there are none.
+
+    Example:
+        >>> import torch
+        >>> from zoo.data import Loaded, Pictures
+        >>> train = Pictures.of(torch.zeros(4, 8, 8, dtype=torch.uint8), [0, 1, 0, 1])
+        >>> list(Loaded(train, ("cat", "dog")).parts())
+        ['train']
+    """
 
     train: Pictures
     classes: tuple[str, ...]
@@ -76,7 +161,11 @@ class Loaded:
     """Other words for each class; empty where there are none."""
 
     def parts(self) -> dict[str, Pictures]:
-        """The splits that are there, by name."""
+        """List the splits that the data set has.
+
+        Returns:
+            The pictures by the name of their split: "train", perhaps "valid" and "test".
+        """
         named = {"train": self.train, "valid": self.valid, "test": self.test}
         return {name: part for name, part in named.items() if part is not None}
 

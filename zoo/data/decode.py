@@ -41,7 +41,22 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Recipe:
-    """The shape that every picture gets."""
+    """The size and channels to which every picture of a data set is brought.
+
+    Args:
+        height: Height in pixels.
+        width: Width in pixels.
+        channels: 1 for grey, 3 for colour.
+        fit: How another aspect ratio is handled: "crop" cuts to the middle, "squash" distorts.
+        same_size: Whether a picture of another size is an error.
+        all_grey: Whether a picture in colour is an error.
+
+    Example:
+        >>> from zoo.data import Recipe
+        >>> recipe = Recipe(32, 48, 3, "crop", same_size=False, all_grey=False)
+        >>> recipe.shape
+        (3, 32, 48)
+    """
 
     height: int
     width: int
@@ -54,30 +69,57 @@ class Recipe:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Channels, height, width."""
+        """Channels, height and width of a decoded picture."""
         return self.channels, self.height, self.width
 
     @property
     def chunk(self) -> int:
-        """How many pictures to decode before they are put in their place."""
+        """The number of pictures to decode together, 8 to 1024, so that about 32 MB wait in memory."""
         return max(8, min(1024, CHUNK_BYTES // (self.height * self.width * self.channels)))
 
 
 @dataclass
 class Skipped:
-    """Pictures that were left out, and how many of them are too many."""
+    """The list of pictures that cannot be read, with a limit on their number.
+
+    Args:
+        total: Pictures of the data set.
+        share: Largest share of them that may be skipped; one may be skipped in any case unless this is 0.
+        found: Name of each skipped picture, and the reason.
+
+    Example:
+        >>> from zoo.data import Skipped
+        >>> skipped = Skipped(total=100, share=0.01)
+        >>> skipped.add("a.png", "truncated")
+        >>> skipped.add("b.png", "truncated")
+        Traceback (most recent call last):
+            ...
+        zoo.core.errors.DataError: ...
+    """
 
     total: int
     share: float
     found: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, name: str, reason: str) -> None:
-        """Note a picture; raises DataError when there are too many."""
+        """Note a picture that cannot be read.
+
+        Args:
+            name: Path or other name of the picture.
+            reason: Why it cannot be read.
+
+        Raises:
+            DataError: If more pictures are skipped than allowed.
+        """
         self.found.append((name, reason))
         self.check()
 
     def check(self) -> None:
-        """Raise DataError when there are too many."""
+        """Compare the number of skipped pictures with the limit.
+
+        Raises:
+            DataError: If more pictures are skipped than allowed.
+        """
         allowed = max(1, int(self.share * self.total)) if self.share else 0
         if len(self.found) > allowed:
             first = "; ".join(f"{name}: {reason}" for name, reason in self.found[:3])
@@ -87,10 +129,31 @@ class Skipped:
 
 
 def look(samples: Sequence[Named], spec: PictureSpec, *, resize: bool) -> Recipe:
-    """The shape that suits the samples where the spec leaves it open; only their headers are read.
+    """Choose a size and channels for a data set from the headers of some pictures.
 
-    Where no size is given, pictures keep their own. With `resize`, those that differ or are larger than 64 pixels
-    become squares: as large as the middle one's shorter side, 64 at most.
+    What the spec sets is taken as it is. Otherwise the pictures keep their own size; with `resize`, those that differ
+    in size or are larger than 64 pixels become squares, as large as the median shorter side and at most 64 pixels.
+
+    Args:
+        samples: Some pictures, as pairs of a name and a file or its bytes; `LOOK_AT` of them suffice.
+        spec: Options that may fix size and channels.
+        resize: Whether pictures of unequal size may be resized though the spec gives no size.
+
+    Returns:
+        The recipe by which `gather` decodes all pictures.
+
+    Raises:
+        DataError: If none of the samples can be read.
+
+    Example:
+        >>> from io import BytesIO
+        >>> from PIL import Image
+        >>> from zoo.core import PictureSpec
+        >>> from zoo.data import look
+        >>> file = BytesIO()
+        >>> Image.new("L", (12, 10)).save(file, "PNG")
+        >>> look([("a.png", file.getvalue())], PictureSpec(), resize=False).shape
+        (1, 10, 12)
     """
     sizes: list[tuple[int, int]] = []
     grey: list[bool] = []
@@ -122,7 +185,33 @@ def own_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
 def gather(
     count: int, chunks: Iterable[tuple[list[Named], Sequence[int]]], recipe: Recipe, skipped: Skipped
 ) -> Pictures:
-    """Decode at most `count` pictures into one array; those that cannot be read are noted and left out."""
+    """Decode pictures into one array, and note those that cannot be read.
+
+    Args:
+        count: The largest number of pictures to expect.
+        chunks: Pairs of pictures and their labels; `Recipe.chunk` pictures at a time are a good size. A picture is a
+            pair of its name and a file or its bytes.
+        recipe: Size and channels of the result.
+        skipped: Takes the names of unreadable pictures.
+
+    Returns:
+        The pictures that can be read, with their labels, in the order given.
+
+    Raises:
+        DataError: If more pictures are unreadable than `skipped` allows, or one contradicts the recipe.
+
+    Example:
+        >>> from io import BytesIO
+        >>> from PIL import Image
+        >>> from zoo.data import Recipe, Skipped, gather
+        >>> file = BytesIO()
+        >>> Image.new("L", (8, 8)).save(file, "PNG")
+        >>> named = [("a.png", file.getvalue()), ("b.png", b"no picture")]
+        >>> skipped = Skipped(total=2, share=0.5)
+        >>> recipe = Recipe(8, 8, 1, "crop", same_size=False, all_grey=False)
+        >>> len(gather(2, [(named, [0, 1])], recipe, skipped)), skipped.found[0][0]
+        (1, 'b.png')
+    """
     channels, height, width = recipe.shape
     x = np.empty((count, height, width, channels), np.uint8)
     y = np.empty(count, np.int64)
@@ -222,7 +311,16 @@ def is_grey(image: Image.Image) -> bool:
 
 
 def versions() -> dict[str, str]:
-    """What decoded pictures depend on besides their files and options."""
+    """List the versions of libraries on which decoded pictures depend, as a part of a cache key.
+
+    Returns:
+        Version by library name.
+
+    Example:
+        >>> from zoo.data import versions
+        >>> list(versions())
+        ['pillow']
+    """
     return {"pillow": PIL.__version__}
 
 

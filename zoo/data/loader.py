@@ -145,7 +145,23 @@ class Loader:
 
 
 def batches(pictures: Pictures, size: int, device: torch.device | str = "cpu") -> Iterator[Batch]:
-    """Yield all pictures in their order as they are, the last batch as short as it comes."""
+    """Yield all pictures in their order, without augmentation.
+
+    Args:
+        pictures: The pictures.
+        size: Pictures per batch; the last batch may be smaller.
+        device: The device of the batches.
+
+    Yields:
+        Batches with values 0..1.
+
+    Example:
+        >>> import torch
+        >>> from zoo.data import Pictures, batches
+        >>> pictures = Pictures.of(torch.zeros(5, 4, 4, dtype=torch.uint8), [0, 1, 0, 1, 0])
+        >>> [len(batch.y) for batch in batches(pictures, 2)]
+        [2, 2, 1]
+    """
     nhwc = pictures.nhwc
     for start in range(0, len(pictures), size):
         x = nhwc[start : start + size].to(device).permute(0, 3, 1, 2).to(torch.float32).div_(255)
