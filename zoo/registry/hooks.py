@@ -16,41 +16,57 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 class Hooks:
-    """Each hook takes nothing and yields typed objects; a plugin implements those that it needs."""
+    """The hooks of a plugin: each takes no arguments and yields what the plugin provides.
+
+    A plugin implements those that it needs, as functions marked with `hookimpl`.
+
+    Example:
+        >>> from zoo import DataInfo, ModelKind, Spec, hookimpl
+        >>> class LinearSpec(Spec):
+        ...     "Options of a linear classifier."
+        >>> def build(spec: LinearSpec, info: DataInfo):
+        ...     from zoo.testing.toys import Linear
+        ...     return Linear(info)
+        >>> @hookimpl
+        ... def zoo_models():
+        ...     yield ModelKind("linear", LinearSpec, build, "One linear layer.")
+        >>> [kind.name for kind in zoo_models()]
+        ['linear']
+    """
 
     @hookspec
     def zoo_models(self) -> Iterable[ModelKind[Any]]:
-        """Yield the model kinds this plugin gives."""
+        """Yield the model kinds of this plugin."""
         return ()
 
     @hookspec
     def zoo_priors(self) -> Iterable[PriorKind[Any]]:
-        """Yield the prior kinds this plugin gives."""
+        """Yield the prior kinds of this plugin."""
         return ()
 
     @hookspec
     def zoo_text(self) -> Iterable[TextKind[Any]]:
-        """Yield the text encoder kinds this plugin gives."""
+        """Yield the text encoder kinds of this plugin."""
         return ()
 
     @hookspec
     def zoo_data(self) -> Iterable[DataKind[Any]]:
-        """Yield the data kinds this plugin gives."""
+        """Yield the data kinds of this plugin."""
         return ()
 
     @hookspec
     def zoo_metrics(self) -> Iterable[MetricKind[Any]]:
-        """Yield the metric kinds this plugin gives."""
+        """Yield the metric kinds of this plugin."""
         return ()
 
     @hookspec
     def zoo_judges(self) -> Iterable[JudgeKind[Any]]:
-        """Yield the judge kinds this plugin gives."""
+        """Yield the judge kinds of this plugin."""
         return ()
 
     @hookspec
     def zoo_registries(self) -> Iterable[Traversable]:
-        """Yield the registry files with the entries this plugin ships."""
+        """Yield the registry files with the entries of this plugin."""
         return ()
 
 

@@ -25,7 +25,28 @@ S = TypeVar("S", bound=Spec)
 
 @dataclass(frozen=True)
 class ModelKind(Generic[S]):
-    """A model by name; `build` imports torch, the module that yields the kind does not."""
+    """A kind of model, by name: its options, and the function that builds it.
+
+    The module that yields the kind must not import torch; `build` does.
+
+    Args:
+        name: The name in `model.kind` of an entry.
+        spec: The class of its options.
+        build: Makes the model from the options and what is known of the pictures.
+        summary: One line for `zoo list` and `zoo plugins`.
+        prior: The prior kind of entries with this latent model that name none; empty for any other model.
+
+    Example:
+        >>> from zoo import DataInfo, ModelKind, Spec
+        >>> class LinearSpec(Spec):
+        ...     "Options of a linear classifier."
+        >>> def build(spec: LinearSpec, info: DataInfo):
+        ...     from zoo.testing.toys import Linear
+        ...     return Linear(info)
+        >>> kind = ModelKind("linear", LinearSpec, build, "One linear layer.")
+        >>> kind.build(kind.spec(), DataInfo.of((1, 8, 8), ("cat", "dog"))).layer.out_features
+        2
+    """
 
     family: ClassVar[str] = "model"
     name: str
@@ -38,7 +59,29 @@ class ModelKind(Generic[S]):
 
 @dataclass(frozen=True)
 class PriorKind(Generic[S]):
-    """A prior over a latent model's codes by name; `build` imports torch, as a model's does."""
+    """A kind of prior over the codes of a latent model, by name.
+
+    The module that yields the kind must not import torch; `build` does.
+
+    Args:
+        name: The name in `prior.kind` of an entry.
+        spec: The class of its options.
+        build: Makes the prior from the options and what is known of the codes.
+        summary: One line for `zoo plugins`.
+        words: Whether it models code words rather than continuous codes.
+        text: The text encoder kind of entries that name none; empty for a prior that takes no text.
+
+    Example:
+        >>> from zoo import CodeInfo, PriorKind, Spec
+        >>> class DiceSpec(Spec):
+        ...     "Options of a prior that draws code words independently."
+        >>> def build(spec: DiceSpec, code: CodeInfo):
+        ...     from zoo.testing.toys import Dice
+        ...     return Dice(code)
+        >>> kind = PriorKind("dice", DiceSpec, build, "Independent code words.", words=True)
+        >>> tuple(kind.build(kind.spec(), CodeInfo((2, 2), words=7)).sample(3).shape)
+        (3, 2, 2)
+    """
 
     family: ClassVar[str] = "prior"
     name: str
@@ -53,7 +96,27 @@ class PriorKind(Generic[S]):
 
 @dataclass(frozen=True)
 class TextKind(Generic[S]):
-    """A text encoder by name: what a prior is told of the words of a prompt; `build` imports torch."""
+    """A kind of text encoder, by name: it turns the words of a prompt into conditions.
+
+    The module that yields the kind must not import torch; `build` does.
+
+    Args:
+        name: The name in `text.kind` of an entry.
+        spec: The class of its options.
+        build: Makes the text encoder from the options and what is known of the pictures.
+        summary: One line for `zoo plugins`.
+
+    Example:
+        >>> from zoo import DataInfo, Spec, TextKind
+        >>> class OneHotSpec(Spec):
+        ...     "Options of an encoder that knows only the class names."
+        >>> def build(spec: OneHotSpec, info: DataInfo):
+        ...     from zoo.models import Classes
+        ...     return Classes(info)
+        >>> kind = TextKind("one-hot", OneHotSpec, build, "Class names as one-hot vectors.")
+        >>> kind.build(kind.spec(), DataInfo.of((1, 8, 8), ("cat", "dog"))).encode(["dog"])
+        tensor([[0., 1.]])
+    """
 
     family: ClassVar[str] = "text"
     name: str
@@ -64,7 +127,28 @@ class TextKind(Generic[S]):
 
 @dataclass(frozen=True)
 class DataKind(Generic[S]):
-    """Pictures by name; `info` looks without decoding everything where that is possible."""
+    """A kind of data, by name: its options, and the function that loads the pictures.
+
+    Args:
+        name: The name in `data.kind` of an entry.
+        spec: The class of its options, a subclass of DataSpec.
+        load: Loads the pictures for some options.
+        info: Tells shape and classes of the pictures, without decoding all of them where that is possible.
+        summary: One line for `zoo plugins`.
+
+    Example:
+        >>> from zoo import DataInfo, DataKind, DataSpec
+        >>> def info(spec: DataSpec) -> DataInfo:
+        ...     return DataInfo.of((1, 4, 4), ("dark", "light"))
+        >>> def load(spec: DataSpec):
+        ...     import torch
+        ...     from zoo.data import Loaded, Pictures
+        ...     levels = torch.tensor([30, 220], dtype=torch.uint8).repeat(10)
+        ...     return Loaded(Pictures.of(levels.view(-1, 1, 1).expand(-1, 4, 4), [0, 1] * 10), ("dark", "light"))
+        >>> kind = DataKind("shades", DataSpec, load, info, "Dark and light squares.")
+        >>> len(kind.load(kind.spec()).train)
+        20
+    """
 
     family: ClassVar[str] = "data"
     name: str
@@ -76,7 +160,25 @@ class DataKind(Generic[S]):
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a model says of a split; metric plugins compute from it."""
+    """What a model gives over a split; metric kinds compute their figures from it.
+
+    Args:
+        model: The trained model, in eval mode.
+        info: What the model knows of its pictures.
+        pictures: The pictures of the split.
+        means: The model's own metrics, means over all pictures.
+        scores: Log-probabilities (N, K), float32 on the CPU, of a classifier; None for any other model.
+        gallery: What a generator makes, as a judge sees it; None for any other model, or without a judge.
+
+    Example:
+        >>> from zoo.registry import Outputs
+        >>> from zoo.testing.toys import Linear, info_of, pictures_of
+        >>> info = info_of()
+        >>> model, pictures = Linear(info), pictures_of(info)
+        >>> scores = model(pictures.floats).detach().log_softmax(1)
+        >>> len(Outputs(model, info, pictures, {}, scores).labels) == len(scores)
+        True
+    """
 
     model: Model
     info: DataInfo
@@ -90,13 +192,35 @@ class Outputs:
 
     @property
     def labels(self) -> Tensor:
-        """int64 (N,) on the CPU."""
+        """The labels of the pictures, int64 (N,) on the CPU."""
         return self.pictures.y.cpu()
 
 
 @dataclass(frozen=True)
 class MetricKind(Generic[S]):
-    """Figures computed from a model's outputs over a split; None where they do not apply to the model."""
+    """A kind of metric, by name: figures computed from what a model gives over a split.
+
+    Args:
+        name: The name of the metric.
+        spec: The class of its options; `zoo evaluate` takes their defaults.
+        compute: Gives figures by name, or None where they do not apply to the model.
+        summary: One line for `zoo plugins`.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> import torch
+        >>> from zoo import MetricKind, Spec
+        >>> class ErrorSpec(Spec):
+        ...     "Options of the error rate."
+        >>> def compute(spec, outputs):
+        ...     if outputs.scores is None:
+        ...         return None
+        ...     return {"error": (outputs.scores.argmax(1) != outputs.labels).float().mean().item()}
+        >>> kind = MetricKind("error", ErrorSpec, compute, "Share of wrong predictions.")
+        >>> outputs = SimpleNamespace(scores=torch.eye(2), labels=torch.tensor([0, 0]))
+        >>> kind.compute(kind.spec(), outputs)
+        {'error': 0.5}
+    """
 
     family: ClassVar[str] = "metric"
     name: str
@@ -107,7 +231,30 @@ class MetricKind(Generic[S]):
 
 @dataclass(frozen=True)
 class JudgeKind(Generic[S]):
-    """A judge of pictures by name, that was not trained on them; `build` imports torch."""
+    """A kind of judge, by name: a network that compares generated with real pictures.
+
+    It must not have been trained on the pictures it judges. The module that yields the kind must not import torch;
+    `build` does.
+
+    Args:
+        name: The name that `zoo evaluate --judge` takes.
+        spec: The class of its options.
+        build: Makes the judge from the options and what is known of the pictures.
+        summary: One line for `zoo plugins`.
+
+    Example:
+        >>> from zoo import DataInfo, JudgeKind, Spec
+        >>> class PixelsSpec(Spec):
+        ...     "Options of a judge that takes pixels as features."
+        >>> def build(spec: PixelsSpec, info: DataInfo):
+        ...     from zoo.models import Judge, Look
+        ...     class Pixels(Judge):
+        ...         def forward(self, x):
+        ...             return Look(x.flatten(1), None)
+        ...     return Pixels()
+        >>> kind = JudgeKind("pixels", PixelsSpec, build, "Pixels as features.")
+        >>> judge = kind.build(kind.spec(), DataInfo.of((1, 8, 8), ("cat", "dog")))
+    """
 
     family: ClassVar[str] = "judge"
     name: str
