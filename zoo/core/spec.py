@@ -49,7 +49,7 @@ class Spec(BaseModel):
 
 @dataclass(frozen=True)
 class Range:
-    """The interval of values that the tuner searches, as a mark in the annotation of an option.
+    """The interval that the tuner searches, as a mark in an option's annotation.
 
     Args:
         low: Smallest value.
@@ -85,7 +85,7 @@ class Range:
 
 @dataclass(frozen=True, init=False)
 class Choice:
-    """The values among which the tuner chooses, as a mark in the annotation of an option.
+    """The values that the tuner tries, as a mark in an option's annotation.
 
     Args:
         *values: At least two values.

@@ -133,7 +133,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a data kind loads: the pictures in the splits that the data set itself has.
+    """What a data kind loads: the pictures in the data set's own splits.
 
     Args:
         train: Training pictures.

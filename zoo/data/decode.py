@@ -74,7 +74,7 @@ class Recipe:
 
     @property
     def chunk(self) -> int:
-        """The number of pictures to decode together, 8 to 1024, so that about 32 MB wait in memory."""
+        """The number of pictures to decode together, 8 to 1024: about 32 MB."""
         return max(8, min(1024, CHUNK_BYTES // (self.height * self.width * self.channels)))
 
 
@@ -311,7 +311,7 @@ def is_grey(image: Image.Image) -> bool:
 
 
 def versions() -> dict[str, str]:
-    """List the versions of libraries on which decoded pictures depend, as a part of a cache key.
+    """List the library versions on which decoded pictures depend, for a cache key.
 
     Returns:
         Version by library name.

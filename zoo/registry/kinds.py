@@ -96,7 +96,7 @@ class PriorKind(Generic[S]):
 
 @dataclass(frozen=True)
 class TextKind(Generic[S]):
-    """A kind of text encoder, by name: it turns the words of a prompt into conditions.
+    """A kind of text encoder, by name, which turns prompts into conditions.
 
     The module that yields the kind must not import torch; `build` does.
 
@@ -198,7 +198,7 @@ class Outputs:
 
 @dataclass(frozen=True)
 class MetricKind(Generic[S]):
-    """A kind of metric, by name: figures computed from what a model gives over a split.
+    """A kind of metric, by name: figures computed from a model's outputs.
 
     Args:
         name: The name of the metric.

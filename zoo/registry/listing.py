@@ -68,7 +68,22 @@ def entry(name: str, overrides: Iterable[str] = (), registries: Paths = ()) -> E
 
 
 def entries(registries: Paths = ()) -> Entries:
-    """Every entry of the registry, also those that cannot be used now; a list that a notebook shows as a table."""
+    """List every entry of the registry, also those that cannot be used now.
+
+    Args:
+        registries: Registry files to read in addition to those of the zoo, of plugins and of the user.
+
+    Returns:
+        A list of EntryInfo, which a notebook shows as a table.
+
+    Raises:
+        ZooError: If a registry file is missing or malformed.
+
+    Example:
+        >>> import zoo
+        >>> "cnn" in [entry.name for entry in zoo.entries()]
+        True
+    """
     found, _ = registry(registries)
     return Entries(describe(found, name) for name in found.entries)
 
@@ -87,7 +102,26 @@ def describe(found: Registry, name: str) -> EntryInfo:
 
 
 def show(name: str, overrides: Iterable[str] = (), registries: Paths = (), measure: bool = True) -> dict[str, Any]:
-    """All about an entry; with `measure` also its parameters and FLOPs for its own data, which imports torch."""
+    """Describe an entry: its options, search space, results and size.
+
+    Args:
+        name: Name of the entry.
+        overrides: `key=value` texts, as on the command line.
+        registries: Registry files to read in addition.
+        measure: Whether to count parameters and FLOPs for the entry's own data, which imports torch.
+
+    Returns:
+        A JSON object: summary, hash, kind, plugin, parameters, flops, spec, options and results.
+
+    Raises:
+        ZooError: If the entry is unknown, cannot be used, or an override is wrong.
+
+    Example:
+        >>> import zoo
+        >>> about = zoo.show("cnn", ["train.epochs=3"], measure=False)
+        >>> about["kind"], about["spec"]["train"]["epochs"]
+        ('cnn', 3)
+    """
     found, _ = registry(registries)
     raw = found.resolve(name, overrides)
     chosen = resolve(catalog(), raw)
@@ -141,7 +175,16 @@ def value_at(spec: Any, path: str) -> Any:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of registry.yaml, for editors."""
+    """Make the JSON schema of registry files, by which an editor completes and checks them.
+
+    Returns:
+        A JSON schema, draft 2020-12, with the kinds of all installed plugins.
+
+    Example:
+        >>> import zoo
+        >>> zoo.schema()["required"]
+        ['version']
+    """
     from zoo.registry.json_schema import registry_schema
 
     return registry_schema(catalog())
