@@ -79,14 +79,35 @@ def evaluate(
     tell: Callable[[str], object] = len,
     look: Callable[[Gallery], object] = bool,
 ) -> dict[str, Any]:
-    """Metrics of a run over a split, per class where it is a classifier; `record` appends them to a registry file.
+    """Compute the metrics of a run over a split.
 
-    What a generator makes is shown to a `judge`: a kind of judge, an entry whose classifier is trained on the same
-    pictures once and kept in the cache, a run, or `none`; `guidance` and `temperature` are those of the samples. `tell`
-    is told what takes long, and `look` is given the pictures that the judge has seen.
+    A classifier is also evaluated class by class. Samples of a generator are shown to a judge.
 
-    `overrides` may change options that leave the weights as they are, and the data (`data.root=...`). `data_name` is
-    what a recorded result calls the pictures, by default their kind.
+    Args:
+        run: A run folder, a name below `runs`, an entry or a study.
+        *overrides: `key=value` texts for the data, and for options that leave the weights as they are.
+        split: The split to evaluate: "train", "valid" or "test".
+        device: "auto", "cpu", "cuda" or another device of torch.
+        record: A registry file to which to append the result; None to leave it out.
+        data_name: The name of the pictures in the recorded result; by default the data kind.
+        judge: Who compares samples of a generator with real pictures: a kind of judge, an entry whose classifier is
+            trained on the same pictures once and cached, a run, or "none".
+        guidance: Guidance of the samples that the judge sees.
+        temperature: Temperature of the samples that the judge sees.
+        tell: Is called with a text before anything that takes long.
+        look: Is called with the pictures that the judge has seen.
+
+    Returns:
+        A JSON object with `metrics` and, where metric kinds give more than a number, confusion matrix and the like.
+
+    Raises:
+        ZooError: If the run or the split is unknown, or an option does not apply to the model.
+        DataError: If the pictures are missing or do not fit.
+
+    Example:
+        >>> import zoo
+        >>> zoo.evaluate("cnn", split="valid")["metrics"]["accuracy"]  # doctest: +SKIP
+        0.97
     """
     from zoo.evaluation.gallery import hang, manner
     from zoo.evaluation.judges import appoint

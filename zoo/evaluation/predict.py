@@ -55,6 +55,23 @@ def predict_files(run: Run, paths: Iterable[Path], device: str = "auto") -> Pred
 
 
 def predict(run: str | Path, pictures: Sequence[str | Path], device: str = "auto") -> Prediction:
-    """Class and probability of picture files and of the pictures in folders."""
+    """Predict the classes of picture files.
+
+    Args:
+        run: A run of a classifier: its folder, a name below `runs`, an entry or a study.
+        pictures: Picture files, and folders whose pictures are all taken.
+        device: "auto", "cpu", "cuda" or another device of torch.
+
+    Returns:
+        Path, class and probability of each picture, and the files that cannot be read.
+
+    Raises:
+        ZooError: If there is no such run, its model is not a classifier, or a path does not exist.
+
+    Example:
+        >>> import zoo
+        >>> zoo.predict("cnn", ["seven.png"]).predictions[0].label  # doctest: +SKIP
+        '7'
+    """
 
     return predict_files(load(run), [Path(path) for path in pictures], device)

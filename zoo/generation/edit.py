@@ -178,9 +178,29 @@ def edit(
     guidance: float = 0.0,
     device: str = "auto",
 ) -> Edit:
-    """Pictures under another text: to the base of the flow under `source`, or under no text, and back under `to`.
+    """Change pictures from one text to another, with a generator whose prior is invertible.
 
-    Each picture is a file, a folder, or `test:12` for one of the test split. Strength 0 gives reconstructions.
+    The code of each picture is mapped to the base of the prior under `source` and back under `to`, so that whatever
+    does not depend on the text remains.
+
+    Args:
+        run: A run of a generator: its folder, a name below `runs`, an entry or a study.
+        pictures: Files, folders, or `test:12` for a picture of the test split.
+        to: The text of the result.
+        source: The text of the pictures; None for no text.
+        strength: How far to go: 0 gives reconstructions, 1 goes all the way.
+        guidance: Above 0, results fit the text better and vary less.
+        device: "auto", "cpu", "cuda" or another device of torch.
+
+    Returns:
+        The originals, the edited pictures, and the files that cannot be read.
+
+    Raises:
+        ZooError: If there is no such run, or its model has no invertible prior that takes text.
+
+    Example:
+        >>> import zoo
+        >>> zoo.edit("vae-nf", "test:12", to="dog", source="cat")  # doctest: +SKIP
     """
 
     return edit_pictures(load(run), listed(pictures), Change(to, source, strength, guidance), held_out, device)
@@ -189,9 +209,23 @@ def edit(
 def score(
     run: str | Path, pictures: str | Path | Sequence[str | Path], texts: str | Sequence[str] = (), device: str = "auto"
 ) -> Scores:
-    """Log-likelihoods of pictures under each text, by default under each class.
+    """Compute how likely pictures are under each of several texts.
 
-    Each picture is a file, a folder, or `test:12` for one of the test split.
+    Args:
+        run: A run of a generator: its folder, a name below `runs`, an entry or a study.
+        pictures: Files, folders, or `test:12` for a picture of the test split.
+        texts: The texts; by default each class.
+        device: "auto", "cpu", "cuda" or another device of torch.
+
+    Returns:
+        Lower bounds on log p(picture | text) in nats, a row for each picture, with the same random draws for all texts.
+
+    Raises:
+        ZooError: If there is no such run, its model is not a generator, or its prior takes no text.
+
+    Example:
+        >>> import zoo
+        >>> zoo.score("vae-nf", ["test:0", "test:1"], ["cat", "dog"])  # doctest: +SKIP
     """
 
     return score_pictures(load(run), listed(pictures), listed(texts), held_out, device)

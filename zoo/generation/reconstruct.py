@@ -134,9 +134,24 @@ def interpolate_pictures(
 def reconstruct(
     run: str | Path, pictures: str | Path | Sequence[str | Path] = (), n: int = 32, device: str = "auto"
 ) -> Reconstruction:
-    """Pictures, encoded and decoded by a generator, and how far apart the two are.
+    """Encode and decode pictures with a generator, and measure the error.
 
-    Each is a file, a folder, or `test:12` for one of the test split, of which the first `n` are taken without any.
+    Args:
+        run: A run of a generator: its folder, a name below `runs`, an entry or a study.
+        pictures: Files, folders, or `test:12` for a picture of the test split; by default the first `n` of that split.
+        n: The number of test pictures, where no pictures are given.
+        device: "auto", "cpu", "cuda" or another device of torch.
+
+    Returns:
+        The originals, the reconstructions, the mean squared error and the PSNR.
+
+    Raises:
+        ZooError: If there is no such run, or its model is not a generator.
+
+    Example:
+        >>> import zoo
+        >>> zoo.reconstruct("vae", n=4).psnr  # doctest: +SKIP
+        24.1
     """
 
     return reconstruct_pictures(load(run), listed(pictures), n, held_out, device)
@@ -145,9 +160,26 @@ def reconstruct(
 def interpolate(
     run: str | Path, start: str | Path, goal: str | Path, steps: int = 9, device: str = "auto"
 ) -> Interpolation:
-    """Pictures from one to another, each a file or `test:12` for one of the test split.
+    """Decode codes on the straight line between the codes of two pictures.
 
-    They lie on the straight line between the means of the two codes, whatever the prior.
+    The ends of the line are the means of the two posteriors, whatever the prior.
+
+    Args:
+        run: A run of a generator with continuous codes: its folder, a name below `runs`, an entry or a study.
+        start: The first picture, a file or `test:12` for a picture of the test split.
+        goal: The last picture, a file or `test:12` for a picture of the test split.
+        steps: The number of pictures, ends included; at least 2.
+        device: "auto", "cpu", "cuda" or another device of torch.
+
+    Returns:
+        The decoded pictures, in order.
+
+    Raises:
+        ZooError: If there is no such run, its model has code words, or a picture cannot be read.
+
+    Example:
+        >>> import zoo
+        >>> zoo.interpolate("vae", "test:0", "test:1", steps=5)  # doctest: +SKIP
     """
 
     return interpolate_pictures(load(run), (str(start), str(goal)), steps, held_out, device)

@@ -135,12 +135,32 @@ def sample(
     mix: Rule = "sum",
     device: str = "auto",
 ) -> Samples:
-    """Pictures drawn from a generator; torch's own generator is afterwards where it was.
+    """Draw pictures from a generator.
 
-    Each prompt is a text, or several with weights as in "0.7 cat + 0.3 truck"; by default all classes, where the prior
-    takes prompts. Guidance above 0 gives pictures that are likelier of their text and less varied. `mix` says how the
-    parts of a prompt come together: their conditions are added, or, where the prior can, the densities are multiplied.
-    Without `n` there are 64, or a few more so that all prompts have equally many.
+    The state of torch's random number generator is the same afterwards.
+
+    Args:
+        run: A run of a generator: its folder, a name below `runs`, an entry or a study.
+        prompts: Texts, or sums of texts with weights as "0.7 cat + 0.3 truck"; by default each class, where the prior
+            takes prompts.
+        n: The number of pictures; by default 64, or a few more so that all prompts have equally many.
+        seed: Seed of the random numbers.
+        temperature: Below 1, samples are likelier and less varied.
+        guidance: Above 0, samples fit their prompt better and are less varied.
+        mix: How the parts of a prompt are combined: "sum" adds their conditions; "product" multiplies the densities
+            given each, where the prior can.
+        device: "auto", "cpu", "cuda" or another device of torch.
+
+    Returns:
+        The pictures and the prompt of each.
+
+    Raises:
+        ZooError: If there is no such run, its model is not a generator, or its prior cannot do what is asked for.
+
+    Example:
+        >>> import zoo
+        >>> zoo.sample("vae-nf", "0.7 cat + 0.3 truck", n=4).pictures.shape  # doctest: +SKIP
+        torch.Size([4, 3, 32, 32])
     """
     from zoo.models.sampling import Wish
 
@@ -160,7 +180,32 @@ def mix(
     mix: Rule = "sum",
     device: str = "auto",
 ) -> Mix:
-    """Pictures from one prompt to another in even steps; in each row the same noise under other weights."""
+    """Draw pictures on the way from one prompt to another.
+
+    The weights of the two prompts change in even steps; each row uses the same noise at all steps.
+
+    Args:
+        run: A run of a generator: its folder, a name below `runs`, an entry or a study.
+        start: The prompt at the first step.
+        goal: The prompt at the last step.
+        steps: The number of steps, at least 2.
+        rows: The number of rows, at least 1.
+        seed: Seed of the random numbers.
+        temperature: Below 1, samples are likelier and less varied.
+        guidance: Above 0, samples fit their prompts better and are less varied.
+        mix: How the two prompts are combined: "sum" or "product", as in `sample`.
+        device: "auto", "cpu", "cuda" or another device of torch.
+
+    Returns:
+        The pictures, row by row.
+
+    Raises:
+        ZooError: If there is no such run, its model is not a generator, or its prior takes no prompts.
+
+    Example:
+        >>> import zoo
+        >>> zoo.mix("vae-nf", "cat", "dog", steps=5)  # doctest: +SKIP
+    """
     from zoo.models.sampling import Wish
 
     return draw_mix(load(run), (start, goal), steps, rows, Wish(seed, temperature, guidance, mix), device)

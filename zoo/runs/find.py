@@ -16,7 +16,26 @@ from zoo.runs.run import UNFINISHED, Run, difference, read_json
 
 
 def load(run: str | Path) -> Run:
-    """Open a run folder, or the newest finished run of an entry; `.model()` gives the trained model."""
+    """Open a run, of which `.model()` gives the trained model.
+
+    Args:
+        run: A run folder, a name below `runs`, an entry, which stands for its newest finished run, or a study, which
+            stands for its best run.
+
+    Returns:
+        The run, with its entry and record.
+
+    Raises:
+        ZooError: If there is no such run.
+        RunError: If the run folder is damaged, or was written by a newer version of the zoo.
+
+    Example:
+        >>> import zoo
+        >>> zoo.load("no-such-run")
+        Traceback (most recent call last):
+            ...
+        zoo.core.errors.ZooError: ...
+    """
     return find_run(str(run), catalog())
 
 

@@ -160,7 +160,27 @@ def matmul_peak(device: torch.device, autocast: torch.dtype | None) -> float:
 def bench(
     name: str, *overrides: str, device: str = "auto", seconds: float = 20.0, registries: Paths = ()
 ) -> dict[str, Any]:
-    """Training speed of an entry beside a plain eager PyTorch loop of the same model, in alternation."""
+    """Compare the training speed of an entry with that of a plain PyTorch loop.
+
+    The loop trains the same model eagerly; the two take turns, so that both see the same load of the machine.
+
+    Args:
+        name: Name of the entry.
+        *overrides: `key=value` texts, as on the command line.
+        device: "auto", "cpu", "cuda" or another device of torch.
+        seconds: How long to measure.
+        registries: Registry files to read in addition.
+
+    Returns:
+        A JSON object with pictures per second of both.
+
+    Raises:
+        ZooError: If the entry is unknown, cannot be used, or an override is wrong.
+
+    Example:
+        >>> import zoo
+        >>> zoo.bench("cnn", seconds=10)  # doctest: +SKIP
+    """
     from zoo.training.device import choose_device
 
     return measure(entry(name, overrides, registries), choose_device(device), seconds)

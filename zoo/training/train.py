@@ -48,8 +48,33 @@ def train(
 ) -> Trained:
     """Train an entry, or go on with an unfinished run of it.
 
-    `overrides` are `key=value` texts as on the command line. An unfinished run of exactly this entry goes on where it
-    stopped; with the same seed on the same machine the weights are bit for bit those of an undisturbed run.
+    An unfinished run of exactly this entry goes on where it stopped; with the same seed on the same machine its weights
+    are bit for bit those of an undisturbed run.
+
+    Args:
+        name: Name of the entry.
+        *overrides: `key=value` texts, as on the command line.
+        seed: Seed of the training, in place of `train.seed`.
+        out: The run folder; by default the next free one below `runs`.
+        device: "auto", "cpu", "cuda" or another device of torch.
+        fresh: Whether to start a new run though there is an unfinished or finished one.
+        registries: Registry files to read in addition.
+        watch: Is told of every step and epoch; by default a progress display in a notebook, and nothing elsewhere.
+
+    Returns:
+        The run folder, its number of epochs, the metrics of the kept weights and their SHA-256.
+
+    Raises:
+        ZooError: If the entry is unknown, cannot be used, or an override is wrong.
+        JobError: If the training diverges.
+        DataError: If the pictures are missing or do not fit.
+        LockedError: If another process trains in the same folder.
+
+    Example:
+        >>> import zoo
+        >>> trained = zoo.train("cnn", "train.epochs=3", seed=1)  # doctest: +SKIP
+        >>> trained.metrics["accuracy"]  # doctest: +SKIP
+        0.97
     """
     chosen = entry(name, overrides, registries)
     if seed is not None:

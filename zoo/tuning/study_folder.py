@@ -167,6 +167,20 @@ def folders(root: Path) -> Iterable[Path]:
 
 
 def studies(storage: str | Path | None = None) -> Studies:
-    """Every study below a folder, by default `runs`, and what is wrong with those that cannot be read."""
+    """List every study below a folder.
+
+    Args:
+        storage: The folder; by default `runs`.
+
+    Returns:
+        The studies that were found, and what is wrong with those that cannot be read.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> import zoo
+        >>> with TemporaryDirectory() as folder:
+        ...     zoo.studies(folder).found
+        []
+    """
 
     return read_studies(Path(storage or ROOT))

@@ -135,8 +135,38 @@ def tune(
 ) -> Study:
     """Search the options of an entry, or go on with an unfinished study of it.
 
-    What `overrides` set is not searched; those of `tune.` say how to search. Trials run for at most `seconds`, on a Ray
-    cluster at `address` or on this machine, `parallel` at a time; run folders are below `storage`/STUDY.
+    Options that `overrides` set are not searched. Run folders of the trials are below `storage`/STUDY.
+
+    Args:
+        name: Name of the entry.
+        *overrides: `key=value` texts, as on the command line; those that begin with `tune.` say how to search.
+        trials: The number of trials of the study, those of earlier calls included.
+        seconds: The time after which the search stops; None for no limit.
+        objective: What to optimise: a metric of the validation split, efficiency, fewest-parameters or pareto.
+        bound: The largest acceptable validation loss, for fewest-parameters.
+        max_params: The largest number of trained parameters; larger candidates are refused.
+        fresh: Whether to start a new study though there is one with the same options.
+        study: Name of the study; by default NAME-study.
+        address: Address of a Ray cluster; None for this machine.
+        storage: The folder of studies; by default `runs`.
+        parallel: The number of trials at a time; None for as many as the machine has room for.
+        device: "auto", "cpu", "cuda" or another device of torch.
+        registries: Registry files to read in addition.
+        watch: Is told of every trial; by default a table in a notebook, and nothing elsewhere.
+
+    Returns:
+        The study with its trials and the best of them.
+
+    Raises:
+        ZooError: If the entry or an option is unknown, or there is a study with other options.
+        JobError: If no trial finishes.
+        LockedError: If another process works on the same study.
+
+    Example:
+        >>> import zoo
+        >>> study = zoo.tune("cnn", "train.epochs=3", trials=5)  # doctest: +SKIP
+        >>> study.best.config  # doctest: +SKIP
+        {'model.width': 48, 'train.lr': 0.003}
     """
     from zoo.tuning.notebook import watching
 

@@ -30,12 +30,35 @@ def compare(
     registries: Paths = (),
     watch: CompareWatch | None = None,
 ) -> Comparison:
-    """Train variants of an entry alike and evaluate them, or go on with an unfinished comparison.
+    """Train variants of an entry alike and evaluate them, or go on with that.
 
-    An override with several values, as `model.norm=before,after`, varies; with several such there is every combination.
-    Each variant is trained with `seeds` seeds from `train.seed` on, for `minutes` each or for the entry's own epochs,
-    all with the first seed before any with the second. Run folders are below `runs/NAME-compare`, or below
-    `runs/COMPARISON`. A run that diverges is listed; JobError where no run came to its end.
+    An override with several values, as `model.norm=before,after`, varies; several of them give every combination. All
+    variants are trained with the first seed before any is trained with the second. Run folders are below
+    `runs/NAME-compare`, or below `runs/COMPARISON`. A run that diverges is listed.
+
+    Args:
+        name: Name of the entry.
+        *overrides: `key=value` and `key=value,value` texts.
+        seeds: The number of seeds for each variant, from `train.seed` on.
+        minutes: Training time of each run; None for the entry's own number of epochs.
+        split: The split to evaluate: "train", "valid" or "test".
+        device: "auto", "cpu", "cuda" or another device of torch.
+        fresh: Whether to start a new comparison though there is one with the same options.
+        comparison: Name of the comparison.
+        registries: Registry files to read in addition.
+        watch: Is told of every run; by default a table in a notebook, and nothing elsewhere.
+
+    Returns:
+        The metrics of each variant, their means and deviations over the seeds.
+
+    Raises:
+        ZooError: If the entry or an option is unknown, or two variants are the same.
+        JobError: If no run finishes.
+        LockedError: If another process works on the same comparison.
+
+    Example:
+        >>> import zoo
+        >>> zoo.compare("cnn", "model.norm=before,after", seeds=3)  # doctest: +SKIP
     """
     if seeds < 1:
         raise ZooError(f"cannot compare over {seeds} seeds", "take at least one")
