@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from killing import start_training
 from torch import Tensor, nn
 
 import zoo
@@ -103,28 +104,30 @@ def test_resuming_passes_over_a_damaged_saving() -> None:
     assert any("damaged" in note for note in watch.notes)
 
 
-def spawn(out: str) -> subprocess.Popen[bytes]:
-    code = f"import zoo; zoo.train('cnn', *{SMALL + KILLED!r}, out={out!r})"
-    return subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"OMP_NUM_THREADS": "1"})
-
-
 @pytest.mark.slow
-def test_kills_at_random_moments_change_nothing() -> None:
-    assert spawn("whole").wait() == 0
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork server")
+def test_kills_at_random_moments_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    def ended(process: BaseProcess) -> bool:
+        process.join()
+        return process.exitcode == 0
+
+    assert ended(start_training(SMALL + KILLED, "whole"))
     expected = zoo.load("whole").record["weights_sha256"]
     kills, draw = 0, random.Random(0)
     while kills < 20:
         out = f"killed-{kills}"
-        for again in range(4):
-            process = spawn(out)
-            while not Path(out, "state/manifest.json").exists() and process.poll() is None:
+        for _ in range(4):
+            process = start_training(SMALL + KILLED, out)
+            while not Path(out, "state/manifest.json").exists() and process.is_alive():
                 time.sleep(0.02)
-            time.sleep(draw.uniform(0, 4 if again else 0.6))  # from the second time on it must start first
+            time.sleep(draw.uniform(0, 0.8))
             process.kill()
-            if process.wait() == 0:
+            if ended(process):
                 break  # It was done before the kill came; the next run is another one.
             kills += 1
-        assert spawn(out).wait() == 0
+        assert ended(start_training(SMALL + KILLED, out))
         assert zoo.load(out).record["weights_sha256"] == expected
         assert zoo.load(out).log() == zoo.load("whole").log()
         shutil.rmtree(out)

@@ -28,7 +28,7 @@ from zoo.tuning.study_folder import open_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not PROC.is_dir(), reason="looks for processes in /proc")]
 STUDY = Path("runs/toy-study")
-TRIALS, EPOCHS, STEPS = 12, 6, 5
+TRIALS, EPOCHS, STEPS = 8, 5, 5
 WORDS = ("toy", "model.how=fine", f"train.epochs={EPOCHS}", "tune.attempts=20")
 
 
@@ -37,7 +37,7 @@ def toy(install: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.Monkey
     """The plugin, with steps that take their time, and the folder in which it writes each of them down."""
     toys.place(install)
     monkeypatch.setenv("ZOO_TOY", str(tmp_path))
-    monkeypatch.setenv("ZOO_TOY_PAUSE", "0.25")
+    monkeypatch.setenv("ZOO_TOY_PAUSE", "0.2")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     return tmp_path
 
@@ -133,7 +133,7 @@ class Chaos:
                 self.opened.append(driver.hear(f"{TRIALS} trials"))
             for _ in range(workers):
                 self.kill_worker(driver)
-            time.sleep(self.random.uniform(0, 5 if early else 14))
+            time.sleep(self.random.uniform(0, 5 if early else 8))
             if driver.process.poll() == 0:
                 return
             driver.kill()
@@ -303,14 +303,14 @@ if __name__ == "__main__":
     node = cluster.add_node(num_cpus=2)
     cluster.wait_for_nodes()
     watch = Watch()
-    study = zoo.tune("toy", "model.how=fine", "train.epochs=6", trials=8, address=cluster.address, watch=watch)
+    study = zoo.tune("toy", "model.how=fine", "train.epochs=EPOCHS", trials=8, address=cluster.address, watch=watch)
     print(study.counts, watch.lost, max(trial.attempts for trial in study.trials))
     cluster.shutdown()
 """
 
 
 def test_a_cluster_that_loses_a_machine_loses_no_trial(toy: Path) -> None:
-    Path("cluster.py").write_text(CLUSTER, encoding="utf-8")
+    Path("cluster.py").write_text(CLUSTER.replace("EPOCHS", str(EPOCHS)), encoding="utf-8")
     done = subprocess.run([sys.executable, "cluster.py"], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].startswith("{'done': 8} True "), done.stdout
