@@ -9,7 +9,7 @@ class SketchSpec(Spec):
     """A variational autoencoder with one hidden layer each way."""
 
     latent: Annotated[int, Range(8, 32, log=True)] = 16
-    """Numbers of a code; the hidden layers have 16 times as many units."""
+    """Size of a code; the hidden layers have 16 times as many units."""
 
 
 def build(spec, info):

@@ -70,7 +70,7 @@ def test_python_dash_m_is_the_command() -> None:
 
 BAD = [
     (["--nonsense"], 2, "no such option '--nonsense'; see zoo --help"),
-    (["train", "cnn", "--epochs", "2"], 2, "options of an entry are set by KEY=VALUE, as train.epochs=10"),
+    (["train", "cnn", "--epochs", "2"], 2, "options of an entry are set with KEY=VALUE, e.g. train.epochs=10"),
     (["train", "cnn", "epochs=2"], 2, "perhaps model.epochs or train.epochs; see them with: zoo show cnn --options"),
     (["show"], 2, "missing argument 'NAME'; see zoo show --help"),
     (["show", "cnm"], 2, "no entry 'cnm'; did you mean 'cnn'?"),
@@ -78,7 +78,7 @@ BAD = [
     (["train", "cnn", "train.epochs=0"], 2, "cnn.train.epochs: input should be greater than or equal to 1, got 0"),
     (["train", "cnn", "--seed", "-1"], 2, "cnn.train.seed: input should be greater than or equal to 0, got -1"),
     (["train", "cnn", "--device", "abacus"], 2, "no device 'abacus'"),
-    (["train", "cnn", "--data", "phots"], 3, "'phots' is neither a kind of data (cifar10, digits, "),
+    (["train", "cnn", "--data", "phots"], 3, "'phots' is neither a data kind nor a path; "),
     (["train", "cnn", "--data", "notes.txt"], 3, "notes.txt is a file that does not end in .parquet"),
     (["train", "cnn", "--data", "empty"], 3, "empty has neither class folders (empty/CLASS/*.png) nor .parquet files"),
     (["list", "--registry", "nix.yaml"], 2, "nix.yaml"),
@@ -268,7 +268,7 @@ def test_show_tells_size_options_and_what_is_set(capsys: Capture) -> None:
     assert main(["show", "cnn", "data.kind=cifar10"]) == 0
     out = capsys.readouterr().out
     assert "875,592 parameters, " in out
-    assert " MFLOP a picture on 3x32x32 pictures of cifar10" in out
+    assert " MFLOP per picture on 3x32x32 pictures of cifar10" in out
     assert main(["show", "vae"]) == 0
     assert ["prior.kind", "vamp"] in [line.split() for line in capsys.readouterr().out.splitlines()]
     assert main(["show", "cnn", "model.first=40", "--json"]) == 0

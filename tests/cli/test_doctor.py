@@ -58,7 +58,7 @@ def test_a_healthy_home(home: Path, tmp_path: Path, capsys: Capture) -> None:
     assert list(dict.fromkeys(areas)) == [area for area in EXAMINATIONS if area in areas]
     assert set(EXAMINATIONS) - set(areas) <= {"shared memory"}
     assert all(line.split()[0] in {"ok", "note"} for line in lines)
-    assert summary.startswith("the zoo can work here")
+    assert summary.startswith("the zoo works here")
     text = "\n".join(lines)
     assert f"pixel-zoo {importlib.metadata.version('pixel-zoo')}" in text
     assert str(home / "runs") in text and str(tmp_path / "cache") in text and str(tmp_path / "config") in text
@@ -199,7 +199,7 @@ def test_torch_that_is_none(code: str, cause: str, tmp_path: Path, monkeypatch: 
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     broken, step = wrong(found(capsys, 4))
     assert broken["text"].startswith(f"torch cannot be imported: {cause}")
-    assert broken["todo"].startswith("pip install") and step["text"].startswith("not tried")
+    assert broken["todo"].startswith("pip install") and step["text"].startswith("not run")
 
 
 def test_ray_that_could_not_start(tmp_path: Path, monkeypatch: Patch, capsys: Capture) -> None:

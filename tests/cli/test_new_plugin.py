@@ -140,7 +140,7 @@ def test_each_entry_of_a_generator_trains_and_samples(name: str, capsys: pytest.
 def test_a_text_that_was_not_learnt_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     run = told(capsys, "train", "only-text", "data.limit=100", "train.epochs=1", "model.width=8")["run"]
     assert main(["sample", run, "quux", "--device", "cpu"]) == 2
-    assert "nothing like 'quux' was learnt; it knows 0, 1, 2" in capsys.readouterr().err
+    assert "'quux' is not similar to anything learnt; it knows 0, 1, 2" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -198,9 +198,9 @@ def test_json_names_files_kinds_and_entries(capsys: pytest.CaptureFixture[str]) 
 def test_a_folder_that_holds_something_is_left_alone(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "zoo-quartz").mkdir()
     (home / "zoo-quartz/mine.txt").write_text("mine", encoding="utf-8")
-    assert "zoo-quartz is there already and not empty; choose another folder with --out" in refused(capsys, "quartz")
+    assert "zoo-quartz already exists and is not empty; choose another folder with --out" in refused(capsys, "quartz")
     assert [path.name for path in (home / "zoo-quartz").iterdir()] == ["mine.txt"]
-    assert "is there already" in refused(capsys, "quartz", "--out", "zoo-quartz/mine.txt")
+    assert "already exists" in refused(capsys, "quartz", "--out", "zoo-quartz/mine.txt")
     assert (home / "zoo-quartz/mine.txt").read_text(encoding="utf-8") == "mine"
     (home / "empty").mkdir()
     assert made(capsys, "quartz", "--out", "empty")["folder"] == "empty"
@@ -213,16 +213,16 @@ def test_a_folder_that_holds_something_is_left_alone(home: Path, capsys: pytest.
         ("Acme", "lower-case words joined by '-'"),
         ("a_b", "lower-case words"),
         ("a--b", "lower-case words"),
-        ("3d", "a letter first"),
+        ("3d", "starting with a letter"),
         ("null", "lower-case words"),
         ("x" * (LONGEST + 1), "at most 30 characters"),
         ("caf\u00e9", "cannot be a folder name"),
         ("../quartz", "cannot be a folder name"),
         ("con", "cannot be a folder name"),
         ("", "cannot be a folder name"),
-        ("zoo-quartz", "say 'quartz'"),
-        ("data", "there is a plugin data (pixel-zoo"),
-        ("vae", "there is an entry 'vae' already"),
+        ("zoo-quartz", "use just 'quartz'"),
+        ("data", "there is already a plugin data (pixel-zoo"),
+        ("vae", "there is already an entry 'vae'"),
     ],
 )
 def test_names_are_checked(name: str, why: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -235,12 +235,12 @@ def test_what_is_installed_or_in_the_registry_is_not_hidden(
 ) -> None:
     kind = "import zoo\nclass S(zoo.Spec): pass\n@zoo.hookimpl\ndef zoo_models():\n"
     install("other", kind + "    yield zoo.ModelKind('quartz-cnn', S, lambda spec, info: None)\n")
-    assert "gives the model kind 'quartz-cnn', which this one would" in refused(capsys, "quartz")
-    assert "there is a plugin other (zoo-other 1.0) already" in refused(capsys, "other", "--kind", "text")
+    assert "already provides the model kind 'quartz-cnn'" in refused(capsys, "quartz")
+    assert "there is already a plugin other (zoo-other 1.0)" in refused(capsys, "other", "--kind", "text")
     (home / "registry.yaml").write_text("version: 1\nentries: {mine: {model: {kind: cnn}}}\n", encoding="utf-8")
-    assert "there is an entry 'mine' already" in refused(capsys, "mine")
+    assert "there is already an entry 'mine'" in refused(capsys, "mine")
     (home.parent / "site" / "zoo_stray.py").write_text("", encoding="utf-8")
-    assert "there is a module zoo_stray already" in refused(capsys, "stray")
+    assert "there is already a module zoo_stray" in refused(capsys, "stray")
 
 
 @pytest.mark.usefixtures("home")

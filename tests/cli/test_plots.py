@@ -75,9 +75,9 @@ def test_a_few_values_far_off_do_not_stretch_an_axis() -> None:
 def test_plots_that_cannot_be_drawn_are_a_note(fake: Engine, home: Path, capsys: Capture) -> None:
     fake(study("done", "done", "done", "done"))  # there is no study.db
     assert main(["tune", "cnn"]) == 0
-    assert "the plots are not drawn: " in capsys.readouterr().err
+    assert "could not draw the plots: " in capsys.readouterr().err
     (home / "runs" / "other").mkdir(parents=True)
     (home / "runs" / "other" / "plots").touch()
     fake(study("done", path="runs/other"))
     assert main(["tune", "cnn"]) == 0
-    assert "the plots are not drawn: cannot save " in capsys.readouterr().err
+    assert "could not draw the plots: cannot save " in capsys.readouterr().err

@@ -107,7 +107,7 @@ def test_an_evaluation_that_cannot_be_kept_is_still_shown(run: Path, capsys: Cap
     assert main(["evaluate", str(run), "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["files"] == []
-    assert "the evaluation is not kept" in err
+    assert "could not save the evaluation" in err
 
 
 def test_predict_reads_files_and_folders(run: Path, capsys: Capture) -> None:

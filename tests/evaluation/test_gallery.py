@@ -167,7 +167,7 @@ def test_the_command_line_shows_and_keeps_it(capsys: Capture) -> None:
     out, err = capsys.readouterr()
     assert "judge: bands\nsamples drawn with guidance 0.5 and temperature 0.9\n" in out
     head, low, *_ = out.partition("\nsamples of each class\n")[2].splitlines()
-    assert head.split()[:5] == ["class", "count", "right", "of", "real"]
+    assert head.split()[:5] == ["class", "pictures", "judged", "right", "real"]
     assert low.split()[:4] == ["low", "20", "1.000", "1.000"]
     page = Path("runs/bands-1/evaluation/test-samples.png")
     assert f"wrote {page}" in err

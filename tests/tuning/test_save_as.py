@@ -117,7 +117,7 @@ def test_what_was_found_is_shown_although_it_cannot_be_saved(fake: Engine, capsy
     assert main(["tune", "cnn", "--save-as", "win", "--json"]) == 2
     out, err = capsys.readouterr()
     assert json.loads(out)["trials"]["pruned"] == 1
-    assert "error: nothing is saved as win: " in err
+    assert "error: could not save win: " in err
     assert not Path("registry.yaml").exists()
 
 

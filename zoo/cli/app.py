@@ -15,27 +15,27 @@ from zoo.core.errors import ZooError, nearest
 from zoo.core.version import __version__
 
 COMMANDS = {
-    "list": "Entries of the registry with their best recorded results.",
-    "show": "One entry: options, parameters, FLOPs, results.",
-    "plugins": "Plugins, what they give, and which are broken.",
-    "train": "Train an entry, or go on with its unfinished run.",
-    "tune": "Search the options of an entry, or go on with its study.",
-    "compare": "Variants of an entry trained alike, side by side.",
-    "studies": "Studies with their state and the best of each.",
-    "evaluate": "Figures of a run over a split, per class and confused.",
-    "predict": "Classes of pictures, by a trained run.",
-    "sample": "Pictures drawn from a generator, for prompts if it takes any.",
-    "mix": "Pictures from one prompt to another in even steps.",
-    "edit": "What becomes of pictures under another text.",
-    "score": "How likely pictures are under each text.",
-    "reconstruct": "Pictures beside what a generator makes of their codes.",
-    "interpolate": "The way from one picture to another through the codes.",
-    "bench": "Pictures a second, beside a plain PyTorch loop.",
-    "check": "Whether plugins keep the rules that the zoo relies on.",
-    "schema": "JSON schema of registry.yaml, for editors.",
-    "new-plugin": "A plugin package of your own, which works as it is.",
-    "doctor": "Whether the zoo can work here, and what is missing.",
-    "completion": "Script that completes names in bash, zsh, fish, PowerShell.",
+    "list": "List the registry's entries with their best recorded results.",
+    "show": "Show one entry: options, parameters, FLOPs, results.",
+    "plugins": "List plugins, what they provide, and which are broken.",
+    "train": "Train an entry, or resume its unfinished run.",
+    "tune": "Tune the options of an entry, or resume its study.",
+    "compare": "Train variants of an entry and compare them.",
+    "studies": "List studies with their state and best trial.",
+    "evaluate": "Evaluate a run on a split, with per-class figures.",
+    "predict": "Classify pictures with a trained run.",
+    "sample": "Sample pictures from a generator, with or without prompts.",
+    "mix": "Sample pictures from one prompt to another in even steps.",
+    "edit": "Edit pictures by giving them another text.",
+    "score": "Score how likely pictures are under each text.",
+    "reconstruct": "Encode and decode pictures, and show both side by side.",
+    "interpolate": "Interpolate between two pictures through their codes.",
+    "bench": "Measure training speed against a plain PyTorch loop.",
+    "check": "Check that plugins follow the rules the zoo relies on.",
+    "schema": "Print the JSON schema of registry.yaml, for editors.",
+    "new-plugin": "Create a plugin package that works out of the box.",
+    "doctor": "Check whether the zoo works here, and what is missing.",
+    "completion": "Print a completion script for bash, zsh, fish or PowerShell.",
 }
 WIDTH = max(20, min(shutil.get_terminal_size().columns, 82) - 2)
 EPILOG = "Start with: zoo train cnn, then zoo evaluate cnn. Every command has --help."
@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """The command, or an error with the nearest name."""
         if args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise ZooError(f"no command {args[0]!r}", nearest(args[0], COMMANDS))
+            raise ZooError(f"no command {args[0]!r}", nearest(args[0], COMMANDS) or "see zoo --help")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -94,10 +94,10 @@ def everywhere() -> list[click.Option]:
             metavar="NAME",
             expose_value=False,
             callback=block_plugins,
-            help="Leave out a plugin, by name or distribution.",
+            help="Ignore a plugin, given by name or distribution.",
         ),
         flag("--plain", help="No colours, no progress bar."),
-        flag("--traceback", help="Show where an error comes from."),
+        flag("--traceback", help="Show the traceback of an error."),
     ]
 
 
@@ -106,7 +106,7 @@ class Command(click.Command):
 
     def __init__(self, *args: Any, json: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params += [flag("--json", help="Print one JSON document.")] if json else []
+        self.params += [flag("--json", help="Print the output as one JSON document.")] if json else []
         self.params += everywhere()
 
     def invoke(self, ctx: click.Context) -> Any:

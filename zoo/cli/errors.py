@@ -64,7 +64,7 @@ def usage(error: click.ClickException) -> tuple[str, str]:
     context = error.ctx if isinstance(error, click.UsageError) else None
     path, params = (context.command_path, context.command.params) if context else ("zoo", [])
     if isinstance(error, click.NoSuchOption) and not guess and any(param.name == "overrides" for param in params):
-        return text.rstrip("."), f"see {path} --help; options of an entry are set by KEY=VALUE, as train.epochs=10"
+        return text.rstrip("."), f"see {path} --help; options of an entry are set with KEY=VALUE, e.g. train.epochs=10"
     return text.rstrip("."), f"did you mean {names}" if guess else f"see {path} --help"
 
 
@@ -77,8 +77,8 @@ def bug(error: BaseException) -> tuple[int, str, str, str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
     except OSError:
-        return BUG, "bug", f"a bug in zoo: {what}", "see where with --traceback"
-    return BUG, "bug", f"a bug in zoo: {what}", f"please report it with {path}"
+        return BUG, "bug", f"a bug in zoo: {what}", "--traceback shows where"
+    return BUG, "bug", f"a bug in zoo: {what}", f"please report it and attach {path}"
 
 
 def hang_up() -> int:

@@ -18,17 +18,17 @@ PICTURES = click.argument("pictures", metavar="PICTURE|FOLDER...", nargs=-1, req
 OVERRIDES = click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
 DEVICE = click.option("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")
 REGISTRY = click.option(
-    "--registry", "registries", multiple=True, metavar="FILE", help="A registry file on top of the others."
+    "--registry", "registries", multiple=True, metavar="FILE", help="Another registry file, which overrides the others."
 )
 TEMPERATURE = click.option(
     "--temperature",
     type=click.FloatRange(0, min_open=True),
     default=1.0,
     metavar="T",
-    help="Below 1: samples that are likelier and less varied.",
+    help="Below 1: likelier and less varied samples.",
 )
 GUIDANCE = click.option(
-    "--guidance", type=float, default=0.0, metavar="G", help="Above 0: likelier of the prompt and less varied; try 1."
+    "--guidance", type=float, default=0.0, metavar="G", help="Above 0: closer to the prompt and less varied; try 1."
 )
 SEED = click.option(
     "--seed", type=click.IntRange(0), default=0, metavar="N", help="The same seed gives the same pictures."
@@ -37,7 +37,7 @@ RULE = click.option(
     "--mix",
     type=click.Choice(["sum", "product"]),
     default="sum",
-    help="Whether what the parts of a prompt tell is added, or, where the prior can, densities are multiplied.",
+    help="How to combine the parts of a prompt: add their conditions, or multiply their densities (if the prior can).",
 )
 LOOK_AT = 10_000
 QUALIFIED = re.compile(r"[\w.-]{2,}:[a-z0-9-]+")
@@ -53,7 +53,7 @@ def data_overrides(text: str) -> list[str]:
     if not path.exists():
         here = [child.name for child in path.parent.iterdir() if child.is_dir()] if path.parent.is_dir() else []
         hint = nearest(text, kinds) or nearest(path.name, here)
-        raise DataError(f"{text!r} is neither a kind of data ({', '.join(kinds)}) nor a path", hint)
+        raise DataError(f"{text!r} is neither a data kind nor a path", hint)
     # The run is read from other folders too.
     whole = str(path.absolute())
     # JSON quotes a text in a way that YAML reads back, whatever characters it has.
@@ -66,7 +66,8 @@ def kind_of(path: Path) -> str:
         if path.suffix.lower() == ".parquet":
             return "parquet"
         raise DataError(
-            f"{path} is a file that does not end in .parquet", "give a folder of class folders for pictures"
+            f"{path} is a file that does not end in .parquet",
+            "for pictures, give a folder with one subfolder per class",
         )
     inside = [child for child in islice(path.rglob("*"), LOOK_AT) if not child.name.startswith(".")]
     if any(child.suffix.lower() == ".parquet" for child in inside):

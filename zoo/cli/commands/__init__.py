@@ -1,1 +1,1 @@
-"""One file a command, named as the command."""
+"""One file per command, named as the command."""

@@ -20,14 +20,14 @@ from zoo.display.format import figure
     type=click.FloatRange(0.1),
     metavar="N",
     default=20.0,
-    help="Seconds for both loops together.",
+    help="Total seconds for both loops.",
     show_default=True,
 )
 @DEVICE
 @REGISTRY
 @click.pass_obj
 def bench_command(screen: Screen, /, name: str, overrides: tuple[str, ...], **options: Any) -> None:
-    """Training speed of an entry, beside a plain PyTorch loop of the same model, in alternation."""
+    """Measure an entry's training speed against a plain PyTorch loop of the same model, alternating between the two."""
     from zoo.training.bench import bench
 
     found = bench(name, *overrides, **options)

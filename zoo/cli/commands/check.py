@@ -18,13 +18,13 @@ from zoo.testing.rule import rules
 @click.command("check", cls=Command)
 @click.argument("subject", metavar="[PLUGIN|KIND]", required=False)
 @click.argument("options", metavar="[KEY=VALUE]...", nargs=-1)
-@click.option("--rules", "only_rules", is_flag=True, help="List the rules and check nothing.")
+@click.option("--rules", "only_rules", is_flag=True, help="Only list the rules.")
 @click.pass_obj
 def check_command(screen: Screen, /, subject: str | None, options: tuple[str, ...], only_rules: bool) -> None:
-    """Whether plugins keep the rules that the zoo relies on.
+    """Check that plugins follow the rules the zoo relies on.
 
-    A plugin with all its kinds, or a kind, as acme:depthwise; without a name everything that is installed. KEY=VALUE
-    sets an option of the kind, as in: zoo check folder path=my-pictures
+    Give a plugin (all its kinds) or one kind, e.g. acme:depthwise; by default everything installed is checked.
+    KEY=VALUE sets an option of the kind, e.g. zoo check folder path=my-pictures
     """
     if only_rules:
         rows = [(rule.name, ", ".join(sorted(rule.families)), rule.text) for rule in rules()]
@@ -32,7 +32,7 @@ def check_command(screen: Screen, /, subject: str | None, options: tuple[str, ..
             return screen.document(
                 {"rules": [dict(zip(("rule", "families", "text"), row, strict=True)) for row in rows]}
             )
-        return screen.table(["rule", "of", "what is asked"], rows)
+        return screen.table(["rule", "applies to", "requirement"], rows)
     found: list[Finding] = []
     for each, those in groupby(checks_of(subject, *options), lambda check: check.subject):
         screen.note(f"checking {each}")
@@ -52,15 +52,15 @@ def report(screen: Screen, found: list[Finding]) -> None:
         table(screen, found)
         beside = counts["does not apply"]
         screen.line(
-            f"{ran} rules ran: {counts['holds']} hold, {counts['broken']} are broken; "
-            f"{counts['not run']} could not be tried, {beside} do not apply"
+            f"{ran} rules ran: {counts['holds']} passed, {counts['broken']} broken; "
+            f"{counts['not run']} could not be run, {beside} do not apply"
         )
     if counts["broken"]:
         raise click.exceptions.Exit(JobError.code)
 
 
 def table(screen: Screen, found: list[Finding]) -> None:
-    """A row for each subject, and below it a line for each rule that does not simply hold."""
+    """A row for each subject, and below it a line for each rule that is broken or was not run."""
     subjects: dict[tuple[str, str], list[Finding]] = {}
     for finding in found:
         subjects.setdefault((finding.subject, finding.family), []).append(finding)
@@ -68,7 +68,7 @@ def table(screen: Screen, found: list[Finding]) -> None:
     for (subject, family), those in subjects.items():
         states = Counter(finding.state for finding in those)
         rows.append((subject, family, *(states[state] or "" for state in ("holds", "broken", "not run"))))
-    screen.table(["what", "family", "hold", "broken", "not run"], rows, right=[2, 3, 4])
+    screen.table(["subject", "family", "passed", "broken", "not run"], rows, right=[2, 3, 4])
     for finding in found:
         if finding.state in {"broken", "not run"}:
             screen.line(

@@ -20,13 +20,15 @@ from zoo.registry.entry import Entry
 @click.command("compare", cls=Command)
 @NAME
 @OVERRIDES
-@click.option("--data", metavar="KIND|PATH", help="A kind of data, a folder of class folders, or Parquet files.")
-@click.option("--seeds", type=click.IntRange(1), default=1, metavar="N", help="Trainings of each variant; default 1.")
-@click.option("--minutes", type=float, metavar="M", help="Minutes of each training, in place of the entry's epochs.")
+@click.option(
+    "--data", metavar="KIND|PATH", help="A data kind, a folder with one subfolder per class, or Parquet files."
+)
+@click.option("--seeds", type=click.IntRange(1), default=1, metavar="N", help="Number of seeds per variant; default 1.")
+@click.option("--minutes", type=float, metavar="M", help="Minutes per training, instead of the entry's epochs.")
 @click.option("--split", type=click.Choice(["test", "valid", "train"]), default="test", help="test, valid or train.")
-@click.option("--figures", metavar="NAMES", help="Figures to show, as loss,accuracy; or all.")
-@click.option("--fresh", is_flag=True, help="Start a new comparison although there is one.")
-@click.option("--name", "comparison", metavar="NAME", help="The comparison's name; by default NAME-compare.")
+@click.option("--figures", metavar="NAMES", help="Figures to show, e.g. loss,accuracy; or all.")
+@click.option("--fresh", is_flag=True, help="Start a new comparison even if there is one.")
+@click.option("--name", "comparison", metavar="NAME", help="Name of the comparison; default NAME-compare.")
 @DEVICE
 @REGISTRY
 @click.pass_obj
@@ -39,10 +41,10 @@ def compare_command(
     figures: str | None,
     **options: Any,
 ) -> None:
-    """Train variants of an entry alike, one after the other, and evaluate them side by side.
+    """Train variants of an entry one after another in the same way, and compare their evaluations.
 
-    KEY=A,B,C varies an option, as in model.norm=none,before,after; with several such there is every combination.
-    KEY=VALUE sets an option for all. The same command again goes on, also with more values or seeds.
+    KEY=A,B,C varies an option, e.g. model.norm=none,before,after; several of these give every combination.
+    KEY=VALUE sets an option for all. Repeat the command to resume, also with more values or seeds.
     """
     from zoo.evaluation.compare import compare as comparison
 
@@ -59,7 +61,7 @@ def compare_command(
         return screen.document(found.document())
     show(screen, found, names)
     if hidden := len(found.figures) - len(names):
-        screen.note(f"{hidden} more figures: --figures all, or by name; --json has all of them")
+        screen.note(f"{hidden} more figures: see them with --figures all or by name, or with --json")
     return screen.note(f"wrote {found.path / TABLE}")
 
 

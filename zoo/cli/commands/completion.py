@@ -12,7 +12,7 @@ SHELLS = ("bash", "zsh", "fish", "powershell")
 @click.command("completion", cls=Command, json=False)
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion_command(shell: str) -> None:
-    """Print the script for a shell; a line of it says where it goes."""
+    """Print the completion script for a shell; a comment in it says where to put it."""
     from zoo.cli.completion.shells import script
 
     click.echo(script(shell), nl=False)

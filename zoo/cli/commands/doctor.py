@@ -21,9 +21,9 @@ STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
 @click.command("doctor", cls=Command)
 @click.pass_obj
 def doctor_command(screen: Screen, /) -> int:
-    """Look at all that the zoo needs, and say what is missing and what to do about it.
+    """Check everything the zoo needs, and report what is missing and how to fix it.
 
-    The exit code is 0 where the zoo can work, also with notes; otherwise it is that of the worst problem: 4 for what is
+    The exit code is 0 if the zoo can work, even with notes; otherwise that of the worst problem: 4 for something
     missing or broken, 7 for folders and disks.
     """
     found = []
@@ -64,5 +64,5 @@ def summary(areas: Sequence[str], found: Sequence[Finding]) -> str:
     notes = sum(finding.state == "note" for finding in found)
     more = f", {notes} note{'s' * (notes != 1)}" if notes else ""
     if not areas:
-        return f"the zoo can work here{more}"
+        return f"the zoo works here{more}"
     return f"{len(areas)} problem{'s' * (len(areas) != 1)} ({', '.join(dict.fromkeys(areas))}){more}"

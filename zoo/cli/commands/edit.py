@@ -16,10 +16,17 @@ from zoo.runs.find import load
 @click.command("edit", cls=Command)
 @RUN
 @PICTURES
-@click.option("--to", required=True, metavar="PROMPT", help="What they are to show, as dog or 0.5 cat + 0.5 dog.")
-@click.option("--from", "source", metavar="PROMPT", help="What they show now; without it nothing is said of that.")
 @click.option(
-    "--strength", type=float, default=1.0, metavar="S", help="How far to go; 0 reconstructs.", show_default=True
+    "--to", required=True, metavar="PROMPT", help="What the pictures should show, e.g. dog or 0.5 cat + 0.5 dog."
+)
+@click.option("--from", "source", metavar="PROMPT", help="What the pictures show now; default: no text.")
+@click.option(
+    "--strength",
+    type=float,
+    default=1.0,
+    metavar="S",
+    help="Strength of the edit; 0 only reconstructs.",
+    show_default=True,
 )
 @GUIDANCE
 @OUT
@@ -37,11 +44,11 @@ def edit_command(
     separate: bool,
     **options: Any,
 ) -> int:
-    """Pictures above what becomes of them under another text.
+    """Edit pictures by giving them another text; show originals above the results.
 
-    Their codes go to the base of the flow under one text and back under another, so that what is said by neither
-    stays. A picture may also be test:12, for that one of the test split. RUN is a run folder, or an entry for its
-    newest finished run.
+    Codes are mapped to the base of the flow under one text and back under another, so that whatever neither text
+    mentions stays. A picture may also be test:12, that picture of the test split. RUN is a run folder, or an entry (its
+    newest finished run).
     """
     from zoo.generation.edit import edit
 

@@ -29,21 +29,21 @@ WORST = 10
 @click.option("--split", type=click.Choice(["test", "valid", "train"]), default="test", help="test, valid or train.")
 @DEVICE
 @click.option("--record", metavar="FILE", help="Append the result to this registry file.")
-@click.option("--data-name", metavar="TEXT", default="", help="What the recorded result calls the pictures.")
+@click.option("--data-name", metavar="TEXT", default="", help="Name for the data in the recorded result.")
 @click.option(
     "--judge",
     default="judge",
     metavar="NAME",
-    help="Who looks at what a generator makes: an entry or a run of a classifier, efficientnet-lite0, inception, none.",
+    help="Network that judges samples: a classifier's entry or run, efficientnet-lite0, inception or none.",
 )
 @GUIDANCE
 @TEMPERATURE
 @click.pass_obj
 def evaluate_command(screen: Screen, /, run: str, overrides: tuple[str, ...], **options: Any) -> None:
-    """Figures of a run over a split.
+    """Evaluate a run on a split.
 
-    RUN is a run folder, or an entry for its newest finished run. KEY=VALUE changes what leaves the weights as they
-    are, as model.draws=8, or the data.
+    RUN is a run folder, or an entry (its newest finished run). KEY=VALUE changes the data, or an option that does not
+    affect the weights, e.g. model.draws=8.
     """
     from zoo.evaluation.evaluate import evaluate
 
@@ -75,7 +75,7 @@ def keep(screen: Screen, found: dict[str, Any], hung: list[Gallery]) -> None:
             found["files"] += map(str, page(path, gallery, found["classes"]))
         write_json(Path(found["files"][0]), finite(found))
     except (OSError, ResourceError) as error:
-        screen.note(f"the evaluation is not kept: {error}")
+        screen.note(f"could not save the evaluation: {error}")
         found["files"] = []
 
 
@@ -93,7 +93,7 @@ def show(screen: Screen, found: dict[str, Any]) -> None:
         screen.line()
         columns = ("pictures", "precision", "recall", "f1")
         rows = [[name, *(figures(row[key]) for key in columns)] for name, row in classes.items()]
-        screen.table(["class", "count", *columns[1:]], rows, right=[1, 2, 3, 4])
+        screen.table(["class", "pictures", *columns[1:]], rows, right=[1, 2, 3, 4])
     if classes := found.get("samples_per_class"):
         from zoo.cli.views.judged import show as show_classes
 

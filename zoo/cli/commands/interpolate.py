@@ -17,7 +17,9 @@ from zoo.runs.find import load
 @RUN
 @click.argument("start", metavar="A")
 @click.argument("goal", metavar="B")
-@click.option("--steps", type=click.IntRange(2), default=9, metavar="N", help="Pictures in the row.", show_default=True)
+@click.option(
+    "--steps", type=click.IntRange(2), default=9, metavar="N", help="Number of pictures in the row.", show_default=True
+)
 @OUT
 @TENSORS
 @SEPARATE
@@ -28,8 +30,8 @@ def interpolate_command(
 ) -> None:
     """Pictures on the straight line between the codes of A and B, in one row.
 
-    A and B are picture files, or test:12 for that picture of the test split. The line goes from mean to mean of their
-    codes, whatever the prior. RUN is a run folder, or an entry for its newest finished run.
+    A and B are picture files, or test:12 for that picture of the test split. The line joins the means of their codes,
+    whatever the prior. RUN is a run folder, or an entry (its newest finished run).
     """
     from zoo.generation.reconstruct import interpolate
 

@@ -17,7 +17,7 @@ from zoo.registry.listing import ENTRY_HEADS, describe, registry
 @REGISTRY
 @click.pass_obj
 def list_command(screen: Screen, /, registries: tuple[str, ...]) -> None:
-    """Entries of the registry, what they are, and the best result recorded for each."""
+    """List the registry's entries, what they are, and the best recorded result of each."""
     found, left_out = registry(registries)
     entries = [describe(found, name) for name in found.entries]
     broken = [plugin.trouble for plugin in catalog().plugins if plugin.error]

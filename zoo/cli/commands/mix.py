@@ -17,7 +17,7 @@ from zoo.runs.find import load
 @RUN
 @click.argument("start", metavar="A")
 @click.argument("goal", metavar="B")
-@click.option("--steps", type=click.IntRange(2), default=9, metavar="N", help="Pictures in a row.", show_default=True)
+@click.option("--steps", type=click.IntRange(2), default=9, metavar="N", help="Pictures per row.", show_default=True)
 @click.option("-n", "rows", type=click.IntRange(1), default=8, metavar="N", help="Rows.", show_default=True)
 @SEED
 @TEMPERATURE
@@ -39,9 +39,9 @@ def mix_command(
     separate: bool,
     **options: Any,
 ) -> None:
-    """Pictures from prompt A to prompt B in even steps; in each row the same noise under other weights.
+    """Sample pictures from prompt A to prompt B in even steps; each row uses the same noise with changing weights.
 
-    RUN is a run folder, or an entry for its newest finished run.
+    RUN is a run folder, or an entry (its newest finished run).
     """
     from zoo.generation.sample import mix
 

@@ -17,14 +17,15 @@ from zoo.cli.new_plugin.package import PARTS, new_plugin
     type=click.Choice(list(PARTS)),
     multiple=True,
     default=["model"],
-    help="What the plugin is to give; may be said several times. Default: model.",
+    help="What the plugin provides; repeatable. Default: model.",
 )
-@click.option("--out", metavar="DIR", help="The new folder; by default zoo-NAME.")
+@click.option("--out", metavar="DIR", help="The new folder; default zoo-NAME.")
 @click.pass_obj
 def new_plugin_command(screen: Screen, /, new: str, parts: tuple[str, ...], out: str | None) -> None:
-    """Write a plugin package that installs, trains and passes `zoo check` as it is; then make it yours.
+    """Create a plugin package that installs, trains and passes `zoo check` out of the box, for you to adapt.
 
-    model is a classifier, codec an autoencoder for generators, prior draws its codes, text encodes prompts.
+    model: a classifier; codec: an autoencoder for generators; prior: samples its codes; text: encodes prompts; data: a
+    data set; metric: a figure of an evaluation.
     """
     made = new_plugin(new, parts, out)
     if screen.json:

@@ -15,10 +15,10 @@ from zoo.registry.plugins.probe_cache import Listed, forget
 
 
 @click.command("plugins", cls=Command)
-@click.option("--again", is_flag=True, help="Probe all plugins anew, as after a change that the zoo cannot see.")
+@click.option("--again", is_flag=True, help="Probe all plugins again, e.g. after a change the zoo cannot detect.")
 @click.pass_obj
 def plugins_command(screen: Screen, /, again: bool) -> None:
-    """Plugins, what they give, and what is wrong with those that are broken."""
+    """List plugins, what they provide, and what is wrong with the broken ones."""
     if again:
         forget()
         catalog.cache_clear()
@@ -29,7 +29,7 @@ def plugins_command(screen: Screen, /, again: bool) -> None:
         (plugin.name, f"{plugin.distribution} {plugin.version}", plugin.state, cause(plugin) or given(plugin.listed))
         for plugin in plugins
     ]
-    screen.table(["plugin", "distribution", "state", "gives"], cells)
+    screen.table(["plugin", "distribution", "state", "provides"], cells)
     for note in [*(f"{plugin}: {note}" for plugin in plugins for note in plugin.verdict.notes), *catalog().notes]:
         screen.note(f"note: {note}")
     return None
@@ -50,7 +50,7 @@ def about(plugin: Plugin) -> dict[str, Any]:
 
 def cause(plugin: Plugin) -> str:
     """Why a plugin gives nothing."""
-    return f"by {plugin.blocked}" if plugin.blocked else plugin.error
+    return f"blocked by {plugin.blocked}" if plugin.blocked else plugin.error
 
 
 def given(kinds: Iterable[Listed]) -> str:

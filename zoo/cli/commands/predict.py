@@ -17,9 +17,9 @@ from zoo.runs.find import load
 @DEVICE
 @click.pass_obj
 def predict_command(screen: Screen, /, run: str, pictures: tuple[str, ...], device: str) -> int:
-    """Class and probability of pictures, and of all pictures in folders.
+    """Classify pictures, and all pictures in folders; print class and probability.
 
-    RUN is a run folder, or an entry for its newest finished run.
+    RUN is a run folder, or an entry (its newest finished run).
     """
     from zoo.evaluation.predict import predict
 

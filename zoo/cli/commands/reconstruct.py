@@ -22,7 +22,7 @@ from zoo.runs.find import load
     type=click.IntRange(1),
     default=32,
     metavar="N",
-    help="Pictures of the test split, where none are named.",
+    help="Number of test pictures to use if none are named.",
     show_default=True,
 )
 @OUT
@@ -40,10 +40,10 @@ def reconstruct_command(
     out: str | None,
     **files: Any,
 ) -> int:
-    """Pictures above what a generator makes of their codes, and how far apart they are.
+    """Encode and decode pictures; show originals above reconstructions, and how far apart they are.
 
-    A picture may also be test:12, for that one of the test split, of which the first are taken without any. RUN is a
-    run folder, or an entry for its newest finished run.
+    A picture may also be test:12, that picture of the test split. Without pictures the first of the test split are
+    used. RUN is a run folder, or an entry (its newest finished run).
     """
     from zoo.generation.reconstruct import reconstruct
 

@@ -16,7 +16,13 @@ from zoo.runs.find import load
 @click.command("sample", cls=Command)
 @RUN
 @click.argument("prompts", metavar="[PROMPT]...", nargs=-1)
-@click.option("-n", "count", type=click.IntRange(1), metavar="N", help="Pictures; 64, or a few more for equal rows.")
+@click.option(
+    "-n",
+    "count",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Number of pictures; default 64, or a few more to fill the rows.",
+)
 @SEED
 @TEMPERATURE
 @GUIDANCE
@@ -37,10 +43,10 @@ def sample_command(
     separate: bool,
     **options: Any,
 ) -> None:
-    """Pictures drawn from a generator, on one page; one row per prompt, or per class, where its prior takes prompts.
+    """Sample pictures from a generator onto one page, with a row per prompt or class if its prior takes prompts.
 
-    A PROMPT is a text, as "cat", or several with weights, as "cat + truck", "0.7 cat + 0.3 truck" or "cat - 0.5 dog";
-    weights count relative to each other. RUN is a run folder, or an entry for its newest finished run.
+    A PROMPT is a text, e.g. "cat", or several with weights, e.g. "cat + truck", "0.7 cat + 0.3 truck" or "cat - 0.5
+    dog"; weights are relative to each other. RUN is a run folder, or an entry (its newest finished run).
     """
     from zoo.generation.sample import sample
 

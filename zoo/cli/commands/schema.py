@@ -12,5 +12,5 @@ from zoo.registry.listing import schema
 @click.command("schema", cls=Command, json=False)
 @click.pass_obj
 def schema_command(screen: Screen, /) -> None:
-    """The JSON schema of registry.yaml: zoo schema > registry.schema.json."""
+    """Print the JSON schema of registry.yaml: zoo schema > registry.schema.json."""
     screen.document(schema())

@@ -20,15 +20,15 @@ PRINTED_TEXTS = 5
 @RUN
 @PICTURES
 @click.option(
-    "--text", "texts", multiple=True, metavar="PROMPT", help="Several times for several; by default all classes."
+    "--text", "texts", multiple=True, metavar="PROMPT", help="A text to score; repeatable; default all classes."
 )
 @DEVICE
 @click.pass_obj
 def score_command(screen: Screen, /, run: str, pictures: tuple[str, ...], texts: tuple[str, ...], device: str) -> int:
-    """How likely pictures are under each text: log-likelihoods in nats, and what they make of the texts.
+    """Score how likely pictures are under each text: log-likelihoods in nats, and the probability of each text.
 
-    The share of a text is its probability if one of them is right and all were equally likely beforehand. A picture
-    may also be test:12, for that one of the test split. RUN is a run folder, or an entry for its newest finished run.
+    A text's share is its probability, assuming exactly one is right and all are equally likely a priori. A picture may
+    also be test:12, that picture of the test split. RUN is a run folder, or an entry (its newest finished run).
     """
     from zoo.generation.edit import score
 

@@ -19,17 +19,17 @@ from zoo.registry.listing import show
 @click.command("show", cls=Command)
 @NAME
 @OVERRIDES
-@click.option("--options", "only_options", is_flag=True, help="Only the options, with types and meanings.")
+@click.option("--options", "only_options", is_flag=True, help="Show only the options, with types and meanings.")
 @REGISTRY
 @click.pass_obj
 def show_command(
     screen: Screen, /, name: str, overrides: tuple[str, ...], only_options: bool, registries: tuple[str, ...]
 ) -> None:
-    """One entry: its options, parameters and FLOPs for its own data, and its results."""
+    """Show one entry: its options, its parameters and FLOPs on its own data, and its results."""
     try:
         about = show(name, overrides, registries, measure=not only_options)
     except DataError as error:
-        screen.note(f"parameters and FLOPs are not known: {error}")
+        screen.note(f"parameters and FLOPs are unknown: {error}")
         about = show(name, overrides, registries, measure=False)
     if screen.json:
         return screen.document(about)
@@ -50,16 +50,16 @@ def show_options(screen: Screen, options: list[dict[str, Any]]) -> None:
 
 def given_here(row: dict[str, Any]) -> str:
     """The value of an option; of tune.space that it is spread over the column of what is searched."""
-    return "see search" if row["name"] == "tune.space" and row["value"] else plain(row["value"])
+    return 'see "search" column' if row["name"] == "tune.space" and row["value"] else plain(row["value"])
 
 
 def show_entry(screen: Screen, about: dict[str, Any]) -> None:
     """What an entry is, what it sets, and what was reached."""
     screen.line(f"{about['name']}: {about['summary']}" if about["summary"] else about["name"])
-    screen.line(f"kind {about['kind']} of {about['plugin']}, hash {about['hash']}")
+    screen.line(f"kind {about['kind']} from {about['plugin']}, hash {about['hash']}")
     if about["parameters"] is not None:
         shape = "x".join(map(str, about["shape"]))
-        flops = "" if about["flops"] is None else f", {about['flops'] / 1e6:,.4g} MFLOP a picture"
+        flops = "" if about["flops"] is None else f", {about['flops'] / 1e6:,.4g} MFLOP per picture"
         data = about["spec"]["data"]["kind"]
         screen.line(f"{about['parameters']:,} parameters{flops} on {shape} pictures of {data}")
     defaults = {option["name"]: option["default"] for option in about["options"]}

@@ -13,10 +13,10 @@ from zoo.tuning.study import STUDY_HEADS, STUDY_RIGHT, study_row
 
 
 @click.command("studies", cls=Command)
-@click.option("--storage", type=click.Path(path_type=Path), metavar="DIR", help="Where the studies are; default runs.")
+@click.option("--storage", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the studies; default runs.")
 @click.pass_obj
 def studies_command(screen: Screen, /, storage: Path | None) -> None:
-    """Studies with their state and the best of each."""
+    """List studies with their state and best trial."""
     from zoo.tuning.study_folder import studies as studies_run
 
     studies, problems = studies_run(storage)
@@ -26,7 +26,7 @@ def studies_command(screen: Screen, /, storage: Path | None) -> None:
     if studies:
         screen.table(STUDY_HEADS, [study_row(study) for study in studies], right=STUDY_RIGHT)
     elif not problems:
-        screen.note("no study yet; begin one with: zoo tune ENTRY")
+        screen.note("no studies yet; start one with: zoo tune ENTRY")
     for problem in problems:
-        screen.note(f"left out: {problem}")
+        screen.note(f"skipped: {problem}")
     return None

@@ -17,11 +17,13 @@ from zoo.registry.listing import entry as resolve_entry
 @click.command("train", cls=Command)
 @NAME
 @OVERRIDES
-@click.option("--data", metavar="KIND|PATH", help="A kind of data, a folder of class folders, or Parquet files.")
-@click.option("--seed", type=int, metavar="N", help="Seed of weights, order and augmentation.")
-@click.option("--out", metavar="DIR", help="The run folder; by default runs/NAME-1, -2 and so on.")
+@click.option(
+    "--data", metavar="KIND|PATH", help="A data kind, a folder with one subfolder per class, or Parquet files."
+)
+@click.option("--seed", type=int, metavar="N", help="Seed for the weights, the order of the pictures and augmentation.")
+@click.option("--out", metavar="DIR", help="Run folder; default runs/NAME-1, then -2 and so on.")
 @DEVICE
-@click.option("--fresh", is_flag=True, help="Start anew although an unfinished run is there.")
+@click.option("--fresh", is_flag=True, help="Start a new run even if there is an unfinished one.")
 @REGISTRY
 @click.pass_obj
 def train_command(
@@ -33,9 +35,9 @@ def train_command(
     seed: int | None,
     **options: Any,
 ) -> None:
-    """Train an entry, or go on with an unfinished run of it.
+    """Train an entry, or resume its unfinished run.
 
-    KEY=VALUE sets an option for this run, as in train.epochs=10; `zoo show NAME --options` lists them.
+    KEY=VALUE sets an option for this run, e.g. train.epochs=10; `zoo show NAME --options` lists them.
     """
     from zoo.training.train import train
 
@@ -47,6 +49,8 @@ def train_command(
         result = {"run": str(done.run), "epochs": done.epochs, "metrics": done.metrics}
         return screen.document(result | {"weights_sha256": done.weights_sha256})
     figures = ", ".join(f"{key} {figure(value)}" for key, value in done.metrics.items())
-    screen.line(f"{done.run}: {done.epochs} epochs" + (f"; validation {figures}" if figures else ""))
+    screen.line(
+        f"{done.run}: {done.epochs} epoch{'s' * (done.epochs != 1)}" + (f"; validation {figures}" if figures else "")
+    )
     screen.note(f"weights sha256 {done.weights_sha256[:12]}; next: zoo evaluate {done.run}")
     return None

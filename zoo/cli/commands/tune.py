@@ -40,7 +40,7 @@ class Duration(click.ParamType[float]):
             seconds = sum(float(part) * unit for part, unit in zip(match.groups("0"), (3600, 60, 1), strict=True))
             if 0 < seconds < LONGEST:
                 return seconds
-        return self.fail(f"{value!r} is no time above 0; write 90s, 30m, 1.5h or 1h30m", param, ctx)
+        return self.fail(f"{value!r} is not a time above 0; write 90s, 30m, 1.5h or 1h30m", param, ctx)
 
 
 class Count(click.ParamType[int]):
@@ -54,25 +54,33 @@ class Count(click.ParamType[int]):
             count = round(float(match[1]) * {"": 1, "k": 1000, "M": 1_000_000}[match[2]])
             if 1 <= count < LONGEST:
                 return count
-        return self.fail(f"{value!r} is no number of parameters; write 900000, 900k or 1.5M", param, ctx)
+        return self.fail(f"{value!r} is not a number of parameters; write 900000, 900k or 1.5M", param, ctx)
 
 
 @click.command("tune", cls=Command)
 @NAME
 @OVERRIDES
-@click.option("--data", metavar="KIND|PATH", help="A kind of data, a folder of class folders, or Parquet files.")
-@click.option("--trials", type=click.IntRange(1), metavar="N", help="Trials of the study, those of before included.")
+@click.option(
+    "--data", metavar="KIND|PATH", help="A data kind, a folder with one subfolder per class, or Parquet files."
+)
+@click.option(
+    "--trials", type=click.IntRange(1), metavar="N", help="Number of trials in the study, including earlier ones."
+)
 @click.option("--time", "seconds", type=Duration(), metavar="TIME", help="Stop after 90s, 30m, 1.5h or 1h30m.")
-@click.option("--objective", metavar="WHAT", help="loss, accuracy, ..., efficiency, fewest-parameters or pareto.")
-@click.option("--bound", type=float, metavar="X", help="Largest loss that fewest-parameters accepts.")
+@click.option(
+    "--objective", metavar="WHAT", help="A figure such as loss or accuracy; efficiency, fewest-parameters or pareto."
+)
+@click.option("--bound", type=float, metavar="X", help="Largest loss accepted by fewest-parameters.")
 @click.option("--max-params", type=Count(), metavar="N", help="Refuse larger models: 900000, 900k or 1.5M.")
-@click.option("--fresh", is_flag=True, help="Start a new study although there is one.")
-@click.option("--name", "study", metavar="STUDY", help="The study's name; by default NAME-study.")
+@click.option("--fresh", is_flag=True, help="Start a new study even if there is one.")
+@click.option("--name", "study", metavar="STUDY", help="Name of the study; default NAME-study.")
 @click.option("--address", metavar="ADDRESS", help="A Ray cluster: auto, host:port or ray://host:port.")
-@click.option("--storage", metavar="DIR", help="Where studies are kept, for a cluster on a shared disk; default runs.")
-@click.option("--parallel", type=click.IntRange(1), metavar="N", help="Trials at a time; by default as many as fit.")
+@click.option("--storage", metavar="DIR", help="Folder for studies, on a shared disk for a cluster; default runs.")
+@click.option(
+    "--parallel", type=click.IntRange(1), metavar="N", help="Trials to run in parallel; default as many as fit."
+)
 @DEVICE
-@click.option("--save-as", metavar="NAME", help="Write the best as an entry of registry.yaml here.")
+@click.option("--save-as", metavar="NAME", help="Save the best trial as entry NAME in ./registry.yaml.")
 @REGISTRY
 @click.pass_context
 def tune_command(
@@ -85,11 +93,11 @@ def tune_command(
     seconds: float | None,
     **options: Any,
 ) -> int:
-    """Search the options of an entry, or go on with an unfinished study of it.
+    """Tune the options of an entry, or resume its unfinished study.
 
-    KEY=VALUE sets an option for all trials, so that it is not searched, as in train.epochs=10; or says how to search,
-    as in tune.sampler=random. `zoo show NAME --options` lists what is searched. The folder of a study stands for its
-    best run in zoo evaluate and zoo predict.
+    KEY=VALUE fixes an option for all trials, e.g. train.epochs=10, or sets how to search, e.g. tune.sampler=random.
+    `zoo show NAME --options` lists what is searched. zoo evaluate and zoo predict accept a study's folder and use its
+    best run.
     """
     from zoo.tuning.tune import tune
 
@@ -127,7 +135,7 @@ def plots(screen: Screen, study: Study) -> list[str]:
     try:
         return [place(path) for path in draw(study)]
     except (ZooError, OSError, ValueError, ImportError, ArithmeticError) as error:
-        screen.note(f"the plots are not drawn: {error}")
+        screen.note(f"could not draw the plots: {error}")
         return []
 
 
@@ -140,7 +148,7 @@ def samples(screen: Screen, study: Study, device: str) -> list[str]:
     try:
         sample(study.best.run, device=device).save(path := study.path / "samples.png")
     except (ZooError, OSError, RuntimeError, ValueError) as error:
-        screen.note(f"no samples are drawn: {error}")
+        screen.note(f"could not draw samples: {error}")
         return []
     return [place(path)]
 
@@ -152,9 +160,9 @@ def save(screen: Screen, study: Study, name: str) -> int:
     try:
         save_as(MINE, name, study)
     except ZooError as error:
-        screen.note(f"error: nothing is saved as {name}: {error}")
+        screen.note(f"error: could not save {name}: {error}")
         return error.code
-    screen.note(f"saved as the entry {name}; train it with: zoo train {name}")
+    screen.note(f"saved as entry {name}; train it with: zoo train {name}")
     return 0
 
 
@@ -163,7 +171,7 @@ def what_next(screen: Screen, study: Study, context: click.Context) -> None:
     if study.best:
         screen.note(f"next: zoo evaluate {shlex.quote(place(study.best.run))}")
     more = again(study, context)
-    screen.note(f"more trials: {more}" if study.state == "done" else f"go on with: {more}")
+    screen.note(f"for more trials: {more}" if study.state == "done" else f"resume with: {more}")
 
 
 def again(study: Study, context: click.Context) -> str:

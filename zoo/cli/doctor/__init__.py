@@ -1,1 +1,1 @@
-"""Examine whether the zoo can work here, what is missing, and what to do about it."""
+"""Check whether the zoo works here, what is missing, and how to fix it."""

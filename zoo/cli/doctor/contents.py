@@ -27,13 +27,13 @@ def plugins() -> Iterator[Finding]:
         f"{plugin.name} ({plugin.distribution} {plugin.version})" for plugin in working if plugin.distribution != OWN
     ]
     own = ", ".join(plugin.name for plugin in working if plugin.distribution == OWN)
-    yield ok(f"{len(names)} work: {', '.join([own, *others])}", working=names)
+    yield ok(f"{len(names)} working: {', '.join([own, *others])}", working=names)
     for plugin in found.plugins:
         text, about = plugin.trouble, {"plugin": plugin.name, "plugin_state": plugin.state}
         if plugin.state == "blocked":
             yield note(text, **about)
         elif plugin.state == "broken" and plugin.distribution == OWN:
-            yield problem(text, "install the zoo anew: pip install --force-reinstall pixel-zoo", MissingError.code)
+            yield problem(text, "reinstall the zoo: pip install --force-reinstall pixel-zoo", MissingError.code)
         elif plugin.state == "broken":
             yield note(text, f"upgrade it, or remove it with: pip uninstall {plugin.distribution}", **about)
     for text in found.notes:
@@ -69,7 +69,7 @@ def entries() -> Iterator[Finding]:
 def data() -> Iterator[Finding]:
     """Kinds of pictures that are here, and those that would be fetched, found out with their option `download` off."""
     if sys.modules.get("torch") is None:
-        yield note("not looked at, since torch cannot be imported")
+        yield note("not checked, since torch cannot be imported")
         return
     from zoo.core.files import cache_dir
     from zoo.registry.catalog import catalog
@@ -84,9 +84,9 @@ def data() -> Iterator[Finding]:
             here.append(kind.name)
         else:
             absent.append(kind.name)
-    yield ok(f"here: {', '.join(here) or 'none'}; to be given with --data: {', '.join(given) or 'none'}", here=here)
+    yield ok(f"available: {', '.join(here) or 'none'}; needs --data: {', '.join(given) or 'none'}", here=here)
     if absent:
-        text = f"fetched into {folder} when first used: {', '.join(absent)}"
+        text = f"downloaded to {folder} on first use: {', '.join(absent)}"
         yield ok(text, absent=absent, folder=str(folder))
 
 

@@ -60,11 +60,9 @@ def examined(look: Look) -> list[Finding]:
     except KeyboardInterrupt:
         raise
     except ZooError as error:
-        found.append(problem(str(error.args[0]), error.hint or "mend that", error.code))
+        found.append(problem(str(error.args[0]), error.hint or "fix that", error.code))
     except OSError as error:
-        found.append(problem(cause(error), "look at the permissions and the disk", ResourceError.code))
+        found.append(problem(cause(error), "check the permissions and the disk", ResourceError.code))
     except BaseException as error:  # a library may call sys.exit when it is imported
-        found.append(
-            problem(cause(error), "install it anew: pip install --force-reinstall pixel-zoo", MissingError.code)
-        )
+        found.append(problem(cause(error), "reinstall it: pip install --force-reinstall pixel-zoo", MissingError.code))
     return found

@@ -68,17 +68,17 @@ def devices(found: Any) -> Iterator[Finding]:
     if names:
         yield ok("; ".join(names), devices=names)
     elif shutil.which("nvidia-smi"):
-        built = f"is built for CUDA {found.version.cuda}" if found.version.cuda else "is built for the CPU alone"
+        built = f"is built for CUDA {found.version.cuda}" if found.version.cuda else "is built for the CPU only"
         yield note(
-            f"there is an NVIDIA driver, but torch, which {built}, sees no GPU", "see pytorch.org for other builds"
+            f"there is an NVIDIA driver, but torch, which {built}, sees no GPU", "see pytorch.org for a CUDA build"
         )
     else:
-        yield ok("no GPU, so the CPU computes", devices=[])
+        yield ok("no GPU, so the CPU is used", devices=[])
 
 
 def compiler() -> Iterator[Finding]:
     """Whether a C++ compiler works, by building and loading a function: kernels and torch.compile need one."""
-    slower = "without one training is slower; install g++ or clang++"
+    slower = "training is slower without one; install g++ or clang++"
     names = ["cl"] if sys.platform == "win32" else [os.environ.get("CXX", ""), "c++", "g++", "clang++"]
     path = next((path for name in names if name and (path := shutil.which(name))), None)
     if path is None:
@@ -88,7 +88,7 @@ def compiler() -> Iterator[Finding]:
     elif reason := why_not_built(path):
         yield note(f"{path} does not work: {reason}", slower)
     else:
-        yield ok(f"{path} builds functions that can be loaded", compiler=path)
+        yield ok(f"{path} works", compiler=path)
 
 
 def why_not_built(path: str) -> str:
@@ -98,9 +98,9 @@ def why_not_built(path: str) -> str:
         command = [path, "-x", "c++", "-shared", "-fPIC", "-", "-o", str(library)]
         try:
             subprocess.run(command, input=PROBE, text=True, capture_output=True, check=True, timeout=60)
-            return "" if ctypes.CDLL(str(library)).zoo() == 42 else "it builds something else"
+            return "" if ctypes.CDLL(str(library)).zoo() == 42 else "the compiled function returned a wrong result"
         except subprocess.CalledProcessError as error:
-            return (error.stderr.strip() or "no message").splitlines()[0][:200]
+            return (error.stderr.strip() or "no error message").splitlines()[0][:200]
         except (OSError, subprocess.TimeoutExpired) as error:
             return cause(error)
 
@@ -115,18 +115,18 @@ def ray() -> Iterator[Finding]:
     if address := os.environ.get("RAY_ADDRESS"):
         yield note(f"{version}; RAY_ADDRESS is set, so zoo tune joins the cluster at {address}")
     elif not os.access(folder, os.W_OK):
-        yield problem(f"{version} cannot write to {folder}", "name a folder with RAY_TMPDIR", ResourceError.code)
+        yield problem(f"{version} cannot write to {folder}", "set RAY_TMPDIR to a writable folder", ResourceError.code)
     elif sys.platform != "win32" and len(f"{folder}{SOCKET}") > LONGEST_SOCKET:
-        text = f"{version} cannot make sockets below {folder}, a path that is too long"
-        yield problem(text, "name a shorter one with RAY_TMPDIR", ResourceError.code)
+        text = f"{version} cannot create sockets in {folder}: the path is too long"
+        yield problem(text, "set RAY_TMPDIR to a shorter one", ResourceError.code)
     else:
-        yield ok(f"{version} can start, below {folder}", folder=str(folder))
+        yield ok(f"{version} can start, in {folder}", folder=str(folder))
 
 
 def training_step() -> Iterator[Finding]:
     """One step of `cnn` on the digits, on the device that a training would take."""
     if sys.modules.get("torch") is None:
-        yield note("not tried, since torch cannot be imported")
+        yield note("not run, since torch cannot be imported")
         return
     from zoo.registry.build import build_data
     from zoo.registry.catalog import catalog
@@ -143,4 +143,4 @@ def training_step() -> Iterator[Finding]:
     step()
     synchronize(place)
     seconds = time.monotonic() - start
-    yield ok(f"one of cnn on the digits in {seconds:.2g} s on {place}", seconds=round(seconds, 4), device=str(place))
+    yield ok(f"cnn on digits: {seconds:.2g} s on {place}", seconds=round(seconds, 4), device=str(place))

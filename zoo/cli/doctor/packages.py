@@ -23,7 +23,7 @@ def required() -> Iterator[Finding]:
     try:
         needs = requirements(OWN)
     except PackageNotFoundError:
-        yield note("the zoo runs from its source and is not installed", "pip install -e . in its folder")
+        yield note("the zoo runs from its source folder and is not installed", "run: pip install -e . in that folder")
         return
     wrong = [line for need in needs if (line := missing(need))]
     found = {OWN: version(OWN)} | {need.name: here for need in needs if (here := installed(need.name))}
@@ -66,7 +66,7 @@ def missing(need: Requirement) -> tuple[str, str] | None:
     if here is None:
         return line, "is not installed"
     if not need.specifier.contains(here, prereleases=True):
-        return line, f"is needed, and {here} is installed"
+        return line, f"is needed, but {here} is installed"
     inner = [each for extra in need.extras for each in requirements(need.name, extra)]
     lacking = [each.name for each in inner if installed(each.name) is None]
     return (line, f"lacks {', '.join(lacking)}") if lacking else None

@@ -35,12 +35,12 @@ def console() -> Iterator[Finding]:
     encoding = (getattr(stream, "encoding", None) or "none").lower()
     terminal = bool(stream and stream.isatty())
     size = f", {shutil.get_terminal_size().columns} columns" if terminal else ""
-    kind = f"terminal {os.environ.get('TERM', '')}".rstrip() if terminal else "not a terminal, so plain lines"
+    kind = f"terminal {os.environ.get('TERM', '')}".rstrip() if terminal else "not a terminal, so output is plain"
     about = {"encoding": encoding, "terminal": terminal}
     if encoding.replace("-", "") == "utf8":
         yield ok(f"{encoding}, {kind}{size}", **about)
     else:
-        yield note(f"{encoding}, {kind}{size}", "some names are shown as codes; set PYTHONUTF8=1", **about)
+        yield note(f"{encoding}, {kind}{size}", "some characters are shown as escapes; set PYTHONUTF8=1", **about)
 
 
 def folders() -> Iterator[Finding]:
@@ -49,10 +49,10 @@ def folders() -> Iterator[Finding]:
     from zoo.registry.layers import user_file
     from zoo.runs.names import ROOT
 
-    yield from writable("runs", Path.cwd() / ROOT, "go to a folder that you may write to, or name one with --out")
-    yield from writable("cache", cache_dir(), "make it writable, or name another folder with ZOO_CACHE")
+    yield from writable("runs", Path.cwd() / ROOT, "change to a writable folder, or choose one with --out")
+    yield from writable("cache", cache_dir(), "make it writable, or set ZOO_CACHE to another folder")
     mine = user_file()
-    there = "" if mine.is_file() else ", not there; it is optional"
+    there = "" if mine.is_file() else ", not found (optional)"
     yield ok(f"configuration {mine}{there}", folder="configuration", path=str(mine))
 
 

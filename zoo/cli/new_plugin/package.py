@@ -145,7 +145,7 @@ def new_plugin(name: str, parts: Iterable[str] = ("model",), out: str | Path | N
     texts = {folder / path: rendered(template, plan.marks, plan.words) for path, template in plan.files().items()}
     new = not folder.exists()
     if not new and (not folder.is_dir() or any(folder.iterdir())):
-        raise ZooError(f"{folder} is there already and not empty", "choose another folder with --out")
+        raise ZooError(f"{folder} already exists and is not empty", "choose another folder with --out")
     try:
         for path, text in texts.items():
             write_text(path, text)
@@ -161,10 +161,10 @@ def check(plan: Plan) -> None:
     name = plan.name
     check_name(name, "the plugin name")
     if name.startswith("zoo-"):
-        raise ZooError(f"the package of a plugin is called zoo-NAME already; say {name.removeprefix('zoo-')!r}")
+        raise ZooError(f"the package will be called zoo-NAME anyway; use just {name.removeprefix('zoo-')!r}")
     if not (KEBAB.fullmatch(name) and name[0].isalpha()) or name in YAML_WORDS or len(name) > LONGEST:
-        rule = f"lower-case words joined by '-', a letter first, at most {LONGEST} characters"
-        raise ZooError(f"the plugin name {name!r} is not {rule}", "as in color-jitter")
+        rule = f"made of lower-case words joined by '-', starting with a letter, at most {LONGEST} characters long"
+        raise ZooError(f"the plugin name {name!r} is not {rule}", "an example: color-jitter")
     check_free(plan)
 
 
@@ -172,17 +172,17 @@ def check_free(plan: Plan) -> None:
     """Raise ZooError where something installed is called so, or would no longer be found by its name."""
     for plugin in catalog().plugins:
         if plugin.name == plan.name:
-            raise ZooError(f"there is a {plugin} already", "choose another name, or uninstall it")
+            raise ZooError(f"there is already a {plugin}", "choose another name, or uninstall it")
     if find_spec(plan.package):
-        raise ZooError(f"there is a module {plan.package} already", "choose another name, or uninstall it")
+        raise ZooError(f"there is already a module {plan.package}", "choose another name, or uninstall it")
     for part in plan.parts:
         family, kind = PARTS[part].family, plan.kind(part)
         if kind in catalog().names(family):
             giver, _ = catalog().find(family, kind)
-            raise ZooError(f"{giver} gives the {family} kind {kind!r}, which this one would", "choose another name")
+            raise ZooError(f"{giver} already provides the {family} kind {kind!r}", "choose another name")
     taken = read_registry(catalog())[0].entries
     for entry in plan.entries:
         if entry in taken:
             raise ZooError(
-                f"there is an entry {entry!r} already, which this plugin's would hide", "choose another name"
+                f"there is already an entry {entry!r}, which this plugin's entry would hide", "choose another name"
             )

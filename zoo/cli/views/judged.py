@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 ACROSS, ALL = 8, 64
 """Samples shown of each class, and of a prior that takes no classes."""
 HEADS = {
-    "pictures": "count",
-    "judge_right": "right",
-    "judge_right_real": "of real",
+    "pictures": "pictures",
+    "judge_right": "judged right",
+    "judge_right_real": "real",
     "judge_confidence": "confidence",
-    "judge_confidence_real": "of real",
+    "judge_confidence_real": "real conf.",
     "frechet": "frechet",
     "frechet_floor": "floor",
     "coverage": "coverage",

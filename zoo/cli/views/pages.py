@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from zoo.runs.inputs import Skipped
 
 
-OUT = click.option("-o", "--out", metavar="FILE.png", help="Where to write the page; by default in the run folder.")
+OUT = click.option("-o", "--out", metavar="FILE.png", help="Where to write the page; default in the run folder.")
 TENSORS = click.option("--tensors", metavar="FILE", help="Also write the pictures as float32 safetensors.")
-SEPARATE = click.option("--separate", is_flag=True, help="Also write each picture as a PNG file, as large as it is.")
+SEPARATE = click.option("--separate", is_flag=True, help="Also write each picture as a PNG file at its own size.")
 NOWHERE: dict[str, Any] = {"grid": None, "files": []}
 """What `keep` returns, for when there is no page to write."""
 
@@ -47,7 +47,7 @@ def show(screen: Screen, about: dict[str, Any], figures: tuple[str, ...] = ()) -
     if not about["grid"]:
         return None
     count = about["pictures"]
-    screen.line(f"{about['grid']}: {count} picture{'s' * (count != 1)} by {about['run']}")
+    screen.line(f"{about['grid']}: {count} picture{'s' * (count != 1)} from {about['run']}")
     for key in figures:
         screen.line(f"{key}  {figure(about[key])}")
     for path in about["files"][:3]:
@@ -60,7 +60,7 @@ def show(screen: Screen, about: dict[str, Any], figures: tuple[str, ...] = ()) -
 def check_out(out: str | None) -> None:
     """ZooError for a page that is to be something else than a PNG file, before anything is computed."""
     if out is not None and Path(out).suffix.lower() != ".png":
-        raise ZooError(f"the page is a PNG file, so -o {out[:80]!r} must end in .png")
+        raise ZooError(f"the page is a PNG file, so the name {out[:80]!r} given by -o must end in .png")
 
 
 def keep(found: Made, folder: Path, out: str | None, tensors: str | None, separate: bool) -> dict[str, Any]:
@@ -136,4 +136,4 @@ def next_free(folder: Path) -> Path:
                 continue
             return path
     except OSError as error:
-        raise ResourceError(f"cannot write to {folder}: {error.strerror}", "choose another place with -o") from None
+        raise ResourceError(f"cannot write to {folder}: {error.strerror}", "choose another path with -o") from None

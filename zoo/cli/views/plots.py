@@ -155,7 +155,7 @@ def history(study: Study) -> Any:
 
 
 def dots(axes: Any, limits: Limits, points: dict[int, tuple[float, float]], state: str) -> None:
-    """Trials as dots; those beyond the axis as triangles at its end."""
+    """Trials as dots; those outside the axis range as triangles at its end."""
     style = {"color": BLUE, "s": 26} if state == "done" else {"color": GREY, "s": 18}
     inside = [point for point in points.values() if limits.low <= point[1] <= limits.high]
     axes.scatter(*zip(*inside, strict=True), label=state, zorder=3, **style) if inside else None
@@ -163,7 +163,13 @@ def dots(axes: Any, limits: Limits, points: dict[int, tuple[float, float]], stat
         places = [x for x, y in points.values() if (y - end) * beyond > 0]
         if places:
             axes.scatter(
-                places, [end] * len(places), marker=marker, label="beyond the axis", clip_on=False, zorder=3, **style
+                places,
+                [end] * len(places),
+                marker=marker,
+                label="outside the axis range",
+                clip_on=False,
+                zorder=3,
+                **style,
             )
 
 
@@ -250,14 +256,14 @@ def importance(study: Study) -> Any:
         return None
     shown = dict(sorted(shares.items(), key=lambda item: item[1])[-NAMED:])
     what = compared(study)[0]
-    made, axes = canvas(f"{study.name}: what mattered for the {what}", 1.4 + 0.32 * len(shown))
+    made, axes = canvas(f"{study.name}: importance of options for the {what}", 1.4 + 0.32 * len(shown))
     bars = axes.barh(range(len(shown)), list(shown.values()), color=BLUE, height=0.62)
     axes.bar_label(bars, [f"{share:.0%}" for share in shown.values()], padding=4, fontsize=8)
     axes.set_yticks(range(len(shown)), list(shown), fontsize=8, parse_math=False)
     axes.set_xlim(0, 1.12 * max(shown.values()))
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel("share of the variance of ranks (fANOVA)")
+    axes.set_xlabel("share of rank variance explained (fANOVA)")
     return made
 
 

@@ -62,7 +62,7 @@ class Lines(Progress):
         """Break a long silence."""
         if self.study and time.monotonic() - self.told >= WINDOW:
             running = [trial for trial in self.study.trials if trial.state == "running"]
-            self.tell(", ".join(f"{label(trial)} {progress(trial)}" for trial in running) or "no trial runs")
+            self.tell(", ".join(f"{label(trial)} {progress(trial)}" for trial in running) or "no trial is running")
 
     def show(self, trial: Trial) -> None:
         """How a trial ended."""
@@ -75,7 +75,7 @@ class Lines(Progress):
         best = self.study.best
         parts = [text, *([f"best {label(best)} {headline(self.study, best)[0]}"] if best else [])]
         parts += [", ".join(f"{state} {count}" for state, count in self.study.counts.items() if state != "done")]
-        parts += [f"left {clock(self.left)}"] if math.isfinite(self.left) else []
+        parts += [f"{clock(self.left)} left"] if math.isfinite(self.left) else []
         where = f"{self.study.name} {self.study.ended}/{self.study.spec.trials}"
         self.screen.note(f"{time.strftime('%H:%M:%S')} {where}: {'; '.join(filter(None, parts))}")
         self.told = time.monotonic()
@@ -146,7 +146,7 @@ class Block(Lines):
         from rich.table import Table
 
         done = f"{study.ended}/{study.spec.trials}"
-        left = f"left {clock(self.left)}" if math.isfinite(self.left) and not self.over else ""
+        left = f"{clock(self.left)} left" if math.isfinite(self.left) and not self.over else ""
         both = f"{clock(self.elapsed)}{GAP}{left}".rstrip()
         times = next((text for text in (both, left) if len(done) + BAR + len(text) + 2 <= width), "")
         room = max(BAR, width - len(done) - len(times) - 2)

@@ -25,7 +25,7 @@ class ShapesSpec(DataSpec):
     """Shapes of one colour each."""
 
     count: Annotated[int, Field(ge=40, le=100_000)] = 1200
-    """Pictures over all classes."""
+    """Number of pictures, over all classes."""
     noise: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Standard deviation of the ground and of what lies over the shapes, for values of 0..1."""
     seed: Annotated[int, Field(ge=0)] = 0
