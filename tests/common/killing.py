@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
 
 PRELOADED = ["torch._dynamo", "sklearn.datasets", "zoo.training.session", "zoo_classifiers.model", "zoo_data.digits"]
 
 
-def train(overrides: list[str], out: str) -> None:
+def train(overrides: Sequence[str], out: str) -> None:
     """Train `cnn` into a folder."""
     import zoo
 
     zoo.train("cnn", *overrides, out=out)
 
 
-def start_training(overrides: list[str], out: str) -> BaseProcess:
+def start_training(overrides: Sequence[str], out: str) -> BaseProcess:
     """Start `train` in a process of its own, which can be killed."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
