@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.core import DataInfo, ZooError
-from zoo.models import FLATTEST
+from zoo.models import MIN_STD
 
 Size = tuple[int, int]
 WIDEST = 4
@@ -110,7 +110,7 @@ class Scaling(nn.Module):
 
     def __init__(self, info: DataInfo) -> None:
         super().__init__()
-        std = [max(value, FLATTEST) for value in info.std]
+        std = [max(value, MIN_STD) for value in info.std]
         self.register_buffer("mean", torch.tensor(info.mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
 

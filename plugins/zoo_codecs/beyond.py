@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.core import Batch, Losses, ZooError
-from zoo.models import Classifier, Features, features, wide
+from zoo.models import Classifier, Features, as_float32, features
 from zoo_codecs.codecspec import CodecSpec
 from zoo_codecs.variance import LEAST
 
@@ -35,7 +35,7 @@ class Beyond:
         if self.spec.spectrum:
             # Before codes tell most of a picture, amplitudes are had by noise, and codes learn less.
             share = min(1.0, max(0.0, (batch.done - FROM) / (FULL - FROM)))
-            unlike = spectrum(wide(batch.x), wide(shown)) if share else shown.new_zeros(())
+            unlike = spectrum(as_float32(batch.x), as_float32(shown)) if share else shown.new_zeros(())
             found["spectrum"] = self.spec.spectrum * share * unlike
         return found
 
@@ -56,7 +56,7 @@ def distance(a: Features, b: Features) -> Tensor:
 
 def unit(x: Tensor) -> Tensor:
     """A map (N, C, H, W) with vectors of length 1 at each place."""
-    return F.normalize(wide(x), dim=1, eps=1e-4)
+    return F.normalize(as_float32(x), dim=1, eps=1e-4)
 
 
 def spectrum(x: Tensor, shown: Tensor) -> Tensor:

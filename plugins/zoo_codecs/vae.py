@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.core import Batch, CodeInfo, DataInfo, Losses
-from zoo.models import Classifier, LatentModel, Posterior, wide
+from zoo.models import Classifier, LatentModel, Posterior, as_float32
 from zoo_codecs.backbone import Decoder, Encoder, Plan, Size
 from zoo_codecs.beyond import Beyond
 from zoo_codecs.spec import VAESpec
@@ -46,7 +46,7 @@ class VAE(LatentModel):
 
     def encode(self, x: Tensor) -> Posterior:
         mean, raw = self.down(self.encoder(x)).chunk(2, 1)
-        return Posterior(mean, SPAN * torch.tanh(wide(raw) / SPAN))
+        return Posterior(mean, SPAN * torch.tanh(as_float32(raw) / SPAN))
 
     def decode(self, code: Tensor) -> Tensor:
         return cast(Tensor, self.decoder(self.up(code)))

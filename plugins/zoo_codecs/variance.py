@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.core import DataInfo
-from zoo.models import wide
+from zoo.models import as_float32
 
 LEAST = 1 / 512
 """No deviation is below half a level of a picture: a density of whole levels has no bound otherwise."""
@@ -28,7 +28,7 @@ class Variance(nn.Module):
 
     def nats(self, x: Tensor, shown: Tensor) -> Tensor:
         """-log p (N,) of pictures x under normal distributions around those shown, in float32."""
-        squared = (wide(x) - wide(shown)).square()
+        squared = (as_float32(x) - as_float32(shown)).square()
         variance: Tensor = self(squared)
         return ((squared / variance + (2 * math.pi * variance).log()) / 2).flatten(1).sum(1)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from zoo import CodeInfo, DataInfo
 from zoo.core import Batch, Losses
-from zoo.models import Classifier, LatentModel, precise, wide
+from zoo.models import Classifier, LatentModel, as_float32, no_autocast
 from zoo_codecs.backbone import Decoder, Encoder, Plan
 from zoo_codecs.beyond import Beyond
 from zoo_codecs.fsq import FSQ
@@ -40,11 +40,11 @@ class VQVAE(LatentModel):
 
     def vectors(self, x: Tensor) -> Tensor:
         """What the encoder makes of pictures, (N, h, w, D)."""
-        return wide(self.encoder(x)).movedim(1, -1)
+        return as_float32(self.encoder(x)).movedim(1, -1)
 
     def encode(self, x: Tensor) -> Tensor:
         vectors = self.vectors(x)
-        with precise(x.device):
+        with no_autocast(x.device):
             return self.quantiser.choose(vectors)
 
     def decode(self, code: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class VQVAE(LatentModel):
 
     def learn(self, batch: Batch) -> tuple[Tensor, Tensor, Losses]:
         vectors = self.vectors(batch.x)
-        with precise(batch.x.device):
+        with no_autocast(batch.x.device):
             found: Quantised = self.quantiser(vectors)
         further = {} if found.loss is None else {"commitment": found.loss}
         shown = self.show(found.vectors)

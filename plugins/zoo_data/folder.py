@@ -81,11 +81,11 @@ def chunks(
 
 def recipe(spec: FolderSpec, files: Listing) -> Recipe:
     """The shape of the pictures, from a few spread over the training files."""
-    from zoo.data import LOOK_AT, look
+    from zoo.data import LOOK_AT, infer_shape
 
     train = files["train"]
     some = train[:: max(1, len(train) // LOOK_AT)]
-    return look([(below(spec.root, path), path) for path, _ in some], spec, resize=True)
+    return infer_shape([(below(spec.root, path), path) for path, _ in some], spec, resize=True)
 
 
 def below(root: Path, path: Path) -> str:

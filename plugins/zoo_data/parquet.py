@@ -99,12 +99,12 @@ def batches(file: ParquetFile, columns: Columns, count: int) -> Iterator[tuple[l
 
 def recipe(files: Files, columns: Columns, spec: ParquetSpec) -> Recipe:
     """The shape of the pictures, from the first rows."""
-    from zoo.data import look
+    from zoo.data import infer_shape
 
     path = files["train"][0]
     with opened(path) as file:
         images = next((images for images, _ in batches(file, columns, FIRST_ROWS)), [])
-    return look([(f"{path.name} row {row}", image) for row, image in enumerate(images)], spec, resize=False)
+    return infer_shape([(f"{path.name} row {row}", image) for row, image in enumerate(images)], spec, resize=False)
 
 
 def class_values(files: Files, columns: Columns) -> tuple[tuple[str, ...], dict[Any, int]]:

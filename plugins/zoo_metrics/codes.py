@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from zoo.data import Pictures, batches
-from zoo.models import SIZE, Generator
+from zoo.models import EVAL_BATCH, Generator
 from zoo.registry import Outputs
 
 
@@ -29,6 +29,6 @@ def shares(model: Generator, pictures: Pictures, words: int) -> Tensor:
     counts = torch.zeros(words, dtype=torch.float64)
     device = next(model.parameters()).device
     with torch.inference_mode():
-        for batch in batches(pictures, SIZE, device):
+        for batch in batches(pictures, EVAL_BATCH, device):
             counts += torch.bincount(model.codes(batch.x).flatten().cpu(), minlength=words)
     return counts / counts.sum()

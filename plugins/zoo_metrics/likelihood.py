@@ -9,7 +9,7 @@ from torch import Tensor
 
 from zoo.core import Batch
 from zoo.data import Pictures, batches
-from zoo.models import LEVELS, SIZE, Generator, Posterior, dequantised, fixed_draws, wide
+from zoo.models import EVAL_BATCH, PIXEL_LEVELS, Generator, Posterior, as_float32, dequantised, fixed_draws
 from zoo.registry import Outputs
 
 
@@ -27,7 +27,7 @@ def weighted_bound(found: Outputs, draws: int, most: int) -> dict[str, float] | 
     bits = -1 / (model.size * math.log(2))
     many = bits * (weights.logsumexp(0) - math.log(draws)).mean()
     one = bits * weights.mean()
-    return {"iwae": many.item() + math.log2(LEVELS), "iwae_gap": (one - many).clamp(min=0).item()}
+    return {"iwae": many.item() + math.log2(PIXEL_LEVELS), "iwae_gap": (one - many).clamp(min=0).item()}
 
 
 def spread(pictures: Pictures, most: int) -> Pictures:
@@ -41,7 +41,7 @@ def all_weights(model: Generator, pictures: Pictures, draws: int) -> Tensor:
     """Logarithms of the importance weights, float64 (draws, N) on the CPU; the same draws each time."""
     device = next(model.parameters()).device
     with torch.inference_mode(), fixed_draws(device):
-        return torch.cat([log_weights(model, batch, draws) for batch in batches(pictures, SIZE, device)], 1)
+        return torch.cat([log_weights(model, batch, draws) for batch in batches(pictures, EVAL_BATCH, device)], 1)
 
 
 def log_weights(model: Generator, batch: Batch, draws: int) -> Tensor:
@@ -57,6 +57,6 @@ def log_weights(model: Generator, batch: Batch, draws: int) -> Tensor:
 
 def log_density(q: Posterior, z: Tensor) -> Tensor:
     """Nats (N,) of codes (N, *shape) under posteriors."""
-    log_std = wide(q.log_std)
-    off = (z - wide(q.mean)) / log_std.exp()
+    log_std = as_float32(q.log_std)
+    off = (z - as_float32(q.mean)) / log_std.exp()
     return -(off.square() / 2 + log_std + math.log(2 * math.pi) / 2).flatten(1).sum(1)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from zoo import CodeInfo
 from zoo.core import ZooError
-from zoo.models import Prior, Term, one, wide
+from zoo.models import Prior, Term, as_float32, single_term
 from zoo_priors.attention import Block, Cache
 from zoo_priors.transformerspec import TransformerSpec
 
@@ -71,7 +71,7 @@ class Transformer(Prior):
         """Log-probabilities (N, T, words) of the word after each token."""
         for block, cache in zip(self.blocks, caches, strict=True):
             tokens = block(tokens, cache)
-        return wide(self.head(self.norm(tokens))).log_softmax(-1)
+        return as_float32(self.head(self.norm(tokens))).log_softmax(-1)
 
     def log_probs(self, words: Tensor, condition: Tensor | None = None) -> Tensor:
         """Log-probabilities (N, size, words) of every word at each place, given words (N, size) before it."""
@@ -85,7 +85,7 @@ class Transformer(Prior):
 
     @torch.no_grad()
     def sample(self, n: int, condition: Tensor | None = None, temperature: float = 1.0) -> Tensor:
-        return self.blend(n, one(condition), temperature)
+        return self.blend(n, single_term(condition), temperature)
 
     @torch.no_grad()
     def blend(self, n: int, terms: Sequence[Term], temperature: float = 1.0) -> Tensor:

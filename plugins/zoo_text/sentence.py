@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo import DataInfo
-from zoo.models import TextEncoder, precise
+from zoo.models import TextEncoder, no_autocast
 from zoo_text.minilm import embedded
 from zoo_text.spec import SentenceSpec
 
@@ -47,7 +47,7 @@ class Sentence(TextEncoder):
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         mean, classes = self.learnt()
-        with precise(mean.device):
+        with no_autocast(mean.device):
             cosines = F.normalize(embedded(texts) - mean, dim=1) @ classes.T
             return (self.spec.sharpness * cosines).softmax(1).to(self.device)
 

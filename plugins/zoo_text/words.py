@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from zoo import DataInfo
 from zoo.core import ZooError
-from zoo.models import TextEncoder, knows
+from zoo.models import TextEncoder, unknown_word_hint
 from zoo_text.spec import WordsSpec
 
 WORD = re.compile(r"[^\W_]+")
@@ -47,9 +47,9 @@ class Words(TextEncoder):
         words = words_of(text)
         for word in words:
             if word not in self.known:
-                raise ZooError(f"no word {word[:80]!r} in what it learnt", knows(word, self.spoken))
+                raise ZooError(f"no word {word[:80]!r} in what it learnt", unknown_word_hint(word, self.spoken))
         if not words:
-            raise ZooError(f"no word in the text {text[:80]!r}", knows("", self.spoken))
+            raise ZooError(f"no word in the text {text[:80]!r}", unknown_word_hint("", self.spoken))
         return [self.known.index(word) for word in words]
 
     def padded(self, rows: Sequence[Sequence[int]]) -> Tensor:

@@ -10,7 +10,7 @@ from zoo.core.types import Batch, DataInfo
 from zoo.data.dataset import Pictures
 from zoo.evaluation.evaluate import outputs
 from zoo.models.base import Classifier, Model, why_not_compiled
-from zoo.models.metrics import means
+from zoo.models.metrics import mean_metrics
 from zoo.registry.build import flops
 
 INFO = DataInfo((3, 4, 4), ("a", "b", "c"), (0.2, 0.5, 0.8), (0.1, 0.2, 0.0))
@@ -70,7 +70,7 @@ def test_means_weigh_the_last_short_batch_by_its_size() -> None:
     parts = [Batch(whole.x[:5], whole.y[:5]), Batch(whole.x[5:], whole.y[5:])]
     with torch.no_grad():
         expected = {name: value.item() for name, value in model.metrics(whole).items()}
-    assert means(model, parts) == pytest.approx(expected, rel=1e-5)
+    assert mean_metrics(model, parts) == pytest.approx(expected, rel=1e-5)
 
 
 def test_outputs_of_a_classifier_agree_with_its_metrics() -> None:

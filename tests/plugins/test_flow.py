@@ -26,7 +26,7 @@ from zoo_priors.flowspec import FlowSpec
 from zoo_priors.zukoflow import NAMES
 
 from zoo import CodeInfo
-from zoo.models.prior import Term, one
+from zoo.models.prior import Term, single_term
 from zoo.registry.catalog import catalog
 from zoo.testing.densities import check_kl
 
@@ -65,11 +65,11 @@ def check_inverse(flow: Flow, shape: tuple[int, ...]) -> None:
     z, t = 3 * torch.randn(60, *shape), conditions(60)
     with torch.no_grad():
         u, _ = flow.to_base(z, t)
-        assert ((flow.from_base(u, one(t)) - z) / (1 + z.abs())).abs().max() < 1e-4
+        assert ((flow.from_base(u, single_term(t)) - z) / (1 + z.abs())).abs().max() < 1e-4
         assert not torch.allclose(u.reshape(z.shape), z, atol=0.1), "it does something"
         flow.double()
         u, _ = flow.to_base(z.double(), t)
-        assert (flow.from_base(u, one(t)) - z).abs().max() < 1e-10
+        assert (flow.from_base(u, single_term(t)) - z).abs().max() < 1e-10
 
 
 def check_log_determinant(flow: Flow, shape: tuple[int, ...]) -> None:
@@ -157,10 +157,10 @@ def test_half_of_one_class_and_half_of_another_is_the_mean_of_their_contexts() -
 def test_guidance_goes_on_from_no_class_through_the_class(architecture: str, tails: bool) -> None:
     flow, u, t = make(4, architecture=architecture, tails=tails), torch.randn(5, 4), torch.eye(3)[[0, 1, 2, 0, 1]]
     further = flow.from_base(u, [Term(1.5, t), Term(-0.5, None)])
-    assert not torch.allclose(further, flow.from_base(u, one(t)), atol=0.01)
+    assert not torch.allclose(further, flow.from_base(u, single_term(t)), atol=0.01)
     assert flow.multiplies == (architecture == "transformer")
     if not flow.multiplies:
-        torch.testing.assert_close(further, flow.from_base(u, one(1.5 * t)))
+        torch.testing.assert_close(further, flow.from_base(u, single_term(1.5 * t)))
 
 
 def test_classes_are_hidden_in_training_alone() -> None:

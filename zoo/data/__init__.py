@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zoo.data.cache import cached, stamps
 from zoo.data.dataset import Loaded, Pictures
-from zoo.data.decode import LOOK_AT, Named, Recipe, Skipped, gather, look, versions
+from zoo.data.decode import LOOK_AT, Named, Recipe, Skipped, gather, infer_shape, versions
 from zoo.data.loader import batches
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     "batches",
     "cached",
     "gather",
-    "look",
+    "infer_shape",
     "stamps",
     "versions",
 ]

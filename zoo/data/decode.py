@@ -128,7 +128,7 @@ class Skipped:
             )
 
 
-def look(samples: Sequence[Named], spec: PictureSpec, *, resize: bool) -> Recipe:
+def infer_shape(samples: Sequence[Named], spec: PictureSpec, *, resize: bool) -> Recipe:
     """Choose a size and channels for a data set from the headers of some pictures.
 
     What the spec sets is taken as it is. Otherwise the pictures keep their own size; with `resize`, those that differ

@@ -15,7 +15,7 @@ from zoo.data.dataset import Pictures
 from zoo.data.loader import batches
 from zoo.evaluation.scores import class_scores
 from zoo.models.base import Classifier, Model
-from zoo.models.metrics import SIZE, means
+from zoo.models.metrics import EVAL_BATCH, mean_metrics
 from zoo.registry.catalog import Catalog, catalog
 from zoo.registry.kinds import Outputs
 from zoo.registry.listing import entry
@@ -41,7 +41,9 @@ def outputs(
     model.eval()
     scores = class_scores(model, pictures, device, autocast) if isinstance(model, Classifier) else None
     if scores is None or type(model).metrics is not Classifier.metrics:
-        return Outputs(model, info, pictures, means(model, batches(pictures, SIZE, device), autocast), scores)
+        return Outputs(
+            model, info, pictures, mean_metrics(model, batches(pictures, EVAL_BATCH, device), autocast), scores
+        )
     labels = pictures.y.cpu()
     loss = torch.nn.functional.nll_loss(scores.double(), labels).item()
     accuracy = (scores.argmax(1) == labels).double().mean().item()
@@ -122,7 +124,7 @@ def evaluate(
     changed = opened.changed(overrides)
     model = opened.model(place, overrides)
     how = manner(opened, model, guidance, temperature)
-    if judge == NOBODY and how.said():
+    if judge == NOBODY and how.non_default():
         raise ZooError("nobody looks at samples, so guidance and temperature change nothing", "leave --judge none out")
     splits, _ = build_data(changed.data)
     pictures: Pictures = getattr(splits, split)
@@ -135,7 +137,7 @@ def evaluate(
     about = {"run": str(opened.path), "split": split, "pictures": len(pictures), "classes": list(opened.info.classes)}
     result: dict[str, Any] = about | compute_metrics(catalog(), found)
     if found.gallery:
-        result |= {"judge": found.gallery.judge} | how.said()
+        result |= {"judge": found.gallery.judge} | how.non_default()
         look(found.gallery)
     if averaging := getattr(model, "averaging", ""):
         result["averaging"] = averaging

@@ -15,8 +15,8 @@ from zoo.models.base import Model
 from zoo.models.gallery import Edited, Gallery, Mixed, Seen, Sweep
 from zoo.models.judge import Judge
 from zoo.models.latent import Generator, fixed_draws
-from zoo.models.prior import Invertible, one
-from zoo.models.sampling import AT_ONCE, PLAIN, Wish, drawn, pictures_of, plain
+from zoo.models.prior import Invertible, single_term
+from zoo.models.sampling import DECODE_BATCH, DEFAULT_SAMPLING, SamplingOptions, decode_images, sample_images, to_images
 from zoo.runs.run import Run
 
 MIXED_CLASSES = 20
@@ -31,7 +31,7 @@ MAX_EDITED = 500
 """Pictures that are edited at most."""
 
 
-def mixed(model: Generator, looking: Looking, real: Seen, how: Wish) -> Mixed | None:
+def mixed(model: Generator, looking: Looking, real: Seen, how: SamplingOptions) -> Mixed | None:
     """Mixtures of the classes of the real pictures; None of a prior without classes, or of too few or too many."""
     if not model.prior.conditional or real.y is None or real.scores is None or real.scores.shape[1] > MIXED_CLASSES:
         return None
@@ -69,13 +69,13 @@ def between(model: Generator, pairs: Tensor, weight: float, place: torch.device)
     return (1 - weight) * first + weight * second
 
 
-def under(model: Generator, condition: Tensor, place: torch.device, how: Wish = PLAIN) -> Tensor:
+def under(model: Generator, condition: Tensor, place: torch.device, how: SamplingOptions = DEFAULT_SAMPLING) -> Tensor:
     """Samples float32 (N, C, H, W) on the CPU under conditions (N, size), each from the same noise every time."""
     with fixed_draws(place):
-        return drawn(model, one(condition), len(condition), how)
+        return sample_images(model, single_term(condition), len(condition), how)
 
 
-def swept(model: Generator, looking: Looking, pairs: Tensor, how: Wish) -> Sweep:
+def swept(model: Generator, looking: Looking, pairs: Tensor, how: SamplingOptions) -> Sweep:
     """What the judge sees on the way between the classes of pairs, int64 (P, 2)."""
     weights, many = torch.linspace(0, 1, WEIGHTS), pairs.repeat_interleave(SHARED, 0)
     scores = []
@@ -95,7 +95,7 @@ class Looking(NamedTuple):
 
     def at(self, x: Tensor, y: Tensor | None) -> Seen:
         """Pictures float32 (N, C, H, W), and what the judge sees in them."""
-        looks = [self.judge(part.to(self.place)) for part in torch.split(x, AT_ONCE)]
+        looks = [self.judge(part.to(self.place)) for part in torch.split(x, DECODE_BATCH)]
         scores = [look.scores for look in looks if look.scores is not None]
         features = torch.cat([look.features.float().cpu() for look in looks])
         return Seen(x, None if y is None else y.cpu(), features, torch.cat(scores).float().cpu() if scores else None)
@@ -111,12 +111,12 @@ def rows(total: int, count: int) -> Tensor:
     return torch.randperm(total, generator=torch.Generator().manual_seed(0))[:count].sort().values
 
 
-def manner(run: Run, model: Model, guidance: float, temperature: float) -> Wish:
+def manner(run: Run, model: Model, guidance: float, temperature: float) -> SamplingOptions:
     """How samples of a run are to be drawn; ZooError where they cannot be drawn so."""
-    asked = Wish(temperature=temperature, guidance=guidance)
+    asked = SamplingOptions(temperature=temperature, guidance=guidance)
     if isinstance(model, Generator):
         asked.check(model, run.name, run.prior_name)
-    elif asked != PLAIN:
+    elif asked != DEFAULT_SAMPLING:
         raise ZooError(f"{run.name} is no generator: nothing is drawn from it", "leave out guidance and temperature")
     return asked
 
@@ -128,16 +128,18 @@ def hang(
     train: Pictures,
     place: torch.device,
     most: int = MAX_SHOWN,
-    how: Wish = PLAIN,
+    how: SamplingOptions = DEFAULT_SAMPLING,
 ) -> Gallery:
     """A gallery of `split` and as many training pictures, reconstructions and samples; the same draws each time."""
     count = min(len(split), len(train), most)
     real, other = some(split, count), some(train, count)
     looking = Looking(appointed.judge, place)
     with torch.inference_mode(), fixed_draws(place):
-        shown = torch.cat([plain(model.reconstruct(batch.x)) for batch in batches(real, AT_ONCE, place)])
+        shown = torch.cat([to_images(model.reconstruct(batch.x)) for batch in batches(real, DECODE_BATCH, place)])
         labels = real.y if model.prior.conditional else None
-        made = drawn(model, one(None if labels is None else model.condition(labels.to(place))), count, how)
+        made = sample_images(
+            model, single_term(None if labels is None else model.condition(labels.to(place))), count, how
+        )
         seen = looking.at(real.floats, real.y)
         return Gallery(
             appointed.name,
@@ -163,15 +165,15 @@ def edited(model: Generator, looking: Looking, real: Seen) -> Edited | None:
     assert source.y is not None
     goal = others(source.y, len(names))
     own, wanted = (model.text.labels(y.to(place)) for y in (source.y, goal))
-    code = torch.cat([model.codes(part.to(place)) for part in torch.split(source.x, AT_ONCE)])
+    code = torch.cat([model.codes(part.to(place)) for part in torch.split(source.x, DECODE_BATCH)])
     base, uninformed = (prior.to_base(code, condition)[0] for condition in (own, None))
     return Edited(
         source,
-        looking.at(pictures_of(model, prior.from_base(base, one(wanted))), goal),
-        looking.at(pictures_of(model, prior.from_base(uninformed, one(wanted))), goal),
+        looking.at(decode_images(model, prior.from_base(base, single_term(wanted))), goal),
+        looking.at(decode_images(model, prior.from_base(uninformed, single_term(wanted))), goal),
         looking.at(under(model, wanted, place), goal),
-        pictures_of(model, prior.from_base(base, one(own))),
-        pictures_of(model, code),
+        decode_images(model, prior.from_base(base, single_term(own))),
+        decode_images(model, code),
     )
 
 

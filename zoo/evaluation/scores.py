@@ -8,7 +8,7 @@ from torch import Tensor
 from zoo.data.dataset import Pictures
 from zoo.data.loader import batches
 from zoo.models.base import Classifier
-from zoo.models.metrics import SIZE, lower
+from zoo.models.metrics import EVAL_BATCH, autocast_context
 
 
 def class_scores(
@@ -17,7 +17,7 @@ def class_scores(
     """Log-probabilities (N, K), float32 on the CPU."""
     rows = []
     with torch.inference_mode():
-        for batch in batches(pictures, SIZE, device):
-            with lower(device, autocast):
+        for batch in batches(pictures, EVAL_BATCH, device):
+            with autocast_context(device, autocast):
                 rows.append(model(batch.x))
     return torch.cat(rows).float().log_softmax(1).cpu()

@@ -17,7 +17,7 @@ from zoo.generation.model_of import generator, listed, prompts_for
 from zoo.generation.reconstruct import pairs
 from zoo.models.latent import Generator, dequantised, fixed_draws, guided
 from zoo.models.prior import Invertible, Term
-from zoo.models.sampling import AT_ONCE, check_strength, conditions, plain, together
+from zoo.models.sampling import DECODE_BATCH, check_strength, combine_conditions, encode_prompt, to_images
 from zoo.registry.blame import calling
 from zoo.runs.find import load
 from zoo.runs.inputs import Lookup, Skipped, given, held_out
@@ -116,8 +116,8 @@ def edit_pictures(run: Run, names: Sequence[str], change: Change, test_pictures:
     originals = pictures.floats
     with calling(run.entry.model, "edit with"), torch.inference_mode():
         start, goal = ends(model, change)
-        each = batches(pictures, AT_ONCE, place)
-        shown = [plain(moved(model, batch.x, start, goal, change.guidance * change.strength)) for batch in each]
+        each = batches(pictures, DECODE_BATCH, place)
+        shown = [to_images(moved(model, batch.x, start, goal, change.guidance * change.strength)) for batch in each]
     return Edit(originals, torch.cat(shown) if shown else originals, tuple(found), skipped)
 
 
@@ -138,7 +138,7 @@ def moved(model: Generator, x: Tensor, start: Tensor | None, goal: Tensor, guida
 
 def condition(model: Generator, prompt: str) -> Tensor:
     """What the prior is told of a prompt, (1, K)."""
-    ((term,),) = together([conditions(model, prompt)], [0], "sum")
+    ((term,),) = combine_conditions([encode_prompt(model, prompt)], [0], "sum")
     assert term.condition is not None
     return term.condition
 

@@ -14,7 +14,7 @@ from zoo.data.loader import batches
 from zoo.display.grid import Block, columns, draw, pixels, save_png
 from zoo.display.html import page
 from zoo.generation.model_of import generator, listed
-from zoo.models.sampling import AT_ONCE, pictures_of, plain
+from zoo.models.sampling import DECODE_BATCH, decode_images, to_images
 from zoo.registry.blame import calling
 from zoo.runs.find import load
 from zoo.runs.inputs import Skipped, end, first, given, held_out
@@ -103,7 +103,7 @@ def reconstruct_pictures(
         names = [f"test:{number}" for number in range(len(pictures))]
     originals = pictures.floats
     with calling(run.entry.model, "reconstruct with"), torch.inference_mode():
-        shown = [plain(model.reconstruct(batch.x)) for batch in batches(pictures, AT_ONCE, place)]
+        shown = [to_images(model.reconstruct(batch.x)) for batch in batches(pictures, DECODE_BATCH, place)]
     found = torch.cat(shown) if shown else originals
     errors = (found - originals).double().square().flatten(1).mean(1)
     psnr = (-10 * errors.log10()).mean()
@@ -128,7 +128,7 @@ def interpolate_pictures(
         start, goal = model.codes(x.float() / 255).float()
         shares = torch.linspace(0, 1, steps, device=place).view(-1, *(1,) * start.ndim)
         codes = start * (1 - shares) + goal * shares
-        return Interpolation(pictures_of(model, codes), ends)
+        return Interpolation(decode_images(model, codes), ends)
 
 
 def reconstruct(

@@ -16,7 +16,14 @@ from zoo.display.html import page
 from zoo.generation.model_of import generator, listed, prompts_for
 from zoo.models.latent import fixed_draws
 from zoo.models.prior import Term
-from zoo.models.sampling import Wish, conditions, drawn, size, together, weighed
+from zoo.models.sampling import (
+    SamplingOptions,
+    combine_conditions,
+    encode_prompt,
+    picture_count,
+    sample_images,
+    scale_weights,
+)
 from zoo.registry.blame import calling
 from zoo.runs.find import load
 from zoo.runs.run import Run
@@ -83,7 +90,9 @@ class Mix(NamedTuple):
         save_png(Path(path), self.grid())
 
 
-def draw_samples(run: Run, prompts: Sequence[str], n: int | None, wish: Wish, device: str = "auto") -> Samples:
+def draw_samples(
+    run: Run, prompts: Sequence[str], n: int | None, options: SamplingOptions, device: str = "auto"
+) -> Samples:
     """Draw pictures for the prompts, or for all classes where the prior takes any; the same seed gives the same.
 
     Without `n` there are 64, or some more so that all prompts have equally many.
@@ -92,18 +101,20 @@ def draw_samples(run: Run, prompts: Sequence[str], n: int | None, wish: Wish, de
         raise ZooError(f"cannot sample {n} pictures", "ask for at least one")
     place = choose_device(device)
     model = generator(run, place, "sample")
-    wish.check(model, run.name, run.prior_name)
+    options.check(model, run.name, run.prior_name)
     wanted = prompts_for(run, model, prompts)
     total = n or (-(-SHOWN // len(wanted)) * len(wanted) if wanted else SHOWN)
     chosen = [index * len(wanted) // total for index in range(total)] if wanted else []
-    with calling(run.entry.model, "sample from"), fixed_draws(place, wish.seed), torch.inference_mode():
-        told = [conditions(model, prompt) for prompt in wanted]
-        groups = together(told, chosen, wish.rule) if told else [[Term(1.0, None)]]
-        parts = [drawn(model, terms, size(terms, total), wish) for terms in groups]
+    with calling(run.entry.model, "sample from"), fixed_draws(place, options.seed), torch.inference_mode():
+        told = [encode_prompt(model, prompt) for prompt in wanted]
+        groups = combine_conditions(told, chosen, options.rule) if told else [[Term(1.0, None)]]
+        parts = [sample_images(model, terms, picture_count(terms, total), options) for terms in groups]
     return Samples(torch.cat(parts), tuple(wanted[index] for index in chosen))
 
 
-def draw_mix(run: Run, ends: tuple[str, str], steps: int, rows: int, wish: Wish, device: str = "auto") -> Mix:
+def draw_mix(
+    run: Run, ends: tuple[str, str], steps: int, rows: int, options: SamplingOptions, device: str = "auto"
+) -> Mix:
     """Go from one prompt to another in even steps of their weights, with the same noise at each step.
 
     Raises ZooError where the prior takes no prompts.
@@ -112,16 +123,16 @@ def draw_mix(run: Run, ends: tuple[str, str], steps: int, rows: int, wish: Wish,
         raise ZooError(f"{rows} rows of {steps} steps show nothing", "take at least 1 row and 2 steps")
     place = choose_device(device)
     model = generator(run, place, "mix")
-    wish.check(model, run.name, run.prior_name)
+    options.check(model, run.name, run.prior_name)
     prompts_for(run, model, ends)
     made = []
     with calling(run.entry.model, "sample from"), torch.inference_mode():
-        start, goal = (conditions(model, prompt) for prompt in ends)
+        start, goal = (encode_prompt(model, prompt) for prompt in ends)
         for share in torch.linspace(0, 1, steps).tolist():
-            parts = [*weighed(start, 1 - share), *weighed(goal, share)]
-            (terms,) = together([parts], [0] * rows, wish.rule)
-            with fixed_draws(place, wish.seed):
-                made.append(drawn(model, terms, rows, wish))
+            parts = [*scale_weights(start, 1 - share), *scale_weights(goal, share)]
+            (terms,) = combine_conditions([parts], [0] * rows, options.rule)
+            with fixed_draws(place, options.seed):
+                made.append(sample_images(model, terms, rows, options))
     return Mix(torch.stack(made, 1).flatten(0, 1), steps, ends)
 
 
@@ -162,10 +173,10 @@ def sample(
         >>> zoo.sample("vae-nf", "0.7 cat + 0.3 truck", n=4).pictures.shape  # doctest: +SKIP
         torch.Size([4, 3, 32, 32])
     """
-    from zoo.models.sampling import Wish
+    from zoo.models.sampling import SamplingOptions
 
-    wish = Wish(seed, temperature, guidance, mix)
-    return draw_samples(load(run), listed(prompts), n, wish, device)
+    options = SamplingOptions(seed, temperature, guidance, mix)
+    return draw_samples(load(run), listed(prompts), n, options, device)
 
 
 def mix(
@@ -206,6 +217,6 @@ def mix(
         >>> import zoo
         >>> zoo.mix("vae-nf", "cat", "dog", steps=5)  # doctest: +SKIP
     """
-    from zoo.models.sampling import Wish
+    from zoo.models.sampling import SamplingOptions
 
-    return draw_mix(load(run), (start, goal), steps, rows, Wish(seed, temperature, guidance, mix), device)
+    return draw_mix(load(run), (start, goal), steps, rows, SamplingOptions(seed, temperature, guidance, mix), device)

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from zoo.core.types import Batch, Losses
-from zoo.models.base import FLATTEST, Classifier, Model, Stage, wants_pretrained, why_not_compiled
+from zoo.models.base import MIN_STD, Classifier, Model, Stage, wants_pretrained, why_not_compiled
 from zoo.models.features import Features, features
 from zoo.models.gallery import Edited, Gallery, Mixed, Seen, Sweep
 from zoo.models.judge import Judge, Look
-from zoo.models.latent import LEVELS, Generator, LatentModel, dequantised, fixed_draws
-from zoo.models.metrics import SIZE
-from zoo.models.prior import KL, Encode, Exactness, Invertible, Posterior, Prior, Term, VectorPrior, one, precise, wide
-from zoo.models.text import Classes, TextEncoder, knows
+from zoo.models.latent import PIXEL_LEVELS, Generator, LatentModel, dequantised, fixed_draws
+from zoo.models.metrics import EVAL_BATCH
+from zoo.models.prior import (
+    KL,
+    Encode,
+    Exactness,
+    Invertible,
+    Posterior,
+    Prior,
+    Term,
+    VectorPrior,
+    as_float32,
+    no_autocast,
+    single_term,
+)
+from zoo.models.text import Classes, TextEncoder, unknown_word_hint
 
 __all__ = [
-    "FLATTEST",
+    "EVAL_BATCH",
     "KL",
-    "LEVELS",
-    "SIZE",
+    "MIN_STD",
+    "PIXEL_LEVELS",
     "Batch",
     "Classes",
     "Classifier",
@@ -41,13 +53,13 @@ __all__ = [
     "Term",
     "TextEncoder",
     "VectorPrior",
+    "as_float32",
     "dequantised",
     "features",
     "fixed_draws",
-    "knows",
-    "one",
-    "precise",
+    "no_autocast",
+    "single_term",
+    "unknown_word_hint",
     "wants_pretrained",
     "why_not_compiled",
-    "wide",
 ]

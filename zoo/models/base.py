@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from zoo.core.errors import one_line
 from zoo.core.types import Batch, DataInfo, Losses
 
-FLATTEST = 1e-3
+MIN_STD = 1e-3
 """A channel that hardly varies is not blown up beyond this standard deviation."""
 _saved_follow: ContextVar[bool] = ContextVar("saved_follow", default=False)
 
@@ -100,7 +100,7 @@ class Classifier(Model):
         super().__init__()
         self.classes = info.classes
         self.label_smoothing = label_smoothing
-        std = [max(value, FLATTEST) for value in info.std]
+        std = [max(value, MIN_STD) for value in info.std]
         self.register_buffer("mean", torch.tensor(info.mean).view(-1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1))
 

@@ -12,10 +12,10 @@ from torch.nn import functional as F
 
 from zoo.core.types import Batch, CodeInfo, DataInfo, Losses
 from zoo.models.base import Classifier, Model, Stage, why_not_compiled
-from zoo.models.prior import Posterior, Prior, Term, one, wide
+from zoo.models.prior import Posterior, Prior, Term, as_float32, single_term
 from zoo.models.text import Classes, TextEncoder
 
-LEVELS = 256
+PIXEL_LEVELS = 256
 """Values that a channel of a picture has."""
 
 
@@ -153,7 +153,7 @@ class Generator(Model):
             distortion, rate = (part.mean() for part in self.bound(x, self.condition(batch.y)))
             shown = self.reconstruct(batch.x)
         bound = distortion + rate
-        bits = bound / (self.size * math.log(2)) + math.log2(LEVELS)
+        bits = bound / (self.size * math.log(2)) + math.log2(PIXEL_LEVELS)
         mse = F.mse_loss(shown.float().clamp(0, 1), batch.x)
         return {"loss": bits, "bound": bound, "distortion": distortion, "rate": rate, "mse": mse}
 
@@ -176,7 +176,7 @@ class Generator(Model):
 
     def sample(self, n: int, y: Tensor | None = None, temperature: float = 1.0) -> Tensor:
         """Pictures (n, C, H, W) drawn from torch's generator; `y` are the labels int64 (n,) of those to draw."""
-        return self.blend(n, one(None if y is None else self.condition(y)), temperature)
+        return self.blend(n, single_term(None if y is None else self.condition(y)), temperature)
 
     def blend(self, n: int, terms: Sequence[Term], temperature: float = 1.0) -> Tensor:
         """Pictures (n, C, H, W) whose codes the prior draws from a product of its densities."""
@@ -201,7 +201,7 @@ def mixed(rows: Tensor, shares: Tensor) -> Tensor:
 
 def from_normal(q: Posterior) -> Tensor:
     """The divergence of posteriors from N(0, I) in nats (N,)."""
-    mean, log_std = wide(q.mean), wide(q.log_std)
+    mean, log_std = as_float32(q.mean), as_float32(q.log_std)
     return ((mean.square() + (2 * log_std).exp() - 1) / 2 - log_std).flatten(1).sum(1)
 
 
@@ -219,7 +219,7 @@ def dequantised(x: Tensor) -> Tensor:
     """Pictures of 256 levels, 0..1, with uniform noise within a level."""
     if x.device.type == "meta":
         return x
-    return (x * (LEVELS - 1) + torch.rand_like(x)) / LEVELS
+    return (x * (PIXEL_LEVELS - 1) + torch.rand_like(x)) / PIXEL_LEVELS
 
 
 @contextmanager

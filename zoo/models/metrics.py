@@ -12,16 +12,16 @@ from torch import Tensor
 from zoo.core.types import Batch
 from zoo.models.base import Model
 
-SIZE = 250
+EVAL_BATCH = 250
 
 
-def means(model: Model, source: Iterable[Batch], autocast: torch.dtype | None = None) -> dict[str, float]:
+def mean_metrics(model: Model, source: Iterable[Batch], autocast: torch.dtype | None = None) -> dict[str, float]:
     """The model's metrics averaged over all pictures; one synchronisation at the end."""
     sums: dict[str, Tensor] = {}
     total = 0
     with torch.inference_mode():
         for batch in source:
-            with lower(batch.x.device, autocast):
+            with autocast_context(batch.x.device, autocast):
                 found = model.metrics(batch)
             for name, value in found.items():
                 part = value.double() * len(batch.y) if value.device.type != "mps" else value * len(batch.y)
@@ -30,6 +30,6 @@ def means(model: Model, source: Iterable[Batch], autocast: torch.dtype | None = 
     return {name: value.item() / total for name, value in sums.items()}
 
 
-def lower(device: torch.device, autocast: torch.dtype | None) -> Any:
+def autocast_context(device: torch.device, autocast: torch.dtype | None) -> Any:
     """Autocast to the type, or nothing."""
     return nullcontext() if autocast is None else torch.autocast(device.type, autocast)

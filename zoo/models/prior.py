@@ -26,12 +26,12 @@ class Posterior(NamedTuple):
 
     def sample(self) -> Tensor:
         """A code (N, *shape) for each picture, with gradients (Kingma & Welling 2013, arXiv:1312.6114)."""
-        mean = wide(self.mean)
-        return mean + wide(self.log_std).exp() * torch.randn_like(mean)
+        mean = as_float32(self.mean)
+        return mean + as_float32(self.log_std).exp() * torch.randn_like(mean)
 
     def entropy(self) -> Tensor:
         """Nats (N,)."""
-        return (wide(self.log_std) + (math.log(2 * math.pi) + 1) / 2).flatten(1).sum(1)
+        return (as_float32(self.log_std) + (math.log(2 * math.pi) + 1) / 2).flatten(1).sum(1)
 
 
 Encode = Callable[[Tensor], Posterior]
@@ -56,7 +56,7 @@ class Term(NamedTuple):
     """(N, code.condition), or None for that of no text."""
 
 
-def one(condition: Tensor | None) -> list[Term]:
+def single_term(condition: Tensor | None) -> list[Term]:
     """The product of a single density."""
     return [Term(1.0, condition)]
 
@@ -133,22 +133,22 @@ class VectorPrior(Prior):
         return -self.log_density(q.sample(), condition), "monte carlo"
 
     def log_prob(self, code: Tensor, condition: Tensor | None = None) -> Tensor:
-        with precise(code.device):
+        with no_autocast(code.device):
             return self.log_density(self.vectors(code), condition)
 
     @torch.no_grad()
     def sample(self, n: int, condition: Tensor | None = None, temperature: float = 1.0) -> Tensor:
-        return wide(self.draw(n, condition, temperature)).reshape(n, *self.code.shape)
+        return as_float32(self.draw(n, condition, temperature)).reshape(n, *self.code.shape)
 
     def kl(self, posterior: Posterior, condition: Tensor | None = None) -> KL:
-        with precise(posterior.mean.device):
+        with no_autocast(posterior.mean.device):
             q = Posterior(self.vectors(posterior.mean), self.vectors(posterior.log_std))
             cross, kind = self.cross_entropy(q, condition)
             return KL(cross - q.entropy(), kind)
 
     def vectors(self, code: Tensor) -> Tensor:
         """Codes (N, *shape) as vectors (N, D)."""
-        return wide(code).reshape(code.shape[0], self.code.size)
+        return as_float32(code).reshape(code.shape[0], self.code.size)
 
 
 class Invertible(VectorPrior):
@@ -167,22 +167,22 @@ class Invertible(VectorPrior):
         return log_det - u.square().sum(1) / 2 - self.code.size / 2 * math.log(2 * math.pi)
 
     def draw(self, n: int, condition: Tensor | None, temperature: float) -> Tensor:
-        return self.blend(n, one(condition), temperature).flatten(1)
+        return self.blend(n, single_term(condition), temperature).flatten(1)
 
     @torch.no_grad()
     def blend(self, n: int, terms: Sequence[Term], temperature: float = 1.0) -> Tensor:
         like = next(self.parameters())
         u = temperature * torch.randn(n, self.code.size, device=like.device, dtype=like.dtype)
-        with precise(like.device):
+        with no_autocast(like.device):
             return self.from_base(u, terms)
 
 
-def wide(x: Tensor) -> Tensor:
+def as_float32(x: Tensor) -> Tensor:
     """The tensor in float32, or in float64 where it has that already."""
     return x if x.dtype == torch.float64 else x.float()
 
 
-def precise(device: torch.device) -> AbstractContextManager[object]:
+def no_autocast(device: torch.device) -> AbstractContextManager[object]:
     """Within the block autocast does nothing."""
     if not torch.amp.is_autocast_available(device.type):
         return nullcontext()

@@ -47,7 +47,7 @@ class Classes(TextEncoder):
         return nn.functional.one_hot(y, self.size).float()
 
 
-def knows(word: str, words: Sequence[str]) -> str:
+def unknown_word_hint(word: str, words: Sequence[str]) -> str:
     """A hint with the word that is meant, perhaps, and those that are known, or the first of very many."""
     more = len(words) - SHOWN
     listed = ", ".join(words[:SHOWN]) + (f" and {more} more" if more > 0 else "")
@@ -61,4 +61,4 @@ def place(text: str, names: Sequence[Sequence[str]]) -> int:
         found = [number for number, each in enumerate(names) if same(text) in map(same, each)]
         if len(found) == 1:
             return found[0]
-    raise ZooError(f"no class {text[:80]!r}", knows(text, [each[0] for each in names]))
+    raise ZooError(f"no class {text[:80]!r}", unknown_word_hint(text, [each[0] for each in names]))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from zoo.core.spec import Spec
 from zoo.core.types import CodeInfo, DataInfo
-from zoo.models.prior import Exactness, Invertible, Posterior, Prior, one
+from zoo.models.prior import Exactness, Invertible, Posterior, Prior, single_term
 from zoo.testing import toys
 from zoo.testing.building import points, spec_of
 from zoo.testing.check import Subject
@@ -164,7 +164,7 @@ def inverts(subject: Subject) -> None:
         for condition in conditions(8):
             with torch.no_grad(), saying(f"{what}: to_base and from_base"):
                 u, log_det = prior.to_base(code, condition)
-                back = prior.from_base(u, one(condition))
+                back = prior.from_base(u, single_term(condition))
             require(
                 log_det.shape == (8,),
                 f"{what}: log-determinants are {tuple(log_det.shape)}, not a number for each code",

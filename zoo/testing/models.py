@@ -12,7 +12,7 @@ from zoo.core.tensor_files import fill, separate
 from zoo.core.types import Batch
 from zoo.models.base import Classifier, Model
 from zoo.models.latent import Generator
-from zoo.models.metrics import means
+from zoo.models.metrics import mean_metrics
 from zoo.models.prior import Posterior
 from zoo.registry.kinds import ModelKind
 from zoo.testing import toys
@@ -42,7 +42,7 @@ def evaluation_changes_nothing(subject: Subject) -> None:
 def figures(model: Model, batch: Batch) -> dict[str, float]:
     """The model's metrics; Broken where they are not finite scalars, or lack a loss."""
     with saying("metrics"):
-        found = means(model, [batch])
+        found = mean_metrics(model, [batch])
     require(
         "loss" in found, f"metrics gives {', '.join(found) or 'nothing'}, but no `loss`, which epochs are chosen by"
     )

@@ -19,7 +19,7 @@ from zoo.core.types import Batch
 from zoo.data.dataset import Splits
 from zoo.data.loader import Loader, batches
 from zoo.models.base import Model, Stage
-from zoo.models.metrics import SIZE, means
+from zoo.models.metrics import EVAL_BATCH, mean_metrics
 from zoo.runs.metrics_log import Log
 from zoo.training.callbacks import Watch
 from zoo.training.checkpoint import Saved, StateFolder
@@ -237,9 +237,9 @@ class Training:
         if not len(self.valid):
             return {}
         self.model.eval()
-        source = batches(self.valid, SIZE, self.job.device)
+        source = batches(self.valid, EVAL_BATCH, self.job.device)
         shaped = (Batch(batch.x.contiguous(memory_format=self.memory_format), batch.y) for batch in source)
-        return means(self.model, shaped, self.autocast)
+        return mean_metrics(self.model, shaped, self.autocast)
 
     def weights(self) -> Tensors:
         """A copy of the model's tensors on the CPU; JobError where one of them is not finite."""

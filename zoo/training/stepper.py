@@ -13,7 +13,7 @@ from zoo.core.sections import StageSpec
 from zoo.core.tensor_files import Tensors
 from zoo.core.types import Batch
 from zoo.models.base import Model, Stage
-from zoo.models.metrics import lower
+from zoo.models.metrics import autocast_context
 from zoo.training.ema import Average
 from zoo.training.optim import Optimizers
 from zoo.training.schedule import Schedule
@@ -49,7 +49,7 @@ class Stepper:
     def step(self, batch: Batch, number: int) -> None:
         """Learn from a batch, as step `number` of the stage; nothing here waits for the device."""
         x = batch.x.contiguous(memory_format=self.memory_format)
-        with lower(x.device, self.autocast):
+        with autocast_context(x.device, self.autocast):
             losses = self.stage.losses(Batch(x, batch.y, self.schedule.done(number)))
         parts = [value.float() for value in losses.values()]
         (parts[0] if len(parts) == 1 else torch.stack(parts).sum()).backward()  # type: ignore[no-untyped-call]
