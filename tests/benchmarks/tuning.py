@@ -70,14 +70,14 @@ def trial(config: dict[str, int], root: str) -> None:
     from ray import tune
 
     import zoo
-    from zoo.training.callbacks import Nobody
+    from zoo.training.callbacks import Callback
 
-    class Reports(Nobody):
+    class Reports(Callback):
         def epoch(self, row: dict[str, object]) -> None:
             tune.report({"loss": row["valid"]["loss"]})  # type: ignore[index]
 
     words = [*TRIVIAL, *(f"{key}={value}" for key, value in config.items())]
-    zoo.train("cnn", *words, out=Path(root) / uuid.uuid4().hex[:8], device="cpu", watch=Reports())
+    zoo.train("cnn", *words, out=Path(root) / uuid.uuid4().hex[:8], device="cpu", callback=Reports())
 
 
 def main() -> None:

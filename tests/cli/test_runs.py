@@ -23,6 +23,7 @@ from zoo.core.errors import DataError
 from zoo.display.format import clock
 from zoo.registry.listing import entry, registry
 from zoo.runs.find import load
+from zoo.training.callbacks import StageInfo
 
 pytestmark = pytest.mark.usefixtures("home")
 TINY = ["data.limit=200", "model.blocks=2", "model.first=4", "model.last=8", "train.epochs=2", "--device", "cpu"]
@@ -193,7 +194,7 @@ def test_the_bar_fits_its_terminal(width: int) -> None:
     bar = Bar(entry("cnn"), Screen())
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=True)
-    bar.stage("model", 20, 375, 375 * 11, 128)
+    bar.stage(StageInfo("model", 20, 375, 375 * 11, 128))
     for _ in range(312):
         bar.step()
     bar.epoch({"epoch": 11, "train": {"loss": 0.0931}, "valid": {"loss": 0.0904, "accuracy": 0.97}, "best": True})
@@ -210,7 +211,7 @@ def test_the_pace_forgets_what_is_long_ago(monkeypatch: pytest.MonkeyPatch, caps
     now = [100.0]
     monkeypatch.setattr("zoo.cli.views.progress.time.monotonic", lambda: now[0])
     lines = Lines(entry("cnn", ["train.batch=1000"]), Screen())
-    lines.stage("model", 2, 100, 0, 10)  # a set that is smaller than the batch asked for
+    lines.stage(StageInfo("model", 2, 100, 0, 10))  # a set that is smaller than the batch asked for
     now[0] += 60  # a compiler
     lines.step()
     capsys.readouterr()

@@ -18,8 +18,8 @@ from zoo.cli import main
 from zoo.cli.views.progress import Lines
 from zoo.core.errors import InterruptedRun, LockedError, RunError, ZooError
 from zoo.evaluation.compare.axes import Axes, split
+from zoo.evaluation.compare.callbacks import CompareCallback
 from zoo.evaluation.compare.result import Comparison, Figure, spread
-from zoo.evaluation.compare.runner import Nobody
 from zoo.runs.lock import held
 from zoo.training.train import Trained
 
@@ -342,14 +342,14 @@ def test_a_registry_that_changes_meanwhile_does_not_change_what_is_compared() ->
     text = "version: 1\nentries:\n  mine: {extends: cnn, train: {epochs: 1, batch: BATCH}}\n"
     file.write_text(text.replace("BATCH", "50"), encoding="utf-8")
 
-    class Meddler(Nobody):
+    class Meddler(CompareCallback):
         def update(self, comparison: Comparison) -> None:
             if comparison.runs[0].state == "done":
                 file.write_text(text.replace("BATCH", "40"), encoding="utf-8")
 
     words = ["model.norm=none,after", *TINY[:4]]
     with pytest.raises(ZooError, match=r"the entry 'mine' has changed meanwhile: train\.batch: 50 -> 40"):
-        zoo.compare("mine", *words, device="cpu", watch=Meddler())
+        zoo.compare("mine", *words, device="cpu", callback=Meddler())
     file.write_text(text.replace("BATCH", "50"), encoding="utf-8")
     found = zoo.compare("mine", *words, device="cpu")
     assert [len(variant.done) for variant in found.variants] == [1, 1]

@@ -23,7 +23,7 @@ from zoo.evaluation.judges import Appointed
 from zoo.models.gallery import Gallery
 from zoo.models.judge import Judge, Look
 from zoo.models.latent import Generator
-from zoo.training.callbacks import Nobody
+from zoo.training.callbacks import Callback
 
 SMALL = """
   judge:
@@ -214,7 +214,7 @@ def test_a_teacher_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert not Path("runs/vae-1").exists()
 
 
-class Stops(Nobody):
+class Stops(Callback):
     """Presses Ctrl-C when told something that begins so, or after a first step."""
 
     def __init__(self, start: str) -> None:
@@ -234,7 +234,7 @@ def test_an_interruption_goes_on_with_the_same_teacher_or_not_at_all(home: Path,
     words = (*VAE, "model.perceptual=1")
     whole = zoo.train("vae", *words, out="whole")
     with pytest.raises(InterruptedRun):
-        zoo.train("vae", *words, out="broken", watch=Stops(""))
+        zoo.train("vae", *words, out="broken", callback=Stops(""))
     registry = home / "registry.yaml"
     registry.write_text(registry.read_text().replace(old, new))
     with pytest.raises(DataError, match="the teacher has changed since broken began"):

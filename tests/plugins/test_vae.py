@@ -22,7 +22,7 @@ from zoo.registry.build import build_model, count
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry, resolve
 from zoo.registry.raw_entry import Raw
-from zoo.training.callbacks import Nobody
+from zoo.training.callbacks import Callback
 
 PRIORS = ("normal", "laplace", "generalized-normal", "student-t", "power-law", "mixture", "vamp")
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (2, 9, 15)]
@@ -236,7 +236,7 @@ def test_half_precision_gives_losses_in_full(form: str) -> None:
         assert value.isfinite()
 
 
-class Stops(Nobody):
+class Stops(Callback):
     """Presses Ctrl-C after some steps."""
 
     def __init__(self, steps: int) -> None:
@@ -253,7 +253,7 @@ def test_a_run_that_was_interrupted_goes_on_bit_for_bit(options: tuple[str, ...]
     train = (*TINY, "model.warmup=9", *options)
     whole = zoo.train("vae", *train, out="whole")
     with pytest.raises(InterruptedRun):
-        zoo.train("vae", *train, out="broken", watch=Stops(7))
+        zoo.train("vae", *train, out="broken", callback=Stops(7))
     assert zoo.train("vae", *train, out="broken").weights_sha256 == whole.weights_sha256
     assert zoo.load("broken").log() == zoo.load("whole").log()
 

@@ -28,7 +28,7 @@ from zoo.evaluation.evaluate import outputs
 from zoo.models.latent import Generator
 from zoo.registry.build import build_data, count
 from zoo.registry.listing import entry
-from zoo.training.callbacks import Nobody
+from zoo.training.callbacks import Callback
 
 INFO = DataInfo((1, 8, 8), tuple("0123456789"), (0.3,), (0.38,))
 SMALL = ["model.width=8", "model.blocks=1", "prior.width=16", "prior.layers=1", "prior.heads=2"]
@@ -214,7 +214,7 @@ def test_usage_is_counted_over_the_whole_split(home: Path) -> None:
     assert math.log(figures["codes_perplexity"]) == pytest.approx(-(share * share.log()).sum().item())
 
 
-class Interrupter(Nobody):
+class Interrupter(Callback):
     """Raises Ctrl-C at a step."""
 
     def __init__(self, step: int) -> None:
@@ -232,7 +232,7 @@ def test_both_stages_go_on_bit_for_bit(home: Path, quantiser: str, step: int) ->
     options = [*SMALL, *SHORT, f"model.quantiser={quantiser}"]
     whole = zoo.train("vq-vae", *options, out="whole")
     with pytest.raises(InterruptedRun):
-        zoo.train("vq-vae", *options, out="broken", watch=Interrupter(step))
+        zoo.train("vq-vae", *options, out="broken", callback=Interrupter(step))
     resumed = zoo.train("vq-vae", *options, out="broken")
     assert resumed.weights_sha256 == whole.weights_sha256
     assert zoo.load("broken").log() == zoo.load("whole").log()

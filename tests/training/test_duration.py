@@ -26,7 +26,7 @@ from zoo.core.types import Batch, DataInfo, Losses
 from zoo.data.dataset import Pictures, Splits
 from zoo.models.base import Model, Stage
 from zoo.registry.listing import entry
-from zoo.training.callbacks import Nobody
+from zoo.training.callbacks import Callback, StageInfo
 from zoo.training.loop import Job, fit
 
 Capture = pytest.CaptureFixture[str]
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("home")
 SMALL = ("model.blocks=2", "model.first=4", "model.last=8", "model.head=1", "data.limit=300", "train.batch=50")
 
 
-class Clock(Nobody):
+class Clock(Callback):
     """A clock that steps and validations move, so that no test depends on the machine; Ctrl-C at a step if asked to."""
 
     def __init__(self, step: float = 0.5, validation: float = 1.0, first: tuple[float, float] = (0.0, 0.0)) -> None:
@@ -107,7 +107,7 @@ def rows(stage: str) -> list[dict[str, Any]]:
 
 def seconds(done: Job) -> dict[str, float]:
     """Train; how long each stage took by its steps and validations, and the whole."""
-    clock = done.watch
+    clock = done.callback
     assert isinstance(clock, Clock)
     ends: list[tuple[str, float]] = []
     with pytest.MonkeyPatch.context() as patch:
@@ -224,7 +224,7 @@ def test_an_interrupted_training_goes_on_with_what_is_left(clock: Clock, where: 
 
 
 def test_a_real_training_takes_its_minutes_and_its_interruption_costs_none() -> None:
-    class Pressed(Nobody):
+    class Pressed(Callback):
         steps = 0
 
         def step(self) -> None:
@@ -233,7 +233,7 @@ def test_a_real_training_takes_its_minutes_and_its_interruption_costs_none() -> 
                 signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(InterruptedRun):
-        zoo.train("cnn", *SMALL, "train.minutes=0.04", out="run", watch=Pressed())
+        zoo.train("cnn", *SMALL, "train.minutes=0.04", out="run", callback=Pressed())
     assert zoo.train("cnn", *SMALL, "train.minutes=0.04", out="run").epochs > 0
     run = zoo.load("run")
     assert run.state == "done"
@@ -293,12 +293,12 @@ def test_an_option_that_says_nothing_is_not_in_the_hash() -> None:
 
 
 def test_a_run_from_before_there_were_minutes_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Pressed(Nobody):
+    class Pressed(Callback):
         def epoch(self, row: dict[str, Any]) -> None:
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(InterruptedRun):
-        zoo.train("cnn", *SMALL, "train.epochs=2", watch=Pressed())
+        zoo.train("cnn", *SMALL, "train.epochs=2", callback=Pressed())
     run = zoo.load("cnn-1")
     dumped = json.loads((run.path / "entry.json").read_text())
     del dumped["train"]["minutes"]
@@ -313,7 +313,7 @@ def test_plain_lines_show_the_time(monkeypatch: pytest.MonkeyPatch, capsys: Capt
     now = [500.0]
     monkeypatch.setattr("zoo.cli.views.progress.time.monotonic", lambda: now[0])
     lines = Lines(entry("cnn"), Screen())
-    lines.stage("model", 0, 4, 0, 10, seconds=120.0, elapsed=10.0)
+    lines.stage(StageInfo("model", 0, 4, 0, 10, seconds=120.0, elapsed=10.0))
     for _ in range(10):
         now[0] += 6
         lines.step()
@@ -331,7 +331,7 @@ def test_the_bar_is_filled_by_time(monkeypatch: pytest.MonkeyPatch, width: int) 
     now, out = [500.0], io.StringIO()
     monkeypatch.setattr("zoo.cli.views.progress.time.monotonic", lambda: now[0])
     bar = Bar(entry("cnn"), Screen())
-    bar.stage("model", 0, 4, 0, 10, seconds=120.0, elapsed=10.0)
+    bar.stage(StageInfo("model", 0, 4, 0, 10, seconds=120.0, elapsed=10.0))
     for _ in range(10):
         now[0] += 5
         bar.step()

@@ -24,7 +24,7 @@ from zoo.core.sections import TrainSpec
 from zoo.core.types import Batch, DataInfo, Losses
 from zoo.data.dataset import Pictures, Splits
 from zoo.models.base import Model, Stage
-from zoo.training.callbacks import Nobody
+from zoo.training.callbacks import Callback
 from zoo.training.loop import Job, fit
 from zoo.training.train import Trained, trained
 
@@ -34,7 +34,7 @@ KILLED = ("train.epochs=12", "train.save_seconds=0.05")
 pytestmark = pytest.mark.usefixtures("home")
 
 
-class Recorder(Nobody):
+class Recorder(Callback):
     """Keeps what a training tells; raises Ctrl-C at a step if asked to."""
 
     def __init__(self, interrupt_at: int = -1) -> None:
@@ -54,8 +54,8 @@ class Recorder(Nobody):
         self.notes.append(text)
 
 
-def train(*overrides: str, out: str, watch: Nobody | None = None) -> Trained:
-    return zoo.train("cnn", *SMALL, *overrides, out=out, watch=watch)
+def train(*overrides: str, out: str, callback: Callback | None = None) -> Trained:
+    return zoo.train("cnn", *SMALL, *overrides, out=out, callback=callback)
 
 
 def test_same_seed_same_weights_and_another_seed_others() -> None:
@@ -79,11 +79,11 @@ def test_same_seed_same_weights_and_another_seed_others() -> None:
 def test_an_interrupted_run_goes_on_bit_for_bit(options: tuple[str, ...], step: int) -> None:
     whole = train("train.epochs=3", *options, out="whole")
     with pytest.raises(InterruptedRun, match="Go on with") as stopped:
-        train("train.epochs=3", *options, out="broken", watch=Recorder(step))
+        train("train.epochs=3", *options, out="broken", callback=Recorder(step))
     assert stopped.value.code == 130
     assert zoo.load("broken").state == "interrupted"
     again = Recorder()
-    resumed = train("train.epochs=3", *options, out="broken", watch=again)
+    resumed = train("train.epochs=3", *options, out="broken", callback=again)
     assert again.steps == 18 - step, "it goes on after the step at which it stopped"
     assert resumed.weights_sha256 == whole.weights_sha256
     assert zoo.load("broken").log() == zoo.load("whole").log()
@@ -94,14 +94,14 @@ def test_resuming_passes_over_a_damaged_saving() -> None:
     whole = train("train.epochs=3", out="whole")
     for step in (4, 9):
         with pytest.raises(InterruptedRun):
-            train("train.epochs=3", out="broken", watch=Recorder(step))
+            train("train.epochs=3", out="broken", callback=Recorder(step))
     newest = max(Path("broken/state").glob("*.safetensors"))
     data = bytearray(newest.read_bytes())
     data[len(data) // 2] ^= 1
     newest.write_bytes(data)
-    watch = Recorder()
-    assert train("train.epochs=3", out="broken", watch=watch).weights_sha256 == whole.weights_sha256
-    assert any("damaged" in note for note in watch.notes)
+    callback = Recorder()
+    assert train("train.epochs=3", out="broken", callback=callback).weights_sha256 == whole.weights_sha256
+    assert any("damaged" in note for note in callback.notes)
 
 
 @pytest.mark.slow
@@ -154,11 +154,11 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_state() 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "one-cycle", "plateau"])
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
 def test_every_schedule_and_optimizer_learns(schedule: str, optimizer: str) -> None:
-    watch = Recorder()
+    callback = Recorder()
     rate = 0.05 if optimizer == "sgd" else 0.01
     options = (f"train.schedule={schedule}", f"train.optimizer={optimizer}", f"train.lr={rate}")
-    train("train.epochs=3", *options, out="run", watch=watch)
-    assert watch.rows[-1]["train"]["loss"] < watch.rows[0]["train"]["loss"]
+    train("train.epochs=3", *options, out="run", callback=callback)
+    assert callback.rows[-1]["train"]["loss"] < callback.rows[0]["train"]["loss"]
 
 
 def test_the_average_of_the_weights_is_what_is_kept() -> None:
@@ -228,7 +228,7 @@ def two_stage_job(folder: Path, spec: TrainSpec) -> Job:
     torch.manual_seed(0)
     pictures = Pictures(torch.randint(0, 255, (64, 1, 2, 2), dtype=torch.uint8), torch.arange(64) % 2)
     splits = Splits(pictures, pictures, pictures, DataInfo.of((1, 2, 2), ("a", "b")))
-    return Job(TwoStages(), splits, spec, folder, torch.device("cpu"), None, Nobody())
+    return Job(TwoStages(), splits, spec, folder, torch.device("cpu"), None, Callback())
 
 
 def test_stages_learn_one_after_the_other_and_the_rest_is_frozen(tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_the_metrics_told_are_those_of_the_last_stage(home: Path) -> None:
 
 def test_a_run_goes_on_with_the_call_that_the_message_names() -> None:
     with pytest.raises(InterruptedRun) as stopped:
-        zoo.train("cnn", *SMALL, "train.epochs=2", fresh=True, watch=Recorder(3))
+        zoo.train("cnn", *SMALL, "train.epochs=2", fresh=True, callback=Recorder(3))
     call = str(stopped.value).partition("Go on with: ")[2]
     assert call.startswith("zoo.train('cnn', 'model.blocks=2'")
     assert eval(call).run == Path("runs/cnn-1")
@@ -310,7 +310,7 @@ def test_pictures_that_changed_are_noticed() -> None:
     with pytest.raises(zoo.ZooError, match=r"data\.split_seed deals the pictures anew"):
         zoo.evaluate(run, "data.split_seed=1")
     with pytest.raises(InterruptedRun):
-        zoo.train("cnn", *options, "train.epochs=2", out="other", watch=Recorder(1))
+        zoo.train("cnn", *options, "train.epochs=2", out="other", callback=Recorder(1))
     draw(20)
     with pytest.raises(zoo.ZooError, match=r"have changed since .* may hold training pictures"):
         zoo.evaluate(run)

@@ -24,7 +24,7 @@ from zoo.core.sections import TrainSpec
 from zoo.core.types import Batch, DataInfo, Losses
 from zoo.data.dataset import Pictures, Splits
 from zoo.models.base import Classifier, why_not_compiled
-from zoo.training.callbacks import Nobody
+from zoo.training.callbacks import Callback
 from zoo.training.loop import Job, fit
 
 POINTS = ("forward", "backward", "validation")
@@ -60,7 +60,7 @@ class Tiny(Classifier):
         return super().metrics(batch)
 
 
-class Notes(Nobody):
+class Notes(Callback):
     """Keeps what a training has to say."""
 
     def __init__(self) -> None:
@@ -109,9 +109,9 @@ def test_a_training_outlives_its_compiler(width: int, point: str, cold: Path, tm
             if now == point:
                 stack.enter_context(config.patch({"cpp.cxx": (str(tmp_path / "no-compiler"),)}))
 
-        job, watch = trained(tmp_path / "run", width, hook=vanish)
-    assert "torch.compile" in watch.notes[0]
-    (note,) = watch.failures()
+        job, callback = trained(tmp_path / "run", width, hook=vanish)
+    assert "torch.compile" in callback.notes[0]
+    (note,) = callback.failures()
     assert note.endswith("); going on without it")
     assert len(note) < 250
     eager, _ = trained(tmp_path / "eager", width, "off")
@@ -198,10 +198,10 @@ seen = {}
 def libraries():
     return {str(file.relative_to(cache)) for file in cache.rglob("*.main.so")}
 why_not_compiled("cpu")
-job, watch = trained(run, 11, hook=lambda point: seen.setdefault(point, libraries()))
+job, callback = trained(run, 11, hook=lambda point: seen.setdefault(point, libraries()))
 steps = [seen["forward"], seen["backward"], seen["validation"], libraries()]
 made = [sorted(after - before) for before, after in zip(steps, steps[1:])]
-print(json.dumps({"failures": watch.failures(), "made": made, "finite": all(
+print(json.dumps({"failures": callback.failures(), "made": made, "finite": all(
     bool(value.isfinite().all()) for value in job.kept.values())}))
 """
 

@@ -18,8 +18,8 @@ from zoo.registry.entry import Chosen, Entry
 from zoo.registry.layers import read_registry
 from zoo.runs.find import find_run
 from zoo.runs.run import Run
-from zoo.training.callbacks import Notes
-from zoo.training.session import Session, kept_classifier, known
+from zoo.training.callbacks import NotesOnly
+from zoo.training.session import Session, cached_classifier, with_fingerprints
 
 Tell = Callable[[str], object]
 
@@ -45,7 +45,9 @@ def appoint(name: str, run: Run, entry: Entry, splits: Splits, place: torch.devi
             return Appointed(kind.build(chosen.spec, info).to(place).eval(), name)
     if name in read_registry(catalog())[0].entries:
         command = f"zoo evaluate {run.path}"
-        judge = kept_classifier(name, Session(entry, run.path, place, Notes(tell), command, "", prepared=known(splits)))
+        judge = cached_classifier(
+            name, Session(entry, run.path, place, NotesOnly(tell), command, "", prepared=with_fingerprints(splits))
+        )
     else:
         judge = found(name)
     refuse_teacher(run, name, judge.record.get("weights_sha256"))

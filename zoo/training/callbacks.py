@@ -1,4 +1,4 @@
-"""How far a training is: pace, time left and figures, for bars, lines and notebooks."""
+"""Training callbacks: the base class, and the progress that bars, lines and notebooks show."""
 
 from __future__ import annotations
 
@@ -6,18 +6,55 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 from zoo.display.format import clock, figure
 
 WINDOW = 30.0
-"""Seconds over which the speed is taken, and after which a plain line is due."""
+"""Seconds over which the speed is averaged, and after which a plain line is printed."""
 SILENCE = 10.0
-"""Seconds after which an aside says how far it is."""
+"""Seconds between two lines of a `BackgroundCallback`."""
 
 
-class Progress:
-    """Where a training is, for those that show it: they override `look`, `show` and `note`."""
+class StageInfo(NamedTuple):
+    """What a callback is told when a stage of a training begins or goes on."""
+
+    name: str
+    epochs: int
+    """Epochs of the stage; 0 where it is given a time instead."""
+    steps: int
+    """Steps of one epoch."""
+    start: int
+    """The step to go on from, counted over all epochs of the stage; 0 at the beginning."""
+    batch: int
+    """Pictures in a step."""
+    seconds: float = 0.0
+    """Length of a stage that is given a time; 0 for one with a number of epochs."""
+    elapsed: float = 0.0
+    """Seconds of that time that were used before."""
+
+
+class Callback:
+    """Base class of training callbacks; override the methods you need, the others do nothing."""
+
+    def stage(self, info: StageInfo) -> None:
+        """Called when a stage begins, or goes on after an interruption."""
+
+    def step(self) -> None:
+        """Called after each step; its loss is not known yet."""
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Called after each epoch with its metrics.
+
+        The row says which epoch it is of all stages, `number` of `of`; `of` is 0 where a time limit decides.
+        """
+
+    def note(self, text: str) -> None:
+        """Called with a message for the user."""
+
+
+class Progress(Callback):
+    """Base class of callbacks that show progress; they override `look`, `show` and `note`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -27,65 +64,60 @@ class Progress:
         self.best = ("", 0)
         self.samples: deque[tuple[float, int]] = deque()
 
-    def stage(
-        self, name: str, epochs: int, steps: int, start: int, batch: int, seconds: float = 0.0, elapsed: float = 0.0
-    ) -> None:
-        """A stage begins, or goes on at step `start`; `batch` is pictures a step, `seconds` the stage's time."""
-        self.epochs, self.steps, self.done, self.batch = epochs, steps, start, batch
-        self.seconds, self.begin = seconds, time.monotonic() - elapsed
+    def stage(self, info: StageInfo) -> None:
+        """Start counting the steps of a stage."""
+        self.epochs, self.steps, self.done, self.batch = info.epochs, info.steps, info.start, info.batch
+        self.seconds, self.begin = info.seconds, time.monotonic() - info.elapsed
         self.row, self.best = {}, ("", 0)
         self.samples.clear()
 
     def step(self) -> None:
-        """A step was taken. The clock starts after the first, which may wait for a compiler."""
+        """Count a step; the clock starts after the first, which may wait for a compiler."""
         self.done += 1
         if not self.samples:
             self.sample()
         self.look()
 
     def look(self) -> None:
-        """A step was taken."""
+        """Called after each step, to draw the progress if it is time to."""
 
     def epoch(self, row: dict[str, Any]) -> None:
-        """An epoch ended."""
+        """Remember the metrics of an epoch, and the best validation loss."""
         self.row = row
         if row["best"] and "loss" in row["valid"]:
             self.best = (figure(row["valid"]["loss"]), row["epoch"])
         self.show()
 
     def show(self) -> None:
-        """An epoch ended."""
+        """Called after each epoch, to draw its metrics."""
 
-    def place(self, epoch: int) -> str:
-        """An epoch of how many, or with the time that is gone of how much."""
+    def position(self, epoch: int) -> str:
+        """Text for the epoch, out of all epochs or with the elapsed and the total time."""
         return f"{epoch}, {self.times}" if self.seconds else f"{epoch}/{self.epochs}"
 
     @property
     def times(self) -> str:
-        """The time that is gone of how much."""
+        """Elapsed and total time of the stage, as text."""
         return f"{clock(self.elapsed)}/{clock(self.seconds)}"
 
     @property
     def elapsed(self) -> float:
-        """Seconds of the stage's time that are gone."""
+        """Elapsed seconds of a stage that is given a time."""
         return min(time.monotonic() - self.begin, self.seconds)
 
     def remaining(self) -> list[str]:
-        """The time to the end of the stage; nothing where the place says it."""
+        """Text for the time left; empty where `position` says it already."""
         return [] if self.seconds else [f"left {clock(self.left)}"]
 
-    def note(self, text: str) -> None:
-        """Something that a person should know."""
-
     def figures(self, row: dict[str, Any]) -> list[str]:
-        """Losses and the other validation figures, most important first."""
+        """Texts for the losses and the other validation metrics, most important first."""
         valid = {("vloss" if name == "loss" else name): value for name, value in row["valid"].items()}
         parts = {"loss": row["train"].get("loss", sum(row["train"].values()))} | valid
         best = [f"best {self.best[0]} @ {self.best[1]}"] if self.best[1] else []
         return [*(f"{name} {figure(value)}" for name, value in parts.items()), *best]
 
     def sample(self) -> None:
-        """Note how far it is, and forget what is older than the window."""
+        """Record the time and the step, and forget samples older than `WINDOW`."""
         now = time.monotonic()
         self.samples.append((now, self.done))
         while len(self.samples) > 2 and self.samples[1][0] < now - WINDOW:
@@ -93,7 +125,7 @@ class Progress:
 
     @property
     def pace(self) -> float:
-        """Steps a second; 0: not known yet."""
+        """Steps per second; 0 while unknown."""
         if len(self.samples) < 2:
             return 0.0
         (start, before), (end, after) = self.samples[0], self.samples[-1]
@@ -101,62 +133,23 @@ class Progress:
 
     @property
     def rate(self) -> float:
-        """Pictures a second."""
+        """Pictures per second; 0 while unknown."""
         return self.pace * self.batch
 
     @property
     def left(self) -> float:
-        """Seconds to the end of the stage."""
+        """Estimated seconds to the end of the stage; infinite while unknown."""
         return (self.epochs * self.steps - self.done) / self.pace if self.pace else math.inf
 
 
-class Watch(Protocol):
-    """What a training tells while it runs."""
-
-    def stage(
-        self, name: str, epochs: int, steps: int, start: int, batch: int, seconds: float = 0.0, elapsed: float = 0.0
-    ) -> None:
-        """A stage begins, or goes on at step `start` of epochs * steps, each of `batch` pictures.
-
-        One that has a time in place of a number of epochs takes `seconds`, of which `elapsed` are gone; `epochs` is 0.
-        """
-
-    def step(self) -> None:
-        """A step was taken; nothing is known of its loss yet."""
-
-    def epoch(self, row: dict[str, Any]) -> None:
-        """An epoch ended with these figures, the `number`th `of` so many of all stages; of 0: the clock decides."""
-
-    def note(self, text: str) -> None:
-        """Something that a person should know."""
-
-
-class Nobody:
-    """A watch that does not look."""
-
-    def stage(
-        self, name: str, epochs: int, steps: int, start: int, batch: int, seconds: float = 0.0, elapsed: float = 0.0
-    ) -> None:
-        """Nothing."""
-
-    def step(self) -> None:
-        """Nothing."""
-
-    def epoch(self, row: dict[str, Any]) -> None:
-        """Nothing."""
-
-    def note(self, text: str) -> None:
-        """Nothing."""
-
-
-class Aside(Nobody):
-    """Tells now and then how far a training is that another job waits for."""
+class BackgroundCallback(Callback):
+    """Reports now and then on a training that another job waits for."""
 
     def __init__(self, name: str, tell: Callable[[str], object]) -> None:
         self.name, self.tell, self.told = name, tell, time.monotonic()
 
     def epoch(self, row: dict[str, Any]) -> None:
-        """One line for the last epoch, and for any after a silence."""
+        """Report the last epoch, and any other after `SILENCE` seconds without a line."""
         now = time.monotonic()
         if row["number"] != row["of"] and now - self.told < SILENCE:
             return
@@ -166,12 +159,12 @@ class Aside(Nobody):
         self.told = now
 
 
-class Notes(Nobody):
-    """Passes on what a person should know, and nothing else."""
+class NotesOnly(Callback):
+    """Passes on the messages for the user, and nothing else."""
 
     def __init__(self, tell: Callable[[str], object]) -> None:
         self.tell = tell
 
     def note(self, text: str) -> None:
-        """As it is."""
+        """Pass on a message for the user."""
         self.tell(text)

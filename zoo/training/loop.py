@@ -21,7 +21,7 @@ from zoo.data.loader import Loader, batches
 from zoo.models.base import Model, Stage
 from zoo.models.metrics import EVAL_BATCH, mean_metrics
 from zoo.runs.metrics_log import Log
-from zoo.training.callbacks import Watch
+from zoo.training.callbacks import Callback, StageInfo
 from zoo.training.checkpoint import Saved, StateFolder
 from zoo.training.compile_fallback import Fallback
 from zoo.training.device import autocast_type, random_state, restore_random
@@ -57,7 +57,7 @@ class Job:
     folder: Path
     device: torch.device
     flops: int | None
-    watch: Watch
+    callback: Callback
     kept: Tensors = field(default_factory=dict)
     """The weights that are kept, on the CPU; of a training that failed the best so far, if there are any."""
     seconds: float = 0.0
@@ -121,7 +121,7 @@ class Training:
         seconds = job.spec.save_seconds if job.save_seconds is None else job.save_seconds
         self.state = StateFolder(job.folder / "state", seconds)
         self.log = Log(job.folder)
-        self.fallback = Fallback(self.model, job.watch.note)
+        self.fallback = Fallback(self.model, job.callback.note)
         self.progress = Progress()
         self.earlier = 0.0
         self.budget, self.epochs = 0.0, 0
@@ -143,7 +143,7 @@ class Training:
         self.budget = budget(self.job.spec, self.names)
         saved = self.state.load()
         for note in self.state.notes:
-            self.job.watch.note(note)
+            self.job.callback.note(note)
         self.epochs = 0 if self.budget else sum(self.job.spec.stage(name).epochs for name in self.names)
         self.accelerate(saved)
         if saved:
@@ -166,9 +166,9 @@ class Training:
         how = self.model.accelerate(self.autocast) if wanted else "eager"
         precision = str(self.autocast or torch.float32).removeprefix("torch.")
         self.how = f"{how}, {precision}, {kind}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-        self.job.watch.note(self.how)
+        self.job.callback.note(self.how)
         if saved and saved[1]["how"] != self.how:
-            self.job.watch.note(f"it was saved with {saved[1]['how']}: the numbers will differ")
+            self.job.callback.note(f"it was saved with {saved[1]['how']}: the numbers will differ")
 
     def run_stage(self, stage: Stage, saved: Saved | None) -> None:
         """One stage, from the progress on; at its end the model holds the weights that are kept."""
@@ -181,7 +181,8 @@ class Training:
             self.restore(saved)
         last = self.span = span(job.spec, self.names[progress.stage :], self.seconds, saved and saved[1].get("times"))
         start = progress.epoch * loader.steps + progress.step
-        job.watch.stage(stage.name, last.epochs, loader.steps, start, loader.batch, last.length, last.elapsed)
+        info = StageInfo(stage.name, last.epochs, loader.steps, start, loader.batch, last.length, last.elapsed)
+        job.callback.stage(info)
         while not last.over(progress.epoch):
             stage.module.train()
             self.run_epoch(stage, loader, progress.epoch)
@@ -196,7 +197,7 @@ class Training:
             self.stepper.schedule.share = self.span.share()
             self.fallback(self.stepper.step, batch, epoch * loader.steps + progress.step)
             progress.step += 1
-            self.job.watch.step()
+            self.job.callback.step()
             if self.span.due(progress.step):
                 self.stepper.check(epoch, progress.step)
                 self.span.looked()
@@ -229,7 +230,7 @@ class Training:
         rate = stepper.spec.lr * stepper.schedule.factor(progress.epoch * steps - 1)
         self.log.add({"stage": stage.name, "epoch": progress.epoch, "train": train, "valid": valid, "lr": rate})
         about = {"best": progress.best_epoch == epoch, "number": len(self.log.rows), "of": self.epochs}
-        self.job.watch.epoch(self.log.rows[-1] | about)
+        self.job.callback.epoch(self.log.rows[-1] | about)
         self.span.validated(self.seconds() - start)
 
     def validate(self) -> dict[str, float]:

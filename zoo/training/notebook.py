@@ -1,13 +1,13 @@
-"""A training watched in a notebook: one line that is drawn anew, and what a person should know below it."""
+"""Training progress in a notebook: a line that is redrawn, with the messages for the user below it."""
 
 from __future__ import annotations
 
 from zoo.display.html import Display, bar, block, in_notebook, line
-from zoo.training.callbacks import Nobody, Progress, Watch
+from zoo.training.callbacks import Callback, Progress
 
 
-class Cell(Progress):
-    """Where a training is, in the output of a notebook's cell."""
+class NotebookCallback(Progress):
+    """Progress of a training in the output of a notebook cell."""
 
     def __init__(self, name: str, display: Display | None = None) -> None:
         super().__init__(name)
@@ -41,13 +41,13 @@ class Cell(Progress):
             return "preparing ..."
         self.sample()
         epoch = self.done // self.steps + 1
-        parts = [f"epoch {self.place(epoch if self.seconds else min(self.epochs, epoch))}"]
+        parts = [f"epoch {self.position(epoch if self.seconds else min(self.epochs, epoch))}"]
         parts += self.figures(self.row) if self.row else []
         over = not self.seconds and self.done >= self.epochs * self.steps
         speed = [f"{self.rate:,.0f} pictures/s", *self.remaining()] if self.rate and not over else []
         return ", ".join([*parts, *speed])
 
 
-def watching(name: str) -> Watch:
-    """A bar in the output of a notebook's cell; elsewhere nobody watches."""
-    return Cell(name) if in_notebook() else Nobody()
+def notebook_callback(name: str) -> Callback:
+    """Return a callback that draws a bar in a notebook, and one that does nothing elsewhere."""
+    return NotebookCallback(name) if in_notebook() else Callback()

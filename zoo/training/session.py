@@ -22,7 +22,7 @@ from zoo.registry.layers import read_registry
 from zoo.runs.find import opened
 from zoo.runs.lock import held_soon
 from zoo.runs.run import Run, now, versions
-from zoo.training.callbacks import SILENCE, Aside, Watch
+from zoo.training.callbacks import SILENCE, BackgroundCallback, Callback
 from zoo.training.checkpoint import StateFolder
 from zoo.training.device import seed_all, unmoved
 from zoo.training.loop import Job, fit
@@ -48,11 +48,11 @@ class Prepared(NamedTuple):
 def prepare(data: Chosen) -> Prepared:
     """Read and split the pictures."""
     splits, skipped = build_data(data)
-    return known(splits, skipped)
+    return with_fingerprints(splits, skipped)
 
 
-def known(splits: Splits, skipped: tuple[tuple[str, str], ...] = ()) -> Prepared:
-    """Splits that were read already, with their fingerprints."""
+def with_fingerprints(splits: Splits, skipped: tuple[tuple[str, str], ...] = ()) -> Prepared:
+    """Add the fingerprints to splits that were read already."""
     return Prepared(splits, skipped, {name: getattr(splits, name).fingerprint() for name in NAMES})
 
 
@@ -63,7 +63,7 @@ class Session:
     entry: Entry
     path: Path
     device: torch.device
-    watch: Watch
+    callback: Callback
     command: str
     again: str
     max_params: int | None = None
@@ -78,7 +78,7 @@ class Session:
         """Train to the end, from where `before` stopped if it is given."""
         splits, skipped, fingerprints = self.prepared or prepare(self.entry.data)
         for file, reason in skipped[:3]:
-            self.watch.note(f"skipped {file}: {reason}")
+            self.callback.note(f"skipped {file}: {reason}")
         if before is not None and before.record["fingerprints"] != fingerprints:
             raise DataError(f"the pictures have changed since {self.path} began", f"undo that, or {self.again}")
         size = count(self.entry, splits.info)
@@ -109,12 +109,12 @@ class Session:
             },
         )
         title = f"{self.entry.name} on {self.entry.data.name}: {size.parameters:,} parameters"
-        self.watch.note(f"{title}, run {self.path}, {self.device}")
+        self.callback.note(f"{title}, run {self.path}, {self.device}")
         if not len(splits.valid):
-            self.watch.note("there are no validation pictures, so the last weights are kept")
+            self.callback.note("there are no validation pictures, so the last weights are kept")
         if not len(splits.test):
-            self.watch.note("there are no test pictures, so `zoo evaluate` will have none to look at")
-        job = Job(model, splits, self.entry.train, self.path, self.device, size.flops, self.watch)
+            self.callback.note("there are no test pictures, so `zoo evaluate` will have none to look at")
+        job = Job(model, splits, self.entry.train, self.path, self.device, size.flops, self.callback)
         job.save_seconds, job.stop = self.save_seconds, self.stop
         return self.fit(run, job)
 
@@ -122,9 +122,9 @@ class Session:
         """Give the model the teacher that it names; who that is, for the record."""
         if not model.teacher:
             return {}
-        run = kept_classifier(model.teacher, replace(self, prepared=prepared))
+        run = cached_classifier(model.teacher, replace(self, prepared=prepared))
         teacher = run.model(self.device).requires_grad_(False)
-        assert isinstance(teacher, Classifier), "kept_classifier gives no other"
+        assert isinstance(teacher, Classifier), "cached_classifier gives no other"
         model.learn_from(teacher)
         return {"teacher": {"entry": model.teacher, "weights_sha256": run.record["weights_sha256"]}}
 
@@ -152,7 +152,7 @@ class Session:
         run.update(state=state, seconds=round(job.seconds, 3), **values)
 
 
-def kept_classifier(name: str, job: Session) -> Run:
+def cached_classifier(name: str, job: Session) -> Run:
     """The classifier of an entry, trained on the pictures of a session's entry when first asked for, then kept.
 
     It lies in the cache folder under a name that stands for the pictures and all options, so that every run on the same
@@ -173,9 +173,9 @@ def kept_classifier(name: str, job: Session) -> Run:
         run = opened(path, catalog())
         if run is None or run.state != "done":
             passes = entry.train.epochs
-            job.watch.note(f"training {name} on these pictures, which is done once and takes {passes} epochs")
-            watch, again = Aside(name, job.watch.note), f"remove {path}"
-            run = replace(job, entry=entry, path=path, watch=watch, again=again, max_params=None).train(run)
+            job.callback.note(f"training {name} on these pictures, which is done once and takes {passes} epochs")
+            callback, again = BackgroundCallback(name, job.callback.note), f"remove {path}"
+            run = replace(job, entry=entry, path=path, callback=callback, again=again, max_params=None).train(run)
         return run
 
 
@@ -190,6 +190,6 @@ class Patience:
         if self.job.stop is not None and self.job.stop.code:
             raise InterruptedRun(str(error), self.job.stop.code)
         if time.monotonic() - self.told > SILENCE:
-            self.job.watch.note(f"waiting: {error.args[0]}")
+            self.job.callback.note(f"waiting: {error.args[0]}")
             self.told = time.monotonic()
         time.sleep(WAIT)

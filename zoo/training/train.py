@@ -16,7 +16,7 @@ from zoo.runs.run import Run
 
 if TYPE_CHECKING:
     from zoo.registry.listing import Paths
-    from zoo.training.callbacks import Watch
+    from zoo.training.callbacks import Callback
 
 
 class Trained(NamedTuple):
@@ -44,7 +44,7 @@ def train(
     device: str = "auto",
     fresh: bool = False,
     registries: Paths = (),
-    watch: Watch | None = None,
+    callback: Callback | None = None,
 ) -> Trained:
     """Train an entry, or go on with an unfinished run of it.
 
@@ -81,7 +81,7 @@ def train(
         chosen = with_train(chosen, seed=seed)
     from zoo.registry.blame import blaming
     from zoo.training.device import choose_device
-    from zoo.training.notebook import watching
+    from zoo.training.notebook import notebook_callback
     from zoo.training.session import Session
 
     place = choose_device(device)
@@ -94,7 +94,7 @@ def train(
             raise JobError(f"{path} diverged", f"change its options, or {again}")
         if before is None or before.state != "done":
             command = how_to_go_on("train", name, overrides, {"seed": seed, "out": out, "device": device}, registries)
-            session = Session(chosen, path, place, watch or watching(name), command, again)
+            session = Session(chosen, path, place, callback or notebook_callback(name), command, again)
             with blaming(chosen, "training"):
                 before = session.train(before)
         return trained(before)

@@ -34,6 +34,7 @@ from zoo.registry.entry import Chosen, Entry, restore
 from zoo.runs.find import opened
 from zoo.runs.lock import held_soon
 from zoo.runs.run import read_json
+from zoo.training.callbacks import Callback, StageInfo
 from zoo.training.signals import Stop
 from zoo.tuning.compile_cache import private_cache
 
@@ -210,12 +211,12 @@ def train(order: Order, pictures: dict[str, Any], report: Report, watchdog: Watc
 
     before = opened(Path(order.run), catalog())
     if before is None or before.state in ("running", "interrupted"):
-        watch = TrialWatch(order, report, watchdog)
+        callback = TrialCallback(order, report, watchdog)
         session = Session(
             entry=restore(catalog(), order.entry),
             path=Path(order.run),
             device=choose_device(order.device),
-            watch=watch,
+            callback=callback,
             command=order.command,
             again="start another study with --fresh",
             max_params=order.max_params,
@@ -232,21 +233,19 @@ def train(order: Order, pictures: dict[str, Any], report: Report, watchdog: Watc
     return {"state": before.state, **about}
 
 
-class TrialWatch:
-    """A training watched for the driver: one report an epoch, which waits for the driver's decision."""
+class TrialCallback(Callback):
+    """Callback of a trial: it reports each epoch to the driver, and waits for its decision."""
 
     def __init__(self, order: Order, report: Report, watchdog: Watchdog) -> None:
         self.order, self.report, self.watchdog, self.known = order, report, watchdog, order.known
         self.parameters = 0
 
-    def stage(
-        self, name: str, epochs: int, steps: int, start: int, batch: int, seconds: float = 0.0, elapsed: float = 0.0
-    ) -> None:
-        """A stage begins."""
+    def stage(self, info: StageInfo) -> None:
+        """Tell the watchdog that a stage begins."""
         self.watchdog.pat()
 
     def step(self) -> None:
-        """A step was taken."""
+        """Tell the watchdog that a step was taken."""
         self.watchdog.pat()
 
     def epoch(self, row: dict[str, Any]) -> None:
@@ -271,7 +270,7 @@ class TrialWatch:
         self.known = max(self.known, row["number"])
 
     def note(self, text: str) -> None:
-        """Kept in the run folder."""
+        """Append a message to `notes.txt` in the run folder."""
         self.watchdog.pat()
         with (Path(self.order.run) / "notes.txt").open("a", encoding="utf-8", newline="\n") as file:
             file.write(f"{text}\n")

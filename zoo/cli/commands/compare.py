@@ -10,8 +10,9 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, data_overrides
-from zoo.cli.views.progress import Lines, watching
+from zoo.cli.views.progress import Lines, progress_callback
 from zoo.core.errors import InterruptedRun, JobError, ZooError, nearest
+from zoo.evaluation.compare.callbacks import CompareCallback
 from zoo.evaluation.compare.folder import TABLE
 from zoo.evaluation.compare.result import ENDED, FAILURE_HEADS, SHOWN, Comparison
 from zoo.registry.entry import Entry
@@ -49,12 +50,12 @@ def compare_command(
     from zoo.evaluation.compare import compare as comparison
 
     words = [*(data_overrides(data) if data else []), *overrides]
-    watch = Watching(screen)
+    callback = ProgressLines(screen)
     try:
-        found = comparison.compare(name, *words, watch=watch, **options)
+        found = comparison.compare(name, *words, callback=callback, **options)
     except (InterruptedRun, JobError):
-        if watch.found and not screen.json and any(run.state in ENDED for run in watch.found.runs):
-            show(screen, watch.found, watch.found.figures[:SHOWN])
+        if callback.found and not screen.json and any(run.state in ENDED for run in callback.found.runs):
+            show(screen, callback.found, callback.found.figures[:SHOWN])
         raise
     names = chosen(found, figures)
     if screen.json:
@@ -65,7 +66,7 @@ def compare_command(
     return screen.note(f"wrote {found.path / TABLE}")
 
 
-class Watching:
+class ProgressLines(CompareCallback):
     """A comparison watched: each training as in `zoo train`, below a line that says which it is."""
 
     found: Comparison | None = None
@@ -76,7 +77,7 @@ class Watching:
     def training(self, title: str, entry: Entry) -> AbstractContextManager[Lines]:
         """Say which, and watch it."""
         self.note(title)
-        return watching(entry, self.screen)
+        return progress_callback(entry, self.screen)
 
     def update(self, comparison: Comparison) -> None:
         """Remember how far it is."""

@@ -9,7 +9,7 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, data_overrides
-from zoo.cli.views.progress import watching
+from zoo.cli.views.progress import progress_callback
 from zoo.display.format import figure
 from zoo.registry.listing import entry as resolve_entry
 
@@ -43,8 +43,8 @@ def train_command(
 
     words = [*(data_overrides(data) if data else []), *overrides, *([] if seed is None else [f"train.seed={seed}"])]
     entry = resolve_entry(name, words, options["registries"])
-    with watching(entry, screen) as watch:
-        done = train(name, *words, watch=watch, **options)
+    with progress_callback(entry, screen) as callback:
+        done = train(name, *words, callback=callback, **options)
     if screen.json:
         result = {"run": str(done.run), "epochs": done.epochs, "metrics": done.metrics}
         return screen.document(result | {"weights_sha256": done.weights_sha256})

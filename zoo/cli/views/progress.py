@@ -21,8 +21,8 @@ BAR = 8
 
 
 @contextmanager
-def watching(entry: Entry, screen: Screen) -> Iterator[Lines]:
-    """A watch that suits stderr."""
+def progress_callback(entry: Entry, screen: Screen) -> Iterator[Lines]:
+    """Yield a callback that draws a bar on a terminal, and prints plain lines elsewhere."""
     if not screen.rich(sys.stderr):
         yield Lines(entry, screen)
         return
@@ -76,7 +76,7 @@ class Lines(Progress):
         self.sample()
         speed = [f"{self.rate:,.0f} pictures/s", *self.remaining()] if self.rate else []
         text = ", ".join([*parts, *speed])
-        self.screen.note(f"{time.strftime('%H:%M:%S')} {self.name} epoch {self.place(epoch)}: {text}")
+        self.screen.note(f"{time.strftime('%H:%M:%S')} {self.name} epoch {self.position(epoch)}: {text}")
         self.told = time.monotonic()
 
     def note(self, text: str) -> None:
@@ -109,7 +109,7 @@ class Bar(Lines):
         if self.samples:
             self.sample()
         epoch = self.done // self.steps + 1
-        place = self.place(epoch if self.seconds else min(self.epochs, epoch))
+        place = self.position(epoch if self.seconds else min(self.epochs, epoch))
         short = self.times if self.seconds else place
         left = f"epoch {place}" if options.max_width >= 60 else short
         right = self.fitting(options.max_width - len(left) - BAR - 2)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from zoo.core.errors import InterruptedRun, ZooError, nearest
 from zoo.core.files import digest
 from zoo.evaluation.compare.axes import Axes, Values, title
+from zoo.evaluation.compare.callbacks import CompareCallback
 from zoo.evaluation.compare.folder import Plan, Record, choose_comparison, is_comparison, refuse
-from zoo.evaluation.compare.notebook import watching
+from zoo.evaluation.compare.notebook import notebook_callback
 from zoo.evaluation.compare.result import Comparison
-from zoo.evaluation.compare.runner import CompareWatch, Comparing, Job
+from zoo.evaluation.compare.runner import Comparing, Job
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import resolve
 from zoo.registry.layers import Registry
@@ -28,7 +29,7 @@ def compare(
     fresh: bool = False,
     comparison: str | None = None,
     registries: Paths = (),
-    watch: CompareWatch | None = None,
+    callback: CompareCallback | None = None,
 ) -> Comparison:
     """Train variants of an entry alike and evaluate them, or go on with that.
 
@@ -75,7 +76,7 @@ def compare(
     with held(path, "wait for it, or name another comparison with --name"):
         record = Record.open(path) if is_comparison(path) else Record.begin(path, plan, command)
         refuse(record, plan)  # another process may have begun it between the look and the lock
-        work = Comparing(axes, jobs, record, device, registries, watch or watching())
+        work = Comparing(axes, jobs, record, device, registries, callback or notebook_callback())
         try:
             return work.run()
         except (InterruptedRun, KeyboardInterrupt) as stop:

@@ -1,4 +1,4 @@
-"""A comparison watched in a notebook: its table as far as it is, and one bar for the training that runs."""
+"""Progress of a comparison in a notebook: its table so far, and a bar for the running training."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from zoo.display.html import Display, block, in_notebook, line
+from zoo.evaluation.compare.callbacks import CompareCallback
 from zoo.evaluation.compare.result import ENDED, Comparison
-from zoo.evaluation.compare.runner import CompareWatch, Nobody
 from zoo.registry.entry import Entry
-from zoo.training.notebook import Cell
+from zoo.training.notebook import NotebookCallback
 
 
-class Cells:
-    """Where a comparison is, in the output of a notebook's cell."""
+class CompareNotebookCallback(CompareCallback):
+    """Progress of a comparison in the output of a notebook cell."""
 
     def __init__(self) -> None:
         self.table, self.bar = Display(), Display()
@@ -21,12 +21,12 @@ class Cells:
         self.notes: list[str] = []
 
     @contextmanager
-    def training(self, title: str, entry: Entry) -> Iterator[Cell]:
-        """A bar in the place of the last one."""
-        yield Cell(title, self.bar)
+    def training(self, title: str, entry: Entry) -> Iterator[NotebookCallback]:
+        """Draw a bar in place of the one of the previous training."""
+        yield NotebookCallback(title, self.bar)
 
     def update(self, comparison: Comparison) -> None:
-        """The table; it goes when all is done, since the comparison itself is shown then."""
+        """Redraw the table; it goes when all is done, since the comparison itself is shown then."""
         self.found = comparison
         self.draw()
 
@@ -36,7 +36,7 @@ class Cells:
         self.draw()
 
     def draw(self) -> None:
-        """Draw table and notes."""
+        """Draw the table and the messages."""
         self.table.draw(self.html, self.text, now=True)
 
     @property
@@ -57,6 +57,6 @@ class Cells:
         return f"{self.found.path}: {ended} of {len(self.found.runs)} trainings ended"
 
 
-def watching() -> CompareWatch:
-    """A table and a bar in the output of a notebook's cell; elsewhere nobody watches."""
-    return Cells() if in_notebook() else Nobody()
+def notebook_callback() -> CompareCallback:
+    """Return a callback that draws a table and a bar in a notebook, and one that does nothing elsewhere."""
+    return CompareNotebookCallback() if in_notebook() else CompareCallback()

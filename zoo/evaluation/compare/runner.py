@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from zoo.core.errors import DataError, InterruptedRun, JobError, RunError, ZooError, memory_error
 from zoo.core.files import digest
 from zoo.evaluation.compare.axes import Axes, Values, title
+from zoo.evaluation.compare.callbacks import CompareCallback
 from zoo.evaluation.compare.folder import WAYS_ON, Record
 from zoo.evaluation.compare.result import ComparedRun, Comparison, Variant
 from zoo.evaluation.evaluate import evaluate
@@ -18,36 +18,7 @@ from zoo.registry.entry import Entry
 from zoo.registry.listing import Paths, entry
 from zoo.runs.names import is_run
 from zoo.runs.run import Run, difference
-from zoo.training.callbacks import Nobody as Unwatched
-from zoo.training.callbacks import Watch
 from zoo.training.train import train
-
-
-class CompareWatch(Protocol):
-    """What a comparison tells while it runs."""
-
-    def training(self, title: str, entry: Entry) -> AbstractContextManager[Watch]:
-        """A training begins or goes on; within the block it is watched."""
-
-    def update(self, comparison: Comparison) -> None:
-        """The comparison began, or a training of it ended."""
-
-    def note(self, text: str) -> None:
-        """Something that a person should know."""
-
-
-class Nobody:
-    """A watch that does not look."""
-
-    def training(self, title: str, entry: Entry) -> AbstractContextManager[Watch]:
-        """Nothing."""
-        return nullcontext(Unwatched())
-
-    def update(self, comparison: Comparison) -> None:
-        """Nothing."""
-
-    def note(self, text: str) -> None:
-        """Nothing."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +45,7 @@ class Comparing:
     record: Record
     device: str
     registries: Paths
-    watch: CompareWatch
+    callback: CompareCallback
     places: list[int] = field(default_factory=list)
     """Where the variant of each job stands in the record."""
     runs: list[ComparedRun] = field(default_factory=list)
@@ -85,7 +56,7 @@ class Comparing:
         self.enrol()
         self.runs = [self.look(index) for index in range(len(self.jobs))]
         if ended := sum(run.state == "done" for run in self.runs):
-            self.watch.note(f"{ended} of {len(self.runs)} trainings are done already")
+            self.callback.note(f"{ended} of {len(self.runs)} trainings are done already")
         self.tell()
         for index, run in enumerate(self.runs):
             if run.state not in ("diverged", "done"):
@@ -147,7 +118,7 @@ class Comparing:
             reason = str(short)
         else:
             return self.look(index)
-        self.watch.note(f"{job.title}: {reason}")
+        self.callback.note(f"{job.title}: {reason}")
         return self.look(index, reason)
 
     def train(self, index: int, job: Job, path: Path) -> None:
@@ -159,20 +130,20 @@ class Comparing:
             raise ZooError(
                 f"the entry {name!r} has changed meanwhile: {'; '.join(changes[:4])}", f"undo that, or {WAYS_ON}"
             )
-        with self.watch.training(f"[{index + 1}/{len(self.jobs)}] {job.title}", job.entry) as watch:
-            train(name, *job.words, out=path, device=self.device, registries=self.registries, watch=watch)
+        with self.callback.training(f"[{index + 1}/{len(self.jobs)}] {job.title}", job.entry) as callback:
+            train(name, *job.words, out=path, device=self.device, registries=self.registries, callback=callback)
 
     def evaluate(self, path: Path) -> None:
         """Evaluate a run that is done, and keep that."""
-        found = evaluate(path, split=self.record.plan.split, device=self.device, tell=self.watch.note)
+        found = evaluate(path, split=self.record.plan.split, device=self.device, tell=self.callback.note)
         for problem in found.get("problems", []):
-            self.watch.note(problem)
+            self.callback.note(problem)
         self.record.keep(path, Run.open(path, catalog()).record["weights_sha256"], found)
 
     def tell(self) -> None:
-        """Let the folder and the watch know."""
+        """Let the folder and the callback know."""
         self.record.publish(self.found)
-        self.watch.update(self.found)
+        self.callback.update(self.found)
 
     @property
     def found(self) -> Comparison:
