@@ -149,10 +149,10 @@ def infer_shape(samples: Sequence[Named], spec: PictureSpec, *, resize: bool) ->
         >>> from io import BytesIO
         >>> from PIL import Image
         >>> from zoo.core import PictureSpec
-        >>> from zoo.data import look
+        >>> from zoo.data import infer_shape
         >>> file = BytesIO()
         >>> Image.new("L", (12, 10)).save(file, "PNG")
-        >>> look([("a.png", file.getvalue())], PictureSpec(), resize=False).shape
+        >>> infer_shape([("a.png", file.getvalue())], PictureSpec(), resize=False).shape
         (1, 10, 12)
     """
     sizes: list[tuple[int, int]] = []

@@ -31,12 +31,37 @@ def saved_weights_follow() -> Iterator[None]:
 
 
 def wants_pretrained() -> bool:
-    """Whether a `build` should fetch pretrained weights: not where saved ones would replace them at once."""
+    """Tell a `build` function whether to fetch pretrained weights.
+
+    Returns:
+        False where saved weights of a run are loaded right after the model is built, otherwise True.
+
+    Example:
+        >>> from zoo.models import wants_pretrained
+        >>> wants_pretrained()
+        True
+    """
     return not _saved_follow.get()
 
 
 class Stage(NamedTuple):
-    """One optimisation: `module` learns from the sum of `losses`; the rest is frozen, in eval mode."""
+    """One optimisation of a training: a module and the losses it learns from.
+
+    The trainer minimises the sum of the losses; all other parameters of the model are frozen, in eval mode.
+
+    Args:
+        name: Name of the stage, as in `train.stages`.
+        module: What is trained.
+        losses: Gives named, weighted scalars for a batch.
+
+    Example:
+        >>> from torch import nn
+        >>> from zoo.models import Stage
+        >>> head = nn.Linear(4, 2)
+        >>> stage = Stage("head", head, lambda batch: {"loss": head(batch.x).square().mean()})
+        >>> stage.name
+        'head'
+    """
 
     name: str
     module: nn.Module
@@ -44,34 +69,85 @@ class Stage(NamedTuple):
 
 
 class Model(nn.Module):
-    """All that the trainer needs."""
+    """Base class of all models: what the trainer and the evaluation call.
+
+    A subclass must implement `losses`; everything else has a default.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from zoo.models import Batch, Model
+        >>> class Mean(Model):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.level = nn.Parameter(torch.zeros(()))
+        ...     def losses(self, batch):
+        ...         return {"error": (batch.x - self.level).square().mean()}
+        >>> batch = Batch(torch.ones(2, 1, 4, 4), torch.tensor([0, 1]))
+        >>> {name: value.item() for name, value in Mean().metrics(batch).items()}
+        {'loss': 1.0, 'error': 1.0}
+    """
 
     def losses(self, batch: Batch) -> Losses:
-        """Named, already weighted scalars; the trainer minimises their sum."""
+        """Compute the losses of a batch.
+
+        Args:
+            batch: Pictures and labels.
+
+        Returns:
+            Named, already weighted scalars, whose sum the trainer minimises.
+        """
         raise NotImplementedError
 
     def metrics(self, batch: Batch) -> Losses:
-        """Named scalars, means over the batch, that evaluation averages over a split; `loss` is the one to watch."""
+        """Compute figures of a batch, which evaluation averages over a split.
+
+        Args:
+            batch: Pictures and labels.
+
+        Returns:
+            Named scalars, means over the batch; `loss` is the one by which weights are chosen. By default the
+            losses and their sum.
+        """
         losses = self.losses(batch)
         return {"loss": torch.stack(list(losses.values())).sum(), **losses}
 
     def stages(self) -> list[Stage]:
-        """The optimisations in their order; by default one, of everything."""
+        """List the stages of a training, in their order.
+
+        Returns:
+            By default one stage, which trains the whole model on `losses`.
+        """
         return [Stage("model", self, self.losses)]
 
     @property
     def teacher(self) -> str:
-        """The entry of the registry whose classifier, trained on the same pictures, this model learns from, if any."""
+        """The registry entry of the classifier that this model learns from; empty for none.
+
+        The trainer first trains that entry on the same pictures, then calls `learn_from`.
+        """
         return ""
 
     def learn_from(self, teacher: Classifier) -> None:
-        """Take the trained teacher, in eval mode on the device; called before a training of a model that names one."""
+        """Take over the trained teacher before the training begins.
+
+        It is called only where `teacher` names an entry.
+
+        Args:
+            teacher: The classifier, in eval mode on the device.
+        """
 
     def accelerate(self, autocast: torch.dtype | None) -> str:
-        """Make training steps faster without changing a parameter's name or meaning; returns a note of what runs.
+        """Make training steps faster, without changing the name or meaning of a parameter.
 
-        Called at most once, on the device, where the work is worth it. By default the module is compiled in place, if
-        a compiler works here.
+        It is called at most once, on the device, where the training is long enough. By default the module is compiled
+        in place, if a compiler works here.
+
+        Args:
+            autocast: The type to which operations are autocast; None for float32.
+
+        Returns:
+            A note of what runs, such as "torch.compile" or "eager (no compiler)".
         """
         parameter = next(self.parameters(), None)
         if reason := why_not_compiled(parameter.device.type if parameter is not None else "cpu"):
@@ -82,7 +158,18 @@ class Model(nn.Module):
 
 @cache
 def why_not_compiled(device: str) -> str:
-    """Why torch.compile does not work on a kind of device, found out by trying; an empty string if it does."""
+    """Try whether torch.compile works on a kind of device.
+
+    Args:
+        device: The type of a device: "cpu", "cuda" or "mps".
+
+    Returns:
+        The reason in one line if it fails, an empty string if it works.
+
+    Example:
+        >>> from zoo.models import why_not_compiled
+        >>> reason = why_not_compiled("cuda")  # doctest: +SKIP
+    """
     try:
         torch.compile(lambda x: -x)(torch.ones(4, device=device))
     except Exception as error:  # whatever is missing or broken, training goes on without
@@ -91,7 +178,29 @@ def why_not_compiled(device: str) -> str:
 
 
 class Classifier(Model):
-    """A model that gives each picture a score per class."""
+    """Base class of classifiers: models that give each picture a score per class.
+
+    A subclass must implement `logits`; standardisation of the pictures, losses and metrics are here.
+
+    Args:
+        info: Classes, and mean and standard deviation of the channels.
+        label_smoothing: Share of the target that is spread over all classes (Szegedy et al. 2016, arXiv:1512.00567).
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from zoo import DataInfo
+        >>> from zoo.models import Classifier
+        >>> class Linear(Classifier):
+        ...     def __init__(self, info):
+        ...         super().__init__(info)
+        ...         self.layer = nn.Linear(64, len(info.classes))
+        ...     def logits(self, x):
+        ...         return self.layer(x.flatten(1))
+        >>> model = Linear(DataInfo.of((1, 8, 8), ("cat", "dog")))
+        >>> tuple(model(torch.rand(5, 1, 8, 8)).shape)
+        (5, 2)
+    """
 
     mean: Tensor
     std: Tensor
@@ -106,23 +215,51 @@ class Classifier(Model):
 
     @property
     def averaging(self) -> str:
-        """How predictions are averaged at test time, or an empty string."""
+        """How predictions are averaged at test time; an empty string if they are not."""
         return ""
 
     def logits(self, x: Tensor) -> Tensor:
-        """Standardised pictures (N, C, H, W) to unnormalised log-probabilities (N, K)."""
+        """Compute the scores of standardised pictures.
+
+        Args:
+            x: Pictures (N, C, H, W) with mean 0 and standard deviation 1 in each channel.
+
+        Returns:
+            Unnormalised log-probabilities (N, K).
+        """
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
-        """Pictures with values 0..1, (N, C, H, W), to unnormalised log-probabilities (N, K)."""
+        """Compute the scores of pictures.
+
+        Args:
+            x: Pictures (N, C, H, W) with values 0..1.
+
+        Returns:
+            Unnormalised log-probabilities (N, K).
+        """
         return self.logits((x - self.mean) / self.std)
 
     def losses(self, batch: Batch) -> Losses:
-        """Cross-entropy in nats, with label smoothing (Szegedy et al. 2016, arXiv:1512.00567)."""
+        """Compute the cross-entropy in nats, with label smoothing.
+
+        Args:
+            batch: Pictures and labels.
+
+        Returns:
+            The scalar `loss`.
+        """
         return {"loss": F.cross_entropy(self(batch.x).float(), batch.y, label_smoothing=self.label_smoothing)}
 
     def metrics(self, batch: Batch) -> Losses:
-        """Cross-entropy in nats without smoothing, and the share of pictures whose best class is right."""
+        """Compute cross-entropy in nats, without label smoothing, and accuracy.
+
+        Args:
+            batch: Pictures and labels.
+
+        Returns:
+            The scalars `loss` and `accuracy`.
+        """
         scores = self(batch.x).float()
         right = (scores.argmax(1) == batch.y).float().mean()
         return {"loss": F.cross_entropy(scores, batch.y), "accuracy": right}

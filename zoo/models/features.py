@@ -12,7 +12,13 @@ from zoo.models.base import Classifier
 
 
 class Features(NamedTuple):
-    """What one pass through a classifier leaves behind."""
+    """Feature maps, feature vector and scores from one pass through a classifier.
+
+    Args:
+        maps: Output of the last layer at each resolution, (N, C, H, W) each, finest first.
+        vector: Input of the last linear layer, (N, D); without such a layer the mean of the coarsest map.
+        scores: Unnormalised log-probabilities (N, K).
+    """
 
     maps: tuple[Tensor, ...]
     """(N, C, H, W) each: what the last layer at each resolution gives, finest first."""
@@ -23,7 +29,32 @@ class Features(NamedTuple):
 
 
 def features(model: Classifier, x: Tensor) -> Features:
-    """What a classifier sees in pictures with values 0..1, (N, C, H, W); gradients pass through."""
+    """Compute a classifier's features of pictures, whatever its architecture.
+
+    Gradients pass through, so the features can be part of a loss.
+
+    Args:
+        model: The classifier.
+        x: Pictures (N, C, H, W) with values 0..1.
+
+    Returns:
+        Feature maps, feature vector and scores.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from zoo import DataInfo
+        >>> from zoo.models import Classifier, features
+        >>> class Small(Classifier):
+        ...     def __init__(self, info):
+        ...         super().__init__(info)
+        ...         self.net = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.Flatten(), nn.Linear(48, 2))
+        ...     def logits(self, x):
+        ...         return self.net(x)
+        >>> found = features(Small(DataInfo.of((1, 4, 4), ("cat", "dog"))), torch.rand(5, 1, 4, 4))
+        >>> [tuple(each.shape) for each in found.maps], tuple(found.vector.shape)
+        ([(5, 3, 4, 4)], (5, 48))
+    """
     with listening(model) as (maps, vectors):
         scores = model(x)
     found = tuple(maps.values())

@@ -9,7 +9,21 @@ from torch import Tensor
 
 
 class Seen(NamedTuple):
-    """Pictures, and what a judge sees in them; everything lies on the CPU."""
+    """Pictures, and what a judge sees in them; all tensors are on the CPU.
+
+    Args:
+        x: Pictures, float32 (N, C, H, W), values 0..1.
+        y: Their classes, or the classes for which they were drawn, int64 (N,); None for unconditional samples.
+        features: Features, float32 (N, D).
+        scores: Log-probabilities, float32 (N, K); None if the judge does not know these classes.
+
+    Example:
+        >>> import torch
+        >>> from zoo.models import Seen
+        >>> seen = Seen(torch.rand(3, 1, 4, 4), torch.tensor([0, 1, 2]), torch.rand(3, 5), None)
+        >>> seen.at(torch.tensor([2, 0])).y
+        tensor([2, 0])
+    """
 
     x: Tensor
     """float32 (N, C, H, W), values 0..1."""
@@ -21,13 +35,26 @@ class Seen(NamedTuple):
     """The judge's log-probabilities float32 (N, K); None where it does not know these classes."""
 
     def at(self, rows: Tensor) -> Seen:
-        """Those at some rows, int64 (M,) or bool (N,)."""
+        """Select some of the pictures.
+
+        Args:
+            rows: Indices int64 (M,), or a mask bool (N,).
+
+        Returns:
+            The selected pictures with their labels, features and scores.
+        """
         y, scores = (None if part is None else part[rows] for part in (self.y, self.scores))
         return Seen(self.x[rows], y, self.features[rows], scores)
 
 
 class Sweep(NamedTuple):
-    """Samples on the way from one class to another, the same noise at each weight."""
+    """Samples on the way between two classes, with the same noise at each weight.
+
+    Args:
+        pairs: The classes that each way leads from and to, int64 (P, 2).
+        weights: Weights of the second class from 0 to 1, float32 (W,); the first class has the rest.
+        scores: The judge's log-probabilities float32 (P, W, S, K); those at [:, :, s] share their noise.
+    """
 
     pairs: Tensor
     """int64 (P, 2), from and to."""
@@ -38,7 +65,15 @@ class Sweep(NamedTuple):
 
 
 class Mixed(NamedTuple):
-    """Pictures of two classes at once, in the same order; `y` of them is None."""
+    """Pictures of two classes at once, made in three ways and in the same order.
+
+    Args:
+        pairs: The two classes of each picture, int64 (N, 2).
+        drawn: Samples under a condition that is half of one class and half of the other.
+        overlaid: Means of a real picture of one class and one of the other.
+        halves: Left halves of real pictures of one class, joined to right halves of the other.
+        sweep: Samples on the way from one class to the other.
+    """
 
     pairs: Tensor
     """int64 (N, 2), the two classes of each."""
@@ -52,7 +87,18 @@ class Mixed(NamedTuple):
 
 
 class Edited(NamedTuple):
-    """Real pictures made into another class: to the prior's base under one condition, back under another one."""
+    """Real pictures that were made into another class by an invertible prior.
+
+    Codes go to the prior's base under one condition, and back under another one; all parts are in the same order.
+
+    Args:
+        source: The real pictures.
+        edited: The results of going from their own class to another one, `y`.
+        uninformed: The results of going from no class to the same other one.
+        fresh: Samples of the other class, for comparison.
+        same: The results of going from their own class to their own class, float32 (N, C, H, W).
+        shown: Reconstructions, which `same` should equal, float32 (N, C, H, W).
+    """
 
     source: Seen
     """The real ones, N of them; all that follows is in their order."""
@@ -70,7 +116,30 @@ class Edited(NamedTuple):
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures of four origins. All four have the same number N, since the distances between sets depend on it."""
+    """Pictures of four origins as a judge sees them; metrics of generators compare them.
+
+    All four have the same number N, since the distances between sets depend on it.
+
+    Args:
+        judge: Name of the judge.
+        real: Pictures of the split that is evaluated.
+        other: Training pictures; their distance from the real ones is what samples can at best hope for.
+            Reconstructions may be nearer.
+        shown: Reconstructions of the real pictures, in the same order.
+        drawn: Samples.
+        train: All training pictures, uint8 (M, C, H, W).
+        mixed: Pictures of two classes, where the prior takes classes and the judge knows them, 2 to 20.
+        edited: Edited pictures, where the prior takes classes and is invertible.
+
+    Example:
+        >>> import torch
+        >>> from zoo.models import Gallery, Seen
+        >>> x = torch.rand(4, 1, 4, 4)
+        >>> seen = Seen(x, None, x.flatten(1), None)
+        >>> gallery = Gallery("pixels", seen, seen, seen, seen, (255 * x).byte())
+        >>> (gallery.drawn.features - gallery.real.features).norm().item()
+        0.0
+    """
 
     judge: str
     """Who looks, as people call it."""

@@ -11,7 +11,12 @@ from zoo.models.features import features
 
 
 class Look(NamedTuple):
-    """What a judge sees in pictures."""
+    """Features and class scores that a judge gives for pictures.
+
+    Args:
+        features: Features (N, D).
+        scores: Log-probabilities (N, K) of the classes of the data; None if the judge does not know them.
+    """
 
     features: Tensor
     """(N, D)"""
@@ -20,10 +25,27 @@ class Look(NamedTuple):
 
 
 class Judge(nn.Module):
-    """Sees features in pictures, and perhaps their classes."""
+    """Base class of judges: networks that give features of pictures, and perhaps their classes.
+
+    Example:
+        >>> import torch
+        >>> from zoo.models import Judge, Look
+        >>> class Pixels(Judge):
+        ...     def forward(self, x):
+        ...         return Look(x.flatten(1), None)
+        >>> tuple(Pixels()(torch.rand(2, 1, 4, 4)).features.shape)
+        (2, 16)
+    """
 
     def forward(self, x: Tensor) -> Look:
-        """Look at pictures with values 0..1, (N, C, H, W)."""
+        """Compute the features and class scores of pictures.
+
+        Args:
+            x: Pictures (N, C, H, W) with values 0..1.
+
+        Returns:
+            Features (N, D), and log-probabilities (N, K) or None.
+        """
         raise NotImplementedError
 
 
@@ -35,5 +57,6 @@ class ByClassifier(Judge):
         self.classifier, self.knows = classifier, knows
 
     def forward(self, x: Tensor) -> Look:
+        """Compute the features and class scores of pictures (N, C, H, W) with values 0..1."""
         found = features(self.classifier, x)
         return Look(found.vector, found.scores.float().log_softmax(1) if self.knows else None)

@@ -20,49 +20,139 @@ PIXEL_LEVELS = 256
 
 
 class LatentModel(nn.Module):
-    """An encoder to codes and a decoder back; a Generator makes a Model of it by way of a prior."""
+    """Base class of latent models: an encoder to codes and a decoder back.
+
+    A Generator makes a Model of it by way of a prior. A subclass sets `code` and implements `encode`, `decode` and
+    `distortion`.
+
+    Example:
+        >>> import torch
+        >>> from zoo import CodeInfo
+        >>> from zoo.models import LatentModel, Posterior
+        >>> class Pixels(LatentModel):
+        ...     code = CodeInfo((16,))
+        ...     def encode(self, x):
+        ...         return Posterior(x.flatten(1), torch.full((len(x), 16), -2.0))
+        ...     def decode(self, code):
+        ...         return code.view(-1, 1, 4, 4)
+        ...     def distortion(self, x, shown):
+        ...         return (x - shown).square().flatten(1).sum(1)
+        >>> codec, x = Pixels(), torch.rand(3, 1, 4, 4)
+        >>> codec.distortion(x, codec.decode(codec.encode(x).mean))
+        tensor([0., 0., 0.])
+    """
 
     code: CodeInfo
 
     @property
     def teacher(self) -> str:
-        """As of a Model."""
+        """The registry entry of the classifier that this model learns from; empty for none.
+
+        The trainer first trains that entry on the same pictures, then calls `learn_from`.
+        """
         return ""
 
     def learn_from(self, teacher: Classifier) -> None:
-        """As of a Model."""
+        """Take over the trained teacher before the training begins.
+
+        It is called only where `teacher` names an entry.
+
+        Args:
+            teacher: The classifier, in eval mode on the device.
+        """
 
     def encode(self, x: Tensor) -> Posterior | Tensor:
-        """Pictures with values 0..1, (N, C, H, W): what is believed of their codes, or the code words (N, *shape)."""
+        """Encode pictures.
+
+        Args:
+            x: Pictures (N, C, H, W) with values 0..1.
+
+        Returns:
+            The posterior over their continuous codes, or their code words int64 (N, *shape).
+        """
         raise NotImplementedError
 
     def decode(self, code: Tensor) -> Tensor:
-        """Codes (N, *shape) to pictures (N, C, H, W); values may lie a little outside of 0..1."""
+        """Decode codes.
+
+        Args:
+            code: Codes (N, *shape).
+
+        Returns:
+            Pictures (N, C, H, W); values may lie a little outside 0..1.
+        """
         raise NotImplementedError
 
     def distortion(self, x: Tensor, shown: Tensor) -> Tensor:
-        """-log p(x | code) in nats (N,) of pictures, given what their codes decode to."""
+        """Compute the distortion of pictures: -log p(x | code) in nats.
+
+        Args:
+            x: Pictures (N, C, H, W) with values 0..1.
+            shown: The pictures to which their codes decode.
+
+        Returns:
+            Nats (N,).
+        """
         raise NotImplementedError
 
     def learn(self, batch: Batch) -> tuple[Posterior | Tensor, Tensor, Losses]:
-        """Encode and decode a batch once: the posterior or the code words, what they decode to, and further losses.
+        """Encode and decode a batch of training pictures once.
 
-        The further losses are named, weighted scalars beside distortion and rate, as a commitment to code words.
+        Args:
+            batch: Pictures and labels.
+
+        Returns:
+            The posterior or the code words; the pictures to which they decode; and named, weighted scalars to
+            minimise beside distortion and rate, such as the commitment to code words.
         """
         posterior = self.encode(batch.x)
         code = posterior.sample() if isinstance(posterior, Posterior) else posterior
         return posterior, self.decode(code), {}
 
     def rate(self, rate: Tensor) -> Tensor:
-        """What a training makes of the mean rate, a scalar in nats: a warm-up, free bits, a weight."""
+        """Change the rate in the training loss: a warm-up, free bits, a weight.
+
+        Args:
+            rate: The mean rate of a batch, a scalar in nats.
+
+        Returns:
+            The scalar to minimise; by default the rate itself.
+        """
         return rate
 
 
 class Generator(Model):
-    """A latent model and a prior over its codes: it reconstructs, samples, and bounds the likelihood of pictures.
+    """A latent model and a prior over its codes: it reconstructs, samples and bounds likelihoods.
 
     Continuous codes: both learn together from the evidence lower bound (Kingma & Welling 2013, arXiv:1312.6114). Code
     words: the prior learns after the codec (van den Oord et al. 2017, arXiv:1711.00937).
+
+    Args:
+        codec: The latent model.
+        prior: The prior over its codes.
+        info: What is known of the pictures.
+        text: The text encoder; by default the classes as one-hot vectors.
+
+    Example:
+        >>> import torch
+        >>> from zoo import CodeInfo, DataInfo
+        >>> from zoo.models import Generator, LatentModel, Posterior, VectorPrior
+        >>> class Pixels(LatentModel):
+        ...     code = CodeInfo((16,))
+        ...     def encode(self, x):
+        ...         return Posterior(x.flatten(1), torch.full((len(x), 16), -2.0))
+        ...     def decode(self, code):
+        ...         return code.view(-1, 1, 4, 4)
+        ...     def distortion(self, x, shown):
+        ...         return (x - shown).square().flatten(1).sum(1)
+        >>> class Normal(VectorPrior):
+        ...     def log_density(self, z, condition):
+        ...         return torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(1)
+        ...     def draw(self, n, condition, temperature):
+        ...         return temperature * torch.randn(n, self.code.size)
+        >>> model = Generator(Pixels(), Normal(CodeInfo((16,))), DataInfo.of((1, 4, 4), ("cat", "dog")))
+        >>> tuple(model.sample(5).shape)
+        (5, 1, 4, 4)
     """
 
     def __init__(self, codec: LatentModel, prior: Prior, info: DataInfo, text: TextEncoder | None = None) -> None:
@@ -72,29 +162,51 @@ class Generator(Model):
         prior.attach(self.posterior, info)
 
     def posterior(self, x: Tensor) -> Posterior:
-        """What is believed of the continuous codes of pictures (N, C, H, W)."""
+        """Compute the posterior over the continuous codes of pictures.
+
+        Args:
+            x: Pictures (N, C, H, W) with values 0..1.
+
+        Returns:
+            Mean and log standard deviation (N, *shape).
+        """
         found = self.codec.encode(x)
         assert isinstance(found, Posterior)
         return found
 
     @property
     def teacher(self) -> str:
-        """That of the codec."""
+        """The registry entry of the classifier that the codec learns from; empty for none."""
         return self.codec.teacher
 
     def learn_from(self, teacher: Classifier) -> None:
-        """The codec does."""
+        """Give the trained teacher to the codec.
+
+        Args:
+            teacher: The classifier, in eval mode on the device.
+        """
         self.codec.learn_from(teacher)
 
     def stages(self) -> list[Stage]:
-        """One of everything, or of the codec and then of the prior over its codes."""
+        """List the stages of a training: one of everything, or the codec before the prior.
+
+        Returns:
+            One stage where codes are continuous and the prior learns jointly with the codec, otherwise two.
+        """
         if self.codec.code.words is None and self.prior.joint:
             return [Stage("model", self, self.losses)]
         told = nn.ModuleList([self.prior, self.text])
         return [Stage("codec", self.codec, self.codec_losses), Stage("prior", told, self.prior_losses)]
 
     def losses(self, batch: Batch) -> Losses:
-        """Distortion and rate in nats a number of the picture, and what the codec adds."""
+        """Compute distortion, rate and further losses of the codec.
+
+        Args:
+            batch: Pictures and labels.
+
+        Returns:
+            The scalars `distortion` and `rate` in nats per number of the picture, and whatever the codec adds.
+        """
         batch, condition = self.seen(batch)
         posterior, shown, further = self.codec.learn(batch)
         assert isinstance(posterior, Posterior)
@@ -103,9 +215,16 @@ class Generator(Model):
         return {"distortion": distortion / self.size, "rate": rate / self.size, **further}
 
     def codec_losses(self, batch: Batch) -> Losses:
-        """Distortion in nats a number of the picture, and what the codec adds; of continuous codes the rate as well.
+        """Compute the losses of a codec that is trained before its prior.
 
-        That is the one under N(0, I), so that the codes which the prior learns afterwards stay near 0.
+        Of continuous codes the rate is that under N(0, I), so that the codes that the prior learns later stay near 0.
+
+        Args:
+            batch: Pictures and labels.
+
+        Returns:
+            The scalar `distortion` in nats per number of the picture, whatever the codec adds, and for continuous codes
+            `rate`.
         """
         batch, _ = self.seen(batch)
         found, shown, further = self.codec.learn(batch)
@@ -115,7 +234,14 @@ class Generator(Model):
         return losses
 
     def prior_losses(self, batch: Batch) -> Losses:
-        """Cross-entropy of the codes in nats a number of the picture."""
+        """Compute the cross-entropy of codes under the prior, in nats per number of the picture.
+
+        Args:
+            batch: Pictures and labels.
+
+        Returns:
+            The scalar `rate`.
+        """
         batch, condition = self.seen(batch)
         with torch.no_grad():
             found = self.codec.encode(batch.x)
@@ -123,7 +249,14 @@ class Generator(Model):
         return {"rate": -self.prior.log_prob(code, condition).mean() / self.size}
 
     def seen(self, batch: Batch) -> tuple[Batch, Tensor | None]:
-        """A batch as it is learnt from, dequantised and some of it mixed, and its conditions (N, K)."""
+        """Prepare a batch for learning: dequantise the pictures, mix some, and encode labels.
+
+        Args:
+            batch: Pictures and labels.
+
+        Returns:
+            The batch with changed pictures, and their conditions (N, K), or None for a prior that takes none.
+        """
         x, condition = dequantised(batch.x), self.condition(batch.y)
         if condition is not None and (count := round(self.prior.mixup * len(x))):
             shares = torch.rand(count, device=x.device)
@@ -131,7 +264,16 @@ class Generator(Model):
         return batch._replace(x=x), condition
 
     def accelerate(self, autocast: torch.dtype | None) -> str:
-        """Compile the parts of the codec in place, if a compiler works here and the device is no CPU."""
+        """Compile the parts of the codec in place, except on a CPU.
+
+        Nothing is compiled where no compiler works.
+
+        Args:
+            autocast: The type to which operations are autocast; None for float32.
+
+        Returns:
+            A note of what runs: "torch.compile of the codec", "eager" or "eager (reason)".
+        """
         device = next(self.parameters()).device.type
         if device == "cpu":
             # Convolutions take nearly all the time there, and those are the same library's either way.
@@ -143,10 +285,16 @@ class Generator(Model):
         return "torch.compile of the codec"
 
     def metrics(self, batch: Batch) -> Losses:
-        """The bound on the negative log-likelihood, honest whatever the training minimises.
+        """Compute the bound on the negative log-likelihood, whatever the training minimises.
 
-        `bound` = `distortion` + `rate` in nats a picture; `loss` is the bound in bits a number of the picture, for
-        pictures of 256 levels with uniform noise (Theis et al. 2015, arXiv:1511.01844). The same draws each time.
+        The random draws are the same each time. Dequantisation is that of Theis et al. 2015, arXiv:1511.01844.
+
+        Args:
+            batch: Pictures and labels.
+
+        Returns:
+            Scalars: `bound` = `distortion` + `rate` in nats per picture; `loss`, the bound in bits per number of the
+            picture with 256 levels; `mse`, the mean squared error of reconstructions.
         """
         with fixed_draws(batch.x.device):
             x = dequantised(batch.x)
@@ -158,7 +306,15 @@ class Generator(Model):
         return {"loss": bits, "bound": bound, "distortion": distortion, "rate": rate, "mse": mse}
 
     def bound(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Distortion and rate in nats (N,) given a condition, from one draw of the codes."""
+        """Estimate distortion and rate of pictures from one draw of their codes.
+
+        Args:
+            x: Dequantised pictures (N, C, H, W).
+            condition: Conditions (N, K), or None.
+
+        Returns:
+            Distortion and rate in nats, (N,) each.
+        """
         found = self.codec.encode(x)
         if isinstance(found, Posterior):
             shown = self.codec.decode(found.sample())
@@ -166,29 +322,71 @@ class Generator(Model):
         return self.codec.distortion(x, self.codec.decode(found)), -self.prior.log_prob(found, condition)
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """What the most likely codes of pictures decode to, (N, C, H, W)."""
+        """Encode pictures and decode their most likely codes.
+
+        Args:
+            x: Pictures (N, C, H, W) with values 0..1.
+
+        Returns:
+            Pictures (N, C, H, W).
+        """
         return self.codec.decode(self.codes(x))
 
     def codes(self, x: Tensor) -> Tensor:
-        """The most likely codes of pictures: means, or code words."""
+        """Compute the most likely codes of pictures.
+
+        Args:
+            x: Pictures (N, C, H, W) with values 0..1.
+
+        Returns:
+            Means of the posterior or code words, (N, *shape).
+        """
         found = self.codec.encode(x)
         return found.mean if isinstance(found, Posterior) else found
 
     def sample(self, n: int, y: Tensor | None = None, temperature: float = 1.0) -> Tensor:
-        """Pictures (n, C, H, W) drawn from torch's generator; `y` are the labels int64 (n,) of those to draw."""
+        """Draw pictures with torch's random number generator.
+
+        Args:
+            n: The number of pictures.
+            y: Their classes int64 (n,); None for no class.
+            temperature: Below 1, samples are likelier and less varied.
+
+        Returns:
+            Pictures (n, C, H, W) with values 0..1.
+        """
         return self.blend(n, single_term(None if y is None else self.condition(y)), temperature)
 
     def blend(self, n: int, terms: Sequence[Term], temperature: float = 1.0) -> Tensor:
-        """Pictures (n, C, H, W) whose codes the prior draws from a product of its densities."""
+        """Draw pictures whose codes follow a product of the prior's conditional densities.
+
+        Args:
+            n: The number of pictures.
+            terms: The densities and their exponents, which sum to 1.
+            temperature: Below 1, samples are likelier and less varied.
+
+        Returns:
+            Pictures (n, C, H, W) with values 0..1.
+
+        Raises:
+            ZooError: If the prior cannot draw from a product.
+        """
         return self.codec.decode(self.prior.blend(n, terms, temperature)).float().clamp(0, 1)
 
     def condition(self, y: Tensor) -> Tensor | None:
-        """Labels as what the prior takes, float32 (N, K)."""
+        """Encode labels as conditions of the prior.
+
+        Args:
+            y: Labels int64 (N,).
+
+        Returns:
+            Conditions float32 (N, K), or None for a prior that takes none.
+        """
         return self.text.labels(y) if self.prior.conditional else None
 
     @property
     def size(self) -> int:
-        """Numbers in a picture."""
+        """Numbers in a picture: channels x height x width."""
         return math.prod(self.info.shape)
 
 
@@ -216,7 +414,21 @@ def guided(terms: Sequence[Term], guidance: float) -> list[Term]:
 
 
 def dequantised(x: Tensor) -> Tensor:
-    """Pictures of 256 levels, 0..1, with uniform noise within a level."""
+    """Add uniform noise within a level to pictures of 256 levels.
+
+    Args:
+        x: Pictures with values 0, 1/255, ..., 1.
+
+    Returns:
+        Pictures of the same shape with values in [0, 1), as continuous densities need them.
+
+    Example:
+        >>> import torch
+        >>> from zoo.models import dequantised
+        >>> noisy = dequantised(torch.ones(2, 1, 4, 4))
+        >>> bool((noisy >= 255 / 256).all())
+        True
+    """
     if x.device.type == "meta":
         return x
     return (x * (PIXEL_LEVELS - 1) + torch.rand_like(x)) / PIXEL_LEVELS
@@ -224,7 +436,27 @@ def dequantised(x: Tensor) -> Tensor:
 
 @contextmanager
 def fixed_draws(device: torch.device, seed: int = 0) -> Iterator[None]:
-    """Within the block torch's generator gives the same draws each time; after it, it is where it was."""
+    """Make torch's random draws within a block the same each time.
+
+    The state of the random number generator is restored after the block.
+
+    Args:
+        device: The device on which random numbers are drawn, besides the CPU.
+        seed: Seed of the draws.
+
+    Yields:
+        Nothing.
+
+    Example:
+        >>> import torch
+        >>> from zoo.models import fixed_draws
+        >>> with fixed_draws(torch.device("cpu")):
+        ...     first = torch.rand(3)
+        >>> with fixed_draws(torch.device("cpu")):
+        ...     second = torch.rand(3)
+        >>> torch.equal(first, second)
+        True
+    """
     devices = [device] if device.type in ("cuda", "mps") else []
     with torch.random.fork_rng(devices, device_type=device.type if devices else "cuda"):
         torch.default_generator.manual_seed(seed)

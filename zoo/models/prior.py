@@ -17,7 +17,21 @@ Exactness = Literal["exact", "upper bound", "quadrature", "monte carlo"]
 
 
 class Posterior(NamedTuple):
-    """What an encoder believes of the codes of N pictures: a normal distribution with independent parts."""
+    """The posterior over the codes of N pictures: independent normal distributions.
+
+    Args:
+        mean: Means (N, *shape).
+        log_std: Natural logarithms of the standard deviations (N, *shape).
+
+    Example:
+        >>> import torch
+        >>> from zoo.models import Posterior
+        >>> posterior = Posterior(torch.zeros(3, 2), torch.zeros(3, 2))
+        >>> tuple(posterior.sample().shape)
+        (3, 2)
+        >>> round(posterior.entropy()[0].item(), 3)
+        2.838
+    """
 
     mean: Tensor
     """(N, *shape)"""
@@ -25,12 +39,20 @@ class Posterior(NamedTuple):
     """(N, *shape), natural logarithm of the standard deviation."""
 
     def sample(self) -> Tensor:
-        """A code (N, *shape) for each picture, with gradients (Kingma & Welling 2013, arXiv:1312.6114)."""
+        """Draw a code for each picture by reparametrisation (Kingma & Welling 2013, arXiv:1312.6114).
+
+        Returns:
+            Codes (N, *shape), with gradients.
+        """
         mean = as_float32(self.mean)
         return mean + as_float32(self.log_std).exp() * torch.randn_like(mean)
 
     def entropy(self) -> Tensor:
-        """Nats (N,)."""
+        """Compute the differential entropy of each posterior.
+
+        Returns:
+            Nats (N,).
+        """
         return (as_float32(self.log_std) + (math.log(2 * math.pi) + 1) / 2).flatten(1).sum(1)
 
 
@@ -39,7 +61,16 @@ Encode = Callable[[Tensor], Posterior]
 
 
 class KL(NamedTuple):
-    """The Kullback-Leibler divergence of posteriors from a prior: the rate of a variational autoencoder."""
+    """The Kullback-Leibler divergence of posteriors from a prior, and how exact it is.
+
+    It is the rate of a variational autoencoder. In the mean over draws, distortion + value bounds -log p(picture) from
+    above, whatever the kind.
+
+    Args:
+        value: Nats (N,).
+        kind: "exact": closed form; "upper bound": closed form, never below the divergence; "quadrature": a sum over
+            fixed points, off by its rounding; "monte carlo": unbiased, from one code drawn for each picture.
+    """
 
     value: Tensor
     """Nats (N,). Whichever kind it is, distortion + value bounds -log p(picture) from above, in the mean over draws."""
@@ -49,7 +80,20 @@ class KL(NamedTuple):
 
 
 class Term(NamedTuple):
-    """A density that takes part in a product, to the power of a weight; a negative one leads away from it."""
+    """A factor of a product of densities: a condition and an exponent.
+
+    Args:
+        weight: The exponent; a negative one leads away from the condition.
+        condition: Conditions (N, code.condition), or None for the density given no text.
+
+    Example:
+        >>> import torch
+        >>> from zoo.models import Term
+        >>> cat = torch.tensor([[1.0, 0.0]])
+        >>> guided = [Term(3.0, cat), Term(-2.0, None)]
+        >>> sum(term.weight for term in guided)
+        1.0
+    """
 
     weight: float
     condition: Tensor | None
@@ -57,12 +101,45 @@ class Term(NamedTuple):
 
 
 def single_term(condition: Tensor | None) -> list[Term]:
-    """The product of a single density."""
+    """Make the product of a single density, for `blend`.
+
+    Args:
+        condition: Conditions (N, code.condition), or None.
+
+    Returns:
+        One term with the exponent 1.
+
+    Example:
+        >>> from zoo.models import single_term
+        >>> single_term(None)
+        [Term(weight=1.0, condition=None)]
+    """
     return [Term(1.0, condition)]
 
 
 class Prior(nn.Module):
-    """A density over codes, perhaps given a condition: a float tensor (N, code.condition), or None."""
+    """Base class of priors: densities over codes, perhaps given a condition.
+
+    A condition is a float tensor (N, code.condition), or None. A subclass must implement `log_prob` and `sample`;
+    the rest has defaults.
+
+    Args:
+        code: Shape and type of the codes.
+
+    Example:
+        >>> import math
+        >>> import torch
+        >>> from zoo import CodeInfo
+        >>> from zoo.models import Prior
+        >>> class Uniform(Prior):
+        ...     def log_prob(self, code, condition=None):
+        ...         return torch.full((len(code),), -self.code.size * math.log(self.code.words))
+        ...     def sample(self, n, condition=None, temperature=1.0):
+        ...         return torch.randint(self.code.words, (n, *self.code.shape))
+        >>> prior = Uniform(CodeInfo((2, 2), words=8))
+        >>> tuple(prior.sample(3).shape)
+        (3, 2, 2)
+    """
 
     conditional = False
     """Whether the condition makes a difference."""
@@ -78,39 +155,101 @@ class Prior(nn.Module):
         self.code = code
 
     def log_prob(self, code: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Log-density in nats (N,) of codes (N, *shape)."""
+        """Compute the log-density of codes.
+
+        Args:
+            code: Codes (N, *shape).
+            condition: Conditions (N, code.condition), or None.
+
+        Returns:
+            Nats (N,).
+        """
         raise NotImplementedError
 
     def sample(self, n: int, condition: Tensor | None = None, temperature: float = 1.0) -> Tensor:
-        """Codes (n, *shape) from torch's generator; a temperature below 1 makes them likelier and less varied."""
+        """Draw codes with torch's random number generator.
+
+        Args:
+            n: The number of codes.
+            condition: Conditions (n, code.condition), or None.
+            temperature: Below 1, codes are likelier and less varied.
+
+        Returns:
+            Codes (n, *shape).
+        """
         raise NotImplementedError
 
     def blend(self, n: int, terms: Sequence[Term], temperature: float = 1.0) -> Tensor:
-        """Codes (n, *shape) from a product of its densities, whose weights sum to 1; ZooError where it has none.
+        """Draw codes from a product of this prior's conditional densities.
 
-        It may be one of what is said of each number given those before, which is another thing than the product of
-        the whole densities. The product of a density to the power of 1 + g and that of no text to the power of -g is
+        An autoregressive prior may instead multiply the densities of each number given those before it, which is
+        another distribution. A density to the power of 1 + g, times the one without text to the power of -g, is
         classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598).
+
+        Args:
+            n: The number of codes.
+            terms: The densities and their exponents, which sum to 1.
+            temperature: Below 1, codes are likelier and less varied.
+
+        Returns:
+            Codes (n, *shape).
+
+        Raises:
+            ZooError: If there are several terms and the prior cannot draw from a product, as by default.
         """
         if len(terms) == 1:
             return self.sample(n, terms[0].condition, temperature)
         raise ZooError(f"the prior {type(self).__name__} knows neither guidance nor products", "sample without them")
 
     def kl(self, posterior: Posterior, condition: Tensor | None = None) -> KL:
-        """The divergence of each posterior from the prior, and how exact it is; by default from one code for each."""
+        """Compute the divergence of each posterior from this prior.
+
+        Args:
+            posterior: Posteriors over N codes.
+            condition: Conditions (N, code.condition), or None.
+
+        Returns:
+            The divergence in nats (N,) and how exact it is; by default an estimate from one code for each posterior.
+        """
         cross = -self.log_prob(posterior.sample(), condition)
         return KL(cross - posterior.entropy(), "monte carlo")
 
     def attach(self, encode: Encode, info: DataInfo) -> None:
-        """Take note of the latent model; called once, before anything else, by whoever joins the two.
+        """Get to know the encoder whose codes this prior models.
 
-        The encoder stays the model's: a prior that keeps it must not register its weights as its own. A model of code
-        words has no posterior to give.
+        A Generator calls it once, before anything else. A prior that keeps the encoder must not register its weights
+        as its own parameters. A model of code words has no posterior, so its encoder cannot be used here.
+
+        Args:
+            encode: Gives the posterior of pictures with values 0..1, (N, C, H, W).
+            info: What is known of the pictures.
         """
 
 
 class VectorPrior(Prior):
-    """A prior over continuous codes that sees them as vectors (N, D), in float32 even under autocast."""
+    """Base class of priors over continuous codes, seen as float32 vectors (N, D).
+
+    A subclass implements `log_density` and `draw`. Computation is in float32 even under autocast.
+
+    Args:
+        code: Shape of the codes.
+
+    Raises:
+        ZooError: If the codes are code words.
+
+    Example:
+        >>> import torch
+        >>> from zoo import CodeInfo
+        >>> from zoo.models import VectorPrior
+        >>> class Normal(VectorPrior):
+        ...     def log_density(self, z, condition):
+        ...         return torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(1)
+        ...     def draw(self, n, condition, temperature):
+        ...         return temperature * torch.randn(n, self.code.size)
+        >>> prior = Normal(CodeInfo((3, 2, 2)))
+        >>> tuple(prior.log_prob(prior.sample(5)).shape)
+        (5,)
+    """
 
     def __init__(self, code: CodeInfo) -> None:
         super().__init__(code)
@@ -121,56 +260,189 @@ class VectorPrior(Prior):
             )
 
     def log_density(self, z: Tensor, condition: Tensor | None) -> Tensor:
-        """Log-density in nats (N,) of vectors (N, D)."""
+        """Compute the log-density of vectors.
+
+        Args:
+            z: Vectors (N, D).
+            condition: Conditions (N, code.condition), or None.
+
+        Returns:
+            Nats (N,).
+        """
         raise NotImplementedError
 
     def draw(self, n: int, condition: Tensor | None, temperature: float) -> Tensor:
-        """Vectors (n, D), as `sample` says."""
+        """Draw vectors with torch's random number generator.
+
+        Args:
+            n: The number of vectors.
+            condition: Conditions (n, code.condition), or None.
+            temperature: Below 1, vectors are likelier and less varied.
+
+        Returns:
+            Vectors (n, D).
+        """
         raise NotImplementedError
 
     def cross_entropy(self, q: Posterior, condition: Tensor | None) -> tuple[Tensor, Exactness]:
-        """The mean of -log_density under posteriors over vectors, in nats (N,), and how exact it is."""
+        """Compute the cross-entropy of posteriors over vectors with this prior.
+
+        Args:
+            q: Posteriors over N vectors.
+            condition: Conditions (N, code.condition), or None.
+
+        Returns:
+            The mean of -log_density under each posterior in nats (N,), and how exact it is.
+        """
         return -self.log_density(q.sample(), condition), "monte carlo"
 
     def log_prob(self, code: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Compute the log-density of codes, by `log_density` of their vectors.
+
+        Args:
+            code: Codes (N, *shape).
+            condition: Conditions (N, code.condition), or None.
+
+        Returns:
+            Nats (N,).
+        """
         with no_autocast(code.device):
             return self.log_density(self.vectors(code), condition)
 
     @torch.no_grad()
     def sample(self, n: int, condition: Tensor | None = None, temperature: float = 1.0) -> Tensor:
+        """Draw codes, by `draw`, with torch's random number generator.
+
+        Args:
+            n: The number of codes.
+            condition: Conditions (n, code.condition), or None.
+            temperature: Below 1, codes are likelier and less varied.
+
+        Returns:
+            Codes (n, *shape).
+        """
         return as_float32(self.draw(n, condition, temperature)).reshape(n, *self.code.shape)
 
     def kl(self, posterior: Posterior, condition: Tensor | None = None) -> KL:
+        """Compute the divergence of each posterior from this prior, by `cross_entropy`.
+
+        Args:
+            posterior: Posteriors over N codes.
+            condition: Conditions (N, code.condition), or None.
+
+        Returns:
+            The divergence in nats (N,), and how exact it is.
+        """
         with no_autocast(posterior.mean.device):
             q = Posterior(self.vectors(posterior.mean), self.vectors(posterior.log_std))
             cross, kind = self.cross_entropy(q, condition)
             return KL(cross - q.entropy(), kind)
 
     def vectors(self, code: Tensor) -> Tensor:
-        """Codes (N, *shape) as vectors (N, D)."""
+        """Flatten codes to vectors in float32.
+
+        Args:
+            code: Codes (N, *shape).
+
+        Returns:
+            Vectors (N, D); float64 where the codes are.
+        """
         return as_float32(code).reshape(code.shape[0], self.code.size)
 
 
 class Invertible(VectorPrior):
-    """A prior that maps codes to normally distributed vectors and back, exactly."""
+    """Base class of priors that map codes to normally distributed vectors and back.
+
+    A subclass implements `to_base` and `from_base`, which are exact inverses of each other.
+
+    Args:
+        code: Shape of the codes.
+
+    Raises:
+        ZooError: If the codes are code words.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from zoo import CodeInfo
+        >>> from zoo.models import Invertible
+        >>> class Scaled(Invertible):
+        ...     def __init__(self, code):
+        ...         super().__init__(code)
+        ...         self.log_std = nn.Parameter(torch.ones(code.size))
+        ...     def to_base(self, code, condition=None):
+        ...         u = self.vectors(code) * (-self.log_std).exp()
+        ...         return u, -self.log_std.sum().expand(len(u))
+        ...     def from_base(self, u, terms):
+        ...         return (u * self.log_std.exp()).view(-1, *self.code.shape)
+        >>> prior = Scaled(CodeInfo((3,)))
+        >>> code = prior.sample(5)
+        >>> torch.allclose(prior.from_base(prior.to_base(code)[0], []), code)
+        True
+    """
 
     def to_base(self, code: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Codes (N, *shape) to vectors (N, D) that follow N(0, I), and log-determinants (N,)."""
+        """Map codes to vectors that follow N(0, I) if the codes follow this prior.
+
+        Args:
+            code: Codes (N, *shape).
+            condition: Conditions (N, code.condition), or None.
+
+        Returns:
+            Vectors (N, D), and log-determinants of the map (N,).
+        """
         raise NotImplementedError
 
     def from_base(self, u: Tensor, terms: Sequence[Term]) -> Tensor:
-        """Vectors (N, D) to codes (N, *shape); of a single condition the inverse, else as `blend` says."""
+        """Map vectors to codes: with a single term, the inverse of `to_base`.
+
+        Args:
+            u: Vectors (N, D).
+            terms: The densities of a product and their exponents, which sum to 1, as in `blend`.
+
+        Returns:
+            Codes (N, *shape).
+        """
         raise NotImplementedError
 
     def log_density(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        """Compute the log-density of vectors by change of variables.
+
+        Args:
+            z: Vectors (N, D).
+            condition: Conditions (N, code.condition), or None.
+
+        Returns:
+            Nats (N,).
+        """
         u, log_det = self.to_base(z, condition)
         return log_det - u.square().sum(1) / 2 - self.code.size / 2 * math.log(2 * math.pi)
 
     def draw(self, n: int, condition: Tensor | None, temperature: float) -> Tensor:
+        """Draw vectors by mapping normally distributed ones back.
+
+        Args:
+            n: The number of vectors.
+            condition: Conditions (n, code.condition), or None.
+            temperature: Standard deviation of the base.
+
+        Returns:
+            Vectors (n, D).
+        """
         return self.blend(n, single_term(condition), temperature).flatten(1)
 
     @torch.no_grad()
     def blend(self, n: int, terms: Sequence[Term], temperature: float = 1.0) -> Tensor:
+        """Draw codes by mapping normally distributed vectors back under several conditions.
+
+        Args:
+            n: The number of codes.
+            terms: The densities and their exponents, which sum to 1.
+            temperature: Standard deviation of the base.
+
+        Returns:
+            Codes (n, *shape).
+        """
         like = next(self.parameters())
         u = temperature * torch.randn(n, self.code.size, device=like.device, dtype=like.dtype)
         with no_autocast(like.device):
@@ -178,12 +450,41 @@ class Invertible(VectorPrior):
 
 
 def as_float32(x: Tensor) -> Tensor:
-    """The tensor in float32, or in float64 where it has that already."""
+    """Convert a tensor to float32, unless it is float64.
+
+    Args:
+        x: A tensor of floats.
+
+    Returns:
+        The tensor itself where it has one of the two types, otherwise a float32 copy.
+
+    Example:
+        >>> import torch
+        >>> from zoo.models import as_float32
+        >>> as_float32(torch.zeros(2, dtype=torch.bfloat16)).dtype
+        torch.float32
+        >>> as_float32(torch.zeros(2, dtype=torch.float64)).dtype
+        torch.float64
+    """
     return x if x.dtype == torch.float64 else x.float()
 
 
 def no_autocast(device: torch.device) -> AbstractContextManager[object]:
-    """Within the block autocast does nothing."""
+    """Switch autocast off within a block.
+
+    Args:
+        device: The device on which the block computes.
+
+    Returns:
+        A context manager.
+
+    Example:
+        >>> import torch
+        >>> from zoo.models import no_autocast
+        >>> with torch.autocast("cpu", torch.bfloat16), no_autocast(torch.device("cpu")):
+        ...     (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
+        torch.float32
+    """
     if not torch.amp.is_autocast_available(device.type):
         return nullcontext()
     return torch.autocast(device.type, enabled=False)

@@ -15,22 +15,69 @@ SHOWN = 20
 
 
 class TextEncoder(nn.Module):
-    """Turns texts into conditions, vectors of numbers that may be added and weighed; all 0 stands for no text."""
+    """Base class of text encoders, which turn texts into conditions of a prior.
+
+    Conditions are vectors of `size` numbers that may be added and weighted; a vector of zeros stands for no text.
+
+    Example:
+        >>> import torch
+        >>> from zoo.models import TextEncoder
+        >>> class Lengths(TextEncoder):
+        ...     size = 1
+        ...     def encode(self, texts):
+        ...         return torch.tensor([[float(len(text))] for text in texts])
+        ...     def labels(self, y):
+        ...         return self.encode([("cat", "horse")[label] for label in y.tolist()])
+        >>> Lengths().labels(torch.tensor([1, 0]))
+        tensor([[5.],
+                [3.]])
+    """
 
     size: int
     """Numbers in a condition."""
 
     def encode(self, texts: Sequence[str]) -> Tensor:
-        """Conditions (N, size) of texts; ZooError, with the words that it knows, for one that it does not."""
+        """Encode texts as conditions.
+
+        Args:
+            texts: N texts.
+
+        Returns:
+            Conditions (N, size).
+
+        Raises:
+            ZooError: If a text has an unknown word; the message lists the known ones.
+        """
         raise NotImplementedError
 
     def labels(self, y: Tensor) -> Tensor:
-        """Conditions (N, size) of the classes int64 (N,); in training perhaps of one text of several for each."""
+        """Encode classes as conditions; in training perhaps by one of several texts of each class.
+
+        Args:
+            y: Labels int64 (N,).
+
+        Returns:
+            Conditions (N, size).
+        """
         raise NotImplementedError
 
 
 class Classes(TextEncoder):
-    """The class alone, as a one-hot vector, so that a sum of texts is exactly a sum of class vectors."""
+    """A text encoder that knows class names and captions, as one-hot vectors.
+
+    A sum of texts is exactly the sum of their class vectors.
+
+    Args:
+        info: Class names and captions.
+
+    Example:
+        >>> from zoo import DataInfo
+        >>> from zoo.models import Classes
+        >>> text = Classes(DataInfo.of((1, 8, 8), ("cat", "dog"), (("kitten",), ())))
+        >>> text.encode(["dog", "Kitten"])
+        tensor([[0., 1.],
+                [1., 0.]])
+    """
 
     device: Tensor
 
@@ -40,15 +87,47 @@ class Classes(TextEncoder):
         self.register_buffer("device", torch.zeros(0), persistent=False)
 
     def encode(self, texts: Sequence[str]) -> Tensor:
+        """Encode names or captions of classes, in upper or lower case.
+
+        Args:
+            texts: N texts.
+
+        Returns:
+            One-hot vectors float32 (N, number of classes).
+
+        Raises:
+            ZooError: If a text names no class, or several.
+        """
         numbers = [place(text, self.names) for text in texts]
         return self.labels(torch.tensor(numbers, device=self.device.device))
 
     def labels(self, y: Tensor) -> Tensor:
+        """Encode classes as one-hot vectors.
+
+        Args:
+            y: Labels int64 (N,).
+
+        Returns:
+            Float32 (N, number of classes).
+        """
         return nn.functional.one_hot(y, self.size).float()
 
 
 def unknown_word_hint(word: str, words: Sequence[str]) -> str:
-    """A hint with the word that is meant, perhaps, and those that are known, or the first of very many."""
+    """Make the hint of an error about a text encoder's unknown word.
+
+    Args:
+        word: The unknown word.
+        words: The known words.
+
+    Returns:
+        The most similar known word, if there is one, and the known words; of many only the first 20.
+
+    Example:
+        >>> from zoo.models import unknown_word_hint
+        >>> "did you mean 'truck'?" in unknown_word_hint("trukc", ["cat", "dog", "truck"])
+        True
+    """
     more = len(words) - SHOWN
     listed = ", ".join(words[:SHOWN]) + (f" and {more} more" if more > 0 else "")
     meant = nearest(word, words)
