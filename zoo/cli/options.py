@@ -61,7 +61,7 @@ def data_overrides(text: str) -> list[str]:
 
 
 def kind_of(path: Path) -> str:
-    """folder or parquet, by what lies there."""
+    """The data kind for a path: `folder` or `parquet`."""
     if path.is_file():
         if path.suffix.lower() == ".parquet":
             return "parquet"

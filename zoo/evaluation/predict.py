@@ -73,5 +73,4 @@ def predict(run: str | Path, pictures: Sequence[str | Path], device: str = "auto
         >>> zoo.predict("cnn", ["seven.png"]).predictions[0].label  # doctest: +SKIP
         '7'
     """
-
     return predict_files(load(run), [Path(path) for path in pictures], device)

@@ -202,7 +202,6 @@ def edit(
         >>> import zoo
         >>> zoo.edit("vae-nf", "test:12", to="dog", source="cat")  # doctest: +SKIP
     """
-
     return edit_pictures(load(run), listed(pictures), Change(to, source, strength, guidance), held_out, device)
 
 
@@ -227,5 +226,4 @@ def score(
         >>> import zoo
         >>> zoo.score("vae-nf", ["test:0", "test:1"], ["cat", "dog"])  # doctest: +SKIP
     """
-
     return score_pictures(load(run), listed(pictures), listed(texts), held_out, device)

@@ -153,7 +153,6 @@ def reconstruct(
         >>> zoo.reconstruct("vae", n=4).psnr  # doctest: +SKIP
         24.1
     """
-
     return reconstruct_pictures(load(run), listed(pictures), n, held_out, device)
 
 
@@ -181,5 +180,4 @@ def interpolate(
         >>> import zoo
         >>> zoo.interpolate("vae", "test:0", "test:1", steps=5)  # doctest: +SKIP
     """
-
     return interpolate_pictures(load(run), (str(start), str(goal)), steps, held_out, device)

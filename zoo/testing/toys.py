@@ -52,6 +52,7 @@ class Linear(Classifier):
         self.layer = nn.Linear(math.prod(info.shape), len(info.classes))
 
     def logits(self, x: Tensor) -> Tensor:
+        """Compute unnormalised log-probabilities (N, K) of standardised pictures (N, C, H, W)."""
         scores: Tensor = self.layer(x.flatten(1))
         return scores
 
@@ -66,14 +67,17 @@ class Codec(LatentModel):
         self.decoder = nn.Linear(CODE, math.prod(info.shape))
 
     def encode(self, x: Tensor) -> Posterior | Tensor:
+        """Compute the posterior over the codes (N, 6) of pictures (N, C, H, W)."""
         mean, log_std = self.encoder(x.flatten(1) - 0.5).chunk(2, 1)
         return Posterior(mean, log_std - 0.5)
 
     def decode(self, code: Tensor) -> Tensor:
+        """Decode codes (N, 6) to pictures (N, C, H, W)."""
         shown: Tensor = self.decoder(code)
         return shown.sigmoid().view(-1, *self.shape)
 
     def distortion(self, x: Tensor, shown: Tensor) -> Tensor:
+        """Compute the squared error of pictures, times 10: nats (N,)."""
         return 10 * F.mse_loss(shown, x, reduction="none").flatten(1).sum(1)
 
 
@@ -92,9 +96,11 @@ class Book(Codec):
         self.decoder = nn.Linear(SIDE * SIDE * CODE, math.prod(info.shape))
 
     def encode(self, x: Tensor) -> Tensor:
+        """Choose the code words (N, 2, 2) of pictures (N, C, H, W)."""
         return ((x.flatten(1) - 0.5) @ self.directions).view(-1, SIDE, SIDE, WORDS).argmax(3)
 
     def decode(self, code: Tensor) -> Tensor:
+        """Decode code words (N, 2, 2) to pictures (N, C, H, W)."""
         return super().decode(self.vectors(code).flatten(1))
 
 
@@ -114,10 +120,12 @@ class Told(Invertible):
         return found
 
     def to_base(self, code: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Map codes to vectors (N, D) that follow N(0, I), with log-determinants (N,)."""
         u = (self.vectors(code) - self.centre(condition)) * (-self.log_std).exp()
         return u, -self.log_std.sum().expand(len(u))
 
     def from_base(self, u: Tensor, terms: Sequence[Term]) -> Tensor:
+        """Map vectors (N, D) to codes, around the weighted sum of the terms' means."""
         centre = sum((weight * self.centre(condition) for weight, condition in terms), torch.zeros(()))
         return (centre + u * self.log_std.exp()).view(-1, *self.code.shape)
 
@@ -130,9 +138,11 @@ class Dice(Prior):
         self.scores = nn.Parameter(torch.zeros(code.words or 1))
 
     def log_prob(self, code: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Compute the log-probability of code words in nats (N,)."""
         return self.scores.log_softmax(0)[code].flatten(1).sum(1)
 
     @torch.no_grad()
     def sample(self, n: int, condition: Tensor | None = None, temperature: float = 1.0) -> Tensor:
+        """Draw code words (n, *shape)."""
         shares = (self.scores / temperature).softmax(0)
         return torch.multinomial(shares, n * self.code.size, replacement=True).view(n, *self.code.shape)

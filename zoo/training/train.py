@@ -59,7 +59,7 @@ def train(
         device: "auto", "cpu", "cuda" or another device of torch.
         fresh: Whether to start a new run though there is an unfinished or finished one.
         registries: Registry files to read in addition.
-        watch: Is told of every step and epoch; by default a progress display in a notebook, and nothing elsewhere.
+        callback: Is told of every step and epoch; by default a progress display in a notebook, and nothing elsewhere.
 
     Returns:
         The run folder, its number of epochs, the metrics of the kept weights and their SHA-256.

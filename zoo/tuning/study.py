@@ -88,7 +88,7 @@ class Study:
 
     @property
     def state(self) -> str:
-        """done when the budget is used up, otherwise unfinished."""
+        """Whether the budget of trials is used up: `done`, otherwise `unfinished`."""
         return "done" if self.ended >= self.spec.trials else "unfinished"
 
     @property

@@ -182,5 +182,4 @@ def studies(storage: str | Path | None = None) -> Studies:
         ...     zoo.studies(folder).found
         []
     """
-
     return read_studies(Path(storage or ROOT))

@@ -47,7 +47,7 @@ def compare(
         fresh: Whether to start a new comparison though there is one with the same options.
         comparison: Name of the comparison.
         registries: Registry files to read in addition.
-        watch: Is told of every run; by default a table in a notebook, and nothing elsewhere.
+        callback: Is told of every run; by default a table in a notebook, and nothing elsewhere.
 
     Returns:
         The metrics of each variant, their means and deviations over the seeds.
