@@ -46,7 +46,7 @@ def test_train_prints_a_line_an_epoch_and_the_result_as_json(capsys: Capture) ->
     assert "\x1b" not in err + out
     assert [line for line in err.splitlines() if " epoch 1/2: loss " in line]
     assert [
-        line for line in err.splitlines() if " epoch 2/2: loss " in line and "best " in line and "left 00:00" in line
+        line for line in err.splitlines() if " epoch 2/2: loss " in line and "best " in line and "00:00 left" in line
     ]
     run = load(done["run"])
     assert (run.entry.train.seed, run.record["weights_sha256"]) == (3, done["weights_sha256"])
@@ -85,7 +85,7 @@ def test_evaluate_shows_and_keeps_figures_classes_and_confusion(run: Path, capsy
         "loss ",
         "accuracy ",
         "calibration_error ",
-        "\nclass  count  precision  recall ",
+        "\nclass  pictures  precision  recall ",
         "\ntrue \\ predicted ",
     ):
         assert text in out
@@ -156,7 +156,7 @@ def test_data_is_a_kind_a_folder_of_classes_or_parquet_files(home: Path) -> None
 
 @pytest.mark.parametrize("text", ["C:\\missing", "C:missing", "C:/missing", "c:digits", "photos:2024/cats", "http://x"])
 def test_a_path_that_is_not_there_is_no_kind_of_a_plugin(text: str) -> None:
-    with pytest.raises(DataError, match="is neither a kind of data"):
+    with pytest.raises(DataError, match="is neither a data kind"):
         data_overrides(text)
 
 
@@ -203,7 +203,7 @@ def test_the_bar_fits_its_terminal(width: int) -> None:
     assert len(lines) == 1
     assert "12/20" in lines[0]
     assert "vloss 0.0904" in lines[0]
-    assert "left " in lines[0]
+    assert " left" in lines[0]
     assert ("pictures/s" in lines[0] or "/s" in lines[0]) == (width > 40)
 
 
@@ -219,7 +219,7 @@ def test_the_pace_forgets_what_is_long_ago(monkeypatch: pytest.MonkeyPatch, caps
         now[0] += 1
         lines.step()
     err = capsys.readouterr().err
-    assert "epoch 1/2: step 31/100, 10 pictures/s, left 02:49" in err
+    assert "epoch 1/2: step 31/100, 10 pictures/s, 02:49 left" in err
     assert err.count("\n") == 1
     for _ in range(70):
         now[0] += 0.5

@@ -76,7 +76,7 @@ def test_elsewhere_than_on_a_terminal_there_is_a_line_for_each_ended_trial(fake:
     ended = [line for line in lines if " cnn-study " in line]
     assert len(ended) == 8  # refused, running and waiting ones have not ended
     assert "cnn-study 1/20: t00000 done, epoch 24/24, loss 0.5, 50,000 parameters; best t00000 loss 0.5; " in ended[0]
-    assert "t00001 pruned, epoch 2/24, loss 0.25, 53,101 parameters; best t00000 loss 0.5; pruned 1; left " in ended[1]
+    assert "t00001 pruned, epoch 2/24, loss 0.25, 53,101 parameters; best t00000 loss 0.5; pruned 1; " in ended[1]
     assert "t00003 diverged, epoch 1/24, 59,303 parameters: the loss is not finite at step 212; best" in ended[3]
     assert "a note" in lines
     assert out.splitlines()[0].startswith(f"{Path('runs/cnn-study')}: unfinished, 8 of 20 trials (1 running, 1 waiting")
@@ -86,7 +86,7 @@ def test_elsewhere_than_on_a_terminal_there_is_a_line_for_each_ended_trial(fake:
         assert text in out
     assert next(line for line in out.splitlines() if line.startswith("diverged")).split()[1:3] == ["2", "t00003"]
     assert f"next: zoo evaluate {place('t00008')}" in lines
-    assert "go on with: zoo tune cnn --trials 20" in lines
+    assert "resume with: zoo tune cnn --trials 20" in lines
 
 
 def place(name: str) -> str:
@@ -97,7 +97,7 @@ def place(name: str) -> str:
 def test_the_command_for_more_names_a_study_that_was_begun_afresh(fake: Engine, capsys: Capture) -> None:
     fake(study("done", "done", budget=2, path="runs/s-2"))
     assert main(["tune", "cnn", "train.epochs=2", "--fresh", "--max-params", "900k", "--time", "9s", "--plain"]) == 0
-    more = "more trials: zoo tune cnn train.epochs=2 --max-params 900000 --plain --name s-2 --trials 4"
+    more = "for more trials: zoo tune cnn train.epochs=2 --max-params 900000 --plain --name s-2 --trials 4"
     assert more in capsys.readouterr().err.splitlines()
 
 
@@ -125,7 +125,7 @@ def test_silence_is_broken_and_the_pace_is_that_of_this_call(monkeypatch: pytest
     assert "cnn-study 2/12: t00002 epoch 7/24; best t00001 loss 0.25; running 1" in err
     assert "left" not in err
     lines.update(study("done", "done", "pruned", "running", budget=12), trial(2, "pruned"))
-    assert capsys.readouterr().err.endswith("; left 04:30\n")
+    assert capsys.readouterr().err.endswith("; 04:30 left\n")
     lines.limit = 60.0
     assert lines.left == 30
 
@@ -222,7 +222,7 @@ def test_the_block_fits_its_terminal(width: int) -> None:
     assert "32/60" in text
     assert "t00009" in text and "trial" in text  # one that runs comes first
     if width >= 40:
-        assert "12:40" in text and "left 11:05" in text
+        assert "12:40" in text and "11:05 left" in text
         assert "running" in text and "7/24" in text and "best t00" in text
     if width >= 60:
         head = next(line for line in lines if line.startswith("trial"))
@@ -294,14 +294,14 @@ def test_studies(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
         *("cnn-study", "cnn", "digits", "unfinished", "8/20", "loss", "0.05556", "74,808", place("t00008"))
     ]
     assert second == ["empty", "cnn", "digits", "unfinished", "0/3"]
-    assert err == "left out: runs/bad is damaged\n"
+    assert err == "skipped: runs/bad is damaged\n"
     assert main(["studies", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [row["name"] for row in found["studies"]] == ["cnn-study", "empty"]
     assert found["problems"] == ["runs/bad is damaged"]
     monkeypatch.setattr("zoo.tuning.study_folder.studies", lambda storage: ([], []))
     assert main(["studies", "--storage", "elsewhere"]) == 0
-    assert "no study yet" in capsys.readouterr().err
+    assert "no studies yet" in capsys.readouterr().err
 
 
 def test_help_is_light() -> None:

@@ -41,7 +41,7 @@ def test_a_plugin_is_left_out_wherever_the_option_stands(
     install("acme", GOOD)
     assert main(words) == 0
     plugins = {plugin["name"]: plugin for plugin in json.loads(capsys.readouterr().out)["plugins"]}
-    assert (plugins["acme"]["state"], plugins["acme"]["error"]) == ("blocked", "by --no-plugin")
+    assert (plugins["acme"]["state"], plugins["acme"]["error"]) == ("blocked", "blocked by --no-plugin")
     assert plugins["timm"]["state"] == ("blocked" if "timm" in words else "ok")
     assert not (home / "imported").exists(), "it is not even probed"
     assert DENIED not in os.environ

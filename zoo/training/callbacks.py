@@ -107,7 +107,7 @@ class Progress(Callback):
 
     def remaining(self) -> list[str]:
         """Text for the time left; empty where `position` says it already."""
-        return [] if self.seconds else [f"left {clock(self.left)}"]
+        return [] if self.seconds else [f"{clock(self.left)} left"]
 
     def figures(self, row: dict[str, Any]) -> list[str]:
         """Texts for the losses and the other validation metrics, most important first."""

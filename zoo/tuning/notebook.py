@@ -72,7 +72,7 @@ class Cell(Progress):
 
     def counts(self, study: Study) -> str:
         """How many trials are in each state, and the time."""
-        left = [f"left {clock(self.left)}"] if math.isfinite(self.left) and not self.over else []
+        left = [f"{clock(self.left)} left"] if math.isfinite(self.left) and not self.over else []
         states = [f"{state} {count}" for state, count in study.counts.items()]
         return ", ".join([f"{study.ended}/{study.spec.trials}", *states, clock(self.elapsed), *left])
 
