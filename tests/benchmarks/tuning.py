@@ -41,9 +41,9 @@ def bare(trials: int) -> None:
     from ray import tune
     from ray.tune.schedulers import ASHAScheduler
 
-    from zoo.tuning.cluster import quiet
+    from zoo.tuning.cluster import quiet_ray
 
-    with quiet():
+    with quiet_ray():
         ray.init(num_cpus=len(os.sched_getaffinity(0)), include_dashboard=False, log_to_driver=False, logging_level=50)
         root = str(Path.cwd() / "bare")
         tuner = tune.Tuner(

@@ -22,7 +22,7 @@ from zoo.cli.console import Screen
 from zoo.cli.views.trials import Block, Lines, cut
 from zoo.core.errors import InterruptedRun, JobError
 from zoo.display.format import short
-from zoo.tuning.callbacks import Nobody
+from zoo.tuning.callbacks import NullTuneCallback
 from zoo.tuning.study import Study
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -105,7 +105,7 @@ def test_it_says_that_it_resumes(fake: Engine, capsys: Capture) -> None:
     before = study("done", "waiting", "pruned", "refused", "waiting", budget=9)
     fake(before, before)
     assert main(["tune", "cnn"]) == 0
-    note = "resuming: 2 ended, 2 go on from their checkpoints, 5 to go; --fresh starts a new study"
+    note = "resuming: 2 finished, 2 resume from checkpoints, 5 to go; --fresh starts a new study"
     assert note in capsys.readouterr().err.splitlines()
 
 
@@ -156,15 +156,15 @@ class AllFailed(JobError):
 
 
 def test_when_all_failed_the_causes_are_shown(fake: Engine, capsys: Capture) -> None:
-    fake(AllFailed.study, error=AllFailed("none of 3 trials came to its end"))
+    fake(AllFailed.study, error=AllFailed("none of 3 trials finished"))
     assert main(["tune", "cnn"]) == 1
     out, err = capsys.readouterr()
     assert [row.split()[:3] for row in out.splitlines()[1:]] == [
         ["cause", "trials", "first"],
         ["diverged", "2", "t00000"],
-        ["an", "error", "1"],
+        ["error", "1", "t00001"],
     ]
-    assert err.endswith("error: none of 3 trials came to its end\n")
+    assert err.endswith("error: none of 3 trials finished\n")
     assert main(["tune", "cnn", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["error"]["code"] == 1
 
@@ -258,7 +258,7 @@ def test_a_terminal_shows_the_block_and_a_pipe_the_result(
         monkeypatch.setenv(key, value)
     assert main(["tune", "cnn"]) == 0
     shown = terminal.getvalue()
-    assert "resuming: 1 ended, 1 go on from their checkpoints, 18 to go" in shown
+    assert "resuming: 1 finished, 1 resume from checkpoints, 18 to go" in shown
     assert "8/20" in shown and "a note" in shown and "\x1b[?25h" in shown
     assert "\x1b" not in capsys.readouterr().out
     terminal.truncate(0)
@@ -315,4 +315,4 @@ def test_help_is_light() -> None:
 def test_a_copy_of_a_watch_tells_nobody() -> None:
     made = block(study("done"))
     made.screen.out = Terminal()
-    assert isinstance(pickle.loads(pickle.dumps(made)), Nobody)
+    assert isinstance(pickle.loads(pickle.dumps(made)), NullTuneCallback)

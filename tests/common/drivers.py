@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Self
 from uuid import uuid4
 
-from zoo.tuning.orphan_guard import known
+from zoo.tuning.orphan_guard import is_supported
 
 PROC = Path("/proc")
-GONE = 10.0 if known() else 60.0
-"""Seconds in which no process of a driver that ended may be left; a Ray that the leash does not know takes its time."""
+GONE = 10.0 if is_supported() else 60.0
+"""Seconds in which no process of a driver that ended may be left; a Ray that the guard does not know takes its time."""
 
 
 class Driver:

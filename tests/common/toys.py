@@ -8,7 +8,7 @@ from pathlib import Path
 import optuna
 
 from zoo.core.sections import TuneSpec
-from zoo.tuning.ledger import make
+from zoo.tuning.ledger import make_sampler
 
 PLUGIN = '''
 import errno, os, sys, time
@@ -130,6 +130,6 @@ def first(seed: int, ways: tuple[str, ...], trials: int) -> list[str]:
     """The ways of the candidates up to the last that counts."""
     study, found = optuna.create_study(), list[str]()
     while sum(way not in FREE for way in found) < trials:
-        study.sampler = make(TuneSpec(sampler="random", seed=seed), len(found))
+        study.sampler = make_sampler(TuneSpec(sampler="random", seed=seed), len(found))
         found.append(study.ask().suggest_categorical("model.how", ways))
     return found

@@ -23,8 +23,8 @@ from zoo.evaluation.compare.result import ComparedRun, Comparison, Variant
 from zoo.generation.edit import Edit, Scores
 from zoo.generation.sample import Mix, Samples
 from zoo.training.train import Trained
-from zoo.tuning.callbacks import Nobody
-from zoo.tuning.notebook import Cell, watching
+from zoo.tuning.callbacks import NullTuneCallback
+from zoo.tuning.notebook import StudyCell, notebook_callback
 from zoo.tuning.study import Studies
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -110,7 +110,7 @@ def notebook(monkeypatch: Patch) -> list[Handle]:
 
 def test_elsewhere_nothing_is_shown(monkeypatch: Patch, capsys: pytest.CaptureFixture[str]) -> None:
     assert not in_notebook()
-    assert isinstance(watching(None), Nobody)
+    assert isinstance(notebook_callback(None), NullTuneCallback)
     zoo.train("cnn", *TINY, device="cpu")
     assert capsys.readouterr() == ("", "")
     ipython = ModuleType("IPython")  # of a terminal
@@ -145,7 +145,7 @@ def test_a_comparison_is_a_table_and_one_bar(notebook: list[Handle]) -> None:
 
 
 def test_a_study_is_one_display(notebook: list[Handle]) -> None:
-    watch, found = watching(60.0), study(*MIXED)
+    watch, found = notebook_callback(60.0), study(*MIXED)
     watch.tick()
     watch.begin(replace(found, trials=found.trials[:1]), 2)
     for each in found.trials[1:]:
@@ -159,7 +159,7 @@ def test_a_study_is_one_display(notebook: list[Handle]) -> None:
     assert "best t00008" in text and "t00009" in text and "running" in text and f"note {BAD}" in text
     watch.end(found)
     assert "t00009" not in handle.last.text and "best t00008" in handle.last.text
-    assert isinstance(watch, Cell) and isinstance(watch.__reduce__()[0](), Nobody)
+    assert isinstance(watch, StudyCell) and isinstance(watch.__reduce__()[0](), NullTuneCallback)
 
 
 def test_a_display_is_not_drawn_too_often(notebook: list[Handle], monkeypatch: Patch) -> None:
@@ -201,9 +201,9 @@ def test_studies(home: Path) -> None:
     assert [picture.size for picture in page.pictures] == [(8, 8)]
     assert not shown(study("running")).pictures or "best" not in shown(study("running")).text
     several = Studies([found], [f"broken {BAD}"])
-    assert "cnn-study" in shown(several).text and f"left out: broken {BAD}" in shown(several).text
+    assert "cnn-study" in shown(several).text and f"skipped: broken {BAD}" in shown(several).text
     everything, problems = zoo.studies()
-    assert (everything, problems) == ([], []) and "no study yet" in shown(zoo.studies()).text
+    assert (everything, problems) == ([], []) and "no studies yet" in shown(zoo.studies()).text
 
 
 def test_a_failure_is_shown_as_text(home: Path) -> None:

@@ -19,7 +19,7 @@ from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry
 from zoo.registry.search.smallest import smallest_entry
 from zoo.registry.search.space import Space
-from zoo.tuning.ledger import make
+from zoo.tuning.ledger import make_sampler
 
 pytestmark = pytest.mark.usefixtures("home")
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -186,7 +186,7 @@ def test_kinds_do_not_clash_in_a_study() -> None:
     study = optuna.create_study()
     kinds = set()
     for number in range(12):
-        study.sampler = make(TuneSpec(startup=4), number)
+        study.sampler = make_sampler(TuneSpec(startup=4), number)
         trial = study.ask()
         config = wanted.draw(trial)
         kinds.add(config["model.kind"])
@@ -199,7 +199,7 @@ def test_apply_gives_the_entry_with_what_was_drawn() -> None:
     raw, entry = get()
     wanted = Space.of(catalog(), raw, entry, {"train.augment.pad": [0, 2]}, ())
     for number in range(20):
-        config = wanted.draw(ask(make(TuneSpec(sampler="random"), number)))
+        config = wanted.draw(ask(make_sampler(TuneSpec(sampler="random"), number)))
         tuned = wanted.apply(catalog(), entry, config)
         dumped = tuned.dump()
         for path, value in config.items():
@@ -239,7 +239,7 @@ def test_the_smallest_model_of_a_space() -> None:
     assert not [path for path in config if path.startswith("train")]
     assert parameters == count(wanted.apply(catalog(), entry, config), info).parameters < 20_000
     for number in range(10):
-        drawn = wanted.apply(catalog(), entry, wanted.draw(ask(make(TuneSpec(sampler="random"), number))))
+        drawn = wanted.apply(catalog(), entry, wanted.draw(ask(make_sampler(TuneSpec(sampler="random"), number))))
         assert count(drawn, info).parameters > parameters
 
 

@@ -226,13 +226,13 @@ def tell(chaos: Chaos, repeated: int) -> None:
 def test_signals_save_all_trials_which_go_on_later(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOO_TOY_PAUSE", "1")
     stop_and_look(toy, signal.SIGINT, os.kill, "2 trials")
-    stop_and_look(toy, signal.SIGINT, os.killpg, "2 go on from their checkpoints")
-    stop_and_look(toy, signal.SIGTERM, os.kill, "2 go on from their checkpoints")
+    stop_and_look(toy, signal.SIGINT, os.killpg, "2 resume from checkpoints")
+    stop_and_look(toy, signal.SIGTERM, os.kill, "2 resume from checkpoints")
     monkeypatch.setenv("ZOO_TOY_PAUSE", "0")
     before, places = len(steps(toy)), saved(STUDY)
     with Driver(*WORDS, "--trials=2", log=Path("log.txt")) as driver:
         assert driver.finish() == 0, driver.said()
-    assert "2 go on from their checkpoints" in driver.said()
+    assert "2 resume from checkpoints" in driver.said()
     assert open_study(STUDY).counts == {"done": 2}
     assert first_steps(steps(toy)[before:]) == places
     assert len(steps(toy)) == 2 * EPOCHS * STEPS
@@ -251,7 +251,7 @@ def stop_and_look(toy: Path, number: signal.Signals, send: Callable[[int, int], 
         assert time.monotonic() < asked + 10
         driver.gone()
     assert "stopping: " in driver.said()
-    assert "Go on with: python -m zoo tune toy" in driver.said()
+    assert "Resume with: python -m zoo tune toy" in driver.said()
     study, first = open_study(STUDY), first_steps(steps(toy)[before:])
     assert study.counts == {"waiting": 2}
     assert {zoo.load(trial.run).state for trial in study.trials} == {"interrupted"}
@@ -287,16 +287,16 @@ CLUSTER = """
 import threading
 import zoo
 from ray.cluster_utils import Cluster
-from zoo.tuning.callbacks import Nobody
+from zoo.tuning.callbacks import NullTuneCallback
 
-class Watch(Nobody):
+class Watch(NullTuneCallback):
     lost = False
     def update(self, study, trial):
         if study.ended >= 2 and not self.lost:
             self.lost = True
             cluster.remove_node(node, allow_graceful=False)
     def __reduce__(self):
-        return Nobody, ()
+        return NullTuneCallback, ()
 
 if __name__ == "__main__":
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import zoo.tuning.orphan_shim
-from zoo.tuning.orphan_guard import known
+from zoo.tuning.orphan_guard import is_supported
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
 SIGNAL = """
@@ -29,20 +29,20 @@ STUDY = (
     + """
 import ray
 
-from zoo.tuning.cluster import Place, cluster, quiet
+from zoo.tuning.cluster import ClusterOptions, quiet_ray, ray_cluster
 
 def worker():
     return signal(), os.environ.get("ASKED")
 
-with quiet(), cluster(Place(address=None, parallel=None, device="cpu")):
+with quiet_ray(), ray_cluster(ClusterOptions(address=None, parallel=None, device="cpu")):
     print(ray.get(ray.remote(worker).remote()))
     print(ray.get(ray.remote(runtime_env={"env_vars": {"ASKED": "asked for"}})(worker).remote()))
 """
 )
 
 
-def leash(parent: int, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a probe on the leash, as a Ray of this process number would run a worker."""
+def run_guarded(parent: int, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a probe with the shim, as a Ray of this process number would run a worker."""
     command = [sys.executable, zoo.tuning.orphan_shim.__file__, *words]
     environment = os.environ | {"RAY_RAYLET_PID": str(parent)}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -56,17 +56,19 @@ def probe(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_worker_is_on_the_leash_before_it_imports_anything(probe: Path) -> None:
-    assert leash(os.getpid(), "-s", str(probe), "--a=b c", "--language=PYTHON").stdout == "9 --a=b c\n"
+def test_a_worker_is_guarded_before_it_imports_anything(probe: Path) -> None:
+    assert run_guarded(os.getpid(), "-s", str(probe), "--a=b c", "--language=PYTHON").stdout == "9 --a=b c\n"
 
 
 def test_a_worker_whose_ray_is_dead_already_does_not_begin(probe: Path) -> None:
-    done = leash(os.getpid() + 1, str(probe))
+    done = run_guarded(os.getpid() + 1, str(probe))
     assert (done.returncode, done.stdout) == (1, "")
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not known(), reason="the leash knows another Ray: see KNOWN in zoo/tuning/leash.py")
-def test_ray_puts_each_worker_on_the_leash_also_where_a_job_asks_for_an_environment() -> None:
+@pytest.mark.skipif(
+    not is_supported(), reason="the shim is for another Ray: see SUPPORTED_RAY in zoo/tuning/orphan_guard.py"
+)
+def test_ray_guards_each_worker_also_where_a_job_asks_for_an_environment() -> None:
     done = subprocess.run([sys.executable, "-c", STUDY], capture_output=True, text=True, check=False, timeout=120)
     assert done.stdout.splitlines() == ["(9, None)", "(9, 'asked for')"], done.stderr

@@ -169,7 +169,7 @@ def test_a_study_on_a_cluster_by_either_address(cluster: Cluster) -> None:
         assert "nowhere" in client.said()
     with driver(cluster, "--max-params=100", "--name=other") as client:
         assert client.finish() == 2, client.said()
-        assert "the smallest toy of the space has" in client.said()
+        assert "the smallest toy in the search space has" in client.said()
     assert not Path("shared/other").exists()
 
 
@@ -183,7 +183,7 @@ def test_a_killed_client_ends_its_driver_and_the_study_goes_on(cluster: Cluster)
         client.kill()
     with driver(cluster, *words) as client:  # while the driver of the one that was killed may still be there
         assert client.finish() == 0, client.said()
-        assert "go on from their checkpoints" in client.said()
+        assert "resume from checkpoints" in client.said()
     check_epochs(4, 6)
     with driver(cluster, "--trials=8", "train.epochs=6") as client:
         client.hear("toy-study 5/8")
@@ -200,11 +200,11 @@ def test_a_client_that_is_asked_to_stop_saves_the_trials_and_leaves(cluster: Clu
         client.process.send_signal(signal.SIGINT)
         assert client.finish() == 130, client.said()
         assert "trials save their state" in client.said()
-        assert "every trial is saved. Go on with:" in client.said()
+        assert "all trials are saved. Resume with:" in client.said()
     cluster.idle()
     counts = open_study(STUDY).counts
     assert counts["waiting"]
-    assert f"{counts['waiting']} go on from their checkpoints" in finished(driver(cluster, *words))
+    assert f"{counts['waiting']} resume from checkpoints" in finished(driver(cluster, *words))
     check_epochs(3, 8)
 
 
@@ -215,7 +215,7 @@ def test_a_cluster_that_goes_away_is_one_line(cluster: Cluster) -> None:
         client.hear("toy-study 1/3")
         cluster.kill()
         assert client.finish() == 7, client.said()
-        assert "error: the cluster was lost: " in client.said()
+        assert "error: the connection to the connection to the cluster was lost: " in client.said()
         assert "Traceback" not in client.said()
     counts = open_study(STUDY).counts
     assert (counts["done"], counts["done"] + counts["waiting"]) == (1, len(open_study(STUDY).trials))

@@ -15,7 +15,7 @@ from zoo.core.yaml import parse
 from zoo.registry.catalog import catalog
 from zoo.registry.listing import entry
 from zoo.runs.run import Run
-from zoo.tuning.save_as import added, check_free, save_as
+from zoo.tuning.save_as import check_free, insert_entry, save_as
 from zoo.tuning.study import Study
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -60,7 +60,7 @@ BODY = {"summary": "a: b # c", "model": {"kind": "cnn", "first": 32, "lr": 1e-5,
 def test_an_entry_is_added_and_the_rest_stays(text: str, end: str, home: Path) -> None:
     text = text.replace("\n", end)
     before = parse(text, "x").data
-    new = added(home / "r.yaml", text, "win", BODY)
+    new = insert_entry(home / "r.yaml", text, "win", BODY)
     after = parse(new, "x").data
     entries = before.get("entries") or {}
     assert after == before | {"entries": entries | {"win": BODY}}
@@ -68,7 +68,7 @@ def test_an_entry_is_added_and_the_rest_stays(text: str, end: str, home: Path) -
     rest = iter(new.splitlines())
     assert all(line in rest for line in kept)
     assert end not in text or new.replace(end, "").count("\n") == 0
-    again = added(home / "r.yaml", new, "other", BODY)
+    again = insert_entry(home / "r.yaml", new, "other", BODY)
     assert parse(again, "x").data["entries"].keys() == {*entries, "win", "other"}
 
 
@@ -99,7 +99,7 @@ def test_the_winner_becomes_an_entry(fake: Engine, run: Path, home: Path, mark: 
     }
     assert "momentum" not in written  # a default
     assert main(["tune", "cnn", "--save-as", "best-cnn"]) == 2
-    assert "registry.yaml has an entry 'best-cnn' already" in capsys.readouterr().err
+    assert "registry.yaml already has an entry 'best-cnn'" in capsys.readouterr().err
 
 
 def test_a_name_that_cannot_be_saved_is_refused_before_anything_runs(fake: Engine, home: Path, capsys: Capture) -> None:

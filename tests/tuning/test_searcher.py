@@ -18,7 +18,7 @@ from zoo.core.spec import Choice, Mark, Range
 from zoo.registry.search.dimension import Dimension
 from zoo.registry.search.marks import parse, text
 from zoo.registry.search.space import Space
-from zoo.tuning.ledger import make, mixed
+from zoo.tuning.ledger import make_sampler, trial_seed
 
 Sampler = Literal["tpe", "random", "gp", "nsga2"]
 pytestmark = pytest.mark.filterwarnings("error::UserWarning:optuna")
@@ -94,7 +94,7 @@ def test_every_sampler_draws_what_lies_on_the_grid(sampler: Sampler, spaces: int
         study = optuna.create_study(directions=["minimize"] * random.choice([1, 1, 2]))
         dimensions = {one.path: one for one in wanted.dimensions}
         for number in range(trials):
-            study.sampler = make(spec, number)
+            study.sampler = make_sampler(spec, number)
             trial = study.ask()
             config = wanted.draw(trial)
             assert set(dimensions) - set(config) == (set() if config["switch"] == "x" else {"c0", "c1"})
@@ -111,7 +111,7 @@ def draws(marks: dict[str, tuple[Mark, bool]], many: int) -> dict[str, Counter[A
     study = optuna.create_study()
     found: dict[str, Counter[Any]] = {name: Counter() for name in marks}
     for number in range(many):
-        study.sampler = make(TuneSpec(sampler="random", seed=3), number)
+        study.sampler = make_sampler(TuneSpec(sampler="random", seed=3), number)
         for name, value in wanted.draw(study.ask()).items():
             found[name][value] += 1
     return found
@@ -172,7 +172,7 @@ def test_a_study_that_is_resumed_draws_what_an_undisturbed_one_draws(sampler: Sa
         for number in range(14 if sampler == "nsga2" else 9):
             if number in stops:
                 study = optuna.load_study(study_name="s", storage=storage)
-            study.sampler = make(spec, number)
+            study.sampler = make_sampler(spec, number)
             trial = study.ask()
             drawn.append(wanted.draw(trial))
             tell(study, trial, Random(number))
@@ -188,7 +188,7 @@ def losses(sampler: Sampler, trials: int) -> list[float]:
     wanted = Space((Dimension("x", Range(0.0, 1.0), "x"), Dimension("y", Range(0, 100), "y", True)), {}, {})
     study = optuna.create_study()
     for number in range(trials):
-        study.sampler = make(TuneSpec(sampler=sampler), number)
+        study.sampler = make_sampler(TuneSpec(sampler=sampler), number)
         trial = study.ask()
         config = wanted.draw(trial)
         study.tell(trial, (config["x"] - 0.3) ** 2 + (config["y"] / 100 - 0.7) ** 2)
@@ -201,9 +201,9 @@ def test_a_sampler_made_anew_learns_from_the_study(sampler: Sampler, trials: int
 
 
 def test_seeds_of_neighbours_differ() -> None:
-    assert len({mixed(seed, number) for seed in range(40) for number in range(40)}) == 1600
-    assert all(0 <= mixed(seed, 2**32) < 2**32 for seed in range(100))
-    samplers = [make(TuneSpec(seed=seed, sampler="random"), 7) for seed in (1, 1, 2)]
+    assert len({trial_seed(seed, number) for seed in range(40) for number in range(40)}) == 1600
+    assert all(0 <= trial_seed(seed, 2**32) < 2**32 for seed in range(100))
+    samplers = [make_sampler(TuneSpec(seed=seed, sampler="random"), 7) for seed in (1, 1, 2)]
     again = [made_up_space(Random(1)).draw(optuna.create_study(sampler=sampler).ask()) for sampler in samplers]
     assert again[0] == again[1] != again[2]
 
@@ -231,10 +231,10 @@ def test_words_are_exact_where_those_for_people_are_not() -> None:
 
 def test_a_trial_that_is_drawn_again_has_what_it_had() -> None:
     for seed in range(10):
-        wanted, study = made_up_space(Random(seed)), optuna.create_study(sampler=make(TuneSpec(), 0))
+        wanted, study = made_up_space(Random(seed)), optuna.create_study(sampler=make_sampler(TuneSpec(), 0))
         trial = study.ask()
         config = wanted.draw(trial)
-        study.sampler = make(TuneSpec(), 1)
+        study.sampler = make_sampler(TuneSpec(), 1)
         again = wanted.draw(optuna.trial.Trial(study, trial._trial_id))
         assert {path: (type(value), value) for path, value in again.items()} == {
             path: (type(value), value) for path, value in config.items()

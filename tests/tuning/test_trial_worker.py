@@ -133,7 +133,7 @@ def test_a_full_disk_stops_the_study_which_goes_on_when_there_is_space(toy: Path
     run = study.trials[0].run
     if how == "disk":  # a damaged run is begun anew
         (run / "run.json").write_bytes((run / "run.json").read_bytes()[:-7])
-    assert "1 go on from their checkpoints" in tune(f"model.how={how}", "--trials=2", "--parallel=1")
+    assert "1 resume from checkpoints" in tune(f"model.how={how}", "--trials=2", "--parallel=1")
     assert open_study(STUDY).counts == {"done": 2}
     assert [row["epoch"] for row in zoo.load(run).log()] == [1, 2, 3]
 
@@ -170,7 +170,7 @@ def test_a_study_goes_on_grows_and_stays_what_it_was(monkeypatch: pytest.MonkeyP
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_asked_for_in_vain(capsys: Capture) -> None:
     assert main(["tune", "toy", "--device", "cuda", "--trials=2"]) == 2
-    assert "there is no GPU for the device cuda; use --device auto" in capsys.readouterr().err
+    assert "there is no GPU for device cuda; use --device auto" in capsys.readouterr().err
     assert not STUDY.exists()
 
 
@@ -178,7 +178,7 @@ def test_a_gpu_that_is_not_there_is_asked_for_in_vain(capsys: Capture) -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
 def test_an_address_where_nobody_listens_is_told_at_once(capsys: Capture, address: str) -> None:
     assert main(["tune", "toy", "--trials=2", "--address", address]) == 7
-    assert f"error: no Ray answers at {address}: " in capsys.readouterr().err
+    assert f"error: no Ray cluster answers at {address}: " in capsys.readouterr().err
 
 
 def test_nothing_is_left_of_a_study_whose_pictures_cannot_be_read(capsys: Capture) -> None:
@@ -191,7 +191,7 @@ def test_nothing_is_left_of_a_study_whose_pictures_cannot_be_read(capsys: Captur
 def test_a_budget_below_the_smallest_model_is_refused_at_once() -> None:
     smallest = 64 * 4 + 4 + 4 * 10 + 10
     said = tune("model.how=fine", "--max-params=100", code=2)
-    assert f"the smallest toy of the space has {smallest} parameters" in said
+    assert f"the smallest toy in the search space has {smallest} parameters" in said
     assert not STUDY.exists()
 
 

@@ -11,7 +11,7 @@ from ray.tune.schedulers import ASHAScheduler
 from zoo.core.errors import one_line
 from zoo.tuning.searcher import StudySearcher
 
-MOST = 10_000_000
+MAX_EPOCHS = 10_000_000
 """Epochs up to which there are rungs."""
 
 
@@ -24,45 +24,45 @@ class StudyASHA(ASHAScheduler):
 
     def __init__(self, searcher: StudySearcher) -> None:
         self.searcher, ledger, spec = searcher, searcher.ledger, searcher.ledger.spec
-        super().__init__("epoch", "loss", "min", MOST, spec.grace, spec.reduction, stop_last_trials=False)
+        super().__init__("epoch", "loss", "min", MAX_EPOCHS, spec.grace, spec.reduction, stop_last_trials=False)
         for number, epoch, loss in ledger.rungs():
-            self._brackets[0].on_result(Numbered(number), epoch, -loss)
+            self._brackets[0].on_result(TrialStub(number), epoch, -loss)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Whether to stop."""
+        """Decide whether a trial stops after an epoch."""
         if "loss" not in result:
             return self.CONTINUE
         number = trial.config["number"]
-        action = self._brackets[0].on_result(Numbered(number), result["epoch"], -result["loss"])
+        action = self._brackets[0].on_result(TrialStub(number), result["epoch"], -result["loss"])
         if action == self.CONTINUE or result["epoch"] >= result["epochs"]:
             return self.CONTINUE
         self.searcher.pruned.add(number)
         return self.STOP
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        """Nothing: rungs know trials by the numbers of the study."""
+        """Do nothing: rungs know trials by the numbers of the study."""
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """Likewise."""
+        """Do nothing: the searcher handles the end of a trial."""
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """Keep what Ray knows of the death of a worker; the searcher is told next, without it."""
+        """Keep what Ray knows of the death of a worker, which the searcher is not given."""
         with suppress(OSError):
-            told = Path(trial.error_file).read_text(encoding="utf-8")
-            self.searcher.causes[trial.config["number"]] = death(told)
+            text = Path(trial.error_file).read_text(encoding="utf-8")
+            self.searcher.causes[trial.config["number"]] = death_cause(text)
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
-        """Likewise."""
+        """Do nothing: rungs keep the trial."""
 
 
-def death(told: str) -> str:
-    """What Ray tells of the death of a process, in a line, without its headings and its advice."""
-    detail = told.rpartition("exit detail: ")[2].partition(" Some common causes")[0]
+def death_cause(text: str) -> str:
+    """Cut the reason of a process's death from Ray's report, in one line."""
+    detail = text.rpartition("exit detail: ")[2].partition(" Some common causes")[0]
     return one_line(f"its process died: {detail}")[:400]
 
 
-class Numbered(Any if TYPE_CHECKING else object):  # type: ignore[misc]
-    """What ASHA knows of a trial."""
+class TrialStub(Any if TYPE_CHECKING else object):  # type: ignore[misc]
+    """A stand-in for a trial of Ray, with the number of the study."""
 
     def __init__(self, number: int) -> None:
         self.trial_id = number

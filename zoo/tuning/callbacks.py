@@ -1,4 +1,4 @@
-"""How far a study is: which trials ended in which order, and the time left, for blocks, lines and notebooks."""
+"""Callbacks of a study: the interface, a callback that does nothing, and a base class for progress displays."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Protocol
 from zoo.tuning.study import ENDED, LIVE, Study, Trial
 
 
-class Progress:
-    """Where a study is, for those that show it: they override `head`, `look`, `show` and `note`."""
+class StudyProgress:
+    """Track the progress of a study for a display, which overrides `head`, `refresh`, `show` and `note`."""
 
     def __init__(self, seconds: float | None = None) -> None:
         self.limit = math.inf if seconds is None else seconds
@@ -19,12 +19,12 @@ class Progress:
         self.order: list[int] = []
         self.began = time.monotonic()
 
-    def __reduce__(self) -> tuple[type[Nobody], tuple[()]]:
-        """Ray Tune pickles all that it can reach, and a terminal is no part of that."""
-        return Nobody, ()
+    def __reduce__(self) -> tuple[type[NullTuneCallback], tuple[()]]:
+        """Pickle as a callback that does nothing: Ray Tune pickles all it can reach, and a terminal cannot be."""
+        return NullTuneCallback, ()
 
     def begin(self, study: Study, parallel: int) -> None:
-        """The engine is ready."""
+        """Start the clock when the engine is ready, and announce a resumed study."""
         self.parallel, self.before = parallel, study.ended
         self.order = [trial.number for trial in study.trials if trial.state in ENDED]
         self.began = time.monotonic()
@@ -32,36 +32,36 @@ class Progress:
         self.head(study)
         waiting = sum(trial.state in LIVE for trial in study.trials)
         if study.trials:
-            going = f"{waiting} go on from their checkpoints, " if waiting else ""
+            going = f"{waiting} resume from checkpoints, " if waiting else ""
             ahead = f"{max(0, study.spec.trials - self.before - waiting)} to go"
-            self.note(f"resuming: {self.before} ended, {going}{ahead}; --fresh starts a new study")
+            self.note(f"resuming: {self.before} finished, {going}{ahead}; --fresh starts a new study")
 
     def head(self, study: Study) -> None:
-        """A study begins."""
+        """Show that a study begins."""
 
     def update(self, study: Study, trial: Trial) -> None:
-        """A trial began, ended an epoch, or came into another state."""
+        """Show a trial that began, ended an epoch, or changed its state."""
         self.study = study
         if trial.state in ENDED and trial.number not in self.order:
             self.order.append(trial.number)
             self.show(trial)
-        self.look()
+        self.refresh()
 
     def tick(self) -> None:
-        """Some time went by."""
-        self.look()
+        """Refresh the display as time passes."""
+        self.refresh()
 
-    def look(self) -> None:
-        """Something may have changed."""
+    def refresh(self) -> None:
+        """Redraw what may have changed."""
 
     def show(self, trial: Trial) -> None:
-        """A trial ended."""
+        """Show a trial that has ended."""
 
     def note(self, text: str) -> None:
-        """Something that a person should know."""
+        """Show a message to the user."""
 
     def end(self, study: Study) -> None:
-        """No trial runs any more."""
+        """Keep the final state of the study; no trial runs any more."""
         self.study = study
 
     @property
@@ -86,39 +86,39 @@ class Progress:
         return [*running, *ended]
 
 
-class TuneWatch(Protocol):
-    """What a study tells while it runs; all calls come from one thread."""
+class TuneCallback(Protocol):
+    """Interface of a callback that a study calls while it runs, always from one thread."""
 
     def begin(self, study: Study, parallel: int) -> None:
-        """The engine is ready; up to `parallel` trials will run at a time."""
+        """Called when the engine is ready to run up to `parallel` trials at a time."""
 
     def update(self, study: Study, trial: Trial) -> None:
-        """A trial began, ended an epoch, or came into another state."""
+        """Called when a trial begins, ends an epoch, or changes its state."""
 
     def tick(self) -> None:
-        """Some time went by; several times a second."""
+        """Called several times a second."""
 
     def note(self, text: str) -> None:
-        """Something that a person should know."""
+        """Called with a message for the user."""
 
     def end(self, study: Study) -> None:
-        """No trial runs any more."""
+        """Called once when no trial runs any more."""
 
 
-class Nobody:
-    """A watch that does not look."""
+class NullTuneCallback:
+    """A callback that does nothing."""
 
     def begin(self, study: Study, parallel: int) -> None:
-        """Nothing."""
+        """Ignore the start of the study."""
 
     def update(self, study: Study, trial: Trial) -> None:
-        """Nothing."""
+        """Ignore a change of a trial."""
 
     def tick(self) -> None:
-        """Nothing."""
+        """Ignore the time."""
 
     def note(self, text: str) -> None:
-        """Nothing."""
+        """Ignore a message."""
 
     def end(self, study: Study) -> None:
-        """Nothing."""
+        """Ignore the end of the study."""

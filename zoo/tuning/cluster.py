@@ -16,9 +16,9 @@ from typing import Any
 
 from zoo.core.errors import ResourceError, one_line
 from zoo.registry.plugins.blocklist import environment
-from zoo.tuning.orphan_guard import leashed
+from zoo.tuning.orphan_guard import orphan_guard
 
-QUIET = {
+RAY_ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait slow each other down where workers share cores
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -38,8 +38,8 @@ QUIET = {
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where trials run."""
+class ClusterOptions:
+    """Where trials run: the address of a cluster, how many at a time, and on which device."""
 
     address: str | None
     parallel: int | None
@@ -47,10 +47,10 @@ class Place:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Within the block Ray says nothing, and the environment has its switches."""
-    before = {key: os.environ.get(key) for key in QUIET}
-    os.environ.update({key: value for key, value in QUIET.items() if key not in os.environ})
+def quiet_ray() -> Iterator[None]:
+    """Silence Ray within the block, with its switches in the environment."""
+    before = {key: os.environ.get(key) for key in RAY_ENVIRONMENT}
+    os.environ.update({key: value for key, value in RAY_ENVIRONMENT.items() if key not in os.environ})
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -62,71 +62,71 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def cluster(place: Place) -> Iterator[None]:
-    """Within the block Ray is there: the one that this process already has, one at an address, or one of its own."""
+def ray_cluster(options: ClusterOptions) -> Iterator[None]:
+    """Connect to Ray within the block: the one of this process, one at an address, or a new local one."""
     import ray
 
     if ray.is_initialized():
         yield
         return
-    hush()
-    address = place.address or os.environ.get("RAY_ADDRESS")
+    silence_worker_deaths()
+    address = options.address or os.environ.get("RAY_ADDRESS")
     # Without "local" Ray would join a cluster that somebody else started on this machine.
-    own = {"address": "local", "include_dashboard": False, "num_cpus": cores()}
+    own = {"address": "local", "include_dashboard": False, "num_cpus": available_cores()}
     # A cluster that is there already has not the environment of this process, as workers started here have.
     there = {"address": address, "runtime_env": {"env_vars": environment()}}
-    options: dict[str, Any] = there if address else own
+    arguments: dict[str, Any] = there if address else own
     if address:
-        knock(address)
+        check_address(address)
     try:
-        with own_signals(), leashed():
-            ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **options)
+        with keep_signal_handlers(), orphan_guard():
+            ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **arguments)
     except Exception as error:
         text = f"Ray did not start: {one_line(str(error))[:200]}"
-        raise ResourceError(text, "look at memory, disk and ports, or at the address") from error
+        raise ResourceError(text, "check memory, disk and ports, or the address") from error
     try:
         if not address:
-            free_agents(ray)
+            let_agents_exit(ray)
         yield
     finally:
         with suppress(Exception):
             ray.shutdown()
 
 
-def knock(address: str) -> None:
-    """A ResourceError where nobody listens: Ray would try for a quarter of an hour."""
+def check_address(address: str) -> None:
+    """Raise ResourceError where nothing listens at the address: Ray would try for a quarter of an hour."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():
         return
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
     except (OSError, OverflowError) as error:
-        text = f"no Ray answers at {address}: {error}"
-        raise ResourceError(text, "look at the address, or start one there") from error
+        text = f"no Ray cluster answers at {address}: {error}"
+        raise ResourceError(text, "check the address, or start a cluster there") from error
 
 
-def free_agents(ray: Any) -> None:
-    """Let Ray's agents end when this process is killed: else they try for a minute to tell its Ray of its death.
+def let_agents_exit(ray: Any) -> None:
+    """Let Ray's agents exit when this process is killed.
 
-    They do so unless they find three words in a log.
+    Otherwise they try for a minute to report the death, unless they find three words in a log.
     """
     with suppress(OSError, AttributeError):
         log = Path(ray._private.worker._global_node.get_logs_dir_path(), "raylet.out")
         with log.open("a", encoding="utf-8") as file:
-            file.write('zoo: where "Raylet received SIGTERM" stands, agents do not wait for a Ray that is gone\n')
+            file.write('zoo: where "Raylet received SIGTERM" stands, agents exit when Ray is gone\n')
 
 
-def hush() -> None:
-    """Ray prints the death of each worker to stdout, whatever it is told; the study names them."""
+def silence_worker_deaths() -> None:
+    """Keep Ray from printing the death of each worker to stdout; the study reports them."""
     import ray._private.worker
 
     if hasattr(ray._private.worker, "print_to_stdstream"):
-        ray._private.worker.print_to_stdstream = lambda *told, **how: None
+        ray._private.worker.print_to_stdstream = lambda *args, **kwargs: None
 
 
 @contextmanager
-def own_signals() -> Iterator[None]:
-    """After the block signals are handled as before: Ray takes SIGTERM, and dies of it at once."""
+def keep_signal_handlers() -> Iterator[None]:
+    """Restore the signal handlers after the block: Ray takes SIGTERM, and exits on it at once."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -136,6 +136,6 @@ def own_signals() -> Iterator[None]:
                 signal.signal(number, handler)
 
 
-def cores() -> int:
-    """Cores that this process may use."""
+def available_cores() -> int:
+    """Count the CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

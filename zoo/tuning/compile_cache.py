@@ -18,9 +18,9 @@ from zoo.training.compile_fallback import FAILURES
 
 INDUCTOR, TRITON = "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"
 HEADERS = "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS"
-SEED = 200_000_000
+MAX_SEED_BYTES = 200_000_000
 """Bytes that a cache may have from which others are begun."""
-LARGEST = 1_000_000_000
+MAX_CACHE_BYTES = 1_000_000_000
 """Bytes of a cache from which on it is begun anew."""
 
 
@@ -41,10 +41,10 @@ class Slot:
         It has a name of its own, since a compiler may outlive the process that started it and go on writing.
         """
         old = sorted((each for each in self.path.iterdir() if each.name.isdigit()), key=lambda each: int(each.name))
-        if old and not self.dirty.exists() and size(old[-1]) < LARGEST:
+        if old and not self.dirty.exists() and folder_size(old[-1]) < MAX_CACHE_BYTES:
             return old[-1]
         new = self.path / str(int(old[-1].name) + 1 if old else 1)
-        if not copied(seed(), self.path / "new", new):
+        if not copy_at_once(seed_cache(), self.path / "new", new):
             new.mkdir()
         for each in old:
             shutil.rmtree(each, ignore_errors=True)
@@ -57,8 +57,8 @@ class Slot:
     def end(self) -> None:
         """The trial ended, and no compilation with it; the first of all such caches becomes the seed."""
         self.dirty.unlink(missing_ok=True)
-        if not seed().exists() and 0 < size(self.current) < SEED:
-            copied(self.current, self.path / "seed", seed())
+        if not seed_cache().exists() and 0 < folder_size(self.current) < MAX_SEED_BYTES:
+            copy_at_once(self.current, self.path / "seed", seed_cache())
 
 
 SLOTS: list[Slot] = []
@@ -76,7 +76,7 @@ def private_cache() -> Iterator[None]:
         dynamo.reset()
     failures, whole = len(FAILURES), False
     with suppress(OSError, NotImplementedError):
-        begin()
+        take_slot()
     try:
         yield
         whole = True
@@ -85,22 +85,22 @@ def private_cache() -> Iterator[None]:
         raise
     finally:
         with suppress(OSError):
-            end(whole, len(FAILURES) > failures)
+            release_slot(whole, len(FAILURES) > failures)
 
 
-def begin() -> None:
+def take_slot() -> None:
     """Take a slot unless this process has one, or its user chose a folder."""
     if not SLOTS:
-        if chosen(INDUCTOR):
+        if is_user_chosen(INDUCTOR):
             return
-        SLOTS.append(free())
+        SLOTS.append(free_slot())
         os.environ[INDUCTOR] = str(SLOTS[0].current)
-        if not chosen(TRITON):
+        if not is_user_chosen(TRITON):
             os.environ.pop(TRITON, None)  # torch then takes a folder in its own
     SLOTS[0].begin()
 
 
-def end(whole: bool, failed: bool) -> None:
+def release_slot(whole: bool, failed: bool) -> None:
     """Go on with the slot, or leave it to be begun anew; a cache that failed may have had that from its seed."""
     if not SLOTS:
         return
@@ -109,40 +109,40 @@ def end(whole: bool, failed: bool) -> None:
         return
     SLOTS.pop().lock.release()
     if failed:
-        shutil.rmtree(seed(), ignore_errors=True)
+        shutil.rmtree(seed_cache(), ignore_errors=True)
 
 
-def free() -> Slot:
+def free_slot() -> Slot:
     """The first slot that no process holds; the lock of one that died is free at once."""
     number = 1
     while True:
         with suppress(Timeout):
-            return Slot(folder() / f"slot-{number}")
+            return Slot(cache_root() / f"slot-{number}")
         number += 1
 
 
-def chosen(name: str) -> bool:
+def is_user_chosen(name: str) -> bool:
     """Whether a user named a folder of caches: torch also notes its own choice in the environment."""
     if not (value := os.environ.get(name)):
         return False
     path, own = Path(value).absolute(), Path(tempfile.gettempdir()).absolute()
     return not any(
-        each == folder() or (each.parent == own and each.name.startswith("torchinductor_"))
+        each == cache_root() or (each.parent == own and each.name.startswith("torchinductor_"))
         for each in (path, *path.parents)
     )
 
 
-def folder() -> Path:
+def cache_root() -> Path:
     """Where all slots lie."""
     return cache_dir().absolute() / "inductor"
 
 
-def seed() -> Path:
+def seed_cache() -> Path:
     """The cache from which new ones are begun."""
-    return folder() / "seed"
+    return cache_root() / "seed"
 
 
-def copied(source: Path, temporary: Path, target: Path) -> bool:
+def copy_at_once(source: Path, temporary: Path, target: Path) -> bool:
     """Copy a cache in one step; False where it is missing, or vanishes meanwhile, or another process was faster."""
     shutil.rmtree(temporary, ignore_errors=True)
     try:
@@ -154,6 +154,6 @@ def copied(source: Path, temporary: Path, target: Path) -> bool:
     return True
 
 
-def size(path: Path) -> int:
+def folder_size(path: Path) -> int:
     """Bytes of the files in a folder."""
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

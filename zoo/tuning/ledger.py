@@ -19,14 +19,14 @@ from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Entry
 from zoo.registry.search.space import Space
 from zoo.tuning import storage
-from zoo.tuning.objective import constraints, values
+from zoo.tuning.objective import constraints, objective_values
 from zoo.tuning.study import ENDED, Study, Trial
 
-TEACHING = {"diverged", "oom"}
+LEARNED_FAILURES = {"diverged", "oom"}
 """Failures that the options are to blame for: the sampler learns to stay away, which it does not from Optuna's FAIL."""
-LIVES = 10
+MAX_DEATHS = 10
 """Deaths of the whole process in a row, without a new epoch of a trial, after which the trial is given up."""
-POPULATION = 10
+MIN_POPULATION = 10
 """The smallest generation of NSGA-II; Optuna's 50 would be the whole study."""
 
 
@@ -44,8 +44,8 @@ class Ledger:
     def connect(self) -> None:
         """Open the file, and read what is in it."""
         self.optuna = storage.connect(self.folder, self.spec)
-        found = storage.frozen(self.optuna)
-        self.trials = {each.number: storage.view(self.folder, self.spec, each) for each in found}
+        found = storage.frozen_trials(self.optuna)
+        self.trials = {each.number: storage.to_trial(self.folder, self.spec, each) for each in found}
 
     def close(self) -> None:
         """Let go of the file."""
@@ -67,28 +67,28 @@ class Ledger:
 
     def rungs(self) -> Iterator[tuple[int, int, float]]:
         """Number, epoch and loss of everything that was reported, to rebuild what ASHA knew."""
-        for trial in storage.frozen(self.optuna):
+        for trial in storage.frozen_trials(self.optuna):
             for epoch, loss in sorted(storage.losses_of(trial).items()):
                 yield trial.number, epoch, loss
 
     def begin(self) -> Trial | None:
         """A new candidate that runs from now on; None where it was refused because its options do not fit together."""
-        number = len(storage.frozen(self.optuna))
-        self.optuna.sampler = make(self.spec, number)
+        number = len(storage.frozen_trials(self.optuna))
+        self.optuna.sampler = make_sampler(self.spec, number)
         return self.start(self.optuna.ask(), {})
 
     def resume(self, number: int, blame: bool) -> Trial | None:
         """Go on with a trial; None where it was given up. `blame`: it was its own process that died."""
-        old = storage.frozen(self.optuna)[number]
-        self.optuna.sampler = make(self.spec, number)
+        old = storage.frozen_trials(self.optuna)[number]
+        self.optuna.sampler = make_sampler(self.spec, number)
         epoch = max(storage.losses_of(old), default=0)
         stuck = {key: self.stuck(old, key, epoch) for key in ("crashes", "deaths")}
         stuck["crashes" if blame else "deaths"] += 1
         attempts = old.user_attrs.get("attempts", 0) + 1
         drawn = optuna.trial.Trial(self.optuna, old._trial_id)
-        if stuck["deaths"] > LIVES:
+        if stuck["deaths"] > MAX_DEATHS:
             self.open[number] = drawn
-            self.end(number, "crashed", reason=f"the whole process died {LIVES} times in a row while it ran")
+            self.end(number, "crashed", reason=f"the process died {MAX_DEATHS} times in a row during this trial")
             return None
         return self.start(drawn, stuck | {"at": epoch, "attempts": attempts})
 
@@ -98,7 +98,7 @@ class Ledger:
 
     def hopeless(self, number: int) -> bool:
         """Whether this untimely end of a trial is one too many."""
-        old = storage.frozen(self.optuna)[number]
+        old = storage.frozen_trials(self.optuna)[number]
         return self.stuck(old, "crashes", max(storage.losses_of(old), default=0)) + 1 >= self.spec.attempts
 
     def start(self, drawn: optuna.trial.Trial, about: dict[str, Any]) -> Trial | None:
@@ -137,7 +137,7 @@ class Ledger:
         drawn, found = self.open.pop(number), {}
         try:
             if outcome == "done":
-                found = {"values": values(self.spec, about["metrics"], about["parameters"])}
+                found = {"values": objective_values(self.spec, about["metrics"], about["parameters"])}
         except JobError as error:
             outcome, about = "failed", about | {"reason": str(error)}
         for key, value in {"outcome": outcome, "reason": "", **about}.items():
@@ -146,16 +146,16 @@ class Ledger:
         if outcome == "refused":
             limit = self.spec.max_params or 0
             missed = {"parameters": about["parameters"] / limit - 1} if "parameters" in about else {"options": 1.0}
-        elif outcome in TEACHING:
+        elif outcome in LEARNED_FAILURES:
             missed = {"outcome": 1.0}
         for key, value in missed.items():
             drawn.set_constraint(key, value)
         state = {"done": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "refused": TrialState.PRUNED}.get(outcome)
-        state = state or (TrialState.PRUNED if outcome in TEACHING else TrialState.FAIL)
+        state = state or (TrialState.PRUNED if outcome in LEARNED_FAILURES else TrialState.FAIL)
         self.optuna.tell(drawn, found.get("values"), state=state)
         self.entries.pop(number, None)
         self.refused_in_a_row = self.refused_in_a_row + 1 if outcome == "refused" else 0
-        self.trials[number] = storage.view(self.folder, self.spec, storage.frozen(self.optuna)[number])
+        self.trials[number] = storage.to_trial(self.folder, self.spec, storage.frozen_trials(self.optuna)[number])
         return self.trials[number]
 
     def pause(self, number: int, **about: Any) -> Trial:
@@ -163,13 +163,13 @@ class Ledger:
         drawn = self.open.pop(number)
         for key, value in about.items():
             drawn.set_user_attr(key, value)
-        self.trials[number] = storage.view(self.folder, self.spec, storage.frozen(self.optuna)[number])
+        self.trials[number] = storage.to_trial(self.folder, self.spec, storage.frozen_trials(self.optuna)[number])
         return self.trials[number]
 
 
-def make(spec: TuneSpec, number: int) -> BaseSampler:
+def make_sampler(spec: TuneSpec, number: int) -> BaseSampler:
     """The sampler of one trial; what it draws depends on the seed, the number and the trials in the study alone."""
-    seed = mixed(spec.seed, number)
+    seed = trial_seed(spec.seed, number)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         if spec.sampler == "random":
@@ -177,10 +177,10 @@ def make(spec: TuneSpec, number: int) -> BaseSampler:
         if spec.sampler == "gp":
             return GPSampler(seed=seed, n_startup_trials=spec.startup, warn_independent_sampling=False)
         if spec.sampler == "nsga2":
-            return NSGAIISampler(seed=seed, population_size=max(POPULATION, spec.startup))
+            return NSGAIISampler(seed=seed, population_size=max(MIN_POPULATION, spec.startup))
         return TPESampler(seed=seed, n_startup_trials=spec.startup, multivariate=True, group=True, constant_liar=True)
 
 
-def mixed(seed: int, number: int) -> int:
+def trial_seed(seed: int, number: int) -> int:
     """A seed of 32 bits for one trial, unlike that of its neighbours."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:4], "big")

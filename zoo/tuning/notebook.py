@@ -8,14 +8,14 @@ import warnings
 
 from zoo.display.format import clock
 from zoo.display.html import Display, bar, block, in_notebook, line, table
-from zoo.tuning.callbacks import Nobody, Progress, TuneWatch
-from zoo.tuning.study import TRIAL_HEADS, Study, Trial, about, drawn, headline, label, trial_row
+from zoo.tuning.callbacks import NullTuneCallback, StudyProgress, TuneCallback
+from zoo.tuning.study import TRIAL_HEADS, Study, Trial, describe_study, drawn_options, headline, trial_label, trial_row
 
-NEWEST = 8
+SHOWN_TRIALS = 8
 """Ended trials that are shown."""
 
 
-class Cell(Progress):
+class StudyCell(StudyProgress):
     """Where a study is, in the output of a notebook's cell."""
 
     def __init__(self, seconds: float | None = None) -> None:
@@ -23,19 +23,19 @@ class Cell(Progress):
         self.display, self.notes, self.over = Display(), list[str](), False
 
     def head(self, study: Study) -> None:
-        """It begins."""
+        """Draw the block of a study that begins."""
         self.redraw()
 
-    def look(self) -> None:
-        """Draw, if it is time to."""
+    def refresh(self) -> None:
+        """Redraw, at most a few times a second."""
         self.display.draw(self.html, self.text)
 
     def show(self, trial: Trial) -> None:
-        """How a trial ended."""
+        """Redraw when a trial has ended."""
         self.redraw()
 
     def note(self, text: str) -> None:
-        """Below the table."""
+        """Show a message below the table."""
         self.notes.append(text)
         self.redraw()
 
@@ -46,7 +46,7 @@ class Cell(Progress):
         self.redraw()
 
     def redraw(self) -> None:
-        """Draw at once."""
+        """Redraw at once."""
         self.display.draw(self.html, self.text, now=True)
 
     def html(self) -> str:
@@ -54,8 +54,8 @@ class Cell(Progress):
         study, notes = self.study, [line(text) for text in self.notes]
         if study is None:
             return block("preparing ...", *notes)
-        title, *more = about(study, self.parallel)
-        trials = self.newest(study, NEWEST)
+        title, *more = describe_study(study, self.parallel)
+        trials = self.newest(study, SHOWN_TRIALS)
         rows = table(TRIAL_HEADS, [trial_row(trial, written_out=True) for trial in trials], right=range(2, 6))
         parts = [
             line(", ".join(more)),
@@ -66,7 +66,7 @@ class Cell(Progress):
         return block(title, *parts, *([rows] if trials and not self.over else []), *notes)
 
     def text(self) -> str:
-        """The same in a line where no HTML is shown."""
+        """Describe the study in one line, where no HTML is shown."""
         study = self.study
         return f"{study.name}: {self.counts(study)}; {self.best(study)}" if study else "preparing ..."
 
@@ -77,17 +77,20 @@ class Cell(Progress):
         return ", ".join([f"{study.ended}/{study.spec.trials}", *states, clock(self.elapsed), *left])
 
     def best(self, study: Study) -> str:
-        """The best so far."""
+        """Describe the best trial so far."""
         if (best := study.best) is None:
-            return "no best yet"
-        return ", ".join([f"best {label(best)}", *headline(study, best), *drawn(study, best)])
+            return "no result yet"
+        return ", ".join([f"best {trial_label(best)}", *headline(study, best), *drawn_options(study, best)])
 
 
-def watching(seconds: float | None) -> TuneWatch:
-    """A table in the output of a notebook's cell; elsewhere nobody watches. `seconds` is how long the study may run."""
+def notebook_callback(seconds: float | None) -> TuneCallback:
+    """Return a table for the output of a notebook's cell, or a callback that does nothing elsewhere.
+
+    `seconds` is how long the study may run.
+    """
     if not in_notebook():
-        return Nobody()
+        return NullTuneCallback()
     # Optuna's and Ray's progress bars ask for widgets, and none of them is shown.
     warnings.filterwarnings("ignore", message="IProgress not found")
     logging.getLogger("ray.widgets.util").setLevel(logging.ERROR)
-    return Cell(seconds)
+    return StudyCell(seconds)

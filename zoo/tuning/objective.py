@@ -13,12 +13,14 @@ HIGHER = ("accuracy", "f1", "psnr", "ssim", "precision", "recall", "coverage", "
 """Parts of the names of figures that are better when higher."""
 
 
-def check(spec: TuneSpec) -> None:
+def check_objective(spec: TuneSpec) -> None:
     """Raise ZooError where the options of an objective do not fit together."""
     if spec.objective == "fewest-parameters" and spec.bound is None:
-        raise ZooError("fewest-parameters needs the largest acceptable validation loss", "as in --bound 0.6")
+        raise ZooError(
+            "fewest-parameters needs a bound, the largest acceptable validation loss", "give e.g. --bound 0.6"
+        )
     if spec.objective != "fewest-parameters" and spec.bound is not None:
-        raise ZooError(f"a bound means nothing to the objective {spec.objective}", "use --objective fewest-parameters")
+        raise ZooError(f"--bound has no effect with objective {spec.objective}", "use --objective fewest-parameters")
 
 
 def directions(spec: TuneSpec) -> list[Direction]:
@@ -31,17 +33,17 @@ def directions(spec: TuneSpec) -> list[Direction]:
     return ["maximize" if higher else "minimize"]
 
 
-def figure(spec: TuneSpec) -> str:
+def objective_metric(spec: TuneSpec) -> str:
     """The figure of the validation split that the objective is made of."""
     return "loss" if spec.objective in SPECIAL else spec.objective
 
 
-def values(spec: TuneSpec, metrics: Mapping[str, float], parameters: int) -> list[float]:
+def objective_values(spec: TuneSpec, metrics: Mapping[str, float], parameters: int) -> list[float]:
     """What a trial that is done reached, one number for each direction.
 
     Raises JobError where the objective makes no sense of the figure.
     """
-    value = metrics[figure(spec)]
+    value = metrics[objective_metric(spec)]
     if spec.objective == "efficiency":
         if value <= 0:
             raise JobError(f"efficiency needs a loss above 0, got {value:g}", "use --objective pareto")

@@ -1,6 +1,6 @@
-"""Ray's workers on a leash: on Linux they die with the Ray of their machine, and so with a killed driver.
+"""Let no worker of Ray outlive its driver: on Linux workers die with the raylet of their machine.
 
-Ray's own way takes seconds, and many of them while a worker is busy with its imports.
+Without this it takes seconds after a driver was killed, and many while a worker is busy with its imports.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-KNOWN = "2.60."
-"""The Ray whose way to start workers is known here; workers of another outlive a killed driver by seconds."""
+SUPPORTED_RAY = "2.60."
+"""The version of Ray whose way to start workers is known; workers of others outlive a killed driver by seconds."""
 
 
-def known() -> bool:
-    """Whether workers of the Ray that is installed can be put on the leash."""
-    return sys.platform == "linux" and version("ray").startswith(KNOWN)
+def is_supported() -> bool:
+    """Tell whether the installed Ray lets its workers be started with the shim."""
+    return sys.platform == "linux" and version("ray").startswith(SUPPORTED_RAY)
 
 
 @contextmanager
-def leashed() -> Iterator[None]:
-    """A Ray that starts within the block begins its workers with `shim.py`, in place of its own shim."""
-    if not known():
+def orphan_guard() -> Iterator[None]:
+    """Let a Ray that starts within the block begin its workers with `orphan_shim.py`."""
+    if not is_supported():
         yield
         return
     from ray._private import ray_constants

@@ -1,4 +1,4 @@
-"""The first that each of Ray's workers runs, in place of Ray's own shim: it puts the worker on the leash.
+"""Start a worker of Ray so that it dies with its parent; run in place of Ray's own shim.
 
 It imports little, since each worker waits for it.
 """

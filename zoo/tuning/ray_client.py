@@ -19,184 +19,191 @@ from zoo.registry.catalog import catalog
 from zoo.registry.entry import restore
 from zoo.registry.search.space import Space
 from zoo.training.signals import Stop
-from zoo.tuning.callbacks import Nobody
-from zoo.tuning.cluster import Place, cluster, quiet
-from zoo.tuning.engine import SAVING, Engine, Impatient
+from zoo.tuning.callbacks import NullTuneCallback
+from zoo.tuning.cluster import ClusterOptions, quiet_ray, ray_cluster
+from zoo.tuning.engine import SAVE_GRACE, Engine, TrialsStillRunning
 from zoo.tuning.ledger import Ledger
-from zoo.tuning.storage import writing
+from zoo.tuning.storage import write_errors
 from zoo.tuning.study import Study, Trial
-from zoo.tuning.trial_worker import look, wait_for
+from zoo.tuning.trial_worker import read_pictures, wait_for_folder
 
 SCHEME = "ray://"
 POLL = 0.2
-"""Seconds between two looks at what the cluster tells."""
-GRACE = 2.0
-"""Seconds more than it needs that the driver there has to say that its trials are saved."""
-SILENCE = 30.0
-"""Seconds after which the driver there takes it that nobody follows it any more."""
-HEAD = {"node:__internal_head__": 0.001}
-"""The machine of a cluster that stays."""
-FOLDER = ".driver"
+"""Seconds between two polls of the driver on the cluster."""
+DRIVER_GRACE = 2.0
+"""Seconds beyond SAVE_GRACE in which the driver may report that its trials are saved."""
+CLIENT_TIMEOUT = 30.0
+"""Seconds without a call after which the driver takes its client to be gone."""
+HEAD_NODE = {"node:__internal_head__": 0.001}
+"""Resource that places an actor on the head node, which stays."""
+DRIVER_FOLDER = ".driver"
 """Held by the driver on the cluster: one whose client was killed may live for some seconds more."""
 
 
 @dataclass(frozen=True)
-class Job:
+class RemoteJob:
     """A call of `zoo tune` as plain data."""
 
     folder: str
     entry: dict[str, Any]
     spec: TuneSpec
     space: Space
-    place: Place
+    cluster: ClusterOptions
     command: str
     seconds: float | None
 
 
-class Distant(Engine):
-    """An engine that lets another one work on the cluster; the study's file is closed here meanwhile."""
+class RayClientEngine(Engine):
+    """An engine that runs another engine on the cluster, and keeps the study's file closed here meanwhile."""
 
     shown: Study
 
     def run(self) -> None:
-        """All trials that are still to do."""
+        """Start the engine on the cluster and follow it to its end."""
         if find_spec("grpc") is None:
             raise MissingError("an address with ray:// needs Ray Client", 'pip install "ray[client]"')
         logging.getLogger("ray.util.client").setLevel(logging.CRITICAL)
         self.ledger.close()
         try:
-            with ThreadPoolExecutor(1) as thread, quiet():
-                pictures = thread.submit(look, self.ledger.entry.data)
-                with cluster(self.place):
-                    driver = self.driver()
+            with ThreadPoolExecutor(1) as thread, quiet_ray():
+                pictures = thread.submit(read_pictures, self.ledger.entry.data)
+                with ray_cluster(self.cluster):
+                    driver = self.start_driver()
                     self.follow(driver, self.wait(pictures))
         finally:
             self.ledger.connect()
 
-    def driver(self) -> Any:
+    def start_driver(self) -> Any:
         """An actor on the cluster, which has this zoo and sees the study's folder; ZooError otherwise."""
         import ray
 
         folder = self.ledger.folder
         try:
-            driver: Any = ray.remote(Driver).options(num_cpus=0, resources=HEAD, max_concurrency=2).remote()
-            version, lock = self.wait(driver.see.remote(str(folder)).future())
+            driver: Any = ray.remote(Driver).options(num_cpus=0, resources=HEAD_NODE, max_concurrency=2).remote()
+            version, lock = self.wait(driver.check_folder.remote(str(folder)).future())
         except (ray.exceptions.RayError, ImportError) as error:
             text = f"the cluster cannot run the zoo: {one_line(str(error))[-200:]}"
-            raise MissingError(text, f"install pixel-zoo {__version__} on all its machines") from error
+            raise MissingError(text, f"install pixel-zoo {__version__} on all machines of the cluster") from error
         if version != __version__:
-            raise MissingError(f"the cluster has pixel-zoo {version}, and here is {__version__}", "install the same")
+            raise MissingError(
+                f"the cluster has pixel-zoo {version}, but this machine has {__version__}",
+                "install the same version version",
+            )
         if lock != (folder / "lock.json").read_text(encoding="utf-8"):
-            raise ResourceError(f"the cluster does not see {folder}", "name a folder on a shared disk with --storage")
+            raise ResourceError(
+                f"the cluster cannot access {folder}", "choose a folder on a shared disk with --storage"
+            )
         return driver
 
     def follow(self, driver: Any, pictures: dict[str, Any]) -> None:
-        """Start the engine there, and tell the watch what happens until it ends."""
+        """Run the engine on the cluster, and pass its events on to the callback until it ends."""
         import ray
 
         left = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
         ledger = self.ledger
-        job = Job(str(ledger.folder), ledger.entry.dump(), ledger.spec, ledger.space, self.place, self.command, left)
+        job = RemoteJob(
+            str(ledger.folder), ledger.entry.dump(), ledger.spec, ledger.space, self.cluster, self.command, left
+        )
         try:
             ended = driver.run.remote(job, ray.put(pictures)).future()
-            while not ended.done() and self.patient():
-                self.watch.tick()
-                self.replay(ray.get(driver.news.remote(self.stop.code)))
+            while not ended.done() and self.may_wait():
+                self.callback.tick()
+                self.replay(ray.get(driver.take_events.remote(self.stop.code)))
                 time.sleep(POLL)
             if not ended.done():
-                self.conclude()
-            self.replay(ray.get(driver.news.remote(self.stop.code)))
+                self.raise_reason()
+            self.replay(ray.get(driver.take_events.remote(self.stop.code)))
             error = ended.result()
         except (ray.exceptions.RayActorError, ConnectionError) as lost:
-            text = f"the cluster was lost: {one_line(str(lost))[:200]}"
-            raise ResourceError(text, f"go on with: {self.command}") from lost
+            text = f"the connection to the connection to the cluster was lost: {one_line(str(lost))[:200]}"
+            raise ResourceError(text, f"resume with: {self.command}") from lost
         if error is not None:
             raise error
 
-    def patient(self) -> bool:
+    def may_wait(self) -> bool:
         """Whether there is time left for the trials to save their state."""
-        if self.stop.code and self.asked_at is None:
-            self.asked_at = time.monotonic()
-        return self.asked_at is None or time.monotonic() < self.asked_at + SAVING + GRACE
+        if self.stop.code and self.stopping_since is None:
+            self.stopping_since = time.monotonic()
+        return self.stopping_since is None or time.monotonic() < self.stopping_since + SAVE_GRACE + DRIVER_GRACE
 
-    def replay(self, news: list[tuple[Any, ...]]) -> None:
-        """Tell the watch what the driver was told."""
-        for what, *about in news:
+    def replay(self, events: list[tuple[Any, ...]]) -> None:
+        """Pass the events of the driver on to the callback."""
+        for what, *about in events:
             if what == "note":
-                self.watch.note(*about)
+                self.callback.note(*about)
             elif what == "begin":
                 self.shown = about[0]
-                self.watch.begin(*about)
+                self.callback.begin(*about)
             else:
                 trials = {trial.number: trial for trial in [*self.shown.trials, *about[0]]}
                 self.shown = replace(self.shown, trials=[trials[number] for number in sorted(trials)])
-                self.watch.update(self.shown, trials[about[1]])
+                self.callback.update(self.shown, trials[about[1]])
 
 
-class Driver(Nobody):
-    """On the cluster: it runs the engine in one thread, and gives the client the news in another."""
+class Driver(NullTuneCallback):
+    """An actor on the cluster: it runs the engine in one thread, and hands its events to the client in another."""
 
     def __init__(self) -> None:
-        self.told: deque[tuple[Any, ...]] = deque()
+        self.events: deque[tuple[Any, ...]] = deque()
         self.known: dict[int, Trial] = {}
-        self.stop, self.heard = Stop(), time.monotonic()
+        self.stop, self.last_call = Stop(), time.monotonic()
 
-    def see(self, folder: str) -> tuple[str, str | None]:
+    def check_folder(self, folder: str) -> tuple[str, str | None]:
         """The version of the zoo, and who holds the study's folder as seen from here."""
         try:
             return __version__, (Path(folder) / "lock.json").read_text(encoding="utf-8")
         except OSError:
             return __version__, None
 
-    def run(self, job: Job, pictures: dict[str, Any]) -> ZooError | None:
+    def run(self, job: RemoteJob, pictures: dict[str, Any]) -> ZooError | None:
         """Run the engine; what it raises is given back as it is, which Ray would wrap."""
         try:
-            with ExitStack() as stack, quiet():
-                wait_for(stack, Path(job.folder) / FOLDER)
+            with ExitStack() as stack, quiet_ray():
+                wait_for_folder(stack, Path(job.folder) / DRIVER_FOLDER)
                 self.drive(job, pictures)
         except LockedError as error:
-            return LockedError(str(error.args[0]), "its client is gone; try again in a minute")
+            return LockedError(str(error.args[0]), "its client has disconnected; try again in a minute")
         except ZooError as error:
             return error
         return None
 
-    def drive(self, job: Job, pictures: dict[str, Any]) -> None:
-        """The engine over the study's file, which is open here alone."""
+    def drive(self, job: RemoteJob, pictures: dict[str, Any]) -> None:
+        """Run the engine over the study's file, which only this process has open."""
         entry = replace(restore(catalog(), job.entry), tune=job.spec)
         ledger = Ledger(Path(job.folder), catalog(), entry, job.spec, job.space)
-        engine = Engine(ledger, job.place, self, self.stop, job.command, job.seconds)
-        engine.sweep()
+        engine = Engine(ledger, job.cluster, self, self.stop, job.command, job.seconds)
+        engine.clear()
         try:
-            with writing(ledger.folder):
-                engine.tune(pictures)
-        except Impatient:
-            engine.conclude()
+            with write_errors(ledger.folder):
+                engine.run_trials(pictures)
+        except TrialsStillRunning:
+            engine.raise_reason()
         finally:
-            engine.sweep()
+            engine.clear()
             ledger.close()
 
-    def news(self, code: int) -> list[tuple[Any, ...]]:
+    def take_events(self, code: int) -> list[tuple[Any, ...]]:
         """What happened since the last call; `code` is that of the client's Stop."""
-        self.heard = time.monotonic()
+        self.last_call = time.monotonic()
         self.stop.asked = self.stop.asked or code
-        return [self.told.popleft() for _ in range(len(self.told))]
+        return [self.events.popleft() for _ in range(len(self.events))]
 
     def begin(self, study: Study, parallel: int) -> None:
-        """Keep it for the client."""
+        """Keep the event for the client."""
         self.known = {trial.number: trial for trial in study.trials}
-        self.told.append(("begin", study, parallel))
+        self.events.append(("begin", study, parallel))
 
     def update(self, study: Study, trial: Trial) -> None:
         """Keep the trials that changed."""
         changed = [each for each in study.trials if self.known.get(each.number) is not each]
         self.known |= {each.number: each for each in changed}
-        self.told.append(("update", changed, trial.number))
+        self.events.append(("update", changed, trial.number))
 
     def tick(self) -> None:
-        """Stop where nobody listens."""
-        if time.monotonic() > self.heard + SILENCE:
+        """Stop once the client is gone."""
+        if time.monotonic() > self.last_call + CLIENT_TIMEOUT:
             self.stop.asked = self.stop.asked or 130
 
     def note(self, text: str) -> None:
-        """Keep it for the client."""
-        self.told.append(("note", text))
+        """Keep the event for the client."""
+        self.events.append(("note", text))

@@ -28,23 +28,23 @@ LINE = re.compile(r"[^\n]*\n|[^\n]+")
 def check_free(path: Path, name: str) -> None:
     """Raise ZooError where an entry of that name cannot be added to a registry file."""
     check_name(name, "the entry")
-    added(path, read(path), name, {"model": {"kind": "any"}})
+    insert_entry(path, read_registry_text(path), name, {"model": {"kind": "any"}})
 
 
 def save_as(path: Path, name: str, study: Study) -> None:
     """Write the best trial of a study as an entry of a registry file; ZooError where that cannot be."""
     best = study.best
     if best is None:
-        raise ZooError(f"{study.path} has no trial that is done, so nothing is saved as {name}")
+        raise ZooError(f"{study.path} has no finished trial, so nothing was saved as {name}")
     entry = Run.open(best.run, catalog()).entry
     figures = [] if best.loss is None else [f"loss {best.loss:.4g}"]
     figures += [] if best.parameters is None else [f"{best.parameters:,} parameters"]
     summary = f"best of {study.name}: {', '.join(figures)}".strip(": ")
-    text = read(path)
-    write_text(path, added(path, text, name, {"summary": summary, **sections(entry)}))
+    text = read_registry_text(path)
+    write_text(path, insert_entry(path, text, name, {"summary": summary, **entry_sections(entry)}))
 
 
-def sections(entry: Entry) -> dict[str, Any]:
+def entry_sections(entry: Entry) -> dict[str, Any]:
     """What must be written for an entry; all of it where a kind's options do not follow from those that are set."""
     short: dict[str, Any] = {
         key: {"kind": part.name, **part.spec.model_dump(mode="json", exclude_defaults=True)}
@@ -59,7 +59,7 @@ def sections(entry: Entry) -> dict[str, Any]:
     return short if same else whole
 
 
-def read(path: Path) -> str:
+def read_registry_text(path: Path) -> str:
     """The text of a registry file with its line ends, or the beginning of one where there is none."""
     try:
         return path.read_bytes().decode() if path.exists() else START
@@ -67,57 +67,59 @@ def read(path: Path) -> str:
         raise ZooError(f"cannot add an entry to {path}: {error}") from None
 
 
-def added(path: Path, text: str, name: str, body: dict[str, Any]) -> str:
+def insert_entry(path: Path, text: str, name: str, body: dict[str, Any]) -> str:
     """The text with an entry more; ZooError where there is one of that name, or no place is found for it."""
     mark = "\ufeff" * text.startswith("\ufeff")  # some editors of Windows begin a file with it
     text = text.removeprefix(mark)
     data, _ = parse(text, str(path))
     if not isinstance(data, dict) or "version" not in data or not isinstance(data.get("entries"), dict | None):
-        raise ZooError(f"{path} is not a registry, so no entry can be added to it")
+        raise ZooError(f"{path} is not a registry, so no entry can be added")
     before = data.get("entries") or {}
     if name in before:
-        raise ZooError(f"{path} has an entry {name!r} already", "choose another --save-as")
+        raise ZooError(f"{path} already has an entry {name!r}", "choose another --save-as")
     wanted = digest(data | {"entries": before | {name: body}})
-    for new in ways(text, name, body):
+    for new in insertions(text, name, body):
         try:
             if digest(parse(new, str(path)).data) == wanted:
                 return mark + new
         except ZooError:
             continue
-    raise ZooError(f"{path}: no place is found for an entry", "write `entries:` with one entry a block below it")
+    raise ZooError(f"{path}: found no place to insert an entry", "write `entries:` with one block per entry below it")
 
 
-def ways(text: str, name: str, body: dict[str, Any]) -> Iterator[str]:
+def insertions(text: str, name: str, body: dict[str, Any]) -> Iterator[str]:
     """The text with the entry at each place where it may belong."""
     root = YAML(typ="safe", pure=True).compose(text)
     nodes: dict[str, tuple[Node, Node]] = {key.value: (key, value) for key, value in root.value}
     if "entries" not in nodes:
         before = nodes.get("results")
-        yield from block(text, before[0].start_mark.line if before else None, 2, name, body, "entries:")
+        yield from block_insertions(text, before[0].start_mark.line if before else None, 2, name, body, "entries:")
         return
     key, entries = nodes["entries"]
     if not entries.value or not isinstance(entries, MappingNode):
         if entries.value != "":
             end = entries.end_mark.index
             text = re.sub(r"\s*(\{\s*\}|null|~)$", "", text[:end], flags=re.IGNORECASE) + text[end:]
-        yield from block(text, key.start_mark.line + 1, 2, name, body)
+        yield from block_insertions(text, key.start_mark.line + 1, 2, name, body)
         return
     if entries.flow_style:
         end = entries.end_mark.index - 1
         for start in (text[:end].rstrip(), text[:end]):
-            yield f"{start}, {name}: {flow(body)}{text[end:]}"
-            yield f"{start} {name}: {flow(body)}{text[end:]}"
+            yield f"{start}, {name}: {to_flow_yaml(body)}{text[end:]}"
+            yield f"{start} {name}: {to_flow_yaml(body)}{text[end:]}"
         return
     later = [other.start_mark.line for other, _ in root.value if other.start_mark.line > key.start_mark.line]
-    yield from block(text, min(later, default=None), entries.start_mark.column, name, body)
+    yield from block_insertions(text, min(later, default=None), entries.start_mark.column, name, body)
 
 
-def block(text: str, line: int | None, indent: int, name: str, body: dict[str, Any], head: str = "") -> Iterator[str]:
+def block_insertions(
+    text: str, line: int | None, indent: int, name: str, body: dict[str, Any], head: str = ""
+) -> Iterator[str]:
     """The entry in lines of its own before a line of the text, first above the comments and blank lines before it."""
     lines: list[str] = LINE.findall(text)
     end = "\r\n" if "\r\n" in text else "\n"
     new = [f"{' ' * indent}{name}:"]
-    new += [f"{' ' * (indent + 2)}{key}: {flow(value)}" for key, value in body.items()]
+    new += [f"{' ' * (indent + 2)}{key}: {to_flow_yaml(value)}" for key, value in body.items()]
     place = len(lines) if line is None else line
     above = place
     while above and re.fullmatch(r"(#.*|\s*|\.\.\.\s*)", lines[above - 1].rstrip("\r\n")):
@@ -128,11 +130,11 @@ def block(text: str, line: int | None, indent: int, name: str, body: dict[str, A
         yield before + "".join(f"{row}{end}" for row in [head, *new] if row) + "".join(lines[at:])
 
 
-def flow(value: Any) -> str:
+def to_flow_yaml(value: Any) -> str:
     """A value on one line of YAML, with quotes only where they are needed."""
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{flow(key)}: {flow(part)}' for key, part in value.items())}}}"
+        return f"{{{', '.join(f'{to_flow_yaml(key)}: {to_flow_yaml(part)}' for key, part in value.items())}}}"
     if isinstance(value, list):
-        return f"[{', '.join(map(flow, value))}]"
+        return f"[{', '.join(map(to_flow_yaml, value))}]"
     plain = isinstance(value, str) and WORD.fullmatch(value) and parse(value, "").data == value
     return str(value) if plain else json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -17,12 +17,12 @@ from zoo.registry.catalog import catalog
 from zoo.runs.run import Run
 from zoo.tuning.ledger import Ledger
 from zoo.tuning.study import Trial
-from zoo.tuning.trial_worker import Order, bitten
+from zoo.tuning.trial_worker import TrialOrder, was_hung
 
-Orders = Callable[[Trial, dict[str, Any]], Order]
-RETRIED = {"crashed", "oom"}
+Orders = Callable[[Trial, dict[str, Any]], TrialOrder]
+RETRIED_STATES = {"crashed", "oom"}
 """Ends after which another attempt may go well."""
-REFUSALS = 300
+MAX_REFUSALS = 300
 """Refused candidates in a row after which the search is given up."""
 
 
@@ -62,16 +62,16 @@ class StudySearcher(Searcher):
         if self.waiting:
             return self.ledger.resume(*self.waiting.pop(0))
         trial = self.ledger.begin()
-        self.look_at_refusals()
+        self.check_refusals()
         return trial
 
-    def look_at_refusals(self) -> None:
+    def check_refusals(self) -> None:
         """Give up where hardly a candidate of the space is a model within the budget."""
-        if self.ledger.refused_in_a_row >= REFUSALS:
+        if self.ledger.refused_in_a_row >= MAX_REFUSALS:
             self.stopping = True
             reason = self.ledger.trials[max(self.ledger.trials)].reason
-            text = f"{REFUSALS} candidates in a row were refused, the last because of this: {reason}"
-            self.trouble = JobError(text, "widen tune.space or the budget of parameters")
+            text = f"{MAX_REFUSALS} candidates in a row were refused, the last one because: {reason}"
+            self.trouble = JobError(text, "widen tune.space or increase the parameter budget")
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """An epoch ended."""
@@ -90,7 +90,7 @@ class StudySearcher(Searcher):
         if number is None:
             return
         if error:
-            hung = bitten(self.ledger.trials[number].run)
+            hung = was_hung(self.ledger.trials[number].run)
             self.finish(number, "hung" if hung else "crashed", reason=self.cause(number, hung))
         elif result and "verdict" in result:
             verdict = json.loads(result["verdict"])
@@ -98,14 +98,14 @@ class StudySearcher(Searcher):
         elif number in self.pruned:
             self.report(number, result or {})  # Ray Tune does not tell the searcher of the epoch at which it stops one
             self.finish(number, "pruned")
-            end_early(self.ledger.trials[number].run)
+            mark_pruned(self.ledger.trials[number].run)
         else:  # Ray Tune came to its end before the trial did
             self.finish(number, "waiting")
 
     def cause(self, number: int, hung: bool) -> str:
         """Why the process of a trial died."""
         if hung:
-            return f"no step for {self.ledger.spec.patience:g} seconds; hung.txt in its folder shows where it was"
+            return f"no step for {self.ledger.spec.patience:g} seconds; hung.txt in its folder shows where it hung"
         return self.causes.pop(number, "its process died")
 
     def finish(self, number: int, state: str, **about: Any) -> None:
@@ -118,21 +118,21 @@ class StudySearcher(Searcher):
             state = "waiting"
         if state == "waiting":
             self.changed(self.ledger.pause(number, deaths=0))  # it was asked to
-        elif state in RETRIED and not self.ledger.hopeless(number):
+        elif state in RETRIED_STATES and not self.ledger.hopeless(number):
             self.waiting.append((number, True))
             self.changed(self.ledger.pause(number, **about))
         else:
             self.changed(self.ledger.end(number, state, **about))
-            self.look_at_refusals()
+            self.check_refusals()
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the study is the state."""
+        """Do nothing: the study is the state."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing."""
+        """Do nothing: the study is the state."""
 
 
-def end_early(run: Path) -> None:
+def mark_pruned(run: Path) -> None:
     """Note in a run folder that ASHA stopped it; nothing will go on from its state."""
     with suppress(ZooError, OSError):
         Run.open(run, catalog()).update(state="pruned")

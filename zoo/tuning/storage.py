@@ -23,16 +23,16 @@ FILE = "study.db"
 NAME = "study"
 PATIENCE = 60
 """Seconds to wait for a reader, as optuna-dashboard, that holds the file."""
-DAMAGE = (SQLAlchemyError, sqlite3.Error, OptunaError, KeyError, ValueError, RuntimeError, AssertionError)
-ADVICE = "start another study with --fresh; finished trials keep their run folders"
+DAMAGE_ERRORS = (SQLAlchemyError, sqlite3.Error, OptunaError, KeyError, ValueError, RuntimeError, AssertionError)
+ADVICE = "start a new study with --fresh; finished trials keep their run folders"
 
 
 def connect(folder: Path, spec: TuneSpec) -> optuna.Study:
     """The Optuna study of a folder, made where there is none; RunError where the file is damaged."""
-    if empty(folder):
+    if is_empty(folder):
         check_new(folder)
-    with reading(folder):
-        check(folder)
+    with read_errors(folder):
+        check_integrity(folder)
         ways = list(directions(spec))
         found = optuna.create_study(storage=storage(folder), study_name=NAME, directions=ways, load_if_exists=True)
         found.get_trials(deepcopy=False)
@@ -41,16 +41,16 @@ def connect(folder: Path, spec: TuneSpec) -> optuna.Study:
 
 def load(folder: Path) -> optuna.Study:
     """The Optuna study of a folder; RunError where there is none or it is damaged."""
-    if empty(folder):
+    if is_empty(folder):
         raise RunError(f"{folder} is not a study: its {FILE} is missing or empty")
-    with reading(folder):
-        check(folder)
+    with read_errors(folder):
+        check_integrity(folder)
         found = optuna.load_study(storage=storage(folder), study_name=NAME)
         found.get_trials(deepcopy=False)
         return found
 
 
-def empty(folder: Path) -> bool:
+def is_empty(folder: Path) -> bool:
     """Whether there is no file, or nothing in it."""
     return not (folder / FILE).is_file() or not (folder / FILE).stat().st_size
 
@@ -58,10 +58,10 @@ def empty(folder: Path) -> bool:
 def check_new(folder: Path) -> None:
     """Raise RunError where a study without a file cannot be new."""
     if any(folder.glob("trials/*/run.json")):
-        raise RunError(f"{folder / FILE} is missing or empty, and there are runs of its trials", ADVICE)
+        raise RunError(f"{folder / FILE} is missing or empty, although there are runs of its trials", ADVICE)
 
 
-def check(folder: Path) -> None:
+def check_integrity(folder: Path) -> None:
     """Look through the whole file: SQLite itself finds out that a part is damaged when it comes there."""
     with closing(sqlite3.connect(folder / FILE, timeout=PATIENCE)) as file:
         found = file.execute("PRAGMA quick_check").fetchone()
@@ -76,17 +76,17 @@ def storage(folder: Path) -> RDBStorage:
 
 
 @contextmanager
-def reading(folder: Path) -> Iterator[None]:
+def read_errors(folder: Path) -> Iterator[None]:
     """Within the block Optuna is quiet, and a damaged file is one line."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         yield
-    except DAMAGE as error:
+    except DAMAGE_ERRORS as error:
         raise RunError(f"{folder / FILE} is damaged: {type(error).__name__}", ADVICE) from error
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
+def write_errors(folder: Path) -> Iterator[None]:
     """Within the block a file that cannot be written, as on a full disk, is one line."""
     try:
         yield
@@ -105,12 +105,12 @@ def close(study: optuna.Study) -> None:
         backend.engine.dispose()
 
 
-def frozen(study: optuna.Study) -> list[FrozenTrial]:
+def frozen_trials(study: optuna.Study) -> list[FrozenTrial]:
     """All trials as Optuna keeps them; not to be changed."""
     return study.get_trials(deepcopy=False)
 
 
-def view(folder: Path, spec: TuneSpec, trial: FrozenTrial) -> Trial:
+def to_trial(folder: Path, spec: TuneSpec, trial: FrozenTrial) -> Trial:
     """A trial as people see it; one that Optuna has as running waits to be gone on with."""
     about = trial.user_attrs
     state = "waiting" if trial.state in (TrialState.RUNNING, TrialState.WAITING) else about.get("outcome", "failed")

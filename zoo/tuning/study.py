@@ -17,7 +17,7 @@ STUDY_HEADS = ("study", "entry", "data", "state", "trials", "best", "parameters"
 STUDY_RIGHT = (4, 6)
 TRIAL_HEADS = ("trial", "state", "loss", "epoch", "parameters", "time")
 FAILURE_HEADS = ("cause", "trials", "first", "reason")
-IN_WORDS = {"oom": "out of memory", "failed": "an error"}
+IN_WORDS = {"oom": "out of memory", "failed": "error"}
 FAILED = ("diverged", "oom", "crashed", "hung", "failed")
 ENDED = ("done", "pruned", *FAILED)
 """States that count against the budget; `refused` does not."""
@@ -117,11 +117,11 @@ class Study:
         from zoo.display.html import block, line, pairs, picture_of, table
 
         best, failed = self.best, failure_rows(self)
-        title, *more = about(self)
+        title, *more = describe_study(self)
         counts = ", ".join(f"{count} {state}" for state, count in self.counts.items())
         parts = [line(", ".join([*more, self.state, counts]))]
         if best:
-            parts.append(line(", ".join([f"best {label(best)}", *headline(self, best)])))
+            parts.append(line(", ".join([f"best {trial_label(best)}", *headline(self, best)])))
             parts += [pairs(dict(best.config)), table(*front_table(self, best))]
         parts += [table(FAILURE_HEADS, failed, right=[1])] if failed else []
         return block(title, *parts, picture_of(self.path / "samples.png"))
@@ -139,9 +139,9 @@ class Studies(NamedTuple):
         from zoo.display.html import block, line, table
 
         shown = (
-            table(STUDY_HEADS, map(study_row, self.found), right=STUDY_RIGHT) if self.found else line("no study yet")
+            table(STUDY_HEADS, map(study_row, self.found), right=STUDY_RIGHT) if self.found else line("no studies yet")
         )
-        return block("", shown, *(line(f"left out: {problem}") for problem in self.problems))
+        return block("", shown, *(line(f"skipped: {problem}") for problem in self.problems))
 
 
 def best_of(spec: TuneSpec, done: Sequence[Trial], front: Sequence[Trial]) -> Trial | None:
@@ -168,7 +168,7 @@ def efficiency(trial: Trial) -> float:
     return 1 / (loss * parameters) if loss > 0 else math.inf if loss == 0 else -loss * 1e300
 
 
-def about(study: Study, parallel: int | None = None) -> list[str]:
+def describe_study(study: Study, parallel: int | None = None) -> list[str]:
     """What a study is, most important first."""
     spec = study.spec
     size = [] if spec.max_params is None else [f"at most {short(spec.max_params)} parameters"]
@@ -176,7 +176,7 @@ def about(study: Study, parallel: int | None = None) -> list[str]:
     what = f"{study.entry['name']} on {study.entry['data']['kind']}"
     return [
         what,
-        place(study.path),
+        short_path(study.path),
         f"{spec.trials} trials",
         f"objective {spec.objective}{bound}",
         *([] if parallel is None else [f"{parallel} at a time"]),
@@ -184,22 +184,22 @@ def about(study: Study, parallel: int | None = None) -> list[str]:
     ]
 
 
-def place(path: Path) -> str:
+def short_path(path: Path) -> str:
     """A path as people write it: below the working directory without that."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def label(trial: Trial) -> str:
+def trial_label(trial: Trial) -> str:
     """The name of a trial's folder."""
     return f"t{trial.number:05d}"
 
 
-def progress(trial: Trial) -> str:
+def trial_progress(trial: Trial) -> str:
     """How far a trial is."""
-    return f"epoch {trial.epoch}/{trial.epochs}" if trial.epochs else "not begun"
+    return f"epoch {trial.epoch}/{trial.epochs}" if trial.epochs else "not started"
 
 
-def reached(trial: Trial) -> list[str]:
+def trial_results(trial: Trial) -> list[str]:
     """Loss and size, as far as they are known."""
     loss = [] if trial.loss is None else [f"loss {figure(trial.loss)}"]
     return loss + ([] if trial.parameters is None else [f"{trial.parameters:,} parameters"])
@@ -209,12 +209,12 @@ def headline(study: Study, trial: Trial) -> list[str]:
     """What a trial reached, with what the study compares first."""
     objective = study.spec.objective
     if objective == "fewest-parameters":
-        return reached(trial)[::-1]
+        return trial_results(trial)[::-1]
     named = [] if objective == "loss" or trial.objective is None else [f"{objective} {figure(trial.objective)}"]
-    return named + reached(trial)
+    return named + trial_results(trial)
 
 
-def drawn(study: Study, trial: Trial) -> list[str]:
+def drawn_options(study: Study, trial: Trial) -> list[str]:
     """What was drawn for a trial, without what all trials have in common."""
     everywhere = [other.config for other in study.trials if other.config]
     told = [key for key, value in trial.config.items() if any(config.get(key) != value for config in everywhere)]
@@ -231,7 +231,7 @@ def study_row(study: Study) -> list[str]:
     figures = [part for part in reached if not part.endswith(" parameters")]
     trials = f"{study.ended}/{study.spec.trials}"
     what = [study.name, str(study.entry["name"]), str(study.entry["data"]["kind"]), study.state, trials]
-    return [*what, figures[0] if figures else "", size, place(best.run) if best else ""]
+    return [*what, figures[0] if figures else "", size, short_path(best.run) if best else ""]
 
 
 def trial_row(trial: Trial, written_out: bool) -> list[str]:
@@ -241,13 +241,13 @@ def trial_row(trial: Trial, written_out: bool) -> list[str]:
     size = "" if trial.parameters is None else f"{trial.parameters:,}" if written_out else short(trial.parameters)
     pace = f"{trial.seconds / trial.epoch:.3g} s/ep" if trial.epoch else ""
     seconds = pace if trial.live else clock(trial.seconds)
-    return [label(trial), trial.state, loss, epoch, size, seconds]
+    return [trial_label(trial), trial.state, loss, epoch, size, seconds]
 
 
 def failure_rows(study: Study) -> list[list[object]]:
     """Why trials failed or were refused, with the first reason of each cause, in a table with FAILURE_HEADS."""
     return [
-        [IN_WORDS.get(state, state), len(trials), label(trials[0]), trials[0].reason]
+        [IN_WORDS.get(state, state), len(trials), trial_label(trials[0]), trials[0].reason]
         for state, trials in study.causes.items()
     ]
 
@@ -261,7 +261,7 @@ def front_table(study: Study, best: Trial) -> tuple[list[str], list[list[str]], 
             f"{trial.parameters:,}",
             figure(trial.loss),
             *([figure(trial.objective)] if named else []),
-            place(trial.run),
+            short_path(trial.run),
             "best" if trial.number == best.number else "",
         ]
         for trial in study.front

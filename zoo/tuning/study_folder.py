@@ -26,7 +26,7 @@ BUDGET = "budget.json"
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """All that the trials of a study have in common; another plan is another study."""
 
     entry: dict[str, Any]
@@ -34,12 +34,12 @@ class Plan:
     space: dict[str, str]
 
     @classmethod
-    def of(cls, entry: dict[str, Any], spec: TuneSpec, space: dict[str, str]) -> Plan:
+    def of(cls, entry: dict[str, Any], spec: TuneSpec, space: dict[str, str]) -> StudyPlan:
         """The plan, with the options of the tuner that matter."""
         kept = {key: value for key, value in spec.model_dump(mode="json").items() if key not in FREE | {"space"}}
         return cls({key: value for key, value in entry.items() if key != "summary"}, kept, space)
 
-    def changes(self, other: Plan) -> list[str]:
+    def changes(self, other: StudyPlan) -> list[str]:
         """What differs in another plan, as `train.epochs: 24 -> 12`."""
         searched = set(self.space) | set(other.space)
         lines = [*difference(self.entry, other.entry), *difference(self.tune, other.tune, "tune")]
@@ -49,7 +49,7 @@ class Plan:
         return lines
 
 
-def choose_study(plan: Plan, root: Path, name: str | None, fresh: bool) -> Path:
+def choose_study(plan: StudyPlan, root: Path, name: str | None, fresh: bool) -> Path:
     """The study to go on with, or a folder for a new one.
 
     Without a name the newest study of the entry with this plan goes on, with one that of this name. Raises ZooError
@@ -60,19 +60,19 @@ def choose_study(plan: Plan, root: Path, name: str | None, fresh: bool) -> Path:
     found = [path for path in (root / base, *others) if is_study(path)]
     if fresh or not found:
         return free_folder(root, base)
-    plans = {path: filled(read_plan(path)) for path in found}
+    plans = {path: fill_defaults(read_plan(path)) for path in found}
     same = [path for path, old in plans.items() if not old.changes(plan)]
     if same:
         return same[-1]
     lines = plans[found[-1]].changes(plan)
     more = f" and {len(lines) - 4} more" if len(lines) > 4 else ""
     raise ZooError(
-        f"{found[-1]} was begun with other options: {'; '.join(lines[:4])}{more}",
-        "go on with those, start another study with --fresh, or name one with --name",
+        f"{found[-1]} was started with other options: {'; '.join(lines[:4])}{more}",
+        "use those options, start a new study with --fresh, or choose a name with --name",
     )
 
 
-def filled(plan: Plan) -> Plan:
+def fill_defaults(plan: StudyPlan) -> StudyPlan:
     """The plan with the options that its zoo did not have yet, at their defaults: they change nothing of it."""
     try:
         return replace(plan, entry=restore(catalog(), plan.entry).dump())
@@ -95,14 +95,14 @@ def free_folder(root: Path, base: str) -> Path:
     return path
 
 
-def write_plan(folder: Path, plan: Plan, command: str) -> None:
+def write_plan(folder: Path, plan: StudyPlan, command: str) -> None:
     """Begin a study: what it is about, before any trial."""
     about = {"schema": SCHEMA, "zoo": __version__, "begun": now(), "command": command}
     about |= {"entry": plan.entry, "tune": plan.tune, "space": plan.space}
     write_json(folder / FILE, about | {"seal": digest(about)})
 
 
-def discard(folder: Path) -> None:
+def discard_study(folder: Path) -> None:
     """Undo the beginning of a study whose trials came to nothing."""
     for name in (FILE, BUDGET, storage.FILE):
         remove(folder / name)
@@ -117,17 +117,17 @@ def read_about(folder: Path) -> dict[str, Any]:
     return about
 
 
-def read_plan(folder: Path) -> Plan:
+def read_plan(folder: Path) -> StudyPlan:
     """What a study was begun with."""
     about = read_about(folder)
-    return Plan(about["entry"], about["tune"], about["space"])
+    return StudyPlan(about["entry"], about["tune"], about["space"])
 
 
 def open_study(folder: Path) -> Study:
     """A study as it is on disk; RunError where it is damaged."""
     about = read_about(folder)
     spec = TuneSpec.model_validate(about["tune"] | {"trials": read_budget(folder)})
-    trials = [storage.view(folder, spec, each) for each in storage.frozen(storage.load(folder))]
+    trials = [storage.to_trial(folder, spec, each) for each in storage.frozen_trials(storage.load(folder))]
     return Study(folder, about["entry"], spec, about["space"], trials)
 
 
@@ -153,7 +153,7 @@ def write_best(study: Study) -> None:
 def read_studies(root: Path = ROOT) -> Studies:
     """Every study below a folder by name, and what is wrong with those that cannot be read."""
     found, problems = list[Study](), list[str]()
-    for folder in folders(root):
+    for folder in study_folders(root):
         try:
             found.append(open_study(folder))
         except ZooError as error:
@@ -161,7 +161,7 @@ def read_studies(root: Path = ROOT) -> Studies:
     return Studies(found, problems)
 
 
-def folders(root: Path) -> Iterable[Path]:
+def study_folders(root: Path) -> Iterable[Path]:
     """The folders of studies, sorted."""
     return sorted(file.parent for file in root.glob(f"*/{FILE}"))
 

@@ -43,47 +43,47 @@ if TYPE_CHECKING:
     from zoo.training.session import Prepared
 
 
-TRACE = "hung.txt"
-"""Where the threads stood when the watchdog bit; empty while all is well."""
-PAUSE = 1.0
-"""Seconds between two strokes that count: each starts a thread."""
-STOP = "stop"
+HANG_TRACE = "hung.txt"
+"""File with the stacks of all threads when the watchdog ended the process; empty while all is well."""
+PAT_INTERVAL = 1.0
+"""Least seconds between two restarts of the countdown: each starts a thread."""
+STOP_FILE = "stop"
 """The file by which a driver asks its workers to stop."""
-ZOMBIE = 20.0
+FOLDER_TIMEOUT = 20.0
 """Seconds in which a worker whose driver was killed will have let go of its folder."""
-LOOK = 0.3
+STOP_POLL = 0.3
 """Seconds between two looks at whether the driver asks to stop."""
-SAVE = 2.0
+SAVE_INTERVAL = 2.0
 """Seconds between two savings: a killed trial loses no more."""
 Report = Callable[[dict[str, Any]], None]
 Verdict = dict[str, Any]
 
 
-class UselessError(ZooError):
-    """The model has not the figure that trials are compared by, and no other trial will."""
+class MissingMetricError(ZooError):
+    """Raised when the model lacks the metric that trials are compared by, as every other trial will."""
 
     def __init__(self, figure: str, known: Iterable[str]) -> None:
-        super().__init__(f"the model has no validation figure {figure!r}", nearest(figure, known))
+        super().__init__(f"the model reports no validation figure {figure!r}", nearest(figure, known))
 
 
-NAMED: dict[type[ZooError], str] = {
+STATE_OF_ERROR: dict[type[ZooError], str] = {
     InterruptedRun: "waiting",
-    UselessError: "useless",
+    MissingMetricError: "useless",
     JobError: "diverged",
     ResourceError: "resources",
 }
 
 
 class Watchdog:
-    """Within the block the process dies when nobody pats the dog for `patience` seconds.
+    """End the process when `pat` is not called within the block for `patience` seconds.
 
-    It bites from a thread of faulthandler, which needs no lock of the interpreter, so that a plugin that hangs in
+    It acts from a thread of faulthandler, which needs no lock of the interpreter, so that a plugin that hangs in
     native code is caught too.
     """
 
     def __init__(self, folder: Path, patience: float) -> None:
-        self.path, self.patience = folder / TRACE, patience
-        self.patted = 0.0
+        self.path, self.patience = folder / HANG_TRACE, patience
+        self.last_pat = 0.0
         self.file: IO[str]
 
     def __enter__(self) -> Self:
@@ -97,29 +97,29 @@ class Watchdog:
         self.path.unlink(missing_ok=True)
 
     def pat(self) -> None:
-        """All is well."""
+        """Restart the countdown: the training has taken a step."""
         now = time.monotonic()
-        if now - self.patted >= min(PAUSE, self.patience / 4):
-            self.patted = now
+        if now - self.last_pat >= min(PAT_INTERVAL, self.patience / 4):
+            self.last_pat = now
             faulthandler.dump_traceback_later(self.patience, exit=True, file=self.file)
 
     def rest(self) -> None:
-        """Until the next stroke the training waits for somebody else, who may be asleep."""
+        """Pause the countdown while the training waits for the driver."""
         faulthandler.cancel_dump_traceback_later()
-        self.patted = 0.0
+        self.last_pat = 0.0
 
 
-def bitten(folder: Path) -> bool:
+def was_hung(folder: Path) -> bool:
     """Whether the last process that worked in the folder was ended by its watchdog."""
     try:
-        return (folder / TRACE).stat().st_size > 0
+        return (folder / HANG_TRACE).stat().st_size > 0
     except OSError:
         return False
 
 
 @dataclass(frozen=True)
-class Order:
-    """What a worker is to do."""
+class TrialOrder:
+    """The trial that a worker is to train, as plain data."""
 
     number: int
     entry: dict[str, Any]
@@ -138,36 +138,36 @@ class Order:
     command: str
 
 
-def trial(config: dict[str, Any], pictures: dict[str, Any]) -> None:
-    """What Ray Tune calls, in a thread of a worker that may have run other trials before."""
+def run_trial(config: dict[str, Any], pictures: dict[str, Any]) -> None:
+    """Run one trial; Ray Tune calls this in a thread of a worker that may have run others before."""
     from ray import tune
 
-    order = Order(**config)
+    order = TrialOrder(**config)
     report = tune.report
-    report({"verdict": json.dumps(attempt(order, pictures, report))})
+    report({"verdict": json.dumps(try_trial(order, pictures, report))})
 
 
-def attempt(order: Order, pictures: dict[str, Any], report: Report) -> Verdict:
-    """Train, and say in plain data how it ended."""
+def try_trial(order: TrialOrder, pictures: dict[str, Any], report: Report) -> Verdict:
+    """Train, and return in plain data how it ended."""
     run = Path(order.run)
     try:
-        load()
+        import_training()
         with ExitStack() as stack:
-            wait_for(stack, run)
+            wait_for_folder(stack, run)
             stack.enter_context(private_cache())
             watchdog = stack.enter_context(Watchdog(run, order.patience))
-            return train(order, pictures, report, watchdog)
-    except Stopped:
+            return train_trial(order, pictures, report, watchdog)
+    except TrialStopped:
         raise SystemExit(0) from None
     except BaseException as error:  # a plugin may well call sys.exit
         return verdict_of(error, run)
 
 
-class Stopped(BaseException):
-    """Ray Tune stops the trial, from within a report."""
+class TrialStopped(BaseException):
+    """Raised from within a report when Ray Tune stops the trial."""
 
 
-def load() -> None:
+def import_training() -> None:
     """Import what every trial needs: that may take a while, and is no step of a trial."""
     import torch._dynamo  # noqa: F401 - the first step of an optimizer would import it
 
@@ -175,7 +175,7 @@ def load() -> None:
 
 
 def verdict_of(error: BaseException, run: Path) -> Verdict:
-    """How a trial ended that raised."""
+    """Classify the error that ended a trial."""
     if isinstance(error, BudgetError):
         shutil.rmtree(run, ignore_errors=True)
         return {"state": "refused", "parameters": error.parameters, "reason": str(error)}
@@ -183,7 +183,7 @@ def verdict_of(error: BaseException, run: Path) -> Verdict:
         return {"state": "oom", "reason": str(short.args[0])}
     if isinstance(error, OSError) and error.errno in FULL:
         return {"state": "resources", "reason": one_line(str(error))}
-    for kind, state in NAMED.items():
+    for kind, state in STATE_OF_ERROR.items():
         if isinstance(error, kind):
             return {"state": state, "reason": str(error)}
     with suppress(OSError, ZooError):
@@ -192,20 +192,20 @@ def verdict_of(error: BaseException, run: Path) -> Verdict:
     return {"state": "failed", "reason": one_line(f"{name}{error}")[:400]}
 
 
-def wait_for(stack: ExitStack, run: Path) -> None:
+def wait_for_folder(stack: ExitStack, run: Path) -> None:
     """Hold the run folder; a worker whose driver was killed may still have it for some seconds."""
-    deadline = time.monotonic() + ZOMBIE
+    deadline = time.monotonic() + FOLDER_TIMEOUT
 
     def wait(error: LockedError) -> None:
         if time.monotonic() > deadline:
             raise error
-        time.sleep(LOOK)
+        time.sleep(STOP_POLL)
 
     stack.enter_context(held_soon(run, wait))
 
 
-def train(order: Order, pictures: dict[str, Any], report: Report, watchdog: Watchdog) -> Verdict:
-    """Begin or go on with the run of the trial."""
+def train_trial(order: TrialOrder, pictures: dict[str, Any], report: Report, watchdog: Watchdog) -> Verdict:
+    """Start the run of the trial, or resume it."""
     from zoo.training.device import choose_device
     from zoo.training.session import Session
 
@@ -220,9 +220,9 @@ def train(order: Order, pictures: dict[str, Any], report: Report, watchdog: Watc
             command=order.command,
             again="start another study with --fresh",
             max_params=order.max_params,
-            save_seconds=SAVE,
+            save_seconds=SAVE_INTERVAL,
             stop=FileStop(Path(order.folder)),
-            prepared=unpacked(pictures),
+            prepared=unpack_pictures(pictures),
         )
         before = session.train(before)
     if before.state == "done":
@@ -236,7 +236,7 @@ def train(order: Order, pictures: dict[str, Any], report: Report, watchdog: Watc
 class TrialCallback(Callback):
     """Callback of a trial: it reports each epoch to the driver, and waits for its decision."""
 
-    def __init__(self, order: Order, report: Report, watchdog: Watchdog) -> None:
+    def __init__(self, order: TrialOrder, report: Report, watchdog: Watchdog) -> None:
         self.order, self.report, self.watchdog, self.known = order, report, watchdog, order.known
         self.parameters = 0
 
@@ -258,14 +258,14 @@ class TrialCallback(Callback):
         for number in range(self.known + 1, row["number"] + 1):
             valid = row["valid"] if number == row["number"] else rows[number - 1]["valid"]
             if missing := {"loss", self.order.figure} - valid.keys():
-                raise UselessError(min(missing), valid)
+                raise MissingMetricError(min(missing), valid)
             loss = valid["loss"]
             about = {"epochs": row["of"], "parameters": self.parameters}
             self.watchdog.rest()
             try:
                 self.report({"epoch": number, "loss": loss, **about})
             except SystemExit:
-                raise Stopped from None
+                raise TrialStopped from None
             self.watchdog.pat()
         self.known = max(self.known, row["number"])
 
@@ -277,28 +277,28 @@ class TrialCallback(Callback):
 
 
 class FileStop(Stop):
-    """Asked to stop by a file in the study's folder, since a signal reaches neither a thread nor another machine."""
+    """Stop on a file in the study's folder, since a signal reaches neither a thread nor another machine."""
 
     def __init__(self, folder: Path) -> None:
-        self.file, self.looked = folder / STOP, 0.0
+        self.file, self.last_check = folder / STOP_FILE, 0.0
 
     @property
     def code(self) -> int:
-        """As of the last look."""
+        """Exit code of the stop that was asked for; 0 while there is none."""
         now = time.monotonic()
-        if not self.asked and now - self.looked > LOOK:
-            self.looked = now
+        if not self.asked and now - self.last_check > STOP_POLL:
+            self.last_check = now
             self.asked = 130 if self.file.exists() else 0
         return self.asked
 
 
-def look(data: Chosen) -> dict[str, Any]:
+def read_pictures(data: Chosen) -> dict[str, Any]:
     """Read the pictures once for all trials: arrays that Ray's workers share, NHWC bytes and labels of each split."""
     from zoo.training.session import NAMES, prepare
 
     found = prepare(data)
     if not len(found.splits.valid):
-        raise DataError("there are no validation pictures, by which trials are compared", "set data.valid")
+        raise DataError("there are no validation pictures to compare trials by", "set data.valid")
     parts = {name: getattr(found.splits, name) for name in NAMES}
     arrays = {name: (part.nhwc.numpy(), part.y.numpy()) for name, part in parts.items()}
     info = found.splits.info._asdict()
@@ -319,8 +319,8 @@ def smallest_model(entry: dict[str, Any], space: Space, info: dict[str, Any]) ->
         return None
 
 
-def unpacked(pictures: dict[str, Any]) -> Prepared:
-    """The pictures that `look` gave, still in the memory that the workers share."""
+def unpack_pictures(pictures: dict[str, Any]) -> Prepared:
+    """Rebuild the pictures from `read_pictures`, still in the memory that the workers share."""
     from zoo.data.dataset import Pictures, Splits
     from zoo.training.session import Prepared
 

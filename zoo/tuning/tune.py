@@ -1,4 +1,4 @@
-"""`zoo.tune`: choose the study, hold it, run the engine, and give back what was found."""
+"""`zoo.tune`: choose the study, lock its folder, run the engine and return what was found."""
 
 from __future__ import annotations
 
@@ -16,32 +16,38 @@ from zoo.runs.lock import held
 from zoo.runs.names import ROOT, is_run
 from zoo.runs.resume import how_to_go_on
 from zoo.training.signals import listening
-from zoo.tuning.callbacks import TuneWatch
-from zoo.tuning.cluster import Place
-from zoo.tuning.engine import Engine, Impatient
+from zoo.tuning.callbacks import TuneCallback
+from zoo.tuning.cluster import ClusterOptions
+from zoo.tuning.engine import Engine, TrialsStillRunning
 from zoo.tuning.ledger import Ledger
-from zoo.tuning.objective import check
-from zoo.tuning.ray_client import SCHEME, Distant
-from zoo.tuning.storage import writing
+from zoo.tuning.objective import check_objective
+from zoo.tuning.ray_client import SCHEME, RayClientEngine
+from zoo.tuning.storage import write_errors
 from zoo.tuning.study import ENDED, Study
-from zoo.tuning.study_folder import Plan, choose_study, discard, is_study, write_best, write_budget, write_plan
+from zoo.tuning.study_folder import (
+    StudyPlan,
+    choose_study,
+    discard_study,
+    is_study,
+    write_best,
+    write_budget,
+    write_plan,
+)
 
 if TYPE_CHECKING:
     from zoo.registry.listing import Paths
 
 
 class AllFailedError(JobError):
-    """No trial of a study came to its end."""
+    """Raised when no trial of a study finished."""
 
     def __init__(self, study: Study) -> None:
-        super().__init__(
-            f"none of the {study.ended} trials of {study.path} came to its end", "see why in the table above"
-        )
+        super().__init__(f"none of the {study.ended} trials of {study.path} finished", "the table above says why")
         self.study = study
 
 
 @dataclass(frozen=True)
-class Request:
+class TuneRequest:
     """What a caller of `zoo.tune` asks for, over what the entry says."""
 
     options: dict[str, Any]
@@ -50,32 +56,32 @@ class Request:
     fresh: bool
     study: str | None
     root: Path
-    place: Place
+    cluster: ClusterOptions
     command: str
 
 
-def run_study(catalog: Catalog, raw: Raw, fixed: list[str], request: Request, watch: TuneWatch) -> Study:
-    """Run the study, or go on with it."""
-    entry = resolve(catalog, asked(raw, request.options))
-    check(entry.tune)
+def run_study(catalog: Catalog, raw: Raw, fixed: list[str], request: TuneRequest, watch: TuneCallback) -> Study:
+    """Run a study from its start, or resume it."""
+    entry = resolve(catalog, with_tune_options(raw, request.options))
+    check_objective(entry.tune)
     space = Space.of(catalog, raw, entry, entry.tune.space, fixed)
     check_epochs(entry, space)
-    plan = Plan.of(entry.dump(), entry.tune, space.words())
+    plan = StudyPlan.of(entry.dump(), entry.tune, space.words())
     folder = choose_study(plan, request.root, request.study, request.fresh).resolve()
-    with held(folder, "wait for it, or name another study with --name"), listening() as stop:
+    with held(folder, "wait for it, or choose another name with --name"), listening() as stop:
         if not is_study(folder):
             write_plan(folder, plan, request.command)
         write_budget(folder, entry.tune)
         ledger = Ledger(folder, catalog, entry, entry.tune, space)
-        kind = Distant if (request.place.address or "").startswith(SCHEME) else Engine
-        engine = kind(ledger, request.place, watch, stop, request.command, request.seconds)
+        engine_type = RayClientEngine if (request.cluster.address or "").startswith(SCHEME) else Engine
+        engine = engine_type(ledger, request.cluster, watch, stop, request.command, request.seconds)
         try:
-            run(engine)
+            run_engine(engine)
         except ZooError as error:
             begun = any(trial.epoch or trial.state in ENDED or is_run(trial.run) for trial in ledger.trials.values())
             if not (begun or (ledger.trials and isinstance(error, InterruptedRun))):
                 ledger.close()
-                discard(folder)
+                discard_study(folder)
             raise
         finally:
             ledger.close()
@@ -91,26 +97,26 @@ def check_epochs(entry: Entry, space: Space) -> None:
     searched = [dimension.path for dimension in space.dimensions]
     timed += [path for path in searched if path.startswith("train.") and path.endswith(".minutes")]
     if timed:
-        hint = f"leave {timed[0]} out, as with {timed[0]}=null, and set train.epochs"
-        raise ZooError("`zoo tune` compares trials epoch by epoch, so they cannot have a time each", hint)
+        hint = f"unset it with {timed[0]}=null, and set train.epochs"
+        raise ZooError("`zoo tune` compares trials epoch by epoch, so they cannot be limited by time", hint)
 
 
-def run(engine: Engine) -> None:
-    """The trials that are left."""
+def run_engine(engine: Engine) -> None:
+    """Run the trials that are left, and note the best one whatever happens."""
     ledger = engine.ledger
     try:
         if ledger.remaining():
-            with writing(ledger.folder):
+            with write_errors(ledger.folder):
                 engine.run()
-    except Impatient:
-        engine.conclude()
+    except TrialsStillRunning:
+        engine.raise_reason()
     finally:
         write_best(ledger.study)
-        engine.watch.end(ledger.study)
+        engine.callback.end(ledger.study)
 
 
-def asked(raw: Raw, options: dict[str, Any]) -> Raw:
-    """The entry with options of the tuner from the command line on top."""
+def with_tune_options(raw: Raw, options: dict[str, Any]) -> Raw:
+    """Lay the tuner's options from the command line over an entry."""
     given = {key: value for key, value in options.items() if value is not None}
     where: Where = {("tune", key): "command line" for key in given}
     return overlay(raw, Raw(raw.name, {"tune": given}, where, raw.layer))
@@ -131,7 +137,7 @@ def tune(
     parallel: int | None = None,
     device: str = "auto",
     registries: Paths = (),
-    watch: TuneWatch | None = None,
+    watch: TuneCallback | None = None,
 ) -> Study:
     """Search the options of an entry, or go on with an unfinished study of it.
 
@@ -168,15 +174,17 @@ def tune(
         >>> study.best.config  # doctest: +SKIP
         {'model.width': 48, 'train.lr': 0.003}
     """
-    from zoo.tuning.notebook import watching
+    from zoo.tuning.notebook import notebook_callback
 
-    watch = watch or watching(seconds)  # in a notebook it hushes what the next lines import
-    from zoo.tuning.cluster import Place
+    watch = watch or notebook_callback(seconds)  # in a notebook it hushes what the next lines import
+    from zoo.tuning.cluster import ClusterOptions
 
     raw = registry(registries)[0].resolve(name, overrides)
     options = {"trials": trials, "objective": objective, "bound": bound, "max_params": max_params}
     given: dict[str, Any] = options | {"seconds": seconds, "study": study, "address": address}
     given |= {"storage": storage, "parallel": parallel, "device": device}
     command = how_to_go_on("tune", name, overrides, given, registries)
-    request = Request(options, seconds, fresh, study, Path(storage or ROOT), Place(address, parallel, device), command)
+    request = TuneRequest(
+        options, seconds, fresh, study, Path(storage or ROOT), ClusterOptions(address, parallel, device), command
+    )
     return run_study(catalog(), raw, fixed_by(overrides), request, watch)

@@ -16,7 +16,7 @@ from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, data_overrides
 from zoo.cli.views.study import document, show, show_failures
 from zoo.cli.views.trials import watching
 from zoo.core.errors import JobError, ZooError
-from zoo.tuning.study import Study, place
+from zoo.tuning.study import Study, short_path
 
 MINE = Path("registry.yaml")
 """Where --save-as writes: the project's own registry."""
@@ -133,7 +133,7 @@ def plots(screen: Screen, study: Study) -> list[str]:
     from zoo.cli.views.plots import draw
 
     try:
-        return [place(path) for path in draw(study)]
+        return [short_path(path) for path in draw(study)]
     except (ZooError, OSError, ValueError, ImportError, ArithmeticError) as error:
         screen.note(f"could not draw the plots: {error}")
         return []
@@ -150,7 +150,7 @@ def samples(screen: Screen, study: Study, device: str) -> list[str]:
     except (ZooError, OSError, RuntimeError, ValueError) as error:
         screen.note(f"could not draw samples: {error}")
         return []
-    return [place(path)]
+    return [short_path(path)]
 
 
 def save(screen: Screen, study: Study, name: str) -> int:
@@ -169,7 +169,7 @@ def save(screen: Screen, study: Study, name: str) -> int:
 def what_next(screen: Screen, study: Study, context: click.Context) -> None:
     """What a person may want to do with it."""
     if study.best:
-        screen.note(f"next: zoo evaluate {shlex.quote(place(study.best.run))}")
+        screen.note(f"next: zoo evaluate {shlex.quote(short_path(study.best.run))}")
     more = again(study, context)
     screen.note(f"for more trials: {more}" if study.state == "done" else f"resume with: {more}")
 

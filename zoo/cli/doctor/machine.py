@@ -26,7 +26,7 @@ SOCKET, LONGEST_SOCKET = "/ray/session_2026-01-01_00-00-00_000000_0000000/socket
 
 def cores() -> Iterator[Finding]:
     """Cores and memory."""
-    from zoo.tuning.cluster import cores as usable
+    from zoo.tuning.cluster import available_cores as usable
 
     count, memory = usable(), memory_size()
     text = f"{count} CPU core{'s' * (count != 1)}" + (f", {memory / 1e9:.3g} GB of memory" if memory else "")

@@ -11,7 +11,7 @@ from typing import Any
 
 from zoo.core.files import atomic
 from zoo.display.format import short
-from zoo.tuning.study import FAILED, Study, Trial, label
+from zoo.tuning.study import FAILED, Study, Trial, trial_label
 
 BLUE, GREY, RED, GREEN = "#2f6fb0", "#a8a8a8", "#c23b22", "#2c8c4a"
 FAR = 3.0
@@ -231,7 +231,7 @@ def write_labels(made: Any, axes: Any, trials: Sequence[Trial]) -> None:
     for trial in {trial.number: trial for trial in trials}.values():
         for across, up, side in ((8, 7, "left"), (-8, -13, "right"), (8, -13, "left"), (-8, 7, "right")):
             text = axes.annotate(
-                label(trial),
+                trial_label(trial),
                 at(trial),
                 (across, up),
                 textcoords="offset points",

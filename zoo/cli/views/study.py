@@ -15,8 +15,8 @@ from zoo.tuning.study import (
     failure_rows,
     front_table,
     headline,
-    label,
-    place,
+    short_path,
+    trial_label,
 )
 
 COUNTED = {"completed": "done", "pruned": "pruned", "refused": "refused", "running": "running", "waiting": "waiting"}
@@ -27,13 +27,15 @@ CAUSES = {"diverged": "diverged", "oom": "oom", "crashed": "crashed", "hung": "h
 def show(screen: Screen, study: Study) -> None:
     """What was found, for people."""
     counts = ", ".join(f"{count} {state}" for state, count in study.counts.items())
-    screen.line(f"{place(study.path)}: {study.state}, {study.ended} of {study.spec.trials} trials ({counts or 'none'})")
+    screen.line(
+        f"{short_path(study.path)}: {study.state}, {study.ended} of {study.spec.trials} trials ({counts or 'none'})"
+    )
     best = study.best
     if best:
         others = {key: value for key, value in best.metrics.items() if key not in ("loss", study.spec.objective)}
         figures = [*headline(study, best), *(f"{key} {figure(value)}" for key, value in others.items())]
         ending = f"{best.epoch} epochs in {clock(best.seconds)}"
-        screen.line(f"best {label(best)}: {', '.join([*figures, ending])}; run {place(best.run)}")
+        screen.line(f"best {trial_label(best)}: {', '.join([*figures, ending])}; run {short_path(best.run)}")
         screen.line()
         screen.table(["option", "value"], [(key, shown(value)) for key, value in best.config.items()])
         screen.line()
@@ -61,7 +63,7 @@ def document(study: Study) -> dict[str, Any]:
     trials["failed"] = sum(counts.get(state, 0) for state in FAILED)
     best = study.best
     return {
-        "study": place(study.path),
+        "study": short_path(study.path),
         "entry": study.entry["name"],
         "data": study.entry["data"]["kind"],
         "state": study.state,
@@ -76,10 +78,10 @@ def document(study: Study) -> dict[str, Any]:
 def found(trial: Trial) -> dict[str, Any]:
     """A trial that is done."""
     kept = {key: getattr(trial, key) for key in ("number", "objective", "metrics", "loss", "parameters", "config")}
-    return {"run": place(trial.run), **kept, "epochs": trial.epoch, "seconds": round(trial.seconds, 3)}
+    return {"run": short_path(trial.run), **kept, "epochs": trial.epoch, "seconds": round(trial.seconds, 3)}
 
 
 def failure(trial: Trial) -> dict[str, Any]:
     """A trial that failed."""
     about = {key: getattr(trial, key) for key in ("number", "state", "reason", "attempts", "config")}
-    return {"run": place(trial.run), **about}
+    return {"run": short_path(trial.run), **about}

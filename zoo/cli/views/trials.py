@@ -14,19 +14,19 @@ from zoo.cli.views.progress import BAR, drawn_live
 from zoo.core.errors import one_line
 from zoo.display.format import clock
 from zoo.training.callbacks import WINDOW
-from zoo.tuning.callbacks import Progress
+from zoo.tuning.callbacks import StudyProgress
 from zoo.tuning.study import (
     FAILED,
     LIVE,
     TRIAL_HEADS,
     Study,
     Trial,
-    about,
-    drawn,
+    describe_study,
+    drawn_options,
     headline,
-    label,
-    progress,
-    reached,
+    trial_label,
+    trial_progress,
+    trial_results,
     trial_row,
 )
 
@@ -46,7 +46,7 @@ PLACES = (0, 1, 3, 2, 4, 5)
 STYLES = {"running": "cyan", "done": "green", "pruned": "dim", "waiting": "cyan dim"}
 
 
-class Lines(Progress):
+class Lines(StudyProgress):
     """Where a study is, told in one line an ended trial, or after 30 seconds of silence."""
 
     def __init__(self, screen: Screen, seconds: float | None = None) -> None:
@@ -56,24 +56,26 @@ class Lines(Progress):
     def head(self, study: Study) -> None:
         """What begins."""
         self.told = self.began
-        self.screen.note(", ".join(about(study, self.parallel)))
+        self.screen.note(", ".join(describe_study(study, self.parallel)))
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Break a long silence."""
         if self.study and time.monotonic() - self.told >= WINDOW:
             running = [trial for trial in self.study.trials if trial.state == "running"]
-            self.tell(", ".join(f"{label(trial)} {progress(trial)}" for trial in running) or "no trial is running")
+            self.tell(
+                ", ".join(f"{trial_label(trial)} {trial_progress(trial)}" for trial in running) or "no trial is running"
+            )
 
     def show(self, trial: Trial) -> None:
         """How a trial ended."""
-        parts = [f"{label(trial)} {trial.state}", progress(trial), *reached(trial)]
+        parts = [f"{trial_label(trial)} {trial.state}", trial_progress(trial), *trial_results(trial)]
         self.tell(", ".join(parts) + (f": {trial.reason}" if trial.reason and trial.state in FAILED else ""))
 
     def tell(self, text: str) -> None:
         """One line, with where the study is."""
         assert self.study
         best = self.study.best
-        parts = [text, *([f"best {label(best)} {headline(self.study, best)[0]}"] if best else [])]
+        parts = [text, *([f"best {trial_label(best)} {headline(self.study, best)[0]}"] if best else [])]
         parts += [", ".join(f"{state} {count}" for state, count in self.study.counts.items() if state != "done")]
         parts += [f"{clock(self.left)} left"] if math.isfinite(self.left) else []
         where = f"{self.study.name} {self.study.ended}/{self.study.spec.trials}"
@@ -104,7 +106,7 @@ class Block(Lines):
     def head(self, study: Study) -> None:
         """It stands in the block."""
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """The next drawing shows it."""
 
     def show(self, trial: Trial) -> None:
@@ -125,7 +127,7 @@ class Block(Lines):
         if not study:
             yield from [] if self.over else ["preparing ..."]
             return
-        head, *more = about(study, self.parallel)
+        head, *more = describe_study(study, self.parallel)
         yield line([(head, "bold"), *((part, "") for part in more)], width)
         yield self.bar(study, width)
         if counts := [(f"{state} {count}", STYLES.get(state, "red")) for state, count in study.counts.items()]:
@@ -133,8 +135,8 @@ class Block(Lines):
         if self.over:
             return
         if best := study.best:
-            parts = [*headline(study, best), *drawn(study, best)]
-            yield line([(f"best {label(best)}", "bold green"), *((part, "") for part in parts)], width)
+            parts = [*headline(study, best), *drawn_options(study, best)]
+            yield line([(f"best {trial_label(best)}", "bold green"), *((part, "") for part in parts)], width)
         room = console.height - 7
         if rows := self.newest(study, NEWEST)[: max(0, room)]:
             yield ""
@@ -207,7 +209,7 @@ def remark(study: Study, trial: Trial, best: Trial | None, room: int) -> str:
     marks = ["best"] if best and trial.number == best.number else []
     marks += [f"attempt {trial.attempts}"] if trial.state in LIVE and trial.attempts > 1 else []
     fitting = ""
-    for part in [*marks, *drawn(study, trial)]:
+    for part in [*marks, *drawn_options(study, trial)]:
         if len(longer := f"{fitting} {part}".strip()) <= room:
             fitting = longer
     return fitting
