@@ -89,7 +89,7 @@ def evaluate(
         run: A run folder, a name below `runs`, an entry or a study.
         *overrides: `key=value` texts for the data, and for options that leave the weights as they are.
         split: The split to evaluate: "train", "valid" or "test".
-        device: "auto", "cpu", "cuda" or another device of torch.
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
         record: A registry file to which to append the result; None to leave it out.
         data_name: The name of the pictures in the recorded result; by default the data kind.
         judge: Who compares samples of a generator with real pictures: a kind of judge, an entry whose classifier is

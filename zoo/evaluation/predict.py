@@ -60,13 +60,13 @@ def predict(run: str | Path, pictures: Sequence[str | Path], device: str = "auto
     Args:
         run: A run of a classifier: its folder, a name below `runs`, an entry or a study.
         pictures: Picture files, and folders whose pictures are all taken.
-        device: "auto", "cpu", "cuda" or another device of torch.
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
 
     Returns:
         Path, class and probability of each picture, and the files that cannot be read.
 
     Raises:
-        ZooError: If there is no such run, its model is not a classifier, or a path does not exist.
+        ZooError: If there is no such run, or its model is not a classifier.
 
     Example:
         >>> import zoo

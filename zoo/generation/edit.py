@@ -190,7 +190,7 @@ def edit(
         source: The text of the pictures; None for no text.
         strength: How far to go: 0 gives reconstructions, 1 goes all the way.
         guidance: Above 0, results fit the text better and vary less.
-        device: "auto", "cpu", "cuda" or another device of torch.
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
 
     Returns:
         The originals, the edited pictures, and the files that cannot be read.
@@ -214,7 +214,7 @@ def score(
         run: A run of a generator: its folder, a name below `runs`, an entry or a study.
         pictures: Files, folders, or `test:12` for a picture of the test split.
         texts: The texts; by default each class.
-        device: "auto", "cpu", "cuda" or another device of torch.
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
 
     Returns:
         Lower bounds on log p(picture | text) in nats, a row for each picture, with the same random draws for all texts.

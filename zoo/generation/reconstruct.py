@@ -140,7 +140,7 @@ def reconstruct(
         run: A run of a generator: its folder, a name below `runs`, an entry or a study.
         pictures: Files, folders, or `test:12` for a picture of the test split; by default the first `n` of that split.
         n: The number of test pictures, where no pictures are given.
-        device: "auto", "cpu", "cuda" or another device of torch.
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
 
     Returns:
         The originals, the reconstructions, the mean squared error and the PSNR.
@@ -168,7 +168,7 @@ def interpolate(
         start: The first picture, a file or `test:12` for a picture of the test split.
         goal: The last picture, a file or `test:12` for a picture of the test split.
         steps: The number of pictures, ends included; at least 2.
-        device: "auto", "cpu", "cuda" or another device of torch.
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
 
     Returns:
         The decoded pictures, in order.

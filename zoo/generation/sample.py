@@ -160,7 +160,7 @@ def sample(
         guidance: Above 0, samples fit their prompt better and are less varied.
         mix: How the parts of a prompt are combined: "sum" adds their conditions; "product" multiplies the densities
             given each, where the prior can.
-        device: "auto", "cpu", "cuda" or another device of torch.
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
 
     Returns:
         The pictures and the prompt of each.
@@ -205,7 +205,7 @@ def mix(
         temperature: Below 1, samples are likelier and less varied.
         guidance: Above 0, samples fit their prompts better and are less varied.
         mix: How the two prompts are combined: "sum" or "product", as in `sample`.
-        device: "auto", "cpu", "cuda" or another device of torch.
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
 
     Returns:
         The pictures, row by row.

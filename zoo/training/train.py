@@ -56,8 +56,8 @@ def train(
         *overrides: `key=value` texts, as on the command line.
         seed: Seed of the training, in place of `train.seed`.
         out: The run folder; by default the next free one below `runs`.
-        device: "auto", "cpu", "cuda" or another device of torch.
-        fresh: Whether to start a new run though there is an unfinished or finished one.
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
+        fresh: Whether to start a new run though there is an unfinished one.
         registries: Registry files to read in addition.
         callback: Is told of every step and epoch; by default a progress display in a notebook, and nothing elsewhere.
 

@@ -156,7 +156,7 @@ def tune(
         address: Address of a Ray cluster; None for this machine.
         storage: The folder of studies; by default `runs`.
         parallel: The number of trials at a time; None for as many as the machine has room for.
-        device: "auto", "cpu", "cuda" or another device of torch.
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
         registries: Registry files to read in addition.
         watch: Is told of every trial; by default a table in a notebook, and nothing elsewhere.
 

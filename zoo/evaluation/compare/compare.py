@@ -43,7 +43,7 @@ def compare(
         seeds: The number of seeds for each variant, from `train.seed` on.
         minutes: Training time of each run; None for the entry's own number of epochs.
         split: The split to evaluate: "train", "valid" or "test".
-        device: "auto", "cpu", "cuda" or another device of torch.
+        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
         fresh: Whether to start a new comparison though there is one with the same options.
         comparison: Name of the comparison.
         registries: Registry files to read in addition.
