@@ -164,10 +164,28 @@ def single(known: Catalog, name: str, given: Mapping[str, Any]) -> Iterable[Subj
 
 
 def checks(name: str, *options: str) -> pytest.MarkDecorator:
-    """Parametrise a test with every check of a plugin, a distribution, a kind or `plugin:kind`.
+    """Parametrise a test with every check of a plugin or of a kind.
 
-    The test takes `check` and calls it. A rule that cannot be tried, as of pictures that must be downloaded first, or
-    that says nothing of a kind, is a skip with the reason. `options` are `key=value` texts instead of defaults.
+    The test takes an argument `check` and calls it. It is skipped, with the reason, where a check does not apply to the
+    kind or cannot be run, as for pictures that must be downloaded first.
+
+    Args:
+        name: A plugin, a distribution, a kind or `plugin:kind`.
+        *options: `key=value` texts, in place of the defaults of the kind's options.
+
+    Returns:
+        A decorator for a test function of pytest.
+
+    Raises:
+        ZooError: If there is no such plugin or kind.
+
+    Example:
+        >>> from zoo.testing import checks
+        >>> @checks("cnn")
+        ... def test_rules(check):
+        ...     check()
+        >>> test_rules.pytestmark[0].name
+        'parametrize'
     """
     import pytest
 
