@@ -14,7 +14,7 @@ from signatures import PUBLIC
 LONGEST = 15
 """Words of a first line at most."""
 FEWEST = 40
-"""Docstrings with an example that runs."""
+"""Docstrings with an example that runs as a whole."""
 FLAGS = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
 
 
@@ -58,8 +58,8 @@ EXAMPLES = {
 
 
 def runs(test: doctest.DocTest) -> bool:
-    """Whether at least one line of an example is run, not skipped."""
-    return any(not example.options.get(doctest.SKIP) for example in test.examples)
+    """Whether all of an example is run, and nothing skipped."""
+    return all(not example.options.get(doctest.SKIP) for example in test.examples)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
