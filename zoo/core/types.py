@@ -37,7 +37,7 @@ class DataInfo(NamedTuple):
     mean: tuple[float, ...]
     """Mean of each channel over the training pictures, for values scaled to 0..1."""
     std: tuple[float, ...]
-    """Standard deviation of each channel, likewise."""
+    """Standard deviation of each channel over the training pictures, for values scaled to 0..1."""
     captions: tuple[tuple[str, ...], ...] = ()
     """Other words for each class, as ("three",) for the class "3"; empty where there are none."""
 
@@ -123,11 +123,11 @@ class CodeInfo(NamedTuple):
     """
 
     shape: tuple[int, ...]
-    """Of one code: (D,) of a vector, (C, H, W) of a map."""
+    """Shape of one code: (D,) of a vector, (C, H, W) of a map."""
     words: int | None = None
     """How many code words there are, or None where codes are continuous."""
     condition: int = 0
-    """Numbers in what a prior is told of the picture to draw; 0 where it is told nothing."""
+    """Numbers in the condition, which tells the prior what to draw; 0 for an unconditional prior."""
 
     @property
     def size(self) -> int:

@@ -57,9 +57,9 @@ class Sweep(NamedTuple):
     """
 
     pairs: Tensor
-    """int64 (P, 2), from and to."""
+    """The classes that each way leads from and to, int64 (P, 2)."""
     weights: Tensor
-    """float32 (W,), of the second class, from 0 to 1; the first has the rest."""
+    """Weights of the second class from 0 to 1, float32 (W,); the first class has the rest."""
     scores: Tensor
     """The judge's log-probabilities float32 (P, W, S, K); [:, :, s] are of the same noise."""
 
@@ -101,17 +101,17 @@ class Edited(NamedTuple):
     """
 
     source: Seen
-    """The real ones, N of them; all that follows is in their order."""
+    """The N real pictures, in whose order all others are."""
     edited: Seen
-    """From the own class; `y` is the class that they were made into."""
+    """The results of going from their own class to another one, `y`."""
     uninformed: Seen
-    """From no class to the same one."""
+    """The results of going from no class to the same other one."""
     fresh: Seen
-    """Samples of the same class, for comparison."""
+    """Samples of the other class, for comparison."""
     same: Tensor
-    """From the own class to the own class, float32 (N, C, H, W)."""
+    """The results of going from their own class to their own class, float32 (N, C, H, W)."""
     shown: Tensor
-    """Reconstructions, which `same` should be, likewise."""
+    """Reconstructions, which `same` should equal, float32 (N, C, H, W)."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Gallery:
     """
 
     judge: str
-    """Who looks, as people call it."""
+    """Name of the judge."""
     real: Seen
     """The pictures of the split that is evaluated."""
     other: Seen
@@ -155,6 +155,6 @@ class Gallery:
     train: Tensor
     """All training pictures, uint8 (M, C, H, W)."""
     mixed: Mixed | None = None
-    """Where the prior takes classes and the judge knows them, 2 to 20."""
+    """Pictures of two classes, where the prior takes classes and the judge knows them, 2 to 20."""
     edited: Edited | None = None
-    """Where the prior takes classes and can be inverted."""
+    """Edited pictures, where the prior takes classes and is invertible."""

@@ -54,7 +54,7 @@ class ModelKind(Generic[S]):
     build: Callable[[S, DataInfo], Model | LatentModel]
     summary: str = ""
     prior: str = ""
-    """Of a latent model: the kind of prior that an entry has which names none; empty of any other model."""
+    """The prior kind of entries with this latent model that name none; empty for any other model."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ class PriorKind(Generic[S]):
     build: Callable[[S, CodeInfo], Prior]
     summary: str = ""
     words: bool = False
-    """Whether it is over code words rather than continuous codes."""
+    """Whether it models code words rather than continuous codes."""
     text: str = ""
-    """Of one that draws codes for a text: the kind of text encoder that an entry has which names none."""
+    """The text encoder kind of entries that name none; empty for a prior that takes no text."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ class Outputs:
     scores: Tensor | None
     """Log-probabilities (N, K), float32 on the CPU, of a classifier; None of other models."""
     gallery: Gallery | None = None
-    """Of a generator: what it makes, as a judge sees it; None of other models, or where nobody judges."""
+    """What a generator makes, as a judge sees it; None for any other model, or without a judge."""
 
     @property
     def labels(self) -> Tensor:

@@ -35,7 +35,7 @@ class EntryInfo:
 
     @property
     def row(self) -> tuple[str, ...]:
-        """It in a table with ENTRY_HEADS."""
+        """The entry as a row of a table with the columns ENTRY_HEADS."""
         return (self.name, self.summary, self.kind, self.plugin, *best_words(self.results, self.data))
 
     def _repr_html_(self) -> str:
