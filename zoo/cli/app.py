@@ -45,7 +45,7 @@ class LazyGroup(click.Group):
     """A group that knows its commands' names and help lines without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order in which they are met."""
+        """List the commands in the order of the help page."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -63,7 +63,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The table."""
+        """Write the table of commands."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
@@ -124,7 +124,7 @@ class Command(click.Command):
 
 @click.pass_context
 def help_without_command(ctx: click.Context) -> None:
-    """`zoo` alone is a question."""
+    """Print the help when no command is given."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 

@@ -89,16 +89,16 @@ def hang_up() -> int:
 
 
 @contextmanager
-def told(tell: Callable[[str], None]) -> Iterator[None]:
-    """Within the block each deprecation is told once, in a line; other warnings are shown as ever."""
+def deprecations_as_notes(tell: Callable[[str], None]) -> Iterator[None]:
+    """Print each deprecation once, as a one-line note, within the block; other warnings are shown as usual."""
     seen: set[str] = set()
     with warnings.catch_warnings():
         warnings.simplefilter("always", ZooDeprecationWarning)
         show = warnings.showwarning
 
-        def shown(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        def shown(message: Warning | str, category: type[Warning], *position: Any, **more: Any) -> None:
             if not issubclass(category, ZooDeprecationWarning):
-                show(message, category, *place, **more)
+                show(message, category, *position, **more)
             elif str(message) not in seen:
                 seen.add(str(message))
                 tell(f"note: {message}")

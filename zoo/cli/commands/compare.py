@@ -57,7 +57,7 @@ def compare_command(
         if callback.found and not screen.json and any(run.state in ENDED for run in callback.found.runs):
             show(screen, callback.found, callback.found.figures[:SHOWN])
         raise
-    names = chosen(found, figures)
+    names = choose_figures(found, figures)
     if screen.json:
         return screen.document(found.document())
     show(screen, found, names)
@@ -88,7 +88,7 @@ class ProgressLines(CompareCallback):
         self.screen.note(text)
 
 
-def chosen(found: Comparison, asked: str | None) -> list[str]:
+def choose_figures(found: Comparison, asked: str | None) -> list[str]:
     """The figures to show; ZooError for one that no evaluation has."""
     if asked is None:
         return found.figures[:SHOWN]

@@ -9,7 +9,7 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, GUIDANCE, PICTURES, RUN
-from zoo.cli.views.pages import NOWHERE, OUT, SEPARATE, TENSORS, check_out, keep, leave_out, show
+from zoo.cli.views.pages import NOT_WRITTEN, OUT, SEPARATE, TENSORS, check_out, keep, report_skipped, show
 from zoo.runs.find import load
 
 
@@ -56,9 +56,9 @@ def edit_command(
     path = load(run).path
     found = edit(path, pictures, **options)
     done = len(found.pictures) > 0
-    written = keep(found, path / "edits", out, tensors, separate) if done else NOWHERE
+    written = keep(found, path / "edits", out, tensors, separate) if done else NOT_WRITTEN
     about = {"run": str(path), **written, "pictures": len(found.pictures), "names": list(found.names)}
     about |= {"to": options["to"], "from": options["source"]}
     about |= {key: options[key] for key in ("strength", "guidance")}
     show(screen, about | {"skipped": [row._asdict() for row in found.skipped]})
-    return leave_out(screen, found.skipped, done=done)
+    return report_skipped(screen, found.skipped, done=done)

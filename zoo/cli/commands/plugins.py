@@ -26,7 +26,12 @@ def plugins_command(screen: Screen, /, again: bool) -> None:
     if screen.json:
         return screen.document({"plugins": [about(plugin) for plugin in plugins], "problems": catalog().notes})
     cells = [
-        (plugin.name, f"{plugin.distribution} {plugin.version}", plugin.state, cause(plugin) or given(plugin.listed))
+        (
+            plugin.name,
+            f"{plugin.distribution} {plugin.version}",
+            plugin.state,
+            cause(plugin) or by_family(plugin.listed),
+        )
         for plugin in plugins
     ]
     screen.table(["plugin", "distribution", "state", "provides"], cells)
@@ -36,7 +41,7 @@ def plugins_command(screen: Screen, /, again: bool) -> None:
 
 
 def about(plugin: Plugin) -> dict[str, Any]:
-    """A plugin as JSON."""
+    """Describe a plugin for JSON."""
     return {
         **{key: getattr(plugin, key) for key in ("name", "distribution", "version", "state")},
         "error": cause(plugin),
@@ -49,12 +54,12 @@ def about(plugin: Plugin) -> dict[str, Any]:
 
 
 def cause(plugin: Plugin) -> str:
-    """Why a plugin gives nothing."""
+    """Explain why a plugin provides nothing; empty for one that works."""
     return f"blocked by {plugin.blocked}" if plugin.blocked else plugin.error
 
 
-def given(kinds: Iterable[Listed]) -> str:
-    """Kinds by family, as `data: digits, folder`."""
+def by_family(kinds: Iterable[Listed]) -> str:
+    """List kinds by family, e.g. `data: digits, folder`."""
     families: dict[str, list[str]] = {}
     for kind in kinds:
         families.setdefault(kind.family, []).append(kind.name)

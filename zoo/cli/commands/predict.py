@@ -7,7 +7,7 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, PICTURES, RUN
-from zoo.cli.views.pages import leave_out
+from zoo.cli.views.pages import report_skipped
 from zoo.runs.find import load
 
 
@@ -32,4 +32,4 @@ def predict_command(screen: Screen, /, run: str, pictures: tuple[str, ...], devi
     elif found.predictions:
         rows = [(row.path, row.label, f"{row.probability:.4f}") for row in found.predictions]
         screen.table(["picture", "class", "probability"], rows, right=[2])
-    return leave_out(screen, found.skipped, done=bool(found.predictions))
+    return report_skipped(screen, found.skipped, done=bool(found.predictions))

@@ -9,7 +9,7 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, RUN
-from zoo.cli.views.pages import NOWHERE, OUT, SEPARATE, TENSORS, check_out, keep, leave_out, show
+from zoo.cli.views.pages import NOT_WRITTEN, OUT, SEPARATE, TENSORS, check_out, keep, report_skipped, show
 from zoo.runs.find import load
 
 
@@ -51,7 +51,7 @@ def reconstruct_command(
     path = load(run).path
     found = reconstruct(path, pictures, count, device)
     done = len(found.pictures) > 0
-    written = keep(found, path / "reconstructions", out, **files) if done else NOWHERE
+    written = keep(found, path / "reconstructions", out, **files) if done else NOT_WRITTEN
     about = {"run": str(path), **written, "pictures": len(found.pictures), "psnr": found.psnr, "mse": found.mse}
     show(screen, about | {"skipped": [row._asdict() for row in found.skipped]}, ("psnr", "mse"))
-    return leave_out(screen, found.skipped, done=done)
+    return report_skipped(screen, found.skipped, done=done)

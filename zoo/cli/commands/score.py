@@ -9,7 +9,7 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, PICTURES, RUN
-from zoo.cli.views.pages import leave_out
+from zoo.cli.views.pages import report_skipped
 from zoo.runs.find import load
 
 PRINTED_TEXTS = 5
@@ -48,7 +48,7 @@ def score_command(screen: Screen, /, run: str, pictures: tuple[str, ...], texts:
             for share, value, text in sorted(zip(shares, each, found.texts, strict=True), reverse=True)[:PRINTED_TEXTS]
         ]
         screen.table(["picture", "text", "nats", "share"], lines, right=[2, 3])
-    return leave_out(screen, found.skipped, done=bool(rows))
+    return report_skipped(screen, found.skipped, done=bool(rows))
 
 
 def by_text(texts: Sequence[str], values: Sequence[float]) -> dict[str, float]:

@@ -42,13 +42,13 @@ def show_options(screen: Screen, options: list[dict[str, Any]]) -> None:
     """Every option with its value in the entry, default, type, search space and meaning."""
     heads = ["option", "value", "default", "type", "search", "meaning"]
     rows = [
-        (row["name"], given_here(row), plain(row["default"]), row["type"], row["search"] or "", row["help"])
+        (row["name"], value_in_entry(row), plain(row["default"]), row["type"], row["search"] or "", row["help"])
         for row in options
     ]
     screen.table(heads, rows)
 
 
-def given_here(row: dict[str, Any]) -> str:
+def value_in_entry(row: dict[str, Any]) -> str:
     """The value of an option; of tune.space that it is spread over the column of what is searched."""
     return 'see "search" column' if row["name"] == "tune.space" and row["value"] else plain(row["value"])
 

@@ -14,7 +14,7 @@ from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, data_overrides
 from zoo.cli.views.study import document, show, show_failures
-from zoo.cli.views.trials import watching
+from zoo.cli.views.trials import study_callback
 from zoo.core.errors import JobError, ZooError
 from zoo.tuning.study import Study, short_path
 
@@ -108,7 +108,7 @@ def tune_command(
 
         check_free(MINE, save_as)
     try:
-        with watching(screen, seconds) as watch:
+        with study_callback(screen, seconds) as watch:
             study = tune(name, *words, seconds=seconds, watch=watch, **options)
     except JobError as error:
         if isinstance(failed := getattr(error, "study", None), Study):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from zoo.cli.doctor import contents, machine, packages, system
-from zoo.cli.doctor.finding import Finding, Look, examined
+from zoo.cli.doctor.finding import Finding, Look, examine
 
 EXAMINATIONS: dict[str, Look] = {
     "python": system.python,
@@ -29,5 +29,5 @@ EXAMINATIONS: dict[str, Look] = {
 def findings() -> Iterator[tuple[str, Finding]]:
     """What each examination finds, as soon as it is over."""
     for name, look in EXAMINATIONS.items():
-        for finding in examined(look):
+        for finding in examine(look):
             yield name, finding

@@ -50,7 +50,7 @@ def problem(text: str, todo: str, code: int, **about: Any) -> Finding:
     return Finding("problem", text, todo, code, about)
 
 
-def examined(look: Look) -> list[Finding]:
+def examine(look: Look) -> list[Finding]:
     """What an examination finds; whatever it raises is a finding too, and only a Ctrl-C is none."""
     found: list[Finding] = []
     try:

@@ -136,11 +136,11 @@ def training_step() -> Iterator[Finding]:
     from zoo.training.device import choose_device
 
     registry, _ = installed_registry()  # without the user's files, which may be what is wrong
-    entry, place = resolve(catalog(), registry.resolve("cnn", ["data.kind=digits"])), choose_device()
+    entry, device = resolve(catalog(), registry.resolve("cnn", ["data.kind=digits"])), choose_device()
     splits, _ = build_data(entry.data)
-    step = plain_loop(entry, splits, place)
+    step = plain_loop(entry, splits, device)
     start = time.monotonic()
     step()
-    synchronize(place)
+    synchronize(device)
     seconds = time.monotonic() - start
-    yield ok(f"cnn on digits: {seconds:.2g} s on {place}", seconds=round(seconds, 4), device=str(place))
+    yield ok(f"cnn on digits: {seconds:.2g} s on {device}", seconds=round(seconds, 4), device=str(device))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from zoo.cli.new_plugin.templating import rendered
+from zoo.cli.new_plugin.templating import render
 from zoo.core.errors import ZooError
 from zoo.core.files import check_name, write_text
 from zoo.core.version import __version__
@@ -142,7 +142,7 @@ def new_plugin(name: str, parts: Iterable[str] = ("model",), out: str | Path | N
     plan = Plan(name, tuple(part for part in PARTS if part in wanted))
     check(plan)
     folder = Path(out or f"zoo-{name}").expanduser()
-    texts = {folder / path: rendered(template, plan.marks, plan.words) for path, template in plan.files().items()}
+    texts = {folder / path: render(template, plan.marks, plan.words) for path, template in plan.files().items()}
     new = not folder.exists()
     if not new and (not folder.is_dir() or any(folder.iterdir())):
         raise ZooError(f"{folder} already exists and is not empty", "choose another folder with --out")

@@ -13,14 +13,14 @@ MARK = "#:"
 IMPORT = re.compile(r"^( *from \S+ import )\(\n((?: *\w+,\n)*) *\)\n", re.MULTILINE)
 
 
-def rendered(template: str, parts: set[str], words: Mapping[str, str]) -> str:
+def render(template: str, parts: set[str], words: Mapping[str, str]) -> str:
     """A template without the lines that are for other parts, `$word` replaced; a KeyError for one without a meaning."""
     text = (files("zoo.cli.new_plugin") / "templates" / f"{template}.txt").read_text(encoding="utf-8")
-    lines = [*kept(text.splitlines(), parts), ""]
+    lines = [*select_lines(text.splitlines(), parts), ""]
     return IMPORT.sub(joined, Template("\n".join(lines)).substitute(words))
 
 
-def kept(lines: Iterable[str], parts: set[str]) -> Iterator[str]:
+def select_lines(lines: Iterable[str], parts: set[str]) -> Iterator[str]:
     """The lines of a template that are for all, or for one of the parts."""
     shown = True
     for line in lines:

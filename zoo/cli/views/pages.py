@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 OUT = click.option("-o", "--out", metavar="FILE.png", help="Where to write the page; default in the run folder.")
 TENSORS = click.option("--tensors", metavar="FILE", help="Also write the pictures as float32 safetensors.")
 SEPARATE = click.option("--separate", is_flag=True, help="Also write each picture as a PNG file at its own size.")
-NOWHERE: dict[str, Any] = {"grid": None, "files": []}
+NOT_WRITTEN: dict[str, Any] = {"grid": None, "files": []}
 """What `keep` returns, for when there is no page to write."""
 
 
-class Made(Protocol):
+class Page(Protocol):
     """What is on a page."""
 
     @property
@@ -63,10 +63,10 @@ def check_out(out: str | None) -> None:
         raise ZooError(f"the page is a PNG file, so the name {out[:80]!r} given by -o must end in .png")
 
 
-def keep(found: Made, folder: Path, out: str | None, tensors: str | None, separate: bool) -> dict[str, Any]:
+def keep(found: Page, folder: Path, out: str | None, tensors: str | None, separate: bool) -> dict[str, Any]:
     """Write the page, and what else was asked for; where it lies, for JSON."""
     files: list[str] = []
-    with reserved(folder) if out is None else nullcontext(Path(out)) as path:
+    with reserve_path(folder) if out is None else nullcontext(Path(out)) as path:
         found.save(path)
     if tensors:
         from zoo.core.tensor_files import save_tensors
@@ -78,7 +78,7 @@ def keep(found: Made, folder: Path, out: str | None, tensors: str | None, separa
     return {"grid": str(path), "files": files}
 
 
-def tensors_of(found: Made) -> dict[str, Tensor]:
+def tensors_of(found: Page) -> dict[str, Tensor]:
     """Pictures float32 (N, C, H, W) by name."""
     originals = getattr(found, "originals", None)
     return {"pictures": found.pictures, **({} if originals is None else {"originals": originals})}
@@ -103,8 +103,8 @@ def file_name(index: int, labels: tuple[str, ...]) -> str:
         return number
 
 
-def leave_out(screen: Screen, skipped: list[Skipped], *, done: bool) -> int:
-    """Say what could not be read; the exit code."""
+def report_skipped(screen: Screen, skipped: list[Skipped], *, done: bool) -> int:
+    """Report the pictures that could not be read, and return the exit code."""
     for row in skipped:
         screen.note(f"skipped {row.path}: {row.reason}")
     if not done:
@@ -113,7 +113,7 @@ def leave_out(screen: Screen, skipped: list[Skipped], *, done: bool) -> int:
 
 
 @contextmanager
-def reserved(folder: Path) -> Iterator[Path]:
+def reserve_path(folder: Path) -> Iterator[Path]:
     """The next free number in a folder, which no other process takes meanwhile; given back if the block fails."""
     path = next_free(folder)
     try:

@@ -160,11 +160,11 @@ def dots(axes: Any, limits: Limits, points: dict[int, tuple[float, float]], stat
     inside = [point for point in points.values() if limits.low <= point[1] <= limits.high]
     axes.scatter(*zip(*inside, strict=True), label=state, zorder=3, **style) if inside else None
     for beyond, marker, end in ((1, "^", limits.high), (-1, "v", limits.low)):
-        places = [x for x, y in points.values() if (y - end) * beyond > 0]
-        if places:
+        outside = [x for x, y in points.values() if (y - end) * beyond > 0]
+        if outside:
             axes.scatter(
-                places,
-                [end] * len(places),
+                outside,
+                [end] * len(outside),
                 marker=marker,
                 label="outside the axis range",
                 clip_on=False,
@@ -182,7 +182,7 @@ def legend(made: Any) -> None:
 
 def parameters(study: Study) -> Any:
     """Loss against parameters, with the front as a line."""
-    known = [trial for trial in study.trials if trial.state in ("done", "pruned") and sized(trial)]
+    known = [trial for trial in study.trials if trial.state in ("done", "pruned") and has_size(trial)]
     if not known:
         return None
     made, axes = canvas(f"{study.name}: validation loss against parameters", 4.8)
@@ -210,7 +210,7 @@ def parameters(study: Study) -> Any:
     return made
 
 
-def sized(trial: Trial) -> bool:
+def has_size(trial: Trial) -> bool:
     """Whether a trial has a place in the plane of parameters and loss."""
     return trial.loss is not None and math.isfinite(trial.loss) and bool(trial.parameters)
 

@@ -26,12 +26,12 @@ def progress_callback(entry: Entry, screen: Screen) -> Iterator[Lines]:
     if not screen.rich(sys.stderr):
         yield Lines(entry, screen)
         return
-    with drawn_live(Bar(entry, screen), screen) as bar:
+    with draw_live(Bar(entry, screen), screen) as bar:
         yield bar
 
 
 class Drawing(Protocol):
-    """Something that rich can draw, and that is told where it is drawn."""
+    """Something that rich can draw live, and that is given the live display."""
 
     live: Any
 
@@ -42,8 +42,8 @@ D = TypeVar("D", bound=Drawing)
 
 
 @contextmanager
-def drawn_live(drawing: D, screen: Screen) -> Iterator[D]:
-    """Within the block the drawing is on stderr, drawn anew four times a second."""
+def draw_live(drawing: D, screen: Screen) -> Iterator[D]:
+    """Show a drawing on stderr within the block, refreshed four times a second."""
     from rich.live import Live
 
     console = screen.console(sys.stderr)
@@ -55,15 +55,15 @@ def drawn_live(drawing: D, screen: Screen) -> Iterator[D]:
 
 
 class Lines(Progress):
-    """Where a training is, told in one line an epoch, or after 30 seconds of silence."""
+    """Progress of a training: a line per epoch, or after 30 seconds of silence."""
 
     def __init__(self, entry: Entry, screen: Screen) -> None:
         super().__init__(entry.name)
-        self.screen, self.told = screen, time.monotonic()
+        self.screen, self.printed_at = screen, time.monotonic()
 
     def look(self) -> None:
         """Break a long silence."""
-        if time.monotonic() - self.told >= WINDOW:
+        if time.monotonic() - self.printed_at >= WINDOW:
             epochs, step = divmod(self.done - 1, self.steps)
             self.tell(epochs + 1, f"step {step + 1}/{self.steps}")
 
@@ -77,7 +77,7 @@ class Lines(Progress):
         speed = [f"{self.rate:,.0f} pictures/s", *self.remaining()] if self.rate else []
         text = ", ".join([*parts, *speed])
         self.screen.note(f"{time.strftime('%H:%M:%S')} {self.name} epoch {self.position(epoch)}: {text}")
-        self.told = time.monotonic()
+        self.printed_at = time.monotonic()
 
     def note(self, text: str) -> None:
         """Something that a person should know."""
@@ -109,9 +109,9 @@ class Bar(Lines):
         if self.samples:
             self.sample()
         epoch = self.done // self.steps + 1
-        place = self.position(epoch if self.seconds else min(self.epochs, epoch))
-        short = self.times if self.seconds else place
-        left = f"epoch {place}" if options.max_width >= 60 else short
+        position = self.position(epoch if self.seconds else min(self.epochs, epoch))
+        short = self.times if self.seconds else position
+        left = f"epoch {position}" if options.max_width >= 60 else short
         right = self.fitting(options.max_width - len(left) - BAR - 2)
         width = max(BAR, options.max_width - len(left) - len(right) - 2)
         whole, done = (self.seconds, self.elapsed) if self.seconds else (self.epochs * self.steps, self.done)

@@ -25,7 +25,7 @@ CAUSES = {"diverged": "diverged", "oom": "oom", "crashed": "crashed", "hung": "h
 
 
 def show(screen: Screen, study: Study) -> None:
-    """What was found, for people."""
+    """Print the results of a study."""
     counts = ", ".join(f"{count} {state}" for state, count in study.counts.items())
     screen.line(
         f"{short_path(study.path)}: {study.state}, {study.ended} of {study.spec.trials} trials ({counts or 'none'})"
@@ -37,7 +37,7 @@ def show(screen: Screen, study: Study) -> None:
         ending = f"{best.epoch} epochs in {clock(best.seconds)}"
         screen.line(f"best {trial_label(best)}: {', '.join([*figures, ending])}; run {short_path(best.run)}")
         screen.line()
-        screen.table(["option", "value"], [(key, shown(value)) for key, value in best.config.items()])
+        screen.table(["option", "value"], [(key, format_value(value)) for key, value in best.config.items()])
         screen.line()
         heads, rows, right = front_table(study, best)
         screen.table(heads, rows, right=right)
@@ -51,13 +51,13 @@ def show_failures(screen: Screen, study: Study) -> None:
         screen.table(FAILURE_HEADS, rows, right=[1])
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A drawn value; numbers with few digits, as they are in the table of trials."""
     return figure(value) if isinstance(value, float) else plain(value)
 
 
 def document(study: Study) -> dict[str, Any]:
-    """What was found, as JSON."""
+    """Describe the results of a study for JSON."""
     counts = study.counts
     trials = {name: counts.get(state, 0) for name, state in (COUNTED | CAUSES).items()}
     trials["failed"] = sum(counts.get(state, 0) for state in FAILED)
@@ -68,20 +68,20 @@ def document(study: Study) -> dict[str, Any]:
         "data": study.entry["data"]["kind"],
         "state": study.state,
         "trials": trials,
-        "best": None if best is None else found(best),
-        "front": [found(trial) for trial in study.front],
-        "failures": [failure(trial) for trial in study.trials if trial.state in FAILED],
+        "best": None if best is None else trial_document(best),
+        "front": [trial_document(trial) for trial in study.front],
+        "failures": [failure_document(trial) for trial in study.trials if trial.state in FAILED],
         "files": [],
     }
 
 
-def found(trial: Trial) -> dict[str, Any]:
-    """A trial that is done."""
+def trial_document(trial: Trial) -> dict[str, Any]:
+    """Describe a finished trial for JSON."""
     kept = {key: getattr(trial, key) for key in ("number", "objective", "metrics", "loss", "parameters", "config")}
     return {"run": short_path(trial.run), **kept, "epochs": trial.epoch, "seconds": round(trial.seconds, 3)}
 
 
-def failure(trial: Trial) -> dict[str, Any]:
-    """A trial that failed."""
+def failure_document(trial: Trial) -> dict[str, Any]:
+    """Describe a failed trial for JSON."""
     about = {key: getattr(trial, key) for key in ("number", "state", "reason", "attempts", "config")}
     return {"run": short_path(trial.run), **about}

@@ -1,4 +1,4 @@
-"""A study told in plain lines: one an ended trial, or one after 30 seconds of silence."""
+"""The progress of a study, in plain lines or as a live block."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from zoo.cli.console import GAP, Screen
-from zoo.cli.views.progress import BAR, drawn_live
+from zoo.cli.views.progress import BAR, draw_live
 from zoo.core.errors import one_line
 from zoo.display.format import clock
 from zoo.training.callbacks import WINDOW
@@ -47,20 +47,20 @@ STYLES = {"running": "cyan", "done": "green", "pruned": "dim", "waiting": "cyan 
 
 
 class Lines(StudyProgress):
-    """Where a study is, told in one line an ended trial, or after 30 seconds of silence."""
+    """Progress of a study: a line per ended trial, or after 30 seconds of silence."""
 
     def __init__(self, screen: Screen, seconds: float | None = None) -> None:
         super().__init__(seconds)
-        self.screen, self.told = screen, self.began
+        self.screen, self.printed_at = screen, self.began
 
     def head(self, study: Study) -> None:
         """What begins."""
-        self.told = self.began
+        self.printed_at = self.began
         self.screen.note(", ".join(describe_study(study, self.parallel)))
 
     def refresh(self) -> None:
         """Break a long silence."""
-        if self.study and time.monotonic() - self.told >= WINDOW:
+        if self.study and time.monotonic() - self.printed_at >= WINDOW:
             running = [trial for trial in self.study.trials if trial.state == "running"]
             self.tell(
                 ", ".join(f"{trial_label(trial)} {trial_progress(trial)}" for trial in running) or "no trial is running"
@@ -80,7 +80,7 @@ class Lines(StudyProgress):
         parts += [f"{clock(self.left)} left"] if math.isfinite(self.left) else []
         where = f"{self.study.name} {self.study.ended}/{self.study.spec.trials}"
         self.screen.note(f"{time.strftime('%H:%M:%S')} {where}: {'; '.join(filter(None, parts))}")
-        self.told = time.monotonic()
+        self.printed_at = time.monotonic()
 
     def note(self, text: str) -> None:
         """Something that a person should know."""
@@ -88,26 +88,26 @@ class Lines(StudyProgress):
 
 
 @contextmanager
-def watching(screen: Screen, seconds: float | None = None) -> Iterator[Lines]:
+def study_callback(screen: Screen, seconds: float | None = None) -> Iterator[Lines]:
     """A watch that suits stderr; `seconds` is how long the study may run."""
     if not screen.rich(sys.stderr):
         yield Lines(screen, seconds)
         return
-    with drawn_live(Block(screen, seconds), screen) as block:
+    with draw_live(Block(screen, seconds), screen) as block:
         yield block
 
 
 class Block(Lines):
-    """The same as a block of lines that is drawn anew four times a second."""
+    """Progress of a study as a live block, refreshed four times a second."""
 
     live: Any = None
     over = False
 
     def head(self, study: Study) -> None:
-        """It stands in the block."""
+        """Do nothing, since the block shows the study's head."""
 
     def refresh(self) -> None:
-        """The next drawing shows it."""
+        """Do nothing, since the block is refreshed regularly."""
 
     def show(self, trial: Trial) -> None:
         """Likewise."""
