@@ -16,7 +16,7 @@ from zoo.registry.catalog import Catalog
 from zoo.registry.json_schema import registry_schema
 from zoo.registry.layers import shipped
 from zoo.registry.plugins.discover import Plugin
-from zoo.registry.plugins.load import Given
+from zoo.registry.plugins.load import PluginContents
 
 jsonschema = pytest.importorskip("jsonschema")
 
@@ -110,7 +110,7 @@ def test_third_party_kinds_are_told_apart_by_their_plugins() -> None:
         name: tuple(ModelKind(kind, spec, lambda spec, info: None) for kind, spec in given)  # type: ignore[arg-type,return-value]
         for name, given in specs.items()
     }
-    plugins = [Plugin(name, name, "1", given=Given(given)) for name, given in kinds.items()]
+    plugins = [Plugin(name, name, "1", given=PluginContents(given)) for name, given in kinds.items()]
     validator = jsonschema.Draft202012Validator(registry_schema(Catalog(plugins)))
     for text, valid in {
         "{kind: net}": False,

@@ -189,9 +189,9 @@ warnings.simplefilter('ignore')
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 """
 CHANGED = {
-    "the random numbers of Python",
-    "the random numbers of numpy",
-    "the random numbers of torch",
+    "Python's random state",
+    "NumPy's random state",
+    "torch's random state",
     "torch's default dtype",
     "signal handlers",
     "the warnings filters",

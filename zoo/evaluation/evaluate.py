@@ -114,7 +114,7 @@ def evaluate(
     from zoo.evaluation.gallery import hang, manner
     from zoo.evaluation.judges import appoint
     from zoo.models.latent import Generator
-    from zoo.registry.blame import blaming
+    from zoo.registry.blame import model_errors
     from zoo.registry.build import build_data
     from zoo.training.device import autocast_type, choose_device
 
@@ -129,7 +129,7 @@ def evaluate(
     splits, _ = build_data(changed.data)
     pictures: Pictures = getattr(splits, split)
     check_pictures(opened, changed, splits.info, split, pictures)
-    with blaming(changed, "evaluation"):
+    with model_errors(changed, "evaluation"):
         found = outputs(model, pictures, opened.info, place, autocast_type(place, changed.train.precision))
         if isinstance(model, Generator) and judge != NOBODY:
             appointed = appoint(judge, opened, changed, splits, place, tell)

@@ -12,9 +12,9 @@ from zoo.core.errors import ZooError, nearest
 from zoo.data.dataset import Splits
 from zoo.models.base import Classifier
 from zoo.models.judge import ByClassifier, Judge
-from zoo.registry.blame import calling
+from zoo.registry.blame import plugin_errors
 from zoo.registry.catalog import catalog
-from zoo.registry.entry import Chosen, Entry
+from zoo.registry.entry import Component, Entry
 from zoo.registry.layers import read_registry
 from zoo.runs.find import find_run
 from zoo.runs.run import Run
@@ -40,8 +40,8 @@ def appoint(name: str, run: Run, entry: Entry, splits: Splits, place: torch.devi
     refuse_teacher(run, name)
     if name in catalog().names("judge"):
         plugin, kind = catalog().find("judge", name)
-        chosen = Chosen(kind, plugin, kind.spec(), name)
-        with calling(chosen, "build"):
+        chosen = Component(kind, plugin, kind.spec(), name)
+        with plugin_errors(chosen, "build"):
             return Appointed(kind.build(chosen.spec, info).to(place).eval(), name)
     if name in read_registry(catalog())[0].entries:
         command = f"zoo evaluate {run.path}"

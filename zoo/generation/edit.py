@@ -18,7 +18,7 @@ from zoo.generation.reconstruct import pairs
 from zoo.models.latent import Generator, dequantised, fixed_draws, guided
 from zoo.models.prior import Invertible, Term
 from zoo.models.sampling import DECODE_BATCH, check_strength, combine_conditions, encode_prompt, to_images
-from zoo.registry.blame import calling
+from zoo.registry.blame import plugin_errors
 from zoo.runs.find import load
 from zoo.runs.inputs import Lookup, Skipped, given, held_out
 from zoo.runs.run import Run
@@ -114,7 +114,7 @@ def edit_pictures(run: Run, names: Sequence[str], change: Change, test_pictures:
     skipped: list[Skipped] = []
     found, pictures = given(run, names, test_pictures, skipped)
     originals = pictures.floats
-    with calling(run.entry.model, "edit with"), torch.inference_mode():
+    with plugin_errors(run.entry.model, "edit with"), torch.inference_mode():
         start, goal = ends(model, change)
         each = batches(pictures, DECODE_BATCH, place)
         shown = [to_images(moved(model, batch.x, start, goal, change.guidance * change.strength)) for batch in each]
@@ -155,7 +155,7 @@ def score_pictures(
     asked, skipped = prompts_for(run, model, texts or run.info.classes), list[Skipped]()
     found, pictures = given(run, names, test_pictures, skipped)
     rows = [torch.zeros(0, len(asked), dtype=torch.float64)]
-    with calling(run.entry.model, "score with"), torch.inference_mode():
+    with plugin_errors(run.entry.model, "score with"), torch.inference_mode():
         told = [condition(model, text) for text in asked]
         each = batches(pictures, 1, place)
         rows += [torch.stack([likelihood(model, batch.x, one) for one in told])[None] for batch in each]

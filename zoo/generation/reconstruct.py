@@ -15,7 +15,7 @@ from zoo.display.grid import Block, columns, draw, pixels, save_png
 from zoo.display.html import page
 from zoo.generation.model_of import generator, listed
 from zoo.models.sampling import DECODE_BATCH, decode_images, to_images
-from zoo.registry.blame import calling
+from zoo.registry.blame import plugin_errors
 from zoo.runs.find import load
 from zoo.runs.inputs import Skipped, end, first, given, held_out
 from zoo.runs.run import Run
@@ -102,7 +102,7 @@ def reconstruct_pictures(
         pictures = first(test_pictures(run), n)
         names = [f"test:{number}" for number in range(len(pictures))]
     originals = pictures.floats
-    with calling(run.entry.model, "reconstruct with"), torch.inference_mode():
+    with plugin_errors(run.entry.model, "reconstruct with"), torch.inference_mode():
         shown = [to_images(model.reconstruct(batch.x)) for batch in batches(pictures, DECODE_BATCH, place)]
     found = torch.cat(shown) if shown else originals
     errors = (found - originals).double().square().flatten(1).mean(1)
@@ -124,7 +124,7 @@ def interpolate_pictures(
     if model.codec.code.words is not None:
         raise ZooError(f"{run.name} has code words, and there is no way between words", "take a run of a vae")
     x = torch.cat([end(run, text, test_pictures) for text in ends]).to(place)
-    with calling(run.entry.model, "interpolate with"), torch.inference_mode():
+    with plugin_errors(run.entry.model, "interpolate with"), torch.inference_mode():
         start, goal = model.codes(x.float() / 255).float()
         shares = torch.linspace(0, 1, steps, device=place).view(-1, *(1,) * start.ndim)
         codes = start * (1 - shares) + goal * shares

@@ -24,7 +24,7 @@ from zoo.models.sampling import (
     sample_images,
     scale_weights,
 )
-from zoo.registry.blame import calling
+from zoo.registry.blame import plugin_errors
 from zoo.runs.find import load
 from zoo.runs.run import Run
 from zoo.training.device import choose_device
@@ -105,7 +105,7 @@ def draw_samples(
     wanted = prompts_for(run, model, prompts)
     total = n or (-(-SHOWN // len(wanted)) * len(wanted) if wanted else SHOWN)
     chosen = [index * len(wanted) // total for index in range(total)] if wanted else []
-    with calling(run.entry.model, "sample from"), fixed_draws(place, options.seed), torch.inference_mode():
+    with plugin_errors(run.entry.model, "sample from"), fixed_draws(place, options.seed), torch.inference_mode():
         told = [encode_prompt(model, prompt) for prompt in wanted]
         groups = combine_conditions(told, chosen, options.rule) if told else [[Term(1.0, None)]]
         parts = [sample_images(model, terms, picture_count(terms, total), options) for terms in groups]
@@ -126,7 +126,7 @@ def draw_mix(
     options.check(model, run.name, run.prior_name)
     prompts_for(run, model, ends)
     made = []
-    with calling(run.entry.model, "sample from"), torch.inference_mode():
+    with plugin_errors(run.entry.model, "sample from"), torch.inference_mode():
         start, goal = (encode_prompt(model, prompt) for prompt in ends)
         for share in torch.linspace(0, 1, steps).tolist():
             parts = [*scale_weights(start, 1 - share), *scale_weights(goal, share)]

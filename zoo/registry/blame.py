@@ -8,13 +8,13 @@ from pathlib import Path
 from traceback import extract_tb
 
 from zoo.core.errors import MissingError, ZooError, memory_error
-from zoo.registry.entry import Chosen, Entry
+from zoo.registry.entry import Component, Entry
 from zoo.registry.plugins.blocklist import OWN
 
 
 @contextmanager
-def calling(chosen: Chosen, what: str) -> Iterator[None]:
-    """Within the block a plugin's own code runs; what it raises becomes one line that names it."""
+def plugin_errors(chosen: Component, what: str) -> Iterator[None]:
+    """Turn what a plugin's own code raises within the block into an error of one line that names the plugin."""
     try:
         yield
     except ZooError:
@@ -29,8 +29,8 @@ def calling(chosen: Chosen, what: str) -> Iterator[None]:
 
 
 @contextmanager
-def blaming(entry: Entry, what: str) -> Iterator[None]:
-    """Within the block a model is at work; of one that is not the zoo's own, what it raises names its plugin."""
+def model_errors(entry: Entry, what: str) -> Iterator[None]:
+    """Name the plugin of a third-party model in what the model raises within the block."""
     try:
         yield
     except (ZooError, OSError):
@@ -39,14 +39,14 @@ def blaming(entry: Entry, what: str) -> Iterator[None]:
         strangers = [chosen for chosen in entry.kinds() if chosen.plugin.distribution != OWN]
         if not strangers or memory_error(error):
             raise
-        places = {chosen: place_in(chosen.plugin.location, error) for chosen in strangers}
+        places = {chosen: last_line_below(chosen.plugin.location, error) for chosen in strangers}
         chosen = next((chosen for chosen, place in places.items() if place), strangers[0])
         text = f"{chosen.plugin} fails in {what}: {type(error).__name__}: {error}"[:400]
         advice = f"`zoo check {chosen.plugin.name}` tries its rules, --traceback shows where"
         raise MissingError(f"{text}{places[chosen]}", advice) from error
 
 
-def place_in(location: str, error: BaseException) -> str:
+def last_line_below(location: str, error: BaseException) -> str:
     """` (file.py:12)`, the last line below a location that an error came by; empty where there is none."""
     frames = extract_tb(error.__traceback__)
     inside = [frame for frame in frames if location and Path(frame.filename).is_relative_to(location)]

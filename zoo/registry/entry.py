@@ -19,8 +19,8 @@ DEFAULT_DATA: dict[str, Any] = {"kind": "digits"}
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """A kind with its options."""
+class Component:
+    """A component of an entry: a kind, its plugin and its options."""
 
     kind: Any
     plugin: Plugin
@@ -38,11 +38,11 @@ class Entry:
 
     name: str
     summary: str
-    data: Chosen
-    model: Chosen
-    prior: Chosen | None
+    data: Component
+    model: Component
+    prior: Component | None
     """The prior over the codes of a latent model; None of any other model."""
-    text: Chosen | None
+    text: Component | None
     """The text encoder of a prior that draws codes for a text; None of any other."""
     train: TrainSpec
     tune: TuneSpec = field(default_factory=TuneSpec, compare=False)
@@ -54,12 +54,12 @@ class Entry:
         kind: ModelKind[Any] = self.model.kind
         return kind
 
-    def kinds(self) -> list[Chosen]:
+    def kinds(self) -> list[Component]:
         """The kinds that it is made of."""
         return [self.data, self.model, *self.optional.values()]
 
     @property
-    def optional(self) -> dict[str, Chosen]:
+    def optional(self) -> dict[str, Component]:
         """The parts that not all entries have, by name."""
         return {name: part for name, part in (("prior", self.prior), ("text", self.text)) if part}
 
@@ -111,7 +111,7 @@ def resolve(catalog: Catalog, raw: Raw) -> Entry:
     return Entry(raw.name, str(raw.data.get("summary", "")), data, model, prior, text, train, tune)
 
 
-def choose_prior(catalog: Catalog, raw: Raw, model: Chosen) -> Chosen | None:
+def choose_prior(catalog: Catalog, raw: Raw, model: Component) -> Component | None:
     """The prior over the codes of a latent model; ZooError where the model has none."""
     if model.kind.prior:
         return choose(catalog, raw, "prior", {"kind": model.kind.prior})
@@ -121,7 +121,7 @@ def choose_prior(catalog: Catalog, raw: Raw, model: Chosen) -> Chosen | None:
     return None
 
 
-def choose_text(catalog: Catalog, raw: Raw, prior: Chosen | None) -> Chosen | None:
+def choose_text(catalog: Catalog, raw: Raw, prior: Component | None) -> Component | None:
     """The text encoder of a prior that draws for a text; ZooError where the prior has no use for one."""
     if prior and prior.kind.text:
         return choose(catalog, raw, "text", {"kind": prior.kind.text})
@@ -146,7 +146,7 @@ def with_train(entry: Entry, **options: Any) -> Entry:
     return replace(entry, train=validate(TrainSpec, raw, ("train",), raw.data["train"]))
 
 
-def choose(catalog: Catalog, raw: Raw, section: str, default: dict[str, Any]) -> Chosen:
+def choose(catalog: Catalog, raw: Raw, section: str, default: dict[str, Any]) -> Component:
     """The kind and the options of one section."""
     place, where = raw.place((section, "kind")), f"{raw.name}.{section}"
     given = raw.data.get(section, {})
@@ -161,7 +161,7 @@ def choose(catalog: Catalog, raw: Raw, section: str, default: dict[str, Any]) ->
     except ZooError as error:
         raise type(error)(f"{place}{where}: {error.args[0]}", error.hint) from None
     try:
-        chosen = Chosen(kind, plugin, validate(kind.spec, raw, (section,), body), name)
+        chosen = Component(kind, plugin, validate(kind.spec, raw, (section,), body), name)
         digest(chosen.dump())
     except ZooError:
         raise

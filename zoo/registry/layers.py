@@ -12,7 +12,7 @@ from zoo.core.errors import MissingError, ZooError, nearest, one_line
 from zoo.core.yaml import DEEPEST, LARGEST, Document, parse
 from zoo.registry.catalog import SEE, Catalog
 from zoo.registry.plugins.discover import Plugin
-from zoo.registry.raw_entry import Raw, Where, check_keys, overlay, overridden, read_entry
+from zoo.registry.raw_entry import Raw, Where, apply_overrides, check_keys, overlay, read_entry
 
 VERSION = 1
 PARTS = ("version", "entries", "results")
@@ -50,7 +50,7 @@ class Registry:
 
     def resolve(self, name: str, overrides: Iterable[str] = ()) -> Raw:
         """The entry with what it extends and what the command line says laid over each other."""
-        return overridden(self.extended(name, None, ()), overrides)
+        return apply_overrides(self.extended(name, None, ()), overrides)
 
     def extended(self, name: str, below: int | None, chain: tuple[tuple[str, int], ...]) -> Raw:
         """The topmost entry of that name (below a layer), merged over what it extends."""

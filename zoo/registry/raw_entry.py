@@ -62,7 +62,7 @@ def overlay(base: Raw, over: Raw) -> Raw:
     """Merge key by key; a section whose `kind` changes starts afresh, and so does the search of its options."""
     data = {key: value for key, value in base.data.items() if key != "extends"}
     kinds = {key: (kind_of(base, key), kind_of(over, key)) for key in over.data}
-    data |= searching(data, [key for key, (old, new) in kinds.items() if old and new and old != new])
+    data |= drop_changed_search(data, [key for key, (old, new) in kinds.items() if old and new and old != new])
     where = {path: place for path, place in base.where.items() if path[:1] != ("extends",)}
     for key, value in over.data.items():
         if key == "extends":
@@ -82,7 +82,7 @@ def kind_of(raw: Raw, section: str) -> Any:
     return body.get("kind") if isinstance(body, dict) else None
 
 
-def searching(data: dict[str, Any], changed: list[str]) -> dict[str, Any]:
+def drop_changed_search(data: dict[str, Any], changed: list[str]) -> dict[str, Any]:
     """The `tune` of an entry, if it has any, without the search of sections whose kind is another one now."""
     tune = data.get("tune")
     if not changed or not isinstance(tune, dict) or not isinstance(tune.get("space"), dict):
@@ -100,7 +100,7 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return base | both
 
 
-def overridden(raw: Raw, texts: Iterable[str]) -> Raw:
+def apply_overrides(raw: Raw, texts: Iterable[str]) -> Raw:
     """An entry with `key=value` texts as its topmost layer; of two for the same key the later holds."""
     data: dict[str, Any] = {}
     where: Where = {}

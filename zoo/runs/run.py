@@ -18,7 +18,7 @@ from zoo.core.files import digest, write_json
 from zoo.core.types import DataInfo
 from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Entry, resolve, restore
-from zoo.registry.raw_entry import Raw, overridden
+from zoo.registry.raw_entry import Raw, apply_overrides
 
 if TYPE_CHECKING:
     import torch
@@ -146,7 +146,7 @@ class Run:
         from zoo.registry.catalog import catalog
 
         dumped = self.entry.dump()
-        return resolve(catalog(), overridden(Raw(dumped.pop("name"), dumped, {}), overrides))
+        return resolve(catalog(), apply_overrides(Raw(dumped.pop("name"), dumped, {}), overrides))
 
 
 def read_json(path: Path) -> Any:

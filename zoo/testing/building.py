@@ -17,12 +17,12 @@ from zoo.core.spec import Choice, Spec, space
 from zoo.core.types import Batch, DataInfo
 from zoo.models.base import Model, Stage, saved_weights_follow
 from zoo.models.latent import Generator
-from zoo.registry.blame import calling
-from zoo.registry.build import build_model, sketched
+from zoo.registry.blame import plugin_errors
+from zoo.registry.build import build_model, meta_model
 from zoo.registry.catalog import catalog
-from zoo.registry.entry import Chosen, Entry, resolve
+from zoo.registry.entry import Component, Entry, resolve
 from zoo.registry.raw_entry import Raw
-from zoo.registry.search.dimension import Dimension, Value, fitted
+from zoo.registry.search.dimension import Dimension, Value, fit_mark
 from zoo.registry.search.marks import MarkError
 from zoo.testing import toys
 from zoo.testing.check import NotRun, Subject
@@ -102,7 +102,7 @@ def dimension_of(spec: type[BaseModel], name: str) -> Dimension:
         spec = nested
     mark = space(spec)[last]
     try:
-        mark, integer = fitted(spec.model_fields[last], mark)
+        mark, integer = fit_mark(spec.model_fields[last], mark)
     except MarkError as error:
         raise Broken(f"the search space of {name}: {error}") from None
     return Dimension(name, mark, name, integer)
@@ -130,7 +130,7 @@ def assembled(subject: Subject, spec: Spec, info: DataInfo) -> Model:
     """The model."""
     if subject.family == "model":
         return build_model(entry_of(subject, spec), info)
-    with calling(Chosen(subject.kind, subject.plugin, spec, str(subject)), "build"):
+    with plugin_errors(Component(subject.kind, subject.plugin, spec, str(subject)), "build"):
         if subject.family == "prior":
             codec = toys.Book(info) if subject.kind.words else toys.Codec(info)
             prior = subject.kind.build(spec, codec.code._replace(condition=len(info.classes)))
@@ -148,7 +148,7 @@ def info_for(subject: Subject) -> DataInfo:
         info = toys.info_of(shape)
         with suppress(Exception):  # what is no refusal is for the rule that builds it in earnest
             try:
-                sketched(entry_of(subject, spec_of(subject)), info)
+                meta_model(entry_of(subject, spec_of(subject)), info)
             except ZooError as error:
                 if type(error) is ZooError:
                     refused = error

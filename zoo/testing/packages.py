@@ -9,8 +9,8 @@ from zoo.registry.catalog import catalog
 from zoo.registry.entry import resolve
 from zoo.registry.layers import Registry, add_plugin, installed_registry
 from zoo.registry.plugins.load import ask
-from zoo.registry.plugins.probe import LIMIT, Probing
-from zoo.registry.plugins.probe_cache import Listed, Verdict
+from zoo.registry.plugins.probe import LIMIT, Probes
+from zoo.registry.plugins.probe_cache import Listed, ProbeResult
 from zoo.testing.building import tried
 from zoo.testing.check import NotRun, Subject
 from zoo.testing.figures import computed, evaluated
@@ -44,12 +44,12 @@ def quiet_import(subject: Subject) -> None:
     require(not verdict.changed, f"its import changes {', '.join(verdict.changed)}")
 
 
-def verdict_of(subject: Subject) -> Verdict:
+def verdict_of(subject: Subject) -> ProbeResult:
     """What a probe finds; the zoo's own plugins are probed only here."""
     plugin = subject.plugin
     record = plugin.record
     if (verdict := record.read()) is None:
-        probing = Probing([record])
+        probing = Probes([record])
         probing.wait(LIMIT)
         verdict = probing.records[0].read()
     if verdict is None:

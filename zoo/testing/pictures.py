@@ -6,22 +6,22 @@ from zoo.core.errors import DataError
 from zoo.core.sections import DataSpec
 from zoo.data.dataset import Loaded
 from zoo.data.split import split
-from zoo.registry.blame import calling
+from zoo.registry.blame import plugin_errors
 from zoo.registry.build import data_info
-from zoo.registry.entry import Chosen
+from zoo.registry.entry import Component
 from zoo.testing.building import spec_of
 from zoo.testing.check import Subject
 from zoo.testing.rule import Broken, require, rule
 
 
-def chosen(subject: Subject) -> Chosen:
+def chosen(subject: Subject) -> Component:
     """The kind with its options."""
-    return Chosen(subject.kind, subject.plugin, spec_of(subject), str(subject))
+    return Component(subject.kind, subject.plugin, spec_of(subject), str(subject))
 
 
 def loaded(subject: Subject) -> Loaded:
     """What the kind loads."""
-    with calling(chosen(subject), "load"):
+    with plugin_errors(chosen(subject), "load"):
         found: Loaded = chosen(subject).kind.load(spec_of(subject))
     require(isinstance(found, Loaded), f"load gives a {type(found).__name__}, not a zoo.data.Loaded")
     return found

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from zoo.core.errors import ZooError
 from zoo.core.spec import Choice, Option, Range, Spec, options
 from zoo.core.types import DataInfo
-from zoo.registry.build import sketched
+from zoo.registry.build import meta_model
 from zoo.registry.kinds import FAMILIES
 from zoo.testing.building import dimension_of, entry_of, info_for, model_of, points, spec_of
 from zoo.testing.check import Subject
@@ -90,7 +90,7 @@ def built(subject: Subject, spec: Spec, info: DataInfo) -> None:
     """Build with these options; Broken, with them, where that fails."""
     try:
         if subject.family == "model":
-            sketched(entry_of(subject, spec), info)
+            meta_model(entry_of(subject, spec), info)
         else:
             model_of(subject, info, spec)
     except ZooError as error:

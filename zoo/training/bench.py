@@ -15,7 +15,7 @@ from zoo.core.types import Batch
 from zoo.data.dataset import Splits
 from zoo.data.loader import Loader
 from zoo.models.base import Stage
-from zoo.registry.build import build_data, build_model, counted, meta_batch
+from zoo.registry.build import build_data, build_model, count_flops, meta_batch
 from zoo.registry.entry import Entry
 from zoo.registry.listing import entry
 from zoo.training.device import autocast_type, seed_all
@@ -140,7 +140,7 @@ def step_flops(entry: Entry, splits: Splits) -> int | None:
     with torch.device("meta"):
         model = build_model(entry, splits.info).train()
     batch = meta_batch(splits.info, 2)
-    total = counted(lambda: torch.stack(list(model.stages()[0].losses(batch).values())).sum().backward())  # type: ignore[no-untyped-call]
+    total = count_flops(lambda: torch.stack(list(model.stages()[0].losses(batch).values())).sum().backward())  # type: ignore[no-untyped-call]
     return None if total is None else total // 2
 
 

@@ -15,9 +15,9 @@ from zoo.core.tensor_files import write_weights
 from zoo.core.version import __version__
 from zoo.data.dataset import Splits
 from zoo.models.base import Classifier, Model
-from zoo.registry.build import build_data, build_model, count, sketched
+from zoo.registry.build import build_data, build_model, count, meta_model
 from zoo.registry.catalog import catalog
-from zoo.registry.entry import Chosen, Entry, resolve, with_train
+from zoo.registry.entry import Component, Entry, resolve, with_train
 from zoo.registry.layers import read_registry
 from zoo.runs.find import opened
 from zoo.runs.lock import held_soon
@@ -45,7 +45,7 @@ class Prepared(NamedTuple):
     """SHA-256 of each split."""
 
 
-def prepare(data: Chosen) -> Prepared:
+def prepare(data: Component) -> Prepared:
     """Read and split the pictures."""
     splits, skipped = build_data(data)
     return with_fingerprints(splits, skipped)
@@ -162,7 +162,7 @@ def cached_classifier(name: str, job: Session) -> Run:
     prepared = job.prepared or prepare(job.entry.data)
     job = replace(job, prepared=prepared)
     entry = replace(resolve(catalog(), read_registry(catalog())[0].resolve(name)), data=job.entry.data)
-    if not isinstance(sketched(entry, prepared.splits.info)[0], Classifier):
+    if not isinstance(meta_model(entry, prepared.splits.info)[0], Classifier):
         raise ZooError(f"the entry {name!r} is no classifier", "name one that is, as cnn")
     passes = max(entry.train.epochs, -(-LOOKED_AT // len(prepared.splits.train)))
     entry = with_train(entry, epochs=min(passes, max(entry.train.epochs, MOST_EPOCHS)), minutes=None)

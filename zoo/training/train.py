@@ -79,7 +79,7 @@ def train(
     chosen = entry(name, overrides, registries)
     if seed is not None:
         chosen = with_train(chosen, seed=seed)
-    from zoo.registry.blame import blaming
+    from zoo.registry.blame import model_errors
     from zoo.training.device import choose_device
     from zoo.training.notebook import notebook_callback
     from zoo.training.session import Session
@@ -95,7 +95,7 @@ def train(
         if before is None or before.state != "done":
             command = how_to_go_on("train", name, overrides, {"seed": seed, "out": out, "device": device}, registries)
             session = Session(chosen, path, place, callback or notebook_callback(name), command, again)
-            with blaming(chosen, "training"):
+            with model_errors(chosen, "training"):
                 before = session.train(before)
         return trained(before)
 

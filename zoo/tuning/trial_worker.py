@@ -30,7 +30,7 @@ from zoo.core.errors import (
 from zoo.core.files import FULL, write_text
 from zoo.core.types import DataInfo
 from zoo.registry.catalog import catalog
-from zoo.registry.entry import Chosen, Entry, restore
+from zoo.registry.entry import Component, Entry, restore
 from zoo.runs.find import opened
 from zoo.runs.lock import held_soon
 from zoo.runs.run import read_json
@@ -292,7 +292,7 @@ class FileStop(Stop):
         return self.asked
 
 
-def read_pictures(data: Chosen) -> dict[str, Any]:
+def read_pictures(data: Component) -> dict[str, Any]:
     """Read the pictures once for all trials: arrays that Ray's workers share, NHWC bytes and labels of each split."""
     from zoo.training.session import NAMES, prepare
 

@@ -11,9 +11,9 @@ from importlib.resources.abc import Traversable
 from zoo.registry.hooks import PROJECT
 from zoo.registry.kinds import Kind
 from zoo.registry.plugins.blocklist import OPTION, OWN, Block
-from zoo.registry.plugins.load import Given, load
-from zoo.registry.plugins.probe import GRACE, LIMIT, Probing, patience
-from zoo.registry.plugins.probe_cache import Listed, Record, Verdict, location
+from zoo.registry.plugins.load import PluginContents, load
+from zoo.registry.plugins.probe import GRACE, LIMIT, Probes, patience
+from zoo.registry.plugins.probe_cache import Listed, ProbeRecord, ProbeResult, location
 
 
 @dataclass(eq=False)
@@ -24,14 +24,14 @@ class Plugin:
     distribution: str
     version: str
     error: str = ""
-    given: Given | None = field(default_factory=Given)
+    given: PluginContents | None = field(default_factory=PluginContents)
     """What it gives; None while it is not imported."""
-    verdict: Verdict = field(default_factory=Verdict)
+    verdict: ProbeResult = field(default_factory=ProbeResult)
     """Of its probe."""
     blocked: str = ""
     """What blocks it."""
     point: EntryPoint | None = None
-    out: tuple[Probing, Record] | None = None
+    out: tuple[Probes, ProbeRecord] | None = None
     """Its probe, while that is not back."""
 
     @property
@@ -62,10 +62,10 @@ class Plugin:
         return location(self.point) if self.point else ""
 
     @property
-    def record(self) -> Record:
+    def record(self) -> ProbeRecord:
         """The place of its verdict, for its files as they are now."""
         assert self.point
-        return Record.of(self.point, (self.distribution, self.version))
+        return ProbeRecord.of(self.point, (self.distribution, self.version))
 
     @property
     def trouble(self) -> str:
@@ -74,14 +74,14 @@ class Plugin:
             return f"plugin {self.name} is blocked by {self.blocked}"
         return f"{self} is broken: {self.error}" if self.error else ""
 
-    def loaded(self) -> Given:
+    def loaded(self) -> PluginContents:
         """What it gives, imported now at the latest; nothing, and an error, where that fails."""
         if self.given is None and self.point:
             began = time.monotonic()
             self.given, self.error = load(self.point, self.distribution == OWN)
             took = {"seconds": round(time.monotonic() - began, 3), "level": self.given.level}
             self.verdict = self.verdict.model_copy(update=took)
-        return self.given or Given()
+        return self.given or PluginContents()
 
     def settle(self) -> None:
         """Wait until its probe is back, which may take a minute."""
@@ -89,7 +89,7 @@ class Plugin:
             self.out[0].wait(LIMIT + GRACE, [self.out[1]])
             self.heed(*self.out)
 
-    def heed(self, probing: Probing, record: Record) -> None:
+    def heed(self, probing: Probes, record: ProbeRecord) -> None:
         """Take the verdict, as far as there is one."""
         running = probing.running  # asked first: what ends now has written its verdict
         verdict, self.out = record.read(), None
@@ -105,10 +105,10 @@ class Plugin:
         else:
             self.error = "its probe left no verdict; ask again, and look whether the disk is full"
 
-    def accept(self, verdict: Verdict) -> None:
+    def accept(self, verdict: ProbeResult) -> None:
         """Be what the probe found."""
         self.verdict, self.error = verdict, verdict.error
-        self.given = Given() if verdict.error else None
+        self.given = PluginContents() if verdict.error else None
 
     def __str__(self) -> str:
         return f"plugin {self.name} ({self.distribution} {self.version})"
@@ -138,7 +138,7 @@ def judge(plugins: list[Plugin]) -> None:
             plugin.accept(verdict)
     unseen = [number for number, verdict in enumerate(verdicts) if verdict is None]
     if unseen:
-        probing = Probing([records[number] for number in unseen])
+        probing = Probes([records[number] for number in unseen])
         probing.wait(patience())
         for number, record in zip(unseen, probing.records, strict=True):
             plugins[number].heed(probing, record)

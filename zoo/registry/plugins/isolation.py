@@ -14,15 +14,15 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 
-class Pressed(BaseException):
-    """The user pressed Ctrl-C while a plugin was imported."""
+class UserInterrupt(BaseException):
+    """Raised when the user presses Ctrl-C while a plugin is imported."""
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
+def isolate_import() -> Iterator[None]:
     """Keep a plugin's prints off stdout, and tell a Ctrl-C of the user from one that the plugin raises.
 
-    A Ctrl-C ends the block as Pressed, whatever the plugin makes of the KeyboardInterrupt that it gets.
+    A Ctrl-C ends the block as UserInterrupt, whatever the plugin makes of the KeyboardInterrupt that it gets.
     """
     pressed = False
 
@@ -41,7 +41,7 @@ def guarded() -> Iterator[None]:
         if callable(before):
             signal.signal(signal.SIGINT, before)
         if pressed:
-            raise Pressed
+            raise UserInterrupt
 
 
 def in_main_thread() -> bool:
@@ -50,8 +50,8 @@ def in_main_thread() -> bool:
 
 
 @contextmanager
-def unheard() -> Iterator[None]:
-    """What is written to the file descriptor of stdout within the block goes nowhere, as what C code prints."""
+def silence_stdout() -> Iterator[None]:
+    """Discard all writes to the file descriptor of stdout within the block, also those of C code."""
     with ExitStack() as stack:
         with suppress(OSError, ValueError, AttributeError):  # a process may have no stdout
             sys.__stdout__.flush()  # type: ignore[union-attr]
@@ -63,8 +63,8 @@ def unheard() -> Iterator[None]:
         yield
 
 
-class Part(NamedTuple):
-    """Something that all code of a process shares."""
+class GlobalState(NamedTuple):
+    """A piece of global state that all code of a process shares."""
 
     module: str
     name: str
@@ -76,34 +76,34 @@ class Part(NamedTuple):
     """Make it so."""
 
 
-LARGE = 2**32
+MAX_USER_SEED = 2**32
 """Nobody seeds with more; torch begins with a seed of 53 random bits."""
-PARTS = (
-    Part(
+GLOBAL_STATES = (
+    GlobalState(
         "random",
-        "the random numbers of Python",
+        "Python's random state",
         lambda m: m.getstate(),
         lambda m, state: m.setstate(state),
         lambda m: True,  # this module imports it
         lambda m: None,
     ),
-    Part(
+    GlobalState(
         "numpy.random",
-        "the random numbers of numpy",
+        "NumPy's random state",
         lambda m: m.get_state(),
         lambda m, state: m.set_state(state),
         lambda m: m.get_bit_generator().seed_seq is not None,  # None once it was seeded
         lambda m: m.seed(),
     ),
-    Part(
+    GlobalState(
         "torch",
-        "the random numbers of torch",
+        "torch's random state",
         lambda m: m.get_rng_state(),
         lambda m, state: m.set_rng_state(state),
-        lambda m: bool(m.initial_seed() >= LARGE),
+        lambda m: bool(m.initial_seed() >= MAX_USER_SEED),
         lambda m: m.seed(),
     ),
-    Part(
+    GlobalState(
         "torch",
         "torch's default dtype",
         lambda m: m.get_default_dtype(),
@@ -111,7 +111,7 @@ PARTS = (
         lambda m: m.get_default_dtype() == m.float32,
         lambda m: m.set_default_dtype(m.float32),
     ),
-    Part(
+    GlobalState(
         "signal",
         "signal handlers",
         lambda m: {number: m.getsignal(number) for number in m.valid_signals()},
@@ -123,8 +123,8 @@ PARTS = (
 
 
 @contextmanager
-def kept() -> Iterator[list[str]]:
-    """Put back what changes within the block of what all code shares; the names of that are in the list after it."""
+def restore_globals() -> Iterator[list[str]]:
+    """Restore the global state that changes within the block; the list then holds the names of what changed."""
     changed: list[str] = []
     before = states()
     with warnings.catch_warnings():
@@ -132,21 +132,21 @@ def kept() -> Iterator[list[str]]:
         try:
             yield changed
         finally:
-            changed += [part.name for part in PARTS if put_back(part, before)]
-            changed += ["the warnings filters"] if swept(filters) else []
+            changed += [part.name for part in GLOBAL_STATES if put_back(part, before)]
+            changed += ["the warnings filters"] if filters_changed(filters) else []
 
 
-def states() -> dict[Part, Any]:
+def states() -> dict[GlobalState, Any]:
     """What all code shares, of the modules that are imported."""
     found = {}
-    for part in PARTS:
+    for part in GLOBAL_STATES:
         with suppress(Exception):  # it may be another torch, or one that another thread is importing
             if module := sys.modules.get(part.module):
                 found[part] = part.get(module)
     return found
 
 
-def put_back(part: Part, before: dict[Part, Any]) -> bool:
+def put_back(part: GlobalState, before: dict[GlobalState, Any]) -> bool:
     """Put one part back; whether that was needed."""
     module = sys.modules.get(part.module)
     with suppress(Exception):  # likewise
@@ -173,7 +173,7 @@ def put_handlers(handlers: dict[int, Any]) -> None:
             signal.signal(number, handler)
 
 
-def swept(before: list[Any]) -> bool:
+def filters_changed(before: list[Any]) -> bool:
     """Whether a filter is gone, or there is a new one for a whole category; libraries add others at import."""
     new = [each for each in warnings.filters if each not in before]
     return any(each not in warnings.filters for each in before) or any(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable
-from contextlib import nullcontext
 from importlib.metadata import EntryPoint
 from importlib.resources.abc import Traversable
 from itertools import islice
@@ -20,12 +19,12 @@ from zoo.core.spec import Spec
 from zoo.core.version import API
 from zoo.registry.hooks import KIND_HOOKS, PROJECT, Hooks
 from zoo.registry.kinds import FAMILIES, Kind
-from zoo.registry.plugins.isolation import Pressed, guarded, kept, unheard
-from zoo.registry.plugins.probe_cache import declared, module_of
+from zoo.registry.plugins.isolation import UserInterrupt, isolate_import, restore_globals, silence_stdout
+from zoo.registry.plugins.probe_cache import declared_level, module_of
 
 OLDEST = 1
 """The lowest API level that this zoo still supports."""
-MOST = 1000
+MAX_KINDS = 1000
 KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 LOCK = RLock()
 """Two threads that load plugins would put back what the other has changed."""
@@ -39,7 +38,7 @@ class LevelError(Exception):
         self.level = level
 
 
-class Given(NamedTuple):
+class PluginContents(NamedTuple):
     """What a plugin gives."""
 
     kinds: tuple[Kind, ...] = ()
@@ -48,28 +47,33 @@ class Given(NamedTuple):
     """The API level that it is written for."""
 
 
-def load(point: EntryPoint, own: bool) -> tuple[Given, str]:
+def load(point: EntryPoint, own: bool) -> tuple[PluginContents, str]:
     """What a plugin gives, or why it is left out; after one that is not the zoo's own the process is as before."""
     try:
-        with LOCK, guarded(), nullcontext() if own else unheard(), nullcontext() if own else kept():
+        with (
+            LOCK,
+            isolate_import(),
+            nullcontext() if own else silence_stdout(),
+            nullcontext() if own else restore_globals(),
+        ):
             return ask(point), ""
-    except Pressed:
+    except UserInterrupt:
         raise KeyboardInterrupt from None
     except BaseException as error:
-        return Given(), reason(error)
+        return PluginContents(), reason(error)
 
 
-def ask(point: EntryPoint) -> Given:
+def ask(point: EntryPoint) -> PluginContents:
     """Import a plugin and ask its hooks; LevelError where it is written for another zoo, else what it raises."""
     try:
         plugin = point.load()
         level = getattr(plugin, "ZOO_API", getattr(sys.modules.get(module_of(point)), "ZOO_API", API))
         check_level(level, point)
-        return Given(*answers(plugin, point.name), level)
+        return PluginContents(*answers(plugin, point.name), level)
     except LevelError:
         raise
     except BaseException:
-        if (level := declared(point)) is not None:
+        if (level := declared_level(point)) is not None:
             check_level(level, point)
         raise
 
@@ -111,9 +115,9 @@ def call(manager: pluggy.PluginManager, hook: str) -> list[Any]:
         given = impl.function()
         if not isinstance(given, Iterable):
             raise TypeError(f"{hook} gives {given!r:.80}, nothing to iterate over; yield each kind")
-        found += islice(given, MOST + 1)
-    if len(found) > MOST:
-        raise TypeError(f"{hook} yields more than {MOST} things")
+        found += islice(given, MAX_KINDS + 1)
+    if len(found) > MAX_KINDS:
+        raise TypeError(f"{hook} yields more than {MAX_KINDS} things")
     return found
 
 

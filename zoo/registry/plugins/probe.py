@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from zoo.registry.plugins.probe_cache import Record
+from zoo.registry.plugins.probe_cache import ProbeRecord
 
 BOOT = """
 import json, sys
@@ -64,18 +64,18 @@ def patience() -> float:
     return PATIENCE
 
 
-class Probing:
+class Probes:
     """The probes of some plugins, which go on when this process ends, for a minute at most."""
 
-    def __init__(self, unseen: Iterable[Record]) -> None:
-        self.records = placed(list(unseen))
+    def __init__(self, unseen: Iterable[ProbeRecord]) -> None:
+        self.records = make_writable(list(unseen))
         self.began = time.monotonic()
         self.process: subprocess.Popen[bytes] | None = None
         orders = [order(record) for record in self.records]
         with suppress(OSError):
             self.process = start("zoo.registry.plugins.probe_worker:supervise", {"limit": LIMIT, "plugins": orders})
 
-    def wait(self, seconds: float, records: Iterable[Record] = ()) -> None:
+    def wait(self, seconds: float, records: Iterable[ProbeRecord] = ()) -> None:
         """Until some (all) of the plugins have a verdict, no more will come, or it is so long since the start."""
         left = list(records) or self.records
         while left and self.running and time.monotonic() < self.began + seconds:
@@ -93,13 +93,13 @@ class Probing:
         return self.process is None or bool(self.process.poll())
 
 
-def order(record: Record) -> dict[str, Any]:
+def order(record: ProbeRecord) -> dict[str, Any]:
     """What the probe must know."""
     point = record.point
     return {"name": point.name, "value": point.value, "file": str(record.file), "kept": record.kept({})}
 
 
-def placed(records: list[Record]) -> list[Record]:
+def make_writable(records: list[ProbeRecord]) -> list[ProbeRecord]:
     """The records where they can be written: in the cache folder, or in one that goes when this process ends."""
     folder = records[0].file.parent
     try:

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from zoo.core.files import cache_dir, digest
 from zoo.core.version import API, __version__
 
-MOST = 2000
+MAX_FILES = 2000
 """Files of a plugin that are looked at."""
 LEVEL = re.compile(r"^ZOO_API\s*(?::[^=\n]*)?=\s*(\d+)\s*(?:#.*)?$", re.MULTILINE)
 SCHEMA = 1
@@ -69,14 +69,14 @@ def stamp(point: EntryPoint) -> str:
     """Changes when a file of the plugin does: an author's editable installation has always the same version."""
     seen = []
     for root in roots(point):
-        for path in islice(sources(root), MOST):
+        for path in islice(sources(root), MAX_FILES):
             with suppress(OSError):
                 state = path.stat()
                 seen.append([str(path), state.st_mtime_ns, state.st_size])
     return digest(seen)[:16]
 
 
-def declared(point: EntryPoint) -> int | None:
+def declared_level(point: EntryPoint) -> int | None:
     """The API level that the text of the hook module declares; None where it declares none or cannot be found."""
     _, *inner = module_of(point).split(".")
     for root in roots(point):
@@ -97,7 +97,7 @@ class Listed(NamedTuple):
     summary: str
 
 
-class Verdict(BaseModel):
+class ProbeResult(BaseModel):
     """What the probe of a plugin found."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -130,7 +130,7 @@ class Verdict(BaseModel):
 
 
 @dataclass(frozen=True)
-class Record:
+class ProbeRecord:
     """The place of one plugin's verdict, and what the verdict is of."""
 
     point: EntryPoint
@@ -140,7 +140,7 @@ class Record:
     """What else is installed: with that, a plugin that is broken may work."""
 
     @classmethod
-    def of(cls, point: EntryPoint, distribution: tuple[str, str]) -> Record:
+    def of(cls, point: EntryPoint, distribution: tuple[str, str]) -> ProbeRecord:
         """The record of an installed plugin as it is now."""
         what = {"plugin": point.name, "value": point.value, "distribution": distribution[0]}
         slug = re.sub(r"[^a-z0-9]+", "-", point.name.lower())[:40]
@@ -148,13 +148,13 @@ class Record:
         key = what | {"version": distribution[1], "files": stamp(point), "python": sys.version}
         return cls(point, file, key | {"zoo": __version__, "level": API}, surroundings(point))
 
-    def read(self) -> Verdict | None:
+    def read(self) -> ProbeResult | None:
         """The verdict, if there is one and nothing has changed since."""
         try:
             kept = json.loads(self.file.read_text(encoding="utf-8"))
             if kept["schema"] != SCHEMA or kept["key"] != self.key:
                 return None
-            verdict = Verdict.model_validate(kept["verdict"])
+            verdict = ProbeResult.model_validate(kept["verdict"])
         except (OSError, ValueError, TypeError, KeyError):
             return None
         return verdict if not verdict.error or kept.get("around") == self.around else None

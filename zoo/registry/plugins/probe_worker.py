@@ -104,24 +104,24 @@ def probe(order: dict[str, Any]) -> None:
     """Import one plugin, ask its hooks, write what was found, and end at once, whatever threads the plugin began."""
     import zoo.registry.plugins.load  # noqa: F401 - what fails before the plugin is imported is not its fault
     from zoo.registry.hooks import PROJECT
-    from zoo.registry.plugins.probe_cache import Verdict
+    from zoo.registry.plugins.probe_cache import ProbeResult
 
     Path(order["begun"]).touch()
     faulthandler.dump_traceback_later(order["limit"] + 5, exit=True)  # in case the process that watches was killed
     verdict = judge(EntryPoint(order["name"], order["value"], PROJECT))
-    write_json(Path(order["result"]), Verdict.model_validate(verdict).model_dump(mode="json"))
+    write_json(Path(order["result"]), ProbeResult.model_validate(verdict).model_dump(mode="json"))
     os._exit(0)
 
 
 def judge(point: EntryPoint) -> dict[str, Any]:
     """The parts of the verdict on a plugin, which is imported for that."""
-    from zoo.registry.plugins.isolation import kept
+    from zoo.registry.plugins.isolation import restore_globals
     from zoo.registry.plugins.load import LevelError, ask, reason
     from zoo.registry.plugins.probe_cache import Listed
 
     verdict: dict[str, Any] = {}
     before, began = set(sys.modules), time.monotonic()
-    with kept() as changed:
+    with restore_globals() as changed:
         try:
             given = ask(point)
             kinds = tuple(Listed(kind.family, kind.name, kind.summary) for kind in given.kinds)

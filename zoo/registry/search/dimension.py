@@ -97,7 +97,7 @@ def decimal(value: float) -> Decimal:
     return Decimal(str(value))
 
 
-def fitted(field: FieldInfo, mark: Mark) -> tuple[Mark, bool]:
+def fit_mark(field: FieldInfo, mark: Mark) -> tuple[Mark, bool]:
     """The mark with values of the option's own type, and whether they are whole numbers; MarkError otherwise."""
     if isinstance(mark, Choice):
         return Choice(*distinct(values_of(field, mark.values))), False
@@ -109,13 +109,13 @@ def fitted(field: FieldInfo, mark: Mark) -> tuple[Mark, bool]:
     integer = float not in types and Any not in types
     if integer and not all(float(part).is_integer() for part in (mark.low, mark.high, mark.step or 1)):
         raise MarkError(f"the ends and the step should be whole numbers, got {mark}")
-    mark = whole(mark) if integer else mark
+    mark = to_integer_range(mark) if integer else mark
     check_grid(mark, integer)
     list(values_of(field, points(mark, integer)))
     return mark, integer
 
 
-def whole(mark: Range) -> Range:
+def to_integer_range(mark: Range) -> Range:
     """A range of whole numbers that were written as 1e2 or 100.0."""
     return Range(int(mark.low), int(mark.high), int(mark.step) if mark.step else None, mark.log)
 

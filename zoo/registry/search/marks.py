@@ -21,7 +21,7 @@ class MarkError(ValueError):
     """A mark that is none; the text says why."""
 
 
-class Wish(NamedTuple):
+class SearchMark(NamedTuple):
     """What an entry wants of one option."""
 
     mark: Mark | None
@@ -30,14 +30,14 @@ class Wish(NamedTuple):
     """The conditions as they are written."""
 
 
-def read(value: Any, own: Mark | None) -> Wish:
+def read(value: Any, own: Mark | None) -> SearchMark:
     """A wish from what is written; `own` is the mark of the option itself. MarkError says what is wrong."""
     if value is None:
-        return Wish(None, {})
+        return SearchMark(None, {})
     if isinstance(value, list | tuple):
-        return Wish(Choice(*value), {})
+        return SearchMark(Choice(*value), {})
     if isinstance(value, str):
-        return Wish(parse(value), {})
+        return SearchMark(parse(value), {})
     if not isinstance(value, Mapping):
         raise MarkError(f"{FORMS}, got {value!r:.80}")
     for key in value:
@@ -46,7 +46,7 @@ def read(value: Any, own: Mark | None) -> Wish:
     when = value.get("when") or {}
     if not isinstance(when, Mapping):
         raise MarkError(f"when should be a mapping of options to values, got {when!r:.80}")
-    return Wish(of_mapping({key: part for key, part in value.items() if key != "when"}, own), when)
+    return SearchMark(of_mapping({key: part for key, part in value.items() if key != "when"}, own), when)
 
 
 def of_mapping(parts: dict[str, Any], own: Mark | None) -> Mark:
@@ -66,10 +66,10 @@ def of_mapping(parts: dict[str, Any], own: Mark | None) -> Mark:
     log = parts.get("log", False)
     if not isinstance(log, bool):
         raise MarkError(f"log should be true or false, got {log!r:.60}")
-    return ranged(**numbers, log=log)
+    return make_range(**numbers, log=log)
 
 
-def ranged(low: float, high: float, step: float | None, log: bool) -> Range:
+def make_range(low: float, high: float, step: float | None, log: bool) -> Range:
     """A range, or what keeps it from being one."""
     if not low < high:
         raise MarkError(f"low should be below high, got {low} and {high}")
@@ -84,7 +84,7 @@ def parse(words: str) -> Mark:
     """The mark of a text, as `str` of a mark prints it."""
     if found := RANGE.fullmatch(words):
         low, high, step, log = found.groups()
-        return ranged(number(low), number(high), number(step) if step else None, log is not None)
+        return make_range(number(low), number(high), number(step) if step else None, log is not None)
     if "|" not in words:
         raise MarkError(f"{FORMS}, got {words!r:.80}")
     try:

@@ -12,9 +12,9 @@ from zoo.core.spec import Choice, Mark, options, word
 from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Entry
 from zoo.registry.raw_entry import Raw
-from zoo.registry.search.dimension import Dimension, Value, distinct, fitted, values_of
-from zoo.registry.search.marks import Wish, read
-from zoo.registry.search.request import Asked, flat, gathered
+from zoo.registry.search.dimension import Dimension, Value, distinct, fit_mark, values_of
+from zoo.registry.search.marks import SearchMark, read
+from zoo.registry.search.request import SearchRequest, collect_requests, flatten
 from zoo.registry.search.sections import Branch, branches, chosen_sections, is_fixed, own_values
 
 Plan = tuple[tuple[Dimension, ...], dict[str, Any], dict[str, Mapping[str, Any]]]
@@ -26,7 +26,7 @@ def plan(catalog: Catalog, raw: Raw, entry: Entry, asked: Mapping[str, Any], fix
     planner.read_kinds(asked)
     planner.branches = branches(catalog, entry, planner.kinds, fixed)
     planner.fixed = [planner.today(path) for path in fixed]
-    dimensions = tuple(ordered([*planner.dimensions(planner.checked(asked))], raw))
+    dimensions = tuple(order_by_condition([*planner.dimensions(planner.checked(asked))], raw))
     planner.check_required({dimension.name for dimension in dimensions})
     if not dimensions:
         raise ZooError(f"nothing to search in {raw.name}", "give tune.space")
@@ -50,7 +50,7 @@ class Planner:
         """Find the sections whose kind is searched."""
         sections = chosen_sections(self.entry)
         paths = {f"{section}.kind": section for section in sections}
-        for path, ask in gathered(self.raw, asked, sections.__contains__).items():
+        for path, ask in collect_requests(self.raw, asked, sections.__contains__).items():
             if path in paths and not is_fixed(path, self.fixed) and (mark := self.wish(ask, None).mark):
                 if not isinstance(mark, Choice):
                     raise ask.fail(self.raw, "should be a list of kinds")
@@ -60,7 +60,7 @@ class Planner:
                 except ValueError as error:
                     raise ask.fail(self.raw, error) from None
 
-    def kind(self, section: str, ask: Asked, name: Any) -> str:
+    def kind(self, section: str, ask: SearchRequest, name: Any) -> str:
         """The name of a kind; that of the entry's own is as the entry has it."""
         own = chosen_sections(self.entry)[section]
         if not isinstance(name, str):
@@ -71,7 +71,7 @@ class Planner:
             raise type(error)(str(ask.fail(self.raw, error.args[0])), error.hint) from None
         return own.name if kind == own.kind else name
 
-    def wish(self, ask: Asked, own: Mark | None) -> Wish:
+    def wish(self, ask: SearchRequest, own: Mark | None) -> SearchMark:
         """What is asked of one option."""
         try:
             return read(ask.value, own)
@@ -82,10 +82,10 @@ class Planner:
         """Whether a path holds options."""
         return any(branch.inner(path) for branch in self.branches)
 
-    def checked(self, asked: Mapping[str, Any]) -> dict[str, Asked]:
+    def checked(self, asked: Mapping[str, Any]) -> dict[str, SearchRequest]:
         """What is asked of each option; ZooError for one that there is not."""
         found = {}
-        for ask in gathered(self.raw, asked, self.inner).values():
+        for ask in collect_requests(self.raw, asked, self.inner).values():
             today = ask._replace(path=self.today(ask.path))
             self.check_known(today, today.path)
             found[today.path] = today
@@ -97,7 +97,7 @@ class Planner:
             path = branch.today(path)
         return path
 
-    def check_known(self, ask: Asked, path: str) -> None:
+    def check_known(self, ask: SearchRequest, path: str) -> None:
         """Refuse a path that is no option to search."""
         section = path.partition(".")[0]
         if section in ("data", "tune"):
@@ -123,7 +123,7 @@ class Planner:
         yield from (name for name in self.names() if name.startswith(f"{path}.") and not name.endswith(".kind"))
         yield f"{path}.lr" if path.count(".") > 1 else f"{path}.main.lr"
 
-    def dimensions(self, asked: Mapping[str, Asked]) -> Iterator[Dimension]:
+    def dimensions(self, asked: Mapping[str, SearchRequest]) -> Iterator[Dimension]:
         """The dimensions in the order of the specs, kinds first; options of single stages last."""
         for section, kinds in self.kinds.items():
             path = f"{section}.kind"
@@ -135,17 +135,17 @@ class Planner:
                 if dimension := self.dimension(branch, path, asked.get(path)):
                     yield dimension
 
-    def dimension(self, branch: Branch, path: str, ask: Asked | None) -> Dimension | None:
+    def dimension(self, branch: Branch, path: str, ask: SearchRequest | None) -> Dimension | None:
         """The dimension of one option of one branch, if it is searched."""
         own = branch.marks().get(path)
         if is_fixed(path, self.fixed) or (ask is None and own is None):
             return None
-        mark, when = self.wish(ask, own) if ask else Wish(own, {})
+        mark, when = self.wish(ask, own) if ask else SearchMark(own, {})
         option = branch.field(path)
         if mark is None or option is None:
             return None
         try:
-            mark, integer = fitted(option, mark)
+            mark, integer = fit_mark(option, mark)
         except ValueError as error:
             raise self.blame(branch, path, ask, error) from None
         conditions = self.conditions(ask, when) if ask else {}
@@ -166,21 +166,21 @@ class Planner:
                         text = f"{self.raw.name}: the kind {branch.kind!r} needs {path}"
                         raise ZooError(text, "say in tune.space where to look for it")
 
-    def blame(self, branch: Branch, path: str, ask: Asked | None, error: ValueError) -> ZooError:
+    def blame(self, branch: Branch, path: str, ask: SearchRequest | None, error: ValueError) -> ZooError:
         """The error for a mark that does not fit; where nothing was asked the spec itself is wrong."""
         return ask.fail(self.raw, error) if ask else ZooError(f"{self.raw.name}.{branch.name(path)}: its mark: {error}")
 
-    def conditions(self, ask: Asked, when: Mapping[str, Any]) -> dict[str, tuple[Value, ...]]:
+    def conditions(self, ask: SearchRequest, when: Mapping[str, Any]) -> dict[str, tuple[Value, ...]]:
         """The conditions of a dimension: values by dotted option."""
         found = {}
-        for part in flat(when, self.inner):
-            under = Asked(f"{ask.path}.when.{part.path}", (*ask.keys, "when", *part.keys), part.value)
+        for part in flatten(when, self.inner):
+            under = SearchRequest(f"{ask.path}.when.{part.path}", (*ask.keys, "when", *part.keys), part.value)
             self.check_known(under, part.path)
             values = part.value if isinstance(part.value, list | tuple) else [part.value]
             found[part.path] = tuple(self.wanted(under, part.path, values))
         return found
 
-    def wanted(self, ask: Asked, path: str, values: Iterable[Any]) -> Iterator[Value]:
+    def wanted(self, ask: SearchRequest, path: str, values: Iterable[Any]) -> Iterator[Value]:
         """The values of a condition, as the option that it names holds them."""
         if self.is_kind(path):
             yield from (self.kind(path.removesuffix(".kind"), ask, value) for value in values)
@@ -198,7 +198,7 @@ class Planner:
                 raise ask.fail(self.raw, problem or f"no value {word(value)}")
 
 
-def ordered(dimensions: list[Dimension], raw: Raw) -> Iterator[Dimension]:
+def order_by_condition(dimensions: list[Dimension], raw: Raw) -> Iterator[Dimension]:
     """Each dimension after those that its conditions name; otherwise in the given order."""
     left = dimensions
     while left:

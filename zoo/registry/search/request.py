@@ -11,7 +11,7 @@ from zoo.registry.raw_entry import Raw
 LINE = "command line: "
 
 
-class Asked(NamedTuple):
+class SearchRequest(NamedTuple):
     """One part of `tune.space`."""
 
     path: str
@@ -29,27 +29,29 @@ class Asked(NamedTuple):
         return ZooError(f"{self.place(raw)}{raw.name}.tune.space.{self.path[:120]}: {text}", hint)
 
 
-def flat(space: Mapping[str, Any], inner: Callable[[str], bool], keys: tuple[str, ...] = ()) -> Iterator[Asked]:
+def flatten(
+    space: Mapping[str, Any], inner: Callable[[str], bool], keys: tuple[str, ...] = ()
+) -> Iterator[SearchRequest]:
     """Every option that stands in nested mappings or under dotted keys; `inner` knows which paths hold options."""
     for key, value in space.items():
         written = (*keys, str(key))
         path = ".".join(written)
         if isinstance(value, Mapping) and inner(path):
-            yield from flat(value, inner, written)
+            yield from flatten(value, inner, written)
         else:
-            yield Asked(path, written, value)
+            yield SearchRequest(path, written, value)
 
 
-def gathered(raw: Raw, space: Mapping[str, Any], inner: Callable[[str], bool]) -> dict[str, Asked]:
+def collect_requests(raw: Raw, space: Mapping[str, Any], inner: Callable[[str], bool]) -> dict[str, SearchRequest]:
     """What is asked of each option; where it stands twice, nested and dotted, the two merge as layers do."""
-    found: dict[str, Asked] = {}
-    for asked in flat(space, inner):
+    found: dict[str, SearchRequest] = {}
+    for asked in flatten(space, inner):
         below = found.get(asked.path)
-        found[asked.path] = asked if below is None else merged(raw, below, asked)
+        found[asked.path] = asked if below is None else merge_requests(raw, below, asked)
     return found
 
 
-def merged(raw: Raw, one: Asked, two: Asked) -> Asked:
+def merge_requests(raw: Raw, one: SearchRequest, two: SearchRequest) -> SearchRequest:
     """The second over the first, but the command line over a file."""
     low, high = (two, one) if one.place(raw) == LINE != two.place(raw) else (one, two)
     both = isinstance(low.value, Mapping) and isinstance(high.value, Mapping)

@@ -13,7 +13,7 @@ from zoo.core.deprecation import former
 from zoo.core.sections import StageSpec, TrainSpec
 from zoo.core.spec import Mark, nested_spec, options, space
 from zoo.registry.catalog import Catalog
-from zoo.registry.entry import Chosen, Entry
+from zoo.registry.entry import Component, Entry
 
 CHOSEN = ("model", "prior", "text")
 """Sections that are a kind with its options; `train` stands beside them, `data` and `tune` are not searched."""
@@ -83,7 +83,7 @@ def find(spec: type[BaseModel], parts: list[str]) -> FieldInfo | None:
     return None if nested_spec(found) else found
 
 
-def chosen_sections(entry: Entry) -> dict[str, Chosen]:
+def chosen_sections(entry: Entry) -> dict[str, Component]:
     """The sections of an entry that are a kind with its options."""
     sections = {section: getattr(entry, section, None) for section in CHOSEN}
     return {section: chosen for section, chosen in sections.items() if chosen is not None}
@@ -98,14 +98,14 @@ def branches(
         for kind in kinds.get(section, ()):
             spec = catalog.find(section, kind)[1].spec
             branch = Branch(section, spec, kind)
-            kept = {} if kind == chosen.name else carried(branch, leaves(chosen.dump(), section), fixed)
+            kept = {} if kind == chosen.name else kept_options(branch, leaves(chosen.dump(), section), fixed)
             found.append(Branch(section, spec, kind, kept))
         if section not in kinds:
             found.append(Branch(section, chosen.kind.spec))
     return [*found, Branch("train", TrainSpec)]
 
 
-def carried(branch: Branch, own: Mapping[str, Any], fixed: Collection[str]) -> dict[str, Any]:
+def kept_options(branch: Branch, own: Mapping[str, Any], fixed: Collection[str]) -> dict[str, Any]:
     """Those of the entry's own options that the command line set and that the branch has too."""
     return {path: value for path, value in own.items() if is_fixed(path, fixed) and branch.field(path)}
 
