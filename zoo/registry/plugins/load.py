@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable
+from contextlib import nullcontext
 from importlib.metadata import EntryPoint
 from importlib.resources.abc import Traversable
 from itertools import islice
