@@ -22,6 +22,8 @@ from zoo.core.errors import ZooError
 from zoo.core.files import digest
 from zoo.display.grid import pixels
 from zoo.generation import reconstruct as encoding
+from zoo.registry.catalog import Catalog
+from zoo.runs.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +86,22 @@ def test_samples_go_to_the_next_number_in_the_run(capsys: pytest.CaptureFixture[
     with Image.open("runs/linear-1/samples/0042.png") as image:
         assert image.mode == "L"
         assert image.width > 200
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_command_opens_the_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, paths = Run.open, list[Path]()
+
+    def counted(path: Path, catalog: Catalog) -> Run:
+        paths.append(path)
+        return whole(path, catalog)
+
+    monkeypatch.setattr(Run, "open", counted)
+    assert main(["sample", "linear", "-n", "2"]) == 0
+    assert main(["sample", "shades", "3", "-n", "2"]) == 0
+    assert main(["reconstruct", "linear", "-n", "2"]) == 0
+    assert main(["interpolate", "linear", "test:0", "test:1"]) == 0
+    assert [path.name for path in paths] == ["linear-1", "shades-1", "linear-1", "linear-1"]
 
 
 @pytest.mark.usefixtures("runs")

@@ -22,6 +22,7 @@ from zoo.registry.listing import entry
 from zoo.registry.results import append, make_result
 from zoo.runs.find import load
 from zoo.runs.inputs import SPLITS, check_pictures
+from zoo.runs.run import Run
 
 if TYPE_CHECKING:
     from zoo.models.gallery import Gallery
@@ -69,7 +70,7 @@ def compute_metrics(catalog: Catalog, found: Outputs) -> dict[str, Any]:
 
 
 def evaluate(
-    run: str | Path,
+    run: Run | str | Path,
     *overrides: str,
     split: str = "test",
     device: str = "auto",

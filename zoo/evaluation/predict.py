@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -34,31 +34,11 @@ class Prediction(NamedTuple):
     skipped: list[Skipped]
 
 
-def predict_files(run: Run, paths: Iterable[Path], device: str = "auto") -> Prediction:
-    """Class and probability of picture files, and of all pictures in folders; what cannot be read is listed."""
-    place = choose_device(device)
-    model = run.model(place)
-    if not isinstance(model, Classifier):
-        raise ZooError(f"{run.path} is not a classifier, so it has no classes to predict")
-    autocast = autocast_type(place, run.entry.train.precision)
-    found, shape = Prediction([], []), recipe(run)
-    files = expand(paths, found.skipped)
-    while chunk := list(islice(files, shape.chunk)):
-        read = decoded(chunk, shape, found.skipped)
-        if not read:
-            continue
-        pictures = Pictures.of(np.stack([picture for _, picture in read]), [0] * len(read))
-        best = class_scores(model, pictures, place, autocast).exp().max(1)
-        for (path, _), probability, label in zip(read, best.values.tolist(), best.indices.tolist(), strict=True):
-            found.predictions.append(Predicted(str(path), run.info.classes[label], probability))
-    return found
-
-
-def predict(run: str | Path, pictures: Sequence[str | Path], device: str = "auto") -> Prediction:
+def predict(run: Run | str | Path, pictures: Sequence[str | Path], device: str = "auto") -> Prediction:
     """Predict the classes of picture files.
 
     Args:
-        run: A run of a classifier: its folder, a name below `runs`, an entry or a study.
+        run: A run of a classifier that is open, its folder, a name below `runs`, an entry or a study.
         pictures: Picture files, and folders whose pictures are all taken.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
 
@@ -73,4 +53,20 @@ def predict(run: str | Path, pictures: Sequence[str | Path], device: str = "auto
         >>> zoo.predict("cnn", ["seven.png"]).predictions[0].label  # doctest: +SKIP
         '7'
     """
-    return predict_files(load(run), [Path(path) for path in pictures], device)
+    run = load(run)
+    place = choose_device(device)
+    model = run.model(place)
+    if not isinstance(model, Classifier):
+        raise ZooError(f"{run.path} is not a classifier, so it has no classes to predict")
+    autocast = autocast_type(place, run.entry.train.precision)
+    found, shape = Prediction([], []), recipe(run)
+    files = expand(map(Path, pictures), found.skipped)
+    while chunk := list(islice(files, shape.chunk)):
+        read = decoded(chunk, shape, found.skipped)
+        if not read:
+            continue
+        batch = Pictures.of(np.stack([picture for _, picture in read]), [0] * len(read))
+        best = class_scores(model, batch, place, autocast).exp().max(1)
+        for (path, _), probability, label in zip(read, best.values.tolist(), best.indices.tolist(), strict=True):
+            found.predictions.append(Predicted(str(path), run.info.classes[label], probability))
+    return found

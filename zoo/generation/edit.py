@@ -20,7 +20,7 @@ from zoo.models.prior import Invertible, Term
 from zoo.models.sampling import DECODE_BATCH, check_strength, combine_conditions, encode_prompt, to_images
 from zoo.registry.blame import plugin_errors
 from zoo.runs.find import load
-from zoo.runs.inputs import Lookup, Skipped, given, held_out
+from zoo.runs.inputs import Skipped, given
 from zoo.runs.run import Run
 from zoo.training.device import choose_device
 
@@ -99,28 +99,6 @@ class Change(NamedTuple):
         check_strength(self.guidance, "guidance")
 
 
-def edit_pictures(run: Run, names: Sequence[str], change: Change, test_pictures: Lookup, device: str = "auto") -> Edit:
-    """Take the codes of pictures to the base under one text, back under another, and decode them.
-
-    What they have in common with other pictures of their class so stays. Raises ZooError where the prior does not go
-    both ways.
-    """
-    change.check()
-    place = choose_device(device)
-    model = generator(run, place, "edit with")
-    if not isinstance(model.prior, Invertible):
-        raise ZooError(f"{run.name} cannot edit: its prior has no way back to the base", "train one as vae-nf")
-    prompts_for(run, model, [change.to])
-    skipped: list[Skipped] = []
-    found, pictures = given(run, names, test_pictures, skipped)
-    originals = pictures.floats
-    with plugin_errors(run.entry.model, "edit with"), torch.inference_mode():
-        start, goal = ends(model, change)
-        each = batches(pictures, DECODE_BATCH, place)
-        shown = [to_images(moved(model, batch.x, start, goal, change.guidance * change.strength)) for batch in each]
-    return Edit(originals, torch.cat(shown) if shown else originals, tuple(found), skipped)
-
-
 def ends(model: Generator, change: Change) -> tuple[Tensor | None, Tensor]:
     """The conditions (1, K) that an edit goes from, None for no text, and to."""
     goal = condition(model, change.to)
@@ -143,25 +121,6 @@ def condition(model: Generator, prompt: str) -> Tensor:
     return term.condition
 
 
-def score_pictures(
-    run: Run, names: Sequence[str], texts: Sequence[str], test_pictures: Lookup, device: str = "auto"
-) -> Scores:
-    """How likely pictures are under each text, by default under each class; the same draws for all.
-
-    Raises ZooError where the prior takes no text.
-    """
-    place = choose_device(device)
-    model = generator(run, place, "score with")
-    asked, skipped = prompts_for(run, model, texts or run.info.classes), list[Skipped]()
-    found, pictures = given(run, names, test_pictures, skipped)
-    rows = [torch.zeros(0, len(asked), dtype=torch.float64)]
-    with plugin_errors(run.entry.model, "score with"), torch.inference_mode():
-        told = [condition(model, text) for text in asked]
-        each = batches(pictures, 1, place)
-        rows += [torch.stack([likelihood(model, batch.x, one) for one in told])[None] for batch in each]
-    return Scores(tuple(found), tuple(asked), torch.cat(rows), skipped)
-
-
 def likelihood(model: Generator, x: Tensor, told: Tensor) -> Tensor:
     """A lower bound on log p(picture | text) in nats, a float64 scalar on the CPU, for one picture (1, C, H, W)."""
     with fixed_draws(x.device):
@@ -170,7 +129,7 @@ def likelihood(model: Generator, x: Tensor, told: Tensor) -> Tensor:
 
 
 def edit(
-    run: str | Path,
+    run: Run | str | Path,
     pictures: str | Path | Sequence[str | Path],
     to: str,
     source: str | None = None,
@@ -184,7 +143,7 @@ def edit(
     does not depend on the text remains.
 
     Args:
-        run: A run of a generator: its folder, a name below `runs`, an entry or a study.
+        run: A run of a generator that is open, its folder, a name below `runs`, an entry or a study.
         pictures: Files, folders, or `test:12` for a picture of the test split.
         to: The text of the result.
         source: The text of the pictures; None for no text.
@@ -202,16 +161,33 @@ def edit(
         >>> import zoo
         >>> zoo.edit("vae-nf", "test:12", to="dog", source="cat")  # doctest: +SKIP
     """
-    return edit_pictures(load(run), listed(pictures), Change(to, source, strength, guidance), held_out, device)
+    run, change = load(run), Change(to, source, strength, guidance)
+    change.check()
+    place = choose_device(device)
+    model = generator(run, place, "edit with")
+    if not isinstance(model.prior, Invertible):
+        raise ZooError(f"{run.name} cannot edit: its prior has no way back to the base", "train one as vae-nf")
+    prompts_for(run, model, [change.to])
+    skipped: list[Skipped] = []
+    names, inputs = given(run, listed(pictures), skipped)
+    originals = inputs.floats
+    with plugin_errors(run.entry.model, "edit with"), torch.inference_mode():
+        start, goal = ends(model, change)
+        each = batches(inputs, DECODE_BATCH, place)
+        shown = [to_images(moved(model, batch.x, start, goal, change.guidance * change.strength)) for batch in each]
+    return Edit(originals, torch.cat(shown) if shown else originals, tuple(names), skipped)
 
 
 def score(
-    run: str | Path, pictures: str | Path | Sequence[str | Path], texts: str | Sequence[str] = (), device: str = "auto"
+    run: Run | str | Path,
+    pictures: str | Path | Sequence[str | Path],
+    texts: str | Sequence[str] = (),
+    device: str = "auto",
 ) -> Scores:
     """Compute how likely pictures are under each of several texts.
 
     Args:
-        run: A run of a generator: its folder, a name below `runs`, an entry or a study.
+        run: A run of a generator that is open, its folder, a name below `runs`, an entry or a study.
         pictures: Files, folders, or `test:12` for a picture of the test split.
         texts: The texts; by default each class.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
@@ -226,4 +202,14 @@ def score(
         >>> import zoo
         >>> zoo.score("vae-nf", ["test:0", "test:1"], ["cat", "dog"])  # doctest: +SKIP
     """
-    return score_pictures(load(run), listed(pictures), listed(texts), held_out, device)
+    run = load(run)
+    place = choose_device(device)
+    model = generator(run, place, "score with")
+    asked, skipped = prompts_for(run, model, listed(texts) or run.info.classes), list[Skipped]()
+    names, inputs = given(run, listed(pictures), skipped)
+    rows = [torch.zeros(0, len(asked), dtype=torch.float64)]
+    with plugin_errors(run.entry.model, "score with"), torch.inference_mode():
+        told = [condition(model, text) for text in asked]
+        each = batches(inputs, 1, place)
+        rows += [torch.stack([likelihood(model, batch.x, one) for one in told])[None] for batch in each]
+    return Scores(tuple(names), tuple(asked), torch.cat(rows), skipped)

@@ -24,8 +24,6 @@ from zoo.training.device import choose_device
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from zoo.runs.inputs import Lookup
-
 
 SHOWN = 64
 """Pairs that a page of reconstructions shows."""
@@ -89,55 +87,13 @@ def pairs(above: Tensor, below: Tensor) -> Image:
     return draw([Block([over[start : start + count], under[start : start + count]]) for start in starts])
 
 
-def reconstruct_pictures(
-    run: Run, paths: Sequence[str], n: int, test_pictures: Lookup, device: str = "auto"
-) -> Reconstruction:
-    """Encode and decode pictures, as `given` takes them, or the first `n` of the test split without any."""
-    place = choose_device(device)
-    model = generator(run, place, "reconstruct")
-    skipped: list[Skipped] = []
-    if paths:
-        names, pictures = given(run, paths, test_pictures, skipped)
-    else:
-        pictures = first(test_pictures(run), n)
-        names = [f"test:{number}" for number in range(len(pictures))]
-    originals = pictures.floats
-    with plugin_errors(run.entry.model, "reconstruct with"), torch.inference_mode():
-        shown = [to_images(model.reconstruct(batch.x)) for batch in batches(pictures, DECODE_BATCH, place)]
-    found = torch.cat(shown) if shown else originals
-    errors = (found - originals).double().square().flatten(1).mean(1)
-    psnr = (-10 * errors.log10()).mean()
-    return Reconstruction(originals, found, tuple(names), errors.mean().item(), psnr.item(), skipped)
-
-
-def interpolate_pictures(
-    run: Run, ends: tuple[str, str], steps: int, test_pictures: Lookup, device: str = "auto"
-) -> Interpolation:
-    """Walk in even steps on the straight line between the means of two posteriors, whatever the prior, and decode.
-
-    Each end is a picture file, or `test:12` for that picture of the test split.
-    """
-    if steps < 2:
-        raise ZooError(f"{steps} steps lead nowhere", "take at least 2: the two pictures themselves")
-    place = choose_device(device)
-    model = generator(run, place, "walk through")
-    if model.codec.code.words is not None:
-        raise ZooError(f"{run.name} has code words, and there is no way between words", "take a run of a vae")
-    x = torch.cat([end(run, text, test_pictures) for text in ends]).to(place)
-    with plugin_errors(run.entry.model, "interpolate with"), torch.inference_mode():
-        start, goal = model.codes(x.float() / 255).float()
-        shares = torch.linspace(0, 1, steps, device=place).view(-1, *(1,) * start.ndim)
-        codes = start * (1 - shares) + goal * shares
-        return Interpolation(decode_images(model, codes), ends)
-
-
 def reconstruct(
-    run: str | Path, pictures: str | Path | Sequence[str | Path] = (), n: int = 32, device: str = "auto"
+    run: Run | str | Path, pictures: str | Path | Sequence[str | Path] = (), n: int = 32, device: str = "auto"
 ) -> Reconstruction:
     """Encode and decode pictures with a generator, and measure the error.
 
     Args:
-        run: A run of a generator: its folder, a name below `runs`, an entry or a study.
+        run: A run of a generator that is open, its folder, a name below `runs`, an entry or a study.
         pictures: Files, folders, or `test:12` for a picture of the test split; by default the first `n` of that split.
         n: The number of test pictures, where no pictures are given.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
@@ -153,18 +109,34 @@ def reconstruct(
         >>> zoo.reconstruct("vae", n=4).psnr  # doctest: +SKIP
         24.1
     """
-    return reconstruct_pictures(load(run), listed(pictures), n, held_out, device)
+    run = load(run)
+    place = choose_device(device)
+    model = generator(run, place, "reconstruct")
+    skipped: list[Skipped] = []
+    if paths := listed(pictures):
+        names, inputs = given(run, paths, skipped)
+    else:
+        inputs = first(held_out(run), n)
+        names = [f"test:{number}" for number in range(len(inputs))]
+    originals = inputs.floats
+    with plugin_errors(run.entry.model, "reconstruct with"), torch.inference_mode():
+        shown = [to_images(model.reconstruct(batch.x)) for batch in batches(inputs, DECODE_BATCH, place)]
+    found = torch.cat(shown) if shown else originals
+    errors = (found - originals).double().square().flatten(1).mean(1)
+    psnr = (-10 * errors.log10()).mean()
+    return Reconstruction(originals, found, tuple(names), errors.mean().item(), psnr.item(), skipped)
 
 
 def interpolate(
-    run: str | Path, start: str | Path, goal: str | Path, steps: int = 9, device: str = "auto"
+    run: Run | str | Path, start: str | Path, goal: str | Path, steps: int = 9, device: str = "auto"
 ) -> Interpolation:
     """Decode codes on the straight line between the codes of two pictures.
 
     The ends of the line are the means of the two posteriors, whatever the prior.
 
     Args:
-        run: A run of a generator with continuous codes: its folder, a name below `runs`, an entry or a study.
+        run: A run of a generator with continuous codes that is open, its folder, a name below `runs`, an entry or
+            a study.
         start: The first picture, a file or `test:12` for a picture of the test split.
         goal: The last picture, a file or `test:12` for a picture of the test split.
         steps: The number of pictures, ends included; at least 2.
@@ -180,4 +152,16 @@ def interpolate(
         >>> import zoo
         >>> zoo.interpolate("vae", "test:0", "test:1", steps=5)  # doctest: +SKIP
     """
-    return interpolate_pictures(load(run), (str(start), str(goal)), steps, held_out, device)
+    run, ends = load(run), (str(start), str(goal))
+    if steps < 2:
+        raise ZooError(f"{steps} steps lead nowhere", "take at least 2: the two pictures themselves")
+    place = choose_device(device)
+    model = generator(run, place, "walk through")
+    if model.codec.code.words is not None:
+        raise ZooError(f"{run.name} has code words, and there is no way between words", "take a run of a vae")
+    x = torch.cat([end(run, text) for text in ends]).to(place)
+    with plugin_errors(run.entry.model, "interpolate with"), torch.inference_mode():
+        first_code, last_code = model.codes(x.float() / 255).float()
+        shares = torch.linspace(0, 1, steps, device=place).view(-1, *(1,) * first_code.ndim)
+        codes = first_code * (1 - shares) + last_code * shares
+        return Interpolation(decode_images(model, codes), ends)

@@ -90,54 +90,8 @@ class Mix(NamedTuple):
         save_png(Path(path), self.grid())
 
 
-def draw_samples(
-    run: Run, prompts: Sequence[str], n: int | None, options: SamplingOptions, device: str = "auto"
-) -> Samples:
-    """Draw pictures for the prompts, or for all classes where the prior takes any; the same seed gives the same.
-
-    Without `n` there are 64, or some more so that all prompts have equally many.
-    """
-    if n is not None and n < 1:
-        raise ZooError(f"cannot sample {n} pictures", "ask for at least one")
-    place = choose_device(device)
-    model = generator(run, place, "sample")
-    options.check(model, run.name, run.prior_name)
-    wanted = prompts_for(run, model, prompts)
-    total = n or (-(-SHOWN // len(wanted)) * len(wanted) if wanted else SHOWN)
-    chosen = [index * len(wanted) // total for index in range(total)] if wanted else []
-    with plugin_errors(run.entry.model, "sample from"), fixed_draws(place, options.seed), torch.inference_mode():
-        told = [encode_prompt(model, prompt) for prompt in wanted]
-        groups = combine_conditions(told, chosen, options.rule) if told else [[Term(1.0, None)]]
-        parts = [sample_images(model, terms, picture_count(terms, total), options) for terms in groups]
-    return Samples(torch.cat(parts), tuple(wanted[index] for index in chosen))
-
-
-def draw_mix(
-    run: Run, ends: tuple[str, str], steps: int, rows: int, options: SamplingOptions, device: str = "auto"
-) -> Mix:
-    """Go from one prompt to another in even steps of their weights, with the same noise at each step.
-
-    Raises ZooError where the prior takes no prompts.
-    """
-    if steps < 2 or rows < 1:
-        raise ZooError(f"{rows} rows of {steps} steps show nothing", "take at least 1 row and 2 steps")
-    place = choose_device(device)
-    model = generator(run, place, "mix")
-    options.check(model, run.name, run.prior_name)
-    prompts_for(run, model, ends)
-    made = []
-    with plugin_errors(run.entry.model, "sample from"), torch.inference_mode():
-        start, goal = (encode_prompt(model, prompt) for prompt in ends)
-        for share in torch.linspace(0, 1, steps).tolist():
-            parts = [*scale_weights(start, 1 - share), *scale_weights(goal, share)]
-            (terms,) = combine_conditions([parts], [0] * rows, options.rule)
-            with fixed_draws(place, options.seed):
-                made.append(sample_images(model, terms, rows, options))
-    return Mix(torch.stack(made, 1).flatten(0, 1), steps, ends)
-
-
 def sample(
-    run: str | Path,
+    run: Run | str | Path,
     prompts: str | Sequence[str] = (),
     n: int | None = None,
     seed: int = 0,
@@ -151,7 +105,7 @@ def sample(
     The state of torch's random number generator is the same afterwards.
 
     Args:
-        run: A run of a generator: its folder, a name below `runs`, an entry or a study.
+        run: A run of a generator that is open, its folder, a name below `runs`, an entry or a study.
         prompts: Texts, or sums of texts with weights as "0.7 cat + 0.3 truck"; by default each class, where the prior
             takes prompts.
         n: The number of pictures; by default 64, or a few more so that all prompts have equally many.
@@ -173,14 +127,25 @@ def sample(
         >>> zoo.sample("vae-nf", "0.7 cat + 0.3 truck", n=4).pictures.shape  # doctest: +SKIP
         torch.Size([4, 3, 32, 32])
     """
-    from zoo.models.sampling import SamplingOptions
-
+    run = load(run)
     options = SamplingOptions(seed, temperature, guidance, mix)
-    return draw_samples(load(run), listed(prompts), n, options, device)
+    if n is not None and n < 1:
+        raise ZooError(f"cannot sample {n} pictures", "ask for at least one")
+    place = choose_device(device)
+    model = generator(run, place, "sample")
+    options.check(model, run.name, run.prior_name)
+    wanted = prompts_for(run, model, listed(prompts))
+    total = n or (-(-SHOWN // len(wanted)) * len(wanted) if wanted else SHOWN)
+    chosen = [index * len(wanted) // total for index in range(total)] if wanted else []
+    with plugin_errors(run.entry.model, "sample from"), fixed_draws(place, options.seed), torch.inference_mode():
+        told = [encode_prompt(model, prompt) for prompt in wanted]
+        groups = combine_conditions(told, chosen, options.rule) if told else [[Term(1.0, None)]]
+        parts = [sample_images(model, terms, picture_count(terms, total), options) for terms in groups]
+    return Samples(torch.cat(parts), tuple(wanted[index] for index in chosen))
 
 
 def mix(
-    run: str | Path,
+    run: Run | str | Path,
     start: str,
     goal: str,
     steps: int = 9,
@@ -196,7 +161,7 @@ def mix(
     The weights of the two prompts change in even steps; each row uses the same noise at all steps.
 
     Args:
-        run: A run of a generator: its folder, a name below `runs`, an entry or a study.
+        run: A run of a generator that is open, its folder, a name below `runs`, an entry or a study.
         start: The prompt at the first step.
         goal: The prompt at the last step.
         steps: The number of steps, at least 2.
@@ -217,6 +182,20 @@ def mix(
         >>> import zoo
         >>> zoo.mix("vae-nf", "cat", "dog", steps=5)  # doctest: +SKIP
     """
-    from zoo.models.sampling import SamplingOptions
-
-    return draw_mix(load(run), (start, goal), steps, rows, SamplingOptions(seed, temperature, guidance, mix), device)
+    run = load(run)
+    options = SamplingOptions(seed, temperature, guidance, mix)
+    if steps < 2 or rows < 1:
+        raise ZooError(f"{rows} rows of {steps} steps show nothing", "take at least 1 row and 2 steps")
+    place = choose_device(device)
+    model = generator(run, place, "mix")
+    options.check(model, run.name, run.prior_name)
+    prompts_for(run, model, [start, goal])
+    made = []
+    with plugin_errors(run.entry.model, "sample from"), torch.inference_mode():
+        first, last = (encode_prompt(model, prompt) for prompt in (start, goal))
+        for share in torch.linspace(0, 1, steps).tolist():
+            parts = [*scale_weights(first, 1 - share), *scale_weights(last, share)]
+            (terms,) = combine_conditions([parts], [0] * rows, options.rule)
+            with fixed_draws(place, options.seed):
+                made.append(sample_images(model, terms, rows, options))
+    return Mix(torch.stack(made, 1).flatten(0, 1), steps, (start, goal))

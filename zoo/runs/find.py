@@ -15,12 +15,12 @@ from zoo.runs.names import ROOT, is_run, named, newest_first, numbered
 from zoo.runs.run import UNFINISHED, Run, difference, read_json
 
 
-def load(run: str | Path) -> Run:
+def load(run: Run | str | Path) -> Run:
     """Open a run, of which `.model()` gives the trained model.
 
     Args:
         run: A run folder, a name below `runs`, an entry, which stands for its newest finished run, or a study, which
-            stands for its best run.
+            stands for its best run. A run that is open already is returned as it is.
 
     Returns:
         The run, with its entry and record.
@@ -36,7 +36,7 @@ def load(run: str | Path) -> Run:
             ...
         zoo.core.errors.ZooError: ...
     """
-    return find_run(str(run), catalog())
+    return run if isinstance(run, Run) else find_run(str(run), catalog())
 
 
 def find_run(text: str, catalog: Catalog, root: Path = ROOT) -> Run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 SPLITS = ("train", "valid", "test")
 SPLITTING = ("valid", "test", "split_seed", "limit", "imbalance")
 NUMBERED = re.compile(r"test:([0-9]{1,9})")
-Lookup = Callable[[Run], Pictures]
-"""The test split of a run."""
 
 
 def check_pictures(run: Run, changed: Entry, info: DataInfo, split: str, pictures: Pictures) -> None:
@@ -70,7 +68,7 @@ def first(pictures: Pictures, n: int) -> Pictures:
     return Pictures(pictures.x[:n], pictures.y[:n])
 
 
-def given(run: Run, names: Sequence[str], test_pictures: Lookup, skipped: list[Skipped]) -> tuple[list[str], Pictures]:
+def given(run: Run, names: Sequence[str], skipped: list[Skipped]) -> tuple[list[str], Pictures]:
     """Names and pictures of files, of what is in folders, and of `test:12` and the like; what cannot be read is listed.
 
     Raises DataError for a number that the test split does not have.
@@ -79,7 +77,7 @@ def given(run: Run, names: Sequence[str], test_pictures: Lookup, skipped: list[S
     parts = []
     for numbered, some in groupby(names, lambda name: NUMBERED.fullmatch(name) is not None):
         if numbered:
-            each = [(name, end(run, name, test_pictures)) for name in some]
+            each = [(name, end(run, name)) for name in some]
             found += [name for name, _ in each]
             parts += [x for _, x in each]
         else:
@@ -99,10 +97,10 @@ def read(run: Run, paths: Iterable[Path], skipped: list[Skipped]) -> tuple[list[
     return [str(path) for path, _ in found], Pictures.of(x, [0] * len(found))
 
 
-def end(run: Run, text: str, test_pictures: Lookup) -> Tensor:
+def end(run: Run, text: str) -> Tensor:
     """One picture, uint8 (1, C, H, W): of the test split by its number, or a file."""
     if match := NUMBERED.fullmatch(text):
-        pictures, number = test_pictures(run).x, int(match[1])
+        pictures, number = held_out(run).x, int(match[1])
         if number >= len(pictures):
             raise DataError(f"no picture {text}: the test split has test:0 to test:{len(pictures) - 1}")
         return pictures[number : number + 1]

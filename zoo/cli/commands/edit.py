@@ -53,11 +53,11 @@ def edit_command(
     from zoo.generation.edit import edit
 
     check_out(out)
-    path = load(run).path
-    found = edit(path, pictures, **options)
+    opened = load(run)
+    found = edit(opened, pictures, **options)
     done = len(found.pictures) > 0
-    written = keep(found, path / "edits", out, tensors, separate) if done else NOT_WRITTEN
-    about = {"run": str(path), **written, "pictures": len(found.pictures), "names": list(found.names)}
+    written = keep(found, opened.path / "edits", out, tensors, separate) if done else NOT_WRITTEN
+    about = {"run": str(opened.path), **written, "pictures": len(found.pictures), "names": list(found.names)}
     about |= {"to": options["to"], "from": options["source"]}
     about |= {key: options[key] for key in ("strength", "guidance")}
     show(screen, about | {"skipped": [row._asdict() for row in found.skipped]})

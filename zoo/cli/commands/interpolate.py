@@ -36,7 +36,7 @@ def interpolate_command(
     from zoo.generation.reconstruct import interpolate
 
     check_out(out)
-    path = load(run).path
-    found = interpolate(path, start, goal, steps, device)
-    written = keep(found, path / "interpolations", out, **files)
-    show(screen, {"run": str(path), **written, "pictures": len(found.pictures), "ends": list(found.names)})
+    opened = load(run)
+    found = interpolate(opened, start, goal, steps, device)
+    written = keep(found, opened.path / "interpolations", out, **files)
+    show(screen, {"run": str(opened.path), **written, "pictures": len(found.pictures), "ends": list(found.names)})

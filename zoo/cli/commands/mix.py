@@ -46,8 +46,8 @@ def mix_command(
     from zoo.generation.sample import mix
 
     check_out(out)
-    path = load(run).path
-    found = mix(path, start, goal, **options)
-    written = keep(found, path / "mixes", out, tensors, separate)
-    about = {"run": str(path), **written, "pictures": len(found.pictures), "ends": list(found.ends)}
+    opened = load(run)
+    found = mix(opened, start, goal, **options)
+    written = keep(found, opened.path / "mixes", out, tensors, separate)
+    about = {"run": str(opened.path), **written, "pictures": len(found.pictures), "ends": list(found.ends)}
     show(screen, about | {key: value for key, value in options.items() if key != "device"})

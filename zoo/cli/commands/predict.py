@@ -25,7 +25,7 @@ def predict_command(screen: Screen, /, run: str, pictures: tuple[str, ...], devi
 
     opened = load(run)
     screen.note(f"{opened.path}, trained on {opened.entry.data.name}")
-    found = predict(opened.path, pictures, device)
+    found = predict(opened, pictures, device)
     if screen.json:
         predictions = [row._asdict() for row in found.predictions]
         screen.document({"predictions": predictions, "skipped": [row._asdict() for row in found.skipped]})

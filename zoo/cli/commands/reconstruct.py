@@ -48,10 +48,10 @@ def reconstruct_command(
     from zoo.generation.reconstruct import reconstruct
 
     check_out(out)
-    path = load(run).path
-    found = reconstruct(path, pictures, count, device)
+    opened = load(run)
+    found = reconstruct(opened, pictures, count, device)
     done = len(found.pictures) > 0
-    written = keep(found, path / "reconstructions", out, **files) if done else NOT_WRITTEN
-    about = {"run": str(path), **written, "pictures": len(found.pictures), "psnr": found.psnr, "mse": found.mse}
+    written = keep(found, opened.path / "reconstructions", out, **files) if done else NOT_WRITTEN
+    about = {"run": str(opened.path), **written, "pictures": len(found.pictures), "psnr": found.psnr, "mse": found.mse}
     show(screen, about | {"skipped": [row._asdict() for row in found.skipped]}, ("psnr", "mse"))
     return report_skipped(screen, found.skipped, done=done)

@@ -51,8 +51,8 @@ def sample_command(
     from zoo.generation.sample import sample
 
     check_out(out)
-    path = load(run).path
-    found = sample(path, prompts, count, **options)
-    written = keep(found, path / "samples", out, tensors, separate)
-    about = {"run": str(path), **written, "pictures": len(found.pictures), "labels": list(found.labels)}
+    opened = load(run)
+    found = sample(opened, prompts, count, **options)
+    written = keep(found, opened.path / "samples", out, tensors, separate)
+    about = {"run": str(opened.path), **written, "pictures": len(found.pictures), "labels": list(found.labels)}
     show(screen, about | {key: value for key, value in options.items() if key != "device"})

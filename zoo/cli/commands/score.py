@@ -32,15 +32,17 @@ def score_command(screen: Screen, /, run: str, pictures: tuple[str, ...], texts:
     """
     from zoo.generation.edit import score
 
-    path = load(run).path
-    found = score(path, pictures, texts, device)
+    opened = load(run)
+    found = score(opened, pictures, texts, device)
     rows = list(zip(found.names, found.log_likelihood.tolist(), found.shares.tolist(), strict=True))
     if screen.json:
         scores = [
             {"picture": name, "log_likelihood": by_text(found.texts, each), "share": by_text(found.texts, shares)}
             for name, each, shares in rows
         ]
-        screen.document({"run": str(path), "scores": scores, "skipped": [row._asdict() for row in found.skipped]})
+        screen.document(
+            {"run": str(opened.path), "scores": scores, "skipped": [row._asdict() for row in found.skipped]}
+        )
     elif rows:
         lines = [
             (name, text, f"{value:.2f}", f"{share:.4f}")
