@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from zoo import DataInfo
 from zoo.core import ZooError
 from zoo.models import Classifier
-from zoo_classifiers import fast
+from zoo_classifiers import dispatch
 from zoo_classifiers.blocks import Activation, Block
 from zoo_classifiers.pooling import Pools, Regions, Window
 from zoo_classifiers.progressions import progression, widths
@@ -46,8 +46,8 @@ class CNN(Classifier):
     def __init__(self, spec: CNNSpec, info: DataInfo) -> None:
         super().__init__(info, spec.label_smoothing)
         self.spec = spec
-        self.ways: list[str] = []
-        self.chain: fast.Chain = fast.chain
+        self.dispatch_ways: list[str] = []
+        self.chain: dispatch.Chain = dispatch.chain
         self.autocast: torch.dtype | None = None
         depth, height, width = info.shape
         self.pools = Pools(windows(spec, height, width))
@@ -74,7 +74,7 @@ class CNN(Classifier):
     def logits(self, x: Tensor) -> Tensor:
         """Pictures (N, C, H, W), standardised, to log-probabilities (N, K), unnormalised where nothing is averaged."""
         self.refuse_one(len(x))
-        once = fast.once if self.ways else CNN.once
+        once = dispatch.dispatch_pass if self.dispatch_ways else CNN.once
         passes = [once(self, x, self.pools.regions(samples, x.device)) for samples in self.samples()]
         if len(passes) == 1:
             return passes[0]
@@ -97,11 +97,13 @@ class CNN(Classifier):
 
     def accelerate(self, autocast: torch.dtype | None) -> str:
         """On CPU the native kernel with bfloat16, else compiled functions; on CUDA the whole compiled; else nothing."""
-        self.ways, note = fast.choose(self.blocks, next(self.parameters()).device.type, autocast)
-        self.autocast, self.chain = autocast, fast.linked(self.ways)
+        self.dispatch_ways, note = dispatch.choose_dispatches(
+            self.blocks, next(self.parameters()).device.type, autocast
+        )
+        self.autocast, self.chain = autocast, dispatch.compile_chain(self.dispatch_ways)
         return note
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy, or what is unpickled, is plain again: what was compiled can be neither copied nor sent."""
         state: dict[str, Any] = super().__getstate__()  # type: ignore[no-untyped-call]
-        return state | {"ways": [], "chain": fast.chain}
+        return state | {"dispatch_ways": [], "chain": dispatch.chain}

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from zoo import DataInfo, ModelKind, hookimpl
-from zoo_codecs.spec import VAESpec
-from zoo_codecs.vqspec import VQVAESpec
+from zoo_codecs.spec import VAESpec, VQVAESpec
 
 if TYPE_CHECKING:
     from zoo.models import LatentModel

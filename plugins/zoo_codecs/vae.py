@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from zoo.core import Batch, CodeInfo, DataInfo, Losses
 from zoo.models import Classifier, LatentModel, Posterior, as_float32
+from zoo_codecs.auxiliary_losses import AuxiliaryLosses
 from zoo_codecs.backbone import Decoder, Encoder, Plan, Size
-from zoo_codecs.beyond import Beyond
 from zoo_codecs.spec import VAESpec
 from zoo_codecs.variance import VARIANCES
 
@@ -34,7 +34,7 @@ class VAE(LatentModel):
         self.decoder = Decoder(info, plan, spec.blocks, channels if vector else spec.latent)
         self.down, self.up = linear(channels, lowest, spec.latent) if vector else (nn.Identity(), nn.Identity())
         self.variance = VARIANCES[spec.variance](info)
-        self.beyond = Beyond(spec)
+        self.auxiliary = AuxiliaryLosses(spec)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     @property
@@ -42,7 +42,7 @@ class VAE(LatentModel):
         return self.spec.teacher if self.spec.perceptual and self.spec.objective == "weighted" else ""
 
     def learn_from(self, teacher: Classifier) -> None:
-        self.beyond.teacher = teacher
+        self.auxiliary.teacher = teacher
 
     def encode(self, x: Tensor) -> Posterior:
         mean, raw = self.down(self.encoder(x)).chunk(2, 1)
@@ -60,7 +60,7 @@ class VAE(LatentModel):
             self.steps += 1
         posterior, shown, further = super().learn(batch)
         if self.spec.objective == "weighted":
-            further |= self.beyond.losses(batch, shown)
+            further |= self.auxiliary.losses(batch, shown)
         return posterior, shown, further
 
     def rate(self, rate: Tensor) -> Tensor:

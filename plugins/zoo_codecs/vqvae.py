@@ -9,13 +9,11 @@ from torch import Tensor
 from zoo import CodeInfo, DataInfo
 from zoo.core import Batch, Losses
 from zoo.models import Classifier, LatentModel, as_float32, no_autocast
+from zoo_codecs.auxiliary_losses import AuxiliaryLosses
 from zoo_codecs.backbone import Decoder, Encoder, Plan
-from zoo_codecs.beyond import Beyond
-from zoo_codecs.fsq import FSQ
-from zoo_codecs.quantiser import Quantised, Quantiser
+from zoo_codecs.quantiser import EMA, FSQ, Quantised, Quantiser
+from zoo_codecs.spec import VQVAESpec
 from zoo_codecs.variance import Analytic
-from zoo_codecs.vqema import EMA
-from zoo_codecs.vqspec import VQVAESpec
 
 
 class VQVAE(LatentModel):
@@ -23,7 +21,7 @@ class VQVAE(LatentModel):
 
     def __init__(self, spec: VQVAESpec, info: DataInfo) -> None:
         super().__init__()
-        self.spec, self.beyond = spec, Beyond(spec)
+        self.spec, self.auxiliary = spec, AuxiliaryLosses(spec)
         plan = Plan.of(info, spec.width, spec.lowest, spec.patch)
         self.quantiser: Quantiser = FSQ(spec.levels) if spec.quantiser == "fsq" else EMA(spec)
         self.encoder = Encoder(info, plan, spec.blocks, self.quantiser.size)
@@ -36,7 +34,7 @@ class VQVAE(LatentModel):
         return self.spec.teacher if self.spec.perceptual else ""
 
     def learn_from(self, teacher: Classifier) -> None:
-        self.beyond.teacher = teacher
+        self.auxiliary.teacher = teacher
 
     def vectors(self, x: Tensor) -> Tensor:
         """What the encoder makes of pictures, (N, h, w, D)."""
@@ -64,4 +62,4 @@ class VQVAE(LatentModel):
             found: Quantised = self.quantiser(vectors)
         further = {} if found.loss is None else {"commitment": found.loss}
         shown = self.show(found.vectors)
-        return found.words, shown, further | self.beyond.losses(batch, shown)
+        return found.words, shown, further | self.auxiliary.losses(batch, shown)

@@ -17,14 +17,14 @@ class NoOptions(Spec):
 
 def build_lite(spec: NoOptions, info: DataInfo) -> Judge:
     """EfficientNet-Lite0 with ImageNet weights; MissingError where its packages are not installed."""
-    from zoo_judges.lite import Lite
+    from zoo_judges.pretrained import Lite
 
     return Lite()
 
 
 def build_inception(spec: NoOptions, info: DataInfo) -> Judge:
     """Inception-v3 as the FID takes it; MissingError where it cannot be fetched."""
-    from zoo_judges.inception import Inception
+    from zoo_judges.pretrained import Inception
 
     return Inception()
 

@@ -15,35 +15,35 @@ if TYPE_CHECKING:
 
 def per_class(spec: NoOptions, found: Outputs) -> Mapping[str, Any] | None:
     """`per_class`: accuracy (the share of a class's pictures that is right), precision, recall, F1; and `macro_f1`."""
-    from zoo_metrics.figures import per_class as compute
+    from zoo_metrics.classifiers import per_class as compute
 
     return None if found.scores is None else compute(found.scores, found.labels, found.info.classes)
 
 
 def confusion(spec: NoOptions, found: Outputs) -> Mapping[str, Any] | None:
     """`confusion`: counts of pictures; rows are the true classes, columns the predicted ones."""
-    from zoo_metrics.figures import confusion as compute
+    from zoo_metrics.classifiers import confusion as compute
 
     return None if found.scores is None else compute(found.scores, found.labels, found.info.classes)
 
 
 def calibration(spec: CalibrationSpec, found: Outputs) -> Mapping[str, Any] | None:
     """`calibration_error`: the expected calibration error (Guo et al. 2017, arXiv:1706.04599)."""
-    from zoo_metrics.figures import calibration_error
+    from zoo_metrics.classifiers import calibration_error
 
     return None if found.scores is None else calibration_error(found.scores, found.labels, spec.bins)
 
 
 def top5(spec: NoOptions, found: Outputs) -> Mapping[str, Any] | None:
     """`top5_accuracy`: the share of pictures whose class is among the five best, where there are more than five."""
-    from zoo_metrics.figures import top_accuracy
+    from zoo_metrics.classifiers import top_accuracy
 
     return None if found.scores is None else top_accuracy(found.scores, found.labels, 5)
 
 
 def usage_of_codes(spec: NoOptions, found: Outputs) -> Mapping[str, Any] | None:
     """Of a model of code words: the share that the split uses, the perplexity of that use, the prior's bits a word."""
-    from zoo_metrics.codes import code_usage
+    from zoo_metrics.likelihood import code_usage
 
     return code_usage(found)
 

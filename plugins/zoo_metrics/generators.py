@@ -28,14 +28,14 @@ def bound(spec: BoundSpec, found: Outputs) -> Figures:
 
 def reconstruction(spec: NoOptions, gallery: Gallery) -> Figures:
     """`psnr` in decibels and `ssim` of reconstructions, means over the pictures."""
-    from zoo_metrics.reconstruction import fidelity
+    from zoo_metrics.pixels import fidelity
 
     return fidelity(gallery.real.x, gallery.shown.x)
 
 
 def sharpness(spec: NoOptions, gallery: Gallery) -> Figures:
     """`sharpness` and `sharpness_laplacian` of samples, the same with `_reconstructions`; 1 is as sharp as real."""
-    from zoo_metrics.sharpness import relative
+    from zoo_metrics.pixels import relative
 
     return relative(gallery.real.x, gallery.drawn.x, gallery.shown.x)
 
@@ -62,7 +62,7 @@ def kernel(spec: NoOptions, gallery: Gallery) -> Figures:
 
 def manifold(spec: ManifoldSpec, gallery: Gallery) -> Figures:
     """`precision`, `recall`, `density` and `coverage` of samples; with `_real` those of training pictures."""
-    from zoo_metrics.manifold import compare
+    from zoo_metrics.distances import compare
 
     return compare(gallery.real.features, gallery.drawn.features, gallery.other.features, spec.neighbours)
 
@@ -76,28 +76,28 @@ def judged(spec: NoOptions, gallery: Gallery) -> Figures:
 
 def memorisation(spec: NoOptions, gallery: Gallery) -> Figures:
     """`memorisation`, how near samples are to training pictures beside real ones, and `copies`, the share too near."""
-    from zoo_metrics.memory import remembered
+    from zoo_metrics.distances import remembered
 
     return remembered(gallery.real.x, gallery.drawn.x, gallery.train)
 
 
 def classes(spec: ManifoldSpec, found: Outputs) -> Figures:
     """`samples_per_class`: what the judge sees in the samples of each class; of a prior that takes classes."""
-    from zoo_metrics.classwise import classwise
+    from zoo_metrics.distances import classwise
 
     return None if found.gallery is None else classwise(found.gallery, found.info.classes, spec.neighbours)
 
 
 def mixtures(spec: NoOptions, gallery: Gallery) -> Figures:
     """`mixture_mass` and `mixture_both`: whether the judge sees two classes in one sample; `mixture_monotone`."""
-    from zoo_metrics.mixtures import mixtures as compute
+    from zoo_metrics.judged import mixtures as compute
 
     return compute(gallery.mixed) if gallery.mixed else None
 
 
 def edits(spec: NoOptions, gallery: Gallery) -> Figures:
     """`edit_right`, whether real pictures become another class, `edit_correlation`, what they keep, and more."""
-    from zoo_metrics.edits import edits as compute
+    from zoo_metrics.judged import edits as compute
 
     return compute(gallery.edited) if gallery.edited else None
 

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from zoo import CodeInfo, PriorKind, hookimpl
-from zoo_priors.flowspec import FlowSpec
 from zoo_priors.spec import (
+    FlowSpec,
     GeneralizedNormalSpec,
     LaplaceSpec,
     MixtureSpec,
     NormalSpec,
     PowerLawSpec,
     StudentTSpec,
+    TransformerSpec,
     VampSpec,
 )
-from zoo_priors.transformerspec import TransformerSpec
 
 if TYPE_CHECKING:
     from zoo.models import Prior
@@ -31,28 +31,28 @@ def build_normal(spec: NormalSpec, code: CodeInfo) -> Prior:
 
 def build_laplace(spec: LaplaceSpec, code: CodeInfo) -> Prior:
     """Independent Laplace numbers."""
-    from zoo_priors.laplace import Laplace
+    from zoo_priors.normal import Laplace
 
     return Laplace(spec, code)
 
 
 def build_generalized_normal(spec: GeneralizedNormalSpec, code: CodeInfo) -> Prior:
     """Independent numbers with density exp(-|z|^beta)."""
-    from zoo_priors.generalized import GeneralizedNormal
+    from zoo_priors.normal import GeneralizedNormal
 
     return GeneralizedNormal(spec, code)
 
 
 def build_student_t(spec: StudentTSpec, code: CodeInfo) -> Prior:
     """Student's t, factorised or multivariate."""
-    from zoo_priors.student import build
+    from zoo_priors.heavy_tailed import build
 
     return build(spec, code)
 
 
 def build_power_law(spec: PowerLawSpec, code: CodeInfo) -> Prior:
     """A power law over the length of a code."""
-    from zoo_priors.power import PowerLaw
+    from zoo_priors.heavy_tailed import PowerLaw
 
     return PowerLaw(spec, code)
 
@@ -66,7 +66,7 @@ def build_mixture(spec: MixtureSpec, code: CodeInfo) -> Prior:
 
 def build_vamp(spec: VampSpec, code: CodeInfo) -> Prior:
     """The mean of the posteriors of learnt pictures; `attach` must give it the encoder."""
-    from zoo_priors.vamp import Vamp
+    from zoo_priors.mixture import Vamp
 
     return Vamp(spec, code)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from zoo import CodeInfo
 from zoo_priors.attention import Block, Cache
 from zoo_priors.coupling import SPAN, Step, Weighted
-from zoo_priors.scale import bounded
+from zoo_priors.scale import soft_clamp
 
 TOKENS = 8
 """As many tokens, or a few more, does a vector make unless it is told otherwise."""
@@ -60,7 +60,7 @@ class Autoregression(Step):
         for block, cache in zip(self.blocks, caches, strict=True):
             tokens = block(tokens, cache)
         shift, raw = (self.gain * self.last(self.norm(tokens))).chunk(2, 2)
-        return shift, bounded(raw, SPAN)
+        return shift, soft_clamp(raw, SPAN)
 
     def to_base(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         x = self.cut(z)

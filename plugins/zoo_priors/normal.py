@@ -1,4 +1,4 @@
-"""The normal prior (Kingma & Welling 2013, arXiv:1312.6114)."""
+"""The normal prior (Kingma & Welling 2013, arXiv:1312.6114), the Laplace and the generalised normal prior."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from torch import Tensor
 
 from zoo import CodeInfo
 from zoo.models import Exactness, Posterior, VectorPrior
+from zoo_priors.quadrature import mean_of
 from zoo_priors.scale import Scale
-from zoo_priors.spec import NormalSpec
+from zoo_priors.spec import GeneralizedNormalSpec, LaplaceSpec, NormalSpec
 
 
 class Normal(VectorPrior):
@@ -34,3 +35,65 @@ class Normal(VectorPrior):
 
     def cross_entropy(self, q: Posterior, condition: Tensor | None) -> tuple[Tensor, Exactness]:
         return self.energy(q.mean.square() + (2 * q.log_std).exp()), "exact"
+
+
+class Laplace(VectorPrior):
+    """Independent numbers with density exp(-|z| / scale) / (2 scale)."""
+
+    def __init__(self, spec: LaplaceSpec, code: CodeInfo) -> None:
+        super().__init__(code)
+        self.scale = Scale(spec.scale, spec.learn_scale)
+
+    def energy(self, lengths: Tensor) -> Tensor:
+        """-log_density from |z| (N, D)."""
+        return (lengths / self.scale.value() + self.scale.log() + math.log(2)).sum(1)
+
+    def log_density(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        return -self.energy(z.abs())
+
+    def draw(self, n: int, condition: Tensor | None, temperature: float) -> Tensor:
+        scale = self.scale.value()
+        unit = torch.distributions.Laplace(torch.zeros_like(scale), torch.ones_like(scale))
+        return temperature * scale * unit.sample(torch.Size((n, self.code.size)))
+
+    def cross_entropy(self, q: Posterior, condition: Tensor | None) -> tuple[Tensor, Exactness]:
+        return self.energy(folded(q.mean, q.log_std.exp())), "exact"
+
+
+def folded(mean: Tensor, std: Tensor) -> Tensor:
+    """The mean of |z| for z normal (Leone, Nelson & Nottingham 1961, Technometrics 3:543)."""
+    x = mean / std
+    return std * math.sqrt(2 / math.pi) * (-x.square() / 2).exp() + mean * torch.erf(x / math.sqrt(2))
+
+
+NEAREST = 1e-12
+"""|z| below which the density is taken for flat: for beta < 1 its slope at 0 is infinite."""
+
+
+class GeneralizedNormal(VectorPrior):
+    """Independent numbers with density beta / (2 scale Gamma(1/beta)) exp(-|z / scale|^beta).
+
+    The mean of |z|^beta under a normal posterior has a closed form (Winkelbauer 2012, arXiv:1209.4340) by a confluent
+    hypergeometric function, which torch has not.
+    """
+
+    def __init__(self, spec: GeneralizedNormalSpec, code: CodeInfo) -> None:
+        super().__init__(code)
+        self.beta, self.scale = spec.beta, Scale(spec.scale, spec.learn_scale)
+
+    def energy(self, z: Tensor) -> Tensor:
+        """-log density of each number."""
+        constant = self.scale.log() + math.log(2 / self.beta) + math.lgamma(1 / self.beta)
+        return (z / self.scale.value()).abs().clamp(min=NEAREST).pow(self.beta) + constant
+
+    def log_density(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        return -self.energy(z).sum(1)
+
+    def draw(self, n: int, condition: Tensor | None, temperature: float) -> Tensor:
+        scale = self.scale.value()
+        sign = torch.randn(n, self.code.size, device=scale.device).sign()
+        power = torch.distributions.Gamma(torch.full_like(sign, 1 / self.beta), torch.ones_like(sign)).sample()
+        return temperature * scale * sign * power.pow(1 / self.beta)
+
+    def cross_entropy(self, q: Posterior, condition: Tensor | None) -> tuple[Tensor, Exactness]:
+        return mean_of(self.energy, q.mean, q.log_std).sum(1), "quadrature"

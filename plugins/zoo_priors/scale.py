@@ -23,18 +23,18 @@ class Scale(nn.Module):
 
     def log(self) -> Tensor:
         """The natural logarithm."""
-        return self.start if self.shift is None else self.start + bounded(self.shift, SPAN)
+        return self.start if self.shift is None else self.start + soft_clamp(self.shift, SPAN)
 
     def value(self) -> Tensor:
         """The number itself."""
         return self.log().exp()
 
 
-def bounded(x: Tensor, most: float) -> Tensor:
+def soft_clamp(x: Tensor, most: float) -> Tensor:
     """Nearly x where it is small, and never beyond `most` on either side."""
     return most * torch.tanh(x / most)
 
 
-def unbounded(x: Tensor, most: float) -> Tensor:
-    """What `bounded` makes x of, for x within 99 % of the bounds."""
+def inverse_soft_clamp(x: Tensor, most: float) -> Tensor:
+    """What `soft_clamp` makes x of, for x within 99 % of the bounds."""
     return most * torch.atanh((x / most).clamp(-0.99, 0.99))

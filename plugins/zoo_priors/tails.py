@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo_priors.coupling import FURTHEST, Step, Weighted
-from zoo_priors.scale import bounded
+from zoo_priors.scale import soft_clamp
 
 LIGHTEST, HEAVIEST = 0.01, 1.0
 """Between these lies a tail's weight; 1 / weight is its index, so that the heaviest have no mean."""
@@ -39,7 +39,7 @@ class Tails(Step):
         return torch.where(sign < 0, below, above)
 
     def to_base(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        log_scale = bounded(self.raw, FURTHEST)
+        log_scale = soft_clamp(self.raw, FURTHEST)
         y = (z - self.mean) * (-log_scale).exp()
         sign = signs(y)
         weight = self.weight(sign)
@@ -51,8 +51,8 @@ class Tails(Step):
     def from_base(self, u: Tensor, contexts: Sequence[Weighted]) -> Tensor:
         sign = signs(u)
         weight = self.weight(sign)
-        growth = (weight * surprise(u * sign)).clamp(max=LONGEST)
-        return self.mean + bounded(self.raw, FURTHEST).exp() * sign * torch.expm1(growth) / weight
+        growth = (weight * neg_log_erfc(u * sign)).clamp(max=LONGEST)
+        return self.mean + soft_clamp(self.raw, FURTHEST).exp() * sign * torch.expm1(growth) / weight
 
 
 def signs(x: Tensor) -> Tensor:
@@ -60,13 +60,13 @@ def signs(x: Tensor) -> Tensor:
     return torch.ones_like(x).copysign(x)
 
 
-def surprise(u: Tensor) -> Tensor:
+def neg_log_erfc(u: Tensor) -> Tensor:
     """-log erfc(u / sqrt 2) for u >= 0, which underflows for u > 14 in float32."""
     return u.square() / 2 - scaled(u).log()
 
 
 def hazard(u: Tensor) -> Tensor:
-    """The slope of `surprise`, which is nowhere below sqrt(2 / pi)."""
+    """The slope of `neg_log_erfc`, which is nowhere below sqrt(2 / pi)."""
     return math.sqrt(2 / math.pi) / scaled(u)
 
 
@@ -76,7 +76,7 @@ def scaled(u: Tensor) -> Tensor:
 
 
 def solve(value: Tensor) -> Tensor:
-    """The u >= 0 whose surprise is that value, with its gradient.
+    """The u >= 0 whose neg_log_erfc is that value, with its gradient.
 
     Newton's steps go down to it from above, as the start is beyond it and the curve is convex; the last one is where
     the gradient comes from.
@@ -84,5 +84,5 @@ def solve(value: Tensor) -> Tensor:
     with torch.no_grad():
         u = torch.minimum(value * math.sqrt(math.pi / 2), (2 * value).sqrt())
         for _ in range(NEWTON):
-            u = (u - (surprise(u) - value) / hazard(u)).clamp(min=0)
-    return u - (surprise(u) - value) / hazard(u)
+            u = (u - (neg_log_erfc(u) - value) / hazard(u)).clamp(min=0)
+    return u - (neg_log_erfc(u) - value) / hazard(u)

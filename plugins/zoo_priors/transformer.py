@@ -12,7 +12,7 @@ from zoo import CodeInfo
 from zoo.core import ZooError
 from zoo.models import Prior, Term, as_float32, single_term
 from zoo_priors.attention import Block, Cache
-from zoo_priors.transformerspec import TransformerSpec
+from zoo_priors.spec import TransformerSpec
 
 COLDEST = 1e-4
 """Below this temperature the likeliest word is as good as certain."""

@@ -12,7 +12,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional as F
-from zoo_classifiers import compiling, fast, fused, gather, maximum, zoo_models
+from zoo_classifiers import compiling, dispatch, fused, gather, maximum, zoo_models
 from zoo_classifiers.blocks import Block
 from zoo_classifiers.maximum import average, pool
 from zoo_classifiers.model import CNN
@@ -362,8 +362,8 @@ def test_an_accelerated_network_is_the_same_model(shape: tuple[int, int, int], o
 @pytest.mark.parametrize("way", ["", "plain", "compiled", "native", "whole"])
 def test_batch_norm_of_one_value_is_refused_in_one_line(shape: tuple[int, int, int], final: int, way: str) -> None:
     model, words = network(shape, final=final), "one pixel; raise train.batch or set model.norm=none"
-    model.ways = [way] * 6 if way else []
-    model.chain = fast.linked(model.ways)
+    model.dispatch_ways = [way] * 6 if way else []
+    model.chain = dispatch.compile_chain(model.dispatch_ways)
     with pytest.raises(ZooError, match=words):
         model.losses(batch(shape, 1))
 
@@ -387,8 +387,8 @@ def test_compiled_tails_agree_with_pytorch(norm: str) -> None:
 def test_a_network_compiled_in_one_piece_is_the_same_model() -> None:
     plain = network((1, 8, 8), **SMALL)
     whole = copy.deepcopy(plain)
-    whole.ways = ["whole"] * 2
-    whole.chain = fast.linked(whole.ways)
+    whole.dispatch_ways = ["whole"] * 2
+    whole.chain = dispatch.compile_chain(whole.dispatch_ways)
     for size in (6, 5):
         found = []
         for model in (plain, whole):
@@ -403,11 +403,11 @@ def test_a_network_compiled_in_one_piece_is_the_same_model() -> None:
 
 def test_what_the_kernel_does_not_cover_is_compiled_or_plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gather, "works", lambda *_: "")
-    ways, note = fast.choose(network(**SMALL, norm="after").blocks, "cpu", torch.bfloat16)
+    ways, note = dispatch.choose_dispatches(network(**SMALL, norm="after").blocks, "cpu", torch.bfloat16)
     assert ways == ["compiled"] * 2
     assert note == "compiled (the native kernel does not cover these options)"
-    assert fast.choose(network(**SMALL).blocks, "cpu", None)[0] == ["compiled"] * 2
+    assert dispatch.choose_dispatches(network(**SMALL).blocks, "cpu", None)[0] == ["compiled"] * 2
     for reason, expected in (("", (["whole"] * 2, "compiled")), ("no Triton", ([], "plain PyTorch (no Triton)"))):
-        monkeypatch.setattr(fast, "why_not_compiled", lambda _, reason=reason: reason)
-        assert fast.choose(network(**SMALL).blocks, "cuda", torch.bfloat16) == expected
-    assert fast.choose(network(**SMALL).blocks, "mps", None) == ([], "plain PyTorch")
+        monkeypatch.setattr(dispatch, "why_not_compiled", lambda _, reason=reason: reason)
+        assert dispatch.choose_dispatches(network(**SMALL).blocks, "cuda", torch.bfloat16) == expected
+    assert dispatch.choose_dispatches(network(**SMALL).blocks, "mps", None) == ([], "plain PyTorch")

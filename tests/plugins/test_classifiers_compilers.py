@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from zoo_classifiers import compiling, fast, fused, gather, native
+from zoo_classifiers import compiling, dispatch, fused, gather, native
 from zoo_classifiers.model import CNN
 from zoo_classifiers.spec import CNNSpec
 
@@ -123,8 +123,8 @@ def test_each_model_and_each_choice_of_options_is_compiled_for_itself(monkeypatc
     count = torch._dynamo.config.recompile_limit + 2
     for width in range(count):
         model = network(4, blocks=1, last=1 + width, head=0).eval()
-        model.ways = ["whole"]
-        model.chain = fast.linked(model.ways)
+        model.dispatch_ways = ["whole"]
+        model.chain = dispatch.compile_chain(model.dispatch_ways)
         with torch.no_grad():
             model(batch(4).x)
     assert len(graphs) == count
@@ -152,7 +152,7 @@ def test_an_accelerated_model_is_copied_and_pickled_as_a_plain_one() -> None:
     model = CNN(CNNSpec(blocks=2, first=8, last=16), DataInfo.of((3, 8, 8), ("a", "b"))).eval()
     x = torch.rand(2, 3, 8, 8)
     expected = model(x)
-    model.ways = ["whole"] * 2
-    model.chain = fast.linked(model.ways)
+    model.dispatch_ways = ["whole"] * 2
+    model.chain = dispatch.compile_chain(model.dispatch_ways)
     for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert torch.equal(copied(x), expected)

@@ -22,7 +22,7 @@ from priors import (
 )
 from torch import Tensor
 from zoo_priors.flow import Flow
-from zoo_priors.flowspec import FlowSpec
+from zoo_priors.spec import FlowSpec
 from zoo_priors.zukoflow import NAMES
 
 from zoo import CodeInfo

@@ -14,10 +14,10 @@ from pydantic import ValidationError
 from scipy.special import log_ndtr
 from torch import Tensor
 from zoo_priors.autoregression import Layout, product
+from zoo_priors.coupling import STRONGEST, distinct, tame
 from zoo_priors.flow import Flow
-from zoo_priors.flowspec import FlowSpec
-from zoo_priors.matrix import STRONGEST, distinct, tame
-from zoo_priors.tails import Tails, solve, surprise
+from zoo_priors.spec import FlowSpec
+from zoo_priors.tails import Tails, neg_log_erfc, solve
 
 from zoo import CodeInfo
 from zoo.core.errors import MissingError, ZooError
@@ -39,7 +39,7 @@ def test_surprises_keep_their_digits_far_out_and_are_solved_for(dtype: torch.dty
     u = torch.cat([torch.zeros(1, dtype=dtype), torch.logspace(-3, 3, 50, dtype=dtype)])
     exact = -log_ndtr(-u.double().numpy()) - math.log(2)
     rtol, atol = (1e-6, 1e-6) if dtype == torch.float32 else (1e-12, 1e-14)
-    np.testing.assert_allclose(surprise(u).numpy(), exact, rtol=rtol, atol=atol)
+    np.testing.assert_allclose(neg_log_erfc(u).numpy(), exact, rtol=rtol, atol=atol)
     torch.testing.assert_close(solve(torch.from_numpy(exact).to(dtype)), u, rtol=2 * rtol, atol=2 * atol)
 
 

@@ -15,7 +15,7 @@ from sklearn.metrics.pairwise import polynomial_kernel
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics.image.fid import FrechetInceptionDistance
-from zoo_metrics import distances, manifold, memory, zoo_metrics
+from zoo_metrics import distances, zoo_metrics
 
 from zoo import DataInfo
 from zoo.data.dataset import Pictures
@@ -270,7 +270,7 @@ def by_hand(real: Tensor, made: Tensor, k: int) -> dict[str, float]:
 
 @pytest.mark.parametrize("k", [1, 5])
 def test_manifold_by_whole_matrices(monkeypatch: pytest.MonkeyPatch, k: int) -> None:
-    monkeypatch.setattr(manifold, "CHUNK", 7)
+    monkeypatch.setattr(distances, "ROWS", 7)
     real, drawn, other = normal(60, 4), normal(60, 4, 1) * 1.2 + 0.5, normal(60, 4, 2)
     hung = gallery(seen(features=real), seen(features=drawn), seen(features=other))
     expected = by_hand(real, drawn, k) | {f"{name}_real": value for name, value in by_hand(real, other, k).items()}
@@ -346,7 +346,7 @@ def beside(train: Tensor, real: Tensor, drawn: Tensor) -> dict[str, Any]:
 
 
 def test_copies_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "CHUNK", 30)
+    monkeypatch.setattr(distances, "TRAIN_CHUNK", 30)
     train, real, drawn = pictures(100), pictures(200, 1), pictures(200, 2)
     fresh = beside(train, real, drawn)
     assert fresh["memorisation"] == pytest.approx(1, abs=0.1) and fresh["copies"] <= 0.05
@@ -358,7 +358,7 @@ def test_copies_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nearest_by_whole_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "CHUNK", 30)
+    monkeypatch.setattr(distances, "TRAIN_CHUNK", 30)
     train, real, drawn = pictures(100), pictures(41, 1), pictures(61, 2) * 0.7
     apart = [cdist(x.flatten(1), train.flatten(1)).min(1) for x in (drawn, real)]
     found = beside(train, real, drawn)

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 from sklearn.metrics import classification_report
-from zoo_metrics.figures import calibration_error, confusion, per_class, top_accuracy
+from zoo_metrics.classifiers import calibration_error, confusion, per_class, top_accuracy
 
 
 def scores_of(predicted: list[int], classes: int, confidence: float = 0.9) -> torch.Tensor:

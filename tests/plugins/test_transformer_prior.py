@@ -7,8 +7,8 @@ from itertools import product
 import pytest
 import torch
 from torch import Tensor
+from zoo_priors.spec import TransformerSpec
 from zoo_priors.transformer import Transformer, draw
-from zoo_priors.transformerspec import TransformerSpec
 
 from zoo import CodeInfo
 from zoo.core.errors import ZooError

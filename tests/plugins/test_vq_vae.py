@@ -11,12 +11,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import Tensor
-from zoo_codecs.fsq import FSQ
-from zoo_codecs.quantiser import Quantiser, rotated, straight_through
-from zoo_codecs.vqema import EMA
-from zoo_codecs.vqspec import VQVAESpec
+from zoo_codecs.quantiser import EMA, FSQ, Quantiser, rotated, straight_through
+from zoo_codecs.spec import VQVAESpec
 from zoo_codecs.vqvae import VQVAE
-from zoo_metrics.codes import code_usage
+from zoo_metrics.likelihood import code_usage
 
 import zoo
 from zoo import DataInfo

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TAILS: dict[str, Tail | None] = {"native": fused.tail, "compiled": gather.tail, "plain": None}
 
 
-def choose(blocks: Iterable[nn.Module], device: str, autocast: torch.dtype | None) -> tuple[list[str], str]:
+def choose_dispatches(blocks: Iterable[nn.Module], device: str, autocast: torch.dtype | None) -> tuple[list[str], str]:
     """A way for each block, none where stock PyTorch is to run, and a note for people."""
     parts = cast("list[Block]", list(blocks))
     if device == "cuda":
@@ -28,14 +28,14 @@ def choose(blocks: Iterable[nn.Module], device: str, autocast: torch.dtype | Non
         return ([], f"plain PyTorch ({reason})") if reason else (["whole"] * len(parts), "compiled")
     if device != "cpu":
         return [], "plain PyTorch"
-    found = [way(block, autocast) for block in parts]
+    found = [choose_dispatch(block, autocast) for block in parts]
     ways = [name for name, _ in found]
     reasons = sorted({reason for _, reason in found if reason})
     note = " and ".join(name for name in ("native kernel", "compiled", "plain PyTorch") if name.split()[0] in ways)
     return ways, note + f" ({'; '.join(reasons)})" * bool(reasons)
 
 
-def way(block: Block, autocast: torch.dtype | None) -> tuple[str, str]:
+def choose_dispatch(block: Block, autocast: torch.dtype | None) -> tuple[str, str]:
     """The fastest way that works for the block on the CPU, and what speaks against it or a faster one."""
     if autocast != torch.bfloat16:
         reason = "the native kernel needs bfloat16"
@@ -50,7 +50,7 @@ def way(block: Block, autocast: torch.dtype | None) -> tuple[str, str]:
     return ("plain", f"{reason}; no compiling: {failure}") if failure else ("compiled", reason)
 
 
-def once(model: CNN, x: Tensor, regions: list[Regions]) -> Tensor:
+def dispatch_pass(model: CNN, x: Tensor, regions: list[Regions]) -> Tensor:
     """As CNN.once, channels-last and in the type of the autocast."""
     with torch.autocast(x.device.type, model.autocast, enabled=model.autocast is not None):
         x = x.to(model.autocast or x.dtype, memory_format=torch.channels_last)
@@ -59,7 +59,7 @@ def once(model: CNN, x: Tensor, regions: list[Regions]) -> Tensor:
 
 def chain(model: CNN, x: Tensor, regions: list[Regions]) -> Tensor:
     """Each block in its way, then the head."""
-    for block, region, name in zip(model.blocks, regions, model.ways, strict=True):
+    for block, region, name in zip(model.blocks, regions, model.dispatch_ways, strict=True):
         x = block(x, region, TAILS.get(name, gather.tail))
     return cast(Tensor, model.head(x))
 
@@ -67,6 +67,6 @@ def chain(model: CNN, x: Tensor, regions: list[Regions]) -> Tensor:
 Chain = Callable[["CNN", Tensor, "list[Regions]"], Tensor]
 
 
-def linked(ways: list[str]) -> Chain:
+def compile_chain(ways: list[str]) -> Chain:
     """`chain` for one model, compiled in one piece for each size of batch where its ways say so."""
     return torch.compile(fresh(chain), dynamic=False) if "whole" in ways else chain

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from zoo_codecs.beyond import distance, unlike_spectra
+from zoo_codecs.auxiliary_losses import distance, unlike_spectra
 from zoo_codecs.vae import VAE
 
 from zoo import DataInfo
@@ -142,7 +142,7 @@ def test_the_teacher_looks_at_every_nth_picture() -> None:
         model.learn_from(guide)
         codec = model.codec
         assert isinstance(codec, VAE)
-        losses = codec.beyond.losses(batch._replace(x=batch.x[rows]), blurred(batch.x)[rows])
+        losses = codec.auxiliary.losses(batch._replace(x=batch.x[rows]), blurred(batch.x)[rows])
         found.append(losses["perceptual"].item())
     assert found[0] == pytest.approx(found[1])
     assert found[1] != pytest.approx(found[2])

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from zoo.core import Batch, Losses, ZooError
 from zoo.models import Classifier, Features, as_float32, features
-from zoo_codecs.codecspec import CodecSpec
+from zoo_codecs.spec import CodecSpec
 from zoo_codecs.variance import LEAST
 
 FROM, FULL = 0.5, 0.75
@@ -19,7 +19,7 @@ FAINTEST = 1e-3
 """Amplitudes well below this, a quarter of a level, count as none."""
 
 
-class Beyond:
+class AuxiliaryLosses:
     """The losses beside the distortion that the options ask for; holds the teacher, which is no part of the model."""
 
     def __init__(self, spec: CodecSpec) -> None:
