@@ -19,7 +19,7 @@ FIGURES = {
     "frechet": "Frechet distance {:.1f}",
     "judge_right": "{:.0%} judged right",
     "coverage": "coverage {:.2f}",
-    "loss": "{:.2f} bits a number",
+    "loss": "{:.2f} bits per dimension",
 }
 """Figures that are shown, of those that a result has; the loss only of generators, whose unit is bits."""
 

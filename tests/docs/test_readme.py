@@ -37,5 +37,5 @@ def test_the_table_says_what_is_stale_and_what_was_not_measured() -> None:
     other = old | {"data": "a folder"}
     first, second = lines(replace(about, results=[old, new, other]))
     assert first[2:] == ("digits", "1,234", "accuracy 98.7 %", "< 0.1", "3")
-    reached = "Frechet distance 3.1, 50 % judged right, 7.00 bits a number, guidance 1 **(stale)**"
+    reached = "Frechet distance 3.1, 50 % judged right, 7.00 bits per dimension, guidance 1 **(stale)**"
     assert second == ("", "", "a folder", "1,234", reached, "< 0.1", "3")
