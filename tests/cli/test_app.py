@@ -21,7 +21,7 @@ from zoo.registry.catalog import Catalog, catalog
 from zoo.registry.listing import entry as resolve_entry
 from zoo.registry.listing import show
 from zoo.registry.plugins.discover import Plugin
-from zoo.runs.lock import held
+from zoo.runs.lock import lock_folder
 
 pytestmark = pytest.mark.usefixtures("home")
 HEAVY = ("torch", "ray", "optuna", "timm", "numpy", "sklearn", "matplotlib", "PIL")
@@ -197,7 +197,7 @@ def test_a_kind_of_a_broken_plugin_is_missing(monkeypatch: pytest.MonkeyPatch, h
 
 
 def test_a_run_in_use_by_another_process_is_locked(capsys: Capture) -> None:
-    with held(Path("runs/other")):
+    with lock_folder(Path("runs/other")):
         assert main(["train", "cnn", "--out", "runs/other"]) == 6
     assert "runs/other is in use by pid" in capsys.readouterr().err
 

@@ -20,7 +20,7 @@ from zoo.core.errors import InterruptedRun, LockedError, RunError, ZooError
 from zoo.evaluation.compare.axes import Axes, split
 from zoo.evaluation.compare.callbacks import CompareCallback
 from zoo.evaluation.compare.result import Comparison, Figure, spread
-from zoo.runs.lock import held
+from zoo.runs.lock import lock_folder
 from zoo.training.train import Trained
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -312,7 +312,7 @@ def test_a_run_without_memory_is_listed_and_tried_again(monkeypatch: pytest.Monk
 
 
 def test_two_processes_do_not_work_on_one_comparison(capsys: Capture) -> None:
-    with held(FOLDER):
+    with lock_folder(FOLDER):
         assert main(NORMS) == 6
         assert "wait for it, or name another comparison with --name" in capsys.readouterr().err
         with pytest.raises(LockedError):

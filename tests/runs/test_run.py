@@ -29,7 +29,7 @@ from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry, resolve
 from zoo.registry.layers import read_registry
 from zoo.runs.find import choose_folder, find_run
-from zoo.runs.lock import held
+from zoo.runs.lock import lock_folder
 from zoo.runs.run import Run, difference
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -288,7 +288,7 @@ def test_a_folder_that_cannot_be_made(home: Path) -> None:
     (home / "runs").touch()
     with pytest.raises(ResourceError, match=r"^cannot make the folder runs.cnn-1: "):
         choose()
-    with pytest.raises(ResourceError, match=r"^cannot hold runs.cnn-1: "), held(Path("runs/cnn-1")):
+    with pytest.raises(ResourceError, match=r"^cannot hold runs.cnn-1: "), lock_folder(Path("runs/cnn-1")):
         pass
 
 
@@ -311,8 +311,8 @@ def test_difference() -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from zoo.runs.lock import held
-with held(Path(sys.argv[1])):
+from zoo.runs.lock import lock_folder
+with lock_folder(Path(sys.argv[1])):
     print('held', flush=True)
     time.sleep(600)
 """
@@ -331,31 +331,31 @@ def test_a_folder_that_another_process_holds(home: Path) -> None:
     path = make("runs/cnn-1").path
     with holder(path) as child:
         for _ in range(2):
-            with pytest.raises(LockedError) as caught, held(path):
+            with pytest.raises(LockedError) as caught, lock_folder(path):
                 pass
         text, who = str(caught.value), f"pid {child.pid} on {socket.gethostname()}"
         assert text.startswith(f"{path} is in use by {who} since 20") and caught.value.code == 6
         (path / "lock.json").write_text("{", encoding="utf-8")
-        with pytest.raises(LockedError, match="is in use by another process; wait for it"), held(path):
+        with pytest.raises(LockedError, match="is in use by another process; wait for it"), lock_folder(path):
             pass
         (path / ".weights.safetensors.1-2.tmp").touch()
         child.kill()
         child.wait()
-        with held(path):
+        with lock_folder(path):
             about = json.loads((path / "lock.json").read_text(encoding="utf-8"))
             assert about["pid"] == os.getpid()
     assert sorted(file.name for file in path.iterdir()) == [
         *("entry.json", "lock", "manifest.json", "run.json", "weights.safetensors")
     ]
-    with held(path), pytest.raises(LockedError), held(path):
+    with lock_folder(path), pytest.raises(LockedError), lock_folder(path):
         pass
 
 
 def test_a_folder_in_which_nothing_was_begun_goes_away(home: Path) -> None:
-    with pytest.raises(ZooError), held(home / "runs" / "cnn-1"):
+    with pytest.raises(ZooError), lock_folder(home / "runs" / "cnn-1"):
         raise ZooError("the pictures are missing")
     assert list((home / "runs").iterdir()) == []
-    with held(home / "runs" / "cnn-1"):
+    with lock_folder(home / "runs" / "cnn-1"):
         make("runs/cnn-1")
     assert (home / "runs" / "cnn-1" / "run.json").exists()
 

@@ -111,7 +111,7 @@ def make_folder(name: str, number: int) -> Path:
     return path
 
 
-def opened(path: Path, catalog: Catalog) -> Run | None:
+def open_or_clear(path: Path, catalog: Catalog) -> Run | None:
     """The run in a folder that this process holds, or None; what is left of a damaged one is removed."""
     if not is_run(path):
         return None

@@ -17,7 +17,7 @@ from zoo.runs.run import now
 
 
 @contextmanager
-def held(path: Path, advice: str = "wait for it, or train elsewhere with --out") -> Iterator[None]:
+def lock_folder(path: Path, advice: str = "wait for it, or train elsewhere with --out") -> Iterator[None]:
     """Hold a run folder; LockedError says who else does. A lock of a process that died is free at once."""
     who, lock = path / "lock.json", FileLock(path / "lock")
     try:
@@ -43,12 +43,12 @@ def held(path: Path, advice: str = "wait for it, or train elsewhere with --out")
 
 
 @contextmanager
-def held_soon(path: Path, wait: Callable[[LockedError], None]) -> Iterator[None]:
+def wait_and_lock(path: Path, wait: Callable[[LockedError], None]) -> Iterator[None]:
     """Hold a run folder as soon as no other process does; between two tries `wait` is called, which may raise."""
     with ExitStack() as stack:
         while True:
             try:
-                stack.enter_context(held(path))
+                stack.enter_context(lock_folder(path))
                 break
             except LockedError as error:
                 wait(error)

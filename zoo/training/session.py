@@ -19,8 +19,8 @@ from zoo.registry.build import build_data, build_model, count, meta_model
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Component, Entry, resolve, with_train
 from zoo.registry.layers import read_registry
-from zoo.runs.find import opened
-from zoo.runs.lock import held_soon
+from zoo.runs.find import open_or_clear
+from zoo.runs.lock import wait_and_lock
 from zoo.runs.run import Run, now, versions
 from zoo.training.callbacks import SILENCE, BackgroundCallback, Callback
 from zoo.training.checkpoint import StateFolder
@@ -169,8 +169,8 @@ def cached_classifier(name: str, job: Session) -> Run:
     asked = {"model": entry.model.dump(), "train": entry.train.model_dump(mode="json")}
     key = digest(asked | {"pictures": prepared.fingerprints})
     path = cache_dir() / "classifiers" / f"{name}-{key[:16]}"
-    with held_soon(path, Patience(job)), unmoved(job.device):
-        run = opened(path, catalog())
+    with wait_and_lock(path, Patience(job)), unmoved(job.device):
+        run = open_or_clear(path, catalog())
         if run is None or run.state != "done":
             passes = entry.train.epochs
             job.callback.note(f"training {name} on these pictures, which is done once and takes {passes} epochs")

@@ -10,7 +10,7 @@ from zoo.registry.catalog import catalog
 from zoo.registry.entry import with_train
 from zoo.registry.listing import entry
 from zoo.runs.find import choose_folder
-from zoo.runs.lock import held
+from zoo.runs.lock import lock_folder
 from zoo.runs.resume import how_to_go_on
 from zoo.runs.run import Run
 
@@ -86,7 +86,7 @@ def train(
 
     place = choose_device(device)
     path, before = choose_folder(chosen, catalog(), None if out is None else Path(out), fresh)
-    with held(path):
+    with lock_folder(path):
         # Another process may have finished it between the look and the lock.
         before = Run.open(path, catalog()) if (path / "run.json").exists() else before
         again = "choose another --out" if out else "train anew with --fresh"

@@ -31,8 +31,8 @@ from zoo.core.files import FULL, write_text
 from zoo.core.types import DataInfo
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Component, Entry, restore
-from zoo.runs.find import opened
-from zoo.runs.lock import held_soon
+from zoo.runs.find import open_or_clear
+from zoo.runs.lock import wait_and_lock
 from zoo.runs.run import read_json
 from zoo.training.callbacks import Callback, StageInfo
 from zoo.training.signals import Stop
@@ -201,7 +201,7 @@ def wait_for_folder(stack: ExitStack, run: Path) -> None:
             raise error
         time.sleep(STOP_POLL)
 
-    stack.enter_context(held_soon(run, wait))
+    stack.enter_context(wait_and_lock(run, wait))
 
 
 def train_trial(order: TrialOrder, pictures: dict[str, Any], report: Report, watchdog: Watchdog) -> Verdict:
@@ -209,7 +209,7 @@ def train_trial(order: TrialOrder, pictures: dict[str, Any], report: Report, wat
     from zoo.training.device import choose_device
     from zoo.training.session import Session
 
-    before = opened(Path(order.run), catalog())
+    before = open_or_clear(Path(order.run), catalog())
     if before is None or before.state in ("running", "interrupted"):
         callback = TrialCallback(order, report, watchdog)
         session = Session(

@@ -12,7 +12,7 @@ from zoo.registry.entry import Entry, resolve
 from zoo.registry.listing import fixed_by, registry
 from zoo.registry.raw_entry import Raw, Where, overlay
 from zoo.registry.search.space import Space
-from zoo.runs.lock import held
+from zoo.runs.lock import lock_folder
 from zoo.runs.names import ROOT, is_run
 from zoo.runs.resume import how_to_go_on
 from zoo.training.signals import listening
@@ -68,7 +68,7 @@ def run_study(catalog: Catalog, raw: Raw, fixed: list[str], request: TuneRequest
     check_epochs(entry, space)
     plan = StudyPlan.of(entry.dump(), entry.tune, space.words())
     folder = choose_study(plan, request.root, request.study, request.fresh).resolve()
-    with held(folder, "wait for it, or choose another name with --name"), listening() as stop:
+    with lock_folder(folder, "wait for it, or choose another name with --name"), listening() as stop:
         if not is_study(folder):
             write_plan(folder, plan, request.command)
         write_budget(folder, entry.tune)

@@ -15,7 +15,7 @@ from zoo.registry.entry import resolve
 from zoo.registry.layers import Registry
 from zoo.registry.listing import Paths, registry
 from zoo.runs.inputs import SPLITS
-from zoo.runs.lock import held
+from zoo.runs.lock import lock_folder
 from zoo.runs.resume import how_to_go_on
 
 
@@ -73,7 +73,7 @@ def compare(
     given = {"seeds": seeds, "minutes": minutes, "split": split, "device": device, "comparison": comparison}
     command = how_to_go_on("compare", name, overrides, given, registries)
     path = choose_comparison(plan, comparison, fresh)
-    with held(path, "wait for it, or name another comparison with --name"):
+    with lock_folder(path, "wait for it, or name another comparison with --name"):
         record = Record.open(path) if is_comparison(path) else Record.begin(path, plan, command)
         refuse(record, plan)  # another process may have begun it between the look and the lock
         work = Comparing(axes, jobs, record, device, registries, callback or notebook_callback())
