@@ -154,7 +154,7 @@ def test_figures_are_chosen_by_name(capsys: Capture) -> None:
     assert main([*NORMS, "--figures", "accuracy, loss"]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines()[2].split()[-2:] == ["accuracy", "loss"]
-    assert "±" not in out and "more figures: --figures all" in err
+    assert "±" not in out and "more figures: see them with --figures all" in err
     assert main([*NORMS, "--figures", "all"]) == 0
     assert {"macro_f1", "calibration_error"} <= set(capsys.readouterr().out.splitlines()[2].split())
     assert main([*NORMS, "--figures", "loss,acuracy"]) == 2

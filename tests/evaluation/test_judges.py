@@ -21,8 +21,8 @@ from zoo.data.dataset import Pictures
 from zoo.evaluation.gallery import hang
 from zoo.evaluation.judges import Appointed
 from zoo.models.gallery import Gallery
+from zoo.models.generator import Generator
 from zoo.models.judge import Judge, Look
-from zoo.models.latent import Generator
 from zoo.training.callbacks import Callback
 
 SMALL = """

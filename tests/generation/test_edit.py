@@ -19,7 +19,7 @@ import zoo
 from tests.conftest import Install
 from zoo.cli import main
 from zoo.core.errors import ZooError
-from zoo.models.latent import mixed
+from zoo.models.generator import mixed
 from zoo.runs.inputs import held_out
 
 FLOW = ("prior.kind=flow", "prior.layers=3", "prior.width=32", "data.limit=1000", "train.epochs=30", "train.batch=50")

@@ -155,7 +155,7 @@ def test_a_study_is_one_display(notebook: list[Handle]) -> None:
     (handle,) = notebook
     assert handle.drawn[0]["text/plain"] == "preparing ..."
     text = handle.last.text
-    assert "cnn on digits" in text and "2 at a time" in text and "8/20" in text and "resuming: 1 ended" in text
+    assert "cnn on digits" in text and "2 at a time" in text and "8/20" in text and "resuming: 1 finished" in text
     assert "best t00008" in text and "t00009" in text and "running" in text and f"note {BAD}" in text
     watch.end(found)
     assert "t00009" not in handle.last.text and "best t00008" in handle.last.text

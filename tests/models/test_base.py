@@ -11,7 +11,7 @@ from zoo.data.dataset import Pictures
 from zoo.evaluation.evaluate import outputs
 from zoo.models.base import Classifier, Model, why_not_compiled
 from zoo.models.metrics import mean_metrics
-from zoo.registry.build import flops
+from zoo.registry.model_size import flops
 
 INFO = DataInfo((3, 4, 4), ("a", "b", "c"), (0.2, 0.5, 0.8), (0.1, 0.2, 0.0))
 

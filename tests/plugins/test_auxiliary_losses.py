@@ -16,7 +16,7 @@ from zoo.core.errors import ZooError
 from zoo.core.types import Batch
 from zoo.models.base import Classifier, Model
 from zoo.models.features import features
-from zoo.models.latent import Generator
+from zoo.models.generator import Generator
 from zoo.registry.build import build_model
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import resolve

@@ -17,10 +17,12 @@ import zoo
 from zoo import DataInfo
 from zoo.core.errors import InterruptedRun, ZooError
 from zoo.core.types import Batch
-from zoo.models.latent import Generator, dequantised, fixed_draws
-from zoo.registry.build import build_model, count
+from zoo.models.generator import Generator
+from zoo.models.latent import dequantised, fixed_draws
+from zoo.registry.build import build_model
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry, resolve
+from zoo.registry.model_size import count
 from zoo.registry.raw_entry import Raw
 from zoo.training.callbacks import Callback
 

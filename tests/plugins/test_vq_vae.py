@@ -23,9 +23,10 @@ from zoo.core.errors import InterruptedRun
 from zoo.core.types import Batch
 from zoo.data.loader import batches
 from zoo.evaluation.evaluate import outputs
-from zoo.models.latent import Generator
-from zoo.registry.build import build_data, count
+from zoo.models.generator import Generator
+from zoo.registry.build import build_data
 from zoo.registry.listing import entry
+from zoo.registry.model_size import count
 from zoo.training.callbacks import Callback
 
 INFO = DataInfo((1, 8, 8), tuple("0123456789"), (0.3,), (0.38,))

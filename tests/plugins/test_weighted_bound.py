@@ -13,7 +13,8 @@ from zoo_metrics import zoo_metrics
 from zoo import CodeInfo, DataInfo
 from zoo.data.dataset import Pictures
 from zoo.evaluation.evaluate import outputs
-from zoo.models.latent import Generator, LatentModel, dequantised, fixed_draws
+from zoo.models.generator import Generator
+from zoo.models.latent import LatentModel, dequantised, fixed_draws
 from zoo.models.prior import Posterior, Prior
 from zoo.registry.kinds import Outputs
 

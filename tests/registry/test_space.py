@@ -14,9 +14,10 @@ from spaces import KINDS, ask, first_ends, get, only, space
 
 from zoo.core.errors import ZooError
 from zoo.core.sections import TuneSpec
-from zoo.registry.build import count, data_info
+from zoo.registry.build import data_info
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry
+from zoo.registry.model_size import count
 from zoo.registry.search.smallest import smallest_entry
 from zoo.registry.search.space import Space
 from zoo.tuning.ledger import make_sampler

@@ -28,7 +28,8 @@ from zoo.registry.build import build_model
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry, resolve
 from zoo.registry.layers import read_registry
-from zoo.runs.find import choose_folder, find_run
+from zoo.runs.choose_folder import choose_folder
+from zoo.runs.find import find_run
 from zoo.runs.lock import lock_folder
 from zoo.runs.run import Run, difference
 

@@ -114,7 +114,7 @@ def evaluate(
     """
     from zoo.evaluation.gallery import hang, manner
     from zoo.evaluation.judges import appoint
-    from zoo.models.latent import Generator
+    from zoo.models.generator import Generator
     from zoo.registry.blame import model_errors
     from zoo.registry.build import build_data
     from zoo.training.device import autocast_type, choose_device

@@ -13,8 +13,9 @@ from zoo.data.loader import batches
 from zoo.evaluation.judges import Appointed
 from zoo.models.base import Model
 from zoo.models.gallery import Edited, Gallery, Mixed, Seen, Sweep
+from zoo.models.generator import Generator
 from zoo.models.judge import Judge
-from zoo.models.latent import Generator, fixed_draws
+from zoo.models.latent import fixed_draws
 from zoo.models.prior import Invertible, single_term
 from zoo.models.sampling import DECODE_BATCH, DEFAULT_SAMPLING, SamplingOptions, decode_images, sample_images, to_images
 from zoo.runs.run import Run

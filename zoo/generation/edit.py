@@ -15,7 +15,8 @@ from zoo.display.grid import save_png
 from zoo.display.html import block, page, table
 from zoo.generation.model_of import generator, listed, prompts_for
 from zoo.generation.reconstruct import pairs
-from zoo.models.latent import Generator, dequantised, fixed_draws, guided
+from zoo.models.generator import Generator, guided
+from zoo.models.latent import dequantised, fixed_draws
 from zoo.models.prior import Invertible, Term
 from zoo.models.sampling import DECODE_BATCH, check_strength, combine_conditions, encode_prompt, to_images
 from zoo.registry.blame import plugin_errors

@@ -9,7 +9,7 @@ import torch
 
 from zoo.core.errors import ZooError
 from zoo.models.base import Classifier
-from zoo.models.latent import Generator
+from zoo.models.generator import Generator
 from zoo.runs.run import Run
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, NamedTuple
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 
 from zoo.core.errors import ZooError
 from zoo.core.types import CodeInfo, DataInfo
+from zoo.models.precision import as_float32, no_autocast
 
 Exactness = Literal["exact", "upper bound", "quadrature", "monte carlo"]
 
@@ -447,44 +447,3 @@ class Invertible(VectorPrior):
         u = temperature * torch.randn(n, self.code.size, device=like.device, dtype=like.dtype)
         with no_autocast(like.device):
             return self.from_base(u, terms)
-
-
-def as_float32(x: Tensor) -> Tensor:
-    """Convert a tensor to float32, unless it is float64.
-
-    Args:
-        x: A tensor of floats.
-
-    Returns:
-        The tensor itself where it has one of the two types, otherwise a float32 copy.
-
-    Example:
-        >>> import torch
-        >>> from zoo.models import as_float32
-        >>> as_float32(torch.zeros(2, dtype=torch.bfloat16)).dtype
-        torch.float32
-        >>> as_float32(torch.zeros(2, dtype=torch.float64)).dtype
-        torch.float64
-    """
-    return x if x.dtype == torch.float64 else x.float()
-
-
-def no_autocast(device: torch.device) -> AbstractContextManager[object]:
-    """Switch autocast off within a block.
-
-    Args:
-        device: The device on which the block computes.
-
-    Returns:
-        A context manager.
-
-    Example:
-        >>> import torch
-        >>> from zoo.models import no_autocast
-        >>> with torch.autocast("cpu", torch.bfloat16), no_autocast(torch.device("cpu")):
-        ...     (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
-        torch.float32
-    """
-    if not torch.amp.is_autocast_available(device.type):
-        return nullcontext()
-    return torch.autocast(device.type, enabled=False)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from zoo.core.errors import ZooError
-from zoo.models.latent import Generator, guided
+from zoo.models.generator import Generator, guided
 from zoo.models.prior import Term
 from zoo.models.prompts import parse
 

@@ -128,7 +128,8 @@ def show(name: str, overrides: Iterable[str] = (), registries: Paths = (), measu
     about: dict[str, Any] = {"name": name, "summary": chosen.summary, "hash": chosen.hash()}
     about |= {"kind": chosen.model.name, "plugin": str(chosen.model.plugin), "parameters": None, "flops": None}
     if measure:
-        from zoo.registry.build import count, data_info
+        from zoo.registry.build import data_info
+        from zoo.registry.model_size import count
 
         info = data_info(chosen.data)
         size = count(chosen, info)

@@ -16,11 +16,12 @@ from zoo.core.sections import StageSpec
 from zoo.core.spec import Choice, Spec, space
 from zoo.core.types import Batch, DataInfo
 from zoo.models.base import Model, Stage, saved_weights_follow
-from zoo.models.latent import Generator
+from zoo.models.generator import Generator
 from zoo.registry.blame import plugin_errors
-from zoo.registry.build import build_model, meta_model
+from zoo.registry.build import build_model
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Component, Entry, resolve
+from zoo.registry.model_size import meta_model
 from zoo.registry.raw_entry import Raw
 from zoo.registry.search.dimension import Dimension, Value, fit_mark
 from zoo.registry.search.marks import MarkError

@@ -14,8 +14,8 @@ from zoo.evaluation.evaluate import outputs
 from zoo.evaluation.gallery import hang
 from zoo.evaluation.judges import Appointed
 from zoo.models.base import Model
+from zoo.models.generator import Generator
 from zoo.models.judge import ByClassifier, Judge, Look
-from zoo.models.latent import Generator
 from zoo.registry.kinds import Outputs
 from zoo.testing import toys
 from zoo.testing.building import spec_of

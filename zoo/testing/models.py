@@ -11,7 +11,7 @@ from zoo.core.errors import ZooError
 from zoo.core.tensor_files import fill, separate
 from zoo.core.types import Batch
 from zoo.models.base import Classifier, Model
-from zoo.models.latent import Generator
+from zoo.models.generator import Generator
 from zoo.models.metrics import mean_metrics
 from zoo.models.prior import Posterior
 from zoo.registry.kinds import ModelKind

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from zoo.core.errors import ZooError
 from zoo.core.spec import Choice, Option, Range, Spec, options
 from zoo.core.types import DataInfo
-from zoo.registry.build import meta_model
 from zoo.registry.kinds import FAMILIES
+from zoo.registry.model_size import meta_model
 from zoo.testing.building import dimension_of, entry_of, info_for, model_of, points, spec_of
 from zoo.testing.check import Subject
 from zoo.testing.rule import Broken, Inapplicable, require, rule, saying

@@ -15,9 +15,10 @@ from zoo.core.types import Batch
 from zoo.data.dataset import Splits
 from zoo.data.loader import Loader
 from zoo.models.base import Stage
-from zoo.registry.build import build_data, build_model, count_flops, meta_batch
+from zoo.registry.build import build_data, build_model
 from zoo.registry.entry import Entry
 from zoo.registry.listing import entry
+from zoo.registry.model_size import count_flops, meta_batch
 from zoo.training.device import autocast_type, seed_all
 from zoo.training.stepper import Stepper
 

@@ -15,11 +15,12 @@ from zoo.core.tensor_files import write_weights
 from zoo.core.version import __version__
 from zoo.data.dataset import Splits
 from zoo.models.base import Classifier, Model
-from zoo.registry.build import build_data, build_model, count, meta_model
+from zoo.registry.build import build_data, build_model
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Component, Entry, resolve, with_train
 from zoo.registry.layers import read_registry
-from zoo.runs.find import open_or_clear
+from zoo.registry.model_size import count, meta_model
+from zoo.runs.choose_folder import open_or_clear
 from zoo.runs.lock import wait_and_lock
 from zoo.runs.run import Run, now, versions
 from zoo.training.callbacks import SILENCE, BackgroundCallback, Callback

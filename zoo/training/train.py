@@ -9,7 +9,7 @@ from zoo.core.errors import JobError
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import with_train
 from zoo.registry.listing import entry
-from zoo.runs.find import choose_folder
+from zoo.runs.choose_folder import choose_folder
 from zoo.runs.lock import lock_folder
 from zoo.runs.resume import how_to_go_on
 from zoo.runs.run import Run

@@ -31,7 +31,7 @@ from zoo.core.files import FULL, write_text
 from zoo.core.types import DataInfo
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Component, Entry, restore
-from zoo.runs.find import open_or_clear
+from zoo.runs.choose_folder import open_or_clear
 from zoo.runs.lock import wait_and_lock
 from zoo.runs.run import read_json
 from zoo.training.callbacks import Callback, StageInfo
@@ -307,7 +307,7 @@ def read_pictures(data: Component) -> dict[str, Any]:
 
 def smallest_model(entry: dict[str, Any], space: Space, info: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
     """Parameters and options of the smallest model of a space; None where none could be built."""
-    from zoo.registry.build import parameters
+    from zoo.registry.model_size import parameters
     from zoo.registry.search.smallest import smallest_entry
 
     def size(each: Entry) -> int:

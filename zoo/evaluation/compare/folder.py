@@ -13,7 +13,7 @@ from zoo.core.errors import RunError, ZooError
 from zoo.core.files import check_name, digest, finite, write_json
 from zoo.core.version import __version__
 from zoo.evaluation.compare.result import Comparison
-from zoo.runs.find import is_remnant
+from zoo.runs.choose_folder import is_remnant
 from zoo.runs.names import ROOT, numbered
 from zoo.runs.run import difference, now, read_record
 

@@ -167,7 +167,8 @@ class Sizes:
 
     def parameters(self, entry: Entry) -> int:
         """How many numbers the model of an entry learns; DataError where its data has no pictures to evaluate over."""
-        from zoo.registry.build import build_data, parameters
+        from zoo.registry.build import build_data
+        from zoo.registry.model_size import parameters
 
         key = digest(entry.data.dump())
         if key not in self.infos:

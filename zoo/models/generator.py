@@ -1,0 +1,309 @@
+"""A generator: a codec, a prior over its codes, and a text encoder where the prior takes text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zoo.core.types import Batch, DataInfo, Losses
+from zoo.models.base import Classifier, Model, Stage, why_not_compiled
+from zoo.models.latent import PIXEL_LEVELS, LatentModel, dequantised, fixed_draws
+from zoo.models.precision import as_float32
+from zoo.models.prior import Posterior, Prior, Term, single_term
+from zoo.models.text import Classes, TextEncoder
+
+
+class Generator(Model):
+    """A latent model and a prior over its codes: it reconstructs, samples and bounds likelihoods.
+
+    Continuous codes: both learn together from the evidence lower bound (Kingma & Welling 2013, arXiv:1312.6114). Code
+    words: the prior learns after the codec (van den Oord et al. 2017, arXiv:1711.00937).
+
+    Args:
+        codec: The latent model.
+        prior: The prior over its codes.
+        info: What is known of the pictures.
+        text: The text encoder; by default the classes as one-hot vectors.
+
+    Example:
+        >>> import torch
+        >>> from zoo import CodeInfo, DataInfo
+        >>> from zoo.models import Generator, LatentModel, Posterior, VectorPrior
+        >>> class Pixels(LatentModel):
+        ...     code = CodeInfo((16,))
+        ...     def encode(self, x):
+        ...         return Posterior(x.flatten(1), torch.full((len(x), 16), -2.0))
+        ...     def decode(self, code):
+        ...         return code.view(-1, 1, 4, 4)
+        ...     def distortion(self, x, shown):
+        ...         return (x - shown).square().flatten(1).sum(1)
+        >>> class Normal(VectorPrior):
+        ...     def log_density(self, z, condition):
+        ...         return torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(1)
+        ...     def draw(self, n, condition, temperature):
+        ...         return temperature * torch.randn(n, self.code.size)
+        >>> model = Generator(Pixels(), Normal(CodeInfo((16,))), DataInfo.of((1, 4, 4), ("cat", "dog")))
+        >>> tuple(model.sample(5).shape)
+        (5, 1, 4, 4)
+    """
+
+    def __init__(self, codec: LatentModel, prior: Prior, info: DataInfo, text: TextEncoder | None = None) -> None:
+        super().__init__()
+        self.codec, self.prior, self.info = codec, prior, info
+        self.text = text or Classes(info)
+        prior.attach(self.posterior, info)
+
+    def posterior(self, x: Tensor) -> Posterior:
+        """Compute the posterior over the continuous codes of pictures.
+
+        Args:
+            x: Pictures (N, C, H, W) with values 0..1.
+
+        Returns:
+            Mean and log standard deviation (N, *shape).
+        """
+        found = self.codec.encode(x)
+        assert isinstance(found, Posterior)
+        return found
+
+    @property
+    def teacher(self) -> str:
+        """The registry entry of the classifier that the codec learns from; empty for none."""
+        return self.codec.teacher
+
+    def learn_from(self, teacher: Classifier) -> None:
+        """Give the trained teacher to the codec.
+
+        Args:
+            teacher: The classifier, in eval mode on the device.
+        """
+        self.codec.learn_from(teacher)
+
+    def stages(self) -> list[Stage]:
+        """List the stages of a training: one of everything, or the codec before the prior.
+
+        Returns:
+            One stage where codes are continuous and the prior learns jointly with the codec, otherwise two.
+        """
+        if self.codec.code.words is None and self.prior.joint:
+            return [Stage("model", self, self.losses)]
+        told = nn.ModuleList([self.prior, self.text])
+        return [Stage("codec", self.codec, self.codec_losses), Stage("prior", told, self.prior_losses)]
+
+    def losses(self, batch: Batch) -> Losses:
+        """Compute distortion, rate and further losses of the codec.
+
+        Args:
+            batch: Pictures and labels.
+
+        Returns:
+            The scalars `distortion` and `rate` in nats per number of the picture, and whatever the codec adds.
+        """
+        batch, condition = self.seen(batch)
+        posterior, shown, further = self.codec.learn(batch)
+        assert isinstance(posterior, Posterior)
+        rate = self.codec.rate(self.prior.kl(posterior, condition).value.mean())
+        distortion = self.codec.distortion(batch.x, shown).mean()
+        return {"distortion": distortion / self.size, "rate": rate / self.size, **further}
+
+    def codec_losses(self, batch: Batch) -> Losses:
+        """Compute the losses of a codec that is trained before its prior.
+
+        Of continuous codes the rate is that under N(0, I), so that the codes that the prior learns later stay near 0.
+
+        Args:
+            batch: Pictures and labels.
+
+        Returns:
+            The scalar `distortion` in nats per number of the picture, whatever the codec adds, and for continuous codes
+            `rate`.
+        """
+        batch, _ = self.seen(batch)
+        found, shown, further = self.codec.learn(batch)
+        losses = {"distortion": self.codec.distortion(batch.x, shown).mean() / self.size, **further}
+        if isinstance(found, Posterior):
+            losses["rate"] = self.codec.rate(from_normal(found).mean()) / self.size
+        return losses
+
+    def prior_losses(self, batch: Batch) -> Losses:
+        """Compute the cross-entropy of codes under the prior, in nats per number of the picture.
+
+        Args:
+            batch: Pictures and labels.
+
+        Returns:
+            The scalar `rate`.
+        """
+        batch, condition = self.seen(batch)
+        with torch.no_grad():
+            found = self.codec.encode(batch.x)
+            code = found.sample() if isinstance(found, Posterior) else found
+        return {"rate": -self.prior.log_prob(code, condition).mean() / self.size}
+
+    def seen(self, batch: Batch) -> tuple[Batch, Tensor | None]:
+        """Prepare a batch for learning: dequantise the pictures, mix some, and encode labels.
+
+        Args:
+            batch: Pictures and labels.
+
+        Returns:
+            The batch with changed pictures, and their conditions (N, K), or None for a prior that takes none.
+        """
+        x, condition = dequantised(batch.x), self.condition(batch.y)
+        if condition is not None and (count := round(self.prior.mixup * len(x))):
+            shares = torch.rand(count, device=x.device)
+            x, condition = mixed(x, shares), mixed(condition, shares)
+        return batch._replace(x=x), condition
+
+    def accelerate(self, autocast: torch.dtype | None) -> str:
+        """Compile the parts of the codec in place, except on a CPU.
+
+        Nothing is compiled where no compiler works.
+
+        Args:
+            autocast: The type to which operations are autocast; None for float32.
+
+        Returns:
+            A note of what runs: "torch.compile of the codec", "eager" or "eager (reason)".
+        """
+        device = next(self.parameters()).device.type
+        if device == "cpu":
+            # Convolutions take nearly all the time there, and those are the same library's either way.
+            return "eager"
+        if reason := why_not_compiled(device):
+            return f"eager ({reason})"
+        for part in self.codec.children():
+            part.compile(dynamic=False)
+        return "torch.compile of the codec"
+
+    def metrics(self, batch: Batch) -> Losses:
+        """Compute the bound on the negative log-likelihood, whatever the training minimises.
+
+        The random draws are the same each time. Dequantisation is that of Theis et al. 2015, arXiv:1511.01844.
+
+        Args:
+            batch: Pictures and labels.
+
+        Returns:
+            Scalars: `bound` = `distortion` + `rate` in nats per picture; `loss`, the bound in bits per number of the
+            picture with 256 levels; `mse`, the mean squared error of reconstructions.
+        """
+        with fixed_draws(batch.x.device):
+            x = dequantised(batch.x)
+            distortion, rate = (part.mean() for part in self.bound(x, self.condition(batch.y)))
+            shown = self.reconstruct(batch.x)
+        bound = distortion + rate
+        bits = bound / (self.size * math.log(2)) + math.log2(PIXEL_LEVELS)
+        mse = F.mse_loss(shown.float().clamp(0, 1), batch.x)
+        return {"loss": bits, "bound": bound, "distortion": distortion, "rate": rate, "mse": mse}
+
+    def bound(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Estimate distortion and rate of pictures from one draw of their codes.
+
+        Args:
+            x: Dequantised pictures (N, C, H, W).
+            condition: Conditions (N, K), or None.
+
+        Returns:
+            Distortion and rate in nats, (N,) each.
+        """
+        found = self.codec.encode(x)
+        if isinstance(found, Posterior):
+            shown = self.codec.decode(found.sample())
+            return self.codec.distortion(x, shown), self.prior.kl(found, condition).value
+        return self.codec.distortion(x, self.codec.decode(found)), -self.prior.log_prob(found, condition)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """Encode pictures and decode their most likely codes.
+
+        Args:
+            x: Pictures (N, C, H, W) with values 0..1.
+
+        Returns:
+            Pictures (N, C, H, W).
+        """
+        return self.codec.decode(self.codes(x))
+
+    def codes(self, x: Tensor) -> Tensor:
+        """Compute the most likely codes of pictures.
+
+        Args:
+            x: Pictures (N, C, H, W) with values 0..1.
+
+        Returns:
+            Means of the posterior or code words, (N, *shape).
+        """
+        found = self.codec.encode(x)
+        return found.mean if isinstance(found, Posterior) else found
+
+    def sample(self, n: int, y: Tensor | None = None, temperature: float = 1.0) -> Tensor:
+        """Draw pictures with torch's random number generator.
+
+        Args:
+            n: The number of pictures.
+            y: Their classes int64 (n,); None for no class.
+            temperature: Below 1, samples are likelier and less varied.
+
+        Returns:
+            Pictures (n, C, H, W) with values 0..1.
+        """
+        return self.blend(n, single_term(None if y is None else self.condition(y)), temperature)
+
+    def blend(self, n: int, terms: Sequence[Term], temperature: float = 1.0) -> Tensor:
+        """Draw pictures whose codes follow a product of the prior's conditional densities.
+
+        Args:
+            n: The number of pictures.
+            terms: The densities and their exponents, which sum to 1.
+            temperature: Below 1, samples are likelier and less varied.
+
+        Returns:
+            Pictures (n, C, H, W) with values 0..1.
+
+        Raises:
+            ZooError: If the prior cannot draw from a product.
+        """
+        return self.codec.decode(self.prior.blend(n, terms, temperature)).float().clamp(0, 1)
+
+    def condition(self, y: Tensor) -> Tensor | None:
+        """Encode labels as conditions of the prior.
+
+        Args:
+            y: Labels int64 (N,).
+
+        Returns:
+            Conditions float32 (N, K), or None for a prior that takes none.
+        """
+        return self.text.labels(y) if self.prior.conditional else None
+
+    @property
+    def size(self) -> int:
+        """Numbers in a picture: channels x height x width."""
+        return math.prod(self.info.shape)
+
+
+def mixed(rows: Tensor, shares: Tensor) -> Tensor:
+    """Rows (N, ...) of which the first have the share (M,) of the row before; batches are in random order."""
+    count = len(shares)
+    weight = shares.to(rows.dtype).view(-1, *(1,) * (rows.ndim - 1))
+    return torch.cat([torch.lerp(rows[:count], rows.roll(1, 0)[:count], weight), rows[count:]])
+
+
+def from_normal(q: Posterior) -> Tensor:
+    """The divergence of posteriors from N(0, I) in nats (N,)."""
+    mean, log_std = as_float32(q.mean), as_float32(q.log_std)
+    return ((mean.square() + (2 * log_std).exp() - 1) / 2 - log_std).flatten(1).sum(1)
+
+
+def guided(terms: Sequence[Term], guidance: float) -> list[Term]:
+    """A product whose weights sum to 1: to the power of 1 + guidance, and as far away from what is said of no text.
+
+    0 is the product itself; above it codes are likelier of their text and less varied.
+    """
+    strengthened = [Term((1 + guidance) * weight, condition) for weight, condition in terms]
+    rest = 1 - sum(weight for weight, _ in strengthened)
+    return strengthened if abs(rest) < 1e-6 else [*strengthened, Term(rest, None)]

@@ -1,0 +1,78 @@
+"""Choose the folder of a new run, or the unfinished run to go on with."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from zoo.core.errors import ResourceError, RunError, ZooError
+from zoo.core.files import check_name
+from zoo.registry.catalog import Catalog
+from zoo.registry.entry import Entry
+from zoo.runs.names import ROOT, is_run, numbered
+from zoo.runs.run import UNFINISHED, Run, difference
+
+
+def choose_folder(entry: Entry, catalog: Catalog, out: Path | None, fresh: bool) -> tuple[Path, Run | None]:
+    """Where to train, and the run to go on with if there is one.
+
+    Without `out` an unfinished run of the same entry goes on, otherwise NAME-<next number> is made. With `out` that
+    folder is used, if it is empty or holds a run of exactly this entry.
+    """
+    if out is not None:
+        return out, use_folder(entry, catalog, out, fresh)
+    check_name(entry.name, "the entry")
+    before = numbered(ROOT, entry.name)
+    for path in reversed(before.values() if not fresh else ()):
+        try:
+            run = Run.open(path, catalog)
+        except ZooError:
+            continue  # a damaged run of long ago is no reason not to train
+        if run.state in UNFINISHED and not difference(run.entry.dump(), entry.dump()):
+            return path, run
+    return make_folder(entry.name, max(before, default=0) + 1), None
+
+
+def use_folder(entry: Entry, catalog: Catalog, out: Path, fresh: bool) -> Run | None:
+    """The run in a folder that the user named, or None where nothing is in it yet."""
+    check_name(out.resolve().name, "the run folder")
+    if not is_run(out):
+        if out.exists() and not (out.is_dir() and all(is_remnant(file.name) for file in out.iterdir())):
+            raise ZooError(f"{out} exists and is not a run folder", "choose another --out")
+        return None
+    if fresh:
+        raise ZooError(f"{out} holds a run already", "choose another --out for a fresh one")
+    run = Run.open(out, catalog)
+    if changes := difference(run.entry.dump(), entry.dump()):
+        raise ZooError(f"{out} holds another run: {'; '.join(changes[:4])}", "choose another --out")
+    return run
+
+
+def is_remnant(name: str) -> bool:
+    """Whether a file may lie in a folder whose run had not yet begun when its process was killed."""
+    return name in {"lock", "lock.json", "entry.json"} or (name.startswith(".") and name.endswith(".tmp"))
+
+
+def make_folder(name: str, number: int) -> Path:
+    """A new folder NAME-<number>, or with the next number that no other process takes at the same moment."""
+    path = ROOT / f"{name}-{number}"
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        return make_folder(name, number + 1)
+    except OSError as error:
+        raise ResourceError(f"cannot make the folder {path}: {error.strerror}", "choose another with --out") from None
+    return path
+
+
+def open_or_clear(path: Path, catalog: Catalog) -> Run | None:
+    """The run in a folder that this process holds, or None; what is left of a damaged one is removed."""
+    if not is_run(path):
+        return None
+    try:
+        return Run.open(path, catalog)
+    except RunError:
+        for file in path.iterdir():
+            if file.name not in {"lock", "lock.json"}:
+                shutil.rmtree(file, ignore_errors=True) if file.is_dir() else file.unlink(missing_ok=True)
+        return None
