@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from generated import print_or_write, replace_between
 
 from zoo.registry.layers import installed_registry
 from zoo.registry.listing import EntryInfo, describe
@@ -62,14 +63,8 @@ def reached(row: dict[str, Any]) -> str:
 
 def written(text: str) -> str:
     """The README with the table as it should be."""
-    before, _, rest = text.partition(f"{BEGIN}\n")
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table()}{END}{after}"
+    return replace_between(text, f"{BEGIN}\n", END, table())
 
 
 if __name__ == "__main__":
-    text = README.read_text(encoding="utf-8")
-    if sys.argv[1:] == ["--write"]:
-        README.write_text(written(text), encoding="utf-8", newline="\n")
-    else:
-        print(table(), end="")
+    print_or_write(README, f"{BEGIN}\n", END, table())

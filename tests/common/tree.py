@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from generated import print_or_write, replace_between
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "architecture.md"
@@ -52,14 +53,8 @@ def tree() -> str:
 
 def written(text: str) -> str:
     """The page with the tree as it should be."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}{tree()}{END}{after}"
+    return replace_between(text, BEGIN, END, tree())
 
 
 if __name__ == "__main__":
-    text = PAGE.read_text(encoding="utf-8")
-    if sys.argv[1:] == ["--write"]:
-        PAGE.write_text(written(text), encoding="utf-8", newline="\n")
-    else:
-        print(tree(), end="")
+    print_or_write(PAGE, BEGIN, END, tree())
