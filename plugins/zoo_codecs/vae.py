@@ -10,10 +10,9 @@ from torch import Tensor, nn
 
 from zoo.core import Batch, CodeInfo, DataInfo, Losses
 from zoo.models import Classifier, LatentModel, Posterior, as_float32
-from zoo_codecs.auxiliary_losses import AuxiliaryLosses
 from zoo_codecs.backbone import Decoder, Encoder, Plan, Size
+from zoo_codecs.losses import VARIANCES, AuxiliaryLosses
 from zoo_codecs.spec import VAESpec
-from zoo_codecs.variance import VARIANCES
 
 SPAN = 8.0
 """The logarithm of a posterior's deviation stays within this of 0."""

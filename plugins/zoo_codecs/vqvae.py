@@ -9,11 +9,10 @@ from torch import Tensor
 from zoo import CodeInfo, DataInfo
 from zoo.core import Batch, Losses
 from zoo.models import Classifier, LatentModel, as_float32, no_autocast
-from zoo_codecs.auxiliary_losses import AuxiliaryLosses
 from zoo_codecs.backbone import Decoder, Encoder, Plan
+from zoo_codecs.losses import Analytic, AuxiliaryLosses
 from zoo_codecs.quantiser import EMA, FSQ, Quantised, Quantiser
 from zoo_codecs.spec import VQVAESpec
-from zoo_codecs.variance import Analytic
 
 
 class VQVAE(LatentModel):

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from zoo import CodeInfo
+from zoo.core import MissingError, ZooError
 from zoo.models import Invertible, Term
 from zoo_priors.autoregression import Autoregression, Layout
-from zoo_priors.coupling import Centre, Coupling, Exponential, Standardise, Step
+from zoo_priors.coupling import Centre, Coupling, Exponential, Standardise, Step, Weighted, total
 from zoo_priors.spec import FlowSpec
 from zoo_priors.tails import Tails
-from zoo_priors.zukoflow import Zuko
 
 
 def steps(spec: FlowSpec, code: CodeInfo) -> list[Step]:
@@ -87,3 +87,41 @@ class Flow(Invertible):
             condition = like.new_zeros(len(like), self.code.condition)
         found: Tensor = self.conditions(condition.to(like))
         return found
+
+
+ZUKO_FLOWS = ("MAF", "NICE", "NSF")
+"""Those with a normal base, an exact inverse and the options that are given here."""
+
+
+class Zuko(Step):
+    """The transform of one of zuko's flows, which takes the context as its own."""
+
+    def __init__(self, name: str, size: int, context: int, layers: int, width: int) -> None:
+        super().__init__()
+        # zuko looks into its masks while it builds, which the meta device has not got.
+        with torch.device("cpu"):
+            flow = zuko_class(name)(size, context, transforms=layers, hidden_features=(width, width))
+        self.transform: nn.Module = flow.transform.to(torch.get_default_device())
+
+    def to_base(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        if z.device.type == "meta":
+            return z, z.sum(1)
+        u, log_det = self.transform(context).call_and_ladj(z)
+        return u, log_det
+
+    def from_base(self, u: Tensor, contexts: Sequence[Weighted]) -> Tensor:
+        z: Tensor = self.transform(total(contexts)).inv(u)
+        return z
+
+
+def zuko_class(name: str) -> Any:
+    """The class of zuko's flow; MissingError without zuko, ZooError where the name is not one of NAMES."""
+    if name not in ZUKO_FLOWS:
+        raise ZooError(f"the prior flow has no architecture zuko:{name}", f"choose {', '.join(ZUKO_FLOWS)}")
+    try:
+        import zuko
+    except ImportError as error:
+        raise MissingError(
+            f"the architecture zuko:{name} needs {error.name}", 'pip install "pixel-zoo[zuko]"'
+        ) from error
+    return getattr(zuko.flows, name)

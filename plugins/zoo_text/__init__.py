@@ -30,11 +30,10 @@ def build_sentence(spec: SentenceSpec, info: DataInfo) -> TextEncoder:
     """Shares of the classes by what a pretrained encoder of sentences makes of a text."""
     import torch
 
-    from zoo_text.minilm import check
-    from zoo_text.sentence import Sentence
+    from zoo_text.sentence import Sentence, require_encoder
 
     if torch.get_default_device().type != "meta":  # counting parameters needs no weights
-        check()
+        require_encoder()
     return Sentence(spec, info)
 
 

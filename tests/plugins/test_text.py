@@ -111,7 +111,7 @@ def test_sentences_find_the_class_of_words_never_heard() -> None:
 def test_sentences_once_heard_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     first = make("sentence", CLOTHES).encode(["a boot"])
     (kept,) = [path for path in (tmp_path / "cache" / "text").iterdir() if path.stat().st_size < 2000]
-    monkeypatch.setattr("zoo_text.minilm.encoder", None)
+    monkeypatch.setattr("zoo_text.sentence.load_encoder", None)
     again = make("sentence", CLOTHES)
     assert torch.equal(again.encode(["a boot"]), first)
     kept.write_bytes(b"no weights")

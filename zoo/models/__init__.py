@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from zoo.core.types import Batch, Losses
 from zoo.models.base import MIN_STD, Classifier, Model, Stage, wants_pretrained, why_not_compiled
-from zoo.models.features import Features, features
 from zoo.models.gallery import Edited, Gallery, Mixed, Seen, Sweep
 from zoo.models.generator import Generator
-from zoo.models.judge import Judge, Look
+from zoo.models.judge import Features, Judge, Look, features
 from zoo.models.latent import PIXEL_LEVELS, LatentModel, dequantised, fixed_draws
 from zoo.models.metrics import EVAL_BATCH
 from zoo.models.precision import as_float32, no_autocast

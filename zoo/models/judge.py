@@ -1,13 +1,87 @@
-"""Judges: networks that look at real and made pictures alike, and were part of no training of what they judge."""
+"""Features of pictures by a classifier, and judges, the networks whose features metrics compare."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
 from zoo.models.base import Classifier
-from zoo.models.features import features
+
+
+class Features(NamedTuple):
+    """Feature maps, feature vector and scores from one pass through a classifier.
+
+    Args:
+        maps: Output of the last layer at each resolution, (N, C, H, W) each, finest first.
+        vector: Input of the last linear layer, (N, D); without such a layer the mean of the coarsest map.
+        scores: Unnormalised log-probabilities (N, K).
+    """
+
+    maps: tuple[Tensor, ...]
+    """(N, C, H, W) each: what the last layer at each resolution gives, finest first."""
+    vector: Tensor
+    """(N, D), what the last linear layer is given; without such a layer the mean of the coarsest map."""
+    scores: Tensor
+    """(N, K), unnormalised log-probabilities."""
+
+
+def features(model: Classifier, x: Tensor) -> Features:
+    """Compute a classifier's features of pictures, whatever its architecture.
+
+    Gradients pass through, so the features can be part of a loss.
+
+    Args:
+        model: The classifier.
+        x: Pictures (N, C, H, W) with values 0..1.
+
+    Returns:
+        Feature maps, feature vector and scores.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from zoo import DataInfo
+        >>> from zoo.models import Classifier, features
+        >>> class Small(Classifier):
+        ...     def __init__(self, info):
+        ...         super().__init__(info)
+        ...         self.net = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.Flatten(), nn.Linear(48, 2))
+        ...     def logits(self, x):
+        ...         return self.net(x)
+        >>> found = features(Small(DataInfo.of((1, 4, 4), ("cat", "dog"))), torch.rand(5, 1, 4, 4))
+        >>> [tuple(each.shape) for each in found.maps], tuple(found.vector.shape)
+        ([(5, 3, 4, 4)], (5, 48))
+    """
+    with listening(model) as (maps, vectors):
+        scores = model(x)
+    found = tuple(maps.values())
+    vector = vectors[-1] if vectors else found[-1].mean((2, 3))
+    return Features(found, vector.flatten(1), scores)
+
+
+@contextmanager
+def listening(model: nn.Module) -> Iterator[tuple[dict[tuple[int, ...], Tensor], list[Tensor]]]:
+    """Within the block a pass fills a map for each resolution, and a list of what linear layers are given."""
+    maps: dict[tuple[int, ...], Tensor] = {}
+    vectors: list[Tensor] = []
+
+    def keep_map(module: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4:
+            maps[tuple(output.shape[2:])] = output
+
+    def keep_vector(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        vectors.append(inputs[0])
+
+    with ExitStack() as stack:
+        for module in model.modules():
+            if isinstance(module, nn.Linear):
+                stack.enter_context(module.register_forward_pre_hook(keep_vector))
+            elif not any(module.children()):
+                stack.enter_context(module.register_forward_hook(keep_map))
+        yield maps, vectors
 
 
 class Look(NamedTuple):

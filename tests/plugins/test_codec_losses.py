@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from zoo_codecs.auxiliary_losses import distance, unlike_spectra
+from zoo_codecs.losses import perceptual_distance, spectrum_error
 from zoo_codecs.vae import VAE
 
 from zoo import DataInfo
 from zoo.core.errors import ZooError
 from zoo.core.types import Batch
 from zoo.models.base import Classifier, Model
-from zoo.models.features import features
 from zoo.models.generator import Generator
+from zoo.models.judge import features
 from zoo.registry.build import build_model
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import resolve
@@ -78,8 +78,10 @@ def test_features_of_any_classifier_lead_to_its_scores(kind: dict[str, Any]) -> 
 def test_the_distance_is_seen_by_the_decoded_picture_alone() -> None:
     guide, x = teacher(), pictures(4, 3, 32, 32)
     shown = blurred(x).requires_grad_()
-    near, far = (distance(features(guide, x), features(guide, other)) for other in (shown, torch.rand_like(x)))
-    assert distance(features(guide, x), features(guide, x)).item() == pytest.approx(0, abs=1e-6)
+    near, far = (
+        perceptual_distance(features(guide, x), features(guide, other)) for other in (shown, torch.rand_like(x))
+    )
+    assert perceptual_distance(features(guide, x), features(guide, x)).item() == pytest.approx(0, abs=1e-6)
     assert 0 < near.item() < far.item() < 4
     near.backward()  # type: ignore[no-untyped-call]
     assert shown.grad is not None
@@ -91,13 +93,13 @@ def test_spectra_are_alike_where_the_energy_is_whatever_is_shown() -> None:
     x = pictures(8, 3, 32, 32)
     mean = x.mean((2, 3), keepdim=True)
     energy = F.mse_loss(mean.expand_as(x), x).item()
-    assert unlike_spectra(x, x).item() == pytest.approx(0, abs=1e-9)
-    assert unlike_spectra(x, x.flip(3).roll(1, 0)).item() == pytest.approx(0, abs=1e-9)
-    assert unlike_spectra(x, x + 0.1).item() == pytest.approx(0, abs=1e-9), "brightness is not sharpness"
-    assert unlike_spectra(x[..., :9, :15], x[..., :9, :15]).item() == pytest.approx(0, abs=1e-9)
-    assert unlike_spectra(x, mean + 2 * (x - mean)).item() == pytest.approx(energy, rel=0.02)
+    assert spectrum_error(x, x).item() == pytest.approx(0, abs=1e-9)
+    assert spectrum_error(x, x.flip(3).roll(1, 0)).item() == pytest.approx(0, abs=1e-9)
+    assert spectrum_error(x, x + 0.1).item() == pytest.approx(0, abs=1e-9), "brightness is not sharpness"
+    assert spectrum_error(x[..., :9, :15], x[..., :9, :15]).item() == pytest.approx(0, abs=1e-9)
+    assert spectrum_error(x, mean + 2 * (x - mean)).item() == pytest.approx(energy, rel=0.02)
     error = F.mse_loss(blurred(x), x).item()
-    assert 0.3 * error < unlike_spectra(x, blurred(x)).item() < error
+    assert 0.3 * error < spectrum_error(x, blurred(x)).item() < error
 
 
 def test_what_is_known_is_shown_more_strongly_which_costs_less_than_noise() -> None:
@@ -106,7 +108,7 @@ def test_what_is_known_is_shown_more_strongly_which_costs_less_than_noise() -> N
     optimizer = torch.optim.Adam([strength], 0.02)
     for _ in range(100):
         optimizer.zero_grad()
-        (F.mse_loss(strength * known, x) + 9 * unlike_spectra(x, strength * known)).backward()  # type: ignore[no-untyped-call]
+        (F.mse_loss(strength * known, x) + 9 * spectrum_error(x, strength * known)).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     # The least of (1 - s)^2 + 1 + 9 (2^0.5 - s)^2.
     assert strength.item() == pytest.approx((1 + 9 * 2**0.5) / 10, rel=0.01)
