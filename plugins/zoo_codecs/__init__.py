@@ -1,4 +1,4 @@
-"""Codecs, models that turn pictures into codes and back: the kinds `vae` and `vq-vae`."""
+"""First-party codecs, models that turn pictures into codes and back: the kinds `vae` and `vq-vae`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def build_vae(spec: VAESpec, info: DataInfo) -> LatentModel:
-    """An untrained variational autoencoder for pictures like `info`'s."""
+    """Build an untrained variational autoencoder for pictures like `info`'s."""
     from zoo_codecs.vae import VAE
 
     return VAE(spec, info)
 
 
 def build_vq_vae(spec: VQVAESpec, info: DataInfo) -> LatentModel:
-    """An untrained VQ-VAE for pictures like `info`'s."""
+    """Build an untrained VQ-VAE for pictures like `info`'s."""
     from zoo_codecs.vqvae import VQVAE
 
     return VQVAE(spec, info)
@@ -28,6 +28,8 @@ def build_vq_vae(spec: VQVAESpec, info: DataInfo) -> LatentModel:
 
 @hookimpl
 def zoo_models() -> Iterator[ModelKind[Any]]:
-    """Yield the kinds."""
+    """Yield the kinds of codecs."""
     yield ModelKind("vae", VAESpec, build_vae, "variational autoencoder with a calibrated decoder", prior="normal")
-    yield ModelKind("vq-vae", VQVAESpec, build_vq_vae, "a map of code words for each picture", prior="transformer")
+    yield ModelKind(
+        "vq-vae", VQVAESpec, build_vq_vae, "VQ-VAE with a map of code words per picture", prior="transformer"
+    )

@@ -11,76 +11,82 @@ from zoo import Choice, Range, Spec
 
 
 class CodecSpec(Spec):
-    """A residual convolutional encoder and decoder, and what they may learn from beside the distortion."""
+    """Options of the residual convolutional encoder and decoder, and of their auxiliary losses."""
 
     width: Annotated[int, Field(ge=4, le=1024), Range(16, 128, log=True)] = 64
-    """Channels at the size of the picture; each halving doubles them, up to four times as many."""
+    """Channels at full resolution; doubled at each halving, up to four times as many."""
     blocks: Annotated[int, Field(ge=1, le=16), Range(1, 3)] = 2
     """Residual blocks at each resolution, in the encoder and in the decoder."""
     patch: Annotated[int, Field(ge=1, le=64)] = 1
-    """Pixels of a side of the squares into which pictures are cut first, their numbers becoming channels; 2 or 4 saves
-    most of the work, which full-size convolutions take, on pictures of 32 pixels and more."""
+    """Side in pixels of the patches into which pictures are cut first, moving pixels to channels; 2 or 4 saves most of
+    the work, which full-size convolutions cause, on pictures of 32 pixels and more."""
     perceptual: Annotated[float, Field(ge=0, le=1000)] = 0.0
-    """Weight of the distance between pictures and decoded ones in what a teacher sees of them (as in
-    arXiv:1801.03924)."""
+    """Weight of the perceptual loss: the distance between pictures and their reconstructions in a teacher's features
+    (as in arXiv:1801.03924)."""
     perceptual_every: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Of perceptual: of each batch look at every n-th picture alone; a teacher's work is much of a step."""
+    """For perceptual: use only every n-th picture of each batch, since the teacher takes much of the time of a
+    step."""
     spectrum: Annotated[float, Field(ge=0, le=1000)] = 0.0
-    """How many times more wrong amplitudes at a frequency count than the rest of the squared error, in the second half
-    of the training; 5 to 20 make decoded pictures much sharper (as in arXiv:2003.01826). Wants train.keep=last: the
-    bound, by which the best epoch is kept, gets no better by it."""
+    """Extra weight of errors in the amplitude at each frequency, relative to the rest of the squared error, in the
+    second half of training; 5 to 20 make decoded pictures much sharper (as in arXiv:2003.01826). Use with
+    train.keep=last, since it does not improve the bound by which the best epoch is chosen."""
     teacher: Annotated[str, Field(min_length=1, max_length=63)] = "teacher"
-    """Of perceptual: the entry of a classifier, which is trained on the same pictures once and kept in the cache."""
+    """For perceptual: the entry of the teacher, a classifier trained once on the same pictures and kept in the
+    cache."""
 
 
 class VAESpec(CodecSpec):
-    """A variational autoencoder (Kingma & Welling 2013, arXiv:1312.6114) with a calibrated decoder."""
+    """Options of a variational autoencoder (Kingma & Welling 2013, arXiv:1312.6114) with a calibrated decoder."""
 
     latent: Annotated[int, Field(ge=1, le=4096), Range(8, 256, log=True)] = 64
-    """Numbers of a code that is a vector, channels of one that is a map."""
+    """Size of a vector code, or channels of a map code."""
     form: Annotated[Literal["vector", "map"], Choice("vector", "map")] = "vector"
-    """vector: a code is one vector for the whole picture; map: it keeps height and width of the lowest resolution."""
+    """vector: one vector per picture; map: a code with the height and width of the lowest resolution."""
     variance: Annotated[Literal["analytic", "learnt"], Choice("analytic", "learnt")] = "analytic"
-    """The one variance of all numbers of a decoded picture (arXiv:2006.13202). analytic: the mean squared error of the
-    batch, and when the model is used its average over the last training steps; learnt: a parameter."""
+    """The decoder's variance, shared by all pixels (arXiv:2006.13202). analytic: the batch's mean squared error, and in
+    evaluation its average over the last training steps; learnt: a parameter."""
     objective: Literal["weighted", "elbo"] = "weighted"
-    """elbo: training minimises the bound alone; weighted: beta, warmup, free_bits, perceptual, spectrum have a say."""
+    """elbo: minimise the bound only; weighted: also use beta, warmup, free_bits, perceptual and spectrum."""
     beta: Annotated[float, Field(ge=0, le=100), Range(0.2, 5.0, log=True)] = 1.0
-    """Weight of the rate (Higgins et al. 2017); below 1 codes tell more of the picture and follow the prior less."""
+    """Weight of the rate (beta-VAE, Higgins et al. 2017); below 1, codes carry more information and follow the prior
+    less closely."""
     warmup: Annotated[int, Field(ge=0), Range(0, 2000)] = 200
-    """Training steps over which the weight of the rate rises from 0, so that codes are used at all."""
+    """Training steps over which the weight of the rate rises from 0, to avoid posterior collapse."""
     free_bits: Annotated[float, Field(ge=0, le=10), Range(0.0, 0.3)] = 0.0
-    """Nats a number of the code below which the mean rate of a batch is not pushed (as in arXiv:1606.04934)."""
+    """Free bits, in nats per code dimension: a batch's mean rate below this is not penalised (as in
+    arXiv:1606.04934)."""
 
 
-MOST = 2**20
-"""Words at most."""
+MAX_WORDS = 2**20
+"""Largest number of code words."""
 
 
 class VQVAESpec(CodecSpec):
-    """A residual convolutional encoder and decoder with a map of code words between them."""
+    """Options of a residual convolutional encoder and decoder with a map of code words between them."""
 
     lowest: Annotated[int, Field(ge=1, le=1024)] = 7
-    """Rows and columns of words that a code has at least: pictures are halved as long as they stay this large."""
+    """Smallest number of rows and columns of a code: pictures are halved as long as they stay at least this large."""
     quantiser: Annotated[Literal["fsq", "ema"], Choice("fsq", "ema")] = "fsq"
-    """fsq: round a few numbers, each to one of its levels; ema: the nearest of a codebook that follows the vectors."""
+    """fsq: round each of a few numbers to one of its levels; ema: use the nearest vector of a codebook updated by
+    moving averages."""
     levels: Annotated[tuple[Annotated[int, Field(ge=2, le=512)], ...], Field(min_length=1, max_length=16)] = (8, 5, 5)
-    """Of fsq: how many levels each number of a code has; the words are their combinations."""
-    words: Annotated[int, Field(ge=2, le=MOST), Range(32, 1024, log=True)] = 64
-    """Of ema: how many vectors the codebook has."""
+    """For fsq: number of levels of each number; code words are all their combinations."""
+    words: Annotated[int, Field(ge=2, le=MAX_WORDS), Range(32, 1024, log=True)] = 64
+    """For ema: number of vectors in the codebook."""
     size: Annotated[int, Field(ge=1, le=4096), Choice(4, 8, 16, 32)] = 8
-    """Of ema: numbers in a vector of the codebook."""
+    """For ema: size of a codebook vector."""
     gradient: Annotated[Literal["straight", "rotation"], Choice("straight", "rotation")] = "straight"
-    """Of ema: how gradients pass; straight: as they are; rotation: turned and stretched as the vectors are."""
+    """For ema: gradient estimator; straight: straight-through; rotation: rotated and scaled like the vectors."""
     decay: Annotated[float, Field(ge=0, lt=1), Choice(0.9, 0.97, 0.99)] = 0.97
-    """Of ema: how much of the moving average stays at each step."""
+    """For ema: decay of the moving average per step."""
     restart: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Of ema: a word that is used less than this share of the mean use begins anew; 0: none does."""
+    """For ema: code words used less than this share of the average are re-initialised; 0: never."""
     commitment: Annotated[float, Field(ge=0, le=100), Range(0.05, 2.0, log=True)] = 0.25
-    """Of ema: weight of the mean squared distance of the encoder's vectors from those of the codebook."""
+    """For ema: weight of the commitment loss, the mean squared distance between encoder and codebook vectors."""
 
     @model_validator(mode="after")
     def _check(self) -> VQVAESpec:
-        if math.prod(self.levels) > MOST:
-            raise ValueError(f"levels: {math.prod(self.levels):,} combinations are more words than {MOST:,}")
+        if math.prod(self.levels) > MAX_WORDS:
+            combinations = f"{math.prod(self.levels):,} combinations"
+            raise ValueError(f"levels: {combinations} exceed the maximum of {MAX_WORDS:,} code words")
         return self

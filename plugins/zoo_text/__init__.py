@@ -1,4 +1,4 @@
-"""First-party text encoders; torch is imported when one is built."""
+"""First-party text encoders: class names, learnt word vectors and a pretrained sentence encoder."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 
 def build_classes(spec: NoOptions, info: DataInfo) -> TextEncoder:
-    """One-hot vectors of the classes."""
+    """Build the encoder that turns class names into one-hot vectors."""
     from zoo.models import Classes
 
     return Classes(info)
 
 
 def build_words(spec: WordsSpec, info: DataInfo) -> TextEncoder:
-    """A vector for each word, learnt with the prior."""
+    """Build the encoder that sums word vectors learnt with the prior."""
     from zoo_text.words import Words
 
     return Words(spec, info)
 
 
 def build_sentence(spec: SentenceSpec, info: DataInfo) -> TextEncoder:
-    """Shares of the classes by what a pretrained encoder of sentences makes of a text."""
+    """Build the encoder that turns any text into class weights by a pretrained sentence encoder."""
     import torch
 
     from zoo_text.sentence import Sentence, require_encoder
@@ -39,8 +39,8 @@ def build_sentence(spec: SentenceSpec, info: DataInfo) -> TextEncoder:
 
 @hookimpl
 def zoo_text() -> Iterator[TextKind[Any]]:
-    """Yield the text encoder kinds."""
-    yield TextKind("classes", NoOptions, build_classes, "the name of a class; sums are exactly sums of class vectors")
-    yield TextKind("words", WordsSpec, build_words, "a vector for each word of names and captions, learnt from scratch")
-    summary = "any text, by a pretrained MiniLM; needs pixel-zoo[text]"
+    """Yield the kinds of text encoders."""
+    yield TextKind("classes", NoOptions, build_classes, "class names; sums are exact sums of class vectors")
+    yield TextKind("words", WordsSpec, build_words, "words of names and captions, with vectors learnt from scratch")
+    summary = "any text, with a pretrained MiniLM; needs pixel-zoo[text]"
     yield TextKind("sentence", SentenceSpec, build_sentence, summary)

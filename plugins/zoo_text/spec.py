@@ -12,35 +12,34 @@ TEMPLATES = ("{}", "a {}", "the {}", "a picture of a {}", "this is a {}")
 
 
 class NoOptions(Spec):
-    """A text encoder without options."""
+    """Options of a text encoder that has none."""
 
 
 class TemplateSpec(Spec):
-    """Texts to learn from, where pictures have no more than the name of a class."""
+    """Templates that turn class names and captions into texts for training."""
 
     templates: Annotated[tuple[str, ...], Field(min_length=1, max_length=100)] = TEMPLATES
-    """Sentences around the names and captions of a class, each with one {}; one of them is drawn for each picture in
-    training."""
+    """Templates for class names and captions, each with one {}; a random one is used for each training picture."""
 
     @field_validator("templates")
     @classmethod
     def _one_place(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for template in value:
             if template.count("{}") != 1 or {"{", "}"} & set(template.replace("{}", "")):
-                raise ValueError(f"a template has one place for the name, {{}}, as 'a {{}}' does, not {template!r}")
+                raise ValueError(f"a template needs exactly one {{}} for the name, as in 'a {{}}', got {template!r}")
         return value
 
 
 class WordsSpec(TemplateSpec):
-    """The words that occur in names, captions and templates."""
+    """Options of learnt vectors for the words of names, captions and templates."""
 
     size: Annotated[int, Field(ge=1, le=4096), Choice(32, 64, 128)] = 64
-    """Numbers that tell a word; those of a text are the sum over its words."""
+    """Size of a word vector; a text's vector is the sum over its words."""
 
 
 class SentenceSpec(TemplateSpec):
-    """A frozen encoder of sentences."""
+    """Options of a frozen, pretrained sentence encoder."""
 
     sharpness: Annotated[float, Field(gt=0, le=1000)] = 16.0
-    """How soon a text is taken for the class that it is nearest to: its shares of the classes are the softmax of this
-    times the cosines."""
+    """Sharpness with which a text is assigned to its nearest class: class weights are the softmax of this times the
+    cosine similarities."""
