@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from zoo.core import atomic, cache_dir, digest
+from zoo.core import atomic_write, cache_dir, digest
 
 SOURCE = Path(__file__).with_name("fused.cpp")
 FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-pthread", "-w"]
@@ -51,7 +51,7 @@ def build(compiler: str, flags: list[str]) -> Path:
     key = digest([SOURCE.read_text(encoding="utf-8"), flags, compiler, macros])[:20]
     path = cache_dir() / "kernels" / key / "fused.so"
     if not path.exists():
-        with atomic(path) as temporary:
+        with atomic_write(path) as temporary:
             run([compiler, *flags, str(SOURCE), "-o", str(temporary)])
     return path
 

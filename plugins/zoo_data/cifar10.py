@@ -27,12 +27,12 @@ def info(spec: Cifar10Spec) -> DataInfo:
 
 def load(spec: Cifar10Spec) -> Loaded:
     """The official 50,000 training and 10,000 test pictures."""
-    from zoo.data import cached, stamps
+    from zoo.data import file_stamps, load_cached
 
     root = spec.folder()
     if not any(files(root)):
         download(spec)
-    return cached({"kind": "cifar10", "files": stamps(files(root), root)}, lambda: read(root))
+    return load_cached({"kind": "cifar10", "files": file_stamps(files(root), root)}, lambda: read(root))
 
 
 def files(root: Path) -> list[Path]:

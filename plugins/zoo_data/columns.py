@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from zoo.core import DataError, nearest
+from zoo.core import DataError, did_you_mean
 
 USUAL_LABELS = ("label", "labels", "class", "target", "fine_label")
 
@@ -44,7 +44,7 @@ def pick(
             return asked
         if asked in schema.names:
             raise DataError(f"column {asked!r} has type {schema.field(asked).type}; it cannot be the {option} column")
-        raise DataError(f"no column {asked!r}", nearest(asked, fitting or schema.names))
+        raise DataError(f"no column {asked!r}", did_you_mean(asked, fitting or schema.names))
     for names in (declared, [name for name in USUAL_LABELS if option == "label"], fitting):
         known = [name for name in names if name in fitting]
         if known and (names is not fitting or len(known) == 1):

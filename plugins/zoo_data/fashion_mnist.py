@@ -32,11 +32,11 @@ def info(spec: FashionMNISTSpec) -> DataInfo:
 
 def load(spec: FashionMNISTSpec) -> Loaded:
     """The official 60,000 training and 10,000 test pictures."""
-    from zoo.data import cached, stamps
+    from zoo.data import file_stamps, load_cached
 
     root = spec.folder()
     paths = find(root) or download(spec)
-    return cached({"kind": "fashion-mnist", "files": stamps(paths.values(), root)}, lambda: read(paths))
+    return load_cached({"kind": "fashion-mnist", "files": file_stamps(paths.values(), root)}, lambda: read(paths))
 
 
 def find(root: Path) -> dict[str, Path]:

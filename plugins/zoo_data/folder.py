@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.core import DataError, DataInfo, PictureSpec, nearest, picture_files
+from zoo.core import DataError, DataInfo, PictureSpec, did_you_mean, picture_files
 
 if TYPE_CHECKING:
-    from zoo.data import Loaded, Named, Recipe
+    from zoo.data import Loaded, NamedSource, Recipe
 
 SPLITS = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
 log = logging.getLogger("zoo")
@@ -43,27 +43,27 @@ def info(spec: FolderSpec) -> DataInfo:
 
 def load(spec: FolderSpec) -> Loaded:
     """Every picture, decoded once and kept in the cache."""
-    from zoo.data import Skipped, cached, stamps, versions
+    from zoo.data import Skipped, decoder_versions, file_stamps, load_cached
 
     files = listing(spec)
     paths = [path for split in files.values() for path, _ in split]
     options = spec.model_dump(include={"size", "fit", "channels"})
     regular = [path for path in paths if path.is_file()]
     odd = [below(spec.root, path) for path in paths if not path.is_file()]
-    key = {"kind": "folder", **options, **versions(), "files": stamps(regular, spec.root), "odd": odd}
-    loaded = cached(key, lambda: decode(spec, files))
+    key = {"kind": "folder", **options, **decoder_versions(), "files": file_stamps(regular, spec.root), "odd": odd}
+    loaded = load_cached(key, lambda: decode(spec, files))
     Skipped(len(paths), spec.max_bad, list(loaded.skipped)).check()
     return loaded
 
 
 def decode(spec: FolderSpec, files: Listing) -> Loaded:
     """Decode every picture; raises DataError where too many cannot be read."""
-    from zoo.data import Loaded, Skipped, gather
+    from zoo.data import Loaded, Skipped, decode_pictures
 
     shape, names = recipe(spec, files), classes(files)
     skipped = Skipped(sum(map(len, files.values())), spec.max_bad)
     parts = {
-        split: gather(len(some), chunks(spec.root, some, names, shape.chunk), shape, skipped)
+        split: decode_pictures(len(some), chunks(spec.root, some, names, shape.chunk), shape, skipped)
         for split, some in files.items()
     }
     return Loaded(**parts, captions=(), classes=names, skipped=tuple(skipped.found))
@@ -71,7 +71,7 @@ def decode(spec: FolderSpec, files: Listing) -> Loaded:
 
 def chunks(
     root: Path, files: list[tuple[Path, str]], names: tuple[str, ...], count: int
-) -> Iterator[tuple[list[Named], list[int]]]:
+) -> Iterator[tuple[list[NamedSource], list[int]]]:
     """Yield some files at a time, named as a person would look for them, with their labels."""
     labels = {name: label for label, name in enumerate(names)}
     for start in range(0, len(files), count):
@@ -81,10 +81,10 @@ def chunks(
 
 def recipe(spec: FolderSpec, files: Listing) -> Recipe:
     """The shape of the pictures, from a few spread over the training files."""
-    from zoo.data import LOOK_AT, infer_shape
+    from zoo.data import SAMPLE_COUNT, infer_shape
 
     train = files["train"]
-    some = train[:: max(1, len(train) // LOOK_AT)]
+    some = train[:: max(1, len(train) // SAMPLE_COUNT)]
     return infer_shape([(below(spec.root, path), path) for path, _ in some], spec, resize=True)
 
 
@@ -124,7 +124,7 @@ def checked(path: Path) -> Path:
     if path.exists():
         raise DataError(f"{path} is a file; give the folder that holds the class folders")
     here = [child.name for child in folders(path.parent)] if path.parent.is_dir() else []
-    raise DataError(f"{path} does not exist", nearest(path.name, here))
+    raise DataError(f"{path} does not exist", did_you_mean(path.name, here))
 
 
 def split_folders(path: Path) -> dict[str, Path]:

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.core import DataError, DataInfo, PictureSpec, nearest
+from zoo.core import DataError, DataInfo, PictureSpec, did_you_mean
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
-    from zoo.data import Loaded, Named, Recipe
+    from zoo.data import Loaded, NamedSource, Recipe
     from zoo_data.columns import Columns
 
 SPLIT = re.compile(r"(train|test|valid|val|dev)(idation)?(?![a-z])", re.IGNORECASE)
@@ -45,25 +45,27 @@ def info(spec: ParquetSpec) -> DataInfo:
 
 def load(spec: ParquetSpec) -> Loaded:
     """Every picture, decoded once and kept in the cache."""
-    from zoo.data import Skipped, cached, stamps, versions
+    from zoo.data import Skipped, decoder_versions, file_stamps, load_cached
 
     files = listing(spec.path)
     options = spec.model_dump(include={"size", "fit", "channels", "image", "label"})
-    key = {"kind": "parquet", **options, **versions()}
-    loaded = cached(key | {split: stamps(paths) for split, paths in files.items()}, lambda: decode(spec, files))
+    key = {"kind": "parquet", **options, **decoder_versions()}
+    loaded = load_cached(
+        key | {split: file_stamps(paths) for split, paths in files.items()}, lambda: decode(spec, files)
+    )
     Skipped(rows(files), spec.max_bad, list(loaded.skipped)).check()
     return loaded
 
 
 def decode(spec: ParquetSpec, files: Files) -> Loaded:
     """Decode every picture; raises DataError where too many cannot be read."""
-    from zoo.data import Loaded, Skipped, gather
+    from zoo.data import Loaded, Skipped, decode_pictures
 
     columns = schema_of(files, spec)
     shape, (classes, labels) = recipe(files, columns, spec), class_values(files, columns)
     skipped = Skipped(rows(files), spec.max_bad)
     parts = {
-        split: gather(rows({split: paths}), chunks(paths, columns, labels, shape.chunk), shape, skipped)
+        split: decode_pictures(rows({split: paths}), chunks(paths, columns, labels, shape.chunk), shape, skipped)
         for split, paths in files.items()
     }
     return Loaded(**parts, captions=(), classes=classes, skipped=tuple(skipped.found))
@@ -71,7 +73,7 @@ def decode(spec: ParquetSpec, files: Files) -> Loaded:
 
 def chunks(
     paths: list[Path], columns: Columns, labels: dict[Any, int], count: int
-) -> Iterator[tuple[list[Named], list[int]]]:
+) -> Iterator[tuple[list[NamedSource], list[int]]]:
     """Yield some rows at a time with their labels; a row without a label counts as a picture that cannot be read."""
     for path in paths:
         with opened(path) as file:
@@ -177,7 +179,7 @@ def find_files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         here = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise DataError(f"{path} does not exist", nearest(path.name, here))
+        raise DataError(f"{path} does not exist", did_you_mean(path.name, here))
     found = [each for each in sorted(path.rglob("*.parquet")) if each.is_file()]
     found = [each for each in found if not any(part.startswith(".") for part in each.relative_to(path).parts)]
     if not found:

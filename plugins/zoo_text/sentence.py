@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo import DataInfo
-from zoo.core import MissingError, ResourceError, atomic, cache_dir, digest
+from zoo.core import MissingError, ResourceError, atomic_write, cache_dir, digest
 from zoo.models import TextEncoder, no_autocast
 from zoo_text.spec import SentenceSpec
 
@@ -89,7 +89,7 @@ def embed(texts: Sequence[str]) -> Tensor:
     except Exception:  # there is none, or no whole one
         found = compute_embeddings(texts)
     # Where it cannot be kept, it only costs the time next time.
-    with suppress(OSError, ResourceError), atomic(path) as temporary:
+    with suppress(OSError, ResourceError), atomic_write(path) as temporary:
         save_file({"embeddings": found}, temporary)
     return found
 

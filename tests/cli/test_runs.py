@@ -20,7 +20,7 @@ from zoo.cli.options import data_overrides
 from zoo.cli.views.confusion import draw
 from zoo.cli.views.progress import Bar, Lines
 from zoo.core.errors import DataError
-from zoo.display.format import clock
+from zoo.display.format import format_duration
 from zoo.registry.listing import entry, registry
 from zoo.runs.find import load
 from zoo.training.callbacks import StageInfo
@@ -226,7 +226,7 @@ def test_the_pace_forgets_what_is_long_ago(monkeypatch: pytest.MonkeyPatch, caps
         lines.step()
         lines.sample()
     assert lines.rate == pytest.approx(20, rel=0.05)
-    assert clock(3725.4) == "1:02:05"
+    assert format_duration(3725.4) == "1:02:05"
 
 
 def test_many_classes_are_told_by_their_worst_confusions(capsys: Capture) -> None:

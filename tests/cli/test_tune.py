@@ -21,7 +21,7 @@ from zoo.cli.commands.tune import Count, Duration
 from zoo.cli.console import Screen
 from zoo.cli.views.trials import Block, Lines, cut
 from zoo.core.errors import InterruptedRun, JobError
-from zoo.display.format import short
+from zoo.display.format import format_count
 from zoo.tuning.callbacks import NullTuneCallback
 from zoo.tuning.study import Study
 
@@ -277,7 +277,7 @@ def test_a_study_without_anything_to_do_never_begins(monkeypatch: pytest.MonkeyP
 
 
 def test_counts_and_texts_are_short() -> None:
-    assert [short(count) for count in (7, 999, 1000, 87_210, 999_499, 1_500_000)] == [
+    assert [format_count(count) for count in (7, 999, 1000, 87_210, 999_499, 1_500_000)] == [
         *("7", "999", "1k", "87.2k", "999k", "1.5M")
     ]
     assert [cut("日本日本", 8), cut("日本日本日", 8), cut("a\nb", 8)] == ["日本日本", "日本...", "a b"]

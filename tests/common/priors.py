@@ -14,7 +14,7 @@ from scipy.stats import ks_2samp, kstest
 from torch import Tensor
 
 from zoo.core.spec import Spec
-from zoo.core.tensor_files import separate
+from zoo.core.tensor_files import unshare_memory
 from zoo.core.types import CodeInfo, DataInfo
 from zoo.models.prior import Posterior, Prior
 from zoo.registry.kinds import PriorKind
@@ -182,7 +182,7 @@ def check_seed(prior: Prior) -> None:
 
 def check_saved(prior: Prior, fresh: Prior) -> None:
     """A prior that is filled with the saved weights of another is the same prior."""
-    fresh.load_state_dict(load(save(separate(prior.state_dict()))))
+    fresh.load_state_dict(load(save(unshare_memory(prior.state_dict()))))
     z = same(prior, 10, 20)
     assert torch.equal(prior.log_prob(z), fresh.log_prob(z))
     assert torch.equal(same(fresh, 10, 20), z)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoo.core import errors
-from zoo.core.errors import BudgetError, InterruptedRun, ZooError, nearest, one_line
+from zoo.core.errors import BudgetError, InterruptedRun, ZooError, did_you_mean, one_line
 
 CODES = {
     "ZooError": 2,
@@ -57,8 +57,8 @@ def test_always_one_printable_line(message: str, hint: str) -> None:
 
 
 def test_nearest() -> None:
-    assert nearest("vae-fn", ["vae-nf", "cnn"]) == "did you mean 'vae-nf'?"
-    assert nearest("quux", ["vae-nf", "cnn", "cnn"]) == "known: cnn, vae-nf"
-    assert nearest("quux", [f"model-{i}" for i in range(50)]) == ""
-    assert nearest("quux", []) == ""
-    assert nearest("a" * 1_000_000, ["cnn"]) == "known: cnn"
+    assert did_you_mean("vae-fn", ["vae-nf", "cnn"]) == "did you mean 'vae-nf'?"
+    assert did_you_mean("quux", ["vae-nf", "cnn", "cnn"]) == "known: cnn, vae-nf"
+    assert did_you_mean("quux", [f"model-{i}" for i in range(50)]) == ""
+    assert did_you_mean("quux", []) == ""
+    assert did_you_mean("a" * 1_000_000, ["cnn"]) == "known: cnn"

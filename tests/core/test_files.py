@@ -15,7 +15,18 @@ import pytest
 
 from zoo.core import files
 from zoo.core.errors import ResourceError, ZooError
-from zoo.core.files import atomic, cache_dir, check_name, digest, finite, replace, sha256, sweep, write_json, write_text
+from zoo.core.files import (
+    atomic_write,
+    cache_dir,
+    check_name,
+    digest,
+    non_finite_to_none,
+    remove_temporary_files,
+    replace,
+    sha256,
+    write_json,
+    write_text,
+)
 
 WRITER = """
 import sys
@@ -40,7 +51,7 @@ def test_kills_leave_a_whole_file(tmp_path: Path) -> None:
         assert content["rest"] == [content["number"]] * (20_000 if content["number"] >= 0 else 0)
         newest = max(newest, content["number"])
     assert newest > 0
-    sweep(tmp_path)
+    remove_temporary_files(tmp_path)
     assert os.listdir(tmp_path) == ["state.json"]  # noqa: PTH208 - names are wanted
 
 
@@ -48,7 +59,7 @@ def test_a_failure_leaves_the_old_content_and_no_other_file(tmp_path: Path) -> N
     path = tmp_path / "deep" / "a.txt"
     write_text(path, "old\n")
     for error in (ValueError("no"), KeyboardInterrupt()):
-        with pytest.raises(type(error)), atomic(path) as temporary:
+        with pytest.raises(type(error)), atomic_write(path) as temporary:
             temporary.write_text("new", encoding="utf-8")
             raise error
     with pytest.raises(ValueError, match="JSON compliant"):
@@ -199,7 +210,7 @@ def test_cache_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_numbers_that_json_has_no_word_for() -> None:
     nan, inf = float("nan"), float("inf")
-    assert finite({"a": nan, "b": [1.5, -inf, (inf, 2)], "c": "nan", "d": True}) == {
+    assert non_finite_to_none({"a": nan, "b": [1.5, -inf, (inf, 2)], "c": "nan", "d": True}) == {
         "a": None,
         "b": [1.5, None, [None, 2]],
         "c": "nan",

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, Field, ValidationError
 
 from zoo.core.sections import DataSpec, StageSpec, TrainSpec
-from zoo.core.spec import Choice, Option, Range, Spec, options, space
+from zoo.core.spec import Choice, Option, Range, Spec, options, search_space
 from zoo.registry.catalog import catalog
 
 
@@ -50,7 +50,7 @@ def test_options_in_words() -> None:
 
 
 def test_the_search_space() -> None:
-    found = space(Outer)
+    found = search_space(Outer)
     assert found == {
         "size": Range(8, 64, step=8),
         "norm": Choice("none", "before"),
@@ -111,7 +111,7 @@ def check_default(option: Option) -> None:
 @pytest.mark.parametrize("name", shipped())
 def test_both_ends_of_a_search_space_are_valid(name: str) -> None:
     spec = shipped()[name]
-    for option, mark in space(spec).items():
+    for option, mark in search_space(spec).items():
         values = (mark.low, mark.high) if isinstance(mark, Range) else mark.values
         for value in values:
             path, body = option.split("."), {**example(spec).model_dump()}

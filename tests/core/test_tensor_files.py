@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from zoo.core.errors import RunError
 from zoo.core.files import write_json
-from zoo.core.tensor_files import fill, load_tensors, read_manifest, read_weights, save_tensors, write_weights
+from zoo.core.tensor_files import load_into, load_tensors, read_manifest, read_weights, save_tensors, write_weights
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_there_and_back_bit_for_bit(folder: Path, net: nn.Module) -> None:
     found = read_weights(folder)
     assert {name: value.dtype for name, value in found.items()} == {n: v.dtype for n, v in net.state_dict().items()}
     other = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2))
-    fill(other, found, "weights")
+    load_into(other, found, "weights")
     assert all(torch.equal(value, other.state_dict()[name]) for name, value in net.state_dict().items())
 
 
@@ -165,7 +165,7 @@ def test_foreign_weights(folder: Path, net: nn.Module) -> None:
         save_file(tensors, folder / "weights.safetensors")
         adopt(folder)
         with pytest.raises(RunError, match=expected) as caught:
-            fill(net, read_weights(folder), "weights.safetensors")
+            load_into(net, read_weights(folder), "weights.safetensors")
         one_line(caught)
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.core.errors import ZooError
-from zoo.core.yaml import DEEPEST, LARGEST, parse, parse_value
+from zoo.core.yaml import MAX_CHARACTERS, MAX_DEPTH, parse, parse_value
 
 
 @pytest.mark.parametrize(
@@ -76,11 +76,11 @@ def test_what_reads_as_what(text: str, value: Any) -> None:
         ("a: 1\nb: \0", "f.yaml:2: not YAML: the character 0x0 is not allowed"),
         ("a: \ud800", "f.yaml:1: not YAML: the character 0xd800 is not allowed"),
         ("a: \x1b[31m", "f.yaml:1: not YAML: the character 0x1b is not allowed"),
-        ("a: {" * (DEEPEST + 1) + "}" * (DEEPEST + 1), f"f.yaml:1: nested deeper than {DEEPEST} levels"),
+        ("a: {" * (MAX_DEPTH + 1) + "}" * (MAX_DEPTH + 1), f"f.yaml:1: nested deeper than {MAX_DEPTH} levels"),
         ("[" * 5000, "f.yaml: nested too deeply"),
         ("{a: " * 5000, "f.yaml: nested too deeply"),
         ("- " * 5000 + "a", "f.yaml: nested too deeply"),
-        ("#" * (LARGEST + 1), f"f.yaml: larger than {LARGEST:,} characters"),
+        ("#" * (MAX_CHARACTERS + 1), f"f.yaml: larger than {MAX_CHARACTERS:,} characters"),
     ],
 )
 def test_what_is_refused(text: str, message: str) -> None:

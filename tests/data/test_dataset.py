@@ -13,9 +13,9 @@ from samples import one_line, write
 
 from zoo.core.errors import DataError
 from zoo.core.sections import DataSpec
-from zoo.data.cache import cached
+from zoo.data.cache import load_cached
 from zoo.data.dataset import Loaded, Pictures, mean_std
-from zoo.data.split import deal, split
+from zoo.data.split import split, stratified_rows
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -45,11 +45,11 @@ def test_the_parts_of_a_split_are_disjoint_whole_and_stratified() -> None:
 
 def test_a_split_is_the_same_everywhere_and_another_for_another_seed() -> None:
     labels = np.arange(40) % 3
-    test, valid, train = deal(labels, [0.2, 0.1], 7)
+    test, valid, train = stratified_rows(labels, [0.2, 0.1], 7)
     assert test.tolist() == [6, 24, 39, 37, 31, 4, 32, 23, 35]
     assert valid.tolist() == [21, 10, 20]
     assert train.tolist()[:9] == [33, 11, 13, 3, 26, 25, 12, 14, 22]
-    assert deal(labels, [0.2, 0.1], 8)[0].tolist() != test.tolist()
+    assert stratified_rows(labels, [0.2, 0.1], 8)[0].tolist() != test.tolist()
 
 
 def test_splits_of_the_set_itself_are_kept() -> None:
@@ -168,18 +168,18 @@ def assert_same(first: Loaded, second: Loaded) -> None:
 def test_decoded_pictures_are_made_once_and_come_back_equal(cache: Path) -> None:
     make, key = Maker(), {"kind": "some", "size": 8}
     for _ in range(3):
-        assert_same(cached(key, make), make.__class__()())
+        assert_same(load_cached(key, make), make.__class__()())
     assert make.calls == 1
-    cached({"size": 8, "kind": "some"}, make)
+    load_cached({"size": 8, "kind": "some"}, make)
     assert make.calls == 1
-    cached(key | {"size": 9}, make)
+    load_cached(key | {"size": 9}, make)
     assert make.calls == 2
     assert len(list(cache.iterdir())) == 2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 def test_a_kept_set_is_memory_mapped(cache: Path) -> None:
-    loaded = cached({"kind": "some"}, Maker())
+    loaded = load_cached({"kind": "some"}, Maker())
     (file,) = cache.iterdir()
     assert file.name in Path("/proc/self/maps").read_text(encoding="utf-8")
     assert len(loaded.train) == 1000
@@ -202,14 +202,14 @@ def other_header(content: bytes) -> bytes:
 )
 def test_a_damaged_file_is_made_anew(cache: Path, damage: Callable[[bytes], bytes]) -> None:
     make = Maker()
-    cached({"kind": "some"}, make)
+    load_cached({"kind": "some"}, make)
     (file,) = cache.iterdir()
     whole = file.read_bytes()
     # another inode: the mapped one must not change under the first set
     damaged = write(cache / "damaged", damage(whole))
     assert damaged.read_bytes() != whole
     damaged.replace(file)
-    assert_same(cached({"kind": "some"}, make), Maker()())
+    assert_same(load_cached({"kind": "some"}, make), Maker()())
     assert make.calls == 2
     assert file.read_bytes() == whole
 
@@ -218,5 +218,5 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("ZOO_CACHE", str(write(tmp_path / "file", b"")))
-    assert_same(cached({"kind": "some"}, Maker()), Maker()())
+    assert_same(load_cached({"kind": "some"}, Maker()), Maker()())
     assert "not kept" in caplog.text

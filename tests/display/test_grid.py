@@ -9,7 +9,17 @@ import pytest
 from PIL import Image
 
 from zoo.core.errors import ZooError
-from zoo.display.grid import GAP, MARGIN, PAGE, Block, Pixels, columns, draw, save_png, wrapped
+from zoo.display.grid import (
+    BACKGROUND,
+    GAP,
+    MARGIN,
+    PictureRows,
+    Pixels,
+    choose_columns,
+    draw_grid,
+    save_png,
+    wrap_rows,
+)
 
 
 def made(count: int, side: int = 8, channels: int = 1) -> Pixels:
@@ -22,15 +32,15 @@ def made(count: int, side: int = 8, channels: int = 1) -> Pixels:
     [(1, 1, 1), (1, 5, 3), (1, 10, 5), (1, 12, 4), (1, 64, 8), (1, 100, 10), (10, 7, 7), (10, 10, 10), (2, 32, 8)],
 )
 def test_pages_are_near_a_square_without_many_empty_places(rows: int, longest: int, count: int) -> None:
-    assert columns(rows, longest) == count
+    assert choose_columns(rows, longest) == count
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("side", [8, 32])
 @pytest.mark.parametrize("count", [1, 5, 64, 100])
 def test_every_pixel_becomes_a_square_of_its_own_shade(count: int, side: int, channels: int) -> None:
-    pictures, across = made(count, side, channels), columns(1, count)
-    image = draw([wrapped(pictures, across)])
+    pictures, across = made(count, side, channels), choose_columns(1, count)
+    image = draw_grid([wrap_rows(pictures, across)])
     assert image.mode == ("L" if channels == 1 else "RGB")
     assert max(image.size) <= 1200
     page = np.asarray(image).reshape(image.height, image.width, channels)
@@ -42,14 +52,14 @@ def test_every_pixel_becomes_a_square_of_its_own_shade(count: int, side: int, ch
         shown = page[top : top + side * scale, left : left + side * scale]
         assert np.array_equal(shown, picture.repeat(scale, 0).repeat(scale, 1))
         seen[top : top + side * scale, left : left + side * scale] = False
-    assert (page[seen] == PAGE).all()
+    assert (page[seen] == BACKGROUND).all()
 
 
 def test_names_stand_at_the_left_of_their_rows() -> None:
     def ink(name: str) -> tuple[int, int]:
-        blocks = [wrapped(np.full((3, 8, 8, 1), 255, np.uint8), 3, text) for text in ("a", name)]
-        page = np.asarray(draw(blocks))
-        dark = np.argwhere(page < PAGE // 2)
+        blocks = [wrap_rows(np.full((3, 8, 8, 1), 255, np.uint8), 3, text) for text in ("a", name)]
+        page = np.asarray(draw_grid(blocks))
+        dark = np.argwhere(page < BACKGROUND // 2)
         assert (dark[:, 1] < page.shape[1] - 3 * 8).all()
         return int((dark[:, 0] > page.shape[0] // 2).sum()), page.shape[1]
 
@@ -59,29 +69,29 @@ def test_names_stand_at_the_left_of_their_rows() -> None:
 
 
 def test_names_are_not_drawn_over_each_other_where_rows_are_low(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo.display.grid.TALLEST", 1000)
-    blocks = [wrapped(made(1, 4), 1, f"class {number}") for number in range(100)]
-    assert draw(blocks).height >= 100 * 14
+    monkeypatch.setattr("zoo.display.grid.MAX_ASPECT", 1000)
+    blocks = [wrap_rows(made(1, 4), 1, f"class {number}") for number in range(100)]
+    assert draw_grid(blocks).height >= 100 * 14
 
 
 def test_a_page_of_very_many_rows_goes_on_at_the_right() -> None:
-    blocks = [wrapped(made(1, 32, 3), 1, f"class {number}") for number in range(100)]
-    image = draw(blocks)
+    blocks = [wrap_rows(made(1, 32, 3), 1, f"class {number}") for number in range(100)]
+    image = draw_grid(blocks)
     assert 0.5 < image.height / image.width < 2
-    assert draw([wrapped(made(7, 32, 3), 7, f"class {number}") for number in range(10)]).width < 900
+    assert draw_grid([wrap_rows(made(7, 32, 3), 7, f"class {number}") for number in range(10)]).width < 900
 
 
 def test_lines_that_belong_together_stand_closer_than_blocks() -> None:
     black = np.zeros((2, 8, 8, 1), np.uint8)
-    page = np.asarray(draw([Block([black, black]), Block([black, black])]))
-    light = np.flatnonzero(page[:, MARGIN] == PAGE)[MARGIN:-MARGIN]
+    page = np.asarray(draw_grid([PictureRows([black, black]), PictureRows([black, black])]))
+    light = np.flatnonzero(page[:, MARGIN] == BACKGROUND)[MARGIN:-MARGIN]
     first, between, last = np.split(light, np.flatnonzero(np.diff(light) > 1) + 1)
     assert len(first) == len(last) == GAP < len(between)
 
 
 def test_channels_that_no_picture_has() -> None:
     with pytest.raises(ZooError, match="4 channels cannot be drawn; take the tensors"):
-        draw([wrapped(made(2, 8, 4), 2)])
+        draw_grid([wrap_rows(made(2, 8, 4), 2)])
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,5 +100,5 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(Image.Image, "save", fail)
     with pytest.raises(ZooError, match="No space left"):
-        save_png(tmp_path / "a.png", draw([wrapped(made(2), 2)]))
+        save_png(tmp_path / "a.png", draw_grid([wrap_rows(made(2), 2)]))
     assert not list(tmp_path.iterdir())

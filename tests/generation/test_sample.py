@@ -20,7 +20,7 @@ from tests.conftest import Install
 from zoo.cli import main
 from zoo.core.errors import ZooError
 from zoo.core.files import digest
-from zoo.display.grid import pixels
+from zoo.display.grid import to_uint8
 from zoo.generation import reconstruct as encoding
 from zoo.registry.catalog import Catalog
 from zoo.runs.run import Run
@@ -63,7 +63,7 @@ def test_the_same_seed_gives_the_same_pictures_and_moves_no_generator() -> None:
     assert first.labels == ()
     assert torch.equal(first.pictures, again.pictures)
     assert not torch.equal(first.pictures, other.pictures)
-    assert len({bytes(picture) for picture in pixels(first.pictures)}) > 290
+    assert len({bytes(picture) for picture in to_uint8(first.pictures)}) > 290
 
 
 @pytest.mark.usefixtures("runs")

@@ -18,7 +18,7 @@ from PIL import Image
 from studies import MIXED, study, trial
 
 import zoo
-from zoo.display.html import Display, in_notebook
+from zoo.display.html import LiveOutput, in_notebook
 from zoo.evaluation.compare.result import ComparedRun, Comparison, Variant
 from zoo.generation.edit import Edit, Scores
 from zoo.generation.sample import Mix, Samples
@@ -104,7 +104,7 @@ def notebook(monkeypatch: Patch) -> list[Handle]:
     inner.__dict__["display"] = display
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "IPython.display", inner)
-    monkeypatch.setattr("zoo.display.html.OFTEN", 0.0)
+    monkeypatch.setattr("zoo.display.html.REFRESH_SECONDS", 0.0)
     return handles
 
 
@@ -163,8 +163,8 @@ def test_a_study_is_one_display(notebook: list[Handle]) -> None:
 
 
 def test_a_display_is_not_drawn_too_often(notebook: list[Handle], monkeypatch: Patch) -> None:
-    monkeypatch.setattr("zoo.display.html.OFTEN", 1e9)
-    display = Display()
+    monkeypatch.setattr("zoo.display.html.REFRESH_SECONDS", 1e9)
+    display = LiveOutput()
     for number in range(9):
         display.draw(lambda number=number: f"<b>{number}</b>", lambda: "x", now=number in (0, 5))  # type: ignore[misc]
     assert [each["text/html"] for each in notebook[0].drawn] == ["<b>0</b>", "<b>5</b>"]

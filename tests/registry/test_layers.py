@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import Install
 from zoo.core.errors import MissingError, ZooError
-from zoo.core.yaml import LARGEST, parse
+from zoo.core.yaml import MAX_CHARACTERS, parse
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import resolve
 from zoo.registry.layers import Registry, read_file, read_registry, shipped, user_file
@@ -228,7 +228,7 @@ MISTAKES: dict[str, tuple[str | bytes, str]] = {
     ),
     "latin-1": (A.encode() + b"# caf\xe9", "cannot read the registry f.yaml: not UTF-8 text"),
     "utf-16": (A.encode("utf-16"), "cannot read the registry f.yaml: not UTF-8 text"),
-    "huge": (b"#" * (4 * LARGEST + 1), f"f.yaml: larger than {LARGEST:,} characters; is it a registry?"),
+    "huge": (b"#" * (4 * MAX_CHARACTERS + 1), f"f.yaml: larger than {MAX_CHARACTERS:,} characters; is it a registry?"),
 }
 
 

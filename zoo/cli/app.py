@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from zoo.cli.console import HangUp
-from zoo.core.errors import ZooError, nearest
+from zoo.core.errors import ZooError, did_you_mean
 from zoo.core.version import __version__
 
 COMMANDS = {
@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """The command, or an error with the nearest name."""
         if args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise ZooError(f"no command {args[0]!r}", nearest(args[0], COMMANDS) or "see zoo --help")
+            raise ZooError(f"no command {args[0]!r}", did_you_mean(args[0], COMMANDS) or "see zoo --help")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

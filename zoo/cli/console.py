@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from zoo.core.errors import one_line
-from zoo.core.files import finite
+from zoo.core.files import non_finite_to_none
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -79,7 +79,7 @@ class Screen:
     def document(self, value: Any) -> None:
         """The result as JSON."""
         ascii_only = (self.out.encoding or "ascii").lower().replace("-", "") != "utf8"
-        text = json.dumps(finite(value), indent=2, ensure_ascii=ascii_only, allow_nan=False)
+        text = json.dumps(non_finite_to_none(value), indent=2, ensure_ascii=ascii_only, allow_nan=False)
         print(FLAT.sub(lambda match: f"[{' '.join(match[1].split())}]", text), file=self.out)
 
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = ()) -> None:

@@ -15,10 +15,18 @@ from typing import Any
 import click
 
 from zoo.cli.console import HangUp, Screen
-from zoo.core.errors import ResourceError, ZooDeprecationWarning, ZooError, memory_error
-from zoo.core.files import FULL, cache_dir
+from zoo.core.errors import ResourceError, ZooDeprecationWarning, ZooError, as_out_of_memory
+from zoo.core.files import DISK_FULL_ERRNOS, cache_dir
 
-NOT_OURS = FULL | {errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENAMETOOLONG}
+NOT_OURS = DISK_FULL_ERRNOS | {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ENAMETOOLONG,
+}
 BUG, PIPE = 70, 141
 
 
@@ -49,7 +57,7 @@ def describe(error: BaseException) -> tuple[int, str, str, str]:
         return error.exit_code, "usage", *usage(error)
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return 130, "interrupted", "interrupted", ""
-    if short := memory_error(error):
+    if short := as_out_of_memory(error):
         return describe(short)
     if isinstance(error, OSError) and error.errno in NOT_OURS:
         where = f"{error.filename}: " if error.filename else ""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from zoo.core.errors import DataError, nearest
+from zoo.core.errors import DataError, did_you_mean
 from zoo.registry.catalog import catalog
 
 NAME = click.argument("name")
@@ -52,7 +52,7 @@ def data_overrides(text: str) -> list[str]:
         return [f"data.kind={text}"]
     if not path.exists():
         here = [child.name for child in path.parent.iterdir() if child.is_dir()] if path.parent.is_dir() else []
-        hint = nearest(text, kinds) or nearest(path.name, here)
+        hint = did_you_mean(text, kinds) or did_you_mean(path.name, here)
         raise DataError(f"{text!r} is neither a data kind nor a path", hint)
     # The run is read from other folders too.
     whole = str(path.absolute())

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
         ResourceError,
         ZooDeprecationWarning,
         ZooError,
-        nearest,
+        did_you_mean,
     )
-    from zoo.core.files import atomic, cache_dir, digest, picture_files
+    from zoo.core.files import atomic_write, cache_dir, digest, picture_files
     from zoo.core.sections import DataSpec, PictureSpec
     from zoo.core.spec import Choice, Range, Spec
     from zoo.core.types import Batch, CodeInfo, DataInfo, Losses
@@ -41,11 +41,11 @@ __all__ = [
     "Spec",
     "ZooDeprecationWarning",
     "ZooError",
-    "atomic",
+    "atomic_write",
     "cache_dir",
     "deprecated",
+    "did_you_mean",
     "digest",
-    "nearest",
     "picture_files",
 ]
 __getattr__, __dir__ = lazy_names(
@@ -59,9 +59,9 @@ __getattr__, __dir__ = lazy_names(
             "ResourceError",
             "ZooDeprecationWarning",
             "ZooError",
-            "nearest",
+            "did_you_mean",
         ),
-        "zoo.core.files": ("atomic", "cache_dir", "digest", "picture_files"),
+        "zoo.core.files": ("atomic_write", "cache_dir", "digest", "picture_files"),
         "zoo.core.sections": ("DataSpec", "PictureSpec"),
         "zoo.core.spec": ("Choice", "Range", "Spec"),
         "zoo.core.types": ("Batch", "CodeInfo", "DataInfo", "Losses"),

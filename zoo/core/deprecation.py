@@ -88,15 +88,15 @@ class Renamed:
         warnings.warn(f"{text} and will not be read in {self.removed}", ZooDeprecationWarning, stacklevel=2)
 
 
-def former(fields: dict[str, FieldInfo]) -> dict[str, tuple[str, Renamed]]:
+def former_names(fields: dict[str, FieldInfo]) -> dict[str, tuple[str, Renamed]]:
     """The options that were renamed, by their former names."""
     marks = ((name, mark) for name, field in fields.items() for mark in field.metadata)
     return {mark.name: (name, mark) for name, mark in marks if isinstance(mark, Renamed)}
 
 
-def renamed(owner: type, fields: dict[str, FieldInfo], options: Any) -> Any:
+def replace_former_names(owner: type, fields: dict[str, FieldInfo], options: Any) -> Any:
     """Options with the names of today; where one has both names, that which stands later holds."""
-    old = former(fields)
+    old = former_names(fields)
     if not isinstance(options, dict) or not old.keys() & options.keys():
         return options
     new: dict[str, Any] = {}

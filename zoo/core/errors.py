@@ -11,7 +11,7 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(text.split()))
 
 
-def cause(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """What was raised, as one line; the text of an error may fail itself."""
     try:
         text = one_line(str(error))
@@ -161,22 +161,22 @@ class InterruptedRun(ZooError):  # noqa: N818 - it is a wish of the user, not a 
         self.code = code
 
 
-MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+OUT_OF_MEMORY_TEXTS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 
 
-def memory_error(error: BaseException) -> OutOfMemoryError | None:
+def as_out_of_memory(error: BaseException) -> OutOfMemoryError | None:
     """The error as a lack of memory, if it is one: allocators have no type of their own for it."""
     if isinstance(error, OutOfMemoryError):
         return error
     text = one_line(str(error))
     if not isinstance(error, MemoryError) and not (
-        isinstance(error, RuntimeError) and any(words in text.lower() for words in MEMORY)
+        isinstance(error, RuntimeError) and any(words in text.lower() for words in OUT_OF_MEMORY_TEXTS)
     ):
         return None
     return OutOfMemoryError(f"out of memory{': ' * bool(text)}{text[:160]}", "try a smaller batch or model")
 
 
-def nearest(name: str, names: Iterable[str], before: str = "") -> str:
+def did_you_mean(name: str, names: Iterable[str], before: str = "") -> str:
     """Make the hint of an error about an unknown name.
 
     Args:
@@ -189,10 +189,10 @@ def nearest(name: str, names: Iterable[str], before: str = "") -> str:
         empty string if there are more or none.
 
     Example:
-        >>> from zoo.core import nearest
-        >>> nearest("vaild", ["train", "valid", "test"])
+        >>> from zoo.core import did_you_mean
+        >>> did_you_mean("vaild", ["train", "valid", "test"])
         "did you mean 'valid'?"
-        >>> nearest("x", ["train", "valid", "test"])
+        >>> did_you_mean("x", ["train", "valid", "test"])
         'known: test, train, valid'
     """
     known = sorted(set(names))

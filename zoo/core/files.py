@@ -17,16 +17,16 @@ from typing import Any
 
 from zoo.core.errors import ResourceError, ZooError
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+LEGAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+RESERVED_NAME = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 WINDOWS = os.name == "nt"
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
+DISK_FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 
 
 def check_name(name: str, what: str = "name") -> str:
     """The name, if it is a legal file name on every system; otherwise an error."""
-    if NAME.fullmatch(name) and not RESERVED.fullmatch(name) and not name.endswith("."):
+    if LEGAL_NAME.fullmatch(name) and not RESERVED_NAME.fullmatch(name) and not name.endswith("."):
         return name
     raise ZooError(f"{what} {name[:80]!r} cannot be a folder name: use letters, digits, '.', '_' and '-', at most 63")
 
@@ -52,7 +52,7 @@ def cache_dir() -> Path:
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Write a file completely or not at all.
 
     Args:
@@ -67,10 +67,10 @@ def atomic(path: Path) -> Iterator[Path]:
     Example:
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
-        >>> from zoo.core import atomic
+        >>> from zoo.core import atomic_write
         >>> with TemporaryDirectory() as folder:
         ...     path = Path(folder, "notes.txt")
-        ...     with atomic(path) as temporary:
+        ...     with atomic_write(path) as temporary:
         ...         size = temporary.write_text("done")
         ...     path.read_text()
         'done'
@@ -84,7 +84,7 @@ def atomic(path: Path) -> Iterator[Path]:
         replace(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
-        hint = "free some space, or write elsewhere, and repeat the command" if error.errno in FULL else ""
+        hint = "free some space, or write elsewhere, and repeat the command" if error.errno in DISK_FULL_ERRNOS else ""
         raise ResourceError(f"cannot save {path}: {error.strerror or error}", hint) from error
     finally:
         remove(temporary)
@@ -100,7 +100,7 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def sweep(folder: Path) -> None:
+def remove_temporary_files(folder: Path) -> None:
     """Remove what a killed process had begun to write; only for a folder that this process holds."""
     for file in folder.glob(".*.tmp"):
         remove(file)
@@ -129,7 +129,7 @@ def replace(source: Path, target: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 file atomically."""
-    with atomic(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -138,12 +138,12 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def finite(value: Any) -> Any:
+def non_finite_to_none(value: Any) -> Any:
     """The value with null for numbers that JSON has no word for."""
     if isinstance(value, dict):
-        return {key: finite(part) for key, part in value.items()}
+        return {key: non_finite_to_none(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [finite(part) for part in value]
+        return [non_finite_to_none(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -195,5 +195,5 @@ def picture_files(folder: Path) -> Iterator[Path]:
     for here, inner, names in os.walk(folder):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
         for name in sorted(names):
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
+            if Path(name).suffix.lower() in PICTURE_SUFFIXES and not name.startswith("."):
                 yield Path(here, name)

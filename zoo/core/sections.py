@@ -10,9 +10,9 @@ from pydantic_core import PydanticCustomError
 from zoo.core.spec import Choice, Range, Spec
 
 Share = Annotated[float, Field(ge=0, lt=1)]
-SPECIAL = ("efficiency", "fewest-parameters", "pareto")
+COMPUTED_OBJECTIVES = ("efficiency", "fewest-parameters", "pareto")
 """Objectives that are more than a figure of the validation split."""
-FREE = frozenset({"trials", "attempts", "patience", "cpus", "gpus"})
+CHANGEABLE_OPTIONS = frozenset({"trials", "attempts", "patience", "cpus", "gpus"})
 """Options that may change while a study goes on: they do not change what its trials mean."""
 
 

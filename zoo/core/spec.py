@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from zoo.core.deprecation import renamed
+from zoo.core.deprecation import replace_former_names
 
 
 class Spec(BaseModel):
@@ -44,7 +44,7 @@ class Spec(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _accept_former_names(cls, options: Any) -> Any:
-        return renamed(cls, cls.model_fields, options)
+        return replace_former_names(cls, cls.model_fields, options)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Range:
 
     def __str__(self) -> str:
         marks = ([] if self.step is None else [f"step {self.step:g}"]) + ["log"] * self.log
-        return " ".join([f"{number(self.low)}..{number(self.high)}", *marks])
+        return " ".join([f"{format_number(self.low)}..{format_number(self.high)}", *marks])
 
 
 @dataclass(frozen=True, init=False)
@@ -110,7 +110,7 @@ class Choice:
         object.__setattr__(self, "values", values)
 
     def __str__(self) -> str:
-        return " | ".join(word(value) for value in self.values)
+        return " | ".join(yaml_scalar(value) for value in self.values)
 
 
 Mark = Range | Choice
@@ -128,7 +128,7 @@ class Option:
     required: bool = False
 
 
-def space(spec: type[BaseModel]) -> dict[str, Mark]:
+def search_space(spec: type[BaseModel]) -> dict[str, Mark]:
     """Every option that says where to look for it, by dotted name."""
     return {option.name: option.search for option in options(spec) if option.search is not None}
 
@@ -141,7 +141,7 @@ def options(spec: type[BaseModel], prefix: str = "") -> Iterator[Option]:
             continue
         mark = next((m for m in field.metadata if isinstance(m, Range | Choice)), None)
         text = " ".join((field.description or "").split())
-        yield Option(prefix + name, describe(field), default(field), mark, text, field.is_required())
+        yield Option(prefix + name, describe_type(field), json_default(field), mark, text, field.is_required())
 
 
 def nested_spec(field: FieldInfo | None) -> type[BaseModel] | None:
@@ -150,12 +150,12 @@ def nested_spec(field: FieldInfo | None) -> type[BaseModel] | None:
     return nested if isinstance(nested, type) and issubclass(nested, BaseModel) else None
 
 
-def default(field: FieldInfo) -> Any:
+def json_default(field: FieldInfo) -> Any:
     """The default as JSON would hold it; None where the option must be given."""
     return None if field.is_required() else to_jsonable_python(field.get_default(call_default_factory=True))
 
 
-def describe(field: FieldInfo) -> str:
+def describe_type(field: FieldInfo) -> str:
     """The type of an option with its bounds, as `int 1..512` or `full | separable`."""
     return type_name(field.annotation, field.metadata)
 
@@ -166,8 +166,8 @@ def bounds(marks: Iterable[Any]) -> str:
     for mark in marks:
         parts = mark.metadata if isinstance(mark, FieldInfo) else [mark]
         ends |= {key: getattr(part, key) for part in parts for key in ("ge", "gt", "le", "lt") if hasattr(part, key)}
-    low = number(ends["ge"]) if "ge" in ends else f">{number(ends['gt'])}" if "gt" in ends else ""
-    high = number(ends["le"]) if "le" in ends else f"<{number(ends['lt'])}" if "lt" in ends else ""
+    low = format_number(ends["ge"]) if "ge" in ends else f">{format_number(ends['gt'])}" if "gt" in ends else ""
+    high = format_number(ends["le"]) if "le" in ends else f"<{format_number(ends['lt'])}" if "lt" in ends else ""
     return f" {low}..{high}" if low or high else ""
 
 
@@ -177,7 +177,7 @@ def type_name(annotation: Any, marks: Iterable[Any] = ()) -> str:
     if origin is Annotated:
         return type_name(args[0], [*args[1:], *marks])
     if origin is Literal:
-        return " | ".join(word(arg) for arg in args)
+        return " | ".join(yaml_scalar(arg) for arg in args)
     if origin in (Union, types.UnionType):
         numbers = [arg for arg in args if arg in (int, float)]
         return " | ".join(type_name(arg, marks if arg in numbers else ()) for arg in args)
@@ -189,11 +189,11 @@ def type_name(annotation: Any, marks: Iterable[Any] = ()) -> str:
     return named.get(annotation, getattr(annotation, "__name__", str(annotation))) + bounds(marks)
 
 
-def word(value: Any) -> str:
+def yaml_scalar(value: Any) -> str:
     """A value as YAML has it."""
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """A number without the noise of floats: 512, 0.001, 1e+18."""
     return str(value) if isinstance(value, int) and abs(value) < 10**9 else f"{value:g}"

@@ -13,24 +13,24 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from zoo.core.errors import ResourceError, RunError
-from zoo.core.files import atomic, sha256, write_json
+from zoo.core.files import atomic_write, sha256, write_json
 
 Tensors = dict[str, Tensor]
-SCHEMA = 1
+MANIFEST_SCHEMA = 1
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], plain: Any = None) -> dict[str, Any]:
     """Write tensors, and JSON beside them, atomically; returns the file's line for a manifest."""
     metadata = None if plain is None else {"json": json.dumps(plain, allow_nan=False)}
     try:
-        with atomic(path) as temporary:
-            save_file(separate(tensors), temporary, metadata)
+        with atomic_write(path) as temporary:
+            save_file(unshare_memory(tensors), temporary, metadata)
             return {"file": path.name, "sha256": sha256(temporary), "bytes": temporary.stat().st_size}
     except SafetensorError as error:
         raise ResourceError(f"cannot save {path}: {error}", "free some space and repeat the command") from error
 
 
-def separate(tensors: Mapping[str, Tensor]) -> Tensors:
+def unshare_memory(tensors: Mapping[str, Tensor]) -> Tensors:
     """The tensors on the CPU, none sharing memory with another, as the format wants them."""
     seen: set[int] = set()
     found: Tensors = {}
@@ -59,7 +59,7 @@ def load_tensors(path: Path, line: Mapping[str, Any]) -> tuple[Tensors, Any]:
 def write_weights(folder: Path, weights: Mapping[str, Tensor]) -> str:
     """Write `weights.safetensors` and its manifest; returns the sha256."""
     line = save_tensors(folder / "weights.safetensors", weights)
-    write_json(folder / "manifest.json", {"schema": SCHEMA, "files": [line]})
+    write_json(folder / "manifest.json", {"schema": MANIFEST_SCHEMA, "files": [line]})
     return str(line["sha256"])
 
 
@@ -75,7 +75,7 @@ def read_manifest(path: Path) -> list[dict[str, Any]]:
     """The lines of a manifest, newest first; each names a file of its own folder."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if int(content["schema"]) > SCHEMA:
+        if int(content["schema"]) > MANIFEST_SCHEMA:
             raise RunError(f"{path} was written by a newer zoo", "upgrade pixel-zoo to read it")
         lines = [
             {"file": str(x["file"]), "sha256": str(x["sha256"]), "bytes": int(x["bytes"])} for x in content["files"]
@@ -89,7 +89,7 @@ def read_manifest(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def fill(module: nn.Module, weights: Tensors, where: str) -> None:
+def load_into(module: nn.Module, weights: Tensors, where: str) -> None:
     """Load weights into a module, if every name, shape and type is the module's own."""
     own = module.state_dict()
     if missing := sorted(own.keys() ^ weights.keys()):
@@ -98,11 +98,11 @@ def fill(module: nn.Module, weights: Tensors, where: str) -> None:
         if (value.shape, value.dtype) != (weights[name].shape, weights[name].dtype):
             theirs, ours = (f"{t.dtype} {tuple(t.shape)}".removeprefix("torch.") for t in (weights[name], value))
             raise RunError(f"{where} holds the weights of another model: {name!r} is {theirs}, not {ours}")
-    if bad := next((name for name, value in weights.items() if not finite(value)), None):
+    if bad := next((name for name, value in weights.items() if not all_finite(value)), None):
         raise RunError(f"{where}: {bad!r} holds numbers that are not finite")
     module.load_state_dict(weights)
 
 
-def finite(value: Tensor) -> bool:
+def all_finite(value: Tensor) -> bool:
     """Whether every number of a tensor is finite."""
     return not value.is_floating_point() or bool(torch.isfinite(value).all())

@@ -14,20 +14,20 @@ from ruamel.yaml.reader import ReaderError
 
 from zoo.core.errors import ZooError
 
-DEEPEST = 32
-LARGEST = 500_000
+MAX_DEPTH = 32
+MAX_CHARACTERS = 500_000
 BRACKETS = {"[": 1, "{": 1, "]": -1, "}": -1}
-CORE = "tag:yaml.org,2002:"
-TEXT = {f"{CORE}{name}" for name in ("str", "timestamp", "value")}
-PLAIN = {f"{CORE}{name}" for name in ("int", "float", "bool", "null")}
-Path = tuple[str, ...]
+TAG_PREFIX = "tag:yaml.org,2002:"
+TEXT_TAGS = {f"{TAG_PREFIX}{name}" for name in ("str", "timestamp", "value")}
+PLAIN_TAGS = {f"{TAG_PREFIX}{name}" for name in ("int", "float", "bool", "null")}
+KeyPath = tuple[str, ...]
 
 
 class Document(NamedTuple):
     """A YAML document as plain data, and where each of its parts stands."""
 
     data: Any
-    where: dict[Path, str]
+    where: dict[KeyPath, str]
     """`file:line` of every key, by the path of keys that leads to it."""
 
 
@@ -56,9 +56,9 @@ def parse(text: str, name: str) -> Document:
 
 def check_text(text: str, name: str) -> None:
     """Refuse what would take the parser very long, and directives, which change what the rest means."""
-    if len(text) > LARGEST:
-        raise ZooError(f"{name}: larger than {LARGEST:,} characters; is it a registry?")
-    if max(accumulate(BRACKETS[mark] for mark in text if mark in BRACKETS), default=0) > 10 * DEEPEST:
+    if len(text) > MAX_CHARACTERS:
+        raise ZooError(f"{name}: larger than {MAX_CHARACTERS:,} characters; is it a registry?")
+    if max(accumulate(BRACKETS[mark] for mark in text if mark in BRACKETS), default=0) > 10 * MAX_DEPTH:
         raise ZooError(f"{name}: nested too deeply")
     if directive := re.search(r"^%", text, re.MULTILINE):
         raise ZooError(f"{name}:{line_of(text, directive.start())}: directives (%) are not allowed; remove the line")
@@ -73,30 +73,30 @@ class Builder(NamedTuple):
     """Makes plain data of YAML nodes."""
 
     name: str
-    where: dict[Path, str]
+    where: dict[KeyPath, str]
     constructor: Any
     """Of ruamel.yaml, which knows how numbers are written."""
 
-    def build(self, node: Node, path: Path) -> Any:
+    def build(self, node: Node, path: KeyPath) -> Any:
         """The data of a node, which stands at the path."""
         if node.anchor is not None:
             raise self.fail(node, "anchors (&) and aliases (*) are not allowed; use `extends`")
-        if len(path) > DEEPEST:
-            raise self.fail(node, f"nested deeper than {DEEPEST} levels")
+        if len(path) > MAX_DEPTH:
+            raise self.fail(node, f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(node, ScalarNode):
             return self.scalar(node)
-        if isinstance(node, SequenceNode) and node.tag == f"{CORE}seq":
+        if isinstance(node, SequenceNode) and node.tag == f"{TAG_PREFIX}seq":
             return [self.build(item, (*path, str(place))) for place, item in enumerate(node.value)]
-        if isinstance(node, MappingNode) and node.tag == f"{CORE}map":
+        if isinstance(node, MappingNode) and node.tag == f"{TAG_PREFIX}map":
             return self.mapping(node, path)
         raise self.foreign(node)
 
-    def mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
+    def mapping(self, node: MappingNode, path: KeyPath) -> dict[str, Any]:
         """A mapping; keys are text as it is written, so that a class may be called 1 or true."""
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = key_node.value if isinstance(key_node, ScalarNode) else ""
-            if not key or key_node.anchor is not None or key_node.tag not in PLAIN | TEXT:
+            if not key or key_node.anchor is not None or key_node.tag not in PLAIN_TAGS | TEXT_TAGS:
                 raise self.fail(key_node, "a key must be a plain word")
             if key in found:
                 raise self.fail(key_node, f"the key {key[:60]!r} stands twice")
@@ -106,14 +106,14 @@ class Builder(NamedTuple):
 
     def scalar(self, node: ScalarNode) -> Any:
         """Text, a finite number of 64 bits, true, false or null."""
-        if node.tag in TEXT:
+        if node.tag in TEXT_TAGS:
             return str(node.value)
-        if node.tag not in PLAIN:
+        if node.tag not in PLAIN_TAGS:
             raise self.foreign(node)
         try:
             value = self.constructor.construct_object(node)
         except (ValueError, KeyError):
-            raise self.fail(node, f"{node.value[:60]!r} does not read as {node.tag.removeprefix(CORE)}") from None
+            raise self.fail(node, f"{node.value[:60]!r} does not read as {node.tag.removeprefix(TAG_PREFIX)}") from None
         if isinstance(value, float) and not math.isfinite(value):
             raise self.fail(node, f"{node.value[:60]} is not a finite number")
         if isinstance(value, int) and not -(2**63) <= value < 2**64:
@@ -122,7 +122,7 @@ class Builder(NamedTuple):
 
     def foreign(self, node: Node) -> ZooError:
         """The error for a tag."""
-        tag = str(node.tag).replace(CORE, "!!")
+        tag = str(node.tag).replace(TAG_PREFIX, "!!")
         return self.fail(node, f"the tag {tag[:60]!r} is not allowed; write plain values")
 
     def fail(self, node: Node, problem: str) -> ZooError:

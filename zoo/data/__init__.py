@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from zoo.data.cache import cached, stamps
+from zoo.data.cache import file_stamps, load_cached
 from zoo.data.dataset import Loaded, Pictures
-from zoo.data.decode import LOOK_AT, Named, Recipe, Skipped, gather, infer_shape, versions
+from zoo.data.decode import SAMPLE_COUNT, NamedSource, Recipe, Skipped, decode_pictures, decoder_versions, infer_shape
 from zoo.data.loader import batches
 
 __all__ = [
-    "LOOK_AT",
+    "SAMPLE_COUNT",
     "Loaded",
-    "Named",
+    "NamedSource",
     "Pictures",
     "Recipe",
     "Skipped",
     "batches",
-    "cached",
-    "gather",
+    "decode_pictures",
+    "decoder_versions",
+    "file_stamps",
     "infer_shape",
-    "stamps",
-    "versions",
+    "load_cached",
 ]

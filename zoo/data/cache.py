@@ -12,11 +12,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from zoo.core.errors import ResourceError
-from zoo.core.files import atomic, cache_dir, digest
+from zoo.core.files import atomic_write, cache_dir, digest
 from zoo.data.dataset import Loaded, Pictures, checksum, log
 
 
-def stamps(files: Iterable[Path], root: Path | None = None) -> list[tuple[str, int, int]]:
+def file_stamps(files: Iterable[Path], root: Path | None = None) -> list[tuple[str, int, int]]:
     """List name, size and modification time of files, as a part of a cache key.
 
     Args:
@@ -32,11 +32,11 @@ def stamps(files: Iterable[Path], root: Path | None = None) -> list[tuple[str, i
     Example:
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
-        >>> from zoo.data import stamps
+        >>> from zoo.data import file_stamps
         >>> with TemporaryDirectory() as folder:
         ...     path = Path(folder, "a.png")
         ...     size = path.write_bytes(b"1234")
-        ...     [(name, size) for name, size, changed in stamps([path])]
+        ...     [(name, size) for name, size, changed in file_stamps([path])]
         [('a.png', 4)]
     """
     found = []
@@ -46,14 +46,14 @@ def stamps(files: Iterable[Path], root: Path | None = None) -> list[tuple[str, i
     return found
 
 
-def cached(key: dict[str, Any], make: Callable[[], Loaded]) -> Loaded:
+def load_cached(key: dict[str, Any], make: Callable[[], Loaded]) -> Loaded:
     """Load decoded pictures from the cache, or make them and put them there.
 
     The tensors are memory-mapped from a file in the cache folder. A damaged file is made again, and a folder that
     cannot be written to only costs the decoding next time.
 
     Args:
-        key: Everything on which the pictures depend, as a JSON object: options, `stamps` of the files, `versions`.
+        key: Everything on which the pictures depend, as a JSON object: options, `file_stamps`, `decoder_versions`.
         make: Decodes the pictures; called only when the cache does not have them.
 
     Returns:
@@ -63,12 +63,12 @@ def cached(key: dict[str, Any], make: Callable[[], Loaded]) -> Loaded:
         >>> import torch
         >>> from tempfile import TemporaryDirectory
         >>> from unittest.mock import patch
-        >>> from zoo.data import Loaded, Pictures, cached
+        >>> from zoo.data import Loaded, Pictures, load_cached
         >>> def make() -> Loaded:
         ...     print("decoding")
         ...     return Loaded(Pictures.of(torch.zeros(2, 4, 4, dtype=torch.uint8), [0, 1]), ("cat", "dog"))
         >>> with TemporaryDirectory() as folder, patch.dict("os.environ", {"ZOO_CACHE": folder}):
-        ...     first, second = cached({"set": "toy"}, make), cached({"set": "toy"}, make)
+        ...     first, second = load_cached({"set": "toy"}, make), load_cached({"set": "toy"}, make)
         ...     same = first.train.fingerprint() == second.train.fingerprint()
         ...     del first, second
         decoding
@@ -76,29 +76,29 @@ def cached(key: dict[str, Any], make: Callable[[], Loaded]) -> Loaded:
         True
     """
     path = cache_dir() / "data" / f"{digest({'layout': 1, **key})}.safetensors"
-    if (kept := load_cache(path)) is not None:
+    if (kept := read_cache_file(path)) is not None:
         return kept
     made = make()
     try:
-        save_cache(path, made)
+        write_cache_file(path, made)
     except (OSError, ResourceError, SafetensorError) as error:
         log.warning("decoded pictures are not kept: %s", error)
         return made
-    return load_cache(path) or made
+    return read_cache_file(path) or made
 
 
-def save_cache(path: Path, loaded: Loaded) -> None:
+def write_cache_file(path: Path, loaded: Loaded) -> None:
     """Write the splits as safetensors, with names, skipped files and a checksum as JSON metadata."""
     tensors: dict[str, Tensor] = {}
     for name, part in loaded.parts().items():
         tensors |= {f"{name}.x": part.nhwc, f"{name}.y": part.y.contiguous()}
     about = {"classes": loaded.classes, "skipped": loaded.skipped, "sha256": checksum(tensors)}
     about |= {"captions": loaded.captions} if loaded.captions else {}
-    with atomic(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(tensors, temporary, metadata={"zoo": json.dumps(about)})
 
 
-def load_cache(path: Path) -> Loaded | None:
+def read_cache_file(path: Path) -> Loaded | None:
     """The splits of a cache file, memory-mapped; None where there is no whole one."""
     try:
         with safe_open(path, framework="pt") as file:

@@ -15,7 +15,7 @@ from torch import Tensor
 from zoo.core.errors import DataError
 from zoo.core.types import DataInfo
 
-CHUNK = 2048
+COUNT_CHUNK = 2048
 """Pictures that are counted at a time: all of a set at once would take another third of its memory."""
 log = logging.getLogger("zoo")
 
@@ -183,9 +183,9 @@ def mean_std(pictures: Pictures) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel for values scaled to 0..1, exact because bytes are only counted."""
     nhwc, channels = pictures.nhwc, pictures.x.shape[1]
     counts = torch.zeros(channels, 256, dtype=torch.int64)
-    for start in range(0, len(nhwc), CHUNK):
+    for start in range(0, len(nhwc), COUNT_CHUNK):
         for channel in range(channels):
-            values = nhwc[start : start + CHUNK, ..., channel].reshape(-1)
+            values = nhwc[start : start + COUNT_CHUNK, ..., channel].reshape(-1)
             counts[channel] += torch.bincount(values, minlength=256).cpu()
     share, level = counts.double() / counts.sum(1, keepdim=True), torch.arange(256).double() / 255
     mean = (share * level).sum(1)
@@ -193,13 +193,15 @@ def mean_std(pictures: Pictures) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(mean.tolist()), tuple(std.tolist())
 
 
-def check(loaded: Loaded) -> None:
+def check_loaded(loaded: Loaded) -> None:
     """Raise DataError with one line where the pictures cannot be trained on."""
     train, classes = loaded.train, loaded.classes
     for name, part in loaded.parts().items():
-        check_part(name, part, len(classes))
+        check_split(name, part, len(classes))
         if part.x.shape[1:] != train.x.shape[1:]:
-            raise DataError(f"train pictures are {size(train)}, {name} pictures {size(part)}; make them equal")
+            raise DataError(
+                f"train pictures are {format_shape(train)}, {name} pictures {format_shape(part)}; make them equal"
+            )
     if len(classes) < 2:
         raise DataError(f"all pictures are of one class, {classes[0]!r}; a classifier needs at least two classes")
     if len(loaded.captions) not in (0, len(classes)):
@@ -207,7 +209,7 @@ def check(loaded: Loaded) -> None:
     require_all_classes(train, classes, "add some, or remove the class")
 
 
-def check_part(name: str, part: Pictures, classes: int) -> None:
+def check_split(name: str, part: Pictures, classes: int) -> None:
     """Raise DataError where one split is empty or is not what a data kind must give."""
     if (
         part.x.dtype != torch.uint8
@@ -232,7 +234,7 @@ def require_all_classes(train: Pictures, classes: tuple[str, ...], advice: str) 
         raise DataError(f"no training picture of class {names}; {advice}")
 
 
-def size(pictures: Pictures) -> str:
+def format_shape(pictures: Pictures) -> str:
     """Channels, height and width as people write them: 3x32x32."""
     return "x".join(str(side) for side in pictures.x.shape[1:])
 

@@ -27,15 +27,15 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 MAX_PIXELS = 16_000_000
 CHUNK_BYTES = 32_000_000
 """Decoded pictures that wait to be put in their place."""
-THREADS_FROM = 6_000
+MIN_BYTES_FOR_THREADS = 6_000
 """Bytes of an average file from which threads pay; below, they wait for each other in the interpreter."""
-LOOK_AT = 32
-LARGEST_OWN_SIZE = 64
+SAMPLE_COUNT = 32
+MAX_INFERRED_SIDE = 64
 ORIENTATION = 0x0112
-SIDEWAYS = {5, 6, 7, 8}
+ROTATED = {5, 6, 7, 8}
 """EXIF orientations in which height and width change places."""
 Source = Path | bytes | None
-Named = tuple[str, Source]
+NamedSource = tuple[str, Source]
 Picture = NDArray[np.uint8]
 
 
@@ -128,19 +128,19 @@ class Skipped:
             )
 
 
-def infer_shape(samples: Sequence[Named], spec: PictureSpec, *, resize: bool) -> Recipe:
+def infer_shape(samples: Sequence[NamedSource], spec: PictureSpec, *, resize: bool) -> Recipe:
     """Choose a size and channels for a data set from the headers of some pictures.
 
     What the spec sets is taken as it is. Otherwise the pictures keep their own size; with `resize`, those that differ
     in size or are larger than 64 pixels become squares, as large as the median shorter side and at most 64 pixels.
 
     Args:
-        samples: Some pictures, as pairs of a name and a file or its bytes; `LOOK_AT` of them suffice.
+        samples: Some pictures, as pairs of a name and a file or its bytes; `SAMPLE_COUNT` of them suffice.
         spec: Options that may fix size and channels.
         resize: Whether pictures of unequal size may be resized though the spec gives no size.
 
     Returns:
-        The recipe by which `gather` decodes all pictures.
+        The recipe by which `decode_pictures` decodes all pictures.
 
     Raises:
         DataError: If none of the samples can be read.
@@ -158,32 +158,32 @@ def infer_shape(samples: Sequence[Named], spec: PictureSpec, *, resize: bool) ->
     sizes: list[tuple[int, int]] = []
     grey: list[bool] = []
     reason = "there are none"
-    with bounded():
+    with strict_pillow_warnings():
         for name, source in samples:
             try:
-                with opened(source) as image:
+                with open_picture(source) as image:
                     sizes.append(upright_size(image))
                     grey.append(is_grey(image))
             except Exception as error:
                 reason = f"{name}: {explain(error)}"
     if not sizes:
         raise DataError(f"none of the first {len(samples)} pictures can be read ({reason})")
-    height, width = (spec.size, spec.size) if spec.size else own_size(sizes) if resize else sizes[0]
+    height, width = (spec.size, spec.size) if spec.size else infer_size(sizes) if resize else sizes[0]
     guess = spec.channels is None and all(grey)
     channels = spec.channels or (1 if guess else 3)
     return Recipe(height, width, channels, spec.fit, same_size=not (spec.size or resize), all_grey=guess)
 
 
-def own_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+def infer_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """Height and width for pictures that say what to take themselves."""
-    if len(set(sizes)) == 1 and max(sizes[0]) <= LARGEST_OWN_SIZE:
+    if len(set(sizes)) == 1 and max(sizes[0]) <= MAX_INFERRED_SIDE:
         return sizes[0]
-    side = min(LARGEST_OWN_SIZE, median_low(min(size) for size in sizes))
+    side = min(MAX_INFERRED_SIDE, median_low(min(size) for size in sizes))
     return side, side
 
 
-def gather(
-    count: int, chunks: Iterable[tuple[list[Named], Sequence[int]]], recipe: Recipe, skipped: Skipped
+def decode_pictures(
+    count: int, chunks: Iterable[tuple[list[NamedSource], Sequence[int]]], recipe: Recipe, skipped: Skipped
 ) -> Pictures:
     """Decode pictures into one array, and note those that cannot be read.
 
@@ -203,13 +203,13 @@ def gather(
     Example:
         >>> from io import BytesIO
         >>> from PIL import Image
-        >>> from zoo.data import Recipe, Skipped, gather
+        >>> from zoo.data import Recipe, Skipped, decode_pictures
         >>> file = BytesIO()
         >>> Image.new("L", (8, 8)).save(file, "PNG")
         >>> named = [("a.png", file.getvalue()), ("b.png", b"no picture")]
         >>> skipped = Skipped(total=2, share=0.5)
         >>> recipe = Recipe(8, 8, 1, "crop", same_size=False, all_grey=False)
-        >>> len(gather(2, [(named, [0, 1])], recipe, skipped)), skipped.found[0][0]
+        >>> len(decode_pictures(2, [(named, [0, 1])], recipe, skipped)), skipped.found[0][0]
         (1, 'b.png')
     """
     channels, height, width = recipe.shape
@@ -217,12 +217,12 @@ def gather(
     y = np.empty(count, np.int64)
     end = 0
 
-    def read(one: Named) -> Picture | str:
-        return decode(*one, recipe)
+    def read(one: NamedSource) -> Picture | str:
+        return decode_picture(*one, recipe)
 
-    with bounded(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with strict_pillow_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for named, labels in chunks:
-            threads = mean(map(length, named)) >= THREADS_FROM
+            threads = mean(map(byte_count, named)) >= MIN_BYTES_FOR_THREADS
             decoded = pool.map(read, named) if threads else map(read, named)
             for (name, _), label, picture in zip(named, labels, decoded, strict=True):
                 if isinstance(picture, str):
@@ -233,23 +233,23 @@ def gather(
     return Pictures.of(x[:end], y[:end])
 
 
-def decode(name: str, source: Source, recipe: Recipe) -> Picture | str:
+def decode_picture(name: str, source: Source, recipe: Recipe) -> Picture | str:
     """The picture (H, W, C), or why it cannot be read."""
     try:
-        with opened(source) as image:
-            require(name, image, recipe)
+        with open_picture(source) as image:
+            check_against_recipe(name, image, recipe)
             # a JPEG much larger than needed is decoded at a half, a quarter or an eighth
             image.draft(None, (2 * max(recipe.shape[1:]),) * 2)
-            return shaped(ImageOps.exif_transpose(image), recipe)
+            return resize_picture(ImageOps.exif_transpose(image), recipe)
     except (DataError, MemoryError):
         raise
     except Exception as error:  # a damaged file may make a decoder raise anything
         return explain(error)
 
 
-def shaped(image: Image.Image, recipe: Recipe) -> Picture:
+def resize_picture(image: Image.Image, recipe: Recipe) -> Picture:
     """The picture in the recipe's size and channels."""
-    image, size = flattened(image, "L" if recipe.channels == 1 else "RGB"), (recipe.width, recipe.height)
+    image, size = to_8bit(image, "L" if recipe.channels == 1 else "RGB"), (recipe.width, recipe.height)
     if image.size != size and recipe.fit == "crop":
         image = ImageOps.fit(image, size, Image.Resampling.BILINEAR)
     elif image.size != size:
@@ -257,7 +257,7 @@ def shaped(image: Image.Image, recipe: Recipe) -> Picture:
     return np.asarray(image).reshape(recipe.height, recipe.width, recipe.channels)
 
 
-def flattened(image: Image.Image, mode: str) -> Image.Image:
+def to_8bit(image: Image.Image, mode: str) -> Image.Image:
     """Eight bits a channel, and transparent parts white, whatever the file holds."""
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
@@ -266,7 +266,7 @@ def flattened(image: Image.Image, mode: str) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def require(name: str, image: Image.Image, recipe: Recipe) -> None:
+def check_against_recipe(name: str, image: Image.Image, recipe: Recipe) -> None:
     """Raise DataError where a picture shows that the shape was guessed wrongly."""
     height, width = upright_size(image)
     if recipe.same_size and (height, width) != (recipe.height, recipe.width):
@@ -278,7 +278,7 @@ def require(name: str, image: Image.Image, recipe: Recipe) -> None:
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[Image.Image]:
+def open_picture(source: Source) -> Iterator[Image.Image]:
     """A picture whose header was read and is within bounds."""
     if source is None:
         raise ValueError("no picture or no label")
@@ -291,7 +291,7 @@ def opened(source: Source) -> Iterator[Image.Image]:
 
 
 @contextmanager
-def bounded() -> Iterator[None]:
+def strict_pillow_warnings() -> Iterator[None]:
     """Pillow's warning of a decompression bomb is an error here, its notes on harmless flaws are not shown."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -302,7 +302,7 @@ def bounded() -> Iterator[None]:
 def upright_size(image: Image.Image) -> tuple[int, int]:
     """Height and width as the picture is meant to be seen."""
     width, height = image.size
-    return (width, height) if image.getexif().get(ORIENTATION) in SIDEWAYS else (height, width)
+    return (width, height) if image.getexif().get(ORIENTATION) in ROTATED else (height, width)
 
 
 def is_grey(image: Image.Image) -> bool:
@@ -310,21 +310,21 @@ def is_grey(image: Image.Image) -> bool:
     return image.mode in {"1", "L", "LA"} or image.mode.startswith("I")
 
 
-def versions() -> dict[str, str]:
+def decoder_versions() -> dict[str, str]:
     """List the library versions on which decoded pictures depend, for a cache key.
 
     Returns:
         Version by library name.
 
     Example:
-        >>> from zoo.data import versions
-        >>> list(versions())
+        >>> from zoo.data import decoder_versions
+        >>> list(decoder_versions())
         ['pillow']
     """
     return {"pillow": PIL.__version__}
 
 
-def length(named: Named) -> int:
+def byte_count(named: NamedSource) -> int:
     """Bytes of a file; 0 where there is none."""
     source = named[1]
     try:

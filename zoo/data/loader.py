@@ -84,7 +84,7 @@ class Loader:
 
     def draw(self, stage: str, epoch: int) -> Draws:
         """All random numbers of an epoch, on the CPU."""
-        count, spec, draw = len(self.y), self.spec, generator(self.seed, stage, epoch)
+        count, spec, draw = len(self.y), self.spec, epoch_generator(self.seed, stage, epoch)
         order = torch.randperm(count, generator=draw)
         shift = torch.randint(0, 2 * self.pad + 1, (count, 2), generator=draw, dtype=torch.int32)
         flip = torch.rand(count, generator=draw) < 0.5
@@ -100,7 +100,7 @@ class Loader:
         arXiv:2404.00498).
         """
         if self.flip == "alternate":
-            first = torch.rand(len(drawn), generator=generator(self.seed, stage, EVERY_EPOCH)) < 0.5
+            first = torch.rand(len(drawn), generator=epoch_generator(self.seed, stage, EVERY_EPOCH)) < 0.5
             return first[order] ^ (epoch % 2 == 1)
         return drawn & bool(self.flip)
 
@@ -111,7 +111,7 @@ class Loader:
             x = self.crop(x, draws.shift, draws.flip)
         x = x.to(torch.float32).div_(255)
         if self.spec.brightness or self.spec.contrast:
-            x = jittered(x.flatten(1), draws.jitter).view_as(x)
+            x = jitter(x.flatten(1), draws.jitter).view_as(x)
         if self.spec.cutout:
             x = self.cut(x.flatten(2), draws.centre).view_as(x)
         return x.permute(0, 3, 1, 2)
@@ -121,7 +121,7 @@ class Loader:
         rows = self.rows + shift[:, :1]
         columns = torch.where(flip[:, None], self.width - 1 - self.columns, self.columns) + shift[:, 1:]
         if self.pad and self.spec.pad_mode == "reflect":
-            rows, columns = mirrored(rows - self.pad, self.height), mirrored(columns - self.pad, self.width)
+            rows, columns = reflect(rows - self.pad, self.height), reflect(columns - self.pad, self.width)
         elif self.pad:
             self.canvas[:, self.pad : -self.pad, self.pad : -self.pad] = x
             x = self.canvas
@@ -168,19 +168,19 @@ def batches(pictures: Pictures, size: int, device: torch.device | str = "cpu") -
         yield Batch(x, pictures.y[start : start + size].to(device))
 
 
-def jittered(x: Tensor, factors: Tensor) -> Tensor:
+def jitter(x: Tensor, factors: Tensor) -> Tensor:
     """Brightness and contrast of each picture (B, H * W * C) multiplied by its factors, clipped to 0..1."""
     x = (x * factors[:, :1]).clamp_(0, 1)
     mean = x.mean(1, keepdim=True)
     return x.sub_(mean).mul_(factors[:, 1:]).add_(mean).clamp_(0, 1)
 
 
-def mirrored(at: Tensor, size: int) -> Tensor:
+def reflect(at: Tensor, size: int) -> Tensor:
     """Positions beyond an edge folded back inside; the edge itself is not repeated."""
     return (size - 1) - ((size - 1) - at.abs()).abs()
 
 
-def generator(seed: int, stage: str, epoch: int) -> torch.Generator:
+def epoch_generator(seed: int, stage: str, epoch: int) -> torch.Generator:
     """A CPU generator for one epoch of one stage."""
     text = f"{seed}/{stage}/{epoch}".encode()
     value = int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> 1

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zoo.core.sections import DataSpec
 from zoo.core.types import DataInfo
-from zoo.data.dataset import Loaded, Splits, check, mean_std, require_all_classes
+from zoo.data.dataset import Loaded, Splits, check_loaded, mean_std, require_all_classes
 
 if TYPE_CHECKING:
     from zoo.data.dataset import Pictures
@@ -24,30 +24,30 @@ def split(loaded: Loaded, spec: DataSpec) -> Splits:
     Splits of the set's own are kept. The order comes from the raw 64-bit output of PCG64, which NumPy keeps
     unchanged, so that the same seed gives the same split everywhere. Raises DataError where a set cannot be used.
     """
-    check(loaded)
+    check_loaded(loaded)
     if spec.imbalance is not None:
         loaded = long_tailed(loaded, spec.imbalance, spec.split_seed)
     train, own = loaded.train, (loaded.test, loaded.valid)
     shares = [0.0 if part else share for part, share in zip(own, (spec.test, spec.valid), strict=True)]
-    *kept, rest = deal(train.y.numpy(), shares, spec.split_seed)
+    *kept, rest = stratified_rows(train.y.numpy(), shares, spec.split_seed)
     # Copies, so that nothing holds the memory-mapped cache, which would count twice from then on.
     test, valid = (
-        train.subset(rows_of(rows)) if part is None else part.subset(torch.arange(len(part)))
+        train.subset(sorted_rows(rows)) if part is None else part.subset(torch.arange(len(part)))
         for part, rows in zip(own, kept, strict=True)
     )
-    train = train.subset(rows_of(rest[: spec.limit]))
+    train = train.subset(sorted_rows(rest[: spec.limit]))
     require_all_classes(train, loaded.classes, "raise `limit`" if spec.limit else "add some, or remove the class")
     channels, height, width = train.x.shape[1:]
     info = DataInfo((channels, height, width), loaded.classes, *mean_std(train), loaded.captions)
     return Splits(train, valid, test, info)
 
 
-def rows_of(rows: NDArray[np.int64]) -> Tensor:
+def sorted_rows(rows: NDArray[np.int64]) -> Tensor:
     """Rows in the order of the file, which a memory-mapped set is read fastest in."""
     return torch.from_numpy(np.sort(rows))
 
 
-def deal(y: NDArray[np.int64], shares: Sequence[float], seed: int) -> list[NDArray[np.int64]]:
+def stratified_rows(y: NDArray[np.int64], shares: Sequence[float], seed: int) -> list[NDArray[np.int64]]:
     """Rows for each share and, last, the rest: of every class its part, drawn without replacement.
 
     Every prefix of the rest has the classes in their proportions. A class keeps one picture for training, and gives
@@ -81,7 +81,7 @@ def long_tailed(loaded: Loaded, imbalance: float, seed: int) -> Loaded:
             members = np.flatnonzero(y == label)
             members = members[np.argsort(keys[members], kind="stable")]
             kept.append(members[: max(1, round(len(members) * imbalance ** (-label / last)))])
-        return part.subset(rows_of(np.concatenate(kept)))
+        return part.subset(sorted_rows(np.concatenate(kept)))
 
     parts = {name: thinned(part) for name, part in loaded.parts().items()}
     return Loaded(**parts, classes=loaded.classes, skipped=loaded.skipped, captions=loaded.captions)

@@ -15,24 +15,24 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from zoo.core.errors import ZooError
-from zoo.core.files import atomic
+from zoo.core.files import atomic_write
 
 Pixels = NDArray[np.uint8]
-WIDE, HIGH = 800, 1000
+PAGE_WIDTH, PAGE_HEIGHT = 800, 1000
 """Pixels that a page is to have, about."""
-LARGEST = 240
+MAX_PICTURE_SIDE = 240
 """Pixels of a side up to which one picture is enlarged."""
-GAP, BETWEEN, MARGIN = 2, 8, 8
+GAP, BLOCK_GAP, MARGIN = 2, 8, 8
 """Pixels between pictures, between blocks of several lines, and around all."""
-TALLEST = 2
+MAX_ASPECT = 2
 """How much higher than wide a page may be, about, before it goes on in a column at the right."""
-PAGE, INK = 208, 0
+BACKGROUND, TEXT_COLOUR = 208, 0
 """Shades that neither black nor white pictures disappear in."""
-SMALL, LONGEST = 14, 240
+FONT_SIZE, MAX_NAME_WIDTH = 14, 240
 """Height of letters, and pixels that a name may take."""
 
 
-class Block(NamedTuple):
+class PictureRows(NamedTuple):
     """Lines of pictures that belong together."""
 
     lines: list[Pixels]
@@ -40,7 +40,7 @@ class Block(NamedTuple):
     name: str = ""
 
 
-def columns(rows: int, longest: int) -> int:
+def choose_columns(rows: int, longest: int) -> int:
     """Pictures in a line for so many rows of at most `longest` pictures: near a square, with few empty places.
 
     Rows that would be much longer than the page is high go on in a line below.
@@ -52,9 +52,9 @@ def columns(rows: int, longest: int) -> int:
     return min(range(math.ceil(square), most + 1), key=lambda count: (-longest % count, count))
 
 
-def wrapped(pictures: Pixels, count: int, name: str = "") -> Block:
+def wrap_rows(pictures: Pixels, count: int, name: str = "") -> PictureRows:
     """Pictures (N, H, W, C) as a block with so many in a line."""
-    return Block([pictures[start : start + count] for start in range(0, len(pictures), count)], name)
+    return PictureRows([pictures[start : start + count] for start in range(0, len(pictures), count)], name)
 
 
 class Layout(NamedTuple):
@@ -71,7 +71,7 @@ class Layout(NamedTuple):
     apart: int
     """Between blocks."""
 
-    def height(self, blocks: Sequence[Block]) -> int:
+    def height(self, blocks: Sequence[PictureRows]) -> int:
         """Of a page with these blocks."""
         down = sum(len(block.lines) for block in blocks)
         return down * self.cell[0] - GAP + (len(blocks) - 1) * (self.apart - GAP) + 2 * MARGIN
@@ -82,59 +82,59 @@ class Layout(NamedTuple):
         return self.left + self.across * self.cell[1] - GAP + 2 * MARGIN
 
 
-def draw(blocks: Sequence[Block]) -> Image.Image:
+def draw_grid(blocks: Sequence[PictureRows]) -> Image.Image:
     """The page: blocks one below the other, in several columns where they are very many; grey if the pictures are."""
     _, height, width, channels = blocks[0].lines[0].shape
     if channels not in {1, 3}:
         raise ZooError(f"pictures of {channels} channels cannot be drawn", "take the tensors, as with --tensors FILE")
-    layout = laid_out(blocks, height, width)
-    folds = max(1, round(math.sqrt(layout.height(blocks) / layout.width / TALLEST)))
+    layout = compute_layout(blocks, height, width)
+    folds = max(1, round(math.sqrt(layout.height(blocks) / layout.width / MAX_ASPECT)))
     each = -(-len(blocks) // folds)
     parts = [blocks[start : start + each] for start in range(0, len(blocks), each)]
     page = Image.new("L" if channels == 1 else "RGB", (layout.width * len(parts), layout.height(parts[0])))
-    page.paste((PAGE,) * channels, (0, 0, *page.size))
+    page.paste((BACKGROUND,) * channels, (0, 0, *page.size))
     for index, part in enumerate(parts):
-        page.paste(stacked(part, layout, channels), (index * layout.width, 0))
+        page.paste(draw_column(part, layout, channels), (index * layout.width, 0))
     return page
 
 
-def laid_out(blocks: Sequence[Block], height: int, width: int) -> Layout:
+def compute_layout(blocks: Sequence[PictureRows], height: int, width: int) -> Layout:
     """The sizes that make a page of these blocks well seen."""
     across = max(len(line) for block in blocks for line in block.lines)
     down = sum(len(block.lines) for block in blocks)
-    taken = max(text_width(shortened(block.name)) for block in blocks)
-    scale = factor(across * width, down * height, (height, width), named=taken > 0)
-    apart = BETWEEN if down > len(blocks) else GAP
+    taken = max(text_width(shorten(block.name)) for block in blocks)
+    scale = choose_scale(across * width, down * height, (height, width), named=taken > 0)
+    apart = BLOCK_GAP if down > len(blocks) else GAP
     return Layout(scale, (height * scale + GAP, width * scale + GAP), taken + MARGIN * (taken > 0), across, apart)
 
 
-def stacked(blocks: Sequence[Block], layout: Layout, channels: int) -> Image.Image:
+def draw_column(blocks: Sequence[PictureRows], layout: Layout, channels: int) -> Image.Image:
     """Blocks one below the other, with their names."""
-    page = np.full((layout.height(blocks), layout.width, channels), PAGE, np.uint8)
+    page = np.full((layout.height(blocks), layout.width, channels), BACKGROUND, np.uint8)
     top, names = MARGIN, []
     for block in blocks:
-        names.append((shortened(block.name), top + (len(block.lines) * layout.cell[0] - GAP) / 2))
+        names.append((shorten(block.name), top + (len(block.lines) * layout.cell[0] - GAP) / 2))
         for line in block.lines:
-            place(page, line, top, layout.left + MARGIN, layout.scale)
+            paste_line(page, line, top, layout.left + MARGIN, layout.scale)
             top += layout.cell[0]
         top += layout.apart - GAP
-    image = plain(page)
-    write(image, names, layout.left)
+    image = to_image(page)
+    write_names(image, names, layout.left)
     return image
 
 
-def plain(picture: Pixels) -> Image.Image:
+def to_image(picture: Pixels) -> Image.Image:
     """An image of pixels (H, W, C)."""
     return Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
 
 
-def factor(width: int, height: int, one: tuple[int, int], *, named: bool) -> int:
+def choose_scale(width: int, height: int, one: tuple[int, int], *, named: bool) -> int:
     """The whole number by which pixels are enlarged so that a page of these pixels is well seen."""
-    fitting = min(round(WIDE / width), round(HIGH / height), LARGEST // max(one))
-    return max(1, fitting, math.ceil((SMALL + 2) / one[0]) if named else 1)
+    fitting = min(round(PAGE_WIDTH / width), round(PAGE_HEIGHT / height), MAX_PICTURE_SIDE // max(one))
+    return max(1, fitting, math.ceil((FONT_SIZE + 2) / one[0]) if named else 1)
 
 
-def place(page: Pixels, line: Pixels, top: int, left: int, scale: int) -> None:
+def paste_line(page: Pixels, line: Pixels, top: int, left: int, scale: int) -> None:
     """Put the pictures of a line on the page, each pixel a square."""
     large = line.repeat(scale, 1).repeat(scale, 2)
     height, width = large.shape[1:3]
@@ -143,42 +143,42 @@ def place(page: Pixels, line: Pixels, top: int, left: int, scale: int) -> None:
         page[top : top + height, start : start + width] = picture
 
 
-def write(image: Image.Image, names: Sequence[tuple[str, float]], left: int) -> None:
+def write_names(image: Image.Image, names: Sequence[tuple[str, float]], left: int) -> None:
     """Write names against the pictures, each at the middle of its block."""
     pen = ImageDraw.Draw(image)
     for name, middle in names:
         if name:
-            pen.text((left, middle), name, fill=(INK,) * len(image.getbands()), font=letters(), anchor="rm")
+            pen.text((left, middle), name, fill=(TEXT_COLOUR,) * len(image.getbands()), font=font(), anchor="rm")
 
 
-def shortened(name: str) -> str:
+def shorten(name: str) -> str:
     """A name that fits beside the pictures, on one line."""
     name = " ".join(name.split())
-    if text_width(name) <= LONGEST:
+    if text_width(name) <= MAX_NAME_WIDTH:
         return name
-    return next(cut for end in range(len(name) - 1, -1, -1) if text_width(cut := f"{name[:end]}…") <= LONGEST)
+    return next(cut for end in range(len(name) - 1, -1, -1) if text_width(cut := f"{name[:end]}…") <= MAX_NAME_WIDTH)
 
 
 def text_width(text: str) -> int:
     """Pixels that a text takes."""
-    return math.ceil(letters().getlength(text))
+    return math.ceil(font().getlength(text))
 
 
 @cache
-def letters() -> ImageFont.FreeTypeFont:
+def font() -> ImageFont.FreeTypeFont:
     """DejaVu Sans as it comes with matplotlib: it has far more letters than Pillow's own font."""
     import matplotlib as mpl
 
-    return ImageFont.truetype(str(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), SMALL)
+    return ImageFont.truetype(str(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), FONT_SIZE)
 
 
 def save_png(path: Path, image: Image.Image) -> None:
     """Write a PNG file atomically."""
-    with atomic(path) as temporary:
+    with atomic_write(path) as temporary:
         image.save(temporary, "PNG")
 
 
-def pixels(pictures: Tensor) -> Pixels:
+def to_uint8(pictures: Tensor) -> Pixels:
     """Pictures with values 0..1 (N, C, H, W) as uint8 (N, H, W, C)."""
     found: Pixels = (pictures * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     return found

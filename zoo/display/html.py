@@ -11,21 +11,21 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zoo.display.format import figure
+from zoo.display.format import format_value
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-OFTEN = 0.25
+REFRESH_SECONDS = 0.25
 """Seconds between two drawings of what changes."""
-LARGEST = 4_000_000
+MAX_PICTURE_BYTES = 4_000_000
 """Bytes up to which a picture of a file is shown."""
 CELL = "padding:2px 10px 2px 0;vertical-align:top;text-align:"
 MUTED = "opacity:0.7"
 
 
-class Paged(Protocol):
+class HasGrid(Protocol):
     """Pictures that can be seen on one page."""
 
     def grid(self) -> Image:
@@ -33,7 +33,7 @@ class Paged(Protocol):
         ...
 
 
-def block(title: str, *parts: str) -> str:
+def titled_block(title: str, *parts: str) -> str:
     """Parts of HTML below a title, which is plain text."""
     return f"<div><div><b>{escape(title)}</b></div>{''.join(parts)}</div>"
 
@@ -50,37 +50,37 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]], right: Iterabl
     return f'<table style="border-collapse:collapse"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
 
 
-def pairs(about: dict[str, object]) -> str:
+def key_value_table(about: dict[str, object]) -> str:
     """Names and what stands beside them; empty ones are left out."""
     rows = [
-        f'<tr><th style="{CELL}left">{escape(name)}</th><td style="{CELL}left">{escape(figure(value))}</td></tr>'
+        f'<tr><th style="{CELL}left">{escape(name)}</th><td style="{CELL}left">{escape(format_value(value))}</td></tr>'
         for name, value in about.items()
         if value not in ("", None)
     ]
     return f'<table style="border-collapse:collapse"><tbody>{"".join(rows)}</tbody></table>'
 
 
-def line(text: str) -> str:
+def muted_line(text: str) -> str:
     """A line of plain text, paler than what matters."""
     return f'<div style="{MUTED}">{escape(text)}</div>'
 
 
-def picture(png: bytes, text: str) -> str:
+def embed_png(png: bytes, text: str) -> str:
     """A picture within the HTML itself."""
     data = base64.b64encode(png).decode()
     style = "max-width:100%;image-rendering:pixelated"
     return f'<img alt="{escape(text)}" style="{style}" src="data:image/png;base64,{data}">'
 
 
-def picture_of(path: Path) -> str:
+def embed_png_file(path: Path) -> str:
     """A PNG file, if there is one that is not very large."""
     try:
-        return picture(path.read_bytes(), path.name) if path.stat().st_size <= LARGEST else ""
+        return embed_png(path.read_bytes(), path.name) if path.stat().st_size <= MAX_PICTURE_BYTES else ""
     except OSError:
         return ""
 
 
-def page(made: Paged) -> str | None:
+def embed_grid(made: HasGrid) -> str | None:
     """The pictures on one page; None, so that the notebook shows the text, where they cannot be drawn."""
     file = BytesIO()
     try:
@@ -88,10 +88,12 @@ def page(made: Paged) -> str | None:
     except Exception:  # pictures of other than 1 or 3 channels, or none at all
         return None
     shown: dict[str, Any] = {name: getattr(made, name) for name in ("mse", "psnr") if hasattr(made, name)}
-    return block("", picture(file.getvalue(), type(made).__name__), *([pairs(shown)] if shown else []))
+    return titled_block(
+        "", embed_png(file.getvalue(), type(made).__name__), *([key_value_table(shown)] if shown else [])
+    )
 
 
-def bar(done: float, whole: float) -> str:
+def progress_bar(done: float, whole: float) -> str:
     """How much is done, in the browser's own colours."""
     return f'<progress style="width:16em;vertical-align:middle" value="{done:.6g}" max="{whole or 1:.6g}"></progress>'
 
@@ -103,7 +105,7 @@ def in_notebook() -> bool:
     return getattr(shell, "kernel", None) is not None
 
 
-class Display:
+class LiveOutput:
     """A place in the output of a cell that is drawn anew, at most four times a second."""
 
     def __init__(self) -> None:
@@ -112,7 +114,7 @@ class Display:
 
     def draw(self, html: Callable[[], str], text: Callable[[], str], *, now: bool = False) -> None:
         """Show it, if it is time to; what cannot be shown is no reason to stop."""
-        if not now and time.monotonic() - self.drawn < OFTEN:
+        if not now and time.monotonic() - self.drawn < REFRESH_SECONDS:
             return
         self.drawn = time.monotonic()
         given = {"text/html": html(), "text/plain": text()}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from zoo.core.errors import ZooError, nearest, one_line
+from zoo.core.errors import ZooError, did_you_mean, one_line
 from zoo.core.types import DataInfo
 from zoo.data.dataset import Pictures
 from zoo.data.loader import batches
@@ -120,7 +120,7 @@ def evaluate(
     from zoo.training.device import autocast_type, choose_device
 
     if split not in SPLITS:
-        raise ZooError(f"no split {split!r}", nearest(split, SPLITS))
+        raise ZooError(f"no split {split!r}", did_you_mean(split, SPLITS))
     opened, place = load(run), choose_device(device)
     changed = opened.changed(overrides)
     model = opened.model(place, overrides)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-from zoo.core.errors import ZooError, nearest
+from zoo.core.errors import ZooError, did_you_mean
 from zoo.data.dataset import Splits
 from zoo.models.base import Classifier
 from zoo.models.judge import ByClassifier, Judge
@@ -68,7 +68,7 @@ def found(name: str) -> Run:
         if Path(name).exists():
             raise
         names = [*catalog().names("judge"), *read_registry(catalog())[0].entries]
-        raise ZooError(f"no judge {name[:80]!r}", nearest(name, names) or "name an entry or a run") from error
+        raise ZooError(f"no judge {name[:80]!r}", did_you_mean(name, names) or "name an entry or a run") from error
 
 
 def refuse_teacher(run: Run, name: str, weights: str | None = None) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from zoo.core.errors import ZooError
 from zoo.data.loader import batches
 from zoo.display.grid import save_png
-from zoo.display.html import block, page, table
+from zoo.display.html import embed_grid, table, titled_block
 from zoo.generation.model_of import generator, listed, prompts_for
 from zoo.generation.reconstruct import pairs
 from zoo.models.generator import Generator, guided
@@ -51,7 +51,7 @@ class Edit(NamedTuple):
 
     def _repr_html_(self) -> str | None:
         """In a notebook."""
-        return page(self)
+        return embed_grid(self)
 
     def save(self, path: str | Path) -> None:
         """Write the page as a PNG file."""
@@ -80,7 +80,7 @@ class Scores(NamedTuple):
             [name, *(f"{value:.2f}" for value in row.tolist()), self.texts[int(row.argmax())]]
             for name, row in zip(self.names, self.log_likelihood, strict=True)
         ]
-        return block("", table(["picture", *self.texts, "likeliest"], rows, right=range(1, 1 + len(self.texts))))
+        return titled_block("", table(["picture", *self.texts, "likeliest"], rows, right=range(1, 1 + len(self.texts))))
 
 
 class Change(NamedTuple):

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from zoo.core.errors import ZooError
 from zoo.data.loader import batches
-from zoo.display.grid import Block, columns, draw, pixels, save_png
-from zoo.display.html import page
+from zoo.display.grid import PictureRows, choose_columns, draw_grid, save_png, to_uint8
+from zoo.display.html import embed_grid
 from zoo.generation.model_of import generator, listed
 from zoo.models.sampling import DECODE_BATCH, decode_images, to_images
 from zoo.registry.blame import plugin_errors
@@ -51,7 +51,7 @@ class Reconstruction(NamedTuple):
 
     def _repr_html_(self) -> str | None:
         """In a notebook."""
-        return page(self)
+        return embed_grid(self)
 
     def save(self, path: str | Path) -> None:
         """Write the page as a PNG file."""
@@ -68,11 +68,11 @@ class Interpolation(NamedTuple):
 
     def grid(self) -> Image:
         """All in one row."""
-        return draw([Block([pixels(self.pictures)])])
+        return draw_grid([PictureRows([to_uint8(self.pictures)])])
 
     def _repr_html_(self) -> str | None:
         """In a notebook."""
-        return page(self)
+        return embed_grid(self)
 
     def save(self, path: str | Path) -> None:
         """Write the row as a PNG file."""
@@ -81,10 +81,10 @@ class Interpolation(NamedTuple):
 
 def pairs(above: Tensor, below: Tensor) -> Image:
     """The first 64 pairs of pictures (N, C, H, W) on one page."""
-    over, under = pixels(above[:SHOWN]), pixels(below[:SHOWN])
-    count = columns(1, 2 * len(over))
+    over, under = to_uint8(above[:SHOWN]), to_uint8(below[:SHOWN])
+    count = choose_columns(1, 2 * len(over))
     starts = range(0, len(over), count)
-    return draw([Block([over[start : start + count], under[start : start + count]]) for start in starts])
+    return draw_grid([PictureRows([over[start : start + count], under[start : start + count]]) for start in starts])
 
 
 def reconstruct(

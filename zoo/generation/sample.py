@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from zoo.core.errors import ZooError
-from zoo.display.grid import Block, columns, draw, pixels, save_png, wrapped
-from zoo.display.html import page
+from zoo.display.grid import PictureRows, choose_columns, draw_grid, save_png, to_uint8, wrap_rows
+from zoo.display.html import embed_grid
 from zoo.generation.model_of import generator, listed, prompts_for
 from zoo.models.latent import fixed_draws
 from zoo.models.prior import Term
@@ -49,17 +49,17 @@ class Samples(NamedTuple):
 
     def grid(self) -> Image:
         """All on one page; where they have prompts, row by row."""
-        x = pixels(self.pictures)
+        x = to_uint8(self.pictures)
         if not self.labels:
-            return draw([wrapped(x, columns(1, len(x)))])
+            return draw_grid([wrap_rows(x, choose_columns(1, len(x)))])
         named = np.array(self.labels)
         rows = {name: x[named == name] for name in dict.fromkeys(self.labels)}
-        count = columns(len(rows), max(map(len, rows.values())))
-        return draw([wrapped(row, count, name) for name, row in rows.items()])
+        count = choose_columns(len(rows), max(map(len, rows.values())))
+        return draw_grid([wrap_rows(row, count, name) for name, row in rows.items()])
 
     def _repr_html_(self) -> str | None:
         """In a notebook."""
-        return page(self)
+        return embed_grid(self)
 
     def save(self, path: str | Path) -> None:
         """Write the page as a PNG file."""
@@ -78,12 +78,14 @@ class Mix(NamedTuple):
 
     def grid(self) -> Image:
         """All rows on one page."""
-        lines = pixels(self.pictures)
-        return draw([Block([lines[start : start + self.steps] for start in range(0, len(lines), self.steps)])])
+        lines = to_uint8(self.pictures)
+        return draw_grid(
+            [PictureRows([lines[start : start + self.steps] for start in range(0, len(lines), self.steps)])]
+        )
 
     def _repr_html_(self) -> str | None:
         """In a notebook."""
-        return page(self)
+        return embed_grid(self)
 
     def save(self, path: str | Path) -> None:
         """Write the page as a PNG file."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from zoo.core.errors import ZooError, nearest
+from zoo.core.errors import ZooError, did_you_mean
 from zoo.core.types import DataInfo
 
 SHOWN = 20
@@ -130,7 +130,7 @@ def unknown_word_hint(word: str, words: Sequence[str]) -> str:
     """
     more = len(words) - SHOWN
     listed = ", ".join(words[:SHOWN]) + (f" and {more} more" if more > 0 else "")
-    meant = nearest(word, words)
+    meant = did_you_mean(word, words)
     return f"{meant} It knows {listed}" if meant.startswith("did you") else f"it knows {listed}"
 
 

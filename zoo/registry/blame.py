@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from traceback import extract_tb
 
-from zoo.core.errors import MissingError, ZooError, memory_error
+from zoo.core.errors import MissingError, ZooError, as_out_of_memory
 from zoo.registry.entry import Component, Entry
 from zoo.registry.plugins.blocklist import OWN
 
@@ -20,7 +20,7 @@ def plugin_errors(chosen: Component, what: str) -> Iterator[None]:
     except ZooError:
         raise
     except Exception as error:
-        if short := memory_error(error):
+        if short := as_out_of_memory(error):
             raise short from error
         if chosen.plugin.distribution == OWN:
             raise
@@ -37,7 +37,7 @@ def model_errors(entry: Entry, what: str) -> Iterator[None]:
         raise
     except Exception as error:
         strangers = [chosen for chosen in entry.kinds() if chosen.plugin.distribution != OWN]
-        if not strangers or memory_error(error):
+        if not strangers or as_out_of_memory(error):
             raise
         places = {chosen: last_line_below(chosen.plugin.location, error) for chosen in strangers}
         chosen = next((chosen for chosen, place in places.items() if place), strangers[0])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from zoo.core.errors import MissingError, ZooError, nearest
+from zoo.core.errors import MissingError, ZooError, did_you_mean
 from zoo.registry.plugins.blocklist import OWN, Block
 from zoo.registry.plugins.discover import Plugin, discover
 
@@ -81,7 +81,7 @@ class Catalog:
 
     def missing(self, family: str, name: str) -> ZooError:
         """The error for a kind that nobody gives; it names the plugins that are broken or blocked."""
-        giver, hint = name.rpartition(":")[0], nearest(name, self.names(family))
+        giver, hint = name.rpartition(":")[0], did_you_mean(name, self.names(family))
         troubled = [plugin for plugin in self.plugins if plugin.trouble]
         named = [plugin for plugin in troubled if giver in {plugin.name, plugin.distribution}]
         trouble = "; ".join(plugin.trouble for plugin in named or troubled)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.errors import PydanticUserError
 
-from zoo.core.files import NAME
+from zoo.core.files import LEGAL_NAME
 from zoo.core.sections import StageSpec, TrainSpec, TuneSpec
 from zoo.registry.catalog import Catalog
 from zoo.registry.layers import VERSION
@@ -46,7 +46,7 @@ def registry_schema(catalog: Catalog) -> Schema:
             "entries": {
                 "type": ["object", "null"],
                 "description": "What can be trained, by name.",
-                "propertyNames": {"pattern": f"^{NAME.pattern}$"},
+                "propertyNames": {"pattern": f"^{LEGAL_NAME.pattern}$"},
                 "additionalProperties": {"$ref": "#/$defs/entry"},
             },
             "results": {"type": ["array", "null"], "description": "What was reached.", "items": RESULT},

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zoo.core.errors import MissingError, ZooError, nearest, one_line
-from zoo.core.yaml import DEEPEST, LARGEST, Document, parse
+from zoo.core.errors import MissingError, ZooError, did_you_mean, one_line
+from zoo.core.yaml import MAX_CHARACTERS, MAX_DEPTH, Document, parse
 from zoo.registry.catalog import SEE, Catalog
 from zoo.registry.plugins.discover import Plugin
 from zoo.registry.raw_entry import Raw, Where, apply_overrides, check_keys, overlay, read_entry
@@ -64,10 +64,10 @@ class Registry:
         place = f"{raw.place(('extends',))}{name} extends"
         if (name, raw.layer) in chain:
             raise ZooError(f"{place} itself by way of {' -> '.join([*(link for link, _ in chain), name])}")
-        if len(chain) >= DEEPEST:
-            raise ZooError(f"{place} {parent!r}, which extends another, and so on over {DEEPEST} levels")
+        if len(chain) >= MAX_DEPTH:
+            raise ZooError(f"{place} {parent!r}, which extends another, and so on over {MAX_DEPTH} levels")
         if parent not in self.entries:
-            raise ZooError(f"{place} {parent[:80]!r}, which does not exist", nearest(parent, self.entries))
+            raise ZooError(f"{place} {parent[:80]!r}, which does not exist", did_you_mean(parent, self.entries))
         if parent == name and len(raws) == 1:
             raise ZooError(f"{place} itself, and no layer below has an entry of that name")
         base = self.extended(parent, raw.layer if parent == name else None, (*chain, (name, raw.layer)))
@@ -75,7 +75,7 @@ class Registry:
 
     def missing(self, name: str) -> ZooError:
         """The error for an entry that is not there; it names the plugins that are broken or blocked."""
-        hint = nearest(name, self.entries)
+        hint = did_you_mean(name, self.entries)
         if self.troubles and "did you mean" not in hint:
             return MissingError(f"no entry {name[:80]!r}; {'; '.join(self.troubles)}", SEE)
         return ZooError(f"no entry {name[:80]!r}", hint)
@@ -163,8 +163,8 @@ def read_file(path: Path, name: str = "") -> Document:
     try:
         if not path.is_file():
             raise ZooError(f"cannot read the registry {path}: {'not a file' if path.exists() else 'no such file'}")
-        if path.stat().st_size > 4 * LARGEST:
-            raise ZooError(f"{path}: larger than {LARGEST:,} characters; is it a registry?")
+        if path.stat().st_size > 4 * MAX_CHARACTERS:
+            raise ZooError(f"{path}: larger than {MAX_CHARACTERS:,} characters; is it a registry?")
         return parse(path.read_text(encoding="utf-8-sig"), name or str(path))
     except UnicodeError as error:
         raise ZooError(f"cannot read the registry {path}: not UTF-8 text ({error})") from None

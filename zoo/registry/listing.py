@@ -40,10 +40,10 @@ class EntryInfo:
 
     def _repr_html_(self) -> str:
         """In a notebook."""
-        from zoo.display.html import block, pairs
+        from zoo.display.html import key_value_table, titled_block
 
         about: dict[str, object] = dict(zip(ENTRY_HEADS[1:], self.row[1:], strict=True))
-        return block(self.name, pairs(about | {"cannot be used": "; ".join(self.needs)}))
+        return titled_block(self.name, key_value_table(about | {"cannot be used": "; ".join(self.needs)}))
 
 
 class Entries(list[EntryInfo]):
@@ -51,10 +51,10 @@ class Entries(list[EntryInfo]):
 
     def _repr_html_(self) -> str:
         """In a notebook."""
-        from zoo.display.html import block, line, table
+        from zoo.display.html import muted_line, table, titled_block
 
-        needs = [line(f"{entry.name} cannot be used: {need}") for entry in self for need in entry.needs]
-        return block("", table(ENTRY_HEADS, [entry.row for entry in self], right=[5]), *needs)
+        needs = [muted_line(f"{entry.name} cannot be used: {need}") for entry in self for need in entry.needs]
+        return titled_block("", table(ENTRY_HEADS, [entry.row for entry in self], right=[5]), *needs)
 
 
 def registry(extra: Paths = ()) -> tuple[Registry, list[str]]:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.core.errors import ZooError, nearest
-from zoo.core.files import NAME
-from zoo.core.yaml import DEEPEST, parse_value
+from zoo.core.errors import ZooError, did_you_mean
+from zoo.core.files import LEGAL_NAME
+from zoo.core.yaml import MAX_DEPTH, parse_value
 
 SECTIONS = ("data", "model", "prior", "text", "train", "tune")
 STARTS = ", ".join(f"{section}." for section in SECTIONS[:-1]) + f" or {SECTIONS[-1]}."
@@ -36,7 +36,7 @@ def read_entry(name: str, body: Any, where: Where, layer: int) -> Raw:
     """Check the outer shape of an entry."""
     mine = {path[2:]: place for path, place in where.items() if path[:2] == ("entries", name)}
     raw = Raw(name, body, mine, layer)
-    if not NAME.fullmatch(name):
+    if not LEGAL_NAME.fullmatch(name):
         raise ZooError(f"{raw.place()}the entry name {name[:60]!r} may hold letters, digits, '.', '_' and '-' only")
     if not isinstance(body, dict):
         raise ZooError(f"{raw.place()}the entry {name!r} must be a mapping with `model`, `data` and `train`")
@@ -55,7 +55,7 @@ def check_keys(data: Mapping[str, Any], known: Iterable[str], where: Where, what
     for key in data:
         if key not in known:
             place = f"{where[key,]}: " if (key,) in where else ""
-            raise ZooError(f"{place}{what} has no part {key[:80]!r}", nearest(key, known))
+            raise ZooError(f"{place}{what} has no part {key[:80]!r}", did_you_mean(key, known))
 
 
 def overlay(base: Raw, over: Raw) -> Raw:
@@ -119,7 +119,7 @@ def read_override(name: str, text: str) -> tuple[tuple[str, ...], Any]:
         raise ZooError(f"{text!r:.80} is not a text", "options are texts, as 'train.epochs=10'")
     key, equals, value = text.partition("=")
     path = tuple(key.strip().split("."))
-    if not equals or not all(path) or len(path) > DEEPEST:
+    if not equals or not all(path) or len(path) > MAX_DEPTH:
         raise ZooError(f"{text[:80]!r} is not key=value, as in train.epochs=10")
     if path[0] not in SECTIONS:
         meant = " or ".join(f"{section}.{key}" for section in ("model", "train"))

@@ -13,7 +13,7 @@ from typing import Any
 from zoo.core.errors import JobError, ZooError
 from zoo.core.files import write_text
 from zoo.core.yaml import parse
-from zoo.display.format import figure
+from zoo.display.format import format_value
 from zoo.registry.entry import Entry
 from zoo.registry.layers import VERSION
 
@@ -47,9 +47,9 @@ def best_words(results: Iterable[dict[str, Any]], own: str) -> tuple[str, str, s
     row = best_result(results, own)
     if row is None:
         return "", "", ""
-    shown = [f"{name} {figure(row['metrics'][name])}" for name in ("loss", "accuracy") if name in row["metrics"]]
+    shown = [f"{name} {format_value(row['metrics'][name])}" for name in ("loss", "accuracy") if name in row["metrics"]]
     text = ", ".join(shown) + " (stale)" * row["stale"]
-    return text, figure(row.get("parameters", "")), str(row.get("data", ""))
+    return text, format_value(row.get("parameters", "")), str(row.get("data", ""))
 
 
 def make_result(entry: Entry, data: str, evaluation: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from zoo.core.errors import ZooError, nearest
-from zoo.core.spec import describe, nested_spec
+from zoo.core.errors import ZooError, did_you_mean
+from zoo.core.spec import describe_type, nested_spec
 from zoo.registry.raw_entry import Raw
 
 B = TypeVar("B", bound=BaseModel)
@@ -33,14 +33,14 @@ def mistake(
     owner = spec_at(spec, loc[:-1])
     if first["type"] == "extra_forbidden":
         before = "".join(f"{part}." for part in full[:-1])
-        hint = nearest(full[-1], owner.model_fields, before) if loc else ""
+        hint = did_you_mean(full[-1], owner.model_fields, before) if loc else ""
         return f"{where[:200]} is not an option", hint or f"see `zoo show {raw.name} --options`"
     if first["type"] == "missing":
         return f"{where} must be given ({help_of(owner, loc[-1])})", ""
     text = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ").partition(", unable to")[0]
     field = owner.model_fields.get(loc[-1]) if loc else None
     if field and any(keys_of(other["loc"], options) == loc for other in errors[1:]):
-        text = f"should be {describe(field)}"  # none of the parts of a union took it
+        text = f"should be {describe_type(field)}"  # none of the parts of a union took it
     elif first["type"] in {"model_type", "model_attributes_type", "dict_type"}:
         text = "should be a mapping of options"
     got = "" if isinstance(first["input"], dict) or ", got " in text else f", got {first['input']!r:.80}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from zoo.core.errors import RunError, ZooError, nearest
+from zoo.core.errors import RunError, ZooError, did_you_mean
 from zoo.registry.catalog import Catalog, catalog
 from zoo.registry.layers import read_registry
 from zoo.runs.names import ROOT, named, newest_first
@@ -51,6 +51,6 @@ def find_run(text: str, catalog: Catalog, root: Path = ROOT) -> Run:
     names = [path.parent.name for path in root.glob("*/run.json")]
     if text in read_registry(catalog)[0].entries:
         raise ZooError(f"no run of {text!r} in {root.absolute()}", f"train one with: zoo train {text}")
-    if "did you mean" in (hint := nearest(text, names)):
+    if "did you mean" in (hint := did_you_mean(text, names)):
         raise ZooError(f"no run {text[:80]!r}", hint)
     raise ZooError(f"no run {text[:80]!r} in {root.absolute()}", "train one with: zoo train ENTRY")

@@ -16,7 +16,7 @@ from zoo.core.errors import DataError, ZooError
 from zoo.core.files import picture_files
 from zoo.core.sections import PictureSpec
 from zoo.data.dataset import Pictures
-from zoo.data.decode import Picture, Recipe, bounded, decode
+from zoo.data.decode import Picture, Recipe, decode_picture, strict_pillow_warnings
 from zoo.registry.entry import Entry
 from zoo.runs.run import Run
 
@@ -131,9 +131,9 @@ def recipe(run: Run) -> Recipe:
 def decoded(paths: Iterable[Path], shape: Recipe, skipped: list[Skipped]) -> list[tuple[Path, Picture]]:
     """The pictures (H, W, C) that can be read; the others are listed."""
     read = []
-    with bounded():
+    with strict_pillow_warnings():
         for path in paths:
-            picture = decode(str(path), path, shape)
+            picture = decode_picture(str(path), path, shape)
             if isinstance(picture, str):
                 skipped.append(Skipped(str(path), picture))
             else:

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from zoo.core.errors import LockedError, ResourceError
-from zoo.core.files import remove, sweep, write_json
+from zoo.core.files import remove, remove_temporary_files, write_json
 from zoo.runs.run import now
 
 
@@ -28,7 +28,7 @@ def lock_folder(path: Path, advice: str = "wait for it, or train elsewhere with 
     except OSError as error:
         raise ResourceError(f"cannot hold {path}: {error.strerror or error}", "choose another with --out") from None
     try:
-        sweep(path)
+        remove_temporary_files(path)
         write_json(who, {"pid": os.getpid(), "host": socket.gethostname(), "since": now()})
         yield
     finally:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from zoo.core.files import finite, write_text
+from zoo.core.files import non_finite_to_none, write_text
 
 Row = dict[str, Any]
 
@@ -37,7 +37,7 @@ class Log:
             file.write(line(row))
         if self.board is not None:
             for part in ("train", "valid"):
-                for name, value in finite(row[part]).items():
+                for name, value in non_finite_to_none(row[part]).items():
                     if value is not None:
                         self.board.add_scalar(f"{row['stage']}/{name}/{part}", value, len(self.rows))
             self.board.add_scalar(f"{row['stage']}/lr", row["lr"], len(self.rows))
@@ -50,7 +50,7 @@ class Log:
 
 def line(row: Row) -> str:
     """A row as a line, with null for a number that is not finite."""
-    return json.dumps(finite(row), allow_nan=False) + "\n"
+    return json.dumps(non_finite_to_none(row), allow_nan=False) + "\n"
 
 
 def read_rows(path: Path) -> list[Row]:

@@ -110,7 +110,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         """In a notebook."""
-        from zoo.display.html import block, pairs
+        from zoo.display.html import key_value_table, titled_block
 
         about: dict[str, object] = {"entry": self.entry.name, "state": self.state, "data": self.entry.data.name}
         about |= {key: self.record.get(key) for key in ("parameters", "seconds", "device", "reason")}
@@ -120,13 +120,13 @@ class Run:
                 "kept epoch": kept["epoch"],
                 **{f"validation {key}": value for key, value in kept["valid"].items()},
             }
-        return block(str(self.path), pairs(about))
+        return titled_block(str(self.path), key_value_table(about))
 
     def model(self, device: torch.device | str = "cpu", overrides: Iterable[str] = ()) -> Model:
         """The trained model in eval mode; `overrides` may change options that leave the weights as they are."""
         from torch.random import fork_rng
 
-        from zoo.core.tensor_files import fill, read_weights
+        from zoo.core.tensor_files import load_into, read_weights
         from zoo.models.base import saved_weights_follow
         from zoo.registry.build import build_model
 
@@ -138,7 +138,7 @@ class Run:
         weights = read_weights(self.path, self.record.get("weights_sha256"))
         with saved_weights_follow(), fork_rng(devices=[]):  # the fresh weights are replaced, and no draw is missed
             model = build_model(entry, self.info)
-        fill(model, weights, str(self.path / "weights.safetensors"))
+        load_into(model, weights, str(self.path / "weights.safetensors"))
         return model.to(device).eval()
 
     def changed(self, overrides: Iterable[str]) -> Entry:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from zoo.core.errors import ZooError
 from zoo.core.sections import StageSpec
-from zoo.core.spec import Choice, Spec, space
+from zoo.core.spec import Choice, Spec, search_space
 from zoo.core.types import Batch, DataInfo
 from zoo.models.base import Model, Stage, saved_weights_follow
 from zoo.models.generator import Generator
@@ -53,7 +53,7 @@ def spec_of(subject: Subject) -> Spec:
 def points(subject: Subject) -> Iterator[Spec]:
     """Options at random points of the search space; Broken where the spec takes none of them."""
     spec = spec_of(subject)
-    if not space(type(spec)).keys() - subject.options.keys():
+    if not search_space(type(spec)).keys() - subject.options.keys():
         return
     chance, found = random.Random(0), 0
     for _ in range(TRIES):
@@ -70,7 +70,7 @@ def points(subject: Subject) -> Iterator[Spec]:
 def at_random(spec: Spec, chance: random.Random, fixed: Collection[str] = ()) -> Spec:
     """The options with random values for those that are searched and not fixed; ValidationError where they clash."""
     body = spec.model_dump()
-    for name in space(type(spec)):
+    for name in search_space(type(spec)):
         if name not in fixed:
             put(body, name, drawn(type(spec), name, chance))
     return type(spec).model_validate(body)
@@ -101,7 +101,7 @@ def dimension_of(spec: type[BaseModel], name: str) -> Dimension:
         nested = spec.model_fields[part].annotation
         assert isinstance(nested, type) and issubclass(nested, BaseModel)
         spec = nested
-    mark = space(spec)[last]
+    mark = search_space(spec)[last]
     try:
         mark, integer = fit_mark(spec.model_fields[last], mark)
     except MarkError as error:

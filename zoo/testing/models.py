@@ -8,7 +8,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from zoo.core.errors import ZooError
-from zoo.core.tensor_files import fill, separate
+from zoo.core.tensor_files import load_into, unshare_memory
 from zoo.core.types import Batch
 from zoo.models.base import Classifier, Model
 from zoo.models.generator import Generator
@@ -67,10 +67,10 @@ def saves(subject: Subject) -> None:
     """A fresh model that is filled with saved weights gives the same numbers."""
     model, batch = used(subject)
     with saying("saving by safetensors"):
-        weights = load(save(separate(model.state_dict())))
+        weights = load(save(unshare_memory(model.state_dict())))
     again = model_of(subject, info_for(subject), seed=1, saved=True).eval()
     with saying("filling a fresh model with saved weights"):
-        fill(again, weights, "the saved weights")
+        load_into(again, weights, "the saved weights")
     same = figures(again, batch) == figures(model, batch)
     require(same, "filled with the saved weights it gives other figures; register what it learns as a buffer")
     require(

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from zoo.display.format import clock, figure
+from zoo.display.format import format_duration, format_value
 
 WINDOW = 30.0
 """Seconds over which the speed is averaged, and after which a plain line is printed."""
@@ -85,7 +85,7 @@ class Progress(Callback):
         """Remember the metrics of an epoch, and the best validation loss."""
         self.row = row
         if row["best"] and "loss" in row["valid"]:
-            self.best = (figure(row["valid"]["loss"]), row["epoch"])
+            self.best = (format_value(row["valid"]["loss"]), row["epoch"])
         self.show()
 
     def show(self) -> None:
@@ -98,7 +98,7 @@ class Progress(Callback):
     @property
     def times(self) -> str:
         """Elapsed and total time of the stage, as text."""
-        return f"{clock(self.elapsed)}/{clock(self.seconds)}"
+        return f"{format_duration(self.elapsed)}/{format_duration(self.seconds)}"
 
     @property
     def elapsed(self) -> float:
@@ -107,14 +107,14 @@ class Progress(Callback):
 
     def remaining(self) -> list[str]:
         """Text for the time left; empty where `position` says it already."""
-        return [] if self.seconds else [f"{clock(self.left)} left"]
+        return [] if self.seconds else [f"{format_duration(self.left)} left"]
 
     def figures(self, row: dict[str, Any]) -> list[str]:
         """Texts for the losses and the other validation metrics, most important first."""
         valid = {("vloss" if name == "loss" else name): value for name, value in row["valid"].items()}
         parts = {"loss": row["train"].get("loss", sum(row["train"].values()))} | valid
         best = [f"best {self.best[0]} @ {self.best[1]}"] if self.best[1] else []
-        return [*(f"{name} {figure(value)}" for name, value in parts.items()), *best]
+        return [*(f"{name} {format_value(value)}" for name, value in parts.items()), *best]
 
     def sample(self) -> None:
         """Record the time and the step, and forget samples older than `WINDOW`."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from zoo.core.errors import memory_error, one_line
+from zoo.core.errors import as_out_of_memory, one_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,7 +68,7 @@ def blamed(error: Exception) -> bool:
     if exceptions is None:
         return False
     inner = getattr(error, "inner_exception", error)
-    if memory_error(inner) and not type(inner).__module__.startswith(COMPILERS):
+    if as_out_of_memory(inner) and not type(inner).__module__.startswith(COMPILERS):
         return False
     return isinstance(error, exceptions.TorchDynamoException) or origin(error).startswith(COMPILERS)
 

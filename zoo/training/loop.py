@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
-from zoo.core.errors import InterruptedRun, JobError, RunError, ZooError, memory_error
+from zoo.core.errors import InterruptedRun, JobError, RunError, ZooError, as_out_of_memory
 from zoo.core.sections import TrainSpec
-from zoo.core.tensor_files import Tensors, fill, finite
+from zoo.core.tensor_files import Tensors, all_finite, load_into
 from zoo.core.types import Batch
 from zoo.data.dataset import Splits
 from zoo.data.loader import Loader, batches
@@ -79,7 +79,7 @@ def fit(job: Job) -> None:
         try:
             training.run()
         except (RuntimeError, MemoryError) as error:
-            if short := memory_error(error):
+            if short := as_out_of_memory(error):
                 raise short from error
             raise
         finally:
@@ -188,7 +188,7 @@ class Training:
             self.run_epoch(stage, loader, progress.epoch)
             self.end_epoch(stage, progress.epoch, loader.steps)
             self.pause()
-        fill(self.model, {name: value.to(job.device) for name, value in job.kept.items()}, "the kept epoch")
+        load_into(self.model, {name: value.to(job.device) for name, value in job.kept.items()}, "the kept epoch")
 
     def run_epoch(self, stage: Stage, loader: Loader, epoch: int) -> None:
         """The steps of an epoch that are still to do, as far as there is time."""
@@ -246,7 +246,7 @@ class Training:
         """A copy of the model's tensors on the CPU; JobError where one of them is not finite."""
         state = self.model.state_dict()
         copy = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in state.items()}
-        if bad := next((name for name, value in copy.items() if not finite(value)), None):
+        if bad := next((name for name, value in copy.items() if not all_finite(value)), None):
             raise JobError(f"the weights {bad!r} are not finite", "lower train.lr, or set train.clip=1")
         return copy
 
@@ -271,7 +271,7 @@ class Training:
         """Take everything back from a saving."""
         groups, plain = saved
         try:
-            fill(self.model, groups["model"], str(self.state.path))
+            load_into(self.model, groups["model"], str(self.state.path))
             self.stepper.load(groups, self.job.device)
             self.stepper.schedule.plateau = dict(plain["plateau"])
             # Copies: what is read from a file may hold it open, and Windows deletes no file that is open.

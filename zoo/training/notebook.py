@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from zoo.display.html import Display, bar, block, in_notebook, line
+from zoo.display.html import LiveOutput, in_notebook, muted_line, progress_bar, titled_block
 from zoo.training.callbacks import Callback, Progress
 
 
 class NotebookCallback(Progress):
     """Progress of a training in the output of a notebook cell."""
 
-    def __init__(self, name: str, display: Display | None = None) -> None:
+    def __init__(self, name: str, display: LiveOutput | None = None) -> None:
         super().__init__(name)
-        self.display, self.notes = display or Display(), list[str]()
+        self.display, self.notes = display or LiveOutput(), list[str]()
 
     def look(self) -> None:
         """Draw, if it is time to."""
@@ -29,7 +29,9 @@ class NotebookCallback(Progress):
     def html(self) -> str:
         """The bar, the figures and the notes."""
         done, whole = (self.elapsed, self.seconds) if self.seconds else (self.done, self.epochs * self.steps)
-        return block(self.name, bar(done, whole), line(self.words()), *map(line, self.notes))
+        return titled_block(
+            self.name, progress_bar(done, whole), muted_line(self.words()), *map(muted_line, self.notes)
+        )
 
     def text(self) -> str:
         """The same where no HTML is shown."""

@@ -30,10 +30,10 @@ class Trained(NamedTuple):
 
     def _repr_html_(self) -> str:
         """In a notebook."""
-        from zoo.display.html import block, pairs
+        from zoo.display.html import key_value_table, titled_block
 
         about = {"epochs": self.epochs, **self.metrics, "weights sha256": self.weights_sha256[:12]}
-        return block(str(self.run), pairs(about))
+        return titled_block(str(self.run), key_value_table(about))
 
 
 def train(

@@ -6,8 +6,8 @@ import logging
 import math
 import warnings
 
-from zoo.display.format import clock
-from zoo.display.html import Display, bar, block, in_notebook, line, table
+from zoo.display.format import format_duration
+from zoo.display.html import LiveOutput, in_notebook, muted_line, progress_bar, table, titled_block
 from zoo.tuning.callbacks import NullTuneCallback, StudyProgress, TuneCallback
 from zoo.tuning.study import TRIAL_HEADS, Study, Trial, describe_study, drawn_options, headline, trial_label, trial_row
 
@@ -20,7 +20,7 @@ class StudyCell(StudyProgress):
 
     def __init__(self, seconds: float | None = None) -> None:
         super().__init__(seconds)
-        self.display, self.notes, self.over = Display(), list[str](), False
+        self.display, self.notes, self.over = LiveOutput(), list[str](), False
 
     def head(self, study: Study) -> None:
         """Draw the block of a study that begins."""
@@ -51,19 +51,19 @@ class StudyCell(StudyProgress):
 
     def html(self) -> str:
         """Bar, counts, best, trials and notes."""
-        study, notes = self.study, [line(text) for text in self.notes]
+        study, notes = self.study, [muted_line(text) for text in self.notes]
         if study is None:
-            return block("preparing ...", *notes)
+            return titled_block("preparing ...", *notes)
         title, *more = describe_study(study, self.parallel)
         trials = self.newest(study, SHOWN_TRIALS)
         rows = table(TRIAL_HEADS, [trial_row(trial, written_out=True) for trial in trials], right=range(2, 6))
         parts = [
-            line(", ".join(more)),
-            bar(study.ended, study.spec.trials),
-            line(self.counts(study)),
-            line(self.best(study)),
+            muted_line(", ".join(more)),
+            progress_bar(study.ended, study.spec.trials),
+            muted_line(self.counts(study)),
+            muted_line(self.best(study)),
         ]
-        return block(title, *parts, *([rows] if trials and not self.over else []), *notes)
+        return titled_block(title, *parts, *([rows] if trials and not self.over else []), *notes)
 
     def text(self) -> str:
         """Describe the study in one line, where no HTML is shown."""
@@ -72,9 +72,9 @@ class StudyCell(StudyProgress):
 
     def counts(self, study: Study) -> str:
         """How many trials are in each state, and the time."""
-        left = [f"{clock(self.left)} left"] if math.isfinite(self.left) and not self.over else []
+        left = [f"{format_duration(self.left)} left"] if math.isfinite(self.left) and not self.over else []
         states = [f"{state} {count}" for state, count in study.counts.items()]
-        return ", ".join([f"{study.ended}/{study.spec.trials}", *states, clock(self.elapsed), *left])
+        return ", ".join([f"{study.ended}/{study.spec.trials}", *states, format_duration(self.elapsed), *left])
 
     def best(self, study: Study) -> str:
         """Describe the best trial so far."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from zoo.core.errors import JobError, ZooError
-from zoo.core.sections import SPECIAL, TuneSpec
+from zoo.core.sections import COMPUTED_OBJECTIVES, TuneSpec
 
 Direction = Literal["minimize", "maximize"]
 HIGHER = ("accuracy", "f1", "psnr", "ssim", "precision", "recall", "coverage", "density", "auc")
@@ -27,7 +27,7 @@ def directions(spec: TuneSpec) -> list[Direction]:
     """Whether each of the study's values is better lower or higher."""
     if spec.objective == "pareto":
         return ["minimize", "minimize"]
-    if spec.objective in SPECIAL:
+    if spec.objective in COMPUTED_OBJECTIVES:
         return ["maximize" if spec.objective == "efficiency" else "minimize"]
     higher = any(word in spec.objective.lower() for word in HIGHER) if spec.goal == "auto" else spec.goal == "max"
     return ["maximize" if higher else "minimize"]
@@ -35,7 +35,7 @@ def directions(spec: TuneSpec) -> list[Direction]:
 
 def objective_metric(spec: TuneSpec) -> str:
     """The figure of the validation split that the objective is made of."""
-    return "loss" if spec.objective in SPECIAL else spec.objective
+    return "loss" if spec.objective in COMPUTED_OBJECTIVES else spec.objective
 
 
 def objective_values(spec: TuneSpec, metrics: Mapping[str, float], parameters: int) -> list[float]:

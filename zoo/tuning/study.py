@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zoo.core.sections import TuneSpec
-from zoo.display.format import clock, figure, short
+from zoo.display.format import format_count, format_duration, format_value
 from zoo.tuning.objective import directions
 
 LIVE = ("running", "waiting")
@@ -114,17 +114,17 @@ class Study:
 
     def _repr_html_(self) -> str:
         """In a notebook: what was found, the front of loss and parameters, and samples where there are any."""
-        from zoo.display.html import block, line, pairs, picture_of, table
+        from zoo.display.html import embed_png_file, key_value_table, muted_line, table, titled_block
 
         best, failed = self.best, failure_rows(self)
         title, *more = describe_study(self)
         counts = ", ".join(f"{count} {state}" for state, count in self.counts.items())
-        parts = [line(", ".join([*more, self.state, counts]))]
+        parts = [muted_line(", ".join([*more, self.state, counts]))]
         if best:
-            parts.append(line(", ".join([f"best {trial_label(best)}", *headline(self, best)])))
-            parts += [pairs(dict(best.config)), table(*front_table(self, best))]
+            parts.append(muted_line(", ".join([f"best {trial_label(best)}", *headline(self, best)])))
+            parts += [key_value_table(dict(best.config)), table(*front_table(self, best))]
         parts += [table(FAILURE_HEADS, failed, right=[1])] if failed else []
-        return block(title, *parts, picture_of(self.path / "samples.png"))
+        return titled_block(title, *parts, embed_png_file(self.path / "samples.png"))
 
 
 class Studies(NamedTuple):
@@ -136,12 +136,14 @@ class Studies(NamedTuple):
 
     def _repr_html_(self) -> str:
         """In a notebook."""
-        from zoo.display.html import block, line, table
+        from zoo.display.html import muted_line, table, titled_block
 
         shown = (
-            table(STUDY_HEADS, map(study_row, self.found), right=STUDY_RIGHT) if self.found else line("no studies yet")
+            table(STUDY_HEADS, map(study_row, self.found), right=STUDY_RIGHT)
+            if self.found
+            else muted_line("no studies yet")
         )
-        return block("", shown, *(line(f"skipped: {problem}") for problem in self.problems))
+        return titled_block("", shown, *(muted_line(f"skipped: {problem}") for problem in self.problems))
 
 
 def best_of(spec: TuneSpec, done: Sequence[Trial], front: Sequence[Trial]) -> Trial | None:
@@ -171,7 +173,7 @@ def efficiency(trial: Trial) -> float:
 def describe_study(study: Study, parallel: int | None = None) -> list[str]:
     """What a study is, most important first."""
     spec = study.spec
-    size = [] if spec.max_params is None else [f"at most {short(spec.max_params)} parameters"]
+    size = [] if spec.max_params is None else [f"at most {format_count(spec.max_params)} parameters"]
     bound = "" if spec.bound is None else f" with loss <= {spec.bound:g}"
     what = f"{study.entry['name']} on {study.entry['data']['kind']}"
     return [
@@ -201,7 +203,7 @@ def trial_progress(trial: Trial) -> str:
 
 def trial_results(trial: Trial) -> list[str]:
     """Loss and size, as far as they are known."""
-    loss = [] if trial.loss is None else [f"loss {figure(trial.loss)}"]
+    loss = [] if trial.loss is None else [f"loss {format_value(trial.loss)}"]
     return loss + ([] if trial.parameters is None else [f"{trial.parameters:,} parameters"])
 
 
@@ -210,7 +212,7 @@ def headline(study: Study, trial: Trial) -> list[str]:
     objective = study.spec.objective
     if objective == "fewest-parameters":
         return trial_results(trial)[::-1]
-    named = [] if objective == "loss" or trial.objective is None else [f"{objective} {figure(trial.objective)}"]
+    named = [] if objective == "loss" or trial.objective is None else [f"{objective} {format_value(trial.objective)}"]
     return named + trial_results(trial)
 
 
@@ -220,7 +222,7 @@ def drawn_options(study: Study, trial: Trial) -> list[str]:
     told = [key for key, value in trial.config.items() if any(config.get(key) != value for config in everywhere)]
     ends = [key.rpartition(".")[2] for key in trial.config]
     names = {key: end if ends.count(end) == 1 else key for key, end in zip(trial.config, ends, strict=True)}
-    return [f"{names[key]}={figure(trial.config[key])}" for key in told or trial.config]
+    return [f"{names[key]}={format_value(trial.config[key])}" for key in told or trial.config]
 
 
 def study_row(study: Study) -> list[str]:
@@ -236,11 +238,13 @@ def study_row(study: Study) -> list[str]:
 
 def trial_row(trial: Trial, written_out: bool) -> list[str]:
     """A row of the table, in the order of TRIAL_HEADS."""
-    loss = "" if trial.loss is None else figure(trial.loss)
+    loss = "" if trial.loss is None else format_value(trial.loss)
     epoch = f"{trial.epoch}/{trial.epochs}" if trial.epochs else ""
-    size = "" if trial.parameters is None else f"{trial.parameters:,}" if written_out else short(trial.parameters)
+    size = (
+        "" if trial.parameters is None else f"{trial.parameters:,}" if written_out else format_count(trial.parameters)
+    )
     pace = f"{trial.seconds / trial.epoch:.3g} s/ep" if trial.epoch else ""
-    seconds = pace if trial.live else clock(trial.seconds)
+    seconds = pace if trial.live else format_duration(trial.seconds)
     return [trial_label(trial), trial.state, loss, epoch, size, seconds]
 
 
@@ -259,8 +263,8 @@ def front_table(study: Study, best: Trial) -> tuple[list[str], list[list[str]], 
     rows = [
         [
             f"{trial.parameters:,}",
-            figure(trial.loss),
-            *([figure(trial.objective)] if named else []),
+            format_value(trial.loss),
+            *([format_value(trial.objective)] if named else []),
             short_path(trial.run),
             "best" if trial.number == best.number else "",
         ]

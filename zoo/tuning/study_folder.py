@@ -11,7 +11,7 @@ from typing import Any
 
 from zoo.core.errors import RunError, ZooError
 from zoo.core.files import check_name, digest, remove, write_json
-from zoo.core.sections import FREE, TuneSpec
+from zoo.core.sections import CHANGEABLE_OPTIONS, TuneSpec
 from zoo.core.version import __version__
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import restore
@@ -36,7 +36,11 @@ class StudyPlan:
     @classmethod
     def of(cls, entry: dict[str, Any], spec: TuneSpec, space: dict[str, str]) -> StudyPlan:
         """The plan, with the options of the tuner that matter."""
-        kept = {key: value for key, value in spec.model_dump(mode="json").items() if key not in FREE | {"space"}}
+        kept = {
+            key: value
+            for key, value in spec.model_dump(mode="json").items()
+            if key not in CHANGEABLE_OPTIONS | {"space"}
+        }
         return cls({key: value for key, value in entry.items() if key != "summary"}, kept, space)
 
     def changes(self, other: StudyPlan) -> list[str]:

@@ -23,11 +23,11 @@ from zoo.core.errors import (
     LockedError,
     ResourceError,
     ZooError,
-    memory_error,
-    nearest,
+    as_out_of_memory,
+    did_you_mean,
     one_line,
 )
-from zoo.core.files import FULL, write_text
+from zoo.core.files import DISK_FULL_ERRNOS, write_text
 from zoo.core.types import DataInfo
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Component, Entry, restore
@@ -63,7 +63,7 @@ class MissingMetricError(ZooError):
     """Raised when the model lacks the metric that trials are compared by, as every other trial will."""
 
     def __init__(self, figure: str, known: Iterable[str]) -> None:
-        super().__init__(f"the model reports no validation figure {figure!r}", nearest(figure, known))
+        super().__init__(f"the model reports no validation figure {figure!r}", did_you_mean(figure, known))
 
 
 STATE_OF_ERROR: dict[type[ZooError], str] = {
@@ -179,9 +179,9 @@ def verdict_of(error: BaseException, run: Path) -> Verdict:
     if isinstance(error, BudgetError):
         shutil.rmtree(run, ignore_errors=True)
         return {"state": "refused", "parameters": error.parameters, "reason": str(error)}
-    if short := memory_error(error):
+    if short := as_out_of_memory(error):
         return {"state": "oom", "reason": str(short.args[0])}
-    if isinstance(error, OSError) and error.errno in FULL:
+    if isinstance(error, OSError) and error.errno in DISK_FULL_ERRNOS:
         return {"state": "resources", "reason": one_line(str(error))}
     for kind, state in STATE_OF_ERROR.items():
         if isinstance(error, kind):

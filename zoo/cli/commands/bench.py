@@ -9,7 +9,7 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY
-from zoo.display.format import figure
+from zoo.display.format import format_value
 
 
 @click.command("bench", cls=Command)
@@ -33,5 +33,5 @@ def bench_command(screen: Screen, /, name: str, overrides: tuple[str, ...], **op
     found = bench(name, *overrides, **options)
     if screen.json:
         return screen.document(found)
-    rows = [(key.replace("_", " "), figure(value)) for key, value in found.items()]
+    rows = [(key.replace("_", " "), format_value(value)) for key, value in found.items()]
     return screen.table(["figure", "value"], rows)

@@ -11,7 +11,7 @@ from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, data_overrides
 from zoo.cli.views.progress import Lines, progress_callback
-from zoo.core.errors import InterruptedRun, JobError, ZooError, nearest
+from zoo.core.errors import InterruptedRun, JobError, ZooError, did_you_mean
 from zoo.evaluation.compare.callbacks import CompareCallback
 from zoo.evaluation.compare.folder import TABLE
 from zoo.evaluation.compare.result import ENDED, FAILURE_HEADS, SHOWN, Comparison
@@ -97,7 +97,9 @@ def choose_figures(found: Comparison, asked: str | None) -> list[str]:
     names = list(dict.fromkeys(name.strip() for name in asked.split(",")))
     for name in names:
         if name not in found.figures:
-            raise ZooError(f"no figure {name[:80]!r}", nearest(name, found.figures) or "see them with --figures all")
+            raise ZooError(
+                f"no figure {name[:80]!r}", did_you_mean(name, found.figures) or "see them with --figures all"
+            )
     return names
 
 

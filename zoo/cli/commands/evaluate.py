@@ -11,8 +11,8 @@ from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, GUIDANCE, OVERRIDES, RUN, TEMPERATURE
 from zoo.core.errors import ResourceError
-from zoo.core.files import finite, write_json
-from zoo.display.format import figure
+from zoo.core.files import non_finite_to_none, write_json
+from zoo.display.format import format_value
 
 if TYPE_CHECKING:
     from zoo.models.gallery import Gallery
@@ -73,7 +73,7 @@ def keep(screen: Screen, found: dict[str, Any], hung: list[Gallery]) -> None:
 
             path = folder / f"{found['split']}-samples.png"
             found["files"] += map(str, page(path, gallery, found["classes"]))
-        write_json(Path(found["files"][0]), finite(found))
+        write_json(Path(found["files"][0]), non_finite_to_none(found))
     except (OSError, ResourceError) as error:
         screen.note(f"could not save the evaluation: {error}")
         found["files"] = []
@@ -85,10 +85,12 @@ def show(screen: Screen, found: dict[str, Any]) -> None:
     screen.line(f"{found['run']}: {found['pictures']:,} {found['split']} pictures{averaging}")
     if found.get("judge"):
         screen.line(f"judge: {found['judge']}")
-    if said := [f"{key} {figure(found[key])}" for key in ("guidance", "temperature") if key in found]:
+    if said := [f"{key} {format_value(found[key])}" for key in ("guidance", "temperature") if key in found]:
         screen.line(f"samples drawn with {' and '.join(said)}")
     screen.line()
-    screen.table(["figure", "value"], [(key, figure(value)) for key, value in found["metrics"].items()], right=[1])
+    screen.table(
+        ["figure", "value"], [(key, format_value(value)) for key, value in found["metrics"].items()], right=[1]
+    )
     if classes := found.get("per_class"):
         screen.line()
         columns = ("pictures", "precision", "recall", "f1")
@@ -109,7 +111,7 @@ def show(screen: Screen, found: dict[str, Any]) -> None:
 
 def figures(value: float) -> str:
     """A share with four decimals, so that a column lines up; a count as it is."""
-    return f"{value:.4f}" if isinstance(value, float) else figure(value)
+    return f"{value:.4f}" if isinstance(value, float) else format_value(value)
 
 
 def show_confusion(screen: Screen, matrix: list[list[int]], names: list[str]) -> None:

@@ -12,7 +12,7 @@ from zoo.cli.console import Screen
 from zoo.cli.options import NAME, OVERRIDES, REGISTRY
 from zoo.cli.views.values import plain
 from zoo.core.errors import DataError
-from zoo.display.format import figure
+from zoo.display.format import format_value
 from zoo.registry.listing import show
 
 
@@ -83,9 +83,10 @@ def show_results(screen: Screen, results: list[dict[str, Any]]) -> None:
     heads = ["when", "data", "split", "seed", "metrics", "parameters", "minutes", "device", ""]
     rows = []
     for row in results:
-        metrics = ", ".join(f"{name} {figure(value)}" for name, value in dict(row.get("metrics") or {}).items())
+        metrics = ", ".join(f"{name} {format_value(value)}" for name, value in dict(row.get("metrics") or {}).items())
         cells = [
-            figure(row.get(key, "")) for key in ("when", "data", "split", "seed", "parameters", "minutes", "device")
+            format_value(row.get(key, ""))
+            for key in ("when", "data", "split", "seed", "parameters", "minutes", "device")
         ]
         rows.append([*cells[:4], metrics, *cells[4:], "stale" if row["stale"] else ""])
     screen.table(heads, rows, right=[3, 5, 6])

@@ -10,7 +10,7 @@ from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, data_overrides
 from zoo.cli.views.progress import progress_callback
-from zoo.display.format import figure
+from zoo.display.format import format_value
 from zoo.registry.listing import entry as resolve_entry
 
 
@@ -48,7 +48,7 @@ def train_command(
     if screen.json:
         result = {"run": str(done.run), "epochs": done.epochs, "metrics": done.metrics}
         return screen.document(result | {"weights_sha256": done.weights_sha256})
-    figures = ", ".join(f"{key} {figure(value)}" for key, value in done.metrics.items())
+    figures = ", ".join(f"{key} {format_value(value)}" for key, value in done.metrics.items())
     screen.line(
         f"{done.run}: {done.epochs} epoch{'s' * (done.epochs != 1)}" + (f"; validation {figures}" if figures else "")
     )

@@ -150,7 +150,7 @@ def shared_options() -> dict[str, Any]:
 
 def values(spec: type[BaseModel]) -> dict[str, list[str]]:
     """What each option may be, where there are only a few such; those of nested specs by dotted name."""
-    from zoo.core.spec import Choice, nested_spec, word
+    from zoo.core.spec import Choice, nested_spec, yaml_scalar
 
     known: dict[str, list[str]] = {}
     for name, field in spec.model_fields.items():
@@ -159,7 +159,7 @@ def values(spec: type[BaseModel]) -> dict[str, list[str]]:
             continue
         marks = [mark for mark in field.metadata if isinstance(mark, Choice)]
         few = listed(field.annotation) or (marks[0].values if marks else ())
-        known[name] = [word(value) for value in few]
+        known[name] = [yaml_scalar(value) for value in few]
     return known
 
 

@@ -12,11 +12,11 @@ import click
 from click.shell_completion import CompletionItem
 
 from zoo.cli.completion.index import Names, folder_names, known_names
-from zoo.core.files import NAME
+from zoo.core.files import LEGAL_NAME
 from zoo.runs.names import named, newest_first
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-NUMBERED = re.compile(rf"({NAME.pattern})-[0-9]+")
+NUMBERED = re.compile(rf"({LEGAL_NAME.pattern})-[0-9]+")
 """The folder of a run that was given no other name; the rest is its entry's."""
 Found = Iterable[tuple[str, str]]
 """What may stand there, each with a few words on it."""

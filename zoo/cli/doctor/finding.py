@@ -9,7 +9,7 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from zoo.core.errors import MissingError, ResourceError, ZooError, cause
+from zoo.core.errors import MissingError, ResourceError, ZooError, describe_error
 
 State = Literal["ok", "note", "problem"]
 
@@ -62,7 +62,9 @@ def examine(look: Look) -> list[Finding]:
     except ZooError as error:
         found.append(problem(str(error.args[0]), error.hint or "fix that", error.code))
     except OSError as error:
-        found.append(problem(cause(error), "check the permissions and the disk", ResourceError.code))
+        found.append(problem(describe_error(error), "check the permissions and the disk", ResourceError.code))
     except BaseException as error:  # a library may call sys.exit when it is imported
-        found.append(problem(cause(error), "reinstall it: pip install --force-reinstall pixel-zoo", MissingError.code))
+        found.append(
+            problem(describe_error(error), "reinstall it: pip install --force-reinstall pixel-zoo", MissingError.code)
+        )
     return found

@@ -17,7 +17,7 @@ from typing import Any
 
 from zoo.cli.doctor.finding import Finding, note, ok, problem
 from zoo.cli.doctor.packages import install
-from zoo.core.errors import MissingError, ResourceError, cause
+from zoo.core.errors import MissingError, ResourceError, describe_error
 
 PROBE = 'extern "C" int zoo() { return 42; }'
 SOCKET, LONGEST_SOCKET = "/ray/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store", 107
@@ -50,7 +50,7 @@ def torch() -> Iterator[Finding]:
         raise
     except BaseException as error:
         sys.modules.pop("torch", None)  # what is left of it would mislead the training step
-        yield problem(f"torch cannot be imported: {cause(error)}", install("torch"), MissingError.code)
+        yield problem(f"torch cannot be imported: {describe_error(error)}", install("torch"), MissingError.code)
         return
     yield ok(f"{found.__version__}, {threads} thread{'s' * (threads != 1)}", threads=threads, cuda_build=built)
     yield from devices(found)
@@ -102,7 +102,7 @@ def why_not_built(path: str) -> str:
         except subprocess.CalledProcessError as error:
             return (error.stderr.strip() or "no error message").splitlines()[0][:200]
         except (OSError, subprocess.TimeoutExpired) as error:
-            return cause(error)
+            return describe_error(error)
 
 
 def ray() -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.cli.doctor.finding import Finding, note, ok, problem
-from zoo.core.errors import ResourceError, cause
+from zoo.core.errors import ResourceError, describe_error
 
 LITTLE, TIGHT = 200_000_000, 2_000_000_000
 """Bytes of free space that are too few to train, and those that are worth a word."""
@@ -65,7 +65,7 @@ def writable(name: str, path: Path, elsewhere: str) -> Iterator[Finding]:
             file.write(b"zoo")
         free = shutil.disk_usage(near).free
     except OSError as error:
-        text = f"{name} {path} cannot be written to: {error.strerror or cause(error)}"
+        text = f"{name} {path} cannot be written to: {error.strerror or describe_error(error)}"
         yield problem(text, elsewhere, ResourceError.code, **about)
         return
     about["free"] = free

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
-from zoo.core.files import atomic
+from zoo.core.files import atomic_write
 
 NUMBERS_UP_TO = 40
 LONGEST = 18
@@ -37,6 +37,6 @@ def draw(path: Path, matrix: list[list[int]], names: list[str], title: str) -> N
             colour = "white" if shares[row, column] > 0.3 else "black" if count else "#c8c8c8"
             axes.text(column, row, str(count), ha="center", va="center", fontsize=7, color=colour)
     figure.colorbar(shown, ax=axes, shrink=0.7, label="share of the true class")
-    with warnings.catch_warnings(), atomic(path) as temporary:
+    with warnings.catch_warnings(), atomic_write(path) as temporary:
         warnings.simplefilter("ignore")  # a font without the letters of a class name draws boxes
         figure.savefig(temporary, format="png", bbox_inches="tight")

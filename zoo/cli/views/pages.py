@@ -13,7 +13,7 @@ import click
 from zoo.cli.console import Screen
 from zoo.core.errors import DataError, ResourceError, ZooError
 from zoo.core.files import check_name, remove
-from zoo.display.format import figure
+from zoo.display.format import format_value
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,7 +49,7 @@ def show(screen: Screen, about: dict[str, Any], figures: tuple[str, ...] = ()) -
     count = about["pictures"]
     screen.line(f"{about['grid']}: {count} picture{'s' * (count != 1)} from {about['run']}")
     for key in figures:
-        screen.line(f"{key}  {figure(about[key])}")
+        screen.line(f"{key}  {format_value(about[key])}")
     for path in about["files"][:3]:
         screen.line(path)
     if more := len(about["files"][3:]):
@@ -86,11 +86,11 @@ def tensors_of(found: Page) -> dict[str, Tensor]:
 
 def save_each(pictures: Tensor, folder: Path, labels: tuple[str, ...]) -> list[str]:
     """Write each picture as large as it is; its name has the class, where a file can be called so."""
-    from zoo.display.grid import pixels, plain, save_png
+    from zoo.display.grid import save_png, to_image, to_uint8
 
     paths = [folder / f"{file_name(index, labels)}.png" for index in range(len(pictures))]
-    for path, picture in zip(paths, pixels(pictures), strict=True):
-        save_png(path, plain(picture))
+    for path, picture in zip(paths, to_uint8(pictures), strict=True):
+        save_png(path, to_image(picture))
     return [str(path) for path in paths]
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from zoo.core.files import atomic
-from zoo.display.format import short
+from zoo.core.files import atomic_write
+from zoo.display.format import format_count
 from zoo.tuning.study import FAILED, Study, Trial, trial_label
 
 BLUE, GREY, RED, GREEN = "#2f6fb0", "#a8a8a8", "#c23b22", "#2c8c4a"
@@ -30,7 +30,7 @@ def draw(study: Study) -> list[Path]:
 
 def save(path: Path, made: Any) -> Path:
     """Write a figure."""
-    with warnings.catch_warnings(), atomic(path) as temporary:
+    with warnings.catch_warnings(), atomic_write(path) as temporary:
         warnings.simplefilter("ignore")  # a font without the letters of a name draws boxes
         made.savefig(temporary, format="png")
     return path
@@ -80,7 +80,7 @@ class Limits:
             axes.set_yscale("log")
             plain_numbers(axes.yaxis)
         elif self.high >= 10_000:
-            axes.yaxis.set_major_formatter(lambda value, _: short(round(value)))
+            axes.yaxis.set_major_formatter(lambda value, _: format_count(round(value)))
         axes.set_ylim(self.low, self.high)
 
     def clip(self, value: float) -> float:
@@ -93,7 +93,9 @@ def plain_numbers(axis: Any) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: short(round(value)) if value >= 1000 else f"{value:g}"))
+    axis.set_major_formatter(
+        FuncFormatter(lambda value, _: format_count(round(value)) if value >= 1000 else f"{value:g}")
+    )
     axis.set_minor_formatter(NullFormatter())
 
 

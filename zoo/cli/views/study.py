@@ -6,7 +6,7 @@ from typing import Any
 
 from zoo.cli.console import Screen
 from zoo.cli.views.values import plain
-from zoo.display.format import clock, figure
+from zoo.display.format import format_duration, format_value
 from zoo.tuning.study import (
     FAILED,
     FAILURE_HEADS,
@@ -33,11 +33,11 @@ def show(screen: Screen, study: Study) -> None:
     best = study.best
     if best:
         others = {key: value for key, value in best.metrics.items() if key not in ("loss", study.spec.objective)}
-        figures = [*headline(study, best), *(f"{key} {figure(value)}" for key, value in others.items())]
-        ending = f"{best.epoch} epochs in {clock(best.seconds)}"
+        figures = [*headline(study, best), *(f"{key} {format_value(value)}" for key, value in others.items())]
+        ending = f"{best.epoch} epochs in {format_duration(best.seconds)}"
         screen.line(f"best {trial_label(best)}: {', '.join([*figures, ending])}; run {short_path(best.run)}")
         screen.line()
-        screen.table(["option", "value"], [(key, format_value(value)) for key, value in best.config.items()])
+        screen.table(["option", "value"], [(key, format_option(value)) for key, value in best.config.items()])
         screen.line()
         heads, rows, right = front_table(study, best)
         screen.table(heads, rows, right=right)
@@ -51,9 +51,9 @@ def show_failures(screen: Screen, study: Study) -> None:
         screen.table(FAILURE_HEADS, rows, right=[1])
 
 
-def format_value(value: Any) -> str:
+def format_option(value: Any) -> str:
     """A drawn value; numbers with few digits, as they are in the table of trials."""
-    return figure(value) if isinstance(value, float) else plain(value)
+    return format_value(value) if isinstance(value, float) else plain(value)
 
 
 def document(study: Study) -> dict[str, Any]:

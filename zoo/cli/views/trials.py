@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.cli.console import GAP, Screen
 from zoo.cli.views.progress import BAR, draw_live
 from zoo.core.errors import one_line
-from zoo.display.format import clock
+from zoo.display.format import format_duration
 from zoo.training.callbacks import WINDOW
 from zoo.tuning.callbacks import StudyProgress
 from zoo.tuning.study import (
@@ -77,7 +77,7 @@ class Lines(StudyProgress):
         best = self.study.best
         parts = [text, *([f"best {trial_label(best)} {headline(self.study, best)[0]}"] if best else [])]
         parts += [", ".join(f"{state} {count}" for state, count in self.study.counts.items() if state != "done")]
-        parts += [f"{clock(self.left)} left"] if math.isfinite(self.left) else []
+        parts += [f"{format_duration(self.left)} left"] if math.isfinite(self.left) else []
         where = f"{self.study.name} {self.study.ended}/{self.study.spec.trials}"
         self.screen.note(f"{time.strftime('%H:%M:%S')} {where}: {'; '.join(filter(None, parts))}")
         self.printed_at = time.monotonic()
@@ -148,8 +148,8 @@ class Block(Lines):
         from rich.table import Table
 
         done = f"{study.ended}/{study.spec.trials}"
-        left = f"{clock(self.left)} left" if math.isfinite(self.left) and not self.over else ""
-        both = f"{clock(self.elapsed)}{GAP}{left}".rstrip()
+        left = f"{format_duration(self.left)} left" if math.isfinite(self.left) and not self.over else ""
+        both = f"{format_duration(self.elapsed)}{GAP}{left}".rstrip()
         times = next((text for text in (both, left) if len(done) + BAR + len(text) + 2 <= width), "")
         room = max(BAR, width - len(done) - len(times) - 2)
         grid = Table.grid(padding=(0, 1, 0, 0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.core.errors import InterruptedRun, ZooError, nearest
+from zoo.core.errors import InterruptedRun, ZooError, did_you_mean
 from zoo.core.files import digest
 from zoo.evaluation.compare.axes import Axes, Values, title
 from zoo.evaluation.compare.callbacks import CompareCallback
@@ -64,7 +64,7 @@ def compare(
     if seeds < 1:
         raise ZooError(f"cannot compare over {seeds} seeds", "take at least one")
     if split not in SPLITS:
-        raise ZooError(f"no split {split!r}", nearest(split, SPLITS))
+        raise ZooError(f"no split {split!r}", did_you_mean(split, SPLITS))
     axes = Axes.of(name, [*overrides, *([] if minutes is None else [f"train.minutes={minutes}"])])
     found, _ = registry(registries)
     jobs = planned(axes, seeds, found)

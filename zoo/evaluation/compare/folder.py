@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.core.errors import RunError, ZooError
-from zoo.core.files import check_name, digest, finite, write_json
+from zoo.core.files import check_name, digest, non_finite_to_none, write_json
 from zoo.core.version import __version__
 from zoo.evaluation.compare.result import Comparison
 from zoo.runs.choose_folder import is_remnant
@@ -108,7 +108,7 @@ class Record:
 
     def publish(self, comparison: Comparison) -> None:
         """Write what was found so far, for other programs."""
-        write_json(self.path / TABLE, finite(comparison.document()))
+        write_json(self.path / TABLE, non_finite_to_none(comparison.document()))
 
     def place(self, values: dict[str, Any]) -> int | None:
         """Where a variant stands; None where it was not asked for before."""
@@ -142,6 +142,10 @@ class Record:
 
     def keep(self, run: Path, weights: str, found: dict[str, Any]) -> None:
         """Keep an evaluation."""
-        about = {"weights_sha256": weights, "metrics": finite(found["metrics"]), "judge": found.get("judge", "")}
+        about = {
+            "weights_sha256": weights,
+            "metrics": non_finite_to_none(found["metrics"]),
+            "judge": found.get("judge", ""),
+        }
         self.content["evaluations"][run.name] = about
         self.save()

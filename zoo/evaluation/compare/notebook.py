@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from zoo.display.html import Display, block, in_notebook, line
+from zoo.display.html import LiveOutput, in_notebook, muted_line, titled_block
 from zoo.evaluation.compare.callbacks import CompareCallback
 from zoo.evaluation.compare.result import ENDED, Comparison
 from zoo.registry.entry import Entry
@@ -16,7 +16,7 @@ class CompareNotebookCallback(CompareCallback):
     """Progress of a comparison in the output of a notebook cell."""
 
     def __init__(self) -> None:
-        self.table, self.bar = Display(), Display()
+        self.table, self.bar = LiveOutput(), LiveOutput()
         self.found: Comparison | None = None
         self.notes: list[str] = []
 
@@ -47,7 +47,7 @@ class CompareNotebookCallback(CompareCallback):
     def html(self) -> str:
         """Table and notes."""
         table = "" if self.found is None or self.over else self.found._repr_html_()
-        return block("", line(self.text()), table, *map(line, self.notes))
+        return titled_block("", muted_line(self.text()), table, *map(muted_line, self.notes))
 
     def text(self) -> str:
         """How far it is."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from zoo.display.format import figure
+from zoo.display.format import format_value
 from zoo.evaluation.compare.axes import Values, title
 
 SHOWN = 6
@@ -142,11 +142,11 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         """In a notebook."""
-        from zoo.display.html import block, table
+        from zoo.display.html import table, titled_block
 
         heads, rows = self.table(self.figures[:SHOWN])
         failed = table(FAILURE_HEADS, self.failures, right=[1]) if self.failures else ""
-        return block(self.title, table(heads, rows, right=range(1, len(heads))), failed)
+        return titled_block(self.title, table(heads, rows, right=range(1, len(heads))), failed)
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
@@ -171,8 +171,8 @@ def row(variant: Variant, names: list[str], seeds: int, single: bool) -> list[st
 def spread(found: Figure) -> str:
     """Mean and standard deviation; the latter with two digits."""
     if found.std is None:
-        return figure(found.mean)
-    return f"{figure(found.mean)} ± {f'{found.std:.2g}' if found.std < 100 else figure(found.std)}"
+        return format_value(found.mean)
+    return f"{format_value(found.mean)} ± {f'{found.std:.2g}' if found.std < 100 else format_value(found.std)}"
 
 
 def minutes(seconds: float | None) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zoo.core.errors import DataError, InterruptedRun, JobError, RunError, ZooError, memory_error
+from zoo.core.errors import DataError, InterruptedRun, JobError, RunError, ZooError, as_out_of_memory
 from zoo.core.files import digest
 from zoo.evaluation.compare.axes import Axes, Values, title
 from zoo.evaluation.compare.callbacks import CompareCallback
@@ -113,7 +113,7 @@ class Comparing:
         except JobError as error:
             reason = str(error)
         except Exception as error:
-            if (short := memory_error(error)) is None:
+            if (short := as_out_of_memory(error)) is None:
                 raise
             reason = str(short)
         else:

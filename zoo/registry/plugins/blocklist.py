@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from zoo.core.errors import ZooError, nearest
+from zoo.core.errors import ZooError, did_you_mean
 
 OWN = "pixel-zoo"
 ALLOWED = "ZOO_PLUGINS"
@@ -57,7 +57,7 @@ class Block:
             f"{where} names {name!r}, which is not installed{'; ' * bool(hint)}{hint}"
             for where, name in asked
             if canonical(name) not in {*map(canonical, names), "none" if where == ALLOWED else ""}
-            for hint in [nearest(name, names)]
+            for hint in [did_you_mean(name, names)]
         ]
 
 

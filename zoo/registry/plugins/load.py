@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pluggy
 
-from zoo.core.errors import cause, one_line
+from zoo.core.errors import describe_error, one_line
 from zoo.core.sections import DataSpec
 from zoo.core.spec import Spec
 from zoo.core.version import API
@@ -157,4 +157,4 @@ def reason(error: BaseException) -> str:
         return one_line(f"SyntaxError: {error.msg} ({place})")[:300]
     if isinstance(error, SystemExit):
         return one_line(f"it called sys.exit({error.code!r:.80})")
-    return one_line(str(error)) if isinstance(error, LevelError) else cause(error)
+    return one_line(str(error)) if isinstance(error, LevelError) else describe_error(error)

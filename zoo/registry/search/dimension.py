@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from zoo.core.spec import Choice, Mark, Range, describe, word
+from zoo.core.spec import Choice, Mark, Range, describe_type, yaml_scalar
 from zoo.registry.search.marks import MarkError, text
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Dimension:
             return float(trial.suggest_float(self.name, mark.low, mark.high, log=mark.log))
         if mark.log and not (self.integer and step == 1):  # Optuna has no grid that is logarithmic
             first = max(1, round(mark.low / step))
-            drawn = trial.suggest_int(f"{self.name}/{word(step)}", first, first + self.steps, log=True)
+            drawn = trial.suggest_int(f"{self.name}/{yaml_scalar(step)}", first, first + self.steps, log=True)
             return self.at(drawn - first)
         if self.integer:
             return int(trial.suggest_int(self.name, int(mark.low), int(self.ends()[1]), step=int(step), log=mark.log))
@@ -66,7 +66,9 @@ class Dimension:
     def words(self) -> str:
         """Where it is searched, for people: `16..96 log`, `before | after when train.optimizer = sgd`."""
         own = self.name.partition("[")[0] + ".kind" if self.name != self.path else ""
-        parts = [f"{path} = {' | '.join(map(word, values))}" for path, values in self.when.items() if path != own]
+        parts = [
+            f"{path} = {' | '.join(map(yaml_scalar, values))}" for path, values in self.when.items() if path != own
+        ]
         return text(self.mark) + (f" when {', '.join(parts)}" if parts else "")
 
     @property
@@ -105,7 +107,7 @@ def fit_mark(field: FieldInfo, mark: Mark) -> tuple[Mark, bool]:
         raise MarkError("the ends and the step should be finite")
     types = set(number_types(field.annotation))
     if not types:
-        raise MarkError(f"a range needs an option that is a number, and this is {describe(field)}; give a choice")
+        raise MarkError(f"a range needs an option that is a number, and this is {describe_type(field)}; give a choice")
     integer = float not in types and Any not in types
     if integer and not all(float(part).is_integer() for part in (mark.low, mark.high, mark.step or 1)):
         raise MarkError(f"the ends and the step should be whole numbers, got {mark}")
@@ -157,7 +159,7 @@ def fault(error: ValidationError, field: FieldInfo) -> str:
     """What an option should be; of a union the whole of it."""
     first, *others = error.errors(include_url=False)
     text = first["msg"].removeprefix("Value error, ").partition(", unable to")[0]
-    return f"should be {describe(field)}" if others else f"{text[:1].lower()}{text[1:]}"
+    return f"should be {describe_type(field)}" if others else f"{text[:1].lower()}{text[1:]}"
 
 
 def distinct(values: Iterable[Any]) -> Iterator[Any]:
@@ -165,7 +167,7 @@ def distinct(values: Iterable[Any]) -> Iterator[Any]:
     seen: list[Any] = []
     for value in values:
         if value in seen:
-            raise MarkError(f"{word(value)} stands twice")
+            raise MarkError(f"{yaml_scalar(value)} stands twice")
         seen.append(value)
         yield value
 

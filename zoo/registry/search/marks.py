@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from zoo.core.errors import ZooError, nearest
+from zoo.core.errors import ZooError, did_you_mean
 from zoo.core.spec import Choice, Mark, Range
 from zoo.core.yaml import parse_value
 
@@ -42,7 +42,7 @@ def read(value: Any, own: Mark | None) -> SearchMark:
         raise MarkError(f"{FORMS}, got {value!r:.80}")
     for key in value:
         if key not in KEYS:
-            raise MarkError(f"a mark has no part {key!r:.60}; {nearest(str(key), KEYS)}".removesuffix("; "))
+            raise MarkError(f"a mark has no part {key!r:.60}; {did_you_mean(str(key), KEYS)}".removesuffix("; "))
     when = value.get("when") or {}
     if not isinstance(when, Mapping):
         raise MarkError(f"when should be a mapping of options to values, got {when!r:.80}")

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from zoo.core.errors import ZooError, nearest
+from zoo.core.errors import ZooError, did_you_mean
 from zoo.core.sections import StageSpec
-from zoo.core.spec import Choice, Mark, options, word
+from zoo.core.spec import Choice, Mark, options, yaml_scalar
 from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Entry
 from zoo.registry.raw_entry import Raw
@@ -105,7 +105,7 @@ class Planner:
         if self.inner(path):
             raise ask.fail(self.raw, f"{path} is no option but holds some", f"as {next(self.names_in(path))}")
         if not self.is_kind(path) and not any(branch.field(path) for branch in self.branches):
-            raise ask.fail(self.raw, f"no option {path[:80]!r}", nearest(path, self.names(path)))
+            raise ask.fail(self.raw, f"no option {path[:80]!r}", did_you_mean(path, self.names(path)))
 
     def is_kind(self, path: str) -> bool:
         """Whether a path is the kind of a section."""
@@ -195,7 +195,7 @@ class Planner:
                 except ValueError as error:
                     problem = problem or error
             else:
-                raise ask.fail(self.raw, problem or f"no value {word(value)}")
+                raise ask.fail(self.raw, problem or f"no value {yaml_scalar(value)}")
 
 
 def order_by_condition(dimensions: list[Dimension], raw: Raw) -> Iterator[Dimension]:

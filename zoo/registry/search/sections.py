@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from zoo.core.deprecation import former
+from zoo.core.deprecation import former_names
 from zoo.core.sections import StageSpec, TrainSpec
-from zoo.core.spec import Mark, nested_spec, options, space
+from zoo.core.spec import Mark, nested_spec, options, search_space
 from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Component, Entry
 
@@ -46,7 +46,7 @@ class Branch:
     def today(self, path: str) -> str:
         """A path with the name that its option has today, where the path has a former one."""
         section, _, name = path.partition(".")
-        old = former(self.spec.model_fields) if section == self.section else {}
+        old = former_names(self.spec.model_fields) if section == self.section else {}
         if name not in old:
             return path
         now, mark = old[name]
@@ -68,7 +68,7 @@ class Branch:
 
     def marks(self) -> dict[str, Mark]:
         """What the spec itself says of where to look."""
-        return {f"{self.section}.{name}": mark for name, mark in space(self.spec).items()}
+        return {f"{self.section}.{name}": mark for name, mark in search_space(self.spec).items()}
 
 
 def find(spec: type[BaseModel], parts: list[str]) -> FieldInfo | None:
