@@ -1,4 +1,4 @@
-"""torch.compile for uses that do not share its limit of recompilations, past which it silently runs eagerly."""
+"""torch.compile with a recompilation limit for each use: past the limit it silently runs eagerly."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any, cast
 import torch
 
 
-def fresh(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with code of its own: the limit counts what was compiled for one code object."""
+def with_own_code(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Copy a function with its code object, since the recompilation limit counts per code object."""
     old = cast(FunctionType, function)
     return FunctionType(old.__code__.replace(), old.__globals__, old.__name__, old.__defaults__, old.__closure__)
 
 
 @functools.cache
-def compiled(function: Callable[..., Any], *options: Hashable) -> Callable[..., Any]:
-    """The function, compiled once for all sizes, but apart for each of the options that it is called with."""
-    return torch.compile(fresh(function), dynamic=True)
+def compile_dynamic(function: Callable[..., Any], *options: Hashable) -> Callable[..., Any]:
+    """Compile a function for all sizes, once for each combination of options."""
+    return torch.compile(with_own_code(function), dynamic=True)
 
 
-def ready(function: Callable[..., Any], *options: Hashable) -> Callable[..., Any]:
-    """The function as it is best called: compiled, or as it is where all around it is being compiled."""
-    return function if torch.compiler.is_compiling() else compiled(function, *options)
+def maybe_compile(function: Callable[..., Any], *options: Hashable) -> Callable[..., Any]:
+    """Return the function compiled, or unchanged inside another compilation."""
+    return function if torch.compiler.is_compiling() else compile_dynamic(function, *options)

@@ -12,25 +12,25 @@ Activation = Literal["mish", "relu", "silu", "gelu", "leaky-relu", "elu"]
 
 
 class CNNSpec(Spec):
-    """A chain of blocks (convolution, norm, activation, pooling) and a head of linear layers."""
+    """Blocks of convolution, norm, activation and pooling, and a head of linear layers."""
 
     blocks: Annotated[int, Field(ge=1, le=32), Range(3, 8)] = 6
-    """Blocks of convolution, norm, activation and pooling."""
+    """Number of blocks of convolution, norm, activation and pooling."""
     first: Annotated[int, Field(ge=1, le=4096), Range(16, 96, log=True)] = 46
     """Channels after the first block."""
     last: Annotated[int, Field(ge=1, le=8192), Range(64, 384, log=True)] = 210
-    """Channels after the last block; those between follow a geometric progression."""
+    """Channels after the last block; the blocks in between follow a geometric progression."""
     final: Annotated[int, Field(ge=1, le=64), Range(1, 4)] = 2
-    """Height and width after the last block, in pixels; those between follow a geometric progression."""
+    """Height and width after the last block, in pixels; sizes in between follow a geometric progression."""
     head: Annotated[int, Field(ge=0, le=8), Range(0, 4)] = 3
-    """Hidden linear layers; their widths follow a geometric progression from the features to the classes."""
+    """Number of hidden linear layers; their widths follow a geometric progression from the features to the classes."""
     kernel: Annotated[Literal[1, 3, 5, 7, 9, 11], Choice(3, 5)] = 3
     """Height and width of the convolutions' kernels, in pixels."""
     convolution: Annotated[Literal["full", "separable"], Choice("full", "separable")] = "full"
     """full: k x k; separable: 1 x k, then k x 1."""
     ratio: Annotated[float | None, Field(gt=0, le=4)] = None
-    """Weights of a separable pair per weight of the full convolution; without it the channels between the pair are the
-    geometric mean of those around it."""
+    """Weights of a separable pair per weight of the full convolution; by default the pair's inner channels are the
+    geometric mean of its input and output channels."""
     norm: Annotated[Literal["none", "before", "after"], Choice("none", "before", "after")] = "before"
     """Batch normalisation before or after the activation, or none."""
     activation: Annotated[Activation, Choice("mish", "relu", "silu", "gelu")] = "mish"
@@ -38,20 +38,20 @@ class CNNSpec(Spec):
     bias: bool = True
     """Whether convolutions add a bias."""
     pooling: Annotated[Literal["fractional", "max"], Choice("fractional", "max")] = "fractional"
-    """fractional: max pooling over regions drawn anew for each training batch; max: over evenly spaced ones."""
+    """fractional: max pooling over random regions, redrawn for each training batch; max: over evenly spaced regions."""
     residual: Annotated[bool, Choice(False, True)] = False
-    """Whether each block adds its averaged and projected input to its output."""
+    """Whether each block has a shortcut: its input, averaged and projected, is added to its output."""
     draws: Annotated[int, Field(ge=1, le=64)] = 1
-    """Draws of pooling regions over which evaluation averages; each costs a forward pass."""
+    """Random draws of pooling regions to average over in evaluation; each costs a forward pass."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.2)] = 0.0
-    """Share of each training label that is spread over all classes."""
+    """Share of each training label spread over all classes (label smoothing)."""
     dropout: Annotated[float, Field(ge=0, lt=1), Range(0.0, 0.5)] = 0.0
-    """Share of the features that the head drops in training."""
+    """Dropout rate in the head."""
 
     @model_validator(mode="after")
     def _check(self) -> CNNSpec:
         if self.ratio is not None and self.convolution == "full":
             raise ValueError("ratio needs convolution=separable")
         if self.draws > 1 and self.pooling == "max":
-            raise ValueError("draws above 1 needs pooling=fractional: max pooling has nothing to draw")
+            raise ValueError("draws above 1 need pooling=fractional: max pooling is not random")
         return self

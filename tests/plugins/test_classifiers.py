@@ -12,12 +12,10 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn import functional as F
-from zoo_classifiers import compiling, dispatch, fused, gather, maximum, zoo_models
-from zoo_classifiers.blocks import Block
-from zoo_classifiers.maximum import average, pool
+from zoo_classifiers import compiling, dispatch, gather, native, pooling, zoo_models
+from zoo_classifiers.blocks import Block, block_channels, progression, separable_channels
 from zoo_classifiers.model import CNN
-from zoo_classifiers.pooling import Pools, Regions, Window
-from zoo_classifiers.progressions import between, progression, widths
+from zoo_classifiers.pooling import Pools, Regions, Window, average_pool, max_pool
 from zoo_classifiers.spec import CNNSpec
 
 from zoo import DataInfo, ZooError
@@ -26,7 +24,9 @@ from zoo.core.types import Batch
 Way = Callable[[Block, Tensor, Regions], Tensor]
 CPU = torch.device("cpu")
 SMALL: dict[str, Any] = {"blocks": 2, "first": 8, "last": 12, "head": 1}
-needs_kernel = pytest.mark.skipif(fused.load()[0] is None, reason=f"no native kernel: {fused.load()[1]}")
+needs_kernel = pytest.mark.skipif(
+    native.load_kernel()[0] is None, reason=f"no native kernel: {native.load_kernel()[1]}"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -76,16 +76,16 @@ def test_the_seed_has_its_sequences_and_exactly_875592_parameters() -> None:
 
 def test_progressions() -> None:
     assert progression(32, 2, 6) == [32, 20, 13, 8, 5, 3, 2]
-    assert widths(46, 210, 6) == [46, 62, 84, 114, 155, 210]
-    assert widths(46, 210, 1) == [210]
-    assert between(46, 62, 3, None) == 53
+    assert block_channels(46, 210, 6) == [46, 62, 84, 114, 155, 210]
+    assert block_channels(46, 210, 1) == [210]
+    assert separable_channels(46, 62, 3, None) == 53
     assert progression(1, 1, 3) == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(("inputs", "outputs", "kernel"), [(46, 62, 3), (155, 210, 3), (16, 24, 5)])
 def test_a_ratio_sets_the_weights_of_a_separable_pair(inputs: int, outputs: int, kernel: int) -> None:
     full = inputs * outputs * kernel**2
-    pair = between(inputs, outputs, kernel, 0.5) * kernel * (inputs + outputs)
+    pair = separable_channels(inputs, outputs, kernel, 0.5) * kernel * (inputs + outputs)
     assert pair == pytest.approx(0.5 * full, rel=0.02)
 
 
@@ -149,7 +149,7 @@ def test_label_smoothing_reaches_the_loss() -> None:
     ("options", "words"),
     [
         ({"ratio": 0.5}, "ratio needs convolution=separable"),
-        ({"draws": 4, "pooling": "max"}, "draws above 1 needs pooling=fractional"),
+        ({"draws": 4, "pooling": "max"}, "draws above 1 need pooling=fractional"),
         ({"blocks": 0}, "greater than or equal to 1"),
         ({"kernel": 4}, "Input should be 1, 3"),
         ({"width": 3}, "Extra inputs"),
@@ -161,7 +161,7 @@ def test_bad_options_are_refused(options: dict[str, Any], words: str) -> None:
 
 
 def test_pictures_below_the_final_size_are_refused_in_one_line() -> None:
-    with pytest.raises(ZooError, match="8x4 are smaller than the final size: set final to 4 or less"):
+    with pytest.raises(ZooError, match=r"8x4 are smaller than the final map: set model.final to 4 or less"):
         network((1, 8, 4), final=5)
 
 
@@ -191,7 +191,10 @@ def test_draws_are_named_and_average_probabilities() -> None:
     scores = model(x)
     assert torch.equal(scores, model(x))
     standard = (x - model.mean) / model.std
-    single = [model.once(standard, model.pools.regions(samples, CPU)).softmax(-1) for samples in model.samples()]
+    single = [
+        model.forward_once(standard, model.pools.regions(samples, CPU)).softmax(-1)
+        for samples in model.pooling_samples()
+    ]
     assert len(single) == 3
     assert torch.allclose(scores.exp(), torch.stack(single).mean(0), atol=1e-6)
 
@@ -204,7 +207,7 @@ def test_regions_are_those_of_pytorch(window: Window) -> None:
         rows, columns = drawn.rows.tolist(), drawn.columns.tolist()
         height, width = window.kernel
         expected = [[x[:, :, r : r + height, c : c + width].amax((2, 3)) for c in columns] for r in rows]
-        assert torch.equal(pool(x, window, drawn), torch.stack([torch.stack(line, -1) for line in expected], -2))
+        assert torch.equal(max_pool(x, window, drawn), torch.stack([torch.stack(line, -1) for line in expected], -2))
 
 
 WINDOWS = [
@@ -251,8 +254,8 @@ def compare(way: Way, reference: Way, block: Block, ties: bool = False) -> None:
 @pytest.mark.parametrize("channels", [8, 31, 46, 155])
 @pytest.mark.parametrize(("norm", "activation"), TAILS)
 def test_the_native_kernel_agrees_with_pytorch(window: Window, channels: int, norm: str, activation: str) -> None:
-    compare(fused.tail, fused.reference, make(window, channels, norm, activation))
-    compare(fused.tail, fused.reference, make(window, channels, norm, activation).eval())
+    compare(native.native_tail, native.reference_tail, make(window, channels, norm, activation))
+    compare(native.native_tail, native.reference_tail, make(window, channels, norm, activation).eval())
 
 
 @needs_kernel
@@ -260,15 +263,15 @@ def test_the_native_kernel_agrees_with_pytorch(window: Window, channels: int, no
     "block", [make(Window((11, 7), (4, 2)), 46), make(WINDOWS[0], 7), make(WINDOWS[0], 46, "after")]
 )
 def test_the_native_kernel_refuses_what_it_does_not_cover(block: Block) -> None:
-    assert not fused.covers(block)
+    assert not native.is_supported(block)
     with pytest.raises(ValueError, match="cannot compute this block"):
-        fused.tail(block, torch.zeros(2, block.outputs, *block.window.inputs), regions(block.window, 0.5, 0.5))
+        native.native_tail(block, torch.zeros(2, block.outputs, *block.window.inputs), regions(block.window, 0.5, 0.5))
 
 
 @needs_kernel
 @pytest.mark.parametrize("window", WINDOWS)
 def test_the_native_kernel_breaks_ties_as_pytorch_does(window: Window) -> None:
-    compare(fused.tail, fused.reference, make(window, 46, "none", "relu"), ties=True)
+    compare(native.native_tail, native.reference_tail, make(window, 46, "none", "relu"), ties=True)
 
 
 @pytest.mark.parametrize("window", [*WINDOWS, Window((11, 7), (4, 2))])
@@ -276,23 +279,23 @@ def test_the_native_kernel_breaks_ties_as_pytorch_does(window: Window) -> None:
 def test_gathers_agree_with_pytorch(
     window: Window, norm: str, activation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiling, "compiled", lambda function, *_: function)
-    compare(gather.tail, Block.tail, make(window, 5, norm, activation))
-    compare(gather.tail, Block.tail, make(window, 5, norm, activation).eval())
-    compare(gather.tail, Block.tail, make(window, 5, "none", "relu"), ties=True)
+    monkeypatch.setattr(compiling, "compile_dynamic", lambda function, *_: function)
+    compare(gather.compiled_tail, Block.tail, make(window, 5, norm, activation))
+    compare(gather.compiled_tail, Block.tail, make(window, 5, norm, activation).eval())
+    compare(gather.compiled_tail, Block.tail, make(window, 5, "none", "relu"), ties=True)
 
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pooling as on other devices than the CPU."""
-    monkeypatch.setattr(maximum, "stock", lambda _: False)
+    monkeypatch.setattr(pooling, "has_native_pooling", lambda _: False)
     monkeypatch.setattr(F, "fractional_max_pool2d", None)
     monkeypatch.setattr(F, "adaptive_avg_pool2d", None)
 
 
 @pytest.mark.parametrize(("kind", "expected"), [("cpu", True), ("meta", True), ("mps", False), ("cuda", False)])
 def test_pytorch_pools_only_where_it_can_and_repeats_itself(kind: str, expected: bool) -> None:
-    assert maximum.stock(torch.device(kind)) is expected
+    assert pooling.has_native_pooling(torch.device(kind)) is expected
 
 
 @pytest.mark.parametrize("window", [*WINDOWS, Window((11, 7), (4, 2))])
@@ -303,7 +306,7 @@ def test_pooling_elsewhere_is_the_same(window: Window, kind: torch.dtype, reques
     weights = torch.randn(3, 5, *window.outputs).to(kind)
     drawn, found = regions(window, *torch.rand(2).tolist()), []
     for _ in range(2):
-        outputs = [pool(x, window, drawn), average(x, window)]
+        outputs = [max_pool(x, window, drawn), average_pool(x, window)]
         found.append([*outputs, *(torch.autograd.grad((y * weights).sum(), x)[0] for y in outputs)])
         request.getfixturevalue("elsewhere")
     assert torch.equal(found[0][0], found[1][0])
@@ -315,7 +318,7 @@ def test_pooling_elsewhere_is_the_same(window: Window, kind: torch.dtype, reques
 @pytest.mark.usefixtures("elsewhere")
 @pytest.mark.parametrize("norm", ["none", "before"])
 def test_a_network_trains_elsewhere_and_repeats_itself(norm: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "compiled", None)
+    monkeypatch.setattr(compiling, "compile_dynamic", None)
     found = []
     for _ in range(2):
         model = network((1, 8, 8), **SMALL, norm=norm, residual=True)
@@ -335,7 +338,7 @@ def test_the_native_kernel_does_not_depend_on_the_number_of_threads() -> None:
         torch.set_num_threads(count)
         x = torch.randn(33, 46, *window.inputs, generator=torch.Generator().manual_seed(0))
         weights = torch.ones(33, 46, *window.outputs)
-        found.append(results(fused.tail, make(window, 46), x, regions(window, 0.3, 0.7), weights))
+        found.append(results(native.native_tail, make(window, 46), x, regions(window, 0.3, 0.7), weights))
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
 
 
@@ -361,9 +364,9 @@ def test_an_accelerated_network_is_the_same_model(shape: tuple[int, int, int], o
 @pytest.mark.parametrize(("shape", "final"), [((1, 1, 1), 1), ((3, 8, 8), 1)])
 @pytest.mark.parametrize("way", ["", "plain", "compiled", "native", "whole"])
 def test_batch_norm_of_one_value_is_refused_in_one_line(shape: tuple[int, int, int], final: int, way: str) -> None:
-    model, words = network(shape, final=final), "one pixel; raise train.batch or set model.norm=none"
-    model.dispatch_ways = [way] * 6 if way else []
-    model.chain = dispatch.compile_chain(model.dispatch_ways)
+    model, words = network(shape, final=final), "one pixel; increase train.batch or set model.norm=none"
+    model.backends = [way] * 6 if way else []
+    model.chain = dispatch.compile_blocks(model.backends)
     with pytest.raises(ZooError, match=words):
         model.losses(batch(shape, 1))
 
@@ -377,18 +380,18 @@ def test_one_picture_is_enough_without_batch_norm_and_in_evaluation() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("norm", ["before", "after"])
 def test_compiled_tails_agree_with_pytorch(norm: str) -> None:
-    assert gather.works(norm, "mish", torch.float32) == ""
+    assert gather.why_compile_fails(norm, "mish", torch.float32) == ""
     for window, channels in ((Window((9, 7), (5, 4)), 31), (Window((11, 7), (4, 2)), 46)):
-        compare(gather.tail, Block.tail, make(window, channels, norm, "mish"))
-    compare(gather.tail, Block.tail, make(Window((9, 7), (5, 4)), 19, norm, "mish").eval())
+        compare(gather.compiled_tail, Block.tail, make(window, channels, norm, "mish"))
+    compare(gather.compiled_tail, Block.tail, make(Window((9, 7), (5, 4)), 19, norm, "mish").eval())
 
 
 @pytest.mark.slow
 def test_a_network_compiled_in_one_piece_is_the_same_model() -> None:
     plain = network((1, 8, 8), **SMALL)
     whole = copy.deepcopy(plain)
-    whole.dispatch_ways = ["whole"] * 2
-    whole.chain = dispatch.compile_chain(whole.dispatch_ways)
+    whole.backends = ["whole"] * 2
+    whole.chain = dispatch.compile_blocks(whole.backends)
     for size in (6, 5):
         found = []
         for model in (plain, whole):
@@ -402,12 +405,12 @@ def test_a_network_compiled_in_one_piece_is_the_same_model() -> None:
 
 
 def test_what_the_kernel_does_not_cover_is_compiled_or_plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gather, "works", lambda *_: "")
-    ways, note = dispatch.choose_dispatches(network(**SMALL, norm="after").blocks, "cpu", torch.bfloat16)
+    monkeypatch.setattr(gather, "why_compile_fails", lambda *_: "")
+    ways, note = dispatch.choose_backends(network(**SMALL, norm="after").blocks, "cpu", torch.bfloat16)
     assert ways == ["compiled"] * 2
-    assert note == "compiled (the native kernel does not cover these options)"
-    assert dispatch.choose_dispatches(network(**SMALL).blocks, "cpu", None)[0] == ["compiled"] * 2
+    assert note == "compiled (the native kernel does not support these options)"
+    assert dispatch.choose_backends(network(**SMALL).blocks, "cpu", None)[0] == ["compiled"] * 2
     for reason, expected in (("", (["whole"] * 2, "compiled")), ("no Triton", ([], "plain PyTorch (no Triton)"))):
         monkeypatch.setattr(dispatch, "why_not_compiled", lambda _, reason=reason: reason)
-        assert dispatch.choose_dispatches(network(**SMALL).blocks, "cuda", torch.bfloat16) == expected
-    assert dispatch.choose_dispatches(network(**SMALL).blocks, "mps", None) == ([], "plain PyTorch")
+        assert dispatch.choose_backends(network(**SMALL).blocks, "cuda", torch.bfloat16) == expected
+    assert dispatch.choose_backends(network(**SMALL).blocks, "mps", None) == ([], "plain PyTorch")

@@ -11,14 +11,16 @@ from typing import Any
 
 import pytest
 import torch
-from zoo_classifiers import compiling, dispatch, fused, gather, native
+from zoo_classifiers import compiling, dispatch, gather, native
 from zoo_classifiers.model import CNN
 from zoo_classifiers.spec import CNNSpec
 
 from zoo import DataInfo
 from zoo.core.types import Batch
 
-needs_kernel = pytest.mark.skipif(fused.load()[0] is None, reason=f"no native kernel: {fused.load()[1]}")
+needs_kernel = pytest.mark.skipif(
+    native.load_kernel()[0] is None, reason=f"no native kernel: {native.load_kernel()[1]}"
+)
 
 
 def network(side: int = 8, **options: Any) -> CNN:
@@ -31,16 +33,16 @@ def batch(side: int = 8) -> Batch:
 
 
 def test_without_a_compiler_a_network_trains_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "compilers", list)
-    monkeypatch.setattr(gather, "works", lambda *_: "no compiler")
-    fused.load.cache_clear()
+    monkeypatch.setattr(native, "find_compilers", list)
+    monkeypatch.setattr(gather, "why_compile_fails", lambda *_: "no compiler")
+    native.load_kernel.cache_clear()
     try:
         model = network()
         note = model.accelerate(torch.bfloat16)
-        assert note == "plain PyTorch (no native kernel: no C++ compiler was found; no compiling: no compiler)"
+        assert note == "plain PyTorch (no native kernel: no C++ compiler was found; torch.compile failed: no compiler)"
         torch.autograd.backward(model.losses(batch())["loss"])
     finally:
-        fused.load.cache_clear()
+        native.load_kernel.cache_clear()
 
 
 @pytest.mark.parametrize("source", ["this is not C++", ""])
@@ -48,13 +50,13 @@ def test_a_kernel_that_does_not_build_is_left_out(source: str, tmp_path: Path, m
     (tmp_path / "fused.cpp").write_text(source, encoding="utf-8")
     monkeypatch.setattr(native, "SOURCE", tmp_path / "fused.cpp")
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
-    fused.load.cache_clear()
+    native.load_kernel.cache_clear()
     try:
-        library, reason = fused.load()
+        library, reason = native.load_kernel()
         assert library is None
         assert reason
     finally:
-        fused.load.cache_clear()
+        native.load_kernel.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -62,18 +64,18 @@ def test_a_kernel_that_does_not_build_is_left_out(source: str, tmp_path: Path, m
 )
 def test_the_kernel_is_for_this_machine(machine: str, flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: machine)
-    monkeypatch.setattr(native, "run", lambda *_: "")
-    assert native.own("c++") == [flag]
+    monkeypatch.setattr(native, "run_compiler", lambda *_: "")
+    assert native.native_flags("c++") == [flag]
 
 
 def fake(path: Path, body: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the compiler be a script that notes how it is called, then runs `body` and the true compiler."""
-    script, (true, *_) = path / "c++", native.compilers()
+    script, (true, *_) = path / "c++", native.find_compilers()
     script.write_text(f'#!/bin/sh\necho "$*" >> {path}/calls\n{body}\nexec {true} "$@"\n', encoding="utf-8")
     script.chmod(0o755)
     monkeypatch.setenv("ZOO_CACHE", str(path / "cache"))
-    monkeypatch.setattr(native, "compilers", lambda: [str(script)])
-    fused.load.cache_clear()
+    monkeypatch.setattr(native, "find_compilers", lambda: [str(script)])
+    native.load_kernel.cache_clear()
 
 
 @needs_kernel
@@ -82,34 +84,34 @@ def test_a_compiler_without_the_flag_builds_a_baseline_kernel(tmp_path: Path, mo
     try:
         assert network().accelerate(torch.bfloat16) == "native kernel (baseline)"
     finally:
-        fused.load.cache_clear()
+        native.load_kernel.cache_clear()
 
 
 @needs_kernel
 def test_a_build_that_fails_is_not_tried_with_other_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake(tmp_path, 'case "$*" in *" -o "*) echo interrupted >&2; exit 4;; esac', monkeypatch)
     try:
-        assert fused.load() == (None, "c++ failed: interrupted")
+        assert native.load_kernel() == (None, "c++ failed: interrupted")
     finally:
-        fused.load.cache_clear()
+        native.load_kernel.cache_clear()
     calls = (tmp_path / "calls").read_text(encoding="utf-8").splitlines()
     assert sum(" -o " in call for call in calls) == 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sessions are POSIX's")
 def test_a_compiler_is_out_of_reach_of_ctrl_c() -> None:
-    assert native.run([sys.executable, "-c", "import os; print(os.getsid(0) == os.getpid())"]) == "True\n"
+    assert native.run_compiler([sys.executable, "-c", "import os; print(os.getsid(0) == os.getpid())"]) == "True\n"
 
 
 def test_trying_to_compile_draws_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "compiled", lambda function, *_: function)
-    gather.works.cache_clear()
+    monkeypatch.setattr(compiling, "compile_dynamic", lambda function, *_: function)
+    gather.why_compile_fails.cache_clear()
     try:
         state = torch.get_rng_state()
-        assert gather.works("before", "mish", torch.float32) == ""
+        assert gather.why_compile_fails("before", "mish", torch.float32) == ""
         assert torch.equal(torch.get_rng_state(), state)
     finally:
-        gather.works.cache_clear()
+        gather.why_compile_fails.cache_clear()
 
 
 def test_each_model_and_each_choice_of_options_is_compiled_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,15 +125,17 @@ def test_each_model_and_each_choice_of_options_is_compiled_for_itself(monkeypatc
     count = torch._dynamo.config.recompile_limit + 2
     for width in range(count):
         model = network(4, blocks=1, last=1 + width, head=0).eval()
-        model.dispatch_ways = ["whole"]
-        model.chain = dispatch.compile_chain(model.dispatch_ways)
+        model.backends = ["whole"]
+        model.chain = dispatch.compile_blocks(model.backends)
         with torch.no_grad():
             model(batch(4).x)
     assert len(graphs) == count
-    compiling.compiled.cache_clear()
+    compiling.compile_dynamic.cache_clear()
     for number in range(count):
-        compiling.ready(gather.dense, number)(torch.ones(4, 3), (), False, 0.0, float(number), "none", "relu")
-    compiling.compiled.cache_clear()
+        compiling.maybe_compile(gather.norm_and_activation, number)(
+            torch.ones(4, 3), (), False, 0.0, float(number), "none", "relu"
+        )
+    compiling.compile_dynamic.cache_clear()
     assert len(graphs) == 2 * count
 
 
@@ -141,18 +145,18 @@ def test_a_kernel_that_computes_something_else_is_left_out(tmp_path: Path, monke
     (tmp_path / "fused.cpp").write_text(source, encoding="utf-8")
     monkeypatch.setattr(native, "SOURCE", tmp_path / "fused.cpp")
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
-    fused.load.cache_clear()
+    native.load_kernel.cache_clear()
     try:
-        assert fused.load() == (None, "its results for mish differ from PyTorch's")
+        assert native.load_kernel() == (None, "its results for mish differ from PyTorch's")
     finally:
-        fused.load.cache_clear()
+        native.load_kernel.cache_clear()
 
 
 def test_an_accelerated_model_is_copied_and_pickled_as_a_plain_one() -> None:
     model = CNN(CNNSpec(blocks=2, first=8, last=16), DataInfo.of((3, 8, 8), ("a", "b"))).eval()
     x = torch.rand(2, 3, 8, 8)
     expected = model(x)
-    model.dispatch_ways = ["whole"] * 2
-    model.chain = dispatch.compile_chain(model.dispatch_ways)
+    model.backends = ["whole"] * 2
+    model.chain = dispatch.compile_blocks(model.backends)
     for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert torch.equal(copied(x), expected)
