@@ -18,7 +18,7 @@ from zoo.cli import main
 from zoo.cli.app import COMMANDS
 from zoo.core.errors import InterruptedRun, JobError
 from zoo.registry.catalog import Catalog, catalog
-from zoo.registry.listing import entry as resolve_entry
+from zoo.registry.listing import load_entry as resolve_entry
 from zoo.registry.listing import show
 from zoo.registry.plugins.discover import Plugin
 from zoo.runs.lock import lock_folder

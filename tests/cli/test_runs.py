@@ -21,7 +21,7 @@ from zoo.cli.views.confusion import draw
 from zoo.cli.views.progress import Bar, Lines
 from zoo.core.errors import DataError
 from zoo.display.format import format_duration
-from zoo.registry.listing import entry, registry
+from zoo.registry.listing import load_entry, load_registry
 from zoo.runs.find import load
 from zoo.training.callbacks import StageInfo
 
@@ -100,7 +100,7 @@ def test_evaluate_shows_and_keeps_figures_classes_and_confusion(run: Path, capsy
     assert found["per_class"].keys() == set("0123456789")
     assert {"accuracy", "precision", "recall", "f1"} <= found["per_class"]["7"].keys()
     assert np.trace(found["confusion"]) == round(found["metrics"]["accuracy"] * found["pictures"])
-    assert registry(["mine.yaml"])[0].results[-1]["split"] == "valid"
+    assert load_registry(["mine.yaml"])[0].results[-1]["split"] == "valid"
 
 
 def test_an_evaluation_that_cannot_be_kept_is_still_shown(run: Path, capsys: Capture) -> None:
@@ -141,7 +141,7 @@ def test_data_is_a_kind_a_folder_of_classes_or_parquet_files(home: Path) -> None
     assert data_overrides("acme:shapes") == ["data.kind=acme:shapes"]
     picture(home / 'my "pets": # all' / "cat" / "a.png")
     words = data_overrides('my "pets": # all')
-    chosen = entry("cnn", words)
+    chosen = load_entry("cnn", words)
     assert (chosen.data.name, chosen.data.dump()["path"]) == ("folder", str(home / 'my "pets": # all'))
     (home / "hub" / "data").mkdir(parents=True)
     (home / "hub" / "data" / "train-0.parquet").touch()
@@ -191,7 +191,7 @@ def test_bench_prints_whatever_was_measured(monkeypatch: pytest.MonkeyPatch, cap
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_the_bar_fits_its_terminal(width: int) -> None:
-    bar = Bar(entry("cnn"), Screen())
+    bar = Bar(load_entry("cnn"), Screen())
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=True)
     bar.stage(StageInfo("model", 20, 375, 375 * 11, 128))
@@ -210,7 +210,7 @@ def test_the_bar_fits_its_terminal(width: int) -> None:
 def test_the_pace_forgets_what_is_long_ago(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     now = [100.0]
     monkeypatch.setattr("zoo.cli.views.progress.time.monotonic", lambda: now[0])
-    lines = Lines(entry("cnn", ["train.batch=1000"]), Screen())
+    lines = Lines(load_entry("cnn", ["train.batch=1000"]), Screen())
     lines.stage(StageInfo("model", 2, 100, 0, 10))  # a set that is smaller than the batch asked for
     now[0] += 60  # a compiler
     lines.step()

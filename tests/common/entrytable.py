@@ -9,7 +9,7 @@ from typing import Any
 from generated import print_or_write, replace_between
 
 from zoo.registry.layers import installed_registry
-from zoo.registry.listing import EntryInfo, describe
+from zoo.registry.listing import EntryInfo, describe_entry
 from zoo.registry.results import best_result
 
 README = Path(__file__).resolve().parents[2] / "README.md"
@@ -28,7 +28,7 @@ FIGURES = {
 def table() -> str:
     """All shipped entries with the best result on each set of pictures, as Markdown."""
     registry, _ = installed_registry()
-    entries = [describe(registry, name) for name in registry.entries]
+    entries = [describe_entry(registry, name) for name in registry.entries]
     rows = [HEADS, ("---",) * len(HEADS), *(row for entry in entries for row in lines(entry))]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 

@@ -7,18 +7,18 @@ from typing import Any
 import optuna
 
 from zoo.registry.catalog import catalog
-from zoo.registry.entry import Entry, resolve
+from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.layers import read_registry
-from zoo.registry.raw_entry import Raw
+from zoo.registry.raw_entry import RawEntry
 from zoo.registry.search.space import Space
 
 KINDS = {"model.kind": ["cnn", "timm"], "model.architecture": ["resnet10t", "resnet18"]}
 
 
-def get(*overrides: str, name: str = "cnn") -> tuple[Raw, Entry]:
+def get(*overrides: str, name: str = "cnn") -> tuple[RawEntry, Entry]:
     """A shipped entry with overrides, raw and resolved."""
     raw = read_registry(catalog())[0].resolve(name, overrides)
-    return raw, resolve(catalog(), raw)
+    return raw, resolve_entry(catalog(), raw)
 
 
 def space(asked: dict[str, Any], *fixed: str, overrides: tuple[str, ...] = ()) -> Space:

@@ -18,7 +18,7 @@ from tests.conftest import Install
 from zoo.cli import main
 from zoo.core.errors import ZooError
 from zoo.models.gallery import Gallery
-from zoo.registry.listing import registry
+from zoo.registry.listing import load_registry
 
 Capture = pytest.CaptureFixture[str]
 
@@ -132,7 +132,7 @@ def test_guidance_and_temperature_are_those_of_the_samples() -> None:
         assert found["metrics"][name] == plain["metrics"][name]
     dark = [gallery.mixed.drawn.x[:16, 0, 5, 0].mean().item() for gallery in hung if gallery.mixed]
     assert dark[1] - dark[0] == pytest.approx(-0.4 * 0.5 / 3, abs=0.02), "the third class, in mixtures of the first two"
-    row = registry(["mine.yaml"])[0].results[-1]
+    row = load_registry(["mine.yaml"])[0].results[-1]
     assert (row["guidance"], row["temperature"]) == (0.4, 0.5)
     assert zoo.evaluate("bands", judge="bands") == plain
 

@@ -20,7 +20,7 @@ from tests.conftest import Install
 from zoo.cli import main
 from zoo.core.errors import ZooError
 from zoo.models.generator import mixed
-from zoo.runs.inputs import held_out
+from zoo.runs.inputs import load_test_split
 
 FLOW = ("prior.kind=flow", "prior.layers=3", "prior.width=32", "data.limit=1000", "train.epochs=30", "train.batch=50")
 
@@ -62,7 +62,7 @@ def test_prompts_name_classes_their_captions_and_mixtures(capsys: pytest.Capture
 
 
 def test_a_prompt_draws_its_class() -> None:
-    y = held_out(zoo.load("runs/flow")).y
+    y = load_test_split(zoo.load("runs/flow")).y
     made = zoo.reconstruct("runs/flow", n=len(y), device="cpu").pictures
     real = torch.stack([centre(made[y == label]) for label in range(10)])
     drawn = torch.stack([centre(zoo.sample("runs/flow", str(y), 200, device="cpu").pictures) for y in range(10)])
@@ -134,7 +134,7 @@ def test_what_is_said_by_neither_text_stays() -> None:
 
 
 def test_the_likeliest_text_is_the_class(capsys: pytest.CaptureFixture[str]) -> None:
-    y = held_out(zoo.load("runs/flow")).y[:100]
+    y = load_test_split(zoo.load("runs/flow")).y[:100]
     found = zoo.score("runs/flow", [f"test:{number}" for number in range(100)], device="cpu")
     assert found.texts == tuple("0123456789")
     right = (found.log_likelihood.argmax(1) == y).float().mean()

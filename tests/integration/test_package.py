@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import zoo
-from zoo.registry.layers import shipped
+from zoo.registry.layers import shipped_registry
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -81,8 +81,8 @@ def test_the_wheel_works_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None
 
 
 def test_this_installation_finds_its_registry() -> None:
-    assert shipped().is_file()
-    assert shipped().parent in {Path(zoo.__file__).parent, Path(zoo.__file__).parent.parent}
+    assert shipped_registry().is_file()
+    assert shipped_registry().parent in {Path(zoo.__file__).parent, Path(zoo.__file__).parent.parent}
     assert (Path(zoo.__file__).parent / "py.typed").is_file()
 
 

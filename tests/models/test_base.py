@@ -11,7 +11,7 @@ from zoo.data.dataset import Pictures
 from zoo.evaluation.evaluate import outputs
 from zoo.models.base import Classifier, Model, why_not_compiled
 from zoo.models.metrics import mean_metrics
-from zoo.registry.model_size import flops
+from zoo.registry.model_size import forward_flops
 
 INFO = DataInfo((3, 4, 4), ("a", "b", "c"), (0.2, 0.5, 0.8), (0.1, 0.2, 0.0))
 
@@ -100,7 +100,7 @@ def test_a_classifiers_own_metrics_are_asked() -> None:
 def test_flops_are_counted_on_the_meta_device() -> None:
     with torch.device("meta"):
         model = Linear()
-    assert flops(model, INFO) == 2 * 48 * 3
+    assert forward_flops(model, INFO) == 2 * 48 * 3
 
 
 def test_acceleration_gives_way_where_no_compiler_works(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,9 +21,9 @@ from zoo.models.generator import Generator
 from zoo.models.latent import dequantised, fixed_draws
 from zoo.registry.build import build_model
 from zoo.registry.catalog import catalog
-from zoo.registry.entry import Entry, resolve
-from zoo.registry.model_size import count
-from zoo.registry.raw_entry import Raw
+from zoo.registry.entry import Entry, resolve_entry
+from zoo.registry.model_size import count_size
+from zoo.registry.raw_entry import RawEntry
 from zoo.training.callbacks import Callback
 
 PRIORS = ("normal", "laplace", "generalized-normal", "student-t", "power-law", "mixture", "vamp")
@@ -39,7 +39,7 @@ def info(shape: tuple[int, int, int] = (1, 8, 8)) -> DataInfo:
 
 def entry(prior: str = "normal", **options: Any) -> Entry:
     model = {"kind": "vae", "latent": 4, "width": 8, "blocks": 1, "warmup": 0} | options
-    return resolve(catalog(), Raw("small", {"model": model, "prior": {"kind": prior}}, {}))
+    return resolve_entry(catalog(), RawEntry("small", {"model": model, "prior": {"kind": prior}}, {}))
 
 
 def made(shape: tuple[int, int, int] = (1, 8, 8), prior: str = "normal", **options: Any) -> Generator:
@@ -88,7 +88,7 @@ def test_pictures_of_any_size_become_codes_and_pictures_again(shape: tuple[int, 
     assert (len(low) == 0) if form == "vector" else 4 <= min(low) < 8
     assert tuple(codes.shape[1:]) == model.codec.code.shape
     assert model.reconstruct(batch.x).shape == batch.x.shape == model.sample(3).shape
-    assert count(entry(form=form), info(shape)).flops
+    assert count_size(entry(form=form), info(shape)).flops
 
 
 def test_pictures_cut_into_squares_have_codes_of_the_same_size_for_less_work() -> None:
@@ -97,7 +97,7 @@ def test_pictures_cut_into_squares_have_codes_of_the_same_size_for_less_work() -
     batch = pictures(8, shape)
     assert cut.codec.code.shape == whole.codec.code.shape
     assert cut.reconstruct(batch.x).shape == batch.x.shape
-    work = [count(entry(form="map", patch=patch), info(shape)).flops or 0 for patch in (1, 4)]
+    work = [count_size(entry(form="map", patch=patch), info(shape)).flops or 0 for patch in (1, 4)]
     assert 0 < work[1] < work[0] / 3
     losses = learn(cut, batch, 60)
     assert losses[-1] < losses[0] - 0.5

@@ -25,8 +25,8 @@ from zoo.data.loader import batches
 from zoo.evaluation.evaluate import outputs
 from zoo.models.generator import Generator
 from zoo.registry.build import build_data
-from zoo.registry.listing import entry
-from zoo.registry.model_size import count
+from zoo.registry.listing import load_entry
+from zoo.registry.model_size import count_size
 from zoo.training.callbacks import Callback
 
 INFO = DataInfo((1, 8, 8), tuple("0123456789"), (0.3,), (0.38,))
@@ -238,7 +238,7 @@ def test_both_stages_go_on_bit_for_bit(home: Path, quantiser: str, step: int) ->
 
 
 def test_it_is_counted_without_weights(home: Path) -> None:
-    found = count(entry("vq-vae"), INFO)
+    found = count_size(load_entry("vq-vae"), INFO)
     assert found.flops
     assert found.parameters > 100_000
 

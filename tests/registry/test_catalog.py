@@ -101,7 +101,7 @@ def test_only_the_broken_plugin_is_left_out(
     name: str, install: Install, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Where no process can be started to probe it; the probes of all of them run side by side below."""
-    monkeypatch.setattr("zoo.registry.plugins.probe.start", no_process)
+    monkeypatch.setattr("zoo.registry.plugins.probe.start_python", no_process)
     code, cause = BROKEN[name]
     install(name, code)
     install("good", GOOD)

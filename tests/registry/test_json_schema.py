@@ -14,7 +14,7 @@ from zoo import ModelKind, Spec
 from zoo.core.yaml import parse
 from zoo.registry.catalog import Catalog
 from zoo.registry.json_schema import registry_schema
-from zoo.registry.layers import shipped
+from zoo.registry.layers import shipped_registry
 from zoo.registry.plugins.discover import Plugin
 from zoo.registry.plugins.load import PluginContents
 
@@ -33,7 +33,7 @@ def registry(text: str) -> Any:
 
 
 def test_the_shipped_registry_is_valid(validator: Any) -> None:
-    validator.validate(parse(Path(shipped()).read_text(encoding="utf-8"), "registry.yaml").data)
+    validator.validate(parse(Path(shipped_registry()).read_text(encoding="utf-8"), "registry.yaml").data)
 
 
 GOOD = [

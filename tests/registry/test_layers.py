@@ -15,9 +15,9 @@ from tests.conftest import Install
 from zoo.core.errors import MissingError, ZooError
 from zoo.core.yaml import MAX_CHARACTERS, parse
 from zoo.registry.catalog import catalog
-from zoo.registry.entry import resolve
-from zoo.registry.layers import Registry, read_file, read_registry, shipped, user_file
-from zoo.registry.raw_entry import Raw
+from zoo.registry.entry import resolve_entry
+from zoo.registry.layers import Registry, read_registry, read_registry_file, shipped_registry, user_registry
+from zoo.registry.raw_entry import RawEntry
 
 VALID = """version: 1
 entries:
@@ -62,7 +62,7 @@ def message(path: Path) -> str:
     with pytest.raises(ZooError) as caught:
         found = read_registry(catalog(), [path])[0]
         for name in found.entries:
-            resolve(catalog(), found.resolve(name))
+            resolve_entry(catalog(), found.resolve(name))
     assert str(caught.value).isprintable()
     assert caught.value.code == 2
     return str(caught.value)
@@ -81,7 +81,7 @@ def test_the_layers_in_their_order(install: Install, home: Path) -> None:
     assert summary().startswith("plain CNN")
     write(install("shipping", PLUGIN).parent / "entries.yaml", entry("plugin"))
     assert summary() == "plugin"
-    write(user_file(), entry("user"))
+    write(user_registry(), entry("user"))
     assert summary() == "user"
     write(home / "registry.yaml", entry("project"))
     assert summary() == "project"
@@ -92,7 +92,7 @@ def test_the_layers_in_their_order(install: Install, home: Path) -> None:
 
 
 def test_the_shipped_registry_is_read_once_in_its_own_checkout(home: Path) -> None:
-    write(home / "registry.yaml", shipped().read_bytes())
+    write(home / "registry.yaml", shipped_registry().read_bytes())
     assert read_registry(catalog())[0].layers == 1
 
 
@@ -100,7 +100,7 @@ def test_every_shipped_entry_resolves(home: Path) -> None:
     found, problems = read_registry(catalog())
     assert not problems and "cnn" in found.entries
     for name in found.entries:
-        assert resolve(catalog(), found.resolve(name)).summary
+        assert resolve_entry(catalog(), found.resolve(name)).summary
 
 
 def test_extends_merges_key_by_key_and_reaches_lower_layers() -> None:
@@ -260,7 +260,7 @@ def test_files_that_cannot_be_read(home: Path) -> None:
 
 
 def test_a_byte_order_mark_is_allowed(home: Path) -> None:
-    found = read_file(write(home / "f.yaml", b"\xef\xbb\xbf" + VALID.encode()))
+    found = read_registry_file(write(home / "f.yaml", b"\xef\xbb\xbf" + VALID.encode()))
     assert found.data["version"] == 1
 
 
@@ -298,7 +298,7 @@ def outcome(text: str) -> Registry | ZooError:
         return error
     for name in found.entries:
         try:
-            resolve(catalog(), found.resolve(name, ["train.epochs=1"]))
+            resolve_entry(catalog(), found.resolve(name, ["train.epochs=1"]))
         except ZooError as error:
             assert str(error).isprintable()
     return found
@@ -307,7 +307,7 @@ def outcome(text: str) -> Registry | ZooError:
 def test_the_text_that_is_mutated_is_valid() -> None:
     found = outcome(VALID)
     assert isinstance(found, Registry)
-    small = resolve(catalog(), found.resolve("vae-nf-small"))
+    small = resolve_entry(catalog(), found.resolve("vae-nf-small"))
     assert (small.model.spec.model_dump()["blocks"], small.train.stage("prior").epochs) == (2, 60)
 
 
@@ -371,7 +371,7 @@ BODY = st.fixed_dictionaries(
 @given(BODY)
 def test_any_options_give_an_entry_or_one_line(body: dict[str, Any]) -> None:
     try:
-        entry = resolve(catalog(), Raw("a", json.loads(json.dumps(body)), {}))
+        entry = resolve_entry(catalog(), RawEntry("a", json.loads(json.dumps(body)), {}))
     except ZooError as error:
         assert str(error).isprintable() and len(str(error)) < 1000
     else:

@@ -118,7 +118,7 @@ def test_a_slow_plugin_is_waited_for_when_its_kind_is_asked_for(
 def test_a_plugin_that_hangs_is_killed_with_all_that_it_began(
     install: Install, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zoo.registry.plugins.probe.LIMIT", 15.0)
+    monkeypatch.setattr("zoo.registry.plugins.probe.IMPORT_TIMEOUT", 15.0)
     monkeypatch.setenv("ZOO_PLUGIN_WAIT", "0.05")
     install(
         "acme",
@@ -238,7 +238,7 @@ def test_an_innocent_plugin_has_no_notes(install: Install) -> None:
 def test_the_api_level_that_a_plugin_declares(
     code: str, error: str, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zoo.registry.plugins.probe.start", no_process)  # the plugin is then imported here
+    monkeypatch.setattr("zoo.registry.plugins.probe.start_python", no_process)  # the plugin is then imported here
     install("acme", f"{code}\n{MOE}")
     plugin = found("acme")
     assert plugin.error.startswith(error)

@@ -10,9 +10,9 @@ import pytest
 from zoo.core.errors import JobError, ZooError
 from zoo.core.yaml import parse
 from zoo.registry.catalog import catalog
-from zoo.registry.entry import Entry, resolve
-from zoo.registry.layers import read_registry, shipped
-from zoo.registry.results import append, make_result, results_of
+from zoo.registry.entry import Entry, resolve_entry
+from zoo.registry.layers import read_registry, shipped_registry
+from zoo.registry.results import append_result, make_result, results_of
 
 pytestmark = pytest.mark.usefixtures("home")
 RECORD = {"parameters": 875592, "seconds": 90.0, "device": "cpu", "zoo": "0.1.0"}
@@ -21,7 +21,7 @@ EVALUATION = {"metrics": {"loss": 0.123456789, "accuracy": 0.97}, "split": "test
 
 def entry(*overrides: str) -> Entry:
     """The shipped cnn with overrides."""
-    return resolve(catalog(), read_registry(catalog())[0].resolve("cnn", overrides))
+    return resolve_entry(catalog(), read_registry(catalog())[0].resolve("cnn", overrides))
 
 
 def result(**values: Any) -> dict[str, Any]:
@@ -64,8 +64,8 @@ def test_append_keeps_the_rest(text: str, home: Path) -> None:
     path = home / "registry.yaml"
     path.write_bytes(text.encode())
     before = parse(text, "x").data
-    append(path, result(device="GeForce \u2122 \U0001f600 'x': #"))
-    append(path, result(seed=2))
+    append_result(path, result(device="GeForce \u2122 \U0001f600 'x': #"))
+    append_result(path, result(seed=2))
     found = parse(path.read_text(encoding="utf-8"), "x").data
     assert [row.get("seed") for row in found.pop("results")[-2:]] == [0, 2]
     assert found == {key: value for key, value in before.items() if key != "results"}
@@ -76,15 +76,15 @@ def test_append_keeps_the_rest(text: str, home: Path) -> None:
 
 
 def test_a_new_file(home: Path) -> None:
-    append(home / "new.yaml", result())
+    append_result(home / "new.yaml", result())
     found, _ = read_registry(catalog(), [home / "new.yaml"])
     assert results_of(entry(), found.results)[-1] == result(stale=False)
 
 
 def test_the_shipped_file_can_be_appended_to(home: Path) -> None:
-    text = shipped().read_text(encoding="utf-8")
+    text = shipped_registry().read_text(encoding="utf-8")
     (home / "registry.yaml").write_text(text, encoding="utf-8")
-    append(home / "registry.yaml", result())
+    append_result(home / "registry.yaml", result())
     new = (home / "registry.yaml").read_text(encoding="utf-8")
     assert new.startswith(text.rstrip("\n"))
 
@@ -106,14 +106,14 @@ def test_a_file_that_cannot_be_appended_to_stays_as_it_is(text: str, home: Path)
     path = home / "f.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ZooError) as caught:
-        append(path, result())
+        append_result(path, result())
     assert "f.yaml" in str(caught.value)
     assert path.read_text(encoding="utf-8") == text
 
 
 def test_a_path_that_is_no_file(home: Path) -> None:
     with pytest.raises(ZooError, match="cannot add a result to"):
-        append(home, result())
+        append_result(home, result())
     (home / "latin.yaml").write_bytes(b"version: 1 # caf\xe9")
     with pytest.raises(ZooError, match="cannot add a result to"):
-        append(home / "latin.yaml", result())
+        append_result(home / "latin.yaml", result())

@@ -17,9 +17,8 @@ from zoo.core.sections import TuneSpec
 from zoo.registry.build import data_info
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry
-from zoo.registry.model_size import count
-from zoo.registry.search.smallest import smallest_entry
-from zoo.registry.search.space import Space
+from zoo.registry.model_size import count_size
+from zoo.registry.search.space import Space, smallest_entry
 from zoo.tuning.ledger import make_sampler
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -234,14 +233,14 @@ def test_the_smallest_model_of_a_space() -> None:
     raw, entry = get()
     info = data_info(entry.data)
     wanted = Space.of(catalog(), raw, entry, {}, ())
-    parameters, config = smallest_entry(wanted, catalog(), entry, lambda each: count(each, info).parameters)
+    parameters, config = smallest_entry(wanted, catalog(), entry, lambda each: count_size(each, info).parameters)
     assert (config["model.blocks"], config["model.first"], config["model.head"]) == (3, 16, 0)
     assert config["model.convolution"] == "separable" and config["model.norm"] == "none"
     assert not [path for path in config if path.startswith("train")]
-    assert parameters == count(wanted.apply(catalog(), entry, config), info).parameters < 20_000
+    assert parameters == count_size(wanted.apply(catalog(), entry, config), info).parameters < 20_000
     for number in range(10):
         drawn = wanted.apply(catalog(), entry, wanted.draw(ask(make_sampler(TuneSpec(sampler="random"), number))))
-        assert count(drawn, info).parameters > parameters
+        assert count_size(drawn, info).parameters > parameters
 
 
 def test_the_smallest_model_skips_what_is_refused_and_follows_conditions() -> None:

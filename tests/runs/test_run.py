@@ -26,12 +26,12 @@ from zoo.core.tensor_files import write_weights
 from zoo.core.types import DataInfo
 from zoo.registry.build import build_model
 from zoo.registry.catalog import catalog
-from zoo.registry.entry import Entry, resolve
+from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.layers import read_registry
 from zoo.runs.choose_folder import choose_folder
 from zoo.runs.find import find_run
 from zoo.runs.lock import lock_folder
-from zoo.runs.run import Run, difference
+from zoo.runs.run import Run, differences
 
 pytestmark = pytest.mark.usefixtures("home")
 INFO = DataInfo((1, 8, 8), ("a", "b", "c"), (0.25,), (0.5,))
@@ -40,7 +40,7 @@ SMALL = ("model.blocks=2", "model.first=2", "model.last=4", "model.head=0", "mod
 
 def entry(*overrides: str) -> Entry:
     """The shipped cnn, very small."""
-    return resolve(catalog(), read_registry(catalog())[0].resolve("cnn", [*SMALL, *overrides]))
+    return resolve_entry(catalog(), read_registry(catalog())[0].resolve("cnn", [*SMALL, *overrides]))
 
 
 def make(path: str | Path, state: str = "done", **values: Any) -> Run:
@@ -165,7 +165,7 @@ def zoo_models():
 
 def test_a_run_whose_plugin_is_broken_or_gone(install: Install) -> None:
     path = install("odd", PLUGIN)
-    chosen = resolve(catalog(), read_registry(catalog())[0].resolve("cnn", ["model.kind=odd"]))
+    chosen = resolve_entry(catalog(), read_registry(catalog())[0].resolve("cnn", ["model.kind=odd"]))
     Run.create(Path("runs/odd-1"), chosen, {})
     path.write_text("raise ImportError('no luck')", encoding="utf-8")
     sys.modules.pop(path.stem)
@@ -306,7 +306,7 @@ def test_many_at_once_take_a_folder_each() -> None:
 def test_difference() -> None:
     old = {"summary": "a", "model": {"kind": "cnn", "first": 46}, "train": {"stages": {}, "lr": 1}}
     new = {"summary": "b", "model": {"kind": "cnn", "first": 32}, "train": {"stages": {"a": {"lr": 2}}, "lr": 1.0}}
-    assert difference(old, new) == ["model.first: 46 -> 32", "train.stages.a: None -> {'lr': 2}"]
+    assert differences(old, new) == ["model.first: 46 -> 32", "train.stages.a: None -> {'lr': 2}"]
 
 
 HOLDER = """

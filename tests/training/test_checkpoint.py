@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.runs.metrics_log import Log
+from zoo.runs.metrics_log import MetricsLog
 from zoo.training.checkpoint import StateFolder
 from zoo.training.ema import Average
 
@@ -84,12 +84,12 @@ def points(folder: Path, tag: str) -> list[tuple[int, float]]:
 
 def test_tensorboard_shows_every_epoch_once_after_a_resume(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
-    log = Log(tmp_path)
+    log = MetricsLog(tmp_path)
     log.rewind(0)
     for epoch in (1, 2, 3):
         log.add(row(epoch, accuracy=0.1))
     log.close()
-    again = Log(tmp_path)
+    again = MetricsLog(tmp_path)
     again.rewind(2)
     for epoch in (3, 4):
         again.add(row(epoch, accuracy=0.9))
@@ -97,18 +97,18 @@ def test_tensorboard_shows_every_epoch_once_after_a_resume(tmp_path: Path) -> No
     found = points(tmp_path, "model/accuracy/valid")
     assert [step for step, _ in found] == [1, 2, 3, 4]
     assert [value for _, value in found] == pytest.approx([0.1, 0.1, 0.9, 0.9])
-    assert [line["epoch"] for line in Log(tmp_path).rows] == [1, 2, 3, 4]
+    assert [line["epoch"] for line in MetricsLog(tmp_path).rows] == [1, 2, 3, 4]
 
 
 def test_a_metric_that_is_not_finite_is_null_and_no_point(tmp_path: Path) -> None:
-    log = Log(tmp_path)
+    log = MetricsLog(tmp_path)
     log.rewind(0)
     for epoch, accuracy in ((1, 0.5), (2, NAN), (3, float("inf")), (4, 0.25)):
         log.add(row(epoch, accuracy))
     log.close()
     lines = [json.loads(text) for text in (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [line["valid"]["accuracy"] for line in lines] == [0.5, None, None, 0.25]
-    again = Log(tmp_path)
+    again = MetricsLog(tmp_path)
     again.rewind(4)
     again.close()
     assert again.rows == lines

@@ -25,7 +25,7 @@ from zoo.core.sections import TrainSpec
 from zoo.core.types import Batch, DataInfo, Losses
 from zoo.data.dataset import Pictures, Splits
 from zoo.models.base import Model, Stage
-from zoo.registry.listing import entry
+from zoo.registry.listing import load_entry
 from zoo.training.callbacks import Callback, StageInfo
 from zoo.training.loop import Job, fit
 
@@ -287,9 +287,13 @@ def test_a_study_refuses_minutes_before_it_begins(word: str, capsys: Capture) ->
 
 
 def test_an_option_that_says_nothing_is_not_in_the_hash() -> None:
-    plain = entry("cnn")
+    plain = load_entry("cnn")
     assert plain.train.model_dump()["minutes"] is None
-    assert plain.hash() == entry("cnn", ["train.minutes=null"]).hash() != entry("cnn", ["train.minutes=1"]).hash()
+    assert (
+        plain.hash()
+        == load_entry("cnn", ["train.minutes=null"]).hash()
+        != load_entry("cnn", ["train.minutes=1"]).hash()
+    )
 
 
 def test_a_run_from_before_there_were_minutes_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,7 +316,7 @@ def test_a_run_from_before_there_were_minutes_goes_on(monkeypatch: pytest.Monkey
 def test_plain_lines_show_the_time(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     now = [500.0]
     monkeypatch.setattr("zoo.cli.views.progress.time.monotonic", lambda: now[0])
-    lines = Lines(entry("cnn"), Screen())
+    lines = Lines(load_entry("cnn"), Screen())
     lines.stage(StageInfo("model", 0, 4, 0, 10, seconds=120.0, elapsed=10.0))
     for _ in range(10):
         now[0] += 6
@@ -330,7 +334,7 @@ def test_plain_lines_show_the_time(monkeypatch: pytest.MonkeyPatch, capsys: Capt
 def test_the_bar_is_filled_by_time(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     now, out = [500.0], io.StringIO()
     monkeypatch.setattr("zoo.cli.views.progress.time.monotonic", lambda: now[0])
-    bar = Bar(entry("cnn"), Screen())
+    bar = Bar(load_entry("cnn"), Screen())
     bar.stage(StageInfo("model", 0, 4, 0, 10, seconds=120.0, elapsed=10.0))
     for _ in range(10):
         now[0] += 5

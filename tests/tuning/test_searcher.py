@@ -16,8 +16,8 @@ from optuna.trial import TrialState
 from zoo.core.sections import TuneSpec
 from zoo.core.spec import Choice, Mark, Range
 from zoo.registry.search.dimension import Dimension
-from zoo.registry.search.marks import parse, text
 from zoo.registry.search.space import Space
+from zoo.registry.search.syntax import format_range, parse_text
 from zoo.tuning.ledger import make_sampler, trial_seed
 
 Sampler = Literal["tpe", "random", "gp", "nsga2"]
@@ -220,13 +220,13 @@ def test_seeds_of_neighbours_differ() -> None:
     ],
 )
 def test_the_text_of_a_mark_is_the_mark(words: str, mark: Mark) -> None:
-    assert parse(words) == mark and str(mark) == words == text(mark)
+    assert parse_text(words) == mark and str(mark) == words == format_range(mark)
 
 
 def test_words_are_exact_where_those_for_people_are_not() -> None:
-    assert text(Range(0.12345678, 1.0)) == "0.12345678..1.0"
-    assert text(Choice("null", None)) == '"null" | null'
-    assert parse("1e-4 .. 1e-2 log") == Range(1e-4, 1e-2, log=True)
+    assert format_range(Range(0.12345678, 1.0)) == "0.12345678..1.0"
+    assert format_range(Choice("null", None)) == '"null" | null'
+    assert parse_text("1e-4 .. 1e-2 log") == Range(1e-4, 1e-2, log=True)
 
 
 def test_a_trial_that_is_drawn_again_has_what_it_had() -> None:

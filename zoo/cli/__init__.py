@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from zoo.cli.app import zoo
 from zoo.cli.console import Screen
 from zoo.cli.errors import deprecations_as_notes, report
-from zoo.registry.plugins.blocklist import undone
+from zoo.registry.plugins.blocklist import restore_blocklist
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     screen = Screen.asked_for(words)
     try:
-        with undone(), deprecations_as_notes(screen.note):
+        with restore_blocklist(), deprecations_as_notes(screen.note):
             # Without arguments of ours click takes the process's own, and on Windows expands patterns such as *.png.
             code = zoo.main(None if argv is None else words, prog_name="zoo", standalone_mode=False, obj=screen)
             sys.stdout.flush()

@@ -77,10 +77,10 @@ def block_plugins(context: click.Context, option: click.Parameter, names: tuple[
     """Block plugins, before any is looked for; `main` undoes it."""
     if names:
         from zoo.registry.catalog import catalog
-        from zoo.registry.plugins.blocklist import deny
+        from zoo.registry.plugins.blocklist import add_to_blocklist
         from zoo.registry.plugins.discover import known_names
 
-        deny(names, known_names())
+        add_to_blocklist(names, known_names())
         catalog.cache_clear()
         context.call_on_close(catalog.cache_clear)
 

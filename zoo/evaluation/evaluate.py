@@ -18,8 +18,8 @@ from zoo.models.base import Classifier, Model
 from zoo.models.metrics import EVAL_BATCH, mean_metrics
 from zoo.registry.catalog import Catalog, catalog
 from zoo.registry.kinds import Outputs
-from zoo.registry.listing import entry
-from zoo.registry.results import append, make_result
+from zoo.registry.listing import load_entry
+from zoo.registry.results import append_result, make_result
 from zoo.runs.find import load
 from zoo.runs.inputs import SPLITS, check_pictures
 from zoo.runs.run import Run
@@ -143,7 +143,7 @@ def evaluate(
     if averaging := getattr(model, "averaging", ""):
         result["averaging"] = averaging
     if record is not None:
-        append(Path(record), make_result(opened.entry, data_name or changed.data.name, result, opened.record))
+        append_result(Path(record), make_result(opened.entry, data_name or changed.data.name, result, opened.record))
         if opened.entry.hash() != current_hash(opened.entry.name):
             note = f"recorded as stale: the run's options are not those of the entry {opened.entry.name!r}"
             result.setdefault("problems", []).append(note)
@@ -153,6 +153,6 @@ def evaluate(
 def current_hash(name: str) -> str:
     """The hash of an entry as it is now; empty where there is none that can be used."""
     try:
-        return entry(name).hash()
+        return load_entry(name).hash()
     except ZooError:
         return ""

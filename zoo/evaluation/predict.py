@@ -14,7 +14,7 @@ from zoo.data.dataset import Pictures
 from zoo.evaluation.scores import class_scores
 from zoo.models.base import Classifier
 from zoo.runs.find import load
-from zoo.runs.inputs import Skipped, decoded, expand, recipe
+from zoo.runs.inputs import Skipped, decode_files, expand_folders, run_recipe
 from zoo.runs.run import Run
 from zoo.training.device import autocast_type, choose_device
 
@@ -59,10 +59,10 @@ def predict(run: Run | str | Path, pictures: Sequence[str | Path], device: str =
     if not isinstance(model, Classifier):
         raise ZooError(f"{run.path} is not a classifier, so it has no classes to predict")
     autocast = autocast_type(place, run.entry.train.precision)
-    found, shape = Prediction([], []), recipe(run)
-    files = expand(map(Path, pictures), found.skipped)
+    found, shape = Prediction([], []), run_recipe(run)
+    files = expand_folders(map(Path, pictures), found.skipped)
     while chunk := list(islice(files, shape.chunk)):
-        read = decoded(chunk, shape, found.skipped)
+        read = decode_files(chunk, shape, found.skipped)
         if not read:
             continue
         batch = Pictures.of(np.stack([picture for _, picture in read]), [0] * len(read))

@@ -21,7 +21,7 @@ from zoo.models.prior import Invertible, Term
 from zoo.models.sampling import DECODE_BATCH, check_strength, combine_conditions, encode_prompt, to_images
 from zoo.registry.blame import plugin_errors
 from zoo.runs.find import load
-from zoo.runs.inputs import Skipped, given
+from zoo.runs.inputs import Skipped, read_inputs
 from zoo.runs.run import Run
 from zoo.training.device import choose_device
 
@@ -170,7 +170,7 @@ def edit(
         raise ZooError(f"{run.name} cannot edit: its prior has no way back to the base", "train one as vae-nf")
     prompts_for(run, model, [change.to])
     skipped: list[Skipped] = []
-    names, inputs = given(run, listed(pictures), skipped)
+    names, inputs = read_inputs(run, listed(pictures), skipped)
     originals = inputs.floats
     with plugin_errors(run.entry.model, "edit with"), torch.inference_mode():
         start, goal = ends(model, change)
@@ -207,7 +207,7 @@ def score(
     place = choose_device(device)
     model = generator(run, place, "score with")
     asked, skipped = prompts_for(run, model, listed(texts) or run.info.classes), list[Skipped]()
-    names, inputs = given(run, listed(pictures), skipped)
+    names, inputs = read_inputs(run, listed(pictures), skipped)
     rows = [torch.zeros(0, len(asked), dtype=torch.float64)]
     with plugin_errors(run.entry.model, "score with"), torch.inference_mode():
         told = [condition(model, text) for text in asked]

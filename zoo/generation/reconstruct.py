@@ -17,7 +17,7 @@ from zoo.generation.model_of import generator, listed
 from zoo.models.sampling import DECODE_BATCH, decode_images, to_images
 from zoo.registry.blame import plugin_errors
 from zoo.runs.find import load
-from zoo.runs.inputs import Skipped, end, first, given, held_out
+from zoo.runs.inputs import Skipped, first_pictures, load_test_split, read_inputs, read_picture
 from zoo.runs.run import Run
 from zoo.training.device import choose_device
 
@@ -114,9 +114,9 @@ def reconstruct(
     model = generator(run, place, "reconstruct")
     skipped: list[Skipped] = []
     if paths := listed(pictures):
-        names, inputs = given(run, paths, skipped)
+        names, inputs = read_inputs(run, paths, skipped)
     else:
-        inputs = first(held_out(run), n)
+        inputs = first_pictures(load_test_split(run), n)
         names = [f"test:{number}" for number in range(len(inputs))]
     originals = inputs.floats
     with plugin_errors(run.entry.model, "reconstruct with"), torch.inference_mode():
@@ -159,7 +159,7 @@ def interpolate(
     model = generator(run, place, "walk through")
     if model.codec.code.words is not None:
         raise ZooError(f"{run.name} has code words, and there is no way between words", "take a run of a vae")
-    x = torch.cat([end(run, text) for text in ends]).to(place)
+    x = torch.cat([read_picture(run, text) for text in ends]).to(place)
     with plugin_errors(run.entry.model, "interpolate with"), torch.inference_mode():
         first_code, last_code = model.codes(x.float() / 255).float()
         shares = torch.linspace(0, 1, steps, device=place).view(-1, *(1,) * first_code.ndim)

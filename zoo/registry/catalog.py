@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from zoo.core.errors import MissingError, ZooError, did_you_mean
-from zoo.registry.plugins.blocklist import OWN, Block
+from zoo.registry.plugins.blocklist import OWN, Blocklist
 from zoo.registry.plugins.discover import Plugin, discover
 
 
@@ -62,7 +62,7 @@ class Catalog:
         for kind in givers[0].kinds:
             if (kind.family, kind.name) == (family, bare):
                 return givers[0], kind
-        raise MissingError(givers[0].trouble or f"{givers[0]} gives the {family} kind {name!r} no more", SEE)
+        raise MissingError(givers[0].trouble or f"{givers[0]} gives the {family} kind {name!r} no more", PLUGINS_HINT)
 
     def givers(self, family: str, name: str) -> list[Plugin]:
         """The plugins that give a kind of that name."""
@@ -86,11 +86,11 @@ class Catalog:
         named = [plugin for plugin in troubled if giver in {plugin.name, plugin.distribution}]
         trouble = "; ".join(plugin.trouble for plugin in named or troubled)
         if trouble and ("did you mean" not in hint or any(plugin.blocked for plugin in troubled)):
-            return MissingError(f"no {family} kind {name[:80]!r}; {trouble}", SEE)
+            return MissingError(f"no {family} kind {name[:80]!r}; {trouble}", PLUGINS_HINT)
         return ZooError(f"no {family} kind {name[:80]!r}", hint)
 
 
-SEE = "see `zoo plugins`"
+PLUGINS_HINT = "see `zoo plugins`"
 
 
 @cache
@@ -98,4 +98,4 @@ def catalog() -> Catalog:
     """The catalog of everything installed, made once a process."""
     plugins = discover()
     names = {name for plugin in plugins for name in (plugin.name, plugin.distribution)}
-    return Catalog(plugins, Block.asked().notes(names))
+    return Catalog(plugins, Blocklist.asked().notes(names))

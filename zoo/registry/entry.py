@@ -12,7 +12,7 @@ from zoo.core.spec import Spec
 from zoo.registry.catalog import Catalog
 from zoo.registry.kinds import ModelKind
 from zoo.registry.plugins.discover import Plugin
-from zoo.registry.raw_entry import KEYS, Raw, check_keys
+from zoo.registry.raw_entry import ENTRY_KEYS, RawEntry, check_keys
 from zoo.registry.validation import validate
 
 DEFAULT_DATA: dict[str, Any] = {"kind": "digits"}
@@ -86,22 +86,22 @@ class Entry:
         # An option that is None says nothing: one that a newer zoo adds makes no result stale.
         train = {key: value for key, value in dumped.items() if key not in UNHASHED and value is not None}
         parts = {name: part.dump() for name, part in self.optional.items()}
-        if parts.get("text") == PLAIN:
+        if parts.get("text") == DEFAULT_TEXT:
             del parts["text"]
         return digest({"model": self.model.dump(), **parts, "train": train})[:8]
 
 
 UNHASHED = {"seed", "save_seconds"}
-PLAIN = {"kind": "classes"}
+DEFAULT_TEXT = {"kind": "classes"}
 """What says nothing of a model: its prior is told the class, as each was before there were text encoders."""
 
 
-def resolve(catalog: Catalog, raw: Raw) -> Entry:
+def resolve_entry(catalog: Catalog, raw: RawEntry) -> Entry:
     """Validate an entry; the first mistake is an error with its file and line."""
-    model = choose(catalog, raw, "model", {})
-    data = choose(catalog, raw, "data", DEFAULT_DATA)
-    prior = choose_prior(catalog, raw, model)
-    text = choose_text(catalog, raw, prior)
+    model = resolve_component(catalog, raw, "model", {})
+    data = resolve_component(catalog, raw, "data", DEFAULT_DATA)
+    prior = resolve_prior(catalog, raw, model)
+    text = resolve_text(catalog, raw, prior)
     options = raw.data.get("train", {})
     stages = options.get("stages") if isinstance(options, dict) else None
     for name, stage in stages.items() if isinstance(stages, dict) else ():
@@ -111,42 +111,42 @@ def resolve(catalog: Catalog, raw: Raw) -> Entry:
     return Entry(raw.name, str(raw.data.get("summary", "")), data, model, prior, text, train, tune)
 
 
-def choose_prior(catalog: Catalog, raw: Raw, model: Component) -> Component | None:
+def resolve_prior(catalog: Catalog, raw: RawEntry, model: Component) -> Component | None:
     """The prior over the codes of a latent model; ZooError where the model has none."""
     if model.kind.prior:
-        return choose(catalog, raw, "prior", {"kind": model.kind.prior})
+        return resolve_component(catalog, raw, "prior", {"kind": model.kind.prior})
     if "prior" in raw.data:
         place = raw.place(("prior",))
         raise ZooError(f"{place}{raw.name}.prior: the model kind {model.name!r} has no codes", "leave the prior out")
     return None
 
 
-def choose_text(catalog: Catalog, raw: Raw, prior: Component | None) -> Component | None:
+def resolve_text(catalog: Catalog, raw: RawEntry, prior: Component | None) -> Component | None:
     """The text encoder of a prior that draws for a text; ZooError where the prior has no use for one."""
     if prior and prior.kind.text:
-        return choose(catalog, raw, "text", {"kind": prior.kind.text})
+        return resolve_component(catalog, raw, "text", {"kind": prior.kind.text})
     if "text" in raw.data:
         what = f"the prior {prior.name!r} draws for no text" if prior else "the model has no prior to draw for a text"
         raise ZooError(f"{raw.place(('text',))}{raw.name}.text: {what}", "leave the text out, or take prior.kind=flow")
     return None
 
 
-def restore(catalog: Catalog, dumped: Any) -> Entry:
+def restore_entry(catalog: Catalog, dumped: Any) -> Entry:
     """The entry that `Entry.dump` wrote."""
     if not isinstance(dumped, dict) or not isinstance(dumped.get("name"), str):
         raise ZooError("not an entry: it has no name")
     parts = {key: value for key, value in dumped.items() if key != "name"}
-    check_keys(parts, KEYS, {}, dumped["name"])
-    return resolve(catalog, Raw(dumped["name"], parts, {}))
+    check_keys(parts, ENTRY_KEYS, {}, dumped["name"])
+    return resolve_entry(catalog, RawEntry(dumped["name"], parts, {}))
 
 
 def with_train(entry: Entry, **options: Any) -> Entry:
     """The entry with some options of the training replaced."""
-    raw = Raw(entry.name, {"train": entry.train.model_dump() | options}, {("train",): "command line"})
+    raw = RawEntry(entry.name, {"train": entry.train.model_dump() | options}, {("train",): "command line"})
     return replace(entry, train=validate(TrainSpec, raw, ("train",), raw.data["train"]))
 
 
-def choose(catalog: Catalog, raw: Raw, section: str, default: dict[str, Any]) -> Component:
+def resolve_component(catalog: Catalog, raw: RawEntry, section: str, default: dict[str, Any]) -> Component:
     """The kind and the options of one section."""
     place, where = raw.place((section, "kind")), f"{raw.name}.{section}"
     given = raw.data.get(section, {})

@@ -20,10 +20,10 @@ TEXT: Schema = {"type": "string"}
 def registry_schema(catalog: Catalog) -> Schema:
     """The schema of a registry file for the kinds of a catalog."""
     defs: Schema = {}
-    train = body(TrainSpec, "train", defs)
-    train["properties"]["stages"]["additionalProperties"] = body(StageSpec, "stage", defs)
-    sections = {family: section(catalog, family, defs) for family in ("data", "model", "prior", "text")}
-    tune = body(TuneSpec, "tune", defs)
+    train = options_schema(TrainSpec, "train", defs)
+    train["properties"]["stages"]["additionalProperties"] = options_schema(StageSpec, "stage", defs)
+    sections = {family: section_schema(catalog, family, defs) for family in ("data", "model", "prior", "text")}
+    tune = options_schema(TuneSpec, "tune", defs)
     entry: Schema = {
         "type": "object",
         "properties": {
@@ -81,7 +81,7 @@ RESULT: Schema = {
 }
 
 
-def section(catalog: Catalog, family: str, defs: Schema) -> Schema:
+def section_schema(catalog: Catalog, family: str, defs: Schema) -> Schema:
     """`data` or `model`: the options that belong to the kind; without a kind, those of any kind."""
     kinds, rules = [], []
     for plugin in catalog.plugins:
@@ -90,7 +90,7 @@ def section(catalog: Catalog, family: str, defs: Schema) -> Schema:
             is_bare = catalog.givers(family, kind.name) == [plugin]
             names = [kind.name, full] if is_bare else [full]
             title = re.sub(r"[^\w.:-]", "_", f"{family}-{full}")
-            options = body(kind.spec, title, defs)
+            options = options_schema(kind.spec, title, defs)
             defs[title] = options | {"description": kind.summary}
             options["properties"]["kind"] = {"enum": names}
             rules.append((names, {"$ref": f"#/$defs/{title}"}))
@@ -108,18 +108,18 @@ def section(catalog: Catalog, family: str, defs: Schema) -> Schema:
     }
 
 
-def body(spec: type[BaseModel], title: str, defs: Schema) -> Schema:
+def options_schema(spec: type[BaseModel], title: str, defs: Schema) -> Schema:
     """The options of a spec, none of them required: what an entry leaves out may come from elsewhere."""
     try:
         schema = spec.model_json_schema(ref_template=f"#/$defs/{title}.{{model}}")
     except PydanticUserError:
         return {"type": "object", "properties": {}}  # an option of a type that JSON has no word for
     for name, nested in schema.pop("$defs", {}).items():
-        defs[f"{title}.{name}"] = bare(nested)
-    return bare(schema)
+        defs[f"{title}.{name}"] = drop_titles(nested)
+    return drop_titles(schema)
 
 
-def bare(schema: Schema) -> Schema:
+def drop_titles(schema: Schema) -> Schema:
     """A schema of an object without what pydantic adds for forms."""
     properties = {
         name: {key: value for key, value in each.items() if key != "title"}

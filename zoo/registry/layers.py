@@ -10,19 +10,19 @@ from typing import Any
 
 from zoo.core.errors import MissingError, ZooError, did_you_mean, one_line
 from zoo.core.yaml import MAX_CHARACTERS, MAX_DEPTH, Document, parse
-from zoo.registry.catalog import SEE, Catalog
+from zoo.registry.catalog import PLUGINS_HINT, Catalog
 from zoo.registry.plugins.discover import Plugin
-from zoo.registry.raw_entry import Raw, Where, apply_overrides, check_keys, overlay, read_entry
+from zoo.registry.raw_entry import Locations, RawEntry, apply_overrides, check_keys, overlay, read_entry
 
 VERSION = 1
-PARTS = ("version", "entries", "results")
+REGISTRY_KEYS = ("version", "entries", "results")
 
 
 @dataclass
 class Registry:
     """All layers, lowest first, and the recorded results."""
 
-    entries: dict[str, list[Raw]] = field(default_factory=dict)
+    entries: dict[str, list[RawEntry]] = field(default_factory=dict)
     results: list[dict[str, Any]] = field(default_factory=list)
     layers: int = 0
     troubles: list[str] = field(default_factory=list)
@@ -33,7 +33,7 @@ class Registry:
         data, where = document
         if not isinstance(data, dict):
             raise ZooError(f"{name}: a registry is a mapping that begins with `version: {VERSION}`")
-        check_keys(data, PARTS, where, "a registry")
+        check_keys(data, REGISTRY_KEYS, where, "a registry")
         check_version(data, where, name)
         bodies, rows = data.get("entries"), data.get("results")
         bodies, rows = {} if bodies is None else bodies, [] if rows is None else rows
@@ -48,11 +48,11 @@ class Registry:
         for raw in raws:
             self.entries.setdefault(raw.name, []).append(raw)
 
-    def resolve(self, name: str, overrides: Iterable[str] = ()) -> Raw:
+    def resolve(self, name: str, overrides: Iterable[str] = ()) -> RawEntry:
         """The entry with what it extends and what the command line says laid over each other."""
         return apply_overrides(self.extended(name, None, ()), overrides)
 
-    def extended(self, name: str, below: int | None, chain: tuple[tuple[str, int], ...]) -> Raw:
+    def extended(self, name: str, below: int | None, chain: tuple[tuple[str, int], ...]) -> RawEntry:
         """The topmost entry of that name (below a layer), merged over what it extends."""
         raws = [raw for raw in self.entries.get(name, []) if below is None or raw.layer < below]
         if not raws:
@@ -77,11 +77,11 @@ class Registry:
         """The error for an entry that is not there; it names the plugins that are broken or blocked."""
         hint = did_you_mean(name, self.entries)
         if self.troubles and "did you mean" not in hint:
-            return MissingError(f"no entry {name[:80]!r}; {'; '.join(self.troubles)}", SEE)
+            return MissingError(f"no entry {name[:80]!r}; {'; '.join(self.troubles)}", PLUGINS_HINT)
         return ZooError(f"no entry {name[:80]!r}", hint)
 
 
-def check_version(data: dict[str, Any], where: Where, name: str) -> None:
+def check_version(data: dict[str, Any], where: Locations, name: str) -> None:
     """Refuse a file without a version, and one of a newer zoo."""
     version = data.get("version")
     if "version" not in data:
@@ -92,7 +92,7 @@ def check_version(data: dict[str, Any], where: Where, name: str) -> None:
         raise ZooError(f"{where['version',]}: the file has version {version}, of a newer zoo", "upgrade pixel-zoo")
 
 
-def check_result(row: Any, place: int, where: Where) -> dict[str, Any]:
+def check_result(row: Any, place: int, where: Locations) -> dict[str, Any]:
     """A recorded result, if it says of which entry it is and has numbers."""
     line = where.get(("results", str(place), "entry"), where["results",])
     if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in ("entry", "of")):
@@ -103,13 +103,13 @@ def check_result(row: Any, place: int, where: Where) -> dict[str, Any]:
     return row
 
 
-def shipped() -> Path:
+def shipped_registry() -> Path:
     """The registry file of the zoo: beside the package when installed, one folder up in a checkout."""
     beside = Path(__file__).parents[1] / "registry.yaml"
     return beside if beside.is_file() else beside.parents[1] / "registry.yaml"
 
 
-def user_file() -> Path:
+def user_registry() -> Path:
     """The user's own registry: in ZOO_CONFIG, or in the user's configuration folder."""
     from platformdirs import user_config_path
 
@@ -121,18 +121,18 @@ def read_registry(catalog: Catalog, extra: Iterable[Path] = ()) -> tuple[Registr
     """All layers, lowest first: shipped, plugins', the user's, the project's, `--registry`; and what was left out."""
     registry, problems = installed_registry(catalog.plugins)
     registry.troubles = [plugin.trouble for plugin in catalog.plugins if plugin.trouble]
-    for file in (user_file(), Path("registry.yaml")):
-        if file.is_file() and not same(file, shipped()):
-            registry.add(read_file(file), str(file))
+    for file in (user_registry(), Path("registry.yaml")):
+        if file.is_file() and not same_content(file, shipped_registry()):
+            registry.add(read_registry_file(file), str(file))
     for file in extra:
-        registry.add(read_file(file), str(file))
+        registry.add(read_registry_file(file), str(file))
     return registry, problems
 
 
 def installed_registry(plugins: Iterable[Plugin] = ()) -> tuple[Registry, list[str]]:
     """The shipped layer and those of plugins in this order, without any of the user's; and what was left out."""
     registry = Registry()
-    registry.add(read_file(shipped(), "registry.yaml"), "registry.yaml")
+    registry.add(read_registry_file(shipped_registry(), "registry.yaml"), "registry.yaml")
     problems = [problem for plugin in plugins for problem in add_plugin(registry, plugin)]
     return registry, problems
 
@@ -150,7 +150,7 @@ def add_plugin(registry: Registry, plugin: Plugin) -> list[str]:
     return problems
 
 
-def same(one: Path, two: Path) -> bool:
+def same_content(one: Path, two: Path) -> bool:
     """Whether both files say the same, as in a checkout of the zoo from which it was installed."""
     try:
         return one.read_bytes() == two.read_bytes()
@@ -158,7 +158,7 @@ def same(one: Path, two: Path) -> bool:
         return False
 
 
-def read_file(path: Path, name: str = "") -> Document:
+def read_registry_file(path: Path, name: str = "") -> Document:
     """One registry file, as UTF-8; ZooError where it cannot be read."""
     try:
         if not path.is_file():

@@ -10,13 +10,13 @@ from typing import Any
 from zoo.core.errors import ZooError
 from zoo.core.spec import options
 from zoo.registry.catalog import catalog
-from zoo.registry.entry import Entry, resolve
+from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.layers import Registry, read_registry
-from zoo.registry.raw_entry import Raw
-from zoo.registry.results import best_words, results_of
+from zoo.registry.raw_entry import RawEntry
+from zoo.registry.results import describe_best, results_of
 
 Paths = Collection[str | Path]
-ENTRY_HEADS = ("entry", "what it is", "kind", "plugin", "best result", "parameters", "data")
+ENTRY_COLUMNS = ("entry", "what it is", "kind", "plugin", "best result", "parameters", "data")
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class EntryInfo:
     @property
     def row(self) -> tuple[str, ...]:
         """The entry as a row of a table with the columns ENTRY_HEADS."""
-        return (self.name, self.summary, self.kind, self.plugin, *best_words(self.results, self.data))
+        return (self.name, self.summary, self.kind, self.plugin, *describe_best(self.results, self.data))
 
     def _repr_html_(self) -> str:
         """In a notebook."""
         from zoo.display.html import key_value_table, titled_block
 
-        about: dict[str, object] = dict(zip(ENTRY_HEADS[1:], self.row[1:], strict=True))
+        about: dict[str, object] = dict(zip(ENTRY_COLUMNS[1:], self.row[1:], strict=True))
         return titled_block(self.name, key_value_table(about | {"cannot be used": "; ".join(self.needs)}))
 
 
@@ -54,17 +54,17 @@ class Entries(list[EntryInfo]):
         from zoo.display.html import muted_line, table, titled_block
 
         needs = [muted_line(f"{entry.name} cannot be used: {need}") for entry in self for need in entry.needs]
-        return titled_block("", table(ENTRY_HEADS, [entry.row for entry in self], right=[5]), *needs)
+        return titled_block("", table(ENTRY_COLUMNS, [entry.row for entry in self], right=[5]), *needs)
 
 
-def registry(extra: Paths = ()) -> tuple[Registry, list[str]]:
+def load_registry(extra: Paths = ()) -> tuple[Registry, list[str]]:
     """All registry layers with some files on top, and what was left out."""
     return read_registry(catalog(), [Path(path) for path in extra])
 
 
-def entry(name: str, overrides: Iterable[str] = (), registries: Paths = ()) -> Entry:
+def load_entry(name: str, overrides: Iterable[str] = (), registries: Paths = ()) -> Entry:
     """An entry of the registry with `key=value` overrides, validated."""
-    return resolve(catalog(), registry(registries)[0].resolve(name, overrides))
+    return resolve_entry(catalog(), load_registry(registries)[0].resolve(name, overrides))
 
 
 def entries(registries: Paths = ()) -> Entries:
@@ -84,17 +84,17 @@ def entries(registries: Paths = ()) -> Entries:
         >>> "cnn" in [entry.name for entry in zoo.entries()]
         True
     """
-    found, _ = registry(registries)
-    return Entries(describe(found, name) for name in found.entries)
+    found, _ = load_registry(registries)
+    return Entries(describe_entry(found, name) for name in found.entries)
 
 
-def describe(found: Registry, name: str) -> EntryInfo:
+def describe_entry(found: Registry, name: str) -> EntryInfo:
     """One entry for a listing."""
     summary = kind = ""
     try:
         raw = found.resolve(name)
         summary, kind = str(raw.data.get("summary", "")), str(raw.data.get("model", {}).get("kind", ""))
-        chosen = resolve(catalog(), raw)
+        chosen = resolve_entry(catalog(), raw)
     except ZooError as error:
         return EntryInfo(name, summary, kind, "", "", [str(error)], [])
     results = results_of(chosen, found.results)
@@ -122,20 +122,20 @@ def show(name: str, overrides: Iterable[str] = (), registries: Paths = (), measu
         >>> about["kind"], about["spec"]["train"]["epochs"]
         ('cnn', 3)
     """
-    found, _ = registry(registries)
+    found, _ = load_registry(registries)
     raw = found.resolve(name, overrides)
-    chosen = resolve(catalog(), raw)
+    chosen = resolve_entry(catalog(), raw)
     about: dict[str, Any] = {"name": name, "summary": chosen.summary, "hash": chosen.hash()}
     about |= {"kind": chosen.model.name, "plugin": str(chosen.model.plugin), "parameters": None, "flops": None}
     if measure:
         from zoo.registry.build import data_info
-        from zoo.registry.model_size import count
+        from zoo.registry.model_size import count_size
 
         info = data_info(chosen.data)
-        size = count(chosen, info)
+        size = count_size(chosen, info)
         about |= {"parameters": size.parameters, "flops": size.flops, "shape": list(info.shape)}
     about["spec"] = chosen.dump() | {"tune": chosen.tune.model_dump(mode="json")}
-    searched = search_space(chosen, raw, fixed_by(overrides))
+    searched = search_space(chosen, raw, overridden_options(overrides))
     about["options"] = [
         {
             "name": f"{section}.{option.name}",
@@ -152,7 +152,7 @@ def show(name: str, overrides: Iterable[str] = (), registries: Paths = (), measu
     return about
 
 
-def search_space(chosen: Entry, raw: Raw, fixed: list[str]) -> dict[str, str]:
+def search_space(chosen: Entry, raw: RawEntry, fixed: list[str]) -> dict[str, str]:
     """Where `zoo tune` would look, in words, by dotted option; empty where there is nothing to search."""
     from zoo.registry.search.space import Space
 
@@ -162,7 +162,7 @@ def search_space(chosen: Entry, raw: Raw, fixed: list[str]) -> dict[str, str]:
         return {}
 
 
-def fixed_by(overrides: Iterable[str]) -> list[str]:
+def overridden_options(overrides: Iterable[str]) -> list[str]:
     """The options that `key=value` texts set, and that are therefore not searched."""
     keys = (word.partition("=")[0].strip() for word in overrides)
     return [key for key in keys if not key.startswith("tune.")]

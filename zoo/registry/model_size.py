@@ -24,22 +24,22 @@ class Count(NamedTuple):
     """Floating-point operations of a forward pass for one picture, or None where they cannot be counted."""
 
 
-def count(entry: Entry, info: DataInfo) -> Count:
+def count_size(entry: Entry, info: DataInfo) -> Count:
     """Parameters and FLOPs (a multiplication and an addition are two), without allocating weights where it can be.
 
     A model that cannot be built on the meta device is built as it is, and its FLOPs are not counted.
     """
-    model, on_meta = meta_model(entry, info)
-    return Count(parameters_of(model), flops(model, info) if on_meta else None)
+    model, on_meta = build_on_meta(entry, info)
+    return Count(learnt_parameters(model), forward_flops(model, info) if on_meta else None)
 
 
-def parameters(entry: Entry, info: DataInfo) -> int:
+def count_parameters(entry: Entry, info: DataInfo) -> int:
     """How many numbers the model of an entry learns, without allocating weights where it can be."""
-    model, _ = meta_model(entry, info)
-    return parameters_of(model)
+    model, _ = build_on_meta(entry, info)
+    return learnt_parameters(model)
 
 
-def meta_model(entry: Entry, info: DataInfo) -> tuple[Model, bool]:
+def build_on_meta(entry: Entry, info: DataInfo) -> tuple[Model, bool]:
     """The model on the meta device, or as it is where it cannot be built there; whether it is on the meta device."""
     try:
         with torch.device("meta"):
@@ -49,12 +49,12 @@ def meta_model(entry: Entry, info: DataInfo) -> tuple[Model, bool]:
             return build_model(entry, info).eval(), False
 
 
-def parameters_of(model: Model) -> int:
+def learnt_parameters(model: Model) -> int:
     """How many numbers a model learns."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def flops(model: Model, info: DataInfo) -> int | None:
+def forward_flops(model: Model, info: DataInfo) -> int | None:
     """Floating-point operations of `metrics` for one picture, by torch's counter, on the meta device."""
     with torch.no_grad():
         return count_flops(lambda: model.metrics(meta_batch(info, 1)))

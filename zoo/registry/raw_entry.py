@@ -11,18 +11,18 @@ from zoo.core.files import LEGAL_NAME
 from zoo.core.yaml import MAX_DEPTH, parse_value
 
 SECTIONS = ("data", "model", "prior", "text", "train", "tune")
-STARTS = ", ".join(f"{section}." for section in SECTIONS[:-1]) + f" or {SECTIONS[-1]}."
-KEYS = ("summary", "extends", *SECTIONS)
-Where = dict[tuple[str, ...], str]
+SECTION_PREFIXES = ", ".join(f"{section}." for section in SECTIONS[:-1]) + f" or {SECTIONS[-1]}."
+ENTRY_KEYS = ("summary", "extends", *SECTIONS)
+Locations = dict[tuple[str, ...], str]
 
 
 @dataclass(frozen=True)
-class Raw:
+class RawEntry:
     """An entry as it is written, with the place of each of its parts."""
 
     name: str
     data: dict[str, Any]
-    where: Where
+    where: Locations
     layer: int = 0
 
     def place(self, path: tuple[str, ...] = ()) -> str:
@@ -32,15 +32,15 @@ class Raw:
         return f"{self.where[path]}: " if path in self.where else ""
 
 
-def read_entry(name: str, body: Any, where: Where, layer: int) -> Raw:
+def read_entry(name: str, body: Any, where: Locations, layer: int) -> RawEntry:
     """Check the outer shape of an entry."""
     mine = {path[2:]: place for path, place in where.items() if path[:2] == ("entries", name)}
-    raw = Raw(name, body, mine, layer)
+    raw = RawEntry(name, body, mine, layer)
     if not LEGAL_NAME.fullmatch(name):
         raise ZooError(f"{raw.place()}the entry name {name[:60]!r} may hold letters, digits, '.', '_' and '-' only")
     if not isinstance(body, dict):
         raise ZooError(f"{raw.place()}the entry {name!r} must be a mapping with `model`, `data` and `train`")
-    check_keys(body, KEYS, mine, name)
+    check_keys(body, ENTRY_KEYS, mine, name)
     for section in SECTIONS:
         if section in body and not isinstance(body[section], dict):
             raise ZooError(f"{raw.place((section,))}{name}.{section} must be a mapping")
@@ -50,7 +50,7 @@ def read_entry(name: str, body: Any, where: Where, layer: int) -> Raw:
     return raw
 
 
-def check_keys(data: Mapping[str, Any], known: Iterable[str], where: Where, what: str) -> None:
+def check_keys(data: Mapping[str, Any], known: Iterable[str], where: Locations, what: str) -> None:
     """Refuse a key that nobody reads."""
     for key in data:
         if key not in known:
@@ -58,7 +58,7 @@ def check_keys(data: Mapping[str, Any], known: Iterable[str], where: Where, what
             raise ZooError(f"{place}{what} has no part {key[:80]!r}", did_you_mean(key, known))
 
 
-def overlay(base: Raw, over: Raw) -> Raw:
+def overlay(base: RawEntry, over: RawEntry) -> RawEntry:
     """Merge key by key; a section whose `kind` changes starts afresh, and so does the search of its options."""
     data = {key: value for key, value in base.data.items() if key != "extends"}
     kinds = {key: (kind_of(base, key), kind_of(over, key)) for key in over.data}
@@ -69,14 +69,14 @@ def overlay(base: Raw, over: Raw) -> Raw:
             continue
         below = data.get(key)
         if isinstance(below, dict) and isinstance(value, dict) and value.get("kind", None) in (None, below.get("kind")):
-            data[key] = merge(below, value)
+            data[key] = deep_merge(below, value)
         else:
             data[key] = value
             where = {path: place for path, place in where.items() if path[:1] != (key,)}
-    return Raw(over.name, data, where | over.where, over.layer)
+    return RawEntry(over.name, data, where | over.where, over.layer)
 
 
-def kind_of(raw: Raw, section: str) -> Any:
+def kind_of(raw: RawEntry, section: str) -> Any:
     """The kind that a section names; None where it names none."""
     body = raw.data.get(section)
     return body.get("kind") if isinstance(body, dict) else None
@@ -91,26 +91,26 @@ def drop_changed_search(data: dict[str, Any], changed: list[str]) -> dict[str, A
     return {"tune": tune | {"space": kept}}
 
 
-def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def deep_merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """Mappings merge, everything else is replaced."""
     both = {
-        key: merge(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        key: deep_merge(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
         for key, value in over.items()
     }
     return base | both
 
 
-def apply_overrides(raw: Raw, texts: Iterable[str]) -> Raw:
+def apply_overrides(raw: RawEntry, texts: Iterable[str]) -> RawEntry:
     """An entry with `key=value` texts as its topmost layer; of two for the same key the later holds."""
     data: dict[str, Any] = {}
-    where: Where = {}
+    where: Locations = {}
     for text in texts:
         path, value = read_override(raw.name, text)
         where |= {path[:depth]: "command line" for depth in range(1, len(path) + 1)}
         for part in reversed(path):
             value = {part: value}
-        data = merge(data, value)
-    return overlay(raw, Raw(raw.name, data, where, raw.layer)) if data else raw
+        data = deep_merge(data, value)
+    return overlay(raw, RawEntry(raw.name, data, where, raw.layer)) if data else raw
 
 
 def read_override(name: str, text: str) -> tuple[tuple[str, ...], Any]:
@@ -124,7 +124,7 @@ def read_override(name: str, text: str) -> tuple[tuple[str, ...], Any]:
     if path[0] not in SECTIONS:
         meant = " or ".join(f"{section}.{key}" for section in ("model", "train"))
         advice = f"perhaps {meant}; see them with: zoo show {name} --options" if len(path) == 1 else ""
-        raise ZooError(f"{key[:80]!r} is no option of {name}: it must begin with {STARTS}", advice[:200])
+        raise ZooError(f"{key[:80]!r} is no option of {name}: it must begin with {SECTION_PREFIXES}", advice[:200])
     if len(path) < 2:
         raise ZooError(f"{key!r} is a whole section", f"name an option of it, as in {key}.NAME=VALUE")
     return path, parse_value(value, key)

@@ -17,7 +17,7 @@ from zoo.display.format import format_value
 from zoo.registry.entry import Entry
 from zoo.registry.layers import VERSION
 
-DIGITS = 5
+METRIC_DIGITS = 5
 
 
 def results_of(entry: Entry, results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -42,7 +42,7 @@ def best_result(results: Iterable[dict[str, Any]], own: str) -> dict[str, Any] |
     return min(same, key=lambda row: row["metrics"].get("loss", inf))
 
 
-def best_words(results: Iterable[dict[str, Any]], own: str) -> tuple[str, str, str]:
+def describe_best(results: Iterable[dict[str, Any]], own: str) -> tuple[str, str, str]:
     """The best result, its parameters and its data, as a listing shows them; empty where there is none."""
     row = best_result(results, own)
     if row is None:
@@ -54,7 +54,7 @@ def best_words(results: Iterable[dict[str, Any]], own: str) -> tuple[str, str, s
 
 def make_result(entry: Entry, data: str, evaluation: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
     """One line for a registry file."""
-    figures = {name: round(value, DIGITS) for name, value in evaluation["metrics"].items()}
+    figures = {name: round(value, METRIC_DIGITS) for name, value in evaluation["metrics"].items()}
     if bad := next((name for name, value in figures.items() if not isfinite(value)), None):
         raise JobError(f"the metric {bad!r} is not finite, so the result is not recorded")
     extra = {key: evaluation[key] for key in ("averaging", "judge", "guidance", "temperature") if evaluation.get(key)}
@@ -74,12 +74,12 @@ def make_result(entry: Entry, data: str, evaluation: dict[str, Any], record: dic
     }
 
 
-def append(path: Path, result: dict[str, Any]) -> None:
+def append_result(path: Path, result: dict[str, Any]) -> None:
     """Add a result to a registry file, leaving the rest of the text as it is.
 
     Raises ZooError, and leaves the file alone, where a line at its end would not be the last result.
     """
-    text = read(path)
+    text = read_registry_text(path)
     data, _ = parse(text, str(path))
     check_registry(data, path)
     before = data.get("results")
@@ -99,7 +99,7 @@ def append(path: Path, result: dict[str, Any]) -> None:
     write_text(path, new)
 
 
-def read(path: Path) -> str:
+def read_registry_text(path: Path) -> str:
     """The text of a registry file, or the beginning of one where there is none."""
     try:
         return path.read_text(encoding="utf-8-sig") if path.exists() else f"version: {VERSION}\n"

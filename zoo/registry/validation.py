@@ -9,37 +9,37 @@ from pydantic_core import ErrorDetails
 
 from zoo.core.errors import ZooError, did_you_mean
 from zoo.core.spec import describe_type, nested_spec
-from zoo.registry.raw_entry import Raw
+from zoo.registry.raw_entry import RawEntry
 
 B = TypeVar("B", bound=BaseModel)
 
 
-def validate(spec: type[B], raw: Raw, path: tuple[str, ...], options: Any) -> B:
+def validate(spec: type[B], raw: RawEntry, path: tuple[str, ...], options: Any) -> B:
     """The spec, or its first mistake as one line."""
     try:
         return spec.model_validate(options)
     except ValidationError as error:
-        raise ZooError(*mistake(error.errors(include_url=False), spec, raw, path, options)) from None
+        raise ZooError(*first_error(error.errors(include_url=False), spec, raw, path, options)) from None
 
 
-def mistake(
-    errors: list[ErrorDetails], spec: type[BaseModel], raw: Raw, path: tuple[str, ...], options: Any
+def first_error(
+    errors: list[ErrorDetails], spec: type[BaseModel], raw: RawEntry, path: tuple[str, ...], options: Any
 ) -> tuple[str, str]:
     """The first error of a validation as a line with its place, and a hint."""
     first = errors[0]
-    loc = keys_of(first["loc"], options, first["type"] == "missing")
+    loc = option_path(first["loc"], options, first["type"] == "missing")
     full = (*path, *loc)
     where = f"{raw.place(full)}{'.'.join((raw.name, *full))}"
-    owner = spec_at(spec, loc[:-1])
+    owner = nested_spec_at(spec, loc[:-1])
     if first["type"] == "extra_forbidden":
         before = "".join(f"{part}." for part in full[:-1])
         hint = did_you_mean(full[-1], owner.model_fields, before) if loc else ""
         return f"{where[:200]} is not an option", hint or f"see `zoo show {raw.name} --options`"
     if first["type"] == "missing":
-        return f"{where} must be given ({help_of(owner, loc[-1])})", ""
+        return f"{where} must be given ({option_help(owner, loc[-1])})", ""
     text = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ").partition(", unable to")[0]
     field = owner.model_fields.get(loc[-1]) if loc else None
-    if field and any(keys_of(other["loc"], options) == loc for other in errors[1:]):
+    if field and any(option_path(other["loc"], options) == loc for other in errors[1:]):
         text = f"should be {describe_type(field)}"  # none of the parts of a union took it
     elif first["type"] in {"model_type", "model_attributes_type", "dict_type"}:
         text = "should be a mapping of options"
@@ -47,7 +47,7 @@ def mistake(
     return f"{where}: {text[:1].lower()}{text[1:]}{got}", ""
 
 
-def keys_of(loc: tuple[str | int, ...], options: Any, missing: bool = False) -> tuple[str, ...]:
+def option_path(loc: tuple[str | int, ...], options: Any, missing: bool = False) -> tuple[str, ...]:
     """The keys of pydantic's path that are in the options; it also names the parts of a union and the key of a set."""
     keys: list[str] = []
     for place, part in enumerate(loc):
@@ -60,7 +60,7 @@ def keys_of(loc: tuple[str | int, ...], options: Any, missing: bool = False) -> 
     return tuple(keys)
 
 
-def spec_at(spec: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel]:
+def nested_spec_at(spec: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel]:
     """The nested spec at a path, as far as there is one."""
     for part in path:
         nested = nested_spec(spec.model_fields.get(part))
@@ -70,7 +70,7 @@ def spec_at(spec: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel]:
     return spec
 
 
-def help_of(spec: type[BaseModel], name: str) -> str:
+def option_help(spec: type[BaseModel], name: str) -> str:
     """What an option means, for the one who left it out."""
     field = spec.model_fields.get(name)
     return " ".join((field.description or "").split()) if field else ""

@@ -9,8 +9,8 @@ from zoo.core.errors import ResourceError, RunError, ZooError
 from zoo.core.files import check_name
 from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Entry
-from zoo.runs.names import ROOT, is_run, numbered
-from zoo.runs.run import UNFINISHED, Run, difference
+from zoo.runs.names import ROOT, is_run, numbered_folders
+from zoo.runs.run import UNFINISHED, Run, differences
 
 
 def choose_folder(entry: Entry, catalog: Catalog, out: Path | None, fresh: bool) -> tuple[Path, Run | None]:
@@ -22,13 +22,13 @@ def choose_folder(entry: Entry, catalog: Catalog, out: Path | None, fresh: bool)
     if out is not None:
         return out, use_folder(entry, catalog, out, fresh)
     check_name(entry.name, "the entry")
-    before = numbered(ROOT, entry.name)
+    before = numbered_folders(ROOT, entry.name)
     for path in reversed(before.values() if not fresh else ()):
         try:
             run = Run.open(path, catalog)
         except ZooError:
             continue  # a damaged run of long ago is no reason not to train
-        if run.state in UNFINISHED and not difference(run.entry.dump(), entry.dump()):
+        if run.state in UNFINISHED and not differences(run.entry.dump(), entry.dump()):
             return path, run
     return make_folder(entry.name, max(before, default=0) + 1), None
 
@@ -43,7 +43,7 @@ def use_folder(entry: Entry, catalog: Catalog, out: Path, fresh: bool) -> Run | 
     if fresh:
         raise ZooError(f"{out} holds a run already", "choose another --out for a fresh one")
     run = Run.open(out, catalog)
-    if changes := difference(run.entry.dump(), entry.dump()):
+    if changes := differences(run.entry.dump(), entry.dump()):
         raise ZooError(f"{out} holds another run: {'; '.join(changes[:4])}", "choose another --out")
     return run
 

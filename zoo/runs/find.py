@@ -1,15 +1,22 @@
-"""Find a run by name or path, and choose the folder of a new one."""
+"""Find a run by name or path, and the command that resumes one."""
 
 from __future__ import annotations
 
 import os
+import shlex
+import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from zoo.core.errors import RunError, ZooError, did_you_mean
 from zoo.registry.catalog import Catalog, catalog
 from zoo.registry.layers import read_registry
-from zoo.runs.names import ROOT, named, newest_first
+from zoo.runs.names import ROOT, find_folder, newest_runs
 from zoo.runs.run import Run, read_json
+
+if TYPE_CHECKING:
+    from zoo.registry.listing import Paths
 
 
 def load(run: Run | str | Path) -> Run:
@@ -41,9 +48,9 @@ def find_run(text: str, catalog: Catalog, root: Path = ROOT) -> Run:
 
     The folder of a study stands for its best run.
     """
-    if path := named(text, root):
+    if path := find_folder(text, root):
         return Run.open(path, catalog)
-    if found := newest_first(text, root):
+    if found := newest_runs(text, root):
         done = (path for path in found if read_json(path / "run.json").get("state") == "done")
         return Run.open(next(done, found[0]), catalog)
     if os.path.isdir(text):  # noqa: PTH112 - takes any text
@@ -54,3 +61,16 @@ def find_run(text: str, catalog: Catalog, root: Path = ROOT) -> Run:
     if "did you mean" in (hint := did_you_mean(text, names)):
         raise ZooError(f"no run {text[:80]!r}", hint)
     raise ZooError(f"no run {text[:80]!r} in {root.absolute()}", "train one with: zoo train ENTRY")
+
+
+def resume_command(what: str, name: str, overrides: Iterable[str], options: dict[str, Any], registries: Paths) -> str:
+    """The command, or the call from Python, that goes on with what was interrupted."""
+    program = Path(sys.argv[0]).name.removesuffix(".exe")
+    module = Path(sys.argv[0]).parts[-2:] == ("zoo", "__main__.py")
+    if module or program == "zoo":
+        start = "python -m zoo" if module else program
+        return f"{start} {shlex.join(word for word in sys.argv[1:] if word != '--fresh')}"
+    given = {key: value for key, value in options.items() if value not in (None, "auto")}
+    given |= {"registries": list(registries)} if registries else {}
+    words = [repr(word) for word in (name, *overrides)] + [f"{key}={value!r}" for key, value in given.items()]
+    return f"zoo.{what}({', '.join(words)})"

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 
 SPLITS = ("train", "valid", "test")
-SPLITTING = ("valid", "test", "split_seed", "limit", "imbalance")
-NUMBERED = re.compile(r"test:([0-9]{1,9})")
+SPLIT_OPTIONS = ("valid", "test", "split_seed", "limit", "imbalance")
+TEST_PICTURE = re.compile(r"test:([0-9]{1,9})")
 
 
 def check_pictures(run: Run, changed: Entry, info: DataInfo, split: str, pictures: Pictures) -> None:
@@ -47,12 +47,12 @@ def check_pictures(run: Run, changed: Entry, info: DataInfo, split: str, picture
             f"the pictures have changed since {run.path} was trained, so its {split} split may hold training pictures",
             "name other data, as in data.path=DIR",
         )
-    for name in SPLITTING:
+    for name in SPLIT_OPTIONS:
         if getattr(changed.data.spec, name) != getattr(run.entry.data.spec, name):
             raise DataError(f"data.{name} deals the pictures anew, so the {split} split may hold training pictures")
 
 
-def held_out(run: Run) -> Pictures:
+def load_test_split(run: Run) -> Pictures:
     """The test split that a run was trained with; DataError where it is another one now."""
     from zoo.registry.build import build_data
 
@@ -61,51 +61,51 @@ def held_out(run: Run) -> Pictures:
     return splits.test
 
 
-def first(pictures: Pictures, n: int) -> Pictures:
+def first_pictures(pictures: Pictures, n: int) -> Pictures:
     """The first pictures of a split."""
     if n < 1:
         raise ZooError(f"cannot reconstruct {n} pictures", "ask for at least one")
     return Pictures(pictures.x[:n], pictures.y[:n])
 
 
-def given(run: Run, names: Sequence[str], skipped: list[Skipped]) -> tuple[list[str], Pictures]:
+def read_inputs(run: Run, names: Sequence[str], skipped: list[Skipped]) -> tuple[list[str], Pictures]:
     """Names and pictures of files, of what is in folders, and of `test:12` and the like; what cannot be read is listed.
 
     Raises DataError for a number that the test split does not have.
     """
     found: list[str] = []
     parts = []
-    for numbered, some in groupby(names, lambda name: NUMBERED.fullmatch(name) is not None):
+    for numbered, some in groupby(names, lambda name: TEST_PICTURE.fullmatch(name) is not None):
         if numbered:
-            each = [(name, end(run, name)) for name in some]
+            each = [(name, read_picture(run, name)) for name in some]
             found += [name for name, _ in each]
             parts += [x for _, x in each]
         else:
-            paths, pictures = read(run, map(Path, some), skipped)
+            paths, pictures = read_files(run, map(Path, some), skipped)
             found += paths
             parts.append(pictures.x)
     return found, Pictures.of(torch.cat(parts).permute(0, 2, 3, 1), [0] * len(found))
 
 
-def read(run: Run, paths: Iterable[Path], skipped: list[Skipped]) -> tuple[list[str], Pictures]:
+def read_files(run: Run, paths: Iterable[Path], skipped: list[Skipped]) -> tuple[list[str], Pictures]:
     """Paths and pictures in the run's shape; what cannot be read is listed."""
-    shape = recipe(run)
-    files, found = expand(paths, skipped), []
+    shape = run_recipe(run)
+    files, found = expand_folders(paths, skipped), []
     while chunk := list(islice(files, shape.chunk)):
-        found += decoded(chunk, shape, skipped)
+        found += decode_files(chunk, shape, skipped)
     x = np.stack([picture for _, picture in found]) if found else np.zeros((0, *shape.shape[1:], shape.channels), "u1")
     return [str(path) for path, _ in found], Pictures.of(x, [0] * len(found))
 
 
-def end(run: Run, text: str) -> Tensor:
+def read_picture(run: Run, text: str) -> Tensor:
     """One picture, uint8 (1, C, H, W): of the test split by its number, or a file."""
-    if match := NUMBERED.fullmatch(text):
-        pictures, number = held_out(run).x, int(match[1])
+    if match := TEST_PICTURE.fullmatch(text):
+        pictures, number = load_test_split(run).x, int(match[1])
         if number >= len(pictures):
             raise DataError(f"no picture {text}: the test split has test:0 to test:{len(pictures) - 1}")
         return pictures[number : number + 1]
     skipped: list[Skipped] = []
-    found = [picture for _, picture in decoded([Path(text)], recipe(run), skipped)]
+    found = [picture for _, picture in decode_files([Path(text)], run_recipe(run), skipped)]
     if skipped:
         raise DataError(f"{text}: {skipped[0].reason}", "name a picture file, or test:0 for one of the test split")
     return Pictures.of(np.stack(found), [0]).x
@@ -118,7 +118,7 @@ class Skipped(NamedTuple):
     reason: str
 
 
-def recipe(run: Run) -> Recipe:
+def run_recipe(run: Run) -> Recipe:
     """The run's shape; another aspect ratio is made to fit as its data says, else by cutting to the middle."""
     channels, height, width = run.info.shape
     if channels not in {1, 3}:
@@ -128,7 +128,7 @@ def recipe(run: Run) -> Recipe:
     return Recipe(height, width, channels, fit, same_size=False, all_grey=False)
 
 
-def decoded(paths: Iterable[Path], shape: Recipe, skipped: list[Skipped]) -> list[tuple[Path, Picture]]:
+def decode_files(paths: Iterable[Path], shape: Recipe, skipped: list[Skipped]) -> list[tuple[Path, Picture]]:
     """The pictures (H, W, C) that can be read; the others are listed."""
     read = []
     with strict_pillow_warnings():
@@ -141,7 +141,7 @@ def decoded(paths: Iterable[Path], shape: Recipe, skipped: list[Skipped]) -> lis
     return read
 
 
-def expand(paths: Iterable[Path], skipped: list[Skipped]) -> Iterator[Path]:
+def expand_folders(paths: Iterable[Path], skipped: list[Skipped]) -> Iterator[Path]:
     """Files as they are given, and the pictures in folders."""
     for path in paths:
         found = picture_files(path) if path.is_dir() else iter([path])

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from zoo.core.errors import LockedError, ResourceError
 from zoo.core.files import remove, remove_temporary_files, write_json
-from zoo.runs.run import now
+from zoo.runs.run import utc_now
 
 
 @contextmanager
@@ -24,12 +24,12 @@ def lock_folder(path: Path, advice: str = "wait for it, or train elsewhere with 
         path.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
-        raise LockedError(f"{path} is in use by {owner(who)}", advice) from None
+        raise LockedError(f"{path} is in use by {lock_owner(who)}", advice) from None
     except OSError as error:
         raise ResourceError(f"cannot hold {path}: {error.strerror or error}", "choose another with --out") from None
     try:
         remove_temporary_files(path)
-        write_json(who, {"pid": os.getpid(), "host": socket.gethostname(), "since": now()})
+        write_json(who, {"pid": os.getpid(), "host": socket.gethostname(), "since": utc_now()})
         yield
     finally:
         remove(who)
@@ -55,7 +55,7 @@ def wait_and_lock(path: Path, wait: Callable[[LockedError], None]) -> Iterator[N
         yield
 
 
-def owner(who: Path) -> str:
+def lock_owner(who: Path) -> str:
     """Who holds a folder, as far as it is known."""
     try:
         about = json.loads(who.read_text(encoding="utf-8"))

@@ -12,7 +12,7 @@ from zoo.core.files import non_finite_to_none, write_text
 Row = dict[str, Any]
 
 
-class Log:
+class MetricsLog:
     """`metrics.jsonl` of a run folder, one line an epoch."""
 
     def __init__(self, folder: Path) -> None:
@@ -24,7 +24,7 @@ class Log:
     def rewind(self, rows: int) -> None:
         """Forget what came after a saved state; it will come again."""
         self.rows = self.rows[:rows]
-        write_text(self.path, "".join(line(row) for row in self.rows))
+        write_text(self.path, "".join(json_line(row) for row in self.rows))
         if find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -34,7 +34,7 @@ class Log:
         """Append one epoch."""
         self.rows.append(row)
         with self.path.open("a", encoding="utf-8", newline="\n") as file:
-            file.write(line(row))
+            file.write(json_line(row))
         if self.board is not None:
             for part in ("train", "valid"):
                 for name, value in non_finite_to_none(row[part]).items():
@@ -48,7 +48,7 @@ class Log:
             self.board.close()
 
 
-def line(row: Row) -> str:
+def json_line(row: Row) -> str:
     """A row as a line, with null for a number that is not finite."""
     return json.dumps(non_finite_to_none(row), allow_nan=False) + "\n"
 

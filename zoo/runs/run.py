@@ -17,8 +17,8 @@ from zoo.core.errors import RunError, ZooError
 from zoo.core.files import digest, write_json
 from zoo.core.types import DataInfo
 from zoo.registry.catalog import Catalog
-from zoo.registry.entry import Entry, resolve, restore
-from zoo.registry.raw_entry import Raw, apply_overrides
+from zoo.registry.entry import Entry, resolve_entry, restore_entry
+from zoo.registry.raw_entry import RawEntry, apply_overrides
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +43,7 @@ class Run:
         """Make the folder; run.json comes last, so that a folder with one is whole."""
         dumped = entry.dump()
         write_json(path / "entry.json", dumped)
-        about = {"schema": SCHEMA, "state": "running", "started": now(), "entry_sha256": digest(dumped)}
+        about = {"schema": SCHEMA, "state": "running", "started": utc_now(), "entry_sha256": digest(dumped)}
         run = cls(path, entry, about | record)
         run.update()
         return run
@@ -56,7 +56,7 @@ class Run:
         if record.pop("seal", None) != digest(record) or record.get("entry_sha256") != digest(entry):
             raise RunError(f"{path} is damaged: run.json or entry.json is not what the zoo wrote")
         try:
-            return cls(path, restore(catalog, entry), record)
+            return cls(path, restore_entry(catalog, entry), record)
         except ZooError as error:
             kind = RunError if error.code == ZooError.code else type(error)
             raise kind(f"{path / 'entry.json'}: {error.args[0]}", error.hint) from None
@@ -146,7 +146,7 @@ class Run:
         from zoo.registry.catalog import catalog
 
         dumped = self.entry.dump()
-        return resolve(catalog(), apply_overrides(Raw(dumped.pop("name"), dumped, {}), overrides))
+        return resolve_entry(catalog(), apply_overrides(RawEntry(dumped.pop("name"), dumped, {}), overrides))
 
 
 def read_json(path: Path) -> Any:
@@ -169,15 +169,15 @@ def read_record(path: Path, newest: int) -> dict[str, Any]:
     return record
 
 
-def difference(old: Any, new: Any, path: str = "") -> list[str]:
+def differences(old: Any, new: Any, path: str = "") -> list[str]:
     """What differs between two entries, as `model.first: 46 -> 32`."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = [*old, *(key for key in new if key not in old)]
-        return [line for key in keys for line in difference(old.get(key), new.get(key), f"{path}.{key}".strip("."))]
+        return [line for key in keys for line in differences(old.get(key), new.get(key), f"{path}.{key}".strip("."))]
     return [] if old == new or path == "summary" else [f"{path}: {old} -> {new}"]
 
 
-def now() -> str:
+def utc_now() -> str:
     """The time in UTC, to the second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

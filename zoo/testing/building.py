@@ -20,11 +20,11 @@ from zoo.models.generator import Generator
 from zoo.registry.blame import plugin_errors
 from zoo.registry.build import build_model
 from zoo.registry.catalog import catalog
-from zoo.registry.entry import Component, Entry, resolve
-from zoo.registry.model_size import meta_model
-from zoo.registry.raw_entry import Raw
-from zoo.registry.search.dimension import Dimension, Value, fit_mark
-from zoo.registry.search.marks import MarkError
+from zoo.registry.entry import Component, Entry, resolve_entry
+from zoo.registry.model_size import build_on_meta
+from zoo.registry.raw_entry import RawEntry
+from zoo.registry.search.dimension import Dimension, Value, fit_range
+from zoo.registry.search.syntax import RangeError
 from zoo.testing import toys
 from zoo.testing.check import NotRun, Subject
 from zoo.testing.rule import Broken
@@ -103,15 +103,15 @@ def dimension_of(spec: type[BaseModel], name: str) -> Dimension:
         spec = nested
     mark = search_space(spec)[last]
     try:
-        mark, integer = fit_mark(spec.model_fields[last], mark)
-    except MarkError as error:
+        mark, integer = fit_range(spec.model_fields[last], mark)
+    except RangeError as error:
         raise Broken(f"the search space of {name}: {error}") from None
     return Dimension(name, mark, name, integer)
 
 
 def entry_of(subject: Subject, spec: Spec) -> Entry:
     """An entry of a model kind with these options, and the prior and the text encoder that it has by default."""
-    entry = resolve(catalog(), Raw("check", {"model": {"kind": str(subject), **subject.options}}, {}))
+    entry = resolve_entry(catalog(), RawEntry("check", {"model": {"kind": str(subject), **subject.options}}, {}))
     return replace(entry, model=replace(entry.model, spec=spec))
 
 
@@ -149,7 +149,7 @@ def info_for(subject: Subject) -> DataInfo:
         info = toys.info_of(shape)
         with suppress(Exception):  # what is no refusal is for the rule that builds it in earnest
             try:
-                meta_model(entry_of(subject, spec_of(subject)), info)
+                build_on_meta(entry_of(subject, spec_of(subject)), info)
             except ZooError as error:
                 if type(error) is ZooError:
                     refused = error

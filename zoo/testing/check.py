@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.core.errors import DataError, MissingError, ZooError, did_you_mean, one_line
 from zoo.core.yaml import parse_value
-from zoo.registry.catalog import SEE, Catalog, catalog
+from zoo.registry.catalog import PLUGINS_HINT, Catalog, catalog
 from zoo.registry.plugins.discover import Plugin
 from zoo.testing.rule import PLUGIN, Inapplicable, Rule, rules
 
@@ -158,7 +158,7 @@ def single(known: Catalog, name: str, given: Mapping[str, Any]) -> Iterable[Subj
     if not givers:
         names = {each.name for plugin in known.plugins for each in plugin.listed}
         handles = {known.handle(plugin) for plugin in known.plugins}
-        raise ZooError(f"no plugin and no kind {name[:80]!r}", did_you_mean(name, names | handles) or SEE)
+        raise ZooError(f"no plugin and no kind {name[:80]!r}", did_you_mean(name, names | handles) or PLUGINS_HINT)
     subjects = (subject for plugin in givers for subject in subjects_of(known, plugin, given))
     return [subject for subject in subjects if subject.kind and subject.kind.name == bare]
 

@@ -6,11 +6,11 @@ from contextlib import suppress
 
 from zoo.core.errors import ZooError
 from zoo.registry.catalog import catalog
-from zoo.registry.entry import resolve
+from zoo.registry.entry import resolve_entry
 from zoo.registry.layers import Registry, add_plugin, installed_registry
-from zoo.registry.plugins.load import ask
-from zoo.registry.plugins.probe import LIMIT, Probes
-from zoo.registry.plugins.probe_cache import Listed, ProbeResult
+from zoo.registry.plugins.load import import_plugin
+from zoo.registry.plugins.probe import IMPORT_TIMEOUT, Probes
+from zoo.registry.plugins.probe_cache import KindSummary, ProbeResult
 from zoo.testing.building import tried
 from zoo.testing.check import NotRun, Subject
 from zoo.testing.figures import computed, evaluated
@@ -50,7 +50,7 @@ def verdict_of(subject: Subject) -> ProbeResult:
     record = plugin.record
     if (verdict := record.read()) is None:
         probing = Probes([record])
-        probing.wait(LIMIT)
+        probing.wait(IMPORT_TIMEOUT)
         verdict = probing.records[0].read()
     if verdict is None:
         raise NotRun("no process can be started to import it in", "look at memory and disk")
@@ -67,7 +67,9 @@ def same_hooks(subject: Subject) -> None:
             made(Subject(subject.plugin, subject.handle, kind))
     assert subject.plugin.point is not None
     try:
-        after = [Listed(kind.family, kind.name, kind.summary) for kind in ask(subject.plugin.point).kinds]
+        after = [
+            KindSummary(kind.family, kind.name, kind.summary) for kind in import_plugin(subject.plugin.point).kinds
+        ]
     except Exception as error:
         hint = "has a function of the hook module the name of one of its modules, which takes its place when imported?"
         raise Broken(f"asked again its hooks raise {type(error).__name__}: {error}; {hint}") from error
@@ -100,6 +102,6 @@ def entries(subject: Subject) -> None:
         raw = whole.resolve(name)
         require(raw.data.get("summary"), f"the entry {name} has no summary; `zoo list` shows it")
         try:
-            resolve(catalog(), raw)
+            resolve_entry(catalog(), raw)
         except ZooError as error:
             raise Broken(f"the entry {name} cannot be used: {error}") from error

@@ -10,7 +10,7 @@ from zoo.core.errors import ZooError
 from zoo.core.spec import Choice, Option, Range, Spec, options
 from zoo.core.types import DataInfo
 from zoo.registry.kinds import FAMILIES
-from zoo.registry.model_size import meta_model
+from zoo.registry.model_size import build_on_meta
 from zoo.testing.building import dimension_of, entry_of, info_for, model_of, points, spec_of
 from zoo.testing.check import Subject
 from zoo.testing.rule import Broken, Inapplicable, require, rule, saying
@@ -90,7 +90,7 @@ def built(subject: Subject, spec: Spec, info: DataInfo) -> None:
     """Build with these options; Broken, with them, where that fails."""
     try:
         if subject.family == "model":
-            meta_model(entry_of(subject, spec), info)
+            build_on_meta(entry_of(subject, spec), info)
         else:
             model_of(subject, info, spec)
     except ZooError as error:

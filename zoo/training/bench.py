@@ -17,7 +17,7 @@ from zoo.data.loader import Loader
 from zoo.models.base import Stage
 from zoo.registry.build import build_data, build_model
 from zoo.registry.entry import Entry
-from zoo.registry.listing import entry
+from zoo.registry.listing import load_entry
 from zoo.registry.model_size import count_flops, meta_batch
 from zoo.training.device import autocast_type, seed_all
 from zoo.training.stepper import Stepper
@@ -184,4 +184,4 @@ def bench(
     """
     from zoo.training.device import choose_device
 
-    return measure(entry(name, overrides, registries), choose_device(device), seconds)
+    return measure(load_entry(name, overrides, registries), choose_device(device), seconds)

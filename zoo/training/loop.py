@@ -20,7 +20,7 @@ from zoo.data.dataset import Splits
 from zoo.data.loader import Loader, batches
 from zoo.models.base import Model, Stage
 from zoo.models.metrics import EVAL_BATCH, mean_metrics
-from zoo.runs.metrics_log import Log
+from zoo.runs.metrics_log import MetricsLog
 from zoo.training.callbacks import Callback, StageInfo
 from zoo.training.checkpoint import Saved, StateFolder
 from zoo.training.compile_fallback import Fallback
@@ -120,7 +120,7 @@ class Training:
         self.autocast = autocast_type(job.device, job.spec.precision)
         seconds = job.spec.save_seconds if job.save_seconds is None else job.save_seconds
         self.state = StateFolder(job.folder / "state", seconds)
-        self.log = Log(job.folder)
+        self.log = MetricsLog(job.folder)
         self.fallback = Fallback(self.model, job.callback.note)
         self.progress = Progress()
         self.earlier = 0.0

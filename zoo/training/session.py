@@ -17,12 +17,12 @@ from zoo.data.dataset import Splits
 from zoo.models.base import Classifier, Model
 from zoo.registry.build import build_data, build_model
 from zoo.registry.catalog import catalog
-from zoo.registry.entry import Component, Entry, resolve, with_train
+from zoo.registry.entry import Component, Entry, resolve_entry, with_train
 from zoo.registry.layers import read_registry
-from zoo.registry.model_size import count, meta_model
+from zoo.registry.model_size import build_on_meta, count_size
 from zoo.runs.choose_folder import open_or_clear
 from zoo.runs.lock import wait_and_lock
-from zoo.runs.run import Run, now, versions
+from zoo.runs.run import Run, utc_now, versions
 from zoo.training.callbacks import SILENCE, BackgroundCallback, Callback
 from zoo.training.checkpoint import StateFolder
 from zoo.training.device import seed_all, unmoved
@@ -82,7 +82,7 @@ class Session:
             self.callback.note(f"skipped {file}: {reason}")
         if before is not None and before.record["fingerprints"] != fingerprints:
             raise DataError(f"the pictures have changed since {self.path} began", f"undo that, or {self.again}")
-        size = count(self.entry, splits.info)
+        size = count_size(self.entry, splits.info)
         if self.max_params is not None and size.parameters > self.max_params:
             raise BudgetError(size.parameters, self.max_params)
         seed_all(self.entry.train.seed)
@@ -137,14 +137,14 @@ class Session:
             self.finish(run, job, "interrupted")
             raise InterruptedRun(f"interrupted; the state is saved. Go on with: {self.command}", stop.code) from None
         except JobError as error:
-            about = {"finished": now(), "reason": str(error)}
+            about = {"finished": utc_now(), "reason": str(error)}
             if not job.kept:
                 self.finish(run, job, "diverged", **about)
                 raise
             self.finish(run, job, "diverged", weights_sha256=write_weights(self.path, job.kept), **about)
             text = f"{error.args[0]}; the best weights before that are kept in {self.path}"
             raise JobError(text, error.hint) from error
-        self.finish(run, job, "done", finished=now(), weights_sha256=write_weights(self.path, job.kept))
+        self.finish(run, job, "done", finished=utc_now(), weights_sha256=write_weights(self.path, job.kept))
         StateFolder(self.path / "state", 0).clear()
         return run
 
@@ -162,8 +162,8 @@ def cached_classifier(name: str, job: Session) -> Run:
     """
     prepared = job.prepared or prepare(job.entry.data)
     job = replace(job, prepared=prepared)
-    entry = replace(resolve(catalog(), read_registry(catalog())[0].resolve(name)), data=job.entry.data)
-    if not isinstance(meta_model(entry, prepared.splits.info)[0], Classifier):
+    entry = replace(resolve_entry(catalog(), read_registry(catalog())[0].resolve(name)), data=job.entry.data)
+    if not isinstance(build_on_meta(entry, prepared.splits.info)[0], Classifier):
         raise ZooError(f"the entry {name!r} is no classifier", "name one that is, as cnn")
     passes = max(entry.train.epochs, -(-LOOKED_AT // len(prepared.splits.train)))
     entry = with_train(entry, epochs=min(passes, max(entry.train.epochs, MOST_EPOCHS)), minutes=None)

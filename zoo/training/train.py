@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from zoo.core.errors import JobError
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import with_train
-from zoo.registry.listing import entry
+from zoo.registry.listing import load_entry
 from zoo.runs.choose_folder import choose_folder
+from zoo.runs.find import resume_command
 from zoo.runs.lock import lock_folder
-from zoo.runs.resume import how_to_go_on
 from zoo.runs.run import Run
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def train(
         >>> trained.metrics["accuracy"]  # doctest: +SKIP
         0.97
     """
-    chosen = entry(name, overrides, registries)
+    chosen = load_entry(name, overrides, registries)
     if seed is not None:
         chosen = with_train(chosen, seed=seed)
     from zoo.registry.blame import model_errors
@@ -93,7 +93,7 @@ def train(
         if before is not None and before.state == "diverged":
             raise JobError(f"{path} diverged", f"change its options, or {again}")
         if before is None or before.state != "done":
-            command = how_to_go_on("train", name, overrides, {"seed": seed, "out": out, "device": device}, registries)
+            command = resume_command("train", name, overrides, {"seed": seed, "out": out, "device": device}, registries)
             session = Session(chosen, path, place, callback or notebook_callback(name), command, again)
             with model_errors(chosen, "training"):
                 before = session.train(before)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.core.errors import ResourceError, one_line
-from zoo.registry.plugins.blocklist import environment
+from zoo.registry.plugins.blocklist import blocklist_variables
 from zoo.tuning.orphan_guard import orphan_guard
 
 RAY_ENVIRONMENT = {
@@ -74,7 +74,7 @@ def ray_cluster(options: ClusterOptions) -> Iterator[None]:
     # Without "local" Ray would join a cluster that somebody else started on this machine.
     own = {"address": "local", "include_dashboard": False, "num_cpus": available_cores()}
     # A cluster that is there already has not the environment of this process, as workers started here have.
-    there = {"address": address, "runtime_env": {"env_vars": environment()}}
+    there = {"address": address, "runtime_env": {"env_vars": blocklist_variables()}}
     arguments: dict[str, Any] = there if address else own
     if address:
         check_address(address)

@@ -16,7 +16,7 @@ from zoo.core.errors import LockedError, MissingError, ResourceError, ZooError, 
 from zoo.core.sections import TuneSpec
 from zoo.core.version import __version__
 from zoo.registry.catalog import catalog
-from zoo.registry.entry import restore
+from zoo.registry.entry import restore_entry
 from zoo.registry.search.space import Space
 from zoo.training.signals import Stop
 from zoo.tuning.callbacks import NullTuneCallback
@@ -169,7 +169,7 @@ class Driver(NullTuneCallback):
 
     def drive(self, job: RemoteJob, pictures: dict[str, Any]) -> None:
         """Run the engine over the study's file, which only this process has open."""
-        entry = replace(restore(catalog(), job.entry), tune=job.spec)
+        entry = replace(restore_entry(catalog(), job.entry), tune=job.spec)
         ledger = Ledger(Path(job.folder), catalog(), entry, job.spec, job.space)
         engine = Engine(ledger, job.cluster, self, self.stop, job.command, job.seconds)
         engine.clear()

@@ -15,7 +15,7 @@ from zoo.core.errors import ZooError
 from zoo.core.files import check_name, digest, write_text
 from zoo.core.yaml import parse
 from zoo.registry.catalog import catalog
-from zoo.registry.entry import Entry, restore
+from zoo.registry.entry import Entry, restore_entry
 from zoo.registry.layers import VERSION
 from zoo.runs.run import Run
 from zoo.tuning.study import Study
@@ -53,7 +53,7 @@ def entry_sections(entry: Entry) -> dict[str, Any]:
     short |= {"train": entry.train.model_dump(mode="json", exclude_defaults=True)}
     whole = {key: value for key, value in entry.dump().items() if key in short}
     try:
-        same = restore(catalog(), {"name": entry.name, "summary": entry.summary, **short}).dump() == entry.dump()
+        same = restore_entry(catalog(), {"name": entry.name, "summary": entry.summary, **short}).dump() == entry.dump()
     except ZooError:
         same = False
     return short if same else whole

@@ -14,9 +14,9 @@ from zoo.core.files import check_name, digest, remove, write_json
 from zoo.core.sections import CHANGEABLE_OPTIONS, TuneSpec
 from zoo.core.version import __version__
 from zoo.registry.catalog import catalog
-from zoo.registry.entry import restore
-from zoo.runs.names import BEST, ROOT, numbered
-from zoo.runs.run import difference, now, read_record
+from zoo.registry.entry import restore_entry
+from zoo.runs.names import BEST_FILE, ROOT, numbered_folders
+from zoo.runs.run import differences, read_record, utc_now
 from zoo.tuning import storage
 from zoo.tuning.study import Studies, Study
 
@@ -46,7 +46,7 @@ class StudyPlan:
     def changes(self, other: StudyPlan) -> list[str]:
         """What differs in another plan, as `train.epochs: 24 -> 12`."""
         searched = set(self.space) | set(other.space)
-        lines = [*difference(self.entry, other.entry), *difference(self.tune, other.tune, "tune")]
+        lines = [*differences(self.entry, other.entry), *differences(self.tune, other.tune, "tune")]
         for path in sorted(searched):
             old, new = (plan.space.get(path, "not searched") for plan in (self, other))
             lines += [f"{path}: {old} -> {new}"] if old != new else []
@@ -60,7 +60,7 @@ def choose_study(plan: StudyPlan, root: Path, name: str | None, fresh: bool) -> 
     where there are only studies with other plans, with what differs and the ways on.
     """
     base = check_name(name or f"{plan.entry['name']}-study", "the study")
-    others = [] if name else numbered(root, base).values()
+    others = [] if name else numbered_folders(root, base).values()
     found = [path for path in (root / base, *others) if is_study(path)]
     if fresh or not found:
         return free_folder(root, base)
@@ -79,7 +79,7 @@ def choose_study(plan: StudyPlan, root: Path, name: str | None, fresh: bool) -> 
 def fill_defaults(plan: StudyPlan) -> StudyPlan:
     """The plan with the options that its zoo did not have yet, at their defaults: they change nothing of it."""
     try:
-        return replace(plan, entry=restore(catalog(), plan.entry).dump())
+        return replace(plan, entry=restore_entry(catalog(), plan.entry).dump())
     except ZooError:  # of a plugin that is gone, or that has dropped an option
         return plan
 
@@ -101,7 +101,7 @@ def free_folder(root: Path, base: str) -> Path:
 
 def write_plan(folder: Path, plan: StudyPlan, command: str) -> None:
     """Begin a study: what it is about, before any trial."""
-    about = {"schema": SCHEMA, "zoo": __version__, "begun": now(), "command": command}
+    about = {"schema": SCHEMA, "zoo": __version__, "begun": utc_now(), "command": command}
     about |= {"entry": plan.entry, "tune": plan.tune, "space": plan.space}
     write_json(folder / FILE, about | {"seal": digest(about)})
 
@@ -151,7 +151,7 @@ def write_budget(folder: Path, spec: TuneSpec) -> None:
 def write_best(study: Study) -> None:
     """Note where the best run is, so that the study's name stands for it."""
     if best := study.best:
-        write_json(study.path / BEST, {"run": best.run.relative_to(study.path).as_posix()})
+        write_json(study.path / BEST_FILE, {"run": best.run.relative_to(study.path).as_posix()})
 
 
 def read_studies(root: Path = ROOT) -> Studies:

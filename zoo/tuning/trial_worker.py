@@ -30,7 +30,7 @@ from zoo.core.errors import (
 from zoo.core.files import DISK_FULL_ERRNOS, write_text
 from zoo.core.types import DataInfo
 from zoo.registry.catalog import catalog
-from zoo.registry.entry import Component, Entry, restore
+from zoo.registry.entry import Component, Entry, restore_entry
 from zoo.runs.choose_folder import open_or_clear
 from zoo.runs.lock import wait_and_lock
 from zoo.runs.run import read_json
@@ -213,7 +213,7 @@ def train_trial(order: TrialOrder, pictures: dict[str, Any], report: Report, wat
     if before is None or before.state in ("running", "interrupted"):
         callback = TrialCallback(order, report, watchdog)
         session = Session(
-            entry=restore(catalog(), order.entry),
+            entry=restore_entry(catalog(), order.entry),
             path=Path(order.run),
             device=choose_device(order.device),
             callback=callback,
@@ -307,14 +307,14 @@ def read_pictures(data: Component) -> dict[str, Any]:
 
 def smallest_model(entry: dict[str, Any], space: Space, info: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
     """Parameters and options of the smallest model of a space; None where none could be built."""
-    from zoo.registry.model_size import parameters
-    from zoo.registry.search.smallest import smallest_entry
+    from zoo.registry.model_size import count_parameters
+    from zoo.registry.search.space import smallest_entry
 
     def size(each: Entry) -> int:
-        return parameters(each, DataInfo(**info))
+        return count_parameters(each, DataInfo(**info))
 
     try:
-        return smallest_entry(space, catalog(), restore(catalog(), entry), size)
+        return smallest_entry(space, catalog(), restore_entry(catalog(), entry), size)
     except ZooError:
         return None
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.core.errors import InterruptedRun, JobError, ZooError
 from zoo.registry.catalog import Catalog, catalog
-from zoo.registry.entry import Entry, resolve
-from zoo.registry.listing import fixed_by, registry
-from zoo.registry.raw_entry import Raw, Where, overlay
+from zoo.registry.entry import Entry, resolve_entry
+from zoo.registry.listing import load_registry, overridden_options
+from zoo.registry.raw_entry import Locations, RawEntry, overlay
 from zoo.registry.search.space import Space
+from zoo.runs.find import resume_command
 from zoo.runs.lock import lock_folder
 from zoo.runs.names import ROOT, is_run
-from zoo.runs.resume import how_to_go_on
 from zoo.training.signals import listening
 from zoo.tuning.callbacks import TuneCallback
 from zoo.tuning.cluster import ClusterOptions
@@ -60,9 +60,9 @@ class TuneRequest:
     command: str
 
 
-def run_study(catalog: Catalog, raw: Raw, fixed: list[str], request: TuneRequest, watch: TuneCallback) -> Study:
+def run_study(catalog: Catalog, raw: RawEntry, fixed: list[str], request: TuneRequest, watch: TuneCallback) -> Study:
     """Run a study from its start, or resume it."""
-    entry = resolve(catalog, with_tune_options(raw, request.options))
+    entry = resolve_entry(catalog, with_tune_options(raw, request.options))
     check_objective(entry.tune)
     space = Space.of(catalog, raw, entry, entry.tune.space, fixed)
     check_epochs(entry, space)
@@ -115,11 +115,11 @@ def run_engine(engine: Engine) -> None:
         engine.callback.end(ledger.study)
 
 
-def with_tune_options(raw: Raw, options: dict[str, Any]) -> Raw:
+def with_tune_options(raw: RawEntry, options: dict[str, Any]) -> RawEntry:
     """Lay the tuner's options from the command line over an entry."""
     given = {key: value for key, value in options.items() if value is not None}
-    where: Where = {("tune", key): "command line" for key in given}
-    return overlay(raw, Raw(raw.name, {"tune": given}, where, raw.layer))
+    where: Locations = {("tune", key): "command line" for key in given}
+    return overlay(raw, RawEntry(raw.name, {"tune": given}, where, raw.layer))
 
 
 def tune(
@@ -179,12 +179,12 @@ def tune(
     watch = watch or notebook_callback(seconds)  # in a notebook it hushes what the next lines import
     from zoo.tuning.cluster import ClusterOptions
 
-    raw = registry(registries)[0].resolve(name, overrides)
+    raw = load_registry(registries)[0].resolve(name, overrides)
     options = {"trials": trials, "objective": objective, "bound": bound, "max_params": max_params}
     given: dict[str, Any] = options | {"seconds": seconds, "study": study, "address": address}
     given |= {"storage": storage, "parallel": parallel, "device": device}
-    command = how_to_go_on("tune", name, overrides, given, registries)
+    command = resume_command("tune", name, overrides, given, registries)
     request = TuneRequest(
         options, seconds, fresh, study, Path(storage or ROOT), ClusterOptions(address, parallel, device), command
     )
-    return run_study(catalog(), raw, fixed_by(overrides), request, watch)
+    return run_study(catalog(), raw, overridden_options(overrides), request, watch)

@@ -11,7 +11,7 @@ from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.registry.catalog import catalog
 from zoo.registry.plugins.discover import Plugin
-from zoo.registry.plugins.probe_cache import Listed, forget
+from zoo.registry.plugins.probe_cache import KindSummary, clear_probe_cache
 
 
 @click.command("plugins", cls=Command)
@@ -20,7 +20,7 @@ from zoo.registry.plugins.probe_cache import Listed, forget
 def plugins_command(screen: Screen, /, again: bool) -> None:
     """List plugins, what they provide, and what is wrong with the broken ones."""
     if again:
-        forget()
+        clear_probe_cache()
         catalog.cache_clear()
     plugins = catalog().plugins
     if screen.json:
@@ -58,7 +58,7 @@ def cause(plugin: Plugin) -> str:
     return f"blocked by {plugin.blocked}" if plugin.blocked else plugin.error
 
 
-def by_family(kinds: Iterable[Listed]) -> str:
+def by_family(kinds: Iterable[KindSummary]) -> str:
     """List kinds by family, e.g. `data: digits, folder`."""
     families: dict[str, list[str]] = {}
     for kind in kinds:

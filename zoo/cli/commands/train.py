@@ -11,7 +11,7 @@ from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, data_overrides
 from zoo.cli.views.progress import progress_callback
 from zoo.display.format import format_value
-from zoo.registry.listing import entry as resolve_entry
+from zoo.registry.listing import load_entry as resolve_entry
 
 
 @click.command("train", cls=Command)

@@ -74,11 +74,12 @@ def gather() -> Names:
 
 def depends(found: Catalog) -> list[str]:
     """Files and folders whose change may change a name: of packages, verdicts on plugins, registries, our own code."""
-    from zoo.registry.layers import shipped, user_file
-    from zoo.registry.plugins.probe_cache import folder
+    from zoo.registry.layers import shipped_registry, user_registry
+    from zoo.registry.plugins.probe_cache import probe_cache_folder
 
     here = os.getcwd()  # noqa: PTH109 - it changes with every run, and nobody installs there
-    files = [str(shipped()), str(user_file()), str(folder()), os.path.join(here, "registry.yaml")]  # noqa: PTH118
+    local = os.path.join(here, "registry.yaml")  # noqa: PTH118 - likewise
+    files = [str(shipped_registry()), str(user_registry()), str(probe_cache_folder()), local]
     files += [str(file) for plugin in found.plugins for file in plugin.registries]
     tops = {"zoo", *(kind.spec.__module__.partition(".")[0] for plugin in found.plugins for kind in plugin.kinds)}
     modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] in tops]
@@ -113,10 +114,10 @@ def parameter(param: click.Parameter) -> dict[str, Any]:
 
 def entries() -> dict[str, Any]:
     """Every entry with its summary and the kinds of its parts."""
-    from zoo.registry.listing import registry
+    from zoo.registry.listing import load_registry
 
     try:
-        found, _ = registry()
+        found, _ = load_registry()
     except ZooError:
         return {}
     known = {}

@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem
 
 from zoo.cli.completion.index import Names, folder_names, known_names
 from zoo.core.files import LEGAL_NAME
-from zoo.runs.names import named, newest_first
+from zoo.runs.names import find_folder, newest_runs
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 NUMBERED = re.compile(rf"({LEGAL_NAME.pattern})-[0-9]+")
@@ -151,7 +151,7 @@ class Slot(click.ParamType[str]):
 
 def run_folder(text: str) -> Path:
     """The run that a text names, as `find_run` takes it, without a look at whether it is whole."""
-    return named(text) or newest_first(text)[0]
+    return find_folder(text) or newest_runs(text)[0]
 
 
 OFFERS: dict[str, Callable[[Slot, click.Context, str], Found]] = {

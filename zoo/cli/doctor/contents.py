@@ -43,20 +43,20 @@ def plugins() -> Iterator[Finding]:
 def registries() -> Iterator[Finding]:
     """The files that are read, lowest first."""
     from zoo.registry.catalog import catalog
-    from zoo.registry.layers import shipped, user_file
+    from zoo.registry.layers import shipped_registry, user_registry
 
     given = [f"{plugin.name}:{file.name}" for plugin in catalog().plugins for file in plugin.registries]
-    mine = [str(path) for path in (user_file(), Path.cwd() / "registry.yaml") if path.is_file()]
-    files = [str(shipped()), *given, *mine]
+    mine = [str(path) for path in (user_registry(), Path.cwd() / "registry.yaml") if path.is_file()]
+    files = [str(shipped_registry()), *given, *mine]
     yield ok(", ".join(files), files=files)
 
 
 def entries() -> Iterator[Finding]:
     """How many can be used, and why others cannot."""
-    from zoo.registry.listing import describe, registry
+    from zoo.registry.listing import describe_entry, load_registry
 
-    found, left_out = registry()
-    described = [describe(found, name) for name in found.entries]
+    found, left_out = load_registry()
+    described = [describe_entry(found, name) for name in found.entries]
     usable = [entry.name for entry in described if not entry.needs]
     yield ok(f"{len(usable)} of {len(described)} can be used", usable=usable)
     for entry in described:

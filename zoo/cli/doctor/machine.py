@@ -130,13 +130,13 @@ def training_step() -> Iterator[Finding]:
         return
     from zoo.registry.build import build_data
     from zoo.registry.catalog import catalog
-    from zoo.registry.entry import resolve
+    from zoo.registry.entry import resolve_entry
     from zoo.registry.layers import installed_registry
     from zoo.training.bench import plain_loop, synchronize
     from zoo.training.device import choose_device
 
     registry, _ = installed_registry()  # without the user's files, which may be what is wrong
-    entry, device = resolve(catalog(), registry.resolve("cnn", ["data.kind=digits"])), choose_device()
+    entry, device = resolve_entry(catalog(), registry.resolve("cnn", ["data.kind=digits"])), choose_device()
     splits, _ = build_data(entry.data)
     step = plain_loop(entry, splits, device)
     start = time.monotonic()

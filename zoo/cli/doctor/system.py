@@ -46,12 +46,12 @@ def console() -> Iterator[Finding]:
 def folders() -> Iterator[Finding]:
     """Runs, cache and configuration: where they are, whether they can be written to, and the room there."""
     from zoo.core.files import cache_dir
-    from zoo.registry.layers import user_file
+    from zoo.registry.layers import user_registry
     from zoo.runs.names import ROOT
 
     yield from writable("runs", Path.cwd() / ROOT, "change to a writable folder, or choose one with --out")
     yield from writable("cache", cache_dir(), "make it writable, or set ZOO_CACHE to another folder")
-    mine = user_file()
+    mine = user_registry()
     there = "" if mine.is_file() else ", not found (optional)"
     yield ok(f"configuration {mine}{there}", folder="configuration", path=str(mine))
 

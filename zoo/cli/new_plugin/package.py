@@ -14,7 +14,7 @@ from zoo.core.files import check_name, write_text
 from zoo.core.version import __version__
 from zoo.registry.catalog import catalog
 from zoo.registry.layers import read_registry
-from zoo.registry.plugins.load import KEBAB
+from zoo.registry.plugins.load import KEBAB_CASE
 
 LONGEST = 30
 """Characters of a plugin's name; with more, lines of its code would be longer than 120."""
@@ -162,7 +162,7 @@ def check(plan: Plan) -> None:
     check_name(name, "the plugin name")
     if name.startswith("zoo-"):
         raise ZooError(f"the package will be called zoo-NAME anyway; use just {name.removeprefix('zoo-')!r}")
-    if not (KEBAB.fullmatch(name) and name[0].isalpha()) or name in YAML_WORDS or len(name) > LONGEST:
+    if not (KEBAB_CASE.fullmatch(name) and name[0].isalpha()) or name in YAML_WORDS or len(name) > LONGEST:
         rule = f"made of lower-case words joined by '-', starting with a letter, at most {LONGEST} characters long"
         raise ZooError(f"the plugin name {name!r} is not {rule}", "an example: color-jitter")
     check_free(plan)

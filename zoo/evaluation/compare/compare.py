@@ -11,12 +11,12 @@ from zoo.evaluation.compare.notebook import notebook_callback
 from zoo.evaluation.compare.result import Comparison
 from zoo.evaluation.compare.runner import Comparing, Job
 from zoo.registry.catalog import catalog
-from zoo.registry.entry import resolve
+from zoo.registry.entry import resolve_entry
 from zoo.registry.layers import Registry
-from zoo.registry.listing import Paths, registry
+from zoo.registry.listing import Paths, load_registry
+from zoo.runs.find import resume_command
 from zoo.runs.inputs import SPLITS
 from zoo.runs.lock import lock_folder
-from zoo.runs.resume import how_to_go_on
 
 
 def compare(
@@ -66,12 +66,12 @@ def compare(
     if split not in SPLITS:
         raise ZooError(f"no split {split!r}", did_you_mean(split, SPLITS))
     axes = Axes.of(name, [*overrides, *([] if minutes is None else [f"train.minutes={minutes}"])])
-    found, _ = registry(registries)
+    found, _ = load_registry(registries)
     jobs = planned(axes, seeds, found)
     base = found.resolve(name, axes.fixed).data
     plan = Plan(name, split, sorted(axes.varying), {key: base[key] for key in base if key not in ("summary", "tune")})
     given = {"seeds": seeds, "minutes": minutes, "split": split, "device": device, "comparison": comparison}
-    command = how_to_go_on("compare", name, overrides, given, registries)
+    command = resume_command("compare", name, overrides, given, registries)
     path = choose_comparison(plan, comparison, fresh)
     with lock_folder(path, "wait for it, or name another comparison with --name"):
         record = Record.open(path) if is_comparison(path) else Record.begin(path, plan, command)
@@ -88,7 +88,7 @@ def planned(axes: Axes, seeds: int, found: Registry) -> list[Job]:
     """Every training, each validated, all variants with the first seed first; ZooError where two are the same."""
     known: dict[str, Values] = {}
     for values in axes.variants:
-        chosen = resolve(catalog(), found.resolve(axes.entry, axes.overrides(values)))
+        chosen = resolve_entry(catalog(), found.resolve(axes.entry, axes.overrides(values)))
         other = known.setdefault(digest(chosen.dump()), values)
         if other is not values:
             text = f"{title(other)} and {title(values)} are the same to {axes.entry}"
@@ -101,4 +101,4 @@ def planned(axes: Axes, seeds: int, found: Registry) -> list[Job]:
 def planned_job(axes: Axes, values: Values, seed: int, found: Registry) -> Job:
     """One training."""
     words = [*axes.overrides(values), f"train.seed={seed}"]
-    return Job(values, seed, words, resolve(catalog(), found.resolve(axes.entry, words)))
+    return Job(values, seed, words, resolve_entry(catalog(), found.resolve(axes.entry, words)))

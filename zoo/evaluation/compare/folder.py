@@ -14,8 +14,8 @@ from zoo.core.files import check_name, digest, non_finite_to_none, write_json
 from zoo.core.version import __version__
 from zoo.evaluation.compare.result import Comparison
 from zoo.runs.choose_folder import is_remnant
-from zoo.runs.names import ROOT, numbered
-from zoo.runs.run import difference, now, read_record
+from zoo.runs.names import ROOT, numbered_folders
+from zoo.runs.run import differences, read_record, utc_now
 
 SCHEMA = 1
 FILE, TABLE = "compare.json", "table.json"
@@ -39,7 +39,7 @@ class Plan:
         lines += [f"--split: {self.split} -> {other.split}"] if self.split != other.split else []
         if self.axes != other.axes:
             lines.append(f"what varies: {', '.join(self.axes)} -> {', '.join(other.axes)}")
-        return lines + difference(self.base, other.base)
+        return lines + differences(self.base, other.base)
 
 
 def choose_comparison(plan: Plan, name: str | None, fresh: bool) -> Path:
@@ -49,7 +49,7 @@ def choose_comparison(plan: Plan, name: str | None, fresh: bool) -> Path:
     with what differs and the ways on.
     """
     base = check_name(name or f"{plan.entry}-compare", "the comparison")
-    folders = [ROOT / base, *numbered(ROOT, base).values()]
+    folders = [ROOT / base, *numbered_folders(ROOT, base).values()]
     found = [path for path in folders if is_comparison(path)]
     if not fresh and found:
         records = [Record.open(path) for path in found]
@@ -61,7 +61,7 @@ def choose_comparison(plan: Plan, name: str | None, fresh: bool) -> Path:
         return folders[0]
     if name and not fresh:
         raise ZooError(f"{folders[0]} exists and is not a comparison", "choose another --name")
-    return ROOT / check_name(f"{base}-{max(numbered(ROOT, base), default=1) + 1}", "the comparison")
+    return ROOT / check_name(f"{base}-{max(numbered_folders(ROOT, base), default=1) + 1}", "the comparison")
 
 
 def is_comparison(folder: Path) -> bool:
@@ -86,7 +86,7 @@ class Record:
     @classmethod
     def begin(cls, path: Path, plan: Plan, command: str) -> Record:
         """What is about to be compared; nothing is written yet."""
-        about = {"schema": SCHEMA, "zoo": __version__, "begun": now(), "command": command, "plan": asdict(plan)}
+        about = {"schema": SCHEMA, "zoo": __version__, "begun": utc_now(), "command": command, "plan": asdict(plan)}
         return cls(path, about | {"seeds": [], "variants": [], "evaluations": {}})
 
     @classmethod

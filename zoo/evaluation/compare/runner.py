@@ -15,9 +15,9 @@ from zoo.evaluation.compare.result import ComparedRun, Comparison, Variant
 from zoo.evaluation.evaluate import evaluate
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry
-from zoo.registry.listing import Paths, entry
+from zoo.registry.listing import Paths, load_entry
 from zoo.runs.names import is_run
-from zoo.runs.run import Run, difference
+from zoo.runs.run import Run, differences
 from zoo.training.train import train
 
 
@@ -91,7 +91,7 @@ class Comparing:
             run = Run.open(path, catalog())
         except RunError as error:
             raise RunError(error.args[0], error.hint or "remove the folder and repeat the command") from None
-        if changes := difference(run.entry.dump(), job.entry.dump()):
+        if changes := differences(run.entry.dump(), job.entry.dump()):
             raise ZooError(f"{path} holds another run: {'; '.join(changes[:4])}", WAYS_ON)
         evaluated = self.record.evaluation(path, str(run.record.get("weights_sha256")))
         state = "trained" if run.state == "done" and evaluated is None else run.state
@@ -126,7 +126,7 @@ class Comparing:
         if self.runs[index].state == "trained":
             return
         name = self.axes.entry
-        if changes := difference(job.entry.dump(), entry(name, job.words, self.registries).dump()):
+        if changes := differences(job.entry.dump(), load_entry(name, job.words, self.registries).dump()):
             raise ZooError(
                 f"the entry {name!r} has changed meanwhile: {'; '.join(changes[:4])}", f"undo that, or {WAYS_ON}"
             )
@@ -168,7 +168,7 @@ class Sizes:
     def parameters(self, entry: Entry) -> int:
         """How many numbers the model of an entry learns; DataError where its data has no pictures to evaluate over."""
         from zoo.registry.build import build_data
-        from zoo.registry.model_size import parameters
+        from zoo.registry.model_size import count_parameters
 
         key = digest(entry.data.dump())
         if key not in self.infos:
@@ -176,4 +176,4 @@ class Sizes:
             if not len(getattr(splits, self.split)):
                 raise DataError(f"the {self.split} split has no pictures", "choose another with --split")
             self.infos[key] = splits.info
-        return parameters(entry, self.infos[key])
+        return count_parameters(entry, self.infos[key])

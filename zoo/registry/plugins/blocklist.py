@@ -23,22 +23,24 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
-def listed(variable: str) -> list[str]:
+def names_in_variable(variable: str) -> list[str]:
     """The names in an environment variable."""
     return [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
 
 
 @dataclass(frozen=True)
-class Block:
+class Blocklist:
     """Which plugins may be loaded, as the environment says."""
 
     denied: tuple[str, ...]
     allowed: tuple[str, ...] | None
 
     @classmethod
-    def asked(cls) -> Block:
+    def asked(cls) -> Blocklist:
         """What is asked for now."""
-        return cls(tuple(listed(DENIED)), tuple(listed(ALLOWED)) if os.environ.get(ALLOWED) else None)
+        return cls(
+            tuple(names_in_variable(DENIED)), tuple(names_in_variable(ALLOWED)) if os.environ.get(ALLOWED) else None
+        )
 
     def of(self, name: str, distribution: str) -> str:
         """What blocks a plugin; empty if nothing does."""
@@ -61,21 +63,21 @@ class Block:
         ]
 
 
-def deny(names: Iterable[str], known: Iterable[str]) -> None:
+def add_to_blocklist(names: Iterable[str], known: Iterable[str]) -> None:
     """Block plugins in this process and those it starts; ZooError for a name that no plugin has."""
     new = [name for text in names for name in text.split(",")]
-    if notes := Block(tuple(new), None).notes(known):
+    if notes := Blocklist(tuple(new), None).notes(known):
         raise ZooError(*notes[0].split("; ", 1))
-    os.environ[DENIED] = ",".join([*listed(DENIED), *new])
+    os.environ[DENIED] = ",".join([*names_in_variable(DENIED), *new])
 
 
-def environment() -> dict[str, str]:
+def blocklist_variables() -> dict[str, str]:
     """What blocks plugins, as variables for a process that does not inherit those of this one."""
     return {name: os.environ[name] for name in (ALLOWED, DENIED) if os.environ.get(name)}
 
 
 @contextmanager
-def undone() -> Iterator[None]:
+def restore_blocklist() -> Iterator[None]:
     """After the block the same plugins are blocked as before."""
     before = os.environ.get(DENIED)
     try:

@@ -10,10 +10,10 @@ from importlib.resources.abc import Traversable
 
 from zoo.registry.hooks import PROJECT
 from zoo.registry.kinds import Kind
-from zoo.registry.plugins.blocklist import OPTION, OWN, Block
-from zoo.registry.plugins.load import PluginContents, load
-from zoo.registry.plugins.probe import GRACE, LIMIT, Probes, patience
-from zoo.registry.plugins.probe_cache import Listed, ProbeRecord, ProbeResult, location
+from zoo.registry.plugins.blocklist import OPTION, OWN, Blocklist
+from zoo.registry.plugins.load import PluginContents, load_plugin
+from zoo.registry.plugins.probe import IMPORT_TIMEOUT, RESULT_GRACE, Probes, wait_seconds
+from zoo.registry.plugins.probe_cache import KindSummary, ProbeRecord, ProbeResult, code_location
 
 
 @dataclass(eq=False)
@@ -50,16 +50,16 @@ class Plugin:
         return self.loaded().registries if self.given or self.verdict.registries else ()
 
     @property
-    def listed(self) -> tuple[Listed, ...]:
+    def listed(self) -> tuple[KindSummary, ...]:
         """The kinds that it gives, as a listing shows them; nothing is imported."""
         if self.given is None:
             return self.verdict.kinds
-        return tuple(Listed(kind.family, kind.name, kind.summary) for kind in self.given.kinds)
+        return tuple(KindSummary(kind.family, kind.name, kind.summary) for kind in self.given.kinds)
 
     @property
     def location(self) -> str:
         """Where its code is; empty where that is not known."""
-        return location(self.point) if self.point else ""
+        return code_location(self.point) if self.point else ""
 
     @property
     def record(self) -> ProbeRecord:
@@ -78,7 +78,7 @@ class Plugin:
         """What it gives, imported now at the latest; nothing, and an error, where that fails."""
         if self.given is None and self.point:
             began = time.monotonic()
-            self.given, self.error = load(self.point, self.distribution == OWN)
+            self.given, self.error = load_plugin(self.point, self.distribution == OWN)
             took = {"seconds": round(time.monotonic() - began, 3), "level": self.given.level}
             self.verdict = self.verdict.model_copy(update=took)
         return self.given or PluginContents()
@@ -86,7 +86,7 @@ class Plugin:
     def settle(self) -> None:
         """Wait until its probe is back, which may take a minute."""
         if self.out:
-            self.out[0].wait(LIMIT + GRACE, [self.out[1]])
+            self.out[0].wait(IMPORT_TIMEOUT + RESULT_GRACE, [self.out[1]])
             self.heed(*self.out)
 
     def heed(self, probing: Probes, record: ProbeRecord) -> None:
@@ -100,7 +100,7 @@ class Plugin:
             self.loaded()
         elif running:
             self.out = (probing, record)
-            text = f"it has not finished importing within {patience():g} s"
+            text = f"it has not finished importing within {wait_seconds():g} s"
             self.error = f"{text}; ask again, or leave it out with {OPTION} {self.name}"
         else:
             self.error = "its probe left no verdict; ask again, and look whether the disk is full"
@@ -116,8 +116,8 @@ class Plugin:
 
 def discover() -> list[Plugin]:
     """Every plugin that is installed, the zoo's own first."""
-    block = Block.asked()
-    plugins = [Plugin(point.name, *dist(point), point=point) for point in installed()]
+    block = Blocklist.asked()
+    plugins = [Plugin(point.name, *distribution_of(point), point=point) for point in plugin_entry_points()]
     plugins.sort(key=lambda plugin: (plugin.distribution != OWN, plugin.name, plugin.distribution))
     for plugin in plugins:
         plugin.blocked = block.of(plugin.name, plugin.distribution)
@@ -139,12 +139,12 @@ def judge(plugins: list[Plugin]) -> None:
     unseen = [number for number, verdict in enumerate(verdicts) if verdict is None]
     if unseen:
         probing = Probes([records[number] for number in unseen])
-        probing.wait(patience())
+        probing.wait(wait_seconds())
         for number, record in zip(unseen, probing.records, strict=True):
             plugins[number].heed(probing, record)
 
 
-def installed() -> list[EntryPoint]:
+def plugin_entry_points() -> list[EntryPoint]:
     """The entry points of group `zoo`; a distribution whose metadata cannot be read has none."""
     try:
         return list(entry_points(group=PROJECT))
@@ -156,7 +156,7 @@ def installed() -> list[EntryPoint]:
         return [point for points in found.values() for point in points]
 
 
-def dist(point: EntryPoint) -> tuple[str, str]:
+def distribution_of(point: EntryPoint) -> tuple[str, str]:
     """Name and version of the distribution that declares an entry point."""
     try:
         name, version = (point.dist.name, point.dist.version) if point.dist else (None, None)
@@ -167,4 +167,4 @@ def dist(point: EntryPoint) -> tuple[str, str]:
 
 def known_names() -> set[str]:
     """Names and distributions of all plugins that are installed."""
-    return {name for point in installed() for name in (point.name, dist(point)[0])}
+    return {name for point in plugin_entry_points() for name in (point.name, distribution_of(point)[0])}

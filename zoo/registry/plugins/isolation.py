@@ -115,7 +115,7 @@ GLOBAL_STATES = (
         "signal",
         "signal handlers",
         lambda m: {number: m.getsignal(number) for number in m.valid_signals()},
-        lambda m, handlers: put_handlers(handlers),
+        lambda m, handlers: restore_handlers(handlers),
         lambda m: True,
         lambda m: None,
     ),
@@ -126,17 +126,17 @@ GLOBAL_STATES = (
 def restore_globals() -> Iterator[list[str]]:
     """Restore the global state that changes within the block; the list then holds the names of what changed."""
     changed: list[str] = []
-    before = states()
+    before = global_states()
     with warnings.catch_warnings():
         filters = list(warnings.filters)
         try:
             yield changed
         finally:
-            changed += [part.name for part in GLOBAL_STATES if put_back(part, before)]
+            changed += [part.name for part in GLOBAL_STATES if restore_state(part, before)]
             changed += ["the warnings filters"] if filters_changed(filters) else []
 
 
-def states() -> dict[GlobalState, Any]:
+def global_states() -> dict[GlobalState, Any]:
     """What all code shares, of the modules that are imported."""
     found = {}
     for part in GLOBAL_STATES:
@@ -146,11 +146,11 @@ def states() -> dict[GlobalState, Any]:
     return found
 
 
-def put_back(part: GlobalState, before: dict[GlobalState, Any]) -> bool:
+def restore_state(part: GlobalState, before: dict[GlobalState, Any]) -> bool:
     """Put one part back; whether that was needed."""
     module = sys.modules.get(part.module)
     with suppress(Exception):  # likewise
-        if module and part in before and plain(part.get(module)) != plain(before[part]):
+        if module and part in before and comparable(part.get(module)) != comparable(before[part]):
             part.put(module, before[part])
             return True
         if module and part not in before and not part.untouched(module):
@@ -159,14 +159,14 @@ def put_back(part: GlobalState, before: dict[GlobalState, Any]) -> bool:
     return False
 
 
-def plain(state: Any) -> Any:
+def comparable(state: Any) -> Any:
     """A state that can be compared: arrays as lists."""
     if isinstance(state, tuple):
-        return [plain(part) for part in state]
+        return [comparable(part) for part in state]
     return state.tolist() if hasattr(state, "tolist") else state
 
 
-def put_handlers(handlers: dict[int, Any]) -> None:
+def restore_handlers(handlers: dict[int, Any]) -> None:
     """Handle each signal as before; one whose handler was not set by Python cannot be changed back."""
     for number, handler in handlers.items():
         if handler is not None and signal.getsignal(number) is not handler:

@@ -23,10 +23,10 @@ from zoo.registry.kinds import FAMILIES, Kind
 from zoo.registry.plugins.isolation import UserInterrupt, isolate_import, restore_globals, silence_stdout
 from zoo.registry.plugins.probe_cache import declared_level, module_of
 
-OLDEST = 1
+OLDEST_API = 1
 """The lowest API level that this zoo still supports."""
 MAX_KINDS = 1000
-KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+KEBAB_CASE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 LOCK = RLock()
 """Two threads that load plugins would put back what the other has changed."""
 
@@ -48,7 +48,7 @@ class PluginContents(NamedTuple):
     """The API level that it is written for."""
 
 
-def load(point: EntryPoint, own: bool) -> tuple[PluginContents, str]:
+def load_plugin(point: EntryPoint, own: bool) -> tuple[PluginContents, str]:
     """What a plugin gives, or why it is left out; after one that is not the zoo's own the process is as before."""
     try:
         with (
@@ -57,20 +57,20 @@ def load(point: EntryPoint, own: bool) -> tuple[PluginContents, str]:
             nullcontext() if own else silence_stdout(),
             nullcontext() if own else restore_globals(),
         ):
-            return ask(point), ""
+            return import_plugin(point), ""
     except UserInterrupt:
         raise KeyboardInterrupt from None
     except BaseException as error:
-        return PluginContents(), reason(error)
+        return PluginContents(), error_line(error)
 
 
-def ask(point: EntryPoint) -> PluginContents:
+def import_plugin(point: EntryPoint) -> PluginContents:
     """Import a plugin and ask its hooks; LevelError where it is written for another zoo, else what it raises."""
     try:
         plugin = point.load()
         level = getattr(plugin, "ZOO_API", getattr(sys.modules.get(module_of(point)), "ZOO_API", API))
         check_level(level, point)
-        return PluginContents(*answers(plugin, point.name), level)
+        return PluginContents(*collect_contents(plugin, point.name), level)
     except LevelError:
         raise
     except BaseException:
@@ -85,13 +85,13 @@ def check_level(level: object, point: EntryPoint) -> None:
         raise LevelError(f"its ZOO_API is {level!r:.80}, not a whole number such as {API}")
     if level > API:
         raise LevelError(f"it is written for API level {level}, this zoo has {API}; upgrade pixel-zoo", level)
-    if level < OLDEST:
+    if level < OLDEST_API:
         name = point.dist.name if point.dist else point.name
-        text = f"it is written for API level {level}, this zoo supports none below {OLDEST}"
+        text = f"it is written for API level {level}, this zoo supports none below {OLDEST_API}"
         raise LevelError(f"{text}; upgrade {name}", level)
 
 
-def answers(plugin: object, name: str) -> tuple[tuple[Kind, ...], tuple[Traversable, ...]]:
+def collect_contents(plugin: object, name: str) -> tuple[tuple[Kind, ...], tuple[Traversable, ...]]:
     """Everything that a plugin's hooks yield, checked."""
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(Hooks)
@@ -99,17 +99,17 @@ def answers(plugin: object, name: str) -> tuple[tuple[Kind, ...], tuple[Traversa
     manager.check_pending()
     if not manager.get_hookcallers(plugin):
         raise TypeError("it implements no hook; mark a function such as zoo_models with @zoo.hookimpl")
-    kinds = [check(kind, hook, family) for hook, family in KIND_HOOKS.items() for kind in call(manager, hook)]
+    kinds = [check_kind(kind, hook, family) for hook, family in KIND_HOOKS.items() for kind in call_hook(manager, hook)]
     seen = [(kind.family, kind.name) for kind in kinds]
     if twice := next((pair for pair in seen if seen.count(pair) > 1), None):
         raise TypeError(f"it yields the {twice[0]} kind {twice[1]!r} twice")
-    registries = call(manager, "zoo_registries")
+    registries = call_hook(manager, "zoo_registries")
     if strange := next((file for file in registries if not isinstance(file, Traversable)), None):
         raise TypeError(f"zoo_registries yields {strange!r:.80}, not a file of importlib.resources")
     return tuple(kinds), tuple(registries)
 
 
-def call(manager: pluggy.PluginManager, hook: str) -> list[Any]:
+def call_hook(manager: pluggy.PluginManager, hook: str) -> list[Any]:
     """What one hook of one plugin yields."""
     found: list[Any] = []
     for impl in getattr(manager.hook, hook).get_hookimpls():
@@ -122,12 +122,12 @@ def call(manager: pluggy.PluginManager, hook: str) -> list[Any]:
     return found
 
 
-def check(kind: object, hook: str, family: str) -> Kind:
+def check_kind(kind: object, hook: str, family: str) -> Kind:
     """The kind, if it is one."""
     expected = FAMILIES[family]
     if not isinstance(kind, expected):
         raise TypeError(f"{hook} yields {kind!r:.80}, not a {expected.__name__}")
-    if not (isinstance(kind.name, str) and KEBAB.fullmatch(kind.name)):
+    if not (isinstance(kind.name, str) and KEBAB_CASE.fullmatch(kind.name)):
         raise TypeError(f"{hook}: the kind name {kind.name!r:.80} is not lower-case words joined by '-'")
     if not isinstance(kind.summary, str):
         raise TypeError(f"{hook}: the summary of {kind.name!r} is not a text")
@@ -150,7 +150,7 @@ def check_spec(spec: object, what: str, family: str) -> None:
         spec()
 
 
-def reason(error: BaseException) -> str:
+def error_line(error: BaseException) -> str:
     """One line that says what a plugin did."""
     if isinstance(error, SyntaxError) and error.filename:
         place = f"{error.filename.replace(chr(92), '/').rsplit('/', 1)[-1]}:{error.lineno}"

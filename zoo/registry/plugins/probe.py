@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from zoo.registry.plugins.probe_cache import ProbeRecord
 
-BOOT = """
+BOOTSTRAP = """
 import json, sys
 order = json.load(sys.stdin)
 sys.path[:] = order.pop("path")
@@ -26,16 +26,18 @@ from importlib import import_module
 module, _, name = order.pop("call").partition(":")
 getattr(import_module(module), name)(order)
 """
-WAIT, PATIENCE = "ZOO_PLUGIN_WAIT", 3.0
+WAIT_VARIABLE, DEFAULT_WAIT = "ZOO_PLUGIN_WAIT", 3.0
 """Seconds that a command waits for all plugins not seen before: what sets them, and how many there are else."""
-LIMIT = 60.0
+IMPORT_TIMEOUT = 60.0
 """Seconds after which the import of a plugin is ended."""
-GRACE = 5.0
+RESULT_GRACE = 5.0
 """Seconds more in which its verdict is there."""
-POLL = 0.02
+POLL_SECONDS = 0.02
 
 
-def start(call: str, order: dict[str, Any], out: IO[bytes] | int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+def start_python(
+    call: str, order: dict[str, Any], out: IO[bytes] | int = subprocess.DEVNULL
+) -> subprocess.Popen[bytes]:
     """Start Python on `module:function` with an order as its argument; OSError where no process can be started.
 
     A Ctrl-C at the terminal does not reach it, and a window is not opened for it.
@@ -44,7 +46,7 @@ def start(call: str, order: dict[str, Any], out: IO[bytes] | int = subprocess.DE
         raise OSError("this program has no Python to start")
     path = [place for place in sys.path if isinstance(place, str)]  # as Python itself ignores all else
     process = subprocess.Popen(
-        [sys.executable, "-c", BOOT],
+        [sys.executable, "-c", BOOTSTRAP],
         stdin=subprocess.PIPE,
         stdout=out,
         stderr=subprocess.DEVNULL,
@@ -57,11 +59,11 @@ def start(call: str, order: dict[str, Any], out: IO[bytes] | int = subprocess.DE
     return process
 
 
-def patience() -> float:
+def wait_seconds() -> float:
     """Seconds that a command waits for all plugins not seen before."""
     with suppress(ValueError, OverflowError):
-        return min(max(float(os.environ.get(WAIT) or PATIENCE), 0.0), LIMIT)
-    return PATIENCE
+        return min(max(float(os.environ.get(WAIT_VARIABLE) or DEFAULT_WAIT), 0.0), IMPORT_TIMEOUT)
+    return DEFAULT_WAIT
 
 
 class Probes:
@@ -71,16 +73,18 @@ class Probes:
         self.records = make_writable(list(unseen))
         self.began = time.monotonic()
         self.process: subprocess.Popen[bytes] | None = None
-        orders = [order(record) for record in self.records]
+        orders = [probe_order(record) for record in self.records]
         with suppress(OSError):
-            self.process = start("zoo.registry.plugins.probe_worker:supervise", {"limit": LIMIT, "plugins": orders})
+            self.process = start_python(
+                "zoo.registry.plugins.probe_worker:supervise", {"limit": IMPORT_TIMEOUT, "plugins": orders}
+            )
 
     def wait(self, seconds: float, records: Iterable[ProbeRecord] = ()) -> None:
         """Until some (all) of the plugins have a verdict, no more will come, or it is so long since the start."""
         left = list(records) or self.records
         while left and self.running and time.monotonic() < self.began + seconds:
             left = [record for record in left if not record.read()]
-            time.sleep(POLL if left else 0)
+            time.sleep(POLL_SECONDS if left else 0)
 
     @property
     def running(self) -> bool:
@@ -93,7 +97,7 @@ class Probes:
         return self.process is None or bool(self.process.poll())
 
 
-def order(record: ProbeRecord) -> dict[str, Any]:
+def probe_order(record: ProbeRecord) -> dict[str, Any]:
     """What the probe must know."""
     point = record.point
     return {"name": point.name, "value": point.value, "file": str(record.file), "kept": record.kept({})}

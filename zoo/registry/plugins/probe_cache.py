@@ -23,11 +23,11 @@ from zoo.core.version import API, __version__
 
 MAX_FILES = 2000
 """Files of a plugin that are looked at."""
-LEVEL = re.compile(r"^ZOO_API\s*(?::[^=\n]*)?=\s*(\d+)\s*(?:#.*)?$", re.MULTILINE)
+LEVEL_PATTERN = re.compile(r"^ZOO_API\s*(?::[^=\n]*)?=\s*(\d+)\s*(?:#.*)?$", re.MULTILINE)
 SCHEMA = 1
-SLOW = 1.0
+SLOW_IMPORT_SECONDS = 1.0
 """Seconds of import that are noted."""
-PACKAGES = (".dist-info", ".egg-info", ".pth", ".egg-link")
+METADATA_SUFFIXES = (".dist-info", ".egg-info", ".pth", ".egg-link")
 
 
 def module_of(point: EntryPoint) -> str:
@@ -38,7 +38,7 @@ def module_of(point: EntryPoint) -> str:
         return ""
 
 
-def roots(point: EntryPoint) -> list[Path]:
+def package_paths(point: EntryPoint) -> list[Path]:
     """The folders of the top package, or the file of the top module; none where there is no such thing."""
     top = module_of(point).partition(".")[0]
     try:
@@ -50,12 +50,12 @@ def roots(point: EntryPoint) -> list[Path]:
     return [Path(place) for place in spec.submodule_search_locations or [spec.origin or ""] if place]
 
 
-def location(point: EntryPoint) -> str:
+def code_location(point: EntryPoint) -> str:
     """Where a plugin's code is; empty where that is not known."""
-    return str(next(iter(roots(point)), ""))
+    return str(next(iter(package_paths(point)), ""))
 
 
-def sources(root: Path) -> Iterator[Path]:
+def python_files(root: Path) -> Iterator[Path]:
     """The Python files of a package, or the one of a module."""
     if not root.is_dir():
         yield root
@@ -65,11 +65,11 @@ def sources(root: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in sorted(names) if name.endswith(".py"))
 
 
-def stamp(point: EntryPoint) -> str:
+def code_fingerprint(point: EntryPoint) -> str:
     """Changes when a file of the plugin does: an author's editable installation has always the same version."""
     seen = []
-    for root in roots(point):
-        for path in islice(sources(root), MAX_FILES):
+    for root in package_paths(point):
+        for path in islice(python_files(root), MAX_FILES):
             with suppress(OSError):
                 state = path.stat()
                 seen.append([str(path), state.st_mtime_ns, state.st_size])
@@ -79,17 +79,17 @@ def stamp(point: EntryPoint) -> str:
 def declared_level(point: EntryPoint) -> int | None:
     """The API level that the text of the hook module declares; None where it declares none or cannot be found."""
     _, *inner = module_of(point).split(".")
-    for root in roots(point):
+    for root in package_paths(point):
         path = root.joinpath(*inner) if root.is_dir() else root
         for file in (path / "__init__.py", path.with_suffix(".py"), path):
             with suppress(OSError):
                 if file.is_file():
-                    found = LEVEL.search(file.read_text(encoding="utf-8", errors="replace"))
+                    found = LEVEL_PATTERN.search(file.read_text(encoding="utf-8", errors="replace"))
                     return int(found[1]) if found else None
     return None
 
 
-class Listed(NamedTuple):
+class KindSummary(NamedTuple):
     """A kind as a listing shows it; the plugin need not be imported for that."""
 
     family: str
@@ -104,7 +104,7 @@ class ProbeResult(BaseModel):
 
     error: str = ""
     """Why the plugin is left out; empty if it works."""
-    kinds: tuple[Listed, ...] = ()
+    kinds: tuple[KindSummary, ...] = ()
     registries: bool = False
     """Whether it has registry files."""
     level: int = API
@@ -122,7 +122,7 @@ class ProbeResult(BaseModel):
     def notes(self) -> list[str]:
         """What it does at import that it had better not do, each in a few words."""
         return [
-            *([f"its import takes {self.seconds:.1f} s"] if (self.seconds or 0) > SLOW else []),
+            *([f"its import takes {self.seconds:.1f} s"] if (self.seconds or 0) > SLOW_IMPORT_SECONDS else []),
             *([f"it imports {', '.join(self.heavy)}; leave that to `build`"] if self.heavy else []),
             *(f"it changes {name}" for name in self.changed),
             *([f"it prints to stdout: {self.printed!r}"] if self.printed else []),
@@ -144,9 +144,9 @@ class ProbeRecord:
         """The record of an installed plugin as it is now."""
         what = {"plugin": point.name, "value": point.value, "distribution": distribution[0]}
         slug = re.sub(r"[^a-z0-9]+", "-", point.name.lower())[:40]
-        file = folder() / f"{slug}-{digest([what, location(point)])[:12]}.json"
-        key = what | {"version": distribution[1], "files": stamp(point), "python": sys.version}
-        return cls(point, file, key | {"zoo": __version__, "level": API}, surroundings(point))
+        file = probe_cache_folder() / f"{slug}-{digest([what, code_location(point)])[:12]}.json"
+        key = what | {"version": distribution[1], "files": code_fingerprint(point), "python": sys.version}
+        return cls(point, file, key | {"zoo": __version__, "level": API}, environment_fingerprint(point))
 
     def read(self) -> ProbeResult | None:
         """The verdict, if there is one and nothing has changed since."""
@@ -164,20 +164,20 @@ class ProbeRecord:
         return {"schema": SCHEMA, "key": self.key, "around": self.around, "verdict": verdict}
 
 
-def folder() -> Path:
+def probe_cache_folder() -> Path:
     """Where verdicts are kept."""
     return cache_dir() / "plugins"
 
 
-def forget() -> None:
+def clear_probe_cache() -> None:
     """Drop all verdicts that can be dropped."""
-    shutil.rmtree(folder(), ignore_errors=True)
+    shutil.rmtree(probe_cache_folder(), ignore_errors=True)
 
 
-def surroundings(point: EntryPoint) -> str:
+def environment_fingerprint(point: EntryPoint) -> str:
     """Changes when something is installed or removed beside the plugin."""
     names: list[str] = []
     with suppress(Exception):
         site = str(point.dist.locate_file("")) if point.dist else ""
-        names = sorted(name for name in os.listdir(site) if name.endswith(PACKAGES))  # noqa: PTH208 - names alone
+        names = sorted(name for name in os.listdir(site) if name.endswith(METADATA_SUFFIXES))  # noqa: PTH208 - names alone
     return digest(names)[:16]

@@ -17,14 +17,14 @@ from typing import Any
 
 from zoo.core.files import write_json
 from zoo.core.version import API
-from zoo.registry.plugins.probe import start
+from zoo.registry.plugins.probe import start_python
 
-HEAVY = (
+HEAVY_LIBRARIES = (
     *("torch", "torchvision", "timm", "ray", "optuna", "sklearn", "scipy", "pandas", "pyarrow", "matplotlib", "PIL"),
     *("transformers", "tensorflow", "jax"),
 )
 """Libraries that no listing should wait for."""
-POLL = 0.02
+POLL_SECONDS = 0.02
 
 
 def supervise(order: dict[str, Any]) -> None:
@@ -43,7 +43,7 @@ def supervise(order: dict[str, Any]) -> None:
             over = [probe for probe in probes if probe.over(time.monotonic() > deadline)]
             useless |= any(probe.useless for probe in over)
             probes = [probe for probe in probes if probe not in over]
-            time.sleep(POLL)
+            time.sleep(POLL_SECONDS)
     sys.exit(useless)
 
 
@@ -57,7 +57,7 @@ class Probe:
         files = {"result": str(self.result), "begun": str(self.begun)}
         order = {"name": plugin["name"], "value": plugin["value"], "limit": limit, **files}
         with path.with_suffix(".out").open("w+b") as out:
-            self.process = start("zoo.registry.plugins.probe_worker:probe", order, out)
+            self.process = start_python("zoo.registry.plugins.probe_worker:probe", order, out)
 
     def over(self, late: bool) -> bool:
         """Whether it has ended; then the verdict is written and nothing that it began goes on."""
@@ -65,10 +65,10 @@ class Probe:
         if code is None and not late:
             return False
         with suppress(OSError):
-            end(self.process)
+            kill_group(self.process)
         self.process.wait()
         if self.begun.exists():
-            verdict = read(self.result) or {"error": ended(code, self.limit)}
+            verdict = read_result(self.result) or {"error": exit_reason(code, self.limit)}
             with suppress(Exception):  # nobody is there to be told
                 write_json(Path(self.plugin["file"]), {**self.plugin["kept"], "verdict": verdict})
         else:
@@ -76,7 +76,7 @@ class Probe:
         return True
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def kill_group(process: subprocess.Popen[bytes]) -> None:
     """Kill a process and all that it has started."""
     if os.name == "nt":
         process.kill()
@@ -84,7 +84,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def read(path: Path) -> dict[str, Any] | None:
+def read_result(path: Path) -> dict[str, Any] | None:
     """The verdict of a probe; None if it ended before."""
     try:
         verdict: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -93,7 +93,7 @@ def read(path: Path) -> dict[str, Any] | None:
     return verdict
 
 
-def ended(code: int | None, limit: float) -> str:
+def exit_reason(code: int | None, limit: float) -> str:
     """The end of a process that a plugin ended, in words."""
     if code is None:
         return f"it has not finished importing within {limit:.0f} s"
@@ -116,24 +116,24 @@ def probe(order: dict[str, Any]) -> None:
 def judge(point: EntryPoint) -> dict[str, Any]:
     """The parts of the verdict on a plugin, which is imported for that."""
     from zoo.registry.plugins.isolation import restore_globals
-    from zoo.registry.plugins.load import LevelError, ask, reason
-    from zoo.registry.plugins.probe_cache import Listed
+    from zoo.registry.plugins.load import LevelError, error_line, import_plugin
+    from zoo.registry.plugins.probe_cache import KindSummary
 
     verdict: dict[str, Any] = {}
     before, began = set(sys.modules), time.monotonic()
     with restore_globals() as changed:
         try:
-            given = ask(point)
-            kinds = tuple(Listed(kind.family, kind.name, kind.summary) for kind in given.kinds)
+            given = import_plugin(point)
+            kinds = tuple(KindSummary(kind.family, kind.name, kind.summary) for kind in given.kinds)
             verdict |= {"kinds": kinds, "registries": bool(given.registries), "level": given.level}
         except BaseException as error:
-            verdict |= {"error": reason(error), "level": error.level if isinstance(error, LevelError) else API}
+            verdict |= {"error": error_line(error), "level": error.level if isinstance(error, LevelError) else API}
     seconds = round(time.monotonic() - began, 2)
-    heavy = tuple(name for name in HEAVY if name in sys.modules and name not in before)
-    return verdict | {"seconds": seconds, "heavy": heavy, "changed": tuple(changed), "printed": printed()}
+    heavy = tuple(name for name in HEAVY_LIBRARIES if name in sys.modules and name not in before)
+    return verdict | {"seconds": seconds, "heavy": heavy, "changed": tuple(changed), "printed": captured_stdout()}
 
 
-def printed() -> str:
+def captured_stdout() -> str:
     """The beginning of what this process wrote to stdout, which is a file here."""
     from zoo.core.errors import one_line
 

@@ -14,16 +14,16 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
 from zoo.core.spec import Choice, Mark, Range, describe_type, yaml_scalar
-from zoo.registry.search.marks import MarkError, text
+from zoo.registry.search.syntax import RangeError, format_range
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
 
 Value = str | int | float | bool | None
-FINEST = 1_000_000
+MAX_GRID_VALUES = 1_000_000
 """Values of a grid; a Gaussian process looks at all of them at once."""
-FEW = 64
+MAX_CHECKED_VALUES = 64
 """Values of a grid that are all checked, not its ends alone."""
 
 
@@ -69,7 +69,7 @@ class Dimension:
         parts = [
             f"{path} = {' | '.join(map(yaml_scalar, values))}" for path, values in self.when.items() if path != own
         ]
-        return text(self.mark) + (f" when {', '.join(parts)}" if parts else "")
+        return format_range(self.mark) + (f" when {', '.join(parts)}" if parts else "")
 
     @property
     def step(self) -> float | None:
@@ -80,40 +80,40 @@ class Dimension:
     @property
     def steps(self) -> int:
         """How many steps of the grid fit between the two ends."""
-        return grid(self.mark, self.step) if isinstance(self.mark, Range) and self.step else 0
+        return count_steps(self.mark, self.step) if isinstance(self.mark, Range) and self.step else 0
 
     def at(self, place: int) -> int | float:
         """A value of the grid, from 0: low + place x step without the noise of floats."""
         assert isinstance(self.mark, Range) and self.step is not None
-        exact = decimal(self.mark.low) + place * decimal(self.step)
+        exact = to_decimal(self.mark.low) + place * to_decimal(self.step)
         return int(exact) if self.integer else float(exact)
 
 
-def grid(mark: Range, step: float) -> int:
+def count_steps(mark: Range, step: float) -> int:
     """How many steps fit into a range."""
-    return int((decimal(mark.high) - decimal(mark.low)) // decimal(step))
+    return int((to_decimal(mark.high) - to_decimal(mark.low)) // to_decimal(step))
 
 
-def decimal(value: float) -> Decimal:
+def to_decimal(value: float) -> Decimal:
     """The number as it is written."""
     return Decimal(str(value))
 
 
-def fit_mark(field: FieldInfo, mark: Mark) -> tuple[Mark, bool]:
+def fit_range(field: FieldInfo, mark: Mark) -> tuple[Mark, bool]:
     """The mark with values of the option's own type, and whether they are whole numbers; MarkError otherwise."""
     if isinstance(mark, Choice):
-        return Choice(*distinct(values_of(field, mark.values))), False
+        return Choice(*reject_duplicates(validate_values(field, mark.values))), False
     if not all(map(isfinite, (mark.low, mark.high, mark.step or 1))):
-        raise MarkError("the ends and the step should be finite")
+        raise RangeError("the ends and the step should be finite")
     types = set(number_types(field.annotation))
     if not types:
-        raise MarkError(f"a range needs an option that is a number, and this is {describe_type(field)}; give a choice")
+        raise RangeError(f"a range needs an option that is a number, and this is {describe_type(field)}; give a choice")
     integer = float not in types and Any not in types
     if integer and not all(float(part).is_integer() for part in (mark.low, mark.high, mark.step or 1)):
-        raise MarkError(f"the ends and the step should be whole numbers, got {mark}")
+        raise RangeError(f"the ends and the step should be whole numbers, got {mark}")
     mark = to_integer_range(mark) if integer else mark
     check_grid(mark, integer)
-    list(values_of(field, points(mark, integer)))
+    list(validate_values(field, values_to_check(mark, integer)))
     return mark, integer
 
 
@@ -125,21 +125,21 @@ def to_integer_range(mark: Range) -> Range:
 def check_grid(mark: Range, integer: bool) -> None:
     """Refuse a step that leaves one value, or more than a sampler can look at."""
     step = mark.step or (1 if integer else None)
-    steps = grid(mark, step) if step else 1
+    steps = count_steps(mark, step) if step else 1
     if steps < 1:
-        raise MarkError(f"the step leaves one value of {mark}")
-    if steps >= FINEST:
-        raise MarkError(f"{mark} has {steps + 1:,} values, more than {FINEST:,}; give a larger step")
+        raise RangeError(f"the step leaves one value of {mark}")
+    if steps >= MAX_GRID_VALUES:
+        raise RangeError(f"{mark} has {steps + 1:,} values, more than {MAX_GRID_VALUES:,}; give a larger step")
 
 
-def points(mark: Range, integer: bool) -> list[Any]:
+def values_to_check(mark: Range, integer: bool) -> list[Any]:
     """All values of a small grid, otherwise the two ends."""
     dimension = Dimension("", mark, "", integer)
-    few = 0 < dimension.steps < FEW
+    few = 0 < dimension.steps < MAX_CHECKED_VALUES
     return [dimension.at(place) for place in range(dimension.steps + 1)] if few else list(dimension.ends())
 
 
-def values_of(field: FieldInfo, values: Iterable[Any]) -> Iterator[Any]:
+def validate_values(field: FieldInfo, values: Iterable[Any]) -> Iterator[Any]:
     """The values as the option holds them."""
     option: Any = Annotated[field.annotation, field]
     adapter: TypeAdapter[Any] = TypeAdapter(option)
@@ -147,27 +147,27 @@ def values_of(field: FieldInfo, values: Iterable[Any]) -> Iterator[Any]:
         try:
             found = to_jsonable_python(adapter.validate_python(value))
         except ValidationError as error:
-            raise MarkError(f"{fault(error, field)}, got {value!r:.80}") from None
+            raise RangeError(f"{validation_message(error, field)}, got {value!r:.80}") from None
         except Exception as error:  # a plugin's own validator failed
-            raise MarkError(f"{type(error).__name__}: {error}, got {value!r:.80}") from None
+            raise RangeError(f"{type(error).__name__}: {error}, got {value!r:.80}") from None
         if found is not None and not isinstance(found, str | int | float):
-            raise MarkError(f"values to choose from are null, true, false, numbers and texts, got {value!r:.80}")
+            raise RangeError(f"values to choose from are null, true, false, numbers and texts, got {value!r:.80}")
         yield found
 
 
-def fault(error: ValidationError, field: FieldInfo) -> str:
+def validation_message(error: ValidationError, field: FieldInfo) -> str:
     """What an option should be; of a union the whole of it."""
     first, *others = error.errors(include_url=False)
     text = first["msg"].removeprefix("Value error, ").partition(", unable to")[0]
     return f"should be {describe_type(field)}" if others else f"{text[:1].lower()}{text[1:]}"
 
 
-def distinct(values: Iterable[Any]) -> Iterator[Any]:
+def reject_duplicates(values: Iterable[Any]) -> Iterator[Any]:
     """The values; MarkError where Optuna could not tell two of them apart (it takes true for 1)."""
     seen: list[Any] = []
     for value in values:
         if value in seen:
-            raise MarkError(f"{yaml_scalar(value)} stands twice")
+            raise RangeError(f"{yaml_scalar(value)} stands twice")
         seen.append(value)
         yield value
 

@@ -11,27 +11,26 @@ from zoo.core.sections import StageSpec
 from zoo.core.spec import Choice, Mark, options, yaml_scalar
 from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Entry
-from zoo.registry.raw_entry import Raw
-from zoo.registry.search.dimension import Dimension, Value, distinct, fit_mark, values_of
-from zoo.registry.search.marks import SearchMark, read
-from zoo.registry.search.request import SearchRequest, collect_requests, flatten
-from zoo.registry.search.sections import Branch, branches, chosen_sections, is_fixed, own_values
+from zoo.registry.raw_entry import RawEntry
+from zoo.registry.search.dimension import Dimension, Value, fit_range, reject_duplicates, validate_values
+from zoo.registry.search.sections import Branch, default_values, is_fixed, kind_sections, make_branches
+from zoo.registry.search.syntax import ConditionalRange, SearchRequest, collect_requests, flatten_requests, parse_range
 
 Plan = tuple[tuple[Dimension, ...], dict[str, Any], dict[str, Mapping[str, Any]]]
 
 
-def plan(catalog: Catalog, raw: Raw, entry: Entry, asked: Mapping[str, Any], fixed: Collection[str]) -> Plan:
+def plan_space(catalog: Catalog, raw: RawEntry, entry: Entry, asked: Mapping[str, Any], fixed: Collection[str]) -> Plan:
     """The dimensions in the order of their drawing, the values of all other options, and what other kinds take over."""
     planner = Planner(catalog, raw, entry, fixed)
     planner.read_kinds(asked)
-    planner.branches = branches(catalog, entry, planner.kinds, fixed)
+    planner.branches = make_branches(catalog, entry, planner.kinds, fixed)
     planner.fixed = [planner.today(path) for path in fixed]
     dimensions = tuple(order_by_condition([*planner.dimensions(planner.checked(asked))], raw))
     planner.check_required({dimension.name for dimension in dimensions})
     if not dimensions:
         raise ZooError(f"nothing to search in {raw.name}", "give tune.space")
     carried = {branch.name(branch.section): branch.carried for branch in planner.branches if branch.carried}
-    return dimensions, own_values(entry, planner.branches), carried
+    return dimensions, default_values(entry, planner.branches), carried
 
 
 @dataclass
@@ -39,7 +38,7 @@ class Planner:
     """What is known while a space is planned."""
 
     catalog: Catalog
-    raw: Raw
+    raw: RawEntry
     entry: Entry
     fixed: Collection[str]
     kinds: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -48,7 +47,7 @@ class Planner:
 
     def read_kinds(self, asked: Mapping[str, Any]) -> None:
         """Find the sections whose kind is searched."""
-        sections = chosen_sections(self.entry)
+        sections = kind_sections(self.entry)
         paths = {f"{section}.kind": section for section in sections}
         for path, ask in collect_requests(self.raw, asked, sections.__contains__).items():
             if path in paths and not is_fixed(path, self.fixed) and (mark := self.wish(ask, None).mark):
@@ -56,13 +55,15 @@ class Planner:
                     raise ask.fail(self.raw, "should be a list of kinds")
                 section = paths[path]
                 try:
-                    self.kinds[section] = tuple(distinct(self.kind(section, ask, name) for name in mark.values))
+                    self.kinds[section] = tuple(
+                        reject_duplicates(self.kind(section, ask, name) for name in mark.values)
+                    )
                 except ValueError as error:
                     raise ask.fail(self.raw, error) from None
 
     def kind(self, section: str, ask: SearchRequest, name: Any) -> str:
         """The name of a kind; that of the entry's own is as the entry has it."""
-        own = chosen_sections(self.entry)[section]
+        own = kind_sections(self.entry)[section]
         if not isinstance(name, str):
             raise ask.fail(self.raw, f"a kind is a text, got {name!r:.60}")
         try:
@@ -71,10 +72,10 @@ class Planner:
             raise type(error)(str(ask.fail(self.raw, error.args[0])), error.hint) from None
         return own.name if kind == own.kind else name
 
-    def wish(self, ask: SearchRequest, own: Mark | None) -> SearchMark:
+    def wish(self, ask: SearchRequest, own: Mark | None) -> ConditionalRange:
         """What is asked of one option."""
         try:
-            return read(ask.value, own)
+            return parse_range(ask.value, own)
         except ValueError as error:
             raise ask.fail(self.raw, error) from None
 
@@ -109,11 +110,11 @@ class Planner:
 
     def is_kind(self, path: str) -> bool:
         """Whether a path is the kind of a section."""
-        return path in {f"{section}.kind" for section in chosen_sections(self.entry)}
+        return path in {f"{section}.kind" for section in kind_sections(self.entry)}
 
     def names(self, path: str = "") -> Iterator[str]:
         """Every option by dotted name; near the path of a stage's option that stage's."""
-        yield from (f"{section}.kind" for section in chosen_sections(self.entry))
+        yield from (f"{section}.kind" for section in kind_sections(self.entry))
         yield from (name for branch in self.branches for name in branch.names())
         if path.startswith("train.stages."):
             yield from (f"{path.rpartition('.')[0]}.{name}" for name in StageSpec.model_fields)
@@ -140,12 +141,12 @@ class Planner:
         own = branch.marks().get(path)
         if is_fixed(path, self.fixed) or (ask is None and own is None):
             return None
-        mark, when = self.wish(ask, own) if ask else SearchMark(own, {})
+        mark, when = self.wish(ask, own) if ask else ConditionalRange(own, {})
         option = branch.field(path)
         if mark is None or option is None:
             return None
         try:
-            mark, integer = fit_mark(option, mark)
+            mark, integer = fit_range(option, mark)
         except ValueError as error:
             raise self.blame(branch, path, ask, error) from None
         conditions = self.conditions(ask, when) if ask else {}
@@ -159,7 +160,7 @@ class Planner:
     def check_required(self, searched: Collection[str]) -> None:
         """Refuse another kind whose spec has an option without default that nothing sets."""
         for branch in self.branches:
-            if branch.kind and branch.kind != chosen_sections(self.entry)[branch.section].name:
+            if branch.kind and branch.kind != kind_sections(self.entry)[branch.section].name:
                 for option in options(branch.spec):
                     path = f"{branch.section}.{option.name}"
                     if option.required and path not in branch.carried and branch.name(path) not in searched:
@@ -173,7 +174,7 @@ class Planner:
     def conditions(self, ask: SearchRequest, when: Mapping[str, Any]) -> dict[str, tuple[Value, ...]]:
         """The conditions of a dimension: values by dotted option."""
         found = {}
-        for part in flatten(when, self.inner):
+        for part in flatten_requests(when, self.inner):
             under = SearchRequest(f"{ask.path}.when.{part.path}", (*ask.keys, "when", *part.keys), part.value)
             self.check_known(under, part.path)
             values = part.value if isinstance(part.value, list | tuple) else [part.value]
@@ -190,7 +191,7 @@ class Planner:
             problem: ValueError | None = None
             for option in fields:
                 try:
-                    yield next(values_of(option, [value]))
+                    yield next(validate_values(option, [value]))
                     break
                 except ValueError as error:
                     problem = problem or error
@@ -198,7 +199,7 @@ class Planner:
                 raise ask.fail(self.raw, problem or f"no value {yaml_scalar(value)}")
 
 
-def order_by_condition(dimensions: list[Dimension], raw: Raw) -> Iterator[Dimension]:
+def order_by_condition(dimensions: list[Dimension], raw: RawEntry) -> Iterator[Dimension]:
     """Each dimension after those that its conditions name; otherwise in the given order."""
     left = dimensions
     while left:

@@ -15,7 +15,7 @@ from zoo.core.spec import Mark, nested_spec, options, search_space
 from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Component, Entry
 
-CHOSEN = ("model", "prior", "text")
+KIND_SECTIONS = ("model", "prior", "text")
 """Sections that are a kind with its options; `train` stands beside them, `data` and `tune` are not searched."""
 
 
@@ -41,7 +41,7 @@ class Branch:
             return None
         if section == "train" and parts[0] == "stages" and len(parts) == 3:
             return StageSpec.model_fields.get(parts[2])
-        return find(self.spec, parts)
+        return find_field(self.spec, parts)
 
     def today(self, path: str) -> str:
         """A path with the name that its option has today, where the path has a former one."""
@@ -71,7 +71,7 @@ class Branch:
         return {f"{self.section}.{name}": mark for name, mark in search_space(self.spec).items()}
 
 
-def find(spec: type[BaseModel], parts: list[str]) -> FieldInfo | None:
+def find_field(spec: type[BaseModel], parts: list[str]) -> FieldInfo | None:
     """The option of a spec, or of a spec inside it."""
     *outer, last = parts
     for part in outer:
@@ -83,29 +83,31 @@ def find(spec: type[BaseModel], parts: list[str]) -> FieldInfo | None:
     return None if nested_spec(found) else found
 
 
-def chosen_sections(entry: Entry) -> dict[str, Component]:
+def kind_sections(entry: Entry) -> dict[str, Component]:
     """The sections of an entry that are a kind with its options."""
-    sections = {section: getattr(entry, section, None) for section in CHOSEN}
+    sections = {section: getattr(entry, section, None) for section in KIND_SECTIONS}
     return {section: chosen for section, chosen in sections.items() if chosen is not None}
 
 
-def branches(
+def make_branches(
     catalog: Catalog, entry: Entry, kinds: Mapping[str, tuple[str, ...]], fixed: Collection[str]
 ) -> list[Branch]:
     """A branch for each section, and for each kind of a section whose kind is searched."""
     found = []
-    for section, chosen in chosen_sections(entry).items():
+    for section, chosen in kind_sections(entry).items():
         for kind in kinds.get(section, ()):
             spec = catalog.find(section, kind)[1].spec
             branch = Branch(section, spec, kind)
-            kept = {} if kind == chosen.name else kept_options(branch, leaves(chosen.dump(), section), fixed)
+            kept = (
+                {} if kind == chosen.name else shared_overrides(branch, flatten_values(chosen.dump(), section), fixed)
+            )
             found.append(Branch(section, spec, kind, kept))
         if section not in kinds:
             found.append(Branch(section, chosen.kind.spec))
     return [*found, Branch("train", TrainSpec)]
 
 
-def kept_options(branch: Branch, own: Mapping[str, Any], fixed: Collection[str]) -> dict[str, Any]:
+def shared_overrides(branch: Branch, own: Mapping[str, Any], fixed: Collection[str]) -> dict[str, Any]:
     """Those of the entry's own options that the command line set and that the branch has too."""
     return {path: value for path, value in own.items() if is_fixed(path, fixed) and branch.field(path)}
 
@@ -115,21 +117,23 @@ def is_fixed(path: str, fixed: Collection[str]) -> bool:
     return any(path == one or path.startswith(f"{one}.") for one in fixed)
 
 
-def leaves(values: Any, path: str) -> dict[str, Any]:
+def flatten_values(values: Any, path: str) -> dict[str, Any]:
     """The values of nested mappings by dotted path."""
     if not isinstance(values, dict):
         return {path: values}
-    return {name: leaf for key, value in values.items() for name, leaf in leaves(value, f"{path}.{key}").items()}
+    return {
+        name: leaf for key, value in values.items() for name, leaf in flatten_values(value, f"{path}.{key}").items()
+    }
 
 
-def own_values(entry: Entry, found: list[Branch]) -> dict[str, Any]:
+def default_values(entry: Entry, found: list[Branch]) -> dict[str, Any]:
     """The values of options that are not drawn: the entry's own, and other kinds' defaults by the study's names."""
-    sections: dict[str, Any] = {name: chosen.dump() for name, chosen in chosen_sections(entry).items()}
+    sections: dict[str, Any] = {name: chosen.dump() for name, chosen in kind_sections(entry).items()}
     sections["train"] = entry.train.model_dump(mode="json")
-    values = {path: value for name, part in sections.items() for path, value in leaves(part, name).items()}
+    values = {path: value for name, part in sections.items() for path, value in flatten_values(part, name).items()}
     for branch in found:
         if branch.kind and branch.kind != values[f"{branch.section}.kind"]:
             defaults = branch.spec.model_construct().model_dump(mode="json", warnings=False)
-            flat = leaves(defaults, branch.section) | dict(branch.carried)
+            flat = flatten_values(defaults, branch.section) | dict(branch.carried)
             values |= {branch.name(path): value for path, value in flat.items()}
     return values
