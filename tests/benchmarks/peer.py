@@ -53,7 +53,8 @@ def main(argv: Sequence[str]) -> None:
         )
     known = catalog()
     known.found = {key: value for key, value in known.found.items() if key[0] != "metric" or key[1] in METRICS}
-    print(json.dumps(compute_metrics(known, Outputs(run.model(), run.info, real, {}, None, gallery)), indent=2))
+    found = compute_metrics(known, Outputs(run.model(), run.info, real, {}, None, gallery))
+    print(json.dumps({"metrics": found.metrics, **found.details}, indent=2))
 
 
 if __name__ == "__main__":

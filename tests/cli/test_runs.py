@@ -23,6 +23,7 @@ from zoo.core.errors import DataError
 from zoo.display.format import format_duration
 from zoo.registry.listing import load_entry, load_registry
 from zoo.runs.find import load
+from zoo.training.bench import BenchmarkResult
 from zoo.training.callbacks import StageInfo
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -174,18 +175,19 @@ def test_a_run_of_a_folder_is_evaluated_from_another_one(home: Path, monkeypatch
 def test_bench_prints_whatever_was_measured(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     asked: list[Any] = []
 
-    def bench(*args: str, **options: Any) -> dict[str, Any]:
+    def bench(*args: str, **options: Any) -> BenchmarkResult:
         asked.append((args, options))
-        return {"pictures_per_second": 1234.5, "flops_per_picture": 15_660_000, "achieved_flops": None, "how": "eager"}
+        return BenchmarkResult("cnn", "digits", "eager", 128, 2, 1234.5, 1000.0, 1.23, 15_660_000, None, 1e12, None)
 
     monkeypatch.setattr("zoo.training.bench.bench", bench)
     assert main(["bench", "cnn", "model.first=4", "--seconds", "3", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["achieved_flops"] is None
+    found = json.loads(capsys.readouterr().out)
+    assert (found["achieved_flops"], found["how"]) == (None, "eager")
     assert asked == [(("cnn", "model.first=4"), {"seconds": 3.0, "device": "auto", "registries": ()})]
     assert main(["bench", "cnn"]) == 0
-    lines = {line[:19].rstrip(): line[19:].strip() for line in capsys.readouterr().out.splitlines()}
+    lines = {line[:26].rstrip(): line[26:].strip() for line in capsys.readouterr().out.splitlines()}
     assert lines["pictures per second"] == "1,234"
-    assert lines["flops per picture"] == "15,660,000"
+    assert lines["training flops per picture"] == "15,660,000"
     assert lines["achieved flops"] == "unknown"
 
 

@@ -140,7 +140,7 @@ def test_the_table_has_a_row_a_variant_with_the_spread_over_seeds(capsys: Captur
         assert variant["overrides"] == [f"model.norm={norm}"]
         assert [(run["seed"], run["state"]) for run in variant["runs"]] == [(5, "done"), (6, "done")]
         losses = [run["metrics"]["loss"] for run in variant["runs"]]
-        assert losses == [zoo.evaluate(run["run"], device="cpu")["metrics"]["loss"] for run in variant["runs"]]
+        assert losses == [zoo.evaluate(run["run"], device="cpu").metrics["loss"] for run in variant["runs"]]
         assert variant["figures"]["loss"]["values"] == losses
         assert variant["figures"]["loss"]["mean"] == pytest.approx(statistics.mean(losses))
         assert variant["figures"]["loss"]["std"] == pytest.approx(statistics.stdev(losses), rel=1e-6)

@@ -29,11 +29,11 @@ def test_a_metric_that_fails_costs_only_itself(run: Path, install: object) -> No
     assert callable(install)
     install("measures", METRICS)
     found = zoo.evaluate(run, split="valid", device="cpu")
-    assert found["metrics"]["surprise"] == 0.25
-    assert found["table"] == {"a": 1}
-    assert "accuracy" in found["metrics"]
-    assert "per_class" in found
-    assert found["problems"] == ["metric 'bad' of plugin measures (zoo-measures 1.0) failed: RuntimeError: no luck"]
+    assert found.metrics["surprise"] == 0.25
+    assert found.details["table"] == {"a": 1}
+    assert "accuracy" in found.metrics
+    assert "per_class" in found.details
+    assert found.problems == ["metric 'bad' of plugin measures (zoo-measures 1.0) failed: RuntimeError: no luck"]
 
 
 def test_a_recorded_result_names_the_pictures_and_goes_stale(run: Path) -> None:
@@ -42,9 +42,9 @@ def test_a_recorded_result_names_the_pictures_and_goes_stale(run: Path) -> None:
     found = zoo.evaluate(run, device="cpu", record=file, data_name="digits at home")
     row = parse(file.read_text(encoding="utf-8"), "results.yaml").data["results"][0]
     assert (row["entry"], row["data"], row["split"]) == ("cnn", "digits at home", "test")
-    assert row["metrics"]["accuracy"] == pytest.approx(found["metrics"]["accuracy"], abs=1e-5)
+    assert row["metrics"]["accuracy"] == pytest.approx(found.metrics["accuracy"], abs=1e-5)
     assert row["parameters"] == zoo.load(run).record["parameters"]
-    shown = zoo.show("cnn", registries=[file], measure=False)["results"][-1]
+    shown = zoo.show("cnn", registries=[file], measure=False).results[-1]
     assert shown["stale"] is True, "it was reached with options that are not the entry's"
 
 

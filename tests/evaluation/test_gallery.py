@@ -17,7 +17,7 @@ import zoo
 from tests.conftest import Install
 from zoo.cli import main
 from zoo.core.errors import ZooError
-from zoo.models.gallery import Gallery
+from zoo.evaluation.evaluation import Evaluation
 from zoo.registry.listing import load_registry
 
 Capture = pytest.CaptureFixture[str]
@@ -31,14 +31,14 @@ def bands(install: Install, home: Path) -> None:
     (home / "registry.yaml").write_text(REGISTRY + ENTRIES.partition("entries:\n")[2], encoding="utf-8")
 
 
-def judged(*overrides: str, **options: Any) -> dict[str, Any]:
+def judged(*overrides: str, **options: Any) -> Evaluation:
     """The evaluation of a generator of bands."""
     run = zoo.train("bands", *overrides).run
     return zoo.evaluate(run, judge="bands", **options)
 
 
 def test_figures_of_each_class() -> None:
-    found = judged()["samples_per_class"]
+    found = judged().details["samples_per_class"]
     assert found.keys() == {"low", "middle", "high"}
     for row in found.values():
         assert row["pictures"] == 20
@@ -51,40 +51,40 @@ def test_figures_of_each_class() -> None:
 def test_classes_that_fail_are_seen_one_by_one() -> None:
     """Two classes that are taken for each other look like real pictures as a whole."""
     found = judged("prior.how=swapped")
-    rows = found["samples_per_class"]
+    rows = found.details["samples_per_class"]
     assert [rows[name]["judge_right"] for name in ("low", "middle", "high")] == [0, 0, 1]
     assert rows["low"]["frechet"] == pytest.approx(2 * 0.5**2, abs=0.05)
     assert rows["high"]["frechet"] < 0.02
-    assert found["metrics"]["frechet"] < 0.02
+    assert found.metrics["frechet"] < 0.02
     assert rows["low"]["coverage"] == 0
 
 
 def test_a_prior_that_hears_nothing_is_right_by_chance() -> None:
     found = judged("prior.how=deaf")
-    rights = [row["judge_right"] for row in found["samples_per_class"].values()]
+    rights = [row["judge_right"] for row in found.details["samples_per_class"].values()]
     assert sum(rights) / 3 == pytest.approx(1 / 3, abs=0.2)
-    figures = found["metrics"]
+    figures = found.metrics
     assert figures["mixture_monotone"] == 0
     assert figures["mixture_mass"] == pytest.approx(2 / 3, abs=0.1)
     assert figures["edit_right"] == 0, "a picture stays what it is"
 
 
 def test_an_additive_generator_mixes_as_real_pictures_are_mixed() -> None:
-    figures = judged()["metrics"]
+    figures = judged().metrics
     assert figures["mixture_both"] == figures["mixture_both_real"] == figures["mixture_both_halves"] == 1
     assert figures["mixture_mass"] == pytest.approx(figures["mixture_mass_real"], abs=0.005)
     assert figures["mixture_mass_real"] > 0.98
     assert figures["mixture_monotone"] == 1
-    one = judged("prior.how=winner")["metrics"]
+    one = judged("prior.how=winner").metrics
     assert one["mixture_both"] == 0
     assert one["mixture_both_real"] == 1
     assert one["mixture_monotone"] == 1, "it falls from one class to the other, all at once"
 
 
 def test_a_sweep_goes_from_class_to_class_with_the_same_noise() -> None:
-    hung: list[Gallery] = []
-    judged(look=hung.append)
-    mixed = hung[0].mixed
+    gallery = judged().gallery
+    assert gallery
+    mixed = gallery.mixed
     assert mixed
     sweep = mixed.sweep
     assert sweep.pairs.tolist() == [[0, 1], [0, 2], [1, 2]]
@@ -97,7 +97,7 @@ def test_a_sweep_goes_from_class_to_class_with_the_same_noise() -> None:
 
 
 def test_an_edit_keeps_what_is_not_the_class() -> None:
-    figures = judged()["metrics"]
+    figures = judged().metrics
     assert figures["edit_right"] == 1
     assert figures["edit_correlation"] == pytest.approx(1, abs=1e-4)
     assert abs(figures["edit_correlation_fresh"]) < 0.35
@@ -107,29 +107,29 @@ def test_an_edit_keeps_what_is_not_the_class() -> None:
 
 
 def test_edits_are_of_the_pictures_that_they_are_said_to_be() -> None:
-    hung: list[Gallery] = []
-    judged(look=hung.append)
-    edited = hung[0].edited
+    gallery = judged().gallery
+    assert gallery
+    edited = gallery.edited
     assert edited
     assert edited.source.y is not None
     assert edited.edited.y is not None
     assert bool((edited.source.y != edited.edited.y).all())
     assert set(edited.edited.y.tolist()) == {0, 1, 2}
-    assert torch.equal(edited.source.x, hung[0].real.x)
+    assert torch.equal(edited.source.x, gallery.real.x)
     assert torch.allclose(edited.shown, edited.source.x, atol=1e-4)
 
 
 def test_guidance_and_temperature_are_those_of_the_samples() -> None:
-    hung: list[Gallery] = []
-    plain = judged(look=hung.append)
-    assert not {"guidance", "temperature"} & plain.keys()
-    found = zoo.evaluate("bands", judge="bands", guidance=0.4, temperature=0.5, look=hung.append, record="mine.yaml")
-    assert (found["guidance"], found["temperature"]) == (0.4, 0.5)
+    plain = judged()
+    assert not {"guidance", "temperature"} & plain.to_dict().keys()
+    found = zoo.evaluate("bands", judge="bands", guidance=0.4, temperature=0.5, record="mine.yaml")
+    assert (found.guidance, found.temperature) == (0.4, 0.5)
+    hung = [gallery for gallery in (plain.gallery, found.gallery) if gallery]
     light = [gallery.drawn.x[gallery.drawn.y == 0][:, 0, 0, 0] for gallery in hung]
     assert light[1].mean() - light[0].mean() == pytest.approx(0.4 * 0.5 * 2 / 3, abs=0.02)
     assert light[1].std() == pytest.approx(light[0].std().item() / 2, rel=0.01)
     for name in ("loss", "frechet_floor", "edit_right", "edit_same", "mixture_both_real"):
-        assert found["metrics"][name] == plain["metrics"][name]
+        assert found.metrics[name] == plain.metrics[name]
     dark = [gallery.mixed.drawn.x[:16, 0, 5, 0].mean().item() for gallery in hung if gallery.mixed]
     assert dark[1] - dark[0] == pytest.approx(-0.4 * 0.5 / 3, abs=0.02), "the third class, in mixtures of the first two"
     row = load_registry(["mine.yaml"])[0].results[-1]
@@ -204,7 +204,7 @@ def test_a_page_of_samples_without_classes(capsys: Capture) -> None:
 def test_a_judge_that_does_not_know_the_classes_sees_no_mixtures() -> None:
     run = zoo.train("bands").run
     found = zoo.evaluate(run, judge="corner")
-    assert "samples_per_class" not in found
-    assert "mixture_mass" not in found["metrics"]
-    assert "edit_right" not in found["metrics"]
-    assert found["metrics"]["edit_correlation"] == pytest.approx(1, abs=1e-4)
+    assert "samples_per_class" not in found.details
+    assert "mixture_mass" not in found.metrics
+    assert "edit_right" not in found.metrics
+    assert found.metrics["edit_correlation"] == pytest.approx(1, abs=1e-4)

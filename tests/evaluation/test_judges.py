@@ -89,7 +89,7 @@ def test_a_judge_is_trained_once_for_a_set_of_pictures(capsys: pytest.CaptureFix
     lines: list[str] = []
     first = zoo.evaluate("linear", tell=lines.append)
     assert lines[0].startswith("training judge on these pictures, which is done once")
-    assert first["judge"].startswith("judge (cnn of ")
+    assert first.judge.startswith("judge (cnn of ")
     assert classifiers() == ["judge"]
     lines.clear()
     again = zoo.evaluate("linear", tell=lines.append)
@@ -98,7 +98,7 @@ def test_a_judge_is_trained_once_for_a_set_of_pictures(capsys: pytest.CaptureFix
     zoo.train("linear", "data.limit=150", out="less")
     zoo.evaluate("less")
     assert classifiers() == ["judge", "judge"]
-    assert told(capsys, "evaluate", "runs/linear-1")["judge"] == first["judge"]
+    assert told(capsys, "evaluate", "runs/linear-1")["judge"] == first.judge
 
 
 def test_nobody_judges_where_nobody_is_asked_to(capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,16 +121,16 @@ def test_a_plugin_gives_a_judge(install: Install) -> None:
     zoo.train("linear")
     install("corner", JUDGES)
     found = zoo.evaluate("linear", judge="corner")
-    assert found["judge"] == "corner"
-    assert found["metrics"]["frechet"] >= 0
-    assert "judge_accuracy" not in found["metrics"]
+    assert found.judge == "corner"
+    assert found.metrics["frechet"] >= 0
+    assert "judge_accuracy" not in found.metrics
     assert not classifiers()
 
 
 def test_a_run_of_a_classifier_judges() -> None:
     zoo.train("linear")
     zoo.train("judge", "data.limit=200", out="mine")
-    assert zoo.evaluate("linear", judge="mine")["judge"].startswith("mine (cnn of ")
+    assert zoo.evaluate("linear", judge="mine").judge.startswith("mine (cnn of ")
 
 
 @pytest.mark.parametrize(
@@ -303,8 +303,8 @@ def test_an_outside_judge_sees_features_of_imagenet() -> None:
     pytest.importorskip("efficientnet_lite_pytorch", reason="needs pixel-zoo[judges]")
     zoo.train("linear", "data.limit=60")
     found = zoo.evaluate("linear", judge="efficientnet-lite0", split="valid")
-    assert found["judge"] == "efficientnet-lite0"
-    assert found["metrics"]["frechet"] > found["metrics"]["frechet_floor"] > 0
+    assert found.judge == "efficientnet-lite0"
+    assert found.metrics["frechet"] > found.metrics["frechet_floor"] > 0
 
 
 def test_inception_that_cannot_be_fetched(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -334,6 +334,6 @@ def zoo_metrics():
 """,
     )
     zoo.train("linear")
-    assert zoo.evaluate("linear")["metrics"]["walls"] == 1
+    assert zoo.evaluate("linear").metrics["walls"] == 1
     with pytest.raises(ZooError):
         zoo.evaluate("linear", judge="")

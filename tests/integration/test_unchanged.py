@@ -37,7 +37,7 @@ def test_the_hash_of_every_entry_is_as_it_was(home: Path) -> None:
 
 def hash_of(name: str) -> str:
     """The hash of an entry."""
-    return str(zoo.show(name, measure=False)["hash"])
+    return zoo.show(name, measure=False).hash
 
 
 def test_the_first_party_plugins_still_give_their_kinds(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,10 +92,10 @@ def test_of_a_single_picture_there_is_nothing_to_say() -> None:
 
 def test_an_evaluation_holds_them_as_figures_and_always_the_same() -> None:
     found = compute_metrics(catalog(), replace(BARE, gallery=whole()))
-    assert "problems" not in found
-    assert set(found) == {"metrics", "samples_per_class"}
-    assert found["metrics"].keys() >= {"psnr", "ssim", "sharpness", "frechet", "kid", "recall", "judge_right", "copies"}
-    assert all(math.isfinite(value) for value in found["metrics"].values())
+    assert not found.problems
+    assert set(found.details) == {"samples_per_class"}
+    assert found.metrics.keys() >= {"psnr", "ssim", "sharpness", "frechet", "kid", "recall", "judge_right", "copies"}
+    assert all(math.isfinite(value) for value in found.metrics.values())
     assert compute_metrics(catalog(), replace(BARE, gallery=whole())) == found
 
 

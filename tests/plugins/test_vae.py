@@ -270,6 +270,6 @@ def test_a_run_gives_the_generator_back() -> None:
     assert torch.equal(one.reconstruct(x), two.reconstruct(x))
     rows = run.log()
     assert rows[-1]["valid"]["bound"] < rows[0]["valid"]["bound"]
-    found = zoo.evaluate(run.path, split="valid")["metrics"]
+    found = zoo.evaluate(run.path, split="valid").metrics
     best = min(rows, key=lambda row: row["valid"]["loss"])["valid"]
     assert found["bound"] == pytest.approx(best["bound"], rel=0.02)

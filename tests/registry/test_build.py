@@ -54,7 +54,7 @@ def odd(install: Callable[..., Path]) -> None:
 @pytest.mark.usefixtures("odd")
 def test_a_model_that_the_meta_device_cannot_build_is_shown_and_trained() -> None:
     shown = zoo.show("odd")
-    assert (shown["parameters"], shown["flops"]) == (64 * 5 + 5 + 5 * 10 + 10, None)
+    assert (shown.parameters, shown.flops) == (64 * 5 + 5 + 5 * 10 + 10, None)
     assert zoo.train("odd", "train.epochs=1").epochs == 1
 
 

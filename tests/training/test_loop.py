@@ -144,7 +144,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_state() 
         train("train.optimizer=sgd", "train.lr=100", "train.epochs=30", "train.save_seconds=0", out="bad")
     run = zoo.load("bad")
     assert run.state == "diverged"
-    assert zoo.evaluate("bad", split="valid")["metrics"]["loss"] < 1e30, "the best weights before it are kept"
+    assert zoo.evaluate("bad", split="valid").metrics["loss"] < 1e30, "the best weights before it are kept"
     with pytest.raises(JobError, match="diverged; change its options, or choose another --out"):
         train("train.optimizer=sgd", "train.lr=100", "train.epochs=30", "train.save_seconds=0", out="bad")
     assert all(row["train"]["loss"] < 1e30 for row in run.log())
@@ -173,7 +173,7 @@ def test_the_kept_weights_are_those_of_the_best_epoch() -> None:
     result = train("train.epochs=5", "train.lr=0.03", out="run")
     best = min(zoo.load("run").log(), key=lambda row: row["valid"]["loss"])
     assert result.metrics == best["valid"]
-    found = zoo.evaluate("run", split="valid")["metrics"]
+    found = zoo.evaluate("run", split="valid").metrics
     assert found["loss"] == pytest.approx(best["valid"]["loss"], rel=1e-4)
 
 
@@ -306,7 +306,7 @@ def test_pictures_that_changed_are_noticed() -> None:
         draw(number)
     options = ("data.kind=folder", "data.path=pets", "model.blocks=2", "model.first=4", "model.last=8")
     run = zoo.train("cnn", *options, "train.epochs=1").run
-    assert zoo.evaluate(run)["pictures"] == 8
+    assert zoo.evaluate(run).pictures == 8
     with pytest.raises(zoo.ZooError, match=r"data\.split_seed deals the pictures anew"):
         zoo.evaluate(run, "data.split_seed=1")
     with pytest.raises(InterruptedRun):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -13,6 +13,7 @@ from zoo.core.errors import ZooError, did_you_mean, one_line
 from zoo.core.types import DataInfo
 from zoo.data.dataset import Pictures
 from zoo.data.loader import batches
+from zoo.evaluation.evaluation import Evaluation
 from zoo.evaluation.scores import class_scores
 from zoo.models.base import Classifier, Model
 from zoo.models.metrics import EVAL_BATCH, mean_metrics
@@ -23,10 +24,6 @@ from zoo.registry.results import append_result, make_result
 from zoo.runs.find import load
 from zoo.runs.inputs import SPLITS, check_pictures
 from zoo.runs.run import Run
-
-if TYPE_CHECKING:
-    from zoo.models.gallery import Gallery
-
 
 NOBODY = "none"
 """In place of a judge."""
@@ -51,21 +48,29 @@ def outputs(
     return Outputs(model, info, pictures, {"loss": loss, "accuracy": accuracy}, scores)
 
 
-def compute_metrics(catalog: Catalog, found: Outputs) -> dict[str, Any]:
-    """The figures under `metrics`, and what is more than a figure (per class, confusion) under its own name."""
-    result: dict[str, Any] = {"metrics": dict(found.means)}
+class MetricResults(NamedTuple):
+    """What the metric kinds computed: numbers, more detailed results, and one line for each kind that failed."""
+
+    metrics: dict[str, float]
+    details: dict[str, Any]
+    problems: list[str]
+
+
+def compute_metrics(catalog: Catalog, found: Outputs) -> MetricResults:
+    """Compute all metric kinds of a catalog from the outputs of a model."""
+    result = MetricResults(dict(found.means), {}, [])
     for name in catalog.names("metric"):
-        giver = ""
+        source = ""
         try:
             plugin, kind = catalog.find("metric", name)
-            giver = f" of {plugin}"
-            figures = dict(kind.compute(kind.spec(), found) or {})
-        except Exception as error:  # one plugin's mistake must not cost the other figures
-            text = f"metric {name!r}{giver} failed: {type(error).__name__}: {error}"
-            result.setdefault("problems", []).append(one_line(text))
+            source = f" of {plugin}"
+            values = dict(kind.compute(kind.spec(), found) or {})
+        except Exception as error:  # a plugin's mistake must not cost the metrics of the others
+            text = f"metric {name!r}{source} failed: {type(error).__name__}: {error}"
+            result.problems.append(one_line(text))
             continue
-        for key, value in figures.items():
-            (result["metrics"] if isinstance(value, int | float) else result)[key] = value
+        for key, value in values.items():
+            (result.metrics if isinstance(value, int | float) else result.details)[key] = value
     return result
 
 
@@ -80,8 +85,7 @@ def evaluate(
     guidance: float = 0.0,
     temperature: float = 1.0,
     tell: Callable[[str], object] = len,
-    look: Callable[[Gallery], object] = bool,
-) -> dict[str, Any]:
+) -> Evaluation:
     """Compute the metrics of a run over a split.
 
     A classifier is also evaluated class by class. Samples of a generator are shown to a judge.
@@ -98,10 +102,9 @@ def evaluate(
         guidance: Guidance of the samples that the judge sees.
         temperature: Temperature of the samples that the judge sees.
         tell: Is called with a text before anything that takes long.
-        look: Is called with the pictures that the judge has seen.
 
     Returns:
-        A JSON object with `metrics` and, where metric kinds give more than a number, confusion matrix and the like.
+        The metrics and, where metric kinds give more than a number, details such as the confusion matrix.
 
     Raises:
         ZooError: If the run or the split is unknown, or an option does not apply to the model.
@@ -109,7 +112,7 @@ def evaluate(
 
     Example:
         >>> import zoo
-        >>> zoo.evaluate("cnn", split="valid")["metrics"]["accuracy"]  # doctest: +SKIP
+        >>> zoo.evaluate("cnn", split="valid").metrics["accuracy"]  # doctest: +SKIP
         0.97
     """
     from zoo.evaluation.gallery import hang, manner
@@ -135,19 +138,25 @@ def evaluate(
         if isinstance(model, Generator) and judge != NOBODY:
             appointed = appoint(judge, opened, changed, splits, place, tell)
             found = replace(found, gallery=hang(model, appointed, pictures, splits.train, place, how=how))
-    about = {"run": str(opened.path), "split": split, "pictures": len(pictures), "classes": list(opened.info.classes)}
-    result: dict[str, Any] = about | compute_metrics(catalog(), found)
-    if found.gallery:
-        result |= {"judge": found.gallery.judge} | how.non_default()
-        look(found.gallery)
-    if averaging := getattr(model, "averaging", ""):
-        result["averaging"] = averaging
+    evaluation = Evaluation(
+        run=opened.path,
+        split=split,
+        pictures=len(pictures),
+        classes=list(opened.info.classes),
+        **compute_metrics(catalog(), found)._asdict(),
+        judge=found.gallery.judge if found.gallery else "",
+        temperature=how.temperature,
+        guidance=how.guidance,
+        averaging=getattr(model, "averaging", ""),
+        gallery=found.gallery,
+    )
     if record is not None:
-        append_result(Path(record), make_result(opened.entry, data_name or changed.data.name, result, opened.record))
+        data = data_name or changed.data.name
+        append_result(Path(record), make_result(opened.entry, data, evaluation.to_dict(), opened.record))
         if opened.entry.hash() != current_hash(opened.entry.name):
             note = f"recorded as stale: the run's options are not those of the entry {opened.entry.name!r}"
-            result.setdefault("problems", []).append(note)
-    return result
+            evaluation.problems.append(note)
+    return evaluation
 
 
 def current_hash(name: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from zoo.core.errors import ZooError
 from zoo.core.spec import options
 from zoo.registry.catalog import catalog
+from zoo.registry.description import EntryDescription, OptionDescription
 from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.layers import Registry, read_registry
 from zoo.registry.raw_entry import RawEntry
@@ -101,7 +102,7 @@ def describe_entry(found: Registry, name: str) -> EntryInfo:
     return EntryInfo(name, summary, kind, chosen.data.name, chosen.model.plugin.name, [], results)
 
 
-def show(name: str, overrides: Iterable[str] = (), registries: Paths = (), measure: bool = True) -> dict[str, Any]:
+def show(name: str, overrides: Iterable[str] = (), registries: Paths = (), measure: bool = True) -> EntryDescription:
     """Describe an entry: its options, search space, results and size.
 
     Args:
@@ -111,7 +112,7 @@ def show(name: str, overrides: Iterable[str] = (), registries: Paths = (), measu
         measure: Whether to count parameters and FLOPs for the entry's own data, which imports torch.
 
     Returns:
-        A JSON object: summary, hash, kind, plugin, parameters, flops, spec, options and results.
+        The summary, hash, kind, plugin, size, values, options and results of the entry.
 
     Raises:
         ZooError: If the entry is unknown, cannot be used, or an override is wrong.
@@ -119,37 +120,44 @@ def show(name: str, overrides: Iterable[str] = (), registries: Paths = (), measu
     Example:
         >>> import zoo
         >>> about = zoo.show("cnn", ["train.epochs=3"], measure=False)
-        >>> about["kind"], about["spec"]["train"]["epochs"]
+        >>> about.kind, about.spec["train"]["epochs"]
         ('cnn', 3)
     """
     found, _ = load_registry(registries)
     raw = found.resolve(name, overrides)
     chosen = resolve_entry(catalog(), raw)
-    about: dict[str, Any] = {"name": name, "summary": chosen.summary, "hash": chosen.hash()}
-    about |= {"kind": chosen.model.name, "plugin": str(chosen.model.plugin), "parameters": None, "flops": None}
+    parameters = flops = shape = None
     if measure:
         from zoo.registry.build import data_info
         from zoo.registry.model_size import count_size
 
         info = data_info(chosen.data)
-        size = count_size(chosen, info)
-        about |= {"parameters": size.parameters, "flops": size.flops, "shape": list(info.shape)}
-    about["spec"] = chosen.dump() | {"tune": chosen.tune.model_dump(mode="json")}
-    searched = search_space(chosen, raw, overridden_options(overrides))
-    about["options"] = [
-        {
-            "name": f"{section}.{option.name}",
-            "type": option.type,
-            "default": option.default,
-            "value": value_at(about["spec"], f"{section}.{option.name}"),
-            "search": searched.get(f"{section}.{option.name}"),
-            "help": option.help,
-        }
-        for section, spec in chosen.sections()
-        for option in options(type(spec))
+        (parameters, flops), shape = count_size(chosen, info), info.shape
+    spec = chosen.dump() | {"tune": chosen.tune.model_dump(mode="json")}
+    return EntryDescription(
+        name=name,
+        summary=chosen.summary,
+        hash=chosen.hash(),
+        kind=chosen.model.name,
+        plugin=str(chosen.model.plugin),
+        parameters=parameters,
+        flops=flops,
+        shape=shape,
+        spec=spec,
+        options=describe_options(chosen, spec, search_space(chosen, raw, overridden_options(overrides))),
+        results=results_of(chosen, found.results),
+    )
+
+
+def describe_options(chosen: Entry, spec: dict[str, Any], searched: dict[str, str]) -> list[OptionDescription]:
+    """Every option of an entry with its value and its search space, by section."""
+    names = [
+        (f"{section}.{option.name}", option) for section, kind in chosen.sections() for option in options(type(kind))
     ]
-    about["results"] = results_of(chosen, found.results)
-    return about
+    return [
+        OptionDescription(name, option.type, option.default, value_at(spec, name), searched.get(name), option.help)
+        for name, option in names
+    ]
 
 
 def search_space(chosen: Entry, raw: RawEntry, fixed: list[str]) -> dict[str, str]:

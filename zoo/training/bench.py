@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from itertools import count as integers
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,51 @@ MATMUL = 2048
 Step = Callable[[], None]
 
 
-def measure(entry: Entry, device: torch.device, seconds: float) -> dict[str, Any]:
+@dataclass(frozen=True)
+class BenchmarkResult:
+    """Training speed of an entry beside that of a plain eager PyTorch loop.
+
+    Attributes:
+        entry: Name of the entry.
+        data: Data kind of its pictures.
+        mode: How the zoo's loop runs the model, such as "torch.compile" or "eager (no compiler)".
+        batch: Pictures per training step.
+        threads: CPU threads that PyTorch uses.
+        pictures_per_second: Speed of the zoo's training loop, the median over the rounds.
+        eager_pictures_per_second: Speed of the plain loop, the median over the rounds.
+        ratio_to_eager: Median ratio of the two speeds, measured round by round.
+        training_flops_per_picture: Floating-point operations of the forward and backward pass; None if unknown.
+        achieved_flops: Floating-point operations per second of the zoo's loop; None if unknown.
+        matmul_peak_flops: Floating-point operations per second in products of large matrices on the same device.
+        share_of_peak: `achieved_flops / matmul_peak_flops`; None if unknown.
+    """
+
+    entry: str
+    data: str
+    mode: str
+    batch: int
+    threads: int
+    pictures_per_second: float
+    eager_pictures_per_second: float
+    ratio_to_eager: float
+    training_flops_per_picture: int | None
+    achieved_flops: float | None
+    matmul_peak_flops: float
+    share_of_peak: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object that `zoo bench --json` prints, where `mode` is called `how`."""
+        return {"how" if name == "mode" else name: value for name, value in asdict(self).items()}
+
+    def _repr_html_(self) -> str:
+        """In a notebook."""
+        from zoo.display.html import key_value_table, titled_block
+
+        rows: dict[str, object] = {name.replace("_", " "): value for name, value in asdict(self).items()}
+        return titled_block(self.entry, key_value_table(rows))
+
+
+def measure(entry: Entry, device: torch.device, seconds: float) -> BenchmarkResult:
     """Pictures per second of both loops, FLOPs of a training step, and the share of this machine's matmul peak.
 
     Both loops augment, train on the same pictures and update the weights. The plain one is what a user of PyTorch
@@ -39,27 +84,27 @@ def measure(entry: Entry, device: torch.device, seconds: float) -> dict[str, Any
     """
     splits, _ = build_data(entry.data)
     autocast = autocast_type(device, entry.train.precision)
-    fast, how, batch = trainer_loop(entry, splits, device, autocast)
+    fast, mode, batch = trainer_loop(entry, splits, device, autocast)
     plain = plain_loop(entry, splits, device)
     rounds = [(rate(plain, batch, device, share), rate(fast, batch, device, share)) for share in shares(seconds)]
     slow_rate, fast_rate = (median(column) for column in zip(*rounds, strict=True))
     flops = step_flops(entry, splits)
     peak = matmul_peak(device, autocast)
     achieved = None if flops is None else flops * fast_rate
-    return {
-        "entry": entry.name,
-        "data": entry.data.name,
-        "how": how,
-        "batch": batch,
-        "threads": torch.get_num_threads(),
-        "pictures_per_second": round(fast_rate, 1),
-        "eager_pictures_per_second": round(slow_rate, 1),
-        "ratio_to_eager": round(median(quick / slow for slow, quick in rounds), 2),
-        "training_flops_per_picture": flops,
-        "achieved_flops": achieved,
-        "matmul_peak_flops": peak,
-        "share_of_peak": None if achieved is None else round(achieved / peak, 3),
-    }
+    return BenchmarkResult(
+        entry=entry.name,
+        data=entry.data.name,
+        mode=mode,
+        batch=batch,
+        threads=torch.get_num_threads(),
+        pictures_per_second=round(fast_rate, 1),
+        eager_pictures_per_second=round(slow_rate, 1),
+        ratio_to_eager=round(median(quick / slow for slow, quick in rounds), 2),
+        training_flops_per_picture=flops,
+        achieved_flops=achieved,
+        matmul_peak_flops=peak,
+        share_of_peak=None if achieved is None else round(achieved / peak, 3),
+    )
 
 
 def shares(seconds: float) -> Iterator[float]:
@@ -160,7 +205,7 @@ def matmul_peak(device: torch.device, autocast: torch.dtype | None) -> float:
 
 def bench(
     name: str, *overrides: str, device: str = "auto", seconds: float = 20.0, registries: Paths = ()
-) -> dict[str, Any]:
+) -> BenchmarkResult:
     """Compare the training speed of an entry with that of a plain PyTorch loop.
 
     The loop trains the same model eagerly; the two take turns, so that both see the same load of the machine.
@@ -173,14 +218,15 @@ def bench(
         registries: Registry files to read in addition.
 
     Returns:
-        A JSON object with pictures per second of both.
+        Pictures per second of both loops, FLOPs, and the share of the peak of this machine.
 
     Raises:
         ZooError: If the entry is unknown, cannot be used, or an override is wrong.
 
     Example:
         >>> import zoo
-        >>> zoo.bench("cnn", seconds=10)  # doctest: +SKIP
+        >>> zoo.bench("cnn", seconds=10).pictures_per_second  # doctest: +SKIP
+        5120.4
     """
     from zoo.training.device import choose_device
 

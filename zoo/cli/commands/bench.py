@@ -30,7 +30,7 @@ def bench_command(screen: Screen, /, name: str, overrides: tuple[str, ...], **op
     """Measure an entry's training speed against a plain PyTorch loop of the same model, alternating between the two."""
     from zoo.training.bench import bench
 
-    found = bench(name, *overrides, **options)
+    found = bench(name, *overrides, **options).to_dict()
     if screen.json:
         return screen.document(found)
     rows = [(key.replace("_", " "), format_value(value)) for key, value in found.items()]

@@ -59,7 +59,7 @@ def compare_command(
         raise
     names = choose_figures(found, figures)
     if screen.json:
-        return screen.document(found.document())
+        return screen.document(found.to_dict())
     show(screen, found, names)
     if hidden := len(found.figures) - len(names):
         screen.note(f"{hidden} more figures: see them with --figures all or by name, or with --json")

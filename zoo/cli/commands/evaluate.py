@@ -47,17 +47,17 @@ def evaluate_command(screen: Screen, /, run: str, overrides: tuple[str, ...], **
     """
     from zoo.evaluation.evaluate import evaluate
 
-    hung: list[Gallery] = []
-    found = evaluate(run, *overrides, tell=screen.note, look=hung.append, **options)
+    evaluation = evaluate(run, *overrides, tell=screen.note, **options)
+    found = evaluation.to_dict()
     if overrides:
         found["overrides"] = list(overrides)
-    keep(screen, found, hung)
+    keep(screen, found, evaluation.gallery)
     if screen.json:
         return screen.document(found)
     return show(screen, found)
 
 
-def keep(screen: Screen, found: dict[str, Any], hung: list[Gallery]) -> None:
+def keep(screen: Screen, found: dict[str, Any], gallery: Gallery | None) -> None:
     """Write the result, the confusion matrix as a picture, and a page of samples, into the run folder."""
     folder = Path(found["run"]) / "evaluation"
     found["files"] = [str(folder / f"{found['split']}.json")]
@@ -68,7 +68,7 @@ def keep(screen: Screen, found: dict[str, Any], hung: list[Gallery]) -> None:
             path = folder / f"{found['split']}-confusion.png"
             draw(path, found["confusion"], found["classes"], f"{found['run']}: {found['split']} split")
             found["files"].append(str(path))
-        for gallery in hung:
+        if gallery is not None:
             from zoo.cli.views.judged import draw as page
 
             path = folder / f"{found['split']}-samples.png"

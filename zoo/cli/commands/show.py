@@ -13,6 +13,7 @@ from zoo.cli.options import NAME, OVERRIDES, REGISTRY
 from zoo.cli.views.values import plain
 from zoo.core.errors import DataError
 from zoo.display.format import format_value
+from zoo.registry.description import EntryDescription, OptionDescription
 from zoo.registry.listing import show
 
 
@@ -32,38 +33,38 @@ def show_command(
         screen.note(f"parameters and FLOPs are unknown: {error}")
         about = show(name, overrides, registries, measure=False)
     if screen.json:
-        return screen.document(about)
+        return screen.document(about.to_dict())
     if only_options:
-        return show_options(screen, about["options"])
+        return show_options(screen, about.options)
     return show_entry(screen, about)
 
 
-def show_options(screen: Screen, options: list[dict[str, Any]]) -> None:
+def show_options(screen: Screen, options: list[OptionDescription]) -> None:
     """Every option with its value in the entry, default, type, search space and meaning."""
     heads = ["option", "value", "default", "type", "search", "meaning"]
     rows = [
-        (row["name"], value_in_entry(row), plain(row["default"]), row["type"], row["search"] or "", row["help"])
-        for row in options
+        (option.name, value_in_entry(option), plain(option.default), option.type, option.search or "", option.help)
+        for option in options
     ]
     screen.table(heads, rows)
 
 
-def value_in_entry(row: dict[str, Any]) -> str:
+def value_in_entry(option: OptionDescription) -> str:
     """The value of an option; of tune.space that it is spread over the column of what is searched."""
-    return 'see "search" column' if row["name"] == "tune.space" and row["value"] else plain(row["value"])
+    return 'see "search" column' if option.name == "tune.space" and option.value else plain(option.value)
 
 
-def show_entry(screen: Screen, about: dict[str, Any]) -> None:
+def show_entry(screen: Screen, about: EntryDescription) -> None:
     """What an entry is, what it sets, and what was reached."""
-    screen.line(f"{about['name']}: {about['summary']}" if about["summary"] else about["name"])
-    screen.line(f"kind {about['kind']} from {about['plugin']}, hash {about['hash']}")
-    if about["parameters"] is not None:
-        shape = "x".join(map(str, about["shape"]))
-        flops = "" if about["flops"] is None else f", {about['flops'] / 1e6:,.4g} MFLOP per picture"
-        data = about["spec"]["data"]["kind"]
-        screen.line(f"{about['parameters']:,} parameters{flops} on {shape} pictures of {data}")
-    defaults = {option["name"]: option["default"] for option in about["options"]}
-    values = dict(flat(about["spec"]))
+    screen.line(f"{about.name}: {about.summary}" if about.summary else about.name)
+    screen.line(f"kind {about.kind} from {about.plugin}, hash {about.hash}")
+    if about.parameters is not None and about.shape is not None:
+        shape = "x".join(map(str, about.shape))
+        flops = "" if about.flops is None else f", {about.flops / 1e6:,.4g} MFLOP per picture"
+        data = about.spec["data"]["kind"]
+        screen.line(f"{about.parameters:,} parameters{flops} on {shape} pictures of {data}")
+    defaults = {option.name: option.default for option in about.options}
+    values = dict(flat(about.spec))
     set_here = [
         (name, plain(values[name]), plain(old))
         for name, old in defaults.items()
@@ -72,10 +73,10 @@ def show_entry(screen: Screen, about: dict[str, Any]) -> None:
     kinds = [(key, values[key], "") for key in ("data.kind", "prior.kind", "text.kind") if key in values]
     screen.line()
     screen.table(["option", "value", "default"], [*kinds, *set_here])
-    if about["results"]:
+    if about.results:
         screen.line()
-        show_results(screen, about["results"])
-    screen.note(f"all options: zoo show {about['name']} --options; next: zoo train {about['name']}")
+        show_results(screen, about.results)
+    screen.note(f"all options: zoo show {about.name} --options; next: zoo train {about.name}")
 
 
 def show_results(screen: Screen, results: list[dict[str, Any]]) -> None:

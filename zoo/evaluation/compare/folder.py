@@ -13,6 +13,7 @@ from zoo.core.errors import RunError, ZooError
 from zoo.core.files import check_name, digest, non_finite_to_none, write_json
 from zoo.core.version import __version__
 from zoo.evaluation.compare.result import Comparison
+from zoo.evaluation.evaluation import Evaluation
 from zoo.runs.choose_folder import is_remnant
 from zoo.runs.names import ROOT, numbered_folders
 from zoo.runs.run import differences, read_record, utc_now
@@ -108,7 +109,7 @@ class Record:
 
     def publish(self, comparison: Comparison) -> None:
         """Write what was found so far, for other programs."""
-        write_json(self.path / TABLE, non_finite_to_none(comparison.document()))
+        write_json(self.path / TABLE, non_finite_to_none(comparison.to_dict()))
 
     def place(self, values: dict[str, Any]) -> int | None:
         """Where a variant stands; None where it was not asked for before."""
@@ -140,12 +141,8 @@ class Record:
         figures = {name: math.nan if value is None else value for name, value in kept["metrics"].items()}
         return figures, kept["judge"]
 
-    def keep(self, run: Path, weights: str, found: dict[str, Any]) -> None:
+    def keep(self, run: Path, weights: str, found: Evaluation) -> None:
         """Keep an evaluation."""
-        about = {
-            "weights_sha256": weights,
-            "metrics": non_finite_to_none(found["metrics"]),
-            "judge": found.get("judge", ""),
-        }
+        about = {"weights_sha256": weights, "metrics": non_finite_to_none(found.metrics), "judge": found.judge}
         self.content["evaluations"][run.name] = about
         self.save()

@@ -52,8 +52,8 @@ class ComparedRun:
     judge: str = ""
     """Who looked at what a generator makes."""
 
-    def document(self) -> dict[str, Any]:
-        """As JSON."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON object."""
         about = {"seed": self.seed, "run": str(self.run), "state": self.state, "seconds": round(self.seconds, 3)}
         return about | {"metrics": self.metrics} | ({"reason": self.reason} if self.reason else {})
 
@@ -92,11 +92,11 @@ class Variant:
         found = {name: [run.metrics[name] for run in self.done if name in run.metrics] for name in names(self.done)}
         return {name: Figure.of(values) for name, values in found.items()}
 
-    def document(self) -> dict[str, Any]:
-        """As JSON."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON object."""
         about = {"overrides": self.overrides, "parameters": self.parameters, "seconds": self.seconds}
         figures = {name: found._asdict() for name, found in self.figures.items()}
-        return about | {"runs": [run.document() for run in self.runs], "figures": figures}
+        return about | {"runs": [run.to_dict() for run in self.runs], "figures": figures}
 
 
 @dataclass(frozen=True)
@@ -148,10 +148,10 @@ class Comparison:
         failed = table(FAILURE_HEADS, self.failures, right=[1]) if self.failures else ""
         return titled_block(self.title, table(heads, rows, right=range(1, len(heads))), failed)
 
-    def document(self) -> dict[str, Any]:
-        """As JSON."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON object."""
         about = {"comparison": str(self.path), "entry": self.entry, "split": self.split, "seeds": self.seeds}
-        return about | {"axes": self.axes, "variants": [variant.document() for variant in self.variants]}
+        return about | {"axes": self.axes, "variants": [variant.to_dict() for variant in self.variants]}
 
 
 def names(runs: Iterable[ComparedRun]) -> list[str]:

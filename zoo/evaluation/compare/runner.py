@@ -136,7 +136,7 @@ class Comparing:
     def evaluate(self, path: Path) -> None:
         """Evaluate a run that is done, and keep that."""
         found = evaluate(path, split=self.record.plan.split, device=self.device, tell=self.callback.note)
-        for problem in found.get("problems", []):
+        for problem in found.problems:
             self.callback.note(problem)
         self.record.keep(path, Run.open(path, catalog()).record["weights_sha256"], found)
 

@@ -1,0 +1,65 @@
+"""What `zoo.evaluate` returns: the metrics of a run over a split, and more detailed results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zoo.models.gallery import Gallery
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics of a run over one split.
+
+    Attributes:
+        run: Run folder.
+        split: Name of the split, "train", "valid" or "test".
+        pictures: Number of pictures in the split.
+        classes: Class names, in the order of the labels.
+        metrics: Value of each metric by name, such as `loss` in nats per picture and `accuracy` from 0 to 1.
+        details: Results of metric kinds that are more than a number, by name. Of a classifier, `confusion` is a list of
+            K rows (true class) of K counts (predicted class), and `per_class` has precision and recall by class.
+        problems: One line for each metric that failed, or that the recorded result is stale.
+        judge: Name of the network that judged samples; empty if none did.
+        temperature: Temperature of the samples.
+        guidance: Guidance of the samples.
+        averaging: What a prediction is averaged over; empty if it is not averaged.
+        gallery: Real pictures, samples and reconstructions as the judge saw them; None without a judge.
+    """
+
+    run: Path
+    split: str
+    pictures: int
+    classes: list[str]
+    metrics: dict[str, float]
+    details: dict[str, Any] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    judge: str = ""
+    temperature: float = 1.0
+    guidance: float = 0.0
+    averaging: str = ""
+    gallery: Gallery | None = field(default=None, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON object; `details` are among its keys, and defaults of what need not apply are left out."""
+        about: dict[str, Any] = {"run": str(self.run), "split": self.split, "pictures": self.pictures}
+        about |= {"classes": self.classes, "metrics": self.metrics} | self.details
+        optional = {
+            "judge": (self.judge, ""),
+            "temperature": (self.temperature, 1.0),
+            "guidance": (self.guidance, 0.0),
+            "averaging": (self.averaging, ""),
+            "problems": (self.problems, []),
+        }
+        return about | {name: value for name, (value, default) in optional.items() if value != default}
+
+    def _repr_html_(self) -> str:
+        """In a notebook."""
+        from zoo.display.html import key_value_table, muted_line, titled_block
+
+        table = key_value_table({"judge": self.judge, **self.metrics})
+        title = f"{self.run}: {self.pictures:,} {self.split} pictures"
+        return titled_block(title, table, *map(muted_line, self.problems))
