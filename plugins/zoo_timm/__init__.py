@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def build(spec: TimmSpec, info: DataInfo) -> Model:
-    """An architecture adapted to pictures like `info`'s; ZooError where it or the budget does not fit them."""
-    from zoo_timm.model import build
+    """Build an architecture adapted to pictures such as `info` describes; ZooError if it or the budget does not fit."""
+    from zoo_timm.model import build_model
 
-    return build(spec, info)
+    return build_model(spec, info)
 
 
 @hookimpl
 def zoo_models() -> Iterable[ModelKind[Any]]:
     """Yield the kind `timm`."""
-    yield ModelKind("timm", TimmSpec, build, "any timm architecture, its stem adapted to small pictures")
+    yield ModelKind("timm", TimmSpec, build, "any timm architecture, with its stem adapted to small pictures")

@@ -1,4 +1,4 @@
-"""Names and constructors of timm, and its errors as one line."""
+"""timm's names and constructors, with its errors as one line."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from torch import nn
 from zoo.core import ZooError
 
 
-class Unfit(Exception):  # noqa: N818 - it is an answer, not a fault
-    """The architecture cannot be built or run like this; the text is the reason."""
+class UnfitError(Exception):
+    """Raised with the reason why an architecture cannot be built or run with some options."""
 
 
-def check(name: str) -> None:
-    """ZooError with the nearest names where timm does not know `name` or its tag."""
+def check_name(name: str) -> None:
+    """Raise ZooError with the nearest names if timm does not know `name` or its tag."""
     base, _, tag = name.partition(".")
     if not timm.is_model(base):
         near = get_close_matches(base, timm.list_models(), n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "timm.list_models() has all names"
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "timm.list_models() lists all names"
         raise ZooError(f"timm {timm.__version__} has no architecture {name!r}", hint)
     tags = timm.list_pretrained(f"{base}.*")
     if tag and name not in tags:
@@ -29,31 +29,31 @@ def check(name: str) -> None:
         raise ZooError(f"timm {timm.__version__} has no weights {name!r}; known for {base}: {known}")
 
 
-def family(name: str) -> list[str]:
-    """Other architectures from the same module of timm, those with the nearest names first."""
+def related_names(name: str) -> list[str]:
+    """List other architectures from the same module of timm, nearest names first."""
     base = name.partition(".")[0]
     module = timm.models.model_entrypoint(base).__module__.rpartition(".")[2]
     others = [other for other in timm.list_models(module=module) if other != base]
     return get_close_matches(base, others, n=len(others) or 1, cutoff=0.0)
 
 
-def create(name: str, options: dict[str, Any]) -> nn.Module:
-    """The network with timm's own strides; Unfit where timm refuses."""
+def create_network(name: str, options: dict[str, Any]) -> nn.Module:
+    """Create the network with timm's own strides; UnfitError if timm cannot."""
     try:
         net: nn.Module = timm.create_model(name, **options)
     except Exception as error:
-        raise Unfit(reason(error)) from error
+        raise UnfitError(first_line(error)) from error
     return net
 
 
-def reason(error: BaseException) -> str:
-    """The first line of an exception, in no more than 200 characters."""
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's message, at most 200 characters."""
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__)[:200]
 
 
-def parameters(net: nn.Module) -> dict[str, Any]:
-    """The constructor's parameters with their defaults, through the classes that only pass them on."""
+def constructor_parameters(net: nn.Module) -> dict[str, Any]:
+    """Return the constructor's parameters with their defaults, including those of base classes that get **kwargs."""
     found: dict[str, Any] = {}
     for cls in type(net).__mro__:
         if cls is nn.Module:
@@ -66,8 +66,8 @@ def parameters(net: nn.Module) -> dict[str, Any]:
 
 
 def patch_size(net: nn.Module, options: dict[str, Any]) -> int | None:
-    """The side of the square patches in pixels, where `net` has one that a constructor might take."""
-    default = parameters(net).get("patch_size")
+    """Return the side of the square patches in pixels; None if `net` has none that a constructor might accept."""
+    default = constructor_parameters(net).get("patch_size")
     embeddings = (getattr(net, name, None) for name in ("patch_embed", "patch_embed1", "embeds", "stem"))
     known = [getattr(embedding, "patch_size", None) for embedding in embeddings]
     value = next((v for v in (options.get("patch_size"), *known, default) if v), None)

@@ -1,4 +1,4 @@
-"""How an architecture is fitted to pictures of a given size: tried on the meta device, where nothing is allocated."""
+"""Fit an architecture to pictures of a given size, by trying on the meta device, where nothing is allocated."""
 
 from __future__ import annotations
 
@@ -13,24 +13,32 @@ from torch import nn
 
 from zoo import DataInfo
 from zoo.core import ZooError
-from zoo_timm.architectures import Unfit, check, create, family, parameters, patch_size, reason
+from zoo_timm.architectures import (
+    UnfitError,
+    check_name,
+    constructor_parameters,
+    create_network,
+    first_line,
+    patch_size,
+    related_names,
+)
 from zoo_timm.spec import TimmSpec
-from zoo_timm.strides import Look, apply, fewer, look, snapped
+from zoo_timm.strides import Inspection, apply_strides, inspect_network, lower_strides, snap_to_power
 
-SMALL, MOST, MAP, TOKENS = 64, 8, 3.5, 7.0
-"""Sides up to SMALL pixels are reduced by at most MOST, to maps of at least MAP or grids of at least TOKENS a side."""
-RAISED = (32, 64, 96, 120, 128, 160, 192, 224, 256)
-LITTLE = ("atto", "femto", "pico", "nano", "tiny", "mini", "small", "_xs", "_xx", "_050")
-"""What timm calls its smaller architectures."""
+SMALL_SIDE, MAX_REDUCTION, MIN_MAP, MIN_TOKENS = 64, 8, 3.5, 7.0
+"""Pictures up to SMALL_SIDE are reduced by at most MAX_REDUCTION, to maps of MIN_MAP or grids of MIN_TOKENS a side."""
+LARGER_SIDES = (32, 64, 96, 120, 128, 160, 192, 224, 256)
+SMALL_NAMES = ("atto", "femto", "pico", "nano", "tiny", "mini", "small", "_xs", "_xx", "_050")
+"""Parts of the names of timm's smaller architectures."""
 SLACK = 0.75
-"""Share of the wanted side that a map may miss: unpadded convolutions and rounding cost some."""
+"""Share of the wanted side that a map must have: unpadded convolutions and rounding cost some."""
 
 Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What was found to work."""
+    """A network that works, and how to build it."""
 
     net: nn.Module
     """The network on the meta device."""
@@ -39,186 +47,186 @@ class Plan:
     strides: dict[str, int]
     """Strides to change afterwards, by module name."""
     size: Size
-    """Height and width in pixels that the network sees."""
+    """Height and width in pixels of the network's input."""
 
     @property
     def parameters(self) -> int:
-        """Trained weights."""
+        """Number of trainable weights."""
         return sum(weight.numel() for weight in self.net.parameters())
 
 
-class Way(NamedTuple):
-    """Something to try."""
+class Attempt(NamedTuple):
+    """Options and strides to try."""
 
     options: dict[str, Any]
     strides: dict[str, int]
     size: Size
     least: float = 0.0
-    """Least side of the last map."""
+    """Smallest acceptable side of the last map."""
     factor: float = 1.0
-    """How many times less it reduces."""
+    """By which factor the reduction is lower than timm's own."""
 
 
 class Planner:
-    """The search for a plan; use it on the meta device."""
+    """The search for a plan, on the meta device."""
 
     def __init__(self, spec: TimmSpec, info: DataInfo) -> None:
         self.spec, self.channels, self.classes = spec, info.shape[0], len(info.classes)
-        self.natural: Size = (spec.size, spec.size) if spec.size else (info.shape[1], info.shape[2])
+        self.size: Size = (spec.size, spec.size) if spec.size else (info.shape[1], info.shape[2])
         self.options = {"in_chans": self.channels, "num_classes": self.classes, **spec.options}
-        self.plain = create(spec.architecture, self.options)
-        self.accepted = parameters(self.plain)
+        self.plain = create_network(spec.architecture, self.options)
+        self.accepted = constructor_parameters(self.plain)
         for name in ("drop_rate", "drop_path_rate"):
             if name in self.accepted:
                 self.options[name] = getattr(spec, name)
             elif getattr(spec, name):
-                raise ZooError(f"{spec.architecture} has no {name}: leave it out")
+                raise ZooError(f"{spec.architecture} has no option {name}: remove it")
         configured: Any = self.plain.default_cfg
         self.default: Size = configured["input_size"][1:]
-        """Height and width that timm trained the architecture for."""
+        """Height and width of timm's own pictures for the architecture."""
 
     def plan(self) -> Plan:
-        """The first way that works; ZooError with the reason where there is none."""
-        auto = self.spec.stem == "auto" and max(self.natural) <= SMALL
-        gentler = list(self.gentler()) if auto else []
-        if found := self.first(gentler):
+        """Return the first attempt that works; ZooError with the reason if none does."""
+        auto = self.spec.stem == "auto" and max(self.size) <= SMALL_SIDE
+        lower_reduction = list(self.lower_reduction()) if auto else []
+        if found := self.first_working(lower_reduction):
             return found
         try:
-            return self.attempt(self.as_is(self.natural))
-        except Unfit as error:
-            raised = self.first(self.raised(gentler))
+            return self.try_attempt(self.unchanged(self.size))
+        except UnfitError as error:
+            raised = self.first_working(self.larger_pictures(lower_reduction))
             if raised is None or self.spec.size:
-                raise ZooError(self.refusal(error, raised)) from error
+                raise ZooError(self.size_message(error, raised)) from error
             return raised
 
-    def first(self, ways: Iterable[Way]) -> Plan | None:
-        """The first of `ways` that works."""
-        for way in ways:
+    def first_working(self, attempts: Iterable[Attempt]) -> Plan | None:
+        """Return the plan of the first attempt that works, or None."""
+        for attempt in attempts:
             try:
-                return self.attempt(way)
-            except Unfit:
+                return self.try_attempt(attempt)
+            except UnfitError:
                 continue
         return None
 
-    def attempt(self, way: Way) -> Plan:
-        """A plan that runs; Unfit otherwise."""
-        net = create(self.spec.architecture, way.options)
-        apply(net, way.strides, trim=not self.spec.pretrained)
-        seen = seen_by(net, self.picture(way.size))
-        if seen.scores != (2, self.classes):
-            shape = " x ".join(map(str, seen.scores[1:]))
-            raise ZooError(f"timm's {self.spec.architecture} is no classifier: its output is {shape} for each picture")
-        if seen.side < way.least:
-            raise Unfit(f"its last map has only {seen.side:.1f} pixels a side")
-        return Plan(net, way.options, way.strides, way.size)
+    def try_attempt(self, attempt: Attempt) -> Plan:
+        """Build and run the network of an attempt; UnfitError if that fails."""
+        net = create_network(self.spec.architecture, attempt.options)
+        apply_strides(net, attempt.strides, trim=not self.spec.pretrained)
+        found = inspect_or_unfit(net, self.empty_pictures(attempt.size))
+        if found.scores != (2, self.classes):
+            shape = " x ".join(map(str, found.scores[1:]))
+            raise ZooError(f"timm's {self.spec.architecture} is not a classifier: its output is {shape} per picture")
+        if found.side < attempt.least:
+            raise UnfitError(f"its last map is only {found.side:.1f} pixels wide")
+        return Plan(net, attempt.options, attempt.strides, attempt.size)
 
-    def gentler(self) -> Iterator[Way]:
-        """Ways to reduce less, the best first."""
-        seen = seen_by(self.plain, self.picture(self.default))
-        total = snapped(math.sqrt(math.prod(self.default)) / seen.side)
+    def lower_reduction(self) -> Iterator[Attempt]:
+        """Yield attempts with a lower reduction, best first."""
+        found = inspect_or_unfit(self.plain, self.empty_pictures(self.default))
+        total = snap_to_power(math.sqrt(math.prod(self.default)) / found.side)
         patch = patch_size(self.plain, self.options)
-        most = reduction(min(self.natural), TOKENS if total == patch else MAP)
+        most = max_reduction(min(self.size), MIN_TOKENS if total == patch else MIN_MAP)
         if (factor := total / most) <= 1:
             return
-        least = SLACK * math.sqrt(math.prod(self.natural)) / most
-        ways = [self.by_patch(patch, factor, least), self.by_strides(seen, factor, total, least)]
-        # A smaller patch size changes the shape of weights, which not every architecture can load.
-        yield from chain.from_iterable(reversed(ways) if self.spec.pretrained else ways)
+        least = SLACK * math.sqrt(math.prod(self.size)) / most
+        attempts = [self.by_patch(patch, factor, least), self.by_strides(found, factor, total, least)]
+        # A smaller patch size changes the shape of weights, and not every architecture can load those.
+        yield from chain.from_iterable(reversed(attempts) if self.spec.pretrained else attempts)
 
-    def by_patch(self, patch: int | None, factor: float, least: float) -> Iterator[Way]:
-        """A smaller patch size."""
+    def by_patch(self, patch: int | None, factor: float, least: float) -> Iterator[Attempt]:
+        """Yield an attempt with a smaller patch size."""
         if patch is not None and "patch_size" not in self.spec.options and patch / factor > 0.6:
-            options = {**self.sized(self.natural), "patch_size": max(1, round(patch / factor))}
-            yield Way(options, {}, self.natural, least)
+            options = {**self.size_options(self.size), "patch_size": max(1, round(patch / factor))}
+            yield Attempt(options, {}, self.size, least)
 
-    def by_strides(self, seen: Look, factor: float, total: float, least: float) -> Iterator[Way]:
-        """Lower strides in a network built for pictures that are larger by the same factor: its later maps fit."""
+    def by_strides(self, found: Inspection, factor: float, total: float, least: float) -> Iterator[Attempt]:
+        """Yield attempts with lower strides in a network built for pictures larger by that factor: later maps fit."""
         powers = (2.0**power for power in range(1, 8))
         for times in (factor, *(power for power in powers if factor < power < 1.2 * total)):
-            options = self.sized(scaled(self.natural, times))
-            yield Way(options, fewer(seen.steps, times), self.natural, least, times)
+            options = self.size_options(scale_size(self.size, times))
+            yield Attempt(options, lower_strides(found.steps, times), self.size, least, times)
 
-    def as_is(self, size: Size) -> Way:
-        """timm's own strides."""
-        return Way(self.sized(size), {}, size)
+    def unchanged(self, size: Size) -> Attempt:
+        """Return the attempt with timm's own strides."""
+        return Attempt(self.size_options(size), {}, size)
 
-    def raised(self, gentler: list[Way]) -> Iterator[Way]:
-        """Ways with larger pictures: lower strides in a network of timm's own size, then timm's own strides."""
-        for way in gentler:
-            size = scaled(self.default, 1 / way.factor)
-            if way.strides and min(size) > max(self.natural):
-                yield Way(self.options, way.strides, size)
-        for side in RAISED:
-            if max(self.natural) < side < max(self.default):
-                yield self.as_is((side, side))
-        yield self.as_is(self.default)
+    def larger_pictures(self, lower_reduction: list[Attempt]) -> Iterator[Attempt]:
+        """Yield attempts with larger pictures: lower strides in a network of its own size, then its own strides."""
+        for attempt in lower_reduction:
+            size = scale_size(self.default, 1 / attempt.factor)
+            if attempt.strides and min(size) > max(self.size):
+                yield Attempt(self.options, attempt.strides, size)
+        for side in LARGER_SIDES:
+            if max(self.size) < side < max(self.default):
+                yield self.unchanged((side, side))
+        yield self.unchanged(self.default)
 
-    def sized(self, size: Size) -> dict[str, Any]:
-        """Arguments for pictures of `size`, where the constructor asks for it."""
+    def size_options(self, size: Size) -> dict[str, Any]:
+        """Return the constructor's arguments, with the picture size if it accepts one."""
         if "img_size" not in self.accepted:
             return self.options
         return {**self.options, "img_size": size[0] if size[0] == size[1] else size}
 
-    def picture(self, size: Size) -> torch.Tensor:
-        """Two pictures of nothing."""
+    def empty_pictures(self, size: Size) -> torch.Tensor:
+        """Return two pictures on the meta device."""
         return torch.empty(2, self.channels, *size, device="meta")
 
-    def refusal(self, error: Unfit, raised: Plan | None) -> str:
-        """One line on why the pictures do not fit, with a size that does."""
-        height, width = self.natural
+    def size_message(self, error: UnfitError, raised: Plan | None) -> str:
+        """Say in one line why the pictures do not fit, with a size that would."""
+        height, width = self.size
         text = f"timm's {self.spec.architecture} does not fit pictures of {height}x{width} pixels ({error})"
-        return f"{text}; it takes size={max(raised.size)}" if raised else text
+        return f"{text}; size={max(raised.size)} would work" if raised else text
 
 
-def scaled(size: Size, factor: float) -> Size:
-    """Height and width times `factor`."""
+def scale_size(size: Size, factor: float) -> Size:
+    """Multiply height and width by `factor`."""
     height, width = (round(side * factor) for side in size)
     return height, width
 
 
-def seen_by(net: nn.Module, x: torch.Tensor) -> Look:
-    """What a forward pass shows; Unfit where it fails."""
+def inspect_or_unfit(net: nn.Module, x: torch.Tensor) -> Inspection:
+    """Inspect a forward pass; UnfitError if it fails."""
     try:
-        return look(net, x)
+        return inspect_network(net, x)
     except Exception as error:
-        raise Unfit(reason(error)) from error
+        raise UnfitError(first_line(error)) from error
 
 
-def reduction(side: int, least: float) -> int:
-    """The largest power of two, up to MOST, that leaves `least` of `side`."""
-    most = MOST
+def max_reduction(side: int, least: float) -> int:
+    """Return the largest power of two, up to MAX_REDUCTION, that leaves at least `least` of `side`."""
+    most = MAX_REDUCTION
     while most > 1 and side / most < least:
         most //= 2
     return most
 
 
-def planned(spec: TimmSpec, info: DataInfo) -> Plan:
-    """The plan for these pictures, within the budget; ZooError otherwise.
+def make_plan(spec: TimmSpec, info: DataInfo) -> Plan:
+    """Find a plan for these pictures within the parameter budget; ZooError if there is none.
 
-    No weight is allocated and no random state moves.
+    It allocates no weights and does not change random states.
     """
-    check(spec.architecture)
+    check_name(spec.architecture)
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         try:
             plan = Planner(spec, info).plan()
-        except Unfit as error:
+        except UnfitError as error:
             raise ZooError(f"timm's {spec.architecture} cannot be built: {error}") from error
         if spec.max_parameters is not None and plan.parameters > spec.max_parameters:
-            raise ZooError(*over(spec, info, plan.parameters, spec.max_parameters))
+            raise ZooError(*budget_message(spec, info, plan.parameters, spec.max_parameters))
     return plan
 
 
-def over(spec: TimmSpec, info: DataInfo, count: int, budget: int) -> tuple[str, str]:
-    """The message on a budget that is exceeded, and up to three relatives within it of some twenty that are tried."""
-    relatives, fitting = family(spec.architecture), []
-    little = [name for name in relatives if any(word in name for word in LITTLE)]
-    for name in dict.fromkeys([*relatives[:6], *little[:8], *relatives[:: 1 + len(relatives) // 8]]):
+def budget_message(spec: TimmSpec, info: DataInfo, count: int, budget: int) -> tuple[str, str]:
+    """Return message and hint for an exceeded budget, with up to three related architectures within it."""
+    relatives, fitting = related_names(spec.architecture), []
+    small = [name for name in relatives if any(word in name for word in SMALL_NAMES)]
+    for name in dict.fromkeys([*relatives[:6], *small[:8], *relatives[:: 1 + len(relatives) // 8]]):
         try:
-            net = create(name, {"in_chans": info.shape[0], "num_classes": len(info.classes)})
-        except Unfit:
+            net = create_network(name, {"in_chans": info.shape[0], "num_classes": len(info.classes)})
+        except UnfitError:
             continue
         if (size := sum(weight.numel() for weight in net.parameters())) <= budget:
             fitting.append(f"{name} ({size:,})")
-    text = f"{spec.architecture} has {count:,} parameters, above max_parameters={budget:,}"
-    hint = f"within it: {', '.join(fitting[:3])}" if fitting else "take a smaller architecture or raise the budget"
+    text = f"{spec.architecture} has {count:,} parameters, more than max_parameters={budget:,}"
+    hint = f"these fit: {', '.join(fitting[:3])}" if fitting else "use a smaller architecture or increase the budget"
     return text, hint

@@ -1,4 +1,4 @@
-"""Early downsampling: where a network does it, and how to have less of it."""
+"""Early downsampling: find where a network reduces its input, and lower the strides."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from torch.nn import functional as F
 POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.LPPool2d, BlurPool2d)
 
 
-class Step(NamedTuple):
-    """A module that reduces; `before` and `after` are pixels of the picture per pixel of the map."""
+class Reduction(NamedTuple):
+    """A module that reduces height and width; `before` and `after` are picture pixels per pixel of its map."""
 
     name: str
     before: float
     after: float
 
 
-class Look(NamedTuple):
-    """What a forward pass showed."""
+class Inspection(NamedTuple):
+    """Reductions and sizes found in a forward pass."""
 
-    steps: list[Step]
-    """Strided convolutions and pools, in the order of their use."""
+    steps: list[Reduction]
+    """Strided convolutions and pools, in order of use."""
     side: float
     """Geometric mean of height and width of the last map or token grid."""
     scores: tuple[int, ...]
     """Shape of the output."""
 
 
-def look(net: nn.Module, x: Tensor) -> Look:
-    """A forward pass of `net`, in eval mode, over x (N, C, H, W), which may be on the meta device."""
-    steps: dict[str, Step] = {}
+def inspect_network(net: nn.Module, x: Tensor) -> Inspection:
+    """Run `net` in eval mode on x (N, C, H, W), which may be on the meta device, and record its reductions."""
+    steps: dict[str, Reduction] = {}
     hooks = [
-        module.register_forward_hook(recorder(name, x.shape[2:], steps))
+        module.register_forward_hook(reduction_hook(name, x.shape[2:], steps))
         for name, module in net.named_modules()
-        if isinstance(module, (nn.Conv2d, *POOLS)) and stride(module) > 1
+        if isinstance(module, (nn.Conv2d, *POOLS)) and max_stride(module) > 1
     ]
     net.eval()
     try:
@@ -51,32 +51,32 @@ def look(net: nn.Module, x: Tensor) -> Look:
         for hook in hooks:
             hook.remove()
     shape = tuple(scores.shape) if isinstance(scores, Tensor) else ()
-    side = last_side(features, getattr(net, "num_features", 0))
+    side = map_side(features, getattr(net, "num_features", 0))
     if side < 2 and steps:
         side = math.sqrt(math.prod(x.shape[2:])) / max(step.after for step in steps.values())
-    return Look(list(steps.values()), side, shape)
+    return Inspection(list(steps.values()), side, shape)
 
 
-def recorder(name: str, picture: torch.Size, steps: dict[str, Step]) -> Callable[..., None]:
-    """A forward hook that writes what a module reduces to `steps`."""
+def reduction_hook(name: str, picture: torch.Size, steps: dict[str, Reduction]) -> Callable[..., None]:
+    """Return a forward hook that adds a module's reduction to `steps`."""
     area = math.prod(picture)
 
     def record(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         if inputs[0].ndim == 4 and output.shape[2] < inputs[0].shape[2]:
-            before, after = (snapped(math.sqrt(area / math.prod(m.shape[2:]))) for m in (inputs[0], output))
-            steps[name] = Step(name, before, after)
+            before, after = (snap_to_power(math.sqrt(area / math.prod(m.shape[2:]))) for m in (inputs[0], output))
+            steps[name] = Reduction(name, before, after)
 
     return record
 
 
-def snapped(ratio: float) -> float:
-    """The power of two within an eighth of an octave or so, as unpadded convolutions miss it a little."""
+def snap_to_power(ratio: float) -> float:
+    """Round to a power of two within about an eighth of an octave, which unpadded convolutions miss a little."""
     power = 2.0 ** round(math.log2(ratio))
     return power if abs(math.log2(ratio / power)) < 0.18 else float(round(ratio))
 
 
-def last_side(features: Any, width: int) -> float:
-    """Geometric mean of height and width of a map (N, C, H, W) or (N, H, W, C), or of tokens (N, T, C) or (N, C, T)."""
+def map_side(features: Any, width: int) -> float:
+    """Return the geometric mean of height and width of a map (N, C, H, W) or (N, H, W, C), or of a token sequence."""
     while isinstance(features, tuple | list):
         features = features[-1] if features else None
     shape: Any = getattr(features, "shape", ())
@@ -87,8 +87,8 @@ def last_side(features: Any, width: int) -> float:
     return 1.0
 
 
-def fewer(steps: list[Step], factor: float) -> dict[str, int]:
-    """New strides by module name with which the network reduces `factor` times less, taken from the first steps."""
+def lower_strides(steps: list[Reduction], factor: float) -> dict[str, int]:
+    """Return new strides by module name with which the network reduces `factor` times less, early modules first."""
     first = min((step.before for step in steps), default=1.0)
     new = {}
     for step in steps:
@@ -98,50 +98,50 @@ def fewer(steps: list[Step], factor: float) -> dict[str, int]:
     return new
 
 
-def apply(net: nn.Module, strides: dict[str, int], trim: bool) -> None:
-    """Change the strides in place; `trim`: the first convolution's kernel also becomes 3 x 3 where it is larger."""
+def apply_strides(net: nn.Module, strides: dict[str, int], trim: bool) -> None:
+    """Change the strides in place; with `trim` a larger kernel of the first convolution also becomes 3 x 3."""
     first = next((module for module in net.modules() if isinstance(module, nn.Conv2d)), None)
     for name, new in strides.items():
         module = net.get_submodule(name)
         if isinstance(module, nn.Conv2d):
-            restride(module, new, trim and module is first)
-            repatch(net.get_submodule(name.rpartition(".")[0]), new)
+            set_conv_stride(module, new, trim and module is first)
+            set_patch_size(net.get_submodule(name.rpartition(".")[0]), new)
         elif new == 1:
-            replace(net, name, nn.Identity())
+            replace_module(net, name, nn.Identity())
         else:
-            repool(module, new)
+            set_pool_stride(module, new)
 
 
-def repatch(embedding: Any, new: int) -> None:
-    """Tell a patch embedding whose convolution changed how large its patches and pictures now are."""
+def set_patch_size(embedding: Any, new: int) -> None:
+    """Set the patch and picture size of a patch embedding after its convolution changed."""
     if isinstance(embedding, PatchEmbed):
         embedding.patch_size = (new, new)
         if embedding.img_size is not None:
             embedding.img_size = tuple(side * new for side in embedding.grid_size)
 
 
-def repool(pool: Any, new: int) -> None:
-    """Give a pool a lower stride; regions that did not overlap still do not."""
+def set_pool_stride(pool: Any, new: int) -> None:
+    """Lower the stride of a pool; regions that did not overlap still do not."""
     if getattr(pool, "kernel_size", None) in (pool.stride, (pool.stride, pool.stride)):
         pool.kernel_size = new
     pool.stride = new
 
 
-def replace(net: nn.Module, name: str, module: nn.Module) -> None:
-    """Put `module` where `name` is."""
+def replace_module(net: nn.Module, name: str, module: nn.Module) -> None:
+    """Replace the submodule `name` by `module`."""
     parent, _, leaf = name.rpartition(".")
     setattr(net.get_submodule(parent), leaf, module)
 
 
-def stride(module: nn.Module) -> int:
-    """The larger of a module's two strides."""
+def max_stride(module: nn.Module) -> int:
+    """Return the larger of a module's two strides."""
     value: Any = getattr(module, "stride", 1)
     return max(value) if isinstance(value, tuple | list) else int(value or 1)
 
 
-def restride(conv: nn.Conv2d, new: int, trim: bool) -> None:
-    """Give a convolution a lower stride and a kernel that goes with it."""
-    old, kernel = stride(conv), conv.kernel_size[0]
+def set_conv_stride(conv: nn.Conv2d, new: int, trim: bool) -> None:
+    """Lower the stride of a convolution, and adapt its kernel."""
+    old, kernel = max_stride(conv), conv.kernel_size[0]
     side = kernel
     if conv.kernel_size[1] != kernel:
         conv.padding = (conv.dilation[0] * (kernel // 2), conv.dilation[1] * (conv.kernel_size[1] // 2))
@@ -161,5 +161,5 @@ def restride(conv: nn.Conv2d, new: int, trim: bool) -> None:
 
 
 def pads_itself(conv: nn.Conv2d) -> bool:
-    """Whether the convolution pads as it goes, as TensorFlow's do."""
+    """Whether the convolution pads dynamically, as TensorFlow's do."""
     return "Same" in type(conv).__name__ or bool(getattr(conv, "same_pad", False))

@@ -14,9 +14,9 @@ import torch
 import zoo_timm
 from pydantic import ValidationError
 from torch import nn
-from zoo_timm.model import Timm, build
+from zoo_timm.model import Timm, build_model
 from zoo_timm.spec import TimmSpec
-from zoo_timm.strides import look
+from zoo_timm.strides import inspect_network
 
 from zoo import DataInfo
 from zoo.core.errors import MissingError, ZooError
@@ -29,7 +29,7 @@ DIGITS = DataInfo.of((1, 8, 8), tuple("0123456789"))
 
 
 def made(architecture: str, info: DataInfo = INFO, **options: Any) -> Timm:
-    return build(TimmSpec(architecture=architecture, **options), info)
+    return build_model(TimmSpec(architecture=architecture, **options), info)
 
 
 def on_meta(architecture: str, info: DataInfo = INFO, **options: Any) -> Timm:
@@ -81,7 +81,7 @@ def test_the_hook_yields_the_kind() -> None:
 def test_the_last_map_of_small_pictures_is_large_enough(architecture: str, side: int) -> None:
     model = on_meta(architecture)
     with torch.device("meta"):
-        seen = look(model.net, torch.empty(2, 3, 32, 32))
+        seen = inspect_network(model.net, torch.empty(2, 3, 32, 32))
         scores = model.train()(torch.empty(2, 3, 32, 32))
     assert model.size == (32, 32)
     assert side <= seen.side < side + 1
@@ -93,7 +93,7 @@ def test_the_last_map_of_small_pictures_is_large_enough(architecture: str, side:
 def test_other_channels_classes_and_sizes(info: DataInfo, side: int) -> None:
     model = on_meta("resnet10t", info)
     with torch.device("meta"):
-        seen = look(model.net, torch.empty(2, *info.shape))
+        seen = inspect_network(model.net, torch.empty(2, *info.shape))
     assert seen.scores == (2, len(info.classes))
     assert side <= seen.side < side + 1
 
@@ -176,7 +176,7 @@ def test_size_resizes_within_the_model() -> None:
 def test_size_is_raised_only_where_the_architecture_cannot_take_less() -> None:
     assert on_meta("efficientformer_l1").size == (56, 56)
     assert on_meta("resnet10t").size == (32, 32)
-    assert refused("efficientformer_l1", size=48).endswith("it takes size=56")
+    assert refused("efficientformer_l1", size=48).endswith("size=56 would work")
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_the_budget_is_checked_before_anything_is_allocated(monkeypatch: pytest.
 def test_a_refusal_names_relatives_within_the_budget() -> None:
     budget = 12_000_000
     said = refused("resnet34", max_parameters=budget)
-    names = [part.split(" ")[0] for part in said.partition("within it: ")[2].split("), ")]
+    names = [part.split(" ")[0] for part in said.partition("these fit: ")[2].split("), ")]
     assert names
     assert all(count(on_meta(name)) <= budget for name in names)
 
@@ -230,8 +230,8 @@ def test_the_budget_counts_the_adapted_network() -> None:
     ("architecture", "options", "said"),
     [
         ("resnet18", {"options": {"wings": 2}}, "wings"),
-        ("densenet121", {"drop_path_rate": 0.1}, "no drop_path_rate"),
-        ("deepseek_vit_412m_enc", {}, "no classifier"),
+        ("densenet121", {"drop_path_rate": 0.1}, "no option drop_path_rate"),
+        ("deepseek_vit_412m_enc", {}, "not a classifier"),
         ("resnet18", {"options": {"act_layer": "nonsense"}}, "cannot be built"),
     ],
 )
