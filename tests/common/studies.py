@@ -43,7 +43,7 @@ MIXED = ("done", "pruned", "done", "diverged", "oom", "refused", "failed", "dive
 
 
 class Engine:
-    """Stands in for `tune_run`: tells the watch what a study found, and keeps what it is asked for."""
+    """Stands in for `tune_run`: tells the callback what a study found, and keeps what it is asked for."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.patch = patch
@@ -51,14 +51,14 @@ class Engine:
     def __call__(self, found: Study, before: Study | None = None, error: Exception | None = None) -> dict[str, Any]:
         asked: dict[str, Any] = {}
 
-        def tune(name: str, *overrides: str, watch: Any, **options: Any) -> Study:
+        def tune(name: str, *overrides: str, callback: Any, **options: Any) -> Study:
             asked.update(options, name=name, overrides=overrides)
-            watch.begin(before or replace(found, trials=[]), 2)
+            callback.begin(before or replace(found, trials=[]), 2)
             for ended in found.trials:
-                watch.update(replace(found, trials=found.trials[: ended.number + 1]), ended)
-                watch.tick()
-            watch.note("a note")
-            watch.end(found)
+                callback.update(replace(found, trials=found.trials[: ended.number + 1]), ended)
+                callback.tick()
+            callback.note("a note")
+            callback.end(found)
             if error:
                 raise error
             return found

@@ -23,8 +23,8 @@ from zoo.evaluation.compare.result import ComparedRun, Comparison, Variant
 from zoo.generation.edit import Edit, Scores
 from zoo.generation.sample import Mix, Samples
 from zoo.training.train import Trained
-from zoo.tuning.callbacks import NullTuneCallback
-from zoo.tuning.notebook import StudyCell, notebook_callback
+from zoo.tuning.callbacks import TuneCallback
+from zoo.tuning.notebook import TuneNotebookCallback
 from zoo.tuning.study import Studies
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -110,7 +110,6 @@ def notebook(monkeypatch: Patch) -> list[Handle]:
 
 def test_elsewhere_nothing_is_shown(monkeypatch: Patch, capsys: pytest.CaptureFixture[str]) -> None:
     assert not in_notebook()
-    assert isinstance(notebook_callback(None), NullTuneCallback)
     zoo.train("cnn", *TINY, device="cpu")
     assert capsys.readouterr() == ("", "")
     ipython = ModuleType("IPython")  # of a terminal
@@ -145,21 +144,21 @@ def test_a_comparison_is_a_table_and_one_bar(notebook: list[Handle]) -> None:
 
 
 def test_a_study_is_one_display(notebook: list[Handle]) -> None:
-    watch, found = notebook_callback(60.0), study(*MIXED)
-    watch.tick()
-    watch.begin(replace(found, trials=found.trials[:1]), 2)
+    callback, found = TuneNotebookCallback(60.0), study(*MIXED)
+    callback.tick()
+    callback.begin(replace(found, trials=found.trials[:1]), 2)
     for each in found.trials[1:]:
-        watch.update(replace(found, trials=found.trials[: each.number + 1]), each)
-    watch.tick()
-    watch.note(f"note {BAD}")
+        callback.update(replace(found, trials=found.trials[: each.number + 1]), each)
+    callback.tick()
+    callback.note(f"note {BAD}")
     (handle,) = notebook
     assert handle.drawn[0]["text/plain"] == "preparing ..."
     text = handle.last.text
     assert "cnn on digits" in text and "2 at a time" in text and "8/20" in text and "resuming: 1 finished" in text
     assert "best t00008" in text and "t00009" in text and "running" in text and f"note {BAD}" in text
-    watch.end(found)
+    callback.end(found)
     assert "t00009" not in handle.last.text and "best t00008" in handle.last.text
-    assert isinstance(watch, StudyCell) and isinstance(watch.__reduce__()[0](), NullTuneCallback)
+    assert type(callback.__reduce__()[0]()) is TuneCallback
 
 
 def test_a_display_is_not_drawn_too_often(notebook: list[Handle], monkeypatch: Patch) -> None:

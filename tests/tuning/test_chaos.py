@@ -287,24 +287,25 @@ CLUSTER = """
 import threading
 import zoo
 from ray.cluster_utils import Cluster
-from zoo.tuning.callbacks import NullTuneCallback
+from zoo.tuning.callbacks import TuneCallback
 
-class Watch(NullTuneCallback):
+class Losses(TuneCallback):
     lost = False
     def update(self, study, trial):
         if study.ended >= 2 and not self.lost:
             self.lost = True
             cluster.remove_node(node, allow_graceful=False)
     def __reduce__(self):
-        return NullTuneCallback, ()
+        return TuneCallback, ()
 
 if __name__ == "__main__":
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     node = cluster.add_node(num_cpus=2)
     cluster.wait_for_nodes()
-    watch = Watch()
-    study = zoo.tune("toy", "model.how=fine", "train.epochs=EPOCHS", trials=8, address=cluster.address, watch=watch)
-    print(study.counts, watch.lost, max(trial.attempts for trial in study.trials))
+    callback = Losses()
+    options = {"trials": 8, "address": cluster.address}
+    study = zoo.tune("toy", "model.how=fine", "train.epochs=EPOCHS", callback=callback, **options)
+    print(study.counts, callback.lost, max(trial.attempts for trial in study.trials))
     cluster.shutdown()
 """
 

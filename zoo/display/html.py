@@ -124,3 +124,31 @@ class LiveOutput:
             self.handle = display(given, raw=True, display_id=True)
         else:
             self.handle.update(given, raw=True)
+
+
+class NotebookDisplay:
+    """Base class of callbacks that redraw one output of a notebook cell, with the messages for the user below."""
+
+    def __init__(self, output: LiveOutput | None = None) -> None:
+        self.output, self.notes = output or LiveOutput(), list[str]()
+
+    def html(self) -> str:
+        """Return what the notebook shows, as HTML."""
+        raise NotImplementedError
+
+    def text(self) -> str:
+        """Return one line to show where HTML is not displayed."""
+        raise NotImplementedError
+
+    def refresh(self) -> None:
+        """Redraw, at most a few times a second."""
+        self.output.draw(self.html, self.text)
+
+    def redraw(self) -> None:
+        """Redraw at once."""
+        self.output.draw(self.html, self.text, now=True)
+
+    def note(self, text: str) -> None:
+        """Show a message for the user."""
+        self.notes.append(text)
+        self.redraw()

@@ -54,7 +54,7 @@ class Callback:
 
 
 class Progress(Callback):
-    """Base class of callbacks that show progress; they override `look`, `show` and `note`."""
+    """Base class of callbacks that show progress; they override `refresh`, `show` and `note`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -76,9 +76,9 @@ class Progress(Callback):
         self.done += 1
         if not self.samples:
             self.sample()
-        self.look()
+        self.refresh()
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Called after each step, to draw the progress if it is time to."""
 
     def epoch(self, row: dict[str, Any]) -> None:

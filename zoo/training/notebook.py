@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from zoo.display.html import LiveOutput, in_notebook, muted_line, progress_bar, titled_block
-from zoo.training.callbacks import Callback, Progress
+from zoo.display.html import LiveOutput, NotebookDisplay, muted_line, progress_bar, titled_block
+from zoo.training.callbacks import Progress
 
 
-class NotebookCallback(Progress):
+class NotebookCallback(NotebookDisplay, Progress):
     """Progress of a training in the output of a notebook cell."""
 
-    def __init__(self, name: str, display: LiveOutput | None = None) -> None:
-        super().__init__(name)
-        self.display, self.notes = display or LiveOutput(), list[str]()
-
-    def look(self) -> None:
-        """Draw, if it is time to."""
-        self.display.draw(self.html, self.text)
+    def __init__(self, name: str, output: LiveOutput | None = None) -> None:
+        Progress.__init__(self, name)
+        NotebookDisplay.__init__(self, output)
 
     def show(self) -> None:
-        """Draw the figures of an epoch; the last ones stay."""
-        self.display.draw(self.html, self.text, now=True)
-
-    def note(self, text: str) -> None:
-        """Below the bar."""
-        self.notes.append(text)
-        self.show()
+        """Draw the metrics of an epoch; the last ones stay."""
+        self.redraw()
 
     def html(self) -> str:
         """The bar, the figures and the notes."""
@@ -48,8 +39,3 @@ class NotebookCallback(Progress):
         over = not self.seconds and self.done >= self.epochs * self.steps
         speed = [f"{self.rate:,.0f} pictures/s", *self.remaining()] if self.rate and not over else []
         return ", ".join([*parts, *speed])
-
-
-def notebook_callback(name: str) -> Callback:
-    """Return a callback that draws a bar in a notebook, and one that does nothing elsewhere."""
-    return NotebookCallback(name) if in_notebook() else Callback()

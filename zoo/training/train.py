@@ -79,9 +79,11 @@ def train(
     chosen = load_entry(name, overrides, registries)
     if seed is not None:
         chosen = with_train(chosen, seed=seed)
+    from zoo.display.html import in_notebook
     from zoo.registry.blame import model_errors
+    from zoo.training.callbacks import Callback
     from zoo.training.device import choose_device
-    from zoo.training.notebook import notebook_callback
+    from zoo.training.notebook import NotebookCallback
     from zoo.training.session import Session
 
     place = choose_device(device)
@@ -94,7 +96,8 @@ def train(
             raise JobError(f"{path} diverged", f"change its options, or {again}")
         if before is None or before.state != "done":
             command = resume_command("train", name, overrides, {"seed": seed, "out": out, "device": device}, registries)
-            session = Session(chosen, path, place, callback or notebook_callback(name), command, again)
+            callback = callback or (NotebookCallback(name) if in_notebook() else Callback())
+            session = Session(chosen, path, place, callback, command, again)
             with model_errors(chosen, "training"):
                 before = session.train(before)
         return trained(before)

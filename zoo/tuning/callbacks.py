@@ -1,15 +1,36 @@
-"""Callbacks of a study: the interface, a callback that does nothing, and a base class for progress displays."""
+"""Callbacks of a study: the base class, and the progress that blocks, lines and notebooks show."""
 
 from __future__ import annotations
 
 import math
 import time
-from typing import Protocol
 
 from zoo.tuning.study import ENDED, LIVE, Study, Trial
 
 
-class StudyProgress:
+class TuneCallback:
+    """Base class of study callbacks; override the methods you need, the others do nothing.
+
+    They are always called from one thread.
+    """
+
+    def begin(self, study: Study, parallel: int) -> None:
+        """Called when the engine is ready to run up to `parallel` trials at a time."""
+
+    def update(self, study: Study, trial: Trial) -> None:
+        """Called when a trial begins, ends an epoch, or changes its state."""
+
+    def tick(self) -> None:
+        """Called several times a second."""
+
+    def note(self, text: str) -> None:
+        """Called with a message for the user."""
+
+    def end(self, study: Study) -> None:
+        """Called once when no trial runs any more."""
+
+
+class StudyProgress(TuneCallback):
     """Track the progress of a study for a display, which overrides `head`, `refresh`, `show` and `note`."""
 
     def __init__(self, seconds: float | None = None) -> None:
@@ -19,9 +40,9 @@ class StudyProgress:
         self.order: list[int] = []
         self.began = time.monotonic()
 
-    def __reduce__(self) -> tuple[type[NullTuneCallback], tuple[()]]:
+    def __reduce__(self) -> tuple[type[TuneCallback], tuple[()]]:
         """Pickle as a callback that does nothing: Ray Tune pickles all it can reach, and a terminal cannot be."""
-        return NullTuneCallback, ()
+        return TuneCallback, ()
 
     def begin(self, study: Study, parallel: int) -> None:
         """Start the clock when the engine is ready, and announce a resumed study."""
@@ -57,9 +78,6 @@ class StudyProgress:
     def show(self, trial: Trial) -> None:
         """Show a trial that has ended."""
 
-    def note(self, text: str) -> None:
-        """Show a message to the user."""
-
     def end(self, study: Study) -> None:
         """Keep the final state of the study; no trial runs any more."""
         self.study = study
@@ -84,41 +102,3 @@ class StudyProgress:
         ended = [known[number] for number in reversed(self.order[-most:]) if number in known]
         running = sorted((trial for trial in study.trials if trial.state in LIVE), key=lambda trial: trial.state)
         return [*running, *ended]
-
-
-class TuneCallback(Protocol):
-    """Interface of a callback that a study calls while it runs, always from one thread."""
-
-    def begin(self, study: Study, parallel: int) -> None:
-        """Called when the engine is ready to run up to `parallel` trials at a time."""
-
-    def update(self, study: Study, trial: Trial) -> None:
-        """Called when a trial begins, ends an epoch, or changes its state."""
-
-    def tick(self) -> None:
-        """Called several times a second."""
-
-    def note(self, text: str) -> None:
-        """Called with a message for the user."""
-
-    def end(self, study: Study) -> None:
-        """Called once when no trial runs any more."""
-
-
-class NullTuneCallback:
-    """A callback that does nothing."""
-
-    def begin(self, study: Study, parallel: int) -> None:
-        """Ignore the start of the study."""
-
-    def update(self, study: Study, trial: Trial) -> None:
-        """Ignore a change of a trial."""
-
-    def tick(self) -> None:
-        """Ignore the time."""
-
-    def note(self, text: str) -> None:
-        """Ignore a message."""
-
-    def end(self, study: Study) -> None:
-        """Ignore the end of the study."""

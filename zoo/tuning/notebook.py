@@ -1,4 +1,4 @@
-"""A study watched in a notebook: how many trials ended, the best, and those that run or ended last."""
+"""Study progress in a notebook: how many trials ended, the best, and those that run or ended last."""
 
 from __future__ import annotations
 
@@ -7,36 +7,31 @@ import math
 import warnings
 
 from zoo.display.format import format_duration
-from zoo.display.html import LiveOutput, in_notebook, muted_line, progress_bar, table, titled_block
-from zoo.tuning.callbacks import NullTuneCallback, StudyProgress, TuneCallback
+from zoo.display.html import NotebookDisplay, muted_line, progress_bar, table, titled_block
+from zoo.tuning.callbacks import StudyProgress
 from zoo.tuning.study import TRIAL_HEADS, Study, Trial, describe_study, drawn_options, headline, trial_label, trial_row
 
 SHOWN_TRIALS = 8
 """Ended trials that are shown."""
 
 
-class StudyCell(StudyProgress):
-    """Where a study is, in the output of a notebook's cell."""
+class TuneNotebookCallback(NotebookDisplay, StudyProgress):
+    """Progress of a study in the output of a notebook cell."""
 
     def __init__(self, seconds: float | None = None) -> None:
-        super().__init__(seconds)
-        self.display, self.notes, self.over = LiveOutput(), list[str](), False
+        StudyProgress.__init__(self, seconds)
+        NotebookDisplay.__init__(self)
+        self.over = False
+        # Optuna and Ray warn on import that their own progress bars need widgets; those bars are not shown.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        logging.getLogger("ray.widgets.util").setLevel(logging.ERROR)
 
     def head(self, study: Study) -> None:
         """Draw the block of a study that begins."""
         self.redraw()
 
-    def refresh(self) -> None:
-        """Redraw, at most a few times a second."""
-        self.display.draw(self.html, self.text)
-
     def show(self, trial: Trial) -> None:
         """Redraw when a trial has ended."""
-        self.redraw()
-
-    def note(self, text: str) -> None:
-        """Show a message below the table."""
-        self.notes.append(text)
         self.redraw()
 
     def end(self, study: Study) -> None:
@@ -44,10 +39,6 @@ class StudyCell(StudyProgress):
         super().end(study)
         self.over = True
         self.redraw()
-
-    def redraw(self) -> None:
-        """Redraw at once."""
-        self.display.draw(self.html, self.text, now=True)
 
     def html(self) -> str:
         """Bar, counts, best, trials and notes."""
@@ -81,16 +72,3 @@ class StudyCell(StudyProgress):
         if (best := study.best) is None:
             return "no result yet"
         return ", ".join([f"best {trial_label(best)}", *headline(study, best), *drawn_options(study, best)])
-
-
-def notebook_callback(seconds: float | None) -> TuneCallback:
-    """Return a table for the output of a notebook's cell, or a callback that does nothing elsewhere.
-
-    `seconds` is how long the study may run.
-    """
-    if not in_notebook():
-        return NullTuneCallback()
-    # Optuna's and Ray's progress bars ask for widgets, and none of them is shown.
-    warnings.filterwarnings("ignore", message="IProgress not found")
-    logging.getLogger("ray.widgets.util").setLevel(logging.ERROR)
-    return StudyCell(seconds)

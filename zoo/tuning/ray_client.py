@@ -19,7 +19,7 @@ from zoo.registry.catalog import catalog
 from zoo.registry.entry import restore_entry
 from zoo.registry.search.space import Space
 from zoo.training.signals import Stop
-from zoo.tuning.callbacks import NullTuneCallback
+from zoo.tuning.callbacks import TuneCallback
 from zoo.tuning.cluster import ClusterOptions, quiet_ray, ray_cluster
 from zoo.tuning.engine import SAVE_GRACE, Engine, TrialsStillRunning
 from zoo.tuning.ledger import Ledger
@@ -140,7 +140,7 @@ class RayClientEngine(Engine):
                 self.callback.update(self.shown, trials[about[1]])
 
 
-class Driver(NullTuneCallback):
+class Driver(TuneCallback):
     """An actor on the cluster: it runs the engine in one thread, and hands its events to the client in another."""
 
     def __init__(self) -> None:

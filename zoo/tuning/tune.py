@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.core.errors import InterruptedRun, JobError, ZooError
+from zoo.display.html import in_notebook
 from zoo.registry.catalog import Catalog, catalog
 from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.listing import load_registry, overridden_options
@@ -60,7 +61,7 @@ class TuneRequest:
     command: str
 
 
-def run_study(catalog: Catalog, raw: RawEntry, fixed: list[str], request: TuneRequest, watch: TuneCallback) -> Study:
+def run_study(catalog: Catalog, raw: RawEntry, fixed: list[str], request: TuneRequest, callback: TuneCallback) -> Study:
     """Run a study from its start, or resume it."""
     entry = resolve_entry(catalog, with_tune_options(raw, request.options))
     check_objective(entry.tune)
@@ -74,7 +75,7 @@ def run_study(catalog: Catalog, raw: RawEntry, fixed: list[str], request: TuneRe
         write_budget(folder, entry.tune)
         ledger = Ledger(folder, catalog, entry, entry.tune, space)
         engine_type = RayClientEngine if (request.cluster.address or "").startswith(SCHEME) else Engine
-        engine = engine_type(ledger, request.cluster, watch, stop, request.command, request.seconds)
+        engine = engine_type(ledger, request.cluster, callback, stop, request.command, request.seconds)
         try:
             run_engine(engine)
         except ZooError as error:
@@ -137,7 +138,7 @@ def tune(
     parallel: int | None = None,
     device: str = "auto",
     registries: Paths = (),
-    watch: TuneCallback | None = None,
+    callback: TuneCallback | None = None,
 ) -> Study:
     """Search the options of an entry, or go on with an unfinished study of it.
 
@@ -158,7 +159,7 @@ def tune(
         parallel: The number of trials at a time; None for as many as the machine has room for.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
         registries: Registry files to read in addition.
-        watch: Is told of every trial; by default a table in a notebook, and nothing elsewhere.
+        callback: Is told of every trial; by default a table in a notebook, and nothing elsewhere.
 
     Returns:
         The study with its trials and the best of them.
@@ -174,9 +175,10 @@ def tune(
         >>> study.best.config  # doctest: +SKIP
         {'model.width': 48, 'train.lr': 0.003}
     """
-    from zoo.tuning.notebook import notebook_callback
+    from zoo.tuning.notebook import TuneNotebookCallback
 
-    watch = watch or notebook_callback(seconds)  # in a notebook it hushes what the next lines import
+    # Made before the imports below, whose warnings it silences.
+    callback = callback or (TuneNotebookCallback(seconds) if in_notebook() else TuneCallback())
     from zoo.tuning.cluster import ClusterOptions
 
     raw = load_registry(registries)[0].resolve(name, overrides)
@@ -187,4 +189,4 @@ def tune(
     request = TuneRequest(
         options, seconds, fresh, study, Path(storage or ROOT), ClusterOptions(address, parallel, device), command
     )
-    return run_study(catalog(), raw, overridden_options(overrides), request, watch)
+    return run_study(catalog(), raw, overridden_options(overrides), request, callback)

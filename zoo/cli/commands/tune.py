@@ -108,8 +108,8 @@ def tune_command(
 
         check_free(MINE, save_as)
     try:
-        with study_callback(screen, seconds) as watch:
-            study = tune(name, *words, seconds=seconds, watch=watch, **options)
+        with study_callback(screen, seconds) as callback:
+            study = tune(name, *words, seconds=seconds, callback=callback, **options)
     except JobError as error:
         if isinstance(failed := getattr(error, "study", None), Study):
             show_failures(screen, failed)

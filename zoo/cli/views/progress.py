@@ -61,7 +61,7 @@ class Lines(Progress):
         super().__init__(entry.name)
         self.screen, self.printed_at = screen, time.monotonic()
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Break a long silence."""
         if time.monotonic() - self.printed_at >= WINDOW:
             epochs, step = divmod(self.done - 1, self.steps)
@@ -89,7 +89,7 @@ class Bar(Lines):
 
     live: Any = None
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """The next drawing shows it."""
 
     def show(self) -> None:

@@ -89,7 +89,7 @@ class Lines(StudyProgress):
 
 @contextmanager
 def study_callback(screen: Screen, seconds: float | None = None) -> Iterator[Lines]:
-    """A watch that suits stderr; `seconds` is how long the study may run."""
+    """A callback that suits stderr; `seconds` is how long the study may run."""
     if not screen.rich(sys.stderr):
         yield Lines(screen, seconds)
         return

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from zoo.core.errors import InterruptedRun, ZooError, did_you_mean
 from zoo.core.files import digest
+from zoo.display.html import in_notebook
 from zoo.evaluation.compare.axes import Axes, Values, title
 from zoo.evaluation.compare.callbacks import CompareCallback
 from zoo.evaluation.compare.folder import Plan, Record, choose_comparison, is_comparison, refuse
-from zoo.evaluation.compare.notebook import notebook_callback
+from zoo.evaluation.compare.notebook import CompareNotebookCallback
 from zoo.evaluation.compare.result import Comparison
 from zoo.evaluation.compare.runner import Comparing, Job
 from zoo.registry.catalog import catalog
@@ -76,7 +77,8 @@ def compare(
     with lock_folder(path, "wait for it, or name another comparison with --name"):
         record = Record.open(path) if is_comparison(path) else Record.begin(path, plan, command)
         refuse(record, plan)  # another process may have begun it between the look and the lock
-        work = Comparing(axes, jobs, record, device, registries, callback or notebook_callback())
+        callback = callback or (CompareNotebookCallback() if in_notebook() else CompareCallback())
+        work = Comparing(axes, jobs, record, device, registries, callback)
         try:
             return work.run()
         except (InterruptedRun, KeyboardInterrupt) as stop:

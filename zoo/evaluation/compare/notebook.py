@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from zoo.display.html import LiveOutput, in_notebook, muted_line, titled_block
+from zoo.display.html import LiveOutput, NotebookDisplay, muted_line, titled_block
 from zoo.evaluation.compare.callbacks import CompareCallback
 from zoo.evaluation.compare.result import ENDED, Comparison
 from zoo.registry.entry import Entry
 from zoo.training.notebook import NotebookCallback
 
 
-class CompareNotebookCallback(CompareCallback):
+class CompareNotebookCallback(NotebookDisplay, CompareCallback):
     """Progress of a comparison in the output of a notebook cell."""
 
     def __init__(self) -> None:
-        self.table, self.bar = LiveOutput(), LiveOutput()
+        super().__init__()
+        self.bar = LiveOutput()
         self.found: Comparison | None = None
-        self.notes: list[str] = []
 
     @contextmanager
     def training(self, title: str, entry: Entry) -> Iterator[NotebookCallback]:
@@ -28,16 +28,7 @@ class CompareNotebookCallback(CompareCallback):
     def update(self, comparison: Comparison) -> None:
         """Redraw the table; it goes when all is done, since the comparison itself is shown then."""
         self.found = comparison
-        self.draw()
-
-    def note(self, text: str) -> None:
-        """Below the table."""
-        self.notes.append(text)
-        self.draw()
-
-    def draw(self) -> None:
-        """Draw the table and the messages."""
-        self.table.draw(self.html, self.text, now=True)
+        self.redraw()
 
     @property
     def over(self) -> bool:
@@ -55,8 +46,3 @@ class CompareNotebookCallback(CompareCallback):
             return "preparing ..."
         ended = sum(run.state in ENDED for run in self.found.runs)
         return f"{self.found.path}: {ended} of {len(self.found.runs)} trainings ended"
-
-
-def notebook_callback() -> CompareCallback:
-    """Return a callback that draws a table and a bar in a notebook, and one that does nothing elsewhere."""
-    return CompareNotebookCallback() if in_notebook() else CompareCallback()
