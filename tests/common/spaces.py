@@ -29,7 +29,7 @@ def space(asked: dict[str, Any], *fixed: str, overrides: tuple[str, ...] = ()) -
 
 def only(*paths: str) -> dict[str, Any]:
     """A `tune.space` that takes all other dimensions of `cnn` out."""
-    return {name: None for name in space({}).words() if name not in paths}
+    return {name: None for name in space({}).describe() if name not in paths}
 
 
 def ask(sampler: optuna.samplers.BaseSampler) -> optuna.Trial:
@@ -39,4 +39,4 @@ def ask(sampler: optuna.samplers.BaseSampler) -> optuna.Trial:
 
 def first_ends(wanted: Space, **picks: Any) -> dict[str, Any]:
     """What would be drawn with some values given and the first of all others."""
-    return wanted.walk(lambda one: picks.get(one.name.replace(".", "_"), one.ends()[0]))
+    return wanted.assign(lambda one: picks.get(one.name.replace(".", "_"), one.ends()[0]))

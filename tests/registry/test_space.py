@@ -31,7 +31,7 @@ def test_the_space_needs_no_optuna() -> None:
 
 
 def test_the_marks_of_the_specs_are_searched_in_their_order() -> None:
-    words = space({}).words()
+    words = space({}).describe()
     assert list(words)[:4] == ["model.blocks", "model.first", "model.last", "model.final"]
     assert words["model.first"] == "16..96 log" and words["train.optimizer"] == "adamw | sgd | muon"
     assert not [name for name in words if name.startswith(("data", "tune"))] and len(words) == len(space({}))
@@ -48,8 +48,8 @@ def test_the_marks_of_the_specs_are_searched_in_their_order() -> None:
     ],
 )
 def test_a_mark_may_be_written_in_many_ways(asked: dict[str, Any]) -> None:
-    assert space(asked).words()["model.first"] == "32..48 step 2"
-    assert space(asked).words() == space({}).words() | {"model.first": "32..48 step 2"}
+    assert space(asked).describe()["model.first"] == "32..48 step 2"
+    assert space(asked).describe() == space({}).describe() | {"model.first": "32..48 step 2"}
 
 
 def test_marks_are_replaced_added_and_removed() -> None:
@@ -59,7 +59,7 @@ def test_marks_are_replaced_added_and_removed() -> None:
         "model.last": None,
         "model": {"head": None},
     }
-    before, after = space({}).words(), space(asked | {"train": {"augment": {"pad": ["auto", 2]}}}).words()
+    before, after = space({}).describe(), space(asked | {"train": {"augment": {"pad": ["auto", 2]}}}).describe()
     assert {key: after[key] for key in after if after[key] != before.get(key)} == {
         "model.norm": "before | after",
         "model.bias": "true | false",
@@ -69,8 +69,10 @@ def test_marks_are_replaced_added_and_removed() -> None:
 
 
 def test_what_the_command_line_sets_is_not_searched() -> None:
-    found = space({"train.augment.pad": [2, 4]}, "model.first", "train.augment", "train.lr").words()
-    assert space({}).words().keys() - found.keys() == {"model.first", "train.lr"} and "train.augment.pad" not in found
+    found = space({"train.augment.pad": [2, 4]}, "model.first", "train.augment", "train.lr").describe()
+    assert (
+        space({}).describe().keys() - found.keys() == {"model.first", "train.lr"} and "train.augment.pad" not in found
+    )
 
 
 def test_the_command_line_lies_over_a_file_however_both_are_written() -> None:
@@ -79,10 +81,10 @@ def test_the_command_line_lies_over_a_file_however_both_are_written() -> None:
             f"version: 1\nentries:\n  mine:\n    extends: cnn\n    tune: {{space: {{{body}}}}}\n", encoding="utf-8"
         )
         raw, entry = get("tune.space.model.first.high=24", "tune.space.model.last=8..16", name="mine")
-        words = Space.of(catalog(), raw, entry, entry.tune.space, ()).words()
+        words = Space.of(catalog(), raw, entry, entry.tune.space, ()).describe()
         assert (words["model.first"], words["model.last"]) == ("20..24", "8..16")
     raw, entry = get("tune.space.model.first=3..5", name="mine")
-    assert Space.of(catalog(), raw, entry, entry.tune.space, ()).words()["model.first"] == "3..5"
+    assert Space.of(catalog(), raw, entry, entry.tune.space, ()).describe()["model.first"] == "3..5"
 
 
 def test_values_have_the_type_of_their_option() -> None:
@@ -103,7 +105,7 @@ def test_a_stage_of_the_training_may_be_searched() -> None:
 def test_nothing_to_search() -> None:
     with pytest.raises(ZooError) as caught:
         space(only())
-    assert str(caught.value) == "nothing to search in cnn; give tune.space"
+    assert str(caught.value) == "nothing to search in cnn; set tune.space"
 
 
 def test_a_condition_on_what_is_drawn() -> None:
@@ -111,7 +113,7 @@ def test_a_condition_on_what_is_drawn() -> None:
         "train.momentum": {"low": 0.8, "high": 0.99, "when": {"train.optimizer": ["sgd", "muon"]}}
     }
     wanted = space(asked)
-    assert wanted.words() == {
+    assert wanted.describe() == {
         "train.optimizer": "adamw | sgd | muon",
         "train.momentum": "0.8..0.99 when train.optimizer = sgd | muon",
     }
@@ -146,7 +148,7 @@ def test_a_condition_on_a_stage_falls_back_on_the_training() -> None:
 
 def test_the_kind_of_a_section_may_be_searched() -> None:
     wanted = space(only("model.first", "model.label_smoothing", "train.lr") | KINDS | {"model.stem": None})
-    words = wanted.words()
+    words = wanted.describe()
     assert list(words)[:3] == ["model.kind", "model[cnn].first", "model[cnn].label_smoothing"]
     assert words["model.kind"] == "cnn | timm" and words["model[timm].architecture"] == "resnet10t | resnet18"
     assert "model[timm].label_smoothing" in words and "model[timm].first" not in words
@@ -158,7 +160,7 @@ def test_the_kind_of_a_section_may_be_searched() -> None:
 def test_another_kind_starts_afresh_and_the_own_kind_goes_on_from_the_entry() -> None:
     raw, entry = get("model.residual=true", "model.label_smoothing=0.125")
     wanted = Space.of(catalog(), raw, entry, KINDS, {"model.residual", "model.label_smoothing"})
-    assert {"model[cnn].label_smoothing", "model[timm].label_smoothing"}.isdisjoint(wanted.words())
+    assert {"model[cnn].label_smoothing", "model[timm].label_smoothing"}.isdisjoint(wanted.describe())
     own = wanted.apply(catalog(), entry, first_ends(wanted))
     other = wanted.apply(catalog(), entry, first_ends(wanted, model_kind="timm"))
     assert (own.name, own.model.name, own.model.dump()["residual"]) == ("cnn", "cnn", True)
@@ -174,7 +176,7 @@ def test_conditions_know_the_kinds() -> None:
     asked |= {"train.warmup": {"low": 0, "high": 0.5, "when": {"model.stem": "auto"}}}
     asked |= {"model.label_smoothing": {"when": {"model.kind": "timm"}, "low": 0, "high": 0.1}}
     wanted = space(asked)
-    assert "model[cnn].label_smoothing" not in wanted.words()
+    assert "model[cnn].label_smoothing" not in wanted.describe()
     cnn, timm = first_ends(wanted), first_ends(wanted, model_kind="timm")
     assert {"train.clip", "train.warmup"}.isdisjoint(cnn) and "train.ema" in cnn
     assert {"train.clip", "train.warmup"} <= timm.keys() and "train.ema" not in timm
@@ -188,7 +190,7 @@ def test_kinds_do_not_clash_in_a_study() -> None:
     for number in range(12):
         study.sampler = make_sampler(TuneSpec(startup=4), number)
         trial = study.ask()
-        config = wanted.draw(trial)
+        config = wanted.sample(trial)
         kinds.add(config["model.kind"])
         assert f"model[{config['model.kind']}].label_smoothing" in trial.params
         study.tell(trial, float(number))
@@ -199,7 +201,7 @@ def test_apply_gives_the_entry_with_what_was_drawn() -> None:
     raw, entry = get()
     wanted = Space.of(catalog(), raw, entry, {"train.augment.pad": [0, 2]}, ())
     for number in range(20):
-        config = wanted.draw(ask(make_sampler(TuneSpec(sampler="random"), number)))
+        config = wanted.sample(ask(make_sampler(TuneSpec(sampler="random"), number)))
         tuned = wanted.apply(catalog(), entry, config)
         dumped = tuned.dump()
         for path, value in config.items():
@@ -239,7 +241,7 @@ def test_the_smallest_model_of_a_space() -> None:
     assert not [path for path in config if path.startswith("train")]
     assert parameters == count_size(wanted.apply(catalog(), entry, config), info).parameters < 20_000
     for number in range(10):
-        drawn = wanted.apply(catalog(), entry, wanted.draw(ask(make_sampler(TuneSpec(sampler="random"), number))))
+        drawn = wanted.apply(catalog(), entry, wanted.sample(ask(make_sampler(TuneSpec(sampler="random"), number))))
         assert count_size(drawn, info).parameters > parameters
 
 
@@ -276,11 +278,11 @@ def test_the_smallest_model_over_all_kinds() -> None:
 
 def test_the_search_of_a_kind_that_is_replaced_falls_away() -> None:
     raw, entry = get(name="vae")
-    assert "prior.components" in Space.of(catalog(), raw, entry, entry.tune.space, []).words()
+    assert "prior.components" in Space.of(catalog(), raw, entry, entry.tune.space, []).describe()
     raw, entry = get("prior.kind=student-t", name="vae")
-    found = Space.of(catalog(), raw, entry, entry.tune.space, ["prior.kind"]).words()
+    found = Space.of(catalog(), raw, entry, entry.tune.space, ["prior.kind"]).describe()
     assert {"model.latent", "train.batch"} <= found.keys()
     own = {name for name in found if name.startswith("prior.")}
     assert own and "prior.components" not in own, "what student-t itself marks"
     raw, entry = get("prior.kind=vamp", "tune.space.prior.components=2..3", name="vae")
-    assert Space.of(catalog(), raw, entry, entry.tune.space, []).words()["prior.components"] == "2..3"
+    assert Space.of(catalog(), raw, entry, entry.tune.space, []).describe()["prior.components"] == "2..3"

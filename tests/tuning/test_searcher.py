@@ -96,7 +96,7 @@ def test_every_sampler_draws_what_lies_on_the_grid(sampler: Sampler, spaces: int
         for number in range(trials):
             study.sampler = make_sampler(spec, number)
             trial = study.ask()
-            config = wanted.draw(trial)
+            config = wanted.sample(trial)
             assert set(dimensions) - set(config) == (set() if config["switch"] == "x" else {"c0", "c1"})
             for path, value in config.items():
                 check(dimensions[path], value)
@@ -112,7 +112,7 @@ def draws(marks: dict[str, tuple[Mark, bool]], many: int) -> dict[str, Counter[A
     found: dict[str, Counter[Any]] = {name: Counter() for name in marks}
     for number in range(many):
         study.sampler = make_sampler(TuneSpec(sampler="random", seed=3), number)
-        for name, value in wanted.draw(study.ask()).items():
+        for name, value in wanted.sample(study.ask()).items():
             found[name][value] += 1
     return found
 
@@ -174,7 +174,7 @@ def test_a_study_that_is_resumed_draws_what_an_undisturbed_one_draws(sampler: Sa
                 study = optuna.load_study(study_name="s", storage=storage)
             study.sampler = make_sampler(spec, number)
             trial = study.ask()
-            drawn.append(wanted.draw(trial))
+            drawn.append(wanted.sample(trial))
             tell(study, trial, Random(number))
         return drawn
 
@@ -190,7 +190,7 @@ def losses(sampler: Sampler, trials: int) -> list[float]:
     for number in range(trials):
         study.sampler = make_sampler(TuneSpec(sampler=sampler), number)
         trial = study.ask()
-        config = wanted.draw(trial)
+        config = wanted.sample(trial)
         study.tell(trial, (config["x"] - 0.3) ** 2 + (config["y"] / 100 - 0.7) ** 2)
     return [trial.values[0] for trial in study.trials[10:]]
 
@@ -204,7 +204,7 @@ def test_seeds_of_neighbours_differ() -> None:
     assert len({trial_seed(seed, number) for seed in range(40) for number in range(40)}) == 1600
     assert all(0 <= trial_seed(seed, 2**32) < 2**32 for seed in range(100))
     samplers = [make_sampler(TuneSpec(seed=seed, sampler="random"), 7) for seed in (1, 1, 2)]
-    again = [made_up_space(Random(1)).draw(optuna.create_study(sampler=sampler).ask()) for sampler in samplers]
+    again = [made_up_space(Random(1)).sample(optuna.create_study(sampler=sampler).ask()) for sampler in samplers]
     assert again[0] == again[1] != again[2]
 
 
@@ -233,9 +233,9 @@ def test_a_trial_that_is_drawn_again_has_what_it_had() -> None:
     for seed in range(10):
         wanted, study = made_up_space(Random(seed)), optuna.create_study(sampler=make_sampler(TuneSpec(), 0))
         trial = study.ask()
-        config = wanted.draw(trial)
+        config = wanted.sample(trial)
         study.sampler = make_sampler(TuneSpec(), 1)
-        again = wanted.draw(optuna.trial.Trial(study, trial._trial_id))
+        again = wanted.sample(optuna.trial.Trial(study, trial._trial_id))
         assert {path: (type(value), value) for path, value in again.items()} == {
             path: (type(value), value) for path, value in config.items()
         }

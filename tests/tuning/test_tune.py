@@ -28,38 +28,41 @@ def refused(*overrides: str) -> str:
     ("override", "expected"),
     [
         ("model.frist=1..2", "model.frist: no option 'model.frist'; did you mean 'model.first'?"),
-        ("data.limit=[1, 2]", "data: options of data are not searched"),
-        ("tune.trials=[1, 2]", "tune: options of tune are not searched"),
-        ("model=3", "model: model is no option but holds some; as model.blocks"),
+        ("data.limit=[1, 2]", "data: options of data cannot be searched"),
+        ("tune.trials=[1, 2]", "tune: options of tune cannot be searched"),
+        ("model=3", "model: model is a group of options, not an option; e.g. model.blocks"),
         (
             "train.stages.prior=3",
-            "train.stages.prior: train.stages.prior is no option but holds some; as train.stages.prior.lr",
+            "train.stages.prior: train.stages.prior is a group of options, not an option; e.g. train.stages.prior.lr",
         ),
         (
             "train.stages.a.rl=1..2",
             "train.stages.a.rl: no option 'train.stages.a.rl'; did you mean 'train.stages.a.lr'?",
         ),
-        ("model.first={low: 48, high: 32}", "model.first: low should be below high, got 48 and 32"),
+        ("model.first={low: 48, high: 32}", "model.first: `low` should be below `high`, got 48 and 32"),
         ("model.first=1..5000", "model.first: input should be less than or equal to 4096, got 5000"),
-        ("model.first={low: 32}", "model.first: a range needs low and high"),
-        ("model.first={low: 32, hihg: 4}", "model.first: a mark has no part 'hihg'; did you mean 'high'?"),
-        ("model.first={low: a, high: 4}", "model.first: low should be a number, got 'a'"),
-        ("model.first=1.5..4", "model.first: the ends and the step should be whole numbers, got 1.5..4"),
-        ("model.first=1..4 step 5", "model.first: the step leaves one value of 1..4 step 5"),
-        ("model.first=1..4 step 0", "model.first: step should be above 0, got 0"),
+        ("model.first={low: 32}", "model.first: a range needs `low` and `high`"),
+        ("model.first={low: 32, hihg: 4}", "model.first: a search range has no key 'hihg'; did you mean 'high'?"),
+        ("model.first={low: a, high: 4}", "model.first: `low` should be a number, got 'a'"),
+        ("model.first=1.5..4", "model.first: the bounds and the step must be whole numbers, got 1.5..4"),
+        ("model.first=1..4 step 5", "model.first: with this step 1..4 step 5 has only one value"),
+        ("model.first=1..4 step 0", "model.first: `step` should be above 0, got 0"),
         ("model.kernel=3..7", "model.kernel: input should be 1, 3, 5, 7, 9 or 11, got 4"),
         ("model.norm=[before, befor]", "model.norm: input should be 'none', 'before' or 'after', got 'befor'"),
         ("model.norm=[before]", "model.norm: a choice needs at least two values"),
-        ("model.norm=[none, none]", "model.norm: none stands twice"),
-        ("model.norm={choice: none}", "model.norm: choice should be a list of values, without low, high, step and log"),
-        ("train.lr={low: 0.1, high: 1, log: 2}", "train.lr: log should be true or false, got 2"),
-        ("train.lr=0..1 log", "train.lr: log needs low above 0, got 0"),
+        ("model.norm=[none, none]", "model.norm: none is listed twice"),
+        (
+            "model.norm={choice: none}",
+            "model.norm: `choice` should be a list of values, without `low`, `high`, `step` and `log`",
+        ),
+        ("train.lr={low: 0.1, high: 1, log: 2}", "train.lr: `log` should be true or false, got 2"),
+        ("train.lr=0..1 log", "train.lr: `log` needs `low` above 0, got 0"),
         ("train.augment.pad=[auto, -1]", "train.augment.pad: should be int 0..256 | auto, got -1"),
         ("model.kind=[cnn, tim]", "model.kind: no model kind 'tim'; did you mean 'timm'?"),
-        ("model.kind=[cnn, cnn]", "model.kind: cnn stands twice"),
+        ("model.kind=[cnn, cnn]", "model.kind: cnn is listed twice"),
         ("model.kind=1..2", "model.kind: should be a list of kinds"),
-        ("model.kind=[1, 2]", "model.kind: a kind is a text, got 1"),
-        ("model.head={when: 3}", "model.head: when should be a mapping of options to values, got 3"),
+        ("model.kind=[1, 2]", "model.kind: a kind must be a string, got 1"),
+        ("model.head={when: 3}", "model.head: `when` should be a mapping of options to values, got 3"),
         (
             "model.head={when: {model.nrom: none}}",
             "model.head.when.model.nrom: no option 'model.nrom'; did you mean 'model.norm'?",
@@ -70,7 +73,7 @@ def refused(*overrides: str) -> str:
         ),
         (
             "train.seed=0..99999999",
-            "train.seed: 0..99999999 has 100,000,000 values, more than 1,000,000; give a larger step",
+            "train.seed: 0..99999999 has 100,000,000 values, more than 1,000,000; use a larger step",
         ),
     ],
 )
@@ -81,9 +84,9 @@ def test_mistakes_are_one_line(override: str, expected: str) -> None:
 def test_mistakes_that_are_long_or_between_options() -> None:
     line = refused("tune.space.model.first=3")
     assert line.startswith("command line: cnn.tune.space.model.first: should be {low, high}") and line.endswith("got 3")
-    assert "a range needs an option that is a number" in refused("tune.space.model.bias=0..1")
+    assert "a range needs a numeric option" in refused("tune.space.model.bias=0..1")
     conditions = ["tune.space.model.head={when: {model.first: 32}}", "tune.space.model.first={when: {model.head: 2}}"]
-    circle = "cnn.tune.space: the conditions go in a circle: model.first, model.head"
+    circle = "cnn.tune.space: the conditions are circular: model.first, model.head"
     assert refused(*conditions) == f"command line: {circle}"
 
 
@@ -121,8 +124,8 @@ def test_a_plugins_own_mark_is_checked(install: Install) -> None:
     raw, entry = get(name="wide")
     with pytest.raises(ZooError) as caught:
         Space.of(catalog(), raw, entry, {}, ())
-    assert str(caught.value) == "wide.model.size: its mark: input should be less than or equal to 4, got 5"
-    assert "model.size" in Space.of(catalog(), raw, entry, {"model.size": "1..4"}, ()).words()
+    assert str(caught.value) == "wide.model.size: its search range: input should be less than or equal to 4, got 5"
+    assert "model.size" in Space.of(catalog(), raw, entry, {"model.size": "1..4"}, ()).describe()
 
 
 NEEDY = """
@@ -140,6 +143,6 @@ def zoo_models():
 
 def test_a_kind_that_needs_an_option_says_so(install: Install) -> None:
     install("needy", NEEDY)
-    expected = "cnn: the kind 'needy' needs model.size; say in tune.space where to look for it"
+    expected = "cnn: the kind 'needy' needs model.size; give it a search range in tune.space"
     assert refused("tune.space.model.kind=[cnn, needy]") == expected
-    assert "model[needy].size" in space({"model.kind": ["cnn", "needy"], "model.size": "1..4"}).words()
+    assert "model[needy].size" in space({"model.kind": ["cnn", "needy"], "model.size": "1..4"}).describe()

@@ -165,7 +165,7 @@ def search_space(chosen: Entry, raw: RawEntry, fixed: list[str]) -> dict[str, st
     from zoo.registry.search.space import Space
 
     try:
-        return Space.of(catalog(), raw, chosen, chosen.tune.space, fixed).words()
+        return Space.of(catalog(), raw, chosen, chosen.tune.space, fixed).describe()
     except ZooError:
         return {}
 

@@ -91,7 +91,7 @@ def drawn(spec: type[BaseModel], name: str, chance: random.Random) -> Value:
         return chance.choice(dimension.mark.values)
     if dimension.step is None:
         return chance.uniform(dimension.mark.low, dimension.mark.high)
-    return dimension.at(chance.randint(0, dimension.steps))
+    return dimension.value_at(chance.randint(0, dimension.steps))
 
 
 def dimension_of(spec: type[BaseModel], name: str) -> Dimension:

@@ -35,7 +35,7 @@ class Ledger:
 
     def __init__(self, folder: Path, catalog: Catalog, entry: Entry, spec: TuneSpec, space: Space) -> None:
         self.folder, self.catalog, self.entry, self.spec, self.space = folder, catalog, entry, spec, space
-        self.dumped, self.words = entry.dump(), space.words()
+        self.dumped, self.words = entry.dump(), space.describe()
         self.connect()
         self.open: dict[int, optuna.trial.Trial] = {}
         self.entries: dict[int, Entry] = {}
@@ -103,7 +103,7 @@ class Ledger:
 
     def start(self, drawn: optuna.trial.Trial, about: dict[str, Any]) -> Trial | None:
         """Draw, or draw again what was drawn, and note that the trial runs."""
-        config = self.space.draw(drawn)
+        config = self.space.sample(drawn)
         for key, value in {"config": config, "attempts": 1, **about}.items():
             drawn.set_user_attr(key, value)
         self.open[drawn.number] = drawn

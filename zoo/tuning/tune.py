@@ -67,7 +67,7 @@ def run_study(catalog: Catalog, raw: RawEntry, fixed: list[str], request: TuneRe
     check_objective(entry.tune)
     space = Space.of(catalog, raw, entry, entry.tune.space, fixed)
     check_epochs(entry, space)
-    plan = StudyPlan.of(entry.dump(), entry.tune, space.words())
+    plan = StudyPlan.of(entry.dump(), entry.tune, space.describe())
     folder = choose_study(plan, request.root, request.study, request.fresh).resolve()
     with lock_folder(folder, "wait for it, or choose another name with --name"), listening() as stop:
         if not is_study(folder):

@@ -1,4 +1,4 @@
-"""A dimension of a search space: an option, where it is searched, and how Optuna draws it exactly on its grid."""
+"""A dimension of a search space: an option with its range, sampled by Optuna exactly on its grid."""
 
 from __future__ import annotations
 
@@ -22,49 +22,56 @@ if TYPE_CHECKING:
 
 Value = str | int | float | bool | None
 MAX_GRID_VALUES = 1_000_000
-"""Values of a grid; a Gaussian process looks at all of them at once."""
+"""Largest number of values in a grid: a Gaussian process evaluates all of them at once."""
 MAX_CHECKED_VALUES = 64
-"""Values of a grid that are all checked, not its ends alone."""
+"""A grid with fewer values is checked value by value, a larger one only at its bounds."""
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One option that is searched; Optuna's own grids are used where it has them, an index where it has none."""
+    """One option that is searched.
+
+    Sampling uses Optuna's own grid where it has one, otherwise an index into the grid.
+    """
 
     path: str
-    """The option, as `model.first`."""
+    """The option, e.g. `model.first`."""
     mark: Mark
     name: str
-    """What Optuna's study calls it: the path, with the kind where a section's kind is searched: `model[cnn].first`."""
+    """Name in Optuna's study: the path, with the kind if it is searched too, e.g. `model[cnn].first`."""
     integer: bool = False
     when: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
-    """It is drawn where each of these options has one of these values."""
+    """Conditions: the dimension is active if each of these options has one of these values."""
 
     def suggest(self, trial: BaseTrial) -> Value:
-        """The value that a trial is to have."""
+        """Let a trial suggest a value."""
         mark = self.mark
         if isinstance(mark, Choice):
-            chosen: Value = trial.suggest_categorical(self.name, mark.values)
-            return chosen
+            choice: Value = trial.suggest_categorical(self.name, mark.values)
+            return choice
         if (step := self.step) is None:
             return float(trial.suggest_float(self.name, mark.low, mark.high, log=mark.log))
-        if mark.log and not (self.integer and step == 1):  # Optuna has no grid that is logarithmic
+        if mark.log and not (self.integer and step == 1):  # Optuna has no logarithmic grid
             first = max(1, round(mark.low / step))
-            drawn = trial.suggest_int(f"{self.name}/{yaml_scalar(step)}", first, first + self.steps, log=True)
-            return self.at(drawn - first)
+            sampled = trial.suggest_int(f"{self.name}/{yaml_scalar(step)}", first, first + self.steps, log=True)
+            return self.value_at(sampled - first)
         if self.integer:
             return int(trial.suggest_int(self.name, int(mark.low), int(self.ends()[1]), step=int(step), log=mark.log))
         value = trial.suggest_float(self.name, mark.low, self.ends()[1], step=step)
-        return self.at(round((value - mark.low) / step))
+        return self.value_at(round((value - mark.low) / step))
 
     def ends(self) -> tuple[Any, ...]:
-        """The lowest and the highest value, or all values of a choice."""
+        """Return the lowest and the highest value, or all values of a choice."""
         if isinstance(self.mark, Choice):
             return self.mark.values
-        return (float(self.mark.low), float(self.mark.high)) if self.step is None else (self.at(0), self.at(self.steps))
+        return (
+            (float(self.mark.low), float(self.mark.high))
+            if self.step is None
+            else (self.value_at(0), self.value_at(self.steps))
+        )
 
-    def words(self) -> str:
-        """Where it is searched, for people: `16..96 log`, `before | after when train.optimizer = sgd`."""
+    def describe(self) -> str:
+        """Describe the range, e.g. `16..96 log` or `before | after when train.optimizer = sgd`."""
         own = self.name.partition("[")[0] + ".kind" if self.name != self.path else ""
         parts = [
             f"{path} = {' | '.join(map(yaml_scalar, values))}" for path, values in self.when.items() if path != own
@@ -73,44 +80,47 @@ class Dimension:
 
     @property
     def step(self) -> float | None:
-        """Between two values of the grid; None of numbers without a grid."""
+        """Distance between two values of the grid, or None if there is no grid."""
         assert isinstance(self.mark, Range)
         return self.mark.step or (1 if self.integer else None)
 
     @property
     def steps(self) -> int:
-        """How many steps of the grid fit between the two ends."""
+        """Number of grid steps between the two bounds."""
         return count_steps(self.mark, self.step) if isinstance(self.mark, Range) and self.step else 0
 
-    def at(self, place: int) -> int | float:
-        """A value of the grid, from 0: low + place x step without the noise of floats."""
+    def value_at(self, index: int) -> int | float:
+        """Return a value of the grid: low + index x step, without floating-point error."""
         assert isinstance(self.mark, Range) and self.step is not None
-        exact = to_decimal(self.mark.low) + place * to_decimal(self.step)
+        exact = to_decimal(self.mark.low) + index * to_decimal(self.step)
         return int(exact) if self.integer else float(exact)
 
 
 def count_steps(mark: Range, step: float) -> int:
-    """How many steps fit into a range."""
+    """Return how many steps fit into a range."""
     return int((to_decimal(mark.high) - to_decimal(mark.low)) // to_decimal(step))
 
 
 def to_decimal(value: float) -> Decimal:
-    """The number as it is written."""
+    """Return the number as it is written in decimal."""
     return Decimal(str(value))
 
 
 def fit_range(field: FieldInfo, mark: Mark) -> tuple[Mark, bool]:
-    """The mark with values of the option's own type, and whether they are whole numbers; MarkError otherwise."""
+    """Convert a range to the option's own type, and return whether its values are integers.
+
+    Raises RangeError if the range does not fit the option.
+    """
     if isinstance(mark, Choice):
         return Choice(*reject_duplicates(validate_values(field, mark.values))), False
     if not all(map(isfinite, (mark.low, mark.high, mark.step or 1))):
-        raise RangeError("the ends and the step should be finite")
+        raise RangeError("the bounds and the step must be finite")
     types = set(number_types(field.annotation))
     if not types:
-        raise RangeError(f"a range needs an option that is a number, and this is {describe_type(field)}; give a choice")
+        raise RangeError(f"a range needs a numeric option, but this is {describe_type(field)}; use a choice")
     integer = float not in types and Any not in types
     if integer and not all(float(part).is_integer() for part in (mark.low, mark.high, mark.step or 1)):
-        raise RangeError(f"the ends and the step should be whole numbers, got {mark}")
+        raise RangeError(f"the bounds and the step must be whole numbers, got {mark}")
     mark = to_integer_range(mark) if integer else mark
     check_grid(mark, integer)
     list(validate_values(field, values_to_check(mark, integer)))
@@ -118,29 +128,29 @@ def fit_range(field: FieldInfo, mark: Mark) -> tuple[Mark, bool]:
 
 
 def to_integer_range(mark: Range) -> Range:
-    """A range of whole numbers that were written as 1e2 or 100.0."""
+    """Convert the numbers of a range to int, also those written as 1e2 or 100.0."""
     return Range(int(mark.low), int(mark.high), int(mark.step) if mark.step else None, mark.log)
 
 
 def check_grid(mark: Range, integer: bool) -> None:
-    """Refuse a step that leaves one value, or more than a sampler can look at."""
+    """Reject a step that leaves only one value, or more values than a sampler can handle."""
     step = mark.step or (1 if integer else None)
     steps = count_steps(mark, step) if step else 1
     if steps < 1:
-        raise RangeError(f"the step leaves one value of {mark}")
+        raise RangeError(f"with this step {mark} has only one value")
     if steps >= MAX_GRID_VALUES:
-        raise RangeError(f"{mark} has {steps + 1:,} values, more than {MAX_GRID_VALUES:,}; give a larger step")
+        raise RangeError(f"{mark} has {steps + 1:,} values, more than {MAX_GRID_VALUES:,}; use a larger step")
 
 
 def values_to_check(mark: Range, integer: bool) -> list[Any]:
-    """All values of a small grid, otherwise the two ends."""
+    """Return all values of a small grid, otherwise the two bounds."""
     dimension = Dimension("", mark, "", integer)
     few = 0 < dimension.steps < MAX_CHECKED_VALUES
-    return [dimension.at(place) for place in range(dimension.steps + 1)] if few else list(dimension.ends())
+    return [dimension.value_at(index) for index in range(dimension.steps + 1)] if few else list(dimension.ends())
 
 
 def validate_values(field: FieldInfo, values: Iterable[Any]) -> Iterator[Any]:
-    """The values as the option holds them."""
+    """Yield the values as the option's type stores them; RangeError for one that it rejects."""
     option: Any = Annotated[field.annotation, field]
     adapter: TypeAdapter[Any] = TypeAdapter(option)
     for value in values:
@@ -151,29 +161,29 @@ def validate_values(field: FieldInfo, values: Iterable[Any]) -> Iterator[Any]:
         except Exception as error:  # a plugin's own validator failed
             raise RangeError(f"{type(error).__name__}: {error}, got {value!r:.80}") from None
         if found is not None and not isinstance(found, str | int | float):
-            raise RangeError(f"values to choose from are null, true, false, numbers and texts, got {value!r:.80}")
+            raise RangeError(f"choices must be null, true, false, numbers or strings, got {value!r:.80}")
         yield found
 
 
 def validation_message(error: ValidationError, field: FieldInfo) -> str:
-    """What an option should be; of a union the whole of it."""
+    """Return what an option should be; for a union, describe the whole union."""
     first, *others = error.errors(include_url=False)
     text = first["msg"].removeprefix("Value error, ").partition(", unable to")[0]
     return f"should be {describe_type(field)}" if others else f"{text[:1].lower()}{text[1:]}"
 
 
 def reject_duplicates(values: Iterable[Any]) -> Iterator[Any]:
-    """The values; MarkError where Optuna could not tell two of them apart (it takes true for 1)."""
+    """Yield the values; RangeError for two that Optuna could not tell apart, such as true and 1."""
     seen: list[Any] = []
     for value in values:
         if value in seen:
-            raise RangeError(f"{yaml_scalar(value)} stands twice")
+            raise RangeError(f"{yaml_scalar(value)} is listed twice")
         seen.append(value)
         yield value
 
 
 def number_types(annotation: Any) -> Iterator[Any]:
-    """Which of int, float and Any an option may be."""
+    """Yield those of int, float and Any that an annotation allows."""
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         yield from number_types(args[0])

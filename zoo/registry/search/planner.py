@@ -1,4 +1,4 @@
-"""From what is marked and asked to the dimensions of a space; every mistake is one line with its place."""
+"""Plan a search space: turn the ranges of specs and of `tune.space` into dimensions."""
 
 from __future__ import annotations
 
@@ -19,137 +19,144 @@ from zoo.registry.search.syntax import ConditionalRange, SearchRequest, collect_
 Plan = tuple[tuple[Dimension, ...], dict[str, Any], dict[str, Mapping[str, Any]]]
 
 
-def plan_space(catalog: Catalog, raw: RawEntry, entry: Entry, asked: Mapping[str, Any], fixed: Collection[str]) -> Plan:
-    """The dimensions in the order of their drawing, the values of all other options, and what other kinds take over."""
+def plan_space(
+    catalog: Catalog, raw: RawEntry, entry: Entry, requested: Mapping[str, Any], fixed: Collection[str]
+) -> Plan:
+    """Plan the search space of an entry.
+
+    Returns the dimensions in sampling order, the values of all other options, and the overrides for other kinds.
+    """
     planner = Planner(catalog, raw, entry, fixed)
-    planner.read_kinds(asked)
+    planner.read_kinds(requested)
     planner.branches = make_branches(catalog, entry, planner.kinds, fixed)
-    planner.fixed = [planner.today(path) for path in fixed]
-    dimensions = tuple(order_by_condition([*planner.dimensions(planner.checked(asked))], raw))
+    planner.fixed = [planner.current_name(path) for path in fixed]
+    dimensions = tuple(order_by_condition([*planner.dimensions(planner.valid_requests(requested))], raw))
     planner.check_required({dimension.name for dimension in dimensions})
     if not dimensions:
-        raise ZooError(f"nothing to search in {raw.name}", "give tune.space")
-    carried = {branch.name(branch.section): branch.carried for branch in planner.branches if branch.carried}
-    return dimensions, default_values(entry, planner.branches), carried
+        raise ZooError(f"nothing to search in {raw.name}", "set tune.space")
+    overrides = {branch.name(branch.section): branch.overrides for branch in planner.branches if branch.overrides}
+    return dimensions, default_values(entry, planner.branches), overrides
 
 
 @dataclass
 class Planner:
-    """What is known while a space is planned."""
+    """The state while a search space is planned."""
 
     catalog: Catalog
     raw: RawEntry
     entry: Entry
     fixed: Collection[str]
     kinds: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """The kinds among which a section chooses, of those whose kind is searched."""
+    """The candidate kinds of each section whose kind is searched."""
     branches: list[Branch] = field(default_factory=list)
 
-    def read_kinds(self, asked: Mapping[str, Any]) -> None:
-        """Find the sections whose kind is searched."""
+    def read_kinds(self, requested: Mapping[str, Any]) -> None:
+        """Find the sections whose kind is searched, and their candidate kinds."""
         sections = kind_sections(self.entry)
         paths = {f"{section}.kind": section for section in sections}
-        for path, ask in collect_requests(self.raw, asked, sections.__contains__).items():
-            if path in paths and not is_fixed(path, self.fixed) and (mark := self.wish(ask, None).mark):
+        for path, request in collect_requests(self.raw, requested, sections.__contains__).items():
+            if path in paths and not is_fixed(path, self.fixed) and (mark := self.parse(request, None).mark):
                 if not isinstance(mark, Choice):
-                    raise ask.fail(self.raw, "should be a list of kinds")
+                    raise request.error(self.raw, "should be a list of kinds")
                 section = paths[path]
                 try:
                     self.kinds[section] = tuple(
-                        reject_duplicates(self.kind(section, ask, name) for name in mark.values)
+                        reject_duplicates(self.resolve_kind(section, request, name) for name in mark.values)
                     )
                 except ValueError as error:
-                    raise ask.fail(self.raw, error) from None
+                    raise request.error(self.raw, error) from None
 
-    def kind(self, section: str, ask: SearchRequest, name: Any) -> str:
-        """The name of a kind; that of the entry's own is as the entry has it."""
+    def resolve_kind(self, section: str, request: SearchRequest, name: Any) -> str:
+        """Check the name of a kind; the entry's own kind keeps the name that the entry uses."""
         own = kind_sections(self.entry)[section]
         if not isinstance(name, str):
-            raise ask.fail(self.raw, f"a kind is a text, got {name!r:.60}")
+            raise request.error(self.raw, f"a kind must be a string, got {name!r:.60}")
         try:
             kind = self.catalog.find(section, name)[1]
         except ZooError as error:
-            raise type(error)(str(ask.fail(self.raw, error.args[0])), error.hint) from None
+            raise type(error)(str(request.error(self.raw, error.args[0])), error.hint) from None
         return own.name if kind == own.kind else name
 
-    def wish(self, ask: SearchRequest, own: Mark | None) -> ConditionalRange:
-        """What is asked of one option."""
+    def parse(self, request: SearchRequest, own: Mark | None) -> ConditionalRange:
+        """Parse the search range requested for one option."""
         try:
-            return parse_range(ask.value, own)
+            return parse_range(request.value, own)
         except ValueError as error:
-            raise ask.fail(self.raw, error) from None
+            raise request.error(self.raw, error) from None
 
-    def inner(self, path: str) -> bool:
-        """Whether a path holds options."""
-        return any(branch.inner(path) for branch in self.branches)
+    def is_group(self, path: str) -> bool:
+        """Return whether a path is a group of options."""
+        return any(branch.is_group(path) for branch in self.branches)
 
-    def checked(self, asked: Mapping[str, Any]) -> dict[str, SearchRequest]:
-        """What is asked of each option; ZooError for one that there is not."""
+    def valid_requests(self, requested: Mapping[str, Any]) -> dict[str, SearchRequest]:
+        """Return the request for each option; ZooError for an unknown option."""
         found = {}
-        for ask in collect_requests(self.raw, asked, self.inner).values():
-            today = ask._replace(path=self.today(ask.path))
-            self.check_known(today, today.path)
-            found[today.path] = today
+        for request in collect_requests(self.raw, requested, self.is_group).values():
+            current = request._replace(path=self.current_name(request.path))
+            self.check_known(current, current.path)
+            found[current.path] = current
         return found
 
-    def today(self, path: str) -> str:
-        """A path with the name that its option has today."""
+    def current_name(self, path: str) -> str:
+        """Replace a former option name in a path by the current one."""
         for branch in self.branches:
-            path = branch.today(path)
+            path = branch.current_name(path)
         return path
 
-    def check_known(self, ask: SearchRequest, path: str) -> None:
-        """Refuse a path that is no option to search."""
+    def check_known(self, request: SearchRequest, path: str) -> None:
+        """Reject a path that is not a searchable option."""
         section = path.partition(".")[0]
         if section in ("data", "tune"):
-            raise ask.fail(self.raw, f"options of {section} are not searched")
-        if self.inner(path):
-            raise ask.fail(self.raw, f"{path} is no option but holds some", f"as {next(self.names_in(path))}")
+            raise request.error(self.raw, f"options of {section} cannot be searched")
+        if self.is_group(path):
+            raise request.error(
+                self.raw, f"{path} is a group of options, not an option", f"e.g. {next(self.names_under(path))}"
+            )
         if not self.is_kind(path) and not any(branch.field(path) for branch in self.branches):
-            raise ask.fail(self.raw, f"no option {path[:80]!r}", did_you_mean(path, self.names(path)))
+            raise request.error(self.raw, f"no option {path[:80]!r}", did_you_mean(path, self.names(path)))
 
     def is_kind(self, path: str) -> bool:
-        """Whether a path is the kind of a section."""
+        """Return whether a path is the kind of a section."""
         return path in {f"{section}.kind" for section in kind_sections(self.entry)}
 
     def names(self, path: str = "") -> Iterator[str]:
-        """Every option by dotted name; near the path of a stage's option that stage's."""
+        """Yield every option by dotted name; for the path of a stage's option also those of that stage."""
         yield from (f"{section}.kind" for section in kind_sections(self.entry))
         yield from (name for branch in self.branches for name in branch.names())
         if path.startswith("train.stages."):
             yield from (f"{path.rpartition('.')[0]}.{name}" for name in StageSpec.model_fields)
 
-    def names_in(self, path: str) -> Iterator[str]:
-        """The options under a path."""
+    def names_under(self, path: str) -> Iterator[str]:
+        """Yield the options in a group."""
         yield from (name for name in self.names() if name.startswith(f"{path}.") and not name.endswith(".kind"))
         yield f"{path}.lr" if path.count(".") > 1 else f"{path}.main.lr"
 
-    def dimensions(self, asked: Mapping[str, SearchRequest]) -> Iterator[Dimension]:
-        """The dimensions in the order of the specs, kinds first; options of single stages last."""
+    def dimensions(self, requested: Mapping[str, SearchRequest]) -> Iterator[Dimension]:
+        """Yield the dimensions: kinds first, then options in the order of the specs, then options of single stages."""
         for section, kinds in self.kinds.items():
             path = f"{section}.kind"
-            wish = self.wish(asked[path], None)
-            yield Dimension(path, Choice(*kinds), path, when=self.conditions(asked[path], wish.when))
-        stages = sorted(path for path in asked if path.startswith("train.stages."))
+            parsed = self.parse(requested[path], None)
+            yield Dimension(path, Choice(*kinds), path, when=self.conditions(requested[path], parsed.when))
+        stages = sorted(path for path in requested if path.startswith("train.stages."))
         for branch in self.branches:
             for path in [*branch.names(), *(stages if branch.section == "train" else ())]:
-                if dimension := self.dimension(branch, path, asked.get(path)):
+                if dimension := self.dimension(branch, path, requested.get(path)):
                     yield dimension
 
-    def dimension(self, branch: Branch, path: str, ask: SearchRequest | None) -> Dimension | None:
-        """The dimension of one option of one branch, if it is searched."""
+    def dimension(self, branch: Branch, path: str, request: SearchRequest | None) -> Dimension | None:
+        """Make the dimension of an option in a branch, or None if it is not searched."""
         own = branch.marks().get(path)
-        if is_fixed(path, self.fixed) or (ask is None and own is None):
+        if is_fixed(path, self.fixed) or (request is None and own is None):
             return None
-        mark, when = self.wish(ask, own) if ask else ConditionalRange(own, {})
+        mark, when = self.parse(request, own) if request else ConditionalRange(own, {})
         option = branch.field(path)
         if mark is None or option is None:
             return None
         try:
             mark, integer = fit_range(option, mark)
         except ValueError as error:
-            raise self.blame(branch, path, ask, error) from None
-        conditions = self.conditions(ask, when) if ask else {}
+            raise self.range_error(branch, path, request, error) from None
+        conditions = self.conditions(request, when) if request else {}
         if branch.kind:
             kind = f"{branch.section}.kind"
             if branch.kind not in conditions.get(kind, (branch.kind,)):
@@ -158,33 +165,37 @@ class Planner:
         return Dimension(path, mark, branch.name(path), integer, conditions)
 
     def check_required(self, searched: Collection[str]) -> None:
-        """Refuse another kind whose spec has an option without default that nothing sets."""
+        """Reject a candidate kind with a required option that is neither set nor searched."""
         for branch in self.branches:
             if branch.kind and branch.kind != kind_sections(self.entry)[branch.section].name:
                 for option in options(branch.spec):
                     path = f"{branch.section}.{option.name}"
-                    if option.required and path not in branch.carried and branch.name(path) not in searched:
+                    if option.required and path not in branch.overrides and branch.name(path) not in searched:
                         text = f"{self.raw.name}: the kind {branch.kind!r} needs {path}"
-                        raise ZooError(text, "say in tune.space where to look for it")
+                        raise ZooError(text, "give it a search range in tune.space")
 
-    def blame(self, branch: Branch, path: str, ask: SearchRequest | None, error: ValueError) -> ZooError:
-        """The error for a mark that does not fit; where nothing was asked the spec itself is wrong."""
-        return ask.fail(self.raw, error) if ask else ZooError(f"{self.raw.name}.{branch.name(path)}: its mark: {error}")
+    def range_error(self, branch: Branch, path: str, request: SearchRequest | None, error: ValueError) -> ZooError:
+        """Make the error for a range that does not fit its option; without a request the spec is at fault."""
+        return (
+            request.error(self.raw, error)
+            if request
+            else ZooError(f"{self.raw.name}.{branch.name(path)}: its search range: {error}")
+        )
 
-    def conditions(self, ask: SearchRequest, when: Mapping[str, Any]) -> dict[str, tuple[Value, ...]]:
-        """The conditions of a dimension: values by dotted option."""
+    def conditions(self, request: SearchRequest, when: Mapping[str, Any]) -> dict[str, tuple[Value, ...]]:
+        """Parse the conditions of a dimension: allowed values by dotted option."""
         found = {}
-        for part in flatten_requests(when, self.inner):
-            under = SearchRequest(f"{ask.path}.when.{part.path}", (*ask.keys, "when", *part.keys), part.value)
+        for part in flatten_requests(when, self.is_group):
+            under = SearchRequest(f"{request.path}.when.{part.path}", (*request.keys, "when", *part.keys), part.value)
             self.check_known(under, part.path)
             values = part.value if isinstance(part.value, list | tuple) else [part.value]
-            found[part.path] = tuple(self.wanted(under, part.path, values))
+            found[part.path] = tuple(self.condition_values(under, part.path, values))
         return found
 
-    def wanted(self, ask: SearchRequest, path: str, values: Iterable[Any]) -> Iterator[Value]:
-        """The values of a condition, as the option that it names holds them."""
+    def condition_values(self, request: SearchRequest, path: str, values: Iterable[Any]) -> Iterator[Value]:
+        """Yield the values of a condition as the type of its option stores them."""
         if self.is_kind(path):
-            yield from (self.kind(path.removesuffix(".kind"), ask, value) for value in values)
+            yield from (self.resolve_kind(path.removesuffix(".kind"), request, value) for value in values)
             return
         fields = [option for branch in self.branches if (option := branch.field(path))]
         for value in values:
@@ -196,11 +207,11 @@ class Planner:
                 except ValueError as error:
                     problem = problem or error
             else:
-                raise ask.fail(self.raw, problem or f"no value {yaml_scalar(value)}")
+                raise request.error(self.raw, problem or f"no value {yaml_scalar(value)}")
 
 
 def order_by_condition(dimensions: list[Dimension], raw: RawEntry) -> Iterator[Dimension]:
-    """Each dimension after those that its conditions name; otherwise in the given order."""
+    """Yield each dimension after those that its conditions depend on, otherwise in the given order."""
     left = dimensions
     while left:
         waiting = {dimension.path for dimension in left}
@@ -208,7 +219,7 @@ def order_by_condition(dimensions: list[Dimension], raw: RawEntry) -> Iterator[D
         if ready is None:
             circle = ", ".join(sorted({one.path for one in left if waiting & one.when.keys()}))
             raise ZooError(
-                f"{raw.place(('tune', 'space'))}{raw.name}.tune.space: the conditions go in a circle: {circle}"
+                f"{raw.place(('tune', 'space'))}{raw.name}.tune.space: the conditions are circular: {circle}"
             )
         left = [one for one in left if one is not ready]
         yield ready

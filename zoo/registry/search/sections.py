@@ -1,4 +1,4 @@
-"""Branches: the options of an entry that may be searched, section by section and kind by kind."""
+"""The options of an entry that can be searched, by section and kind."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Component, Entry
 
 KIND_SECTIONS = ("model", "prior", "text")
-"""Sections that are a kind with its options; `train` stands beside them, `data` and `tune` are not searched."""
+"""Sections with a kind whose options are searched; `train` is searched too, `data` and `tune` are not."""
 
 
 @dataclass(frozen=True)
 class Branch:
-    """The options of one section, as one of its kinds has them."""
+    """The options of one section for one of its kinds: a branch of a conditional search space."""
 
     section: str
     spec: type[BaseModel]
     kind: str = ""
-    """The kind, where the section's kind is searched."""
-    carried: Mapping[str, Any] = field(default_factory=dict)
-    """Options of the command line that this kind has too, where it is not the entry's own kind."""
+    """The kind, if the section's kind is searched; empty otherwise."""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    """Command-line overrides that also apply to this kind, if it is not the entry's own kind."""
 
     def name(self, path: str) -> str:
-        """What the study calls an option: two kinds may have options of the same name."""
+        """Return the name of an option in the study, with the kind: two kinds may share option names."""
         return f"{self.section}[{self.kind}]{path.removeprefix(self.section)}" if self.kind else path
 
     def field(self, path: str) -> FieldInfo | None:
-        """The option at a dotted path; None where this branch has none."""
+        """Return the option at a dotted path, or None if this branch does not have it."""
         section, *parts = path.split(".")
         if section != self.section or not parts:
             return None
@@ -43,8 +43,8 @@ class Branch:
             return StageSpec.model_fields.get(parts[2])
         return find_field(self.spec, parts)
 
-    def today(self, path: str) -> str:
-        """A path with the name that its option has today, where the path has a former one."""
+    def current_name(self, path: str) -> str:
+        """Replace a former option name in a path by the current one, with a warning."""
         section, _, name = path.partition(".")
         old = former_names(self.spec.model_fields) if section == self.section else {}
         if name not in old:
@@ -53,8 +53,8 @@ class Branch:
         mark.warn(self.spec, now)
         return f"{section}.{now}"
 
-    def inner(self, path: str) -> bool:
-        """Whether a path is no option but holds some."""
+    def is_group(self, path: str) -> bool:
+        """Return whether a path is a group of options, not an option."""
         section, *parts = path.split(".")
         if section != self.section:
             return False
@@ -63,16 +63,16 @@ class Branch:
         return not parts or any(name.startswith(f"{path}.") for name in self.names())
 
     def names(self) -> Iterator[str]:
-        """Every option by dotted name."""
+        """Yield the dotted name of every option."""
         return (f"{self.section}.{option.name}" for option in options(self.spec))
 
     def marks(self) -> dict[str, Mark]:
-        """What the spec itself says of where to look."""
+        """Return the search ranges that the spec itself declares, by dotted name."""
         return {f"{self.section}.{name}": mark for name, mark in search_space(self.spec).items()}
 
 
 def find_field(spec: type[BaseModel], parts: list[str]) -> FieldInfo | None:
-    """The option of a spec, or of a spec inside it."""
+    """Return the option at a path in a spec or its nested specs, or None."""
     *outer, last = parts
     for part in outer:
         nested = nested_spec(spec.model_fields.get(part))
@@ -84,41 +84,43 @@ def find_field(spec: type[BaseModel], parts: list[str]) -> FieldInfo | None:
 
 
 def kind_sections(entry: Entry) -> dict[str, Component]:
-    """The sections of an entry that are a kind with its options."""
+    """Return the searchable sections of an entry that have a kind."""
     sections = {section: getattr(entry, section, None) for section in KIND_SECTIONS}
-    return {section: chosen for section, chosen in sections.items() if chosen is not None}
+    return {section: component for section, component in sections.items() if component is not None}
 
 
 def make_branches(
     catalog: Catalog, entry: Entry, kinds: Mapping[str, tuple[str, ...]], fixed: Collection[str]
 ) -> list[Branch]:
-    """A branch for each section, and for each kind of a section whose kind is searched."""
+    """Make a branch for each section, or one per kind if the section's kind is searched."""
     found = []
-    for section, chosen in kind_sections(entry).items():
+    for section, component in kind_sections(entry).items():
         for kind in kinds.get(section, ()):
             spec = catalog.find(section, kind)[1].spec
             branch = Branch(section, spec, kind)
             kept = (
-                {} if kind == chosen.name else shared_overrides(branch, flatten_values(chosen.dump(), section), fixed)
+                {}
+                if kind == component.name
+                else shared_overrides(branch, flatten_values(component.dump(), section), fixed)
             )
             found.append(Branch(section, spec, kind, kept))
         if section not in kinds:
-            found.append(Branch(section, chosen.kind.spec))
+            found.append(Branch(section, component.kind.spec))
     return [*found, Branch("train", TrainSpec)]
 
 
 def shared_overrides(branch: Branch, own: Mapping[str, Any], fixed: Collection[str]) -> dict[str, Any]:
-    """Those of the entry's own options that the command line set and that the branch has too."""
+    """Return the entry's options that were set on the command line and that the branch also has."""
     return {path: value for path, value in own.items() if is_fixed(path, fixed) and branch.field(path)}
 
 
 def is_fixed(path: str, fixed: Collection[str]) -> bool:
-    """Whether the command line set an option, or a mapping that holds it."""
+    """Return whether the command line set an option or a mapping that contains it."""
     return any(path == one or path.startswith(f"{one}.") for one in fixed)
 
 
 def flatten_values(values: Any, path: str) -> dict[str, Any]:
-    """The values of nested mappings by dotted path."""
+    """Flatten nested mappings into values by dotted path."""
     if not isinstance(values, dict):
         return {path: values}
     return {
@@ -127,13 +129,16 @@ def flatten_values(values: Any, path: str) -> dict[str, Any]:
 
 
 def default_values(entry: Entry, found: list[Branch]) -> dict[str, Any]:
-    """The values of options that are not drawn: the entry's own, and other kinds' defaults by the study's names."""
-    sections: dict[str, Any] = {name: chosen.dump() for name, chosen in kind_sections(entry).items()}
+    """Return the values of options that are not sampled.
+
+    These are the entry's own values by path, and the defaults of other kinds by their name in the study.
+    """
+    sections: dict[str, Any] = {name: component.dump() for name, component in kind_sections(entry).items()}
     sections["train"] = entry.train.model_dump(mode="json")
     values = {path: value for name, part in sections.items() for path, value in flatten_values(part, name).items()}
     for branch in found:
         if branch.kind and branch.kind != values[f"{branch.section}.kind"]:
             defaults = branch.spec.model_construct().model_dump(mode="json", warnings=False)
-            flat = flatten_values(defaults, branch.section) | dict(branch.carried)
+            flat = flatten_values(defaults, branch.section) | dict(branch.overrides)
             values |= {branch.name(path): value for path, value in flat.items()}
     return values

@@ -20,67 +20,73 @@ if TYPE_CHECKING:
 
 
 MISSING = object()
-"""Instead of the value of an option that the drawn kind has not."""
+"""Stands for the value of an option that the sampled kind does not have."""
 
 
 @dataclass(frozen=True)
 class Space:
-    """Where `zoo tune` looks."""
+    """The search space of a study: its dimensions, and the values of all other options."""
 
     dimensions: tuple[Dimension, ...]
-    """In the order in which they are drawn: after those that they depend on."""
-    own: Mapping[str, Any]
-    """Values of options that are not drawn; those of kinds that are not the entry's by their name in the study."""
-    carried: Mapping[str, Mapping[str, Any]]
-    """What the command line sets of kinds that are not the entry's, by `model[kind]`."""
+    """In sampling order: each dimension comes after those that it depends on."""
+    defaults: Mapping[str, Any]
+    """Values of options that are not sampled; options of other kinds have their name in the study."""
+    overrides: Mapping[str, Mapping[str, Any]]
+    """Command-line overrides that also apply to kinds other than the entry's, by `model[kind]`."""
 
     @classmethod
     def of(
-        cls, catalog: Catalog, raw: RawEntry, entry: Entry, asked: Mapping[str, Any], fixed: Collection[str] = ()
+        cls, catalog: Catalog, raw: RawEntry, entry: Entry, requested: Mapping[str, Any], fixed: Collection[str] = ()
     ) -> Space:
-        """The space of an entry; `asked` is its `tune.space`, `fixed` are the options set on the command line."""
-        return cls(*plan_space(catalog, raw, entry, asked, fixed))
+        """Build the search space of an entry.
+
+        `requested` is its `tune.space`; `fixed` are the options set on the command line.
+        """
+        return cls(*plan_space(catalog, raw, entry, requested, fixed))
 
     def __len__(self) -> int:
-        """How many dimensions there are."""
+        """Return the number of dimensions."""
         return len(self.dimensions)
 
-    def words(self) -> dict[str, str]:
-        """What is searched, in words, by the names of the study."""
-        return {dimension.name: dimension.words() for dimension in self.dimensions}
+    def describe(self) -> dict[str, str]:
+        """Describe the range of each dimension, by its name in the study."""
+        return {dimension.name: dimension.describe() for dimension in self.dimensions}
 
-    def draw(self, trial: BaseTrial) -> dict[str, Any]:
-        """The options of a trial, by dotted path."""
-        return self.walk(lambda dimension: dimension.suggest(trial))
+    def sample(self, trial: BaseTrial) -> dict[str, Any]:
+        """Sample the options of a trial, by dotted path."""
+        return self.assign(lambda dimension: dimension.suggest(trial))
 
-    def walk(self, value: Callable[[Dimension], Any], among: Collection[str] | None = None) -> dict[str, Any]:
-        """A value for every dimension (of those named, where some are) whose conditions hold."""
-        drawn: dict[str, Any] = {}
+    def assign(self, value: Callable[[Dimension], Any], among: Collection[str] | None = None) -> dict[str, Any]:
+        """Assign a value to every active dimension, or to those in `among`, by dotted path."""
+        sampled: dict[str, Any] = {}
         for dimension in self.dimensions:
-            if (among is None or dimension.name in among) and self.holds(dimension, drawn):
-                drawn[dimension.path] = value(dimension)
+            if (among is None or dimension.name in among) and self.is_active(dimension, sampled):
+                sampled[dimension.path] = value(dimension)
         for section in KIND_SECTIONS:
-            drawn |= self.carried.get(f"{section}[{drawn.get(f'{section}.kind')}]", {})
-        return drawn
+            sampled |= self.overrides.get(f"{section}[{sampled.get(f'{section}.kind')}]", {})
+        return sampled
 
-    def holds(self, dimension: Dimension, drawn: Mapping[str, Any]) -> bool:
-        """Whether the conditions of a dimension hold."""
-        return all(self.value(path, drawn) in values for path, values in dimension.when.items())
+    def is_active(self, dimension: Dimension, sampled: Mapping[str, Any]) -> bool:
+        """Return whether the conditions of a dimension are met by the values sampled so far."""
+        return all(self.value(path, sampled) in values for path, values in dimension.when.items())
 
-    def value(self, path: str, drawn: Mapping[str, Any]) -> Any:
-        """The value of an option, drawn or its own."""
-        if path in drawn:
-            return drawn[path]
+    def value(self, path: str, sampled: Mapping[str, Any]) -> Any:
+        """Return the sampled value of an option, or else its default."""
+        if path in sampled:
+            return sampled[path]
         section, _, option = path.partition(".")
-        if path.startswith("train.stages.") and path not in self.own:
-            return self.value(f"train.{option.rpartition('.')[2]}", drawn)  # a stage has what the training has
-        kind = drawn.get(f"{section}.kind", self.own.get(f"{section}.kind"))
-        name = path if kind == self.own.get(f"{section}.kind") else f"{section}[{kind}].{option}"
-        return self.own.get(name, MISSING)
+        if path.startswith("train.stages.") and path not in self.defaults:
+            return self.value(f"train.{option.rpartition('.')[2]}", sampled)  # a stage inherits the options of `train`
+        kind = sampled.get(f"{section}.kind", self.defaults.get(f"{section}.kind"))
+        name = path if kind == self.defaults.get(f"{section}.kind") else f"{section}[{kind}].{option}"
+        return self.defaults.get(name, MISSING)
 
     @staticmethod
     def apply(catalog: Catalog, entry: Entry, config: Mapping[str, Any]) -> Entry:
-        """The entry with drawn values; a section of another kind starts afresh. ZooError where a spec refuses them."""
+        """Return the entry with sampled values.
+
+        A section whose kind changes drops its former options. Raises ZooError if a spec rejects a value.
+        """
         sections = {key: part for key, part in entry.dump().items() if key != "name"}
         for section in KIND_SECTIONS:
             kind = config.get(f"{section}.kind")
@@ -92,7 +98,7 @@ class Space:
 
 
 def set_nested(data: dict[str, Any], keys: list[str], value: Any) -> None:
-    """Set a value in nested mappings."""
+    """Set a value in nested mappings, creating those that are missing."""
     *outer, last = keys
     for key in outer:
         data = data.setdefault(key, {})
@@ -105,9 +111,12 @@ Size = Callable[[Config], int]
 
 
 def smallest_config(space: Space, size: Size) -> tuple[int, Config]:
-    """The least size and its options, over all kinds; ZooError where no combination of ends is a model."""
+    """Find the smallest size over all kinds and its options.
+
+    Raises ZooError if no combination of range bounds gives a valid model.
+    """
     found: list[tuple[int, Config]] = []
-    problem = ZooError("the space holds no model")
+    problem = ZooError("no model fits the search space")
     for kinds in kind_combinations(space):
         try:
             found.append(CoordinateDescent(space, size, kinds).run())
@@ -119,51 +128,54 @@ def smallest_config(space: Space, size: Size) -> tuple[int, Config]:
 
 
 def smallest_entry(space: Space, catalog: Catalog, entry: Entry, size: Callable[[Entry], int]) -> tuple[int, Config]:
-    """The least size of an entry at the ends of the dimensions that make the model, and the options there."""
+    """Find the smallest size of an entry in its search space, and the options that give it."""
     return smallest_config(space, lambda config: size(space.apply(catalog, entry, config)))
 
 
 def kind_combinations(space: Space) -> Iterator[Config]:
-    """Every combination of the kinds that are searched, by dimension."""
+    """Yield every combination of the kinds that are searched, by dimension."""
     searched = [one for one in space.dimensions if one.path in {f"{section}.kind" for section in KIND_SECTIONS}]
     for values in product(*(one.ends() for one in searched)):
         yield dict(zip((one.name for one in searched), values, strict=True))
 
 
 class CoordinateDescent:
-    """One descent, with the kinds given."""
+    """Coordinate descent over the bounds of all dimensions that affect the size, for given kinds."""
 
     def __init__(self, space: Space, size: Size, kinds: Config) -> None:
-        self.space, self.size, self.picks = space, size, dict(kinds)
-        self.free = [one for one in space.dimensions if one.name not in kinds and affects_size(space, one)]
+        self.space, self.size, self.current = space, size, dict(kinds)
+        self.searched = [one for one in space.dimensions if one.name not in kinds and affects_size(space, one)]
         self.best: tuple[int, Config] | None = None
         self.problem: ZooError | None = None
         self.tried: list[Config] = []
 
     def run(self) -> tuple[int, Config]:
         """Change one dimension at a time as long as the model gets smaller."""
-        self.smaller(self.picks)
+        self.accept_if_smaller(self.current)
         for _ in range(MAX_ROUNDS):
             before = self.best
-            for dimension in self.free:
-                self.better(dimension)
+            for dimension in self.searched:
+                self.improve(dimension)
             if self.best is before:
                 break
         if self.best is None:
-            raise self.problem or ZooError("the space holds no model")
+            raise self.problem or ZooError("no model fits the search space")
         return self.best
 
-    def better(self, dimension: Dimension) -> None:
-        """Take the best end of one dimension."""
+    def improve(self, dimension: Dimension) -> None:
+        """Set one dimension to the bound that gives the smallest model."""
         for end in dimension.ends():
-            picks = self.picks | {dimension.name: end}
-            if self.smaller(picks):
-                self.picks = picks
+            values = self.current | {dimension.name: end}
+            if self.accept_if_smaller(values):
+                self.current = values
 
-    def smaller(self, picks: Config) -> bool:
-        """Whether these ends make a smaller model than any before; a combination that is refused does not."""
-        names = {one.name for one in self.free} | picks.keys()
-        config = self.space.walk(lambda one: picks.get(one.name, one.ends()[0]), names)
+    def accept_if_smaller(self, values: Config) -> bool:
+        """Record these values if they give the smallest model so far; return whether they do.
+
+        Values that a spec rejects do not count.
+        """
+        names = {one.name for one in self.searched} | values.keys()
+        config = self.space.assign(lambda one: values.get(one.name, one.ends()[0]), names)
         if config in self.tried:
             return False
         self.tried.append(config)
@@ -179,7 +191,7 @@ class CoordinateDescent:
 
 
 def affects_size(space: Space, dimension: Dimension) -> bool:
-    """Whether a dimension makes the model, or decides whether one that does is searched."""
+    """Return whether a dimension changes the model, or activates a dimension that does."""
     if dimension.path.partition(".")[0] in KIND_SECTIONS:
         return True
     return any(dimension.path in other.when and affects_size(space, other) for other in space.dimensions)
