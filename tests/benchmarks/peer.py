@@ -16,8 +16,8 @@ from torch import Tensor
 
 import zoo
 from zoo.evaluation.evaluate import compute_metrics
-from zoo.evaluation.gallery import Looking, rows, some
-from zoo.evaluation.judges import appoint
+from zoo.evaluation.gallery import JudgeRunner, random_rows, random_subset
+from zoo.evaluation.judges import find_judge
 from zoo.models.gallery import Gallery
 from zoo.registry.build import build_data
 from zoo.registry.catalog import catalog
@@ -37,18 +37,18 @@ def main(argv: Sequence[str]) -> None:
     name, samples, reconstructions = argv
     run, place = zoo.load(name), choose_device("cpu")
     splits, _ = build_data(run.entry.data)
-    judge = appoint("judge", run, run.entry, splits, place, print)
+    judge = find_judge("judge", run, run.entry, splits, place, print)
     drawn, shown = pictures(samples), pictures(reconstructions)
     count = min(len(drawn), len(splits.test))
-    real, other = some(splits.test, count), some(splits.train, count)
-    looking = Looking(judge.judge, place)
+    real, other = random_subset(splits.test, count), random_subset(splits.train, count)
+    runner = JudgeRunner(judge.judge, place)
     with torch.inference_mode():
         gallery = Gallery(
             judge.name,
-            real=looking.at(real.floats, real.y),
-            other=looking.at(other.floats, other.y),
-            shown=looking.at(shown[rows(len(splits.test), count)], real.y),
-            drawn=looking.at(drawn[:count], None),
+            real=runner.run(real.floats, real.y),
+            other=runner.run(other.floats, other.y),
+            shown=runner.run(shown[random_rows(len(splits.test), count)], real.y),
+            drawn=runner.run(drawn[:count], None),
             train=splits.train.x,
         )
     known = catalog()

@@ -17,9 +17,9 @@ import zoo
 from zoo.cli import main
 from zoo.cli.views.progress import Lines
 from zoo.core.errors import InterruptedRun, LockedError, RunError, ZooError
-from zoo.evaluation.compare.axes import Axes, split
+from zoo.evaluation.compare.axes import Axes, split_values
 from zoo.evaluation.compare.callbacks import CompareCallback
-from zoo.evaluation.compare.result import Comparison, Figure, spread
+from zoo.evaluation.compare.result import Comparison, MetricSummary, format_spread
 from zoo.runs.lock import lock_folder
 from zoo.training.train import Trained
 
@@ -79,7 +79,7 @@ def pressed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
     ],
 )
 def test_values_are_split_outside_of_brackets_and_quotes(text: str, values: list[str]) -> None:
-    assert split(text) == values
+    assert split_values(text) == values
 
 
 def test_several_axes_give_every_combination_and_the_later_of_two_holds() -> None:
@@ -98,10 +98,10 @@ def test_several_axes_give_every_combination_and_the_later_of_two_holds() -> Non
         (["train.epochs=1"], "nothing varies; give an option several values"),
         (["model.norm=none,"], "has an empty value"),
         (["model.norm"], "'model.norm' is not key=value"),
-        (["train.seed=1,2"], "say how many there are with --seeds"),
+        (["train.seed=1,2"], "set the number of seeds with --seeds"),
         (["model.norm=none,sideways"], "model.norm"),
         (["prior.kind=normal,vamp"], "the model kind 'cnn' has no codes"),
-        (["model.first=8,8"], "model.first=8 and model.first=8 are the same to cnn; leave one of them out"),
+        (["model.first=8,8"], "model.first=8 and model.first=8 are the same for cnn; remove one of them"),
         (["model.first=8,8.0"], "model.first=8 and model.first=8.0 are the same"),
         (["model.norm=none,after", "data.kind=digit"], "did you mean 'digits'"),
         (["model.norm=none,after", "--name", "con"], "cannot be a folder name"),
@@ -162,10 +162,10 @@ def test_figures_are_chosen_by_name(capsys: Capture) -> None:
 
 
 def test_spreads_in_words() -> None:
-    assert spread(Figure.of([2.0])) == "2"
-    assert spread(Figure.of([1.0, 2.0, 3.0])) == "2 ± 1"
-    assert spread(Figure.of([1234.0, 5678.0])) == "3,456 ± 3,142"
-    assert spread(Figure.of([1.0, math.inf])) == "inf ± nan"
+    assert format_spread(MetricSummary.of([2.0])) == "2"
+    assert format_spread(MetricSummary.of([1.0, 2.0, 3.0])) == "2 ± 1"
+    assert format_spread(MetricSummary.of([1234.0, 5678.0])) == "3,456 ± 3,142"
+    assert format_spread(MetricSummary.of([1.0, math.inf])) == "inf ± nan"
 
 
 def test_several_axes_are_named_by_all_that_differs(capsys: Capture) -> None:
@@ -182,7 +182,7 @@ def test_an_interrupted_comparison_goes_on_where_it_stopped(capsys: Capture, pre
     pressed(2)
     assert main([*NORMS, "--seeds", "2"]) == 130
     out, err = capsys.readouterr()
-    assert "interrupted; what was done is kept. Go on with: zoo.compare('cnn', 'model.norm=none,after'," in err
+    assert "interrupted; finished work is kept. Resume with: zoo.compare('cnn', 'model.norm=none,after'," in err
     assert [row.split()[:2] for row in out.splitlines()[3:]] == [["none", "1/2"], ["after", "0/2"]]
     table = json.loads((FOLDER / "table.json").read_text(encoding="utf-8"))
     states = [run["state"] for variant in table["variants"] for run in variant["runs"]]
@@ -202,7 +202,7 @@ def test_ctrl_c_in_an_evaluation_costs_no_training(monkeypatch: pytest.MonkeyPat
 
     with monkeypatch.context() as patch:
         patch.setattr("zoo.evaluation.compare.runner.evaluate", press)
-        with pytest.raises(InterruptedRun, match=r"Go on with: zoo\.compare"):
+        with pytest.raises(InterruptedRun, match=r"Resume with: zoo\.compare"):
             zoo.compare("cnn", *NORMS[2:-2], device="cpu")
     before = weights()
     assert list(before) == ["01-seed0"]
@@ -239,7 +239,7 @@ def test_another_comparison_is_refused_with_what_differs_and_the_ways_on(capsys:
     other = [*NORMS, "train.lr=0.01"]
     before = weights()
     assert main(other) == 2
-    assert f"{FOLDER} compares something else: train.lr: 0.004 -> 0.01; start another comparison with --fresh" in (
+    assert f"{FOLDER} compares something else: train.lr: 0.004 -> 0.01; start a new comparison with --fresh" in (
         capsys.readouterr().err
     )
     assert main([*NORMS, "--split", "valid", "train.weight_decay=0"]) == 2
@@ -257,7 +257,7 @@ def test_another_comparison_is_refused_with_what_differs_and_the_ways_on(capsys:
 
 def test_a_folder_that_is_no_comparison_is_left_alone(run: Path, capsys: Capture) -> None:
     assert main([*NORMS, "--name", run.name]) == 2
-    assert f"{run} exists and is not a comparison; choose another --name" in capsys.readouterr().err
+    assert f"{run} exists but is not a comparison; choose another --name" in capsys.readouterr().err
 
 
 def test_a_damaged_comparison_and_a_damaged_run_say_so(capsys: Capture) -> None:
@@ -266,13 +266,13 @@ def test_a_damaged_comparison_and_a_damaged_run_say_so(capsys: Capture) -> None:
     whole = record.read_text(encoding="utf-8")
     record.write_text(whole.replace("done", "gone"), encoding="utf-8")
     assert main(NORMS) == 5
-    assert "remove the folder and repeat the command" in capsys.readouterr().err
+    assert "delete the folder and repeat the command" in capsys.readouterr().err
     record.write_text(whole, encoding="utf-8")
     (FOLDER / "01-seed0").rename(FOLDER / "x")
     (FOLDER / "02-seed0").rename(FOLDER / "01-seed0")
     (FOLDER / "x").rename(FOLDER / "02-seed0")
     assert main(NORMS) == 2
-    assert f"{FOLDER / '01-seed0'} holds another run: model.norm: after -> none" in capsys.readouterr().err
+    assert f"{FOLDER / '01-seed0'} contains a different run: model.norm: after -> none" in capsys.readouterr().err
     file = FOLDER / "compare.json"
     file.write_text(file.read_text(encoding="utf-8").replace('"split": "test"', '"split": "valid"'), encoding="utf-8")
     with pytest.raises(RunError, match=r"compare\.json is damaged"):
@@ -294,7 +294,7 @@ def test_a_run_that_diverges_is_listed_and_stops_nothing(capsys: Capture) -> Non
     words[2] = "train.lr=100,99"
     assert main([*words, "--name", "bad"]) == 1
     out, err = capsys.readouterr()
-    assert "none of the 2 trainings of runs/bad came to its end: the validation loss" in err.replace("\\", "/")
+    assert "none of the 2 trainings of runs/bad finished: the validation loss" in err.replace("\\", "/")
     assert out.count("diverged") == 2
 
 
@@ -314,7 +314,7 @@ def test_a_run_without_memory_is_listed_and_tried_again(monkeypatch: pytest.Monk
 def test_two_processes_do_not_work_on_one_comparison(capsys: Capture) -> None:
     with lock_folder(FOLDER):
         assert main(NORMS) == 6
-        assert "wait for it, or name another comparison with --name" in capsys.readouterr().err
+        assert "wait for it, or choose another name with --name" in capsys.readouterr().err
         with pytest.raises(LockedError):
             zoo.compare("cnn", *NORMS[2:-2])
 
@@ -348,7 +348,7 @@ def test_a_registry_that_changes_meanwhile_does_not_change_what_is_compared() ->
                 file.write_text(text.replace("BATCH", "40"), encoding="utf-8")
 
     words = ["model.norm=none,after", *TINY[:4]]
-    with pytest.raises(ZooError, match=r"the entry 'mine' has changed meanwhile: train\.batch: 50 -> 40"):
+    with pytest.raises(ZooError, match=r"the entry 'mine' has changed in the meantime: train\.batch: 50 -> 40"):
         zoo.compare("mine", *words, device="cpu", callback=Meddler())
     file.write_text(text.replace("BATCH", "50"), encoding="utf-8")
     found = zoo.compare("mine", *words, device="cpu")

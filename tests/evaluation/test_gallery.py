@@ -147,14 +147,14 @@ def test_what_cannot_be_guided(capsys: Capture) -> None:
     with pytest.raises(ZooError, match="the guidance must be a number"):
         zoo.evaluate("linear", guidance=float("nan"))
     zoo.train("cnn", "data.limit=50", "model.blocks=1", "model.first=4", "train.epochs=1")
-    with pytest.raises(ZooError, match="cnn-1 is no generator: nothing is drawn from it"):
+    with pytest.raises(ZooError, match="cnn-1 is not a generator, so no samples are drawn from it"):
         zoo.evaluate("cnn", guidance=1)
 
 
 def test_a_prior_without_guidance_says_so(capsys: Capture) -> None:
     zoo.train("shades")
     assert main(["evaluate", "shades", "--judge", "none", "--guidance", "1"]) == 2
-    assert "nobody looks at samples" in capsys.readouterr().err
+    assert "--judge none evaluates no samples" in capsys.readouterr().err
     assert main(["evaluate", "shades", "--judge", "corner", "--guidance", "1"]) == 2
     assert "the prior Table knows neither guidance nor products" in capsys.readouterr().err
 

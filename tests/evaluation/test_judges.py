@@ -18,8 +18,8 @@ from zoo.cli import main
 from zoo.core.errors import DataError, InterruptedRun, ZooError
 from zoo.core.files import cache_dir
 from zoo.data.dataset import Pictures
-from zoo.evaluation.gallery import hang
-from zoo.evaluation.judges import Appointed
+from zoo.evaluation.gallery import make_gallery
+from zoo.evaluation.judges import NamedJudge
 from zoo.models.gallery import Gallery
 from zoo.models.generator import Generator
 from zoo.models.judge import Judge, Look
@@ -138,8 +138,8 @@ def test_a_run_of_a_classifier_judges() -> None:
     [
         ("jugde", "no judge 'jugde'; did you mean 'judge'?"),
         ("linear", "the entry 'linear' is no classifier"),
-        ("runs/linear-1", "is no classifier, so it cannot judge"),
-        ("other", "takes pictures of (1, 8, 8), not (1, 4, 4)"),
+        ("runs/linear-1", "is not a classifier, so it cannot be the judge"),
+        ("other", "takes pictures of shape (1, 8, 8), not (1, 4, 4)"),
     ],
 )
 def test_who_cannot_judge(judge: str, text: str, capsys: pytest.CaptureFixture[str], install: Install) -> None:
@@ -196,7 +196,7 @@ def test_the_teacher_never_judges(capsys: pytest.CaptureFixture[str]) -> None:
     same = zoo.train("vae", *VAE, "model.perceptual=1", "model.teacher=judge")
     assert "judge was the teacher of" in refused(capsys, "evaluate", str(same.run))
     (kept,) = (cache_dir() / "classifiers").glob("judge-*")
-    assert "so it cannot judge it" in refused(capsys, "evaluate", str(same.run), "--judge", str(kept))
+    assert "so it cannot be its judge" in refused(capsys, "evaluate", str(same.run), "--judge", str(kept))
 
 
 def test_a_teacher_that_was_trained_anew_never_judges_either(
@@ -258,7 +258,7 @@ class Counting(Judge):
 def gallery(run: str, judge: Judge, split: Pictures, train: Pictures, most: int) -> Gallery:
     model = zoo.load(run).model()
     assert isinstance(model, Generator)
-    return hang(model, Appointed(judge, "counting"), split, train, torch.device("cpu"), most)
+    return make_gallery(model, NamedJudge(judge, "counting"), split, train, torch.device("cpu"), most)
 
 
 def pictures(count: int) -> Pictures:

@@ -13,7 +13,7 @@ from PIL import Image
 import zoo
 from zoo.core.errors import ZooError
 from zoo.data.dataset import Pictures
-from zoo.evaluation.scores import class_scores
+from zoo.evaluation.evaluate import class_scores
 from zoo.models.base import Classifier, Model
 from zoo.runs.run import Run
 

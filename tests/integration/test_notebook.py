@@ -135,7 +135,7 @@ def test_a_training_is_one_display(notebook: list[Handle], capsys: pytest.Captur
 def test_a_comparison_is_a_table_and_one_bar(notebook: list[Handle]) -> None:
     found = zoo.compare("cnn", *TINY, "model.norm=none,before", device="cpu")
     table, bar = notebook
-    assert "2 of 2 trainings ended" in table.last.text and "accuracy" not in table.last.text
+    assert "2 of 2 trainings finished" in table.last.text and "accuracy" not in table.last.text
     half = next(Reader(each["text/html"]).text for each in table.drawn if "1 of 2" in each["text/plain"])
     assert "accuracy" in half and "before" in half
     assert "[2/2] model.norm=before, seed 0" in bar.last.text

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from zoo.core.types import Batch, DataInfo
 from zoo.data.dataset import Pictures
-from zoo.evaluation.evaluate import outputs
+from zoo.evaluation.evaluate import compute_outputs
 from zoo.models.base import Classifier, Model, why_not_compiled
 from zoo.models.metrics import mean_metrics
 from zoo.registry.model_size import forward_flops
@@ -76,7 +76,7 @@ def test_means_weigh_the_last_short_batch_by_its_size() -> None:
 def test_outputs_of_a_classifier_agree_with_its_metrics() -> None:
     torch.manual_seed(0)
     model = Linear()
-    found = outputs(model, some(11), INFO, torch.device("cpu"))
+    found = compute_outputs(model, some(11), INFO, torch.device("cpu"))
     with torch.no_grad():
         expected = {name: value.item() for name, value in model.metrics(batch(11)).items()}
     assert found.means == pytest.approx(expected, rel=1e-5)
@@ -91,7 +91,7 @@ def test_a_classifiers_own_metrics_are_asked() -> None:
 
     torch.manual_seed(0)
     pictures = some(11)
-    found = outputs(Own(), pictures, INFO, torch.device("cpu"))
+    found = compute_outputs(Own(), pictures, INFO, torch.device("cpu"))
     assert found.means["brightness"] == pytest.approx(pictures.x.double().mean().item() / 255, rel=1e-5)
     assert found.means.keys() == {"loss", "accuracy", "brightness"}
     assert found.scores is not None

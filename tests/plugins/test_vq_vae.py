@@ -22,7 +22,7 @@ from zoo.cli import main
 from zoo.core.errors import InterruptedRun
 from zoo.core.types import Batch
 from zoo.data.loader import batches
-from zoo.evaluation.evaluate import outputs
+from zoo.evaluation.evaluate import compute_outputs
 from zoo.models.generator import Generator
 from zoo.registry.build import build_data
 from zoo.registry.listing import load_entry
@@ -203,7 +203,7 @@ def test_usage_is_counted_over_the_whole_split(home: Path) -> None:
     model = run.model()
     assert isinstance(model, Generator)
     pictures = build_data(run.entry.data)[0].test
-    found = outputs(model, pictures, run.info, torch.device("cpu"))
+    found = compute_outputs(model, pictures, run.info, torch.device("cpu"))
     figures = code_usage(found)
     words = model.codes(torch.cat([batch.x for batch in batches(pictures, 50)]))
     counts = torch.bincount(words.flatten())

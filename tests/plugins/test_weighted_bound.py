@@ -12,7 +12,7 @@ from zoo_metrics import zoo_metrics
 
 from zoo import CodeInfo, DataInfo
 from zoo.data.dataset import Pictures
-from zoo.evaluation.evaluate import outputs
+from zoo.evaluation.evaluate import compute_outputs
 from zoo.models.generator import Generator
 from zoo.models.latent import LatentModel, dequantised, fixed_draws
 from zoo.models.prior import Posterior, Prior
@@ -103,7 +103,7 @@ def test_with_the_true_posterior_one_draw_is_exact() -> None:
 
 def test_it_is_the_loss_but_tighter() -> None:
     made = model(off=0.3, wider=1.3)
-    loss = outputs(made, pictures(), INFO, torch.device("cpu")).means["loss"]
+    loss = compute_outputs(made, pictures(), INFO, torch.device("cpu")).means["loss"]
     found = bound(made, pictures(), 100)
     assert found["iwae"] < loss - 0.01
     assert found["iwae"] + found["iwae_gap"] == pytest.approx(loss, abs=0.03)

@@ -1,4 +1,4 @@
-"""Evaluation: a model's own metrics over a split, its outputs, and what the metric plugins make of them."""
+"""Evaluate a run: class scores, the metrics of the model, and those of the metric plugins."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from zoo.core.errors import ZooError, did_you_mean, one_line
 from zoo.core.types import DataInfo
 from zoo.data.dataset import Pictures
 from zoo.data.loader import batches
 from zoo.evaluation.evaluation import Evaluation
-from zoo.evaluation.scores import class_scores
 from zoo.models.base import Classifier, Model
-from zoo.models.metrics import EVAL_BATCH, mean_metrics
+from zoo.models.metrics import EVAL_BATCH, autocast_context, mean_metrics
 from zoo.registry.catalog import Catalog, catalog
 from zoo.registry.kinds import Outputs
 from zoo.registry.listing import load_entry
@@ -25,16 +25,16 @@ from zoo.runs.find import load
 from zoo.runs.inputs import SPLITS, check_pictures
 from zoo.runs.run import Run
 
-NOBODY = "none"
-"""In place of a judge."""
+NO_JUDGE = "none"
+"""The value of `judge` that turns the judge off."""
 
 
-def outputs(
+def compute_outputs(
     model: Model, pictures: Pictures, info: DataInfo, device: torch.device, autocast: torch.dtype | None = None
 ) -> Outputs:
-    """Run a model over pictures; loss and accuracy of a classifier come from its scores.
+    """Run a model over pictures; loss and accuracy of a classifier are computed from its scores.
 
-    One that has metrics of its own is run a second time for them.
+    A classifier that overrides `metrics` is run a second time for them.
     """
     model.eval()
     scores = class_scores(model, pictures, device, autocast) if isinstance(model, Classifier) else None
@@ -46,6 +46,18 @@ def outputs(
     loss = torch.nn.functional.nll_loss(scores.double(), labels).item()
     accuracy = (scores.argmax(1) == labels).double().mean().item()
     return Outputs(model, info, pictures, {"loss": loss, "accuracy": accuracy}, scores)
+
+
+def class_scores(
+    model: Classifier, pictures: Pictures, device: torch.device, autocast: torch.dtype | None = None
+) -> Tensor:
+    """Log-probabilities of a classifier, float32 (N, K) on the CPU."""
+    rows = []
+    with torch.inference_mode():
+        for batch in batches(pictures, EVAL_BATCH, device):
+            with autocast_context(device, autocast):
+                rows.append(model(batch.x))
+    return torch.cat(rows).float().log_softmax(1).cpu()
 
 
 class MetricResults(NamedTuple):
@@ -65,7 +77,7 @@ def compute_metrics(catalog: Catalog, found: Outputs) -> MetricResults:
             plugin, kind = catalog.find("metric", name)
             source = f" of {plugin}"
             values = dict(kind.compute(kind.spec(), found) or {})
-        except Exception as error:  # a plugin's mistake must not cost the metrics of the others
+        except Exception as error:  # a failing plugin must not cost the others' metrics
             text = f"metric {name!r}{source} failed: {type(error).__name__}: {error}"
             result.problems.append(one_line(text))
             continue
@@ -88,7 +100,7 @@ def evaluate(
 ) -> Evaluation:
     """Compute the metrics of a run over a split.
 
-    A classifier is also evaluated class by class. Samples of a generator are shown to a judge.
+    A classifier is also evaluated class by class. Samples of a generator are evaluated by a judge.
 
     Args:
         run: A run folder, a name below `runs`, an entry or a study.
@@ -97,11 +109,11 @@ def evaluate(
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
         record: A registry file to which to append the result; None to leave it out.
         data_name: The name of the pictures in the recorded result; by default the data kind.
-        judge: Who compares samples of a generator with real pictures: a kind of judge, an entry whose classifier is
-            trained on the same pictures once and cached, a run, or "none".
+        judge: The judge of a generator's samples: a judge kind, an entry whose classifier is trained once on the same
+            pictures and cached, a run, or "none".
         guidance: Guidance of the samples that the judge sees.
         temperature: Temperature of the samples that the judge sees.
-        tell: Is called with a text before anything that takes long.
+        tell: Called with a message before anything that takes long.
 
     Returns:
         The metrics and, where metric kinds give more than a number, details such as the confusion matrix.
@@ -115,8 +127,8 @@ def evaluate(
         >>> zoo.evaluate("cnn", split="valid").metrics["accuracy"]  # doctest: +SKIP
         0.97
     """
-    from zoo.evaluation.gallery import hang, manner
-    from zoo.evaluation.judges import appoint
+    from zoo.evaluation.gallery import make_gallery, sampling_options
+    from zoo.evaluation.judges import find_judge
     from zoo.models.generator import Generator
     from zoo.registry.blame import model_errors
     from zoo.registry.build import build_data
@@ -124,20 +136,23 @@ def evaluate(
 
     if split not in SPLITS:
         raise ZooError(f"no split {split!r}", did_you_mean(split, SPLITS))
-    opened, place = load(run), choose_device(device)
+    opened, torch_device = load(run), choose_device(device)
     changed = opened.changed(overrides)
-    model = opened.model(place, overrides)
-    how = manner(opened, model, guidance, temperature)
-    if judge == NOBODY and how.non_default():
-        raise ZooError("nobody looks at samples, so guidance and temperature change nothing", "leave --judge none out")
+    model = opened.model(torch_device, overrides)
+    options = sampling_options(opened, model, guidance, temperature)
+    if judge == NO_JUDGE and options.non_default():
+        text = "--judge none evaluates no samples, so guidance and temperature have no effect"
+        raise ZooError(text, "drop --judge none")
     splits, _ = build_data(changed.data)
     pictures: Pictures = getattr(splits, split)
     check_pictures(opened, changed, splits.info, split, pictures)
     with model_errors(changed, "evaluation"):
-        found = outputs(model, pictures, opened.info, place, autocast_type(place, changed.train.precision))
-        if isinstance(model, Generator) and judge != NOBODY:
-            appointed = appoint(judge, opened, changed, splits, place, tell)
-            found = replace(found, gallery=hang(model, appointed, pictures, splits.train, place, how=how))
+        autocast = autocast_type(torch_device, changed.train.precision)
+        found = compute_outputs(model, pictures, opened.info, torch_device, autocast)
+        if isinstance(model, Generator) and judge != NO_JUDGE:
+            named_judge = find_judge(judge, opened, changed, splits, torch_device, tell)
+            gallery = make_gallery(model, named_judge, pictures, splits.train, torch_device, options=options)
+            found = replace(found, gallery=gallery)
     evaluation = Evaluation(
         run=opened.path,
         split=split,
@@ -145,8 +160,8 @@ def evaluate(
         classes=list(opened.info.classes),
         **compute_metrics(catalog(), found)._asdict(),
         judge=found.gallery.judge if found.gallery else "",
-        temperature=how.temperature,
-        guidance=how.guidance,
+        temperature=options.temperature,
+        guidance=options.guidance,
         averaging=getattr(model, "averaging", ""),
         gallery=found.gallery,
     )
@@ -154,13 +169,13 @@ def evaluate(
         data = data_name or changed.data.name
         append_result(Path(record), make_result(opened.entry, data, evaluation.to_dict(), opened.record))
         if opened.entry.hash() != current_hash(opened.entry.name):
-            note = f"recorded as stale: the run's options are not those of the entry {opened.entry.name!r}"
+            note = f"recorded as stale: the run's options differ from those of the entry {opened.entry.name!r}"
             evaluation.problems.append(note)
     return evaluation
 
 
 def current_hash(name: str) -> str:
-    """The hash of an entry as it is now; empty where there is none that can be used."""
+    """Hash of an entry as it is now; empty if it is unknown or cannot be used."""
     try:
         return load_entry(name).hash()
     except ZooError:

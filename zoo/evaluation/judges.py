@@ -1,4 +1,4 @@
-"""Who judges a generator."""
+"""Find the judge of a generator: a judge kind, or the classifier of an entry or a run."""
 
 from __future__ import annotations
 
@@ -24,58 +24,65 @@ from zoo.training.session import Session, cached_classifier, with_fingerprints
 Tell = Callable[[str], object]
 
 
-class Appointed(NamedTuple):
-    """A judge and who it is."""
+class NamedJudge(NamedTuple):
+    """A judge and the name under which results list it."""
 
     judge: Judge
     name: str
 
 
-def appoint(name: str, run: Run, entry: Entry, splits: Splits, place: torch.device, tell: Tell) -> Appointed:
-    """The judge of that name for a run: a kind of judge, an entry to train on the pictures once, or a trained run.
+def find_judge(name: str, run: Run, entry: Entry, splits: Splits, device: torch.device, tell: Tell) -> NamedJudge:
+    """Find the judge of a name: a judge kind, an entry to train once on the same pictures, or a trained run.
 
-    ZooError where it is the network that the run learnt from.
+    Raises ZooError if it is the run's own teacher.
     """
     info = splits.info
     refuse_teacher(run, name)
     if name in catalog().names("judge"):
         plugin, kind = catalog().find("judge", name)
-        chosen = Component(kind, plugin, kind.spec(), name)
-        with plugin_errors(chosen, "build"):
-            return Appointed(kind.build(chosen.spec, info).to(place).eval(), name)
+        component = Component(kind, plugin, kind.spec(), name)
+        with plugin_errors(component, "build"):
+            return NamedJudge(kind.build(component.spec, info).to(device).eval(), name)
     if name in read_registry(catalog())[0].entries:
         command = f"zoo evaluate {run.path}"
         judge = cached_classifier(
-            name, Session(entry, run.path, place, NotesOnly(tell), command, "", prepared=with_fingerprints(splits))
+            name, Session(entry, run.path, device, NotesOnly(tell), command, "", prepared=with_fingerprints(splits))
         )
     else:
-        judge = found(name)
+        judge = find_judge_run(name)
     refuse_teacher(run, name, judge.record.get("weights_sha256"))
-    model = judge.model(place)
+    model = judge.model(device)
     if not isinstance(model, Classifier):
-        raise ZooError(f"{judge.path} is no classifier, so it cannot judge", "name a run of one, as --judge runs/cnn-1")
+        raise ZooError(
+            f"{judge.path} is not a classifier, so it cannot be the judge",
+            "give the run of a classifier, e.g. --judge runs/cnn-1",
+        )
     if judge.info.shape != info.shape:
-        raise ZooError(f"{judge.path} takes pictures of {judge.info.shape}, not {info.shape}", "choose another --judge")
-    what = f"{judge.entry.model.name} of {judge.record['parameters']:,} parameters, trained on {judge.entry.data.name}"
-    return Appointed(ByClassifier(model, knows=judge.info.classes == info.classes), f"{name} ({what})")
+        raise ZooError(
+            f"{judge.path} takes pictures of shape {judge.info.shape}, not {info.shape}", "choose another --judge"
+        )
+    description = (
+        f"{judge.entry.model.name} of {judge.record['parameters']:,} parameters, trained on {judge.entry.data.name}"
+    )
+    return NamedJudge(ByClassifier(model, knows=judge.info.classes == info.classes), f"{name} ({description})")
 
 
-def found(name: str) -> Run:
-    """The run of that name; ZooError that names what else may judge."""
+def find_judge_run(name: str) -> Run:
+    """Find the run of a judge; the ZooError of an unknown name suggests similar judges."""
     try:
         return find_run(name, catalog())
     except ZooError as error:
         if Path(name).exists():
             raise
         names = [*catalog().names("judge"), *read_registry(catalog())[0].entries]
-        raise ZooError(f"no judge {name[:80]!r}", did_you_mean(name, names) or "name an entry or a run") from error
+        raise ZooError(f"no judge {name[:80]!r}", did_you_mean(name, names) or "give an entry or a run") from error
 
 
 def refuse_teacher(run: Run, name: str, weights: str | None = None) -> None:
-    """ZooError where a run learnt from the judge, by its name or its weights: the figures would then mean nothing.
+    """Raise ZooError if the run learned from this judge, whose opinion would then mean nothing.
 
-    Trained anew on another machine, the teacher has other weights, and is still the teacher.
+    The teacher is recognised by its name or its weights, which differ if it was trained again on another machine.
     """
     teacher = run.record.get("teacher", {})
     if teacher.get("entry") == name or (weights and teacher.get("weights_sha256") == weights):
-        raise ZooError(f"{name} was the teacher of {run.path}, so it cannot judge it", "choose another --judge")
+        raise ZooError(f"{name} was the teacher of {run.path}, so it cannot be its judge", "choose another --judge")

@@ -1,4 +1,4 @@
-"""Prediction: picture files brought to the shape that a run was trained on, and what its model says of them."""
+"""Predict the classes of picture files with a trained classifier."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from zoo.core.errors import ZooError
 from zoo.data.dataset import Pictures
-from zoo.evaluation.scores import class_scores
+from zoo.evaluation.evaluate import class_scores
 from zoo.models.base import Classifier
 from zoo.runs.find import load
 from zoo.runs.inputs import Skipped, decode_files, expand_folders, run_recipe
@@ -28,7 +28,7 @@ class Predicted(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What `predict` found, both in the order of the paths."""
+    """Result of `predict`; both lists are in the order of the paths."""
 
     predictions: list[Predicted]
     skipped: list[Skipped]
@@ -54,11 +54,11 @@ def predict(run: Run | str | Path, pictures: Sequence[str | Path], device: str =
         '7'
     """
     run = load(run)
-    place = choose_device(device)
-    model = run.model(place)
+    torch_device = choose_device(device)
+    model = run.model(torch_device)
     if not isinstance(model, Classifier):
         raise ZooError(f"{run.path} is not a classifier, so it has no classes to predict")
-    autocast = autocast_type(place, run.entry.train.precision)
+    autocast = autocast_type(torch_device, run.entry.train.precision)
     found, shape = Prediction([], []), run_recipe(run)
     files = expand_folders(map(Path, pictures), found.skipped)
     while chunk := list(islice(files, shape.chunk)):
@@ -66,7 +66,7 @@ def predict(run: Run | str | Path, pictures: Sequence[str | Path], device: str =
         if not read:
             continue
         batch = Pictures.of(np.stack([picture for _, picture in read]), [0] * len(read))
-        best = class_scores(model, batch, place, autocast).exp().max(1)
+        best = class_scores(model, batch, torch_device, autocast).exp().max(1)
         for (path, _), probability, label in zip(read, best.values.tolist(), best.indices.tolist(), strict=True):
             found.predictions.append(Predicted(str(path), run.info.classes[label], probability))
     return found

@@ -13,8 +13,8 @@ from zoo.core.errors import ZooError
 from zoo.data.loader import batches
 from zoo.display.grid import save_png
 from zoo.display.html import embed_grid, table, titled_block
-from zoo.generation.model_of import generator, listed, prompts_for
-from zoo.generation.reconstruct import pairs
+from zoo.generation.model_of import as_names, load_generator, prompts_for
+from zoo.generation.reconstruct import draw_pairs
 from zoo.models.generator import Generator, guided
 from zoo.models.latent import dequantised, fixed_draws
 from zoo.models.prior import Invertible, Term
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-DRAWS = 16
+CODES_PER_PICTURE = 16
 """Codes of each picture from which a likelihood is estimated."""
 
 
@@ -47,7 +47,7 @@ class Edit(NamedTuple):
 
     def grid(self) -> Image:
         """The first 64 pairs on one page, each original above what became of it."""
-        return pairs(self.originals, self.pictures)
+        return draw_pairs(self.originals, self.pictures)
 
     def _repr_html_(self) -> str | None:
         """In a notebook."""
@@ -100,14 +100,14 @@ class Change(NamedTuple):
         check_strength(self.guidance, "guidance")
 
 
-def ends(model: Generator, change: Change) -> tuple[Tensor | None, Tensor]:
+def edit_conditions(model: Generator, change: Change) -> tuple[Tensor | None, Tensor]:
     """The conditions (1, K) that an edit goes from, None for no text, and to."""
-    goal = condition(model, change.to)
-    start = None if change.source is None else condition(model, change.source)
+    goal = encode_condition(model, change.to)
+    start = None if change.source is None else encode_condition(model, change.source)
     return start, change.strength * goal + ((1 - change.strength) * start if start is not None else 0)
 
 
-def moved(model: Generator, x: Tensor, start: Tensor | None, goal: Tensor, guidance: float) -> Tensor:
+def apply_edit(model: Generator, x: Tensor, start: Tensor | None, goal: Tensor, guidance: float) -> Tensor:
     """What pictures (N, C, H, W) with values 0..1 become, in their shape."""
     assert isinstance(model.prior, Invertible)
     n = len(x)
@@ -115,17 +115,19 @@ def moved(model: Generator, x: Tensor, start: Tensor | None, goal: Tensor, guida
     return model.codec.decode(model.prior.from_base(u, guided([Term(1.0, goal.expand(n, -1))], guidance)))
 
 
-def condition(model: Generator, prompt: str) -> Tensor:
+def encode_condition(model: Generator, prompt: str) -> Tensor:
     """What the prior is told of a prompt, (1, K)."""
     ((term,),) = combine_conditions([encode_prompt(model, prompt)], [0], "sum")
     assert term.condition is not None
     return term.condition
 
 
-def likelihood(model: Generator, x: Tensor, told: Tensor) -> Tensor:
+def likelihood_bound(model: Generator, x: Tensor, told: Tensor) -> Tensor:
     """A lower bound on log p(picture | text) in nats, a float64 scalar on the CPU, for one picture (1, C, H, W)."""
     with fixed_draws(x.device):
-        distortion, rate = model.bound(dequantised(x.expand(DRAWS, -1, -1, -1)), told.expand(DRAWS, -1))
+        distortion, rate = model.bound(
+            dequantised(x.expand(CODES_PER_PICTURE, -1, -1, -1)), told.expand(CODES_PER_PICTURE, -1)
+        )
     return -(distortion + rate).double().mean().cpu()
 
 
@@ -165,17 +167,19 @@ def edit(
     run, change = load(run), Change(to, source, strength, guidance)
     change.check()
     place = choose_device(device)
-    model = generator(run, place, "edit with")
+    model = load_generator(run, place, "edit with")
     if not isinstance(model.prior, Invertible):
         raise ZooError(f"{run.name} cannot edit: its prior has no way back to the base", "train one as vae-nf")
     prompts_for(run, model, [change.to])
     skipped: list[Skipped] = []
-    names, inputs = read_inputs(run, listed(pictures), skipped)
+    names, inputs = read_inputs(run, as_names(pictures), skipped)
     originals = inputs.floats
     with plugin_errors(run.entry.model, "edit with"), torch.inference_mode():
-        start, goal = ends(model, change)
+        start, goal = edit_conditions(model, change)
         each = batches(inputs, DECODE_BATCH, place)
-        shown = [to_images(moved(model, batch.x, start, goal, change.guidance * change.strength)) for batch in each]
+        shown = [
+            to_images(apply_edit(model, batch.x, start, goal, change.guidance * change.strength)) for batch in each
+        ]
     return Edit(originals, torch.cat(shown) if shown else originals, tuple(names), skipped)
 
 
@@ -205,12 +209,12 @@ def score(
     """
     run = load(run)
     place = choose_device(device)
-    model = generator(run, place, "score with")
-    asked, skipped = prompts_for(run, model, listed(texts) or run.info.classes), list[Skipped]()
-    names, inputs = read_inputs(run, listed(pictures), skipped)
+    model = load_generator(run, place, "score with")
+    asked, skipped = prompts_for(run, model, as_names(texts) or run.info.classes), list[Skipped]()
+    names, inputs = read_inputs(run, as_names(pictures), skipped)
     rows = [torch.zeros(0, len(asked), dtype=torch.float64)]
     with plugin_errors(run.entry.model, "score with"), torch.inference_mode():
-        told = [condition(model, text) for text in asked]
+        told = [encode_condition(model, text) for text in asked]
         each = batches(inputs, 1, place)
-        rows += [torch.stack([likelihood(model, batch.x, one) for one in told])[None] for batch in each]
+        rows += [torch.stack([likelihood_bound(model, batch.x, one) for one in told])[None] for batch in each]
     return Scores(tuple(names), tuple(asked), torch.cat(rows), skipped)

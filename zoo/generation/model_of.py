@@ -19,16 +19,16 @@ def prompts_for(run: Run, model: Generator, prompts: Sequence[str]) -> list[str]
         return list(dict.fromkeys(prompts)) or list(run.info.classes)
     if prompts:
         advice = "sample without a prompt, or train one with a prior that takes it, as vae-nf or vq-vae"
-        raise ZooError(f"{run.name} draws for no prompt: {takes_none(run)}", advice)
+        raise ZooError(f"{run.name} draws for no prompt: {no_prompts_reason(run)}", advice)
     return []
 
 
-def takes_none(run: Run) -> str:
+def no_prompts_reason(run: Run) -> str:
     """Why a run takes no prompts."""
     return f"its prior {run.prior_name!r} takes no text"
 
 
-def generator(run: Run, place: torch.device, what: str) -> Generator:
+def load_generator(run: Run, place: torch.device, what: str) -> Generator:
     """The trained model of a run; ZooError where it is no generator."""
     model = run.model(place)
     if isinstance(model, Generator):
@@ -38,7 +38,7 @@ def generator(run: Run, place: torch.device, what: str) -> Generator:
     raise ZooError(f"{run.name} is no generator: it has nothing to {what}")
 
 
-def listed(names: str | Path | Sequence[str | Path]) -> list[str]:
+def as_names(names: str | Path | Sequence[str | Path]) -> list[str]:
     """One or several by name."""
     several = [names] if isinstance(names, str | Path) else names
     return [str(name) for name in several]

@@ -13,7 +13,7 @@ from zoo.core.errors import ZooError
 from zoo.data.loader import batches
 from zoo.display.grid import PictureRows, choose_columns, draw_grid, save_png, to_uint8
 from zoo.display.html import embed_grid
-from zoo.generation.model_of import generator, listed
+from zoo.generation.model_of import as_names, load_generator
 from zoo.models.sampling import DECODE_BATCH, decode_images, to_images
 from zoo.registry.blame import plugin_errors
 from zoo.runs.find import load
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-SHOWN = 64
+MAX_PAIRS_ON_PAGE = 64
 """Pairs that a page of reconstructions shows."""
 
 
@@ -47,7 +47,7 @@ class Reconstruction(NamedTuple):
 
     def grid(self) -> Image:
         """The first 64 pairs on one page, each original above its reconstruction."""
-        return pairs(self.originals, self.pictures)
+        return draw_pairs(self.originals, self.pictures)
 
     def _repr_html_(self) -> str | None:
         """In a notebook."""
@@ -79,9 +79,9 @@ class Interpolation(NamedTuple):
         save_png(Path(path), self.grid())
 
 
-def pairs(above: Tensor, below: Tensor) -> Image:
+def draw_pairs(above: Tensor, below: Tensor) -> Image:
     """The first 64 pairs of pictures (N, C, H, W) on one page."""
-    over, under = to_uint8(above[:SHOWN]), to_uint8(below[:SHOWN])
+    over, under = to_uint8(above[:MAX_PAIRS_ON_PAGE]), to_uint8(below[:MAX_PAIRS_ON_PAGE])
     count = choose_columns(1, 2 * len(over))
     starts = range(0, len(over), count)
     return draw_grid([PictureRows([over[start : start + count], under[start : start + count]]) for start in starts])
@@ -111,9 +111,9 @@ def reconstruct(
     """
     run = load(run)
     place = choose_device(device)
-    model = generator(run, place, "reconstruct")
+    model = load_generator(run, place, "reconstruct")
     skipped: list[Skipped] = []
-    if paths := listed(pictures):
+    if paths := as_names(pictures):
         names, inputs = read_inputs(run, paths, skipped)
     else:
         inputs = first_pictures(load_test_split(run), n)
@@ -156,7 +156,7 @@ def interpolate(
     if steps < 2:
         raise ZooError(f"{steps} steps lead nowhere", "take at least 2: the two pictures themselves")
     place = choose_device(device)
-    model = generator(run, place, "walk through")
+    model = load_generator(run, place, "walk through")
     if model.codec.code.words is not None:
         raise ZooError(f"{run.name} has code words, and there is no way between words", "take a run of a vae")
     x = torch.cat([read_picture(run, text) for text in ends]).to(place)

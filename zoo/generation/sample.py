@@ -13,7 +13,7 @@ from torch import Tensor
 from zoo.core.errors import ZooError
 from zoo.display.grid import PictureRows, choose_columns, draw_grid, save_png, to_uint8, wrap_rows
 from zoo.display.html import embed_grid
-from zoo.generation.model_of import generator, listed, prompts_for
+from zoo.generation.model_of import as_names, load_generator, prompts_for
 from zoo.models.latent import fixed_draws
 from zoo.models.prior import Term
 from zoo.models.sampling import (
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from zoo.models.sampling import Rule
 
 
-SHOWN = 64
+DEFAULT_COUNT = 64
 """Pictures that are drawn where no number is asked for."""
 
 
@@ -134,10 +134,10 @@ def sample(
     if n is not None and n < 1:
         raise ZooError(f"cannot sample {n} pictures", "ask for at least one")
     place = choose_device(device)
-    model = generator(run, place, "sample")
+    model = load_generator(run, place, "sample")
     options.check(model, run.name, run.prior_name)
-    wanted = prompts_for(run, model, listed(prompts))
-    total = n or (-(-SHOWN // len(wanted)) * len(wanted) if wanted else SHOWN)
+    wanted = prompts_for(run, model, as_names(prompts))
+    total = n or (-(-DEFAULT_COUNT // len(wanted)) * len(wanted) if wanted else DEFAULT_COUNT)
     chosen = [index * len(wanted) // total for index in range(total)] if wanted else []
     with plugin_errors(run.entry.model, "sample from"), fixed_draws(place, options.seed), torch.inference_mode():
         told = [encode_prompt(model, prompt) for prompt in wanted]
@@ -189,7 +189,7 @@ def mix(
     if steps < 2 or rows < 1:
         raise ZooError(f"{rows} rows of {steps} steps show nothing", "take at least 1 row and 2 steps")
     place = choose_device(device)
-    model = generator(run, place, "mix")
+    model = load_generator(run, place, "mix")
     options.check(model, run.name, run.prior_name)
     prompts_for(run, model, [start, goal])
     made = []

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from zoo.core.types import DataInfo
-from zoo.evaluation.evaluate import outputs
-from zoo.evaluation.gallery import hang
-from zoo.evaluation.judges import Appointed
+from zoo.evaluation.evaluate import compute_outputs
+from zoo.evaluation.gallery import make_gallery
+from zoo.evaluation.judges import NamedJudge
 from zoo.models.base import Model
 from zoo.models.generator import Generator
 from zoo.models.judge import ByClassifier, Judge, Look
@@ -43,11 +43,11 @@ def evaluated() -> dict[str, Outputs]:
 def seen(model: Model, info: DataInfo) -> Outputs:
     """What a model says of the toy pictures, and what a judge sees in those that it makes."""
     split, train = toys.pictures_of(info, EACH, seed=1), toys.pictures_of(info, EACH)
-    found = outputs(model, split, info, CPU)
+    found = compute_outputs(model, split, info, CPU)
     if not isinstance(model, Generator):
         return found
-    judge = Appointed(ByClassifier(toys.Linear(info).eval(), knows=True), "toy")
-    return replace(found, gallery=hang(model, judge, split, train, CPU))
+    judge = NamedJudge(ByClassifier(toys.Linear(info).eval(), knows=True), "toy")
+    return replace(found, gallery=make_gallery(model, judge, split, train, CPU))
 
 
 @rule("metric")

@@ -14,7 +14,7 @@ from zoo.cli.views.progress import Lines, progress_callback
 from zoo.core.errors import InterruptedRun, JobError, ZooError, did_you_mean
 from zoo.evaluation.compare.callbacks import CompareCallback
 from zoo.evaluation.compare.folder import TABLE
-from zoo.evaluation.compare.result import ENDED, FAILURE_HEADS, SHOWN, Comparison
+from zoo.evaluation.compare.result import DEFAULT_COLUMNS, END_STATES, FAILURE_HEADS, Comparison
 from zoo.registry.entry import Entry
 
 
@@ -54,8 +54,8 @@ def compare_command(
     try:
         found = comparison.compare(name, *words, callback=callback, **options)
     except (InterruptedRun, JobError):
-        if callback.found and not screen.json and any(run.state in ENDED for run in callback.found.runs):
-            show(screen, callback.found, callback.found.figures[:SHOWN])
+        if callback.found and not screen.json and any(run.state in END_STATES for run in callback.found.runs):
+            show(screen, callback.found, callback.found.figures[:DEFAULT_COLUMNS])
         raise
     names = choose_figures(found, figures)
     if screen.json:
@@ -91,7 +91,7 @@ class ProgressLines(CompareCallback):
 def choose_figures(found: Comparison, asked: str | None) -> list[str]:
     """The figures to show; ZooError for one that no evaluation has."""
     if asked is None:
-        return found.figures[:SHOWN]
+        return found.figures[:DEFAULT_COLUMNS]
     if asked.strip() == "all":
         return found.figures
     names = list(dict.fromkeys(name.strip() for name in asked.split(",")))

@@ -1,1 +1,1 @@
-"""Compare variants of an entry, trained alike, side by side."""
+"""Train variants of an entry and compare their evaluations."""

@@ -1,4 +1,4 @@
-"""What varies in a comparison: `key=a,b,c` on a command line is an axis, and every combination a variant."""
+"""Axes of a comparison: `key=a,b,c` is an axis, and every combination of values a variant."""
 
 from __future__ import annotations
 
@@ -13,36 +13,38 @@ from zoo.core.yaml import BRACKETS
 from zoo.registry.raw_entry import read_override
 
 TOKEN = re.compile(r"""(?<![^\s\[{,:])(?:"(?:\\.|[^"\\])*"|'(?:''|[^'])*')|.""", re.DOTALL)
-"""A quoted text where one may begin, or a character."""
+"""A quoted string where one may start, or a single character."""
 Values = dict[str, str]
-"""What a variant sets, as it is typed, by dotted option."""
+"""The values of a variant as typed, by dotted option."""
 
 
 @dataclass(frozen=True)
 class Axes:
-    """The options that overrides set, with one value or several, in the order in which they were last set."""
+    """Options with one value or several, in the order in which they were last set."""
 
     entry: str
     options: dict[str, list[str]]
 
     @classmethod
     def of(cls, entry: str, overrides: Iterable[str]) -> Axes:
-        """Read them; of two for the same option the later holds. ZooError where nothing varies."""
+        """Parse overrides; the last one of an option wins. ZooError if nothing varies."""
         options: dict[str, list[str]] = {}
         for text in overrides:
             key, equals, value = text.partition("=")
-            values = split(value)
+            values = split_values(value)
             for each in values:
                 read_override(entry, f"{key}{equals}{each}")
             if len(values) > 1 and not all(values):
-                raise ZooError(f"{text[:80]!r} has an empty value", 'write key=a,b for two values, "" for no text')
+                raise ZooError(
+                    f"{text[:80]!r} has an empty value", 'write key=a,b for two values, "" for an empty text'
+                )
             options.pop(key.strip(), None)
             options[key.strip()] = values
         axes = cls(entry, options)
         if not axes.varying:
-            raise ZooError("nothing varies", "give an option several values, as in model.norm=before,after")
+            raise ZooError("nothing varies", "give an option several values, e.g. model.norm=before,after")
         if "train.seed" in axes.varying:
-            raise ZooError("the seed is no option to compare", "say how many there are with --seeds, as in --seeds 3")
+            raise ZooError("the seed cannot be varied", "set the number of seeds with --seeds, e.g. --seeds 3")
         return axes
 
     @property
@@ -52,30 +54,30 @@ class Axes:
 
     @property
     def fixed(self) -> list[str]:
-        """The overrides that all variants have in common."""
+        """The overrides that all variants share."""
         return [f"{key}={values[0]}" for key, values in self.options.items() if len(values) == 1]
 
     @property
     def variants(self) -> list[Values]:
-        """Every combination; the last axis varies fastest."""
-        return [dict(zip(self.varying, chosen, strict=True)) for chosen in product(*self.varying.values())]
+        """Every combination of values; the last axis varies fastest."""
+        return [dict(zip(self.varying, values, strict=True)) for values in product(*self.varying.values())]
 
     def overrides(self, variant: Values) -> list[str]:
-        """All overrides of a variant."""
+        """Overrides of a variant, shared ones included."""
         return [f"{key}={variant.get(key, values[0])}" for key, values in self.options.items()]
 
     def read(self, key: str, value: str) -> Any:
-        """A value as data."""
+        """Parse the value of an option."""
         return read_override(self.entry, f"{key}={value}")[1]
 
 
-def title(values: Values) -> str:
-    """A variant in a line, `model.norm=before train.lr=0.01`."""
+def variant_title(values: Values) -> str:
+    """One-line name of a variant, e.g. `model.norm=before train.lr=0.01`."""
     return " ".join(f"{key}={value}" for key, value in values.items())
 
 
-def split(text: str) -> list[str]:
-    """What stands between the commas of a value, outside of brackets, braces and quotes."""
+def split_values(text: str) -> list[str]:
+    """Split a value at its commas, except those within brackets, braces and quotes."""
     found, depth = [""], 0
     for token in TOKEN.findall(text):
         depth = max(0, depth + BRACKETS.get(token, 0))

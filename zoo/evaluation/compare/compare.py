@@ -1,16 +1,21 @@
-"""`zoo.compare`: variants of an entry trained alike, one after the other and seed by seed, and evaluated alike."""
+"""`zoo.compare`: train variants of an entry in the same way and evaluate them, seed by seed."""
 
 from __future__ import annotations
 
 from zoo.core.errors import InterruptedRun, ZooError, did_you_mean
 from zoo.core.files import digest
 from zoo.display.html import in_notebook
-from zoo.evaluation.compare.axes import Axes, Values, title
-from zoo.evaluation.compare.callbacks import CompareCallback
-from zoo.evaluation.compare.folder import Plan, Record, choose_comparison, is_comparison, refuse
-from zoo.evaluation.compare.notebook import CompareNotebookCallback
+from zoo.evaluation.compare.axes import Axes, Values, variant_title
+from zoo.evaluation.compare.callbacks import CompareCallback, CompareNotebookCallback
+from zoo.evaluation.compare.folder import (
+    ComparisonPlan,
+    ComparisonRecord,
+    choose_comparison,
+    is_comparison,
+    refuse_other_plan,
+)
 from zoo.evaluation.compare.result import Comparison
-from zoo.evaluation.compare.runner import Comparing, Job
+from zoo.evaluation.compare.runner import CompareJob, ComparisonRunner
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import resolve_entry
 from zoo.registry.layers import Registry
@@ -32,10 +37,10 @@ def compare(
     registries: Paths = (),
     callback: CompareCallback | None = None,
 ) -> Comparison:
-    """Train variants of an entry alike and evaluate them, or go on with that.
+    """Train variants of an entry in the same way and evaluate them, or resume an unfinished comparison.
 
-    An override with several values, as `model.norm=before,after`, varies; several of them give every combination. All
-    variants are trained with the first seed before any is trained with the second. Run folders are below
+    An override with several values, e.g. `model.norm=before,after`, is an axis; several axes give every combination.
+    All variants are trained with the first seed before any is trained with the second. Run folders are below
     `runs/NAME-compare`, or below `runs/COMPARISON`. A run that diverges is listed.
 
     Args:
@@ -45,17 +50,17 @@ def compare(
         minutes: Training time of each run; None for the entry's own number of epochs.
         split: The split to evaluate: "train", "valid" or "test".
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
-        fresh: Whether to start a new comparison though there is one with the same options.
+        fresh: Whether to start a new comparison even if there is one with the same options.
         comparison: Name of the comparison.
         registries: Registry files to read in addition.
         callback: Is told of every run; by default a table in a notebook, and nothing elsewhere.
 
     Returns:
-        The metrics of each variant, their means and deviations over the seeds.
+        The metrics of each variant, their means and standard deviations over the seeds.
 
     Raises:
         ZooError: If the entry or an option is unknown, or two variants are the same.
-        JobError: If no run finishes.
+        JobError: If no training finishes.
         LockedError: If another process works on the same comparison.
 
     Example:
@@ -63,44 +68,46 @@ def compare(
         >>> zoo.compare("cnn", "model.norm=before,after", seeds=3)  # doctest: +SKIP
     """
     if seeds < 1:
-        raise ZooError(f"cannot compare over {seeds} seeds", "take at least one")
+        raise ZooError(f"cannot compare over {seeds} seeds", "use at least one")
     if split not in SPLITS:
         raise ZooError(f"no split {split!r}", did_you_mean(split, SPLITS))
     axes = Axes.of(name, [*overrides, *([] if minutes is None else [f"train.minutes={minutes}"])])
     found, _ = load_registry(registries)
-    jobs = planned(axes, seeds, found)
+    jobs = plan_jobs(axes, seeds, found)
     base = found.resolve(name, axes.fixed).data
-    plan = Plan(name, split, sorted(axes.varying), {key: base[key] for key in base if key not in ("summary", "tune")})
+    plan = ComparisonPlan(
+        name, split, sorted(axes.varying), {key: base[key] for key in base if key not in ("summary", "tune")}
+    )
     given = {"seeds": seeds, "minutes": minutes, "split": split, "device": device, "comparison": comparison}
     command = resume_command("compare", name, overrides, given, registries)
     path = choose_comparison(plan, comparison, fresh)
-    with lock_folder(path, "wait for it, or name another comparison with --name"):
-        record = Record.open(path) if is_comparison(path) else Record.begin(path, plan, command)
-        refuse(record, plan)  # another process may have begun it between the look and the lock
+    with lock_folder(path, "wait for it, or choose another name with --name"):
+        record = ComparisonRecord.open(path) if is_comparison(path) else ComparisonRecord.begin(path, plan, command)
+        refuse_other_plan(record, plan)  # another process may have started it before this one had the lock
         callback = callback or (CompareNotebookCallback() if in_notebook() else CompareCallback())
-        work = Comparing(axes, jobs, record, device, registries, callback)
+        work = ComparisonRunner(axes, jobs, record, device, registries, callback)
         try:
             return work.run()
         except (InterruptedRun, KeyboardInterrupt) as stop:
             code = stop.code if isinstance(stop, InterruptedRun) else InterruptedRun.code
-            raise InterruptedRun(f"interrupted; what was done is kept. Go on with: {command}", code) from None
+            raise InterruptedRun(f"interrupted; finished work is kept. Resume with: {command}", code) from None
 
 
-def planned(axes: Axes, seeds: int, found: Registry) -> list[Job]:
-    """Every training, each validated, all variants with the first seed first; ZooError where two are the same."""
+def plan_jobs(axes: Axes, seeds: int, found: Registry) -> list[CompareJob]:
+    """Plan and validate all trainings, seed by seed; ZooError if two variants are the same."""
     known: dict[str, Values] = {}
     for values in axes.variants:
         chosen = resolve_entry(catalog(), found.resolve(axes.entry, axes.overrides(values)))
         other = known.setdefault(digest(chosen.dump()), values)
         if other is not values:
-            text = f"{title(other)} and {title(values)} are the same to {axes.entry}"
-            raise ZooError(text, "leave one of them out")
+            text = f"{variant_title(other)} and {variant_title(values)} are the same for {axes.entry}"
+            raise ZooError(text, "remove one of them")
     first = chosen.train.seed
     pairs = [(values, seed) for seed in range(first, first + seeds) for values in axes.variants]
-    return [planned_job(axes, values, seed, found) for values, seed in pairs]
+    return [plan_job(axes, values, seed, found) for values, seed in pairs]
 
 
-def planned_job(axes: Axes, values: Values, seed: int, found: Registry) -> Job:
-    """One training."""
+def plan_job(axes: Axes, values: Values, seed: int, found: Registry) -> CompareJob:
+    """Plan the training of a variant with one seed."""
     words = [*axes.overrides(values), f"train.seed={seed}"]
-    return Job(values, seed, words, resolve_entry(catalog(), found.resolve(axes.entry, words)))
+    return CompareJob(values, seed, words, resolve_entry(catalog(), found.resolve(axes.entry, words)))

@@ -1,4 +1,4 @@
-"""The folder of a comparison: which one a command means, what it compares, and the evaluations of its runs."""
+"""The folder of a comparison: how it is chosen, and its record of variants and evaluations."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from zoo.runs.run import differences, read_record, utc_now
 
 SCHEMA = 1
 FILE, TABLE = "compare.json", "table.json"
-WAYS_ON = "start another comparison with --fresh, or name one with --name"
+NEW_COMPARISON_HINT = "start a new comparison with --fresh, or choose a name with --name"
 
 
 @dataclass(frozen=True)
-class Plan:
-    """All that the variants of a comparison have in common; another plan is another comparison."""
+class ComparisonPlan:
+    """What the variants of a comparison share; a different plan is a different comparison."""
 
     entry: str
     split: str
     axes: list[str]
     """The options that vary, sorted."""
     base: dict[str, Any]
-    """The entry with the overrides of all variants, as it is written."""
+    """The entry with the shared overrides, as written in a registry."""
 
-    def changes(self, other: Plan) -> list[str]:
-        """What differs in another plan, as `train.epochs: 24 -> 12`."""
+    def changes(self, other: ComparisonPlan) -> list[str]:
+        """List the differences from another plan, e.g. `train.epochs: 24 -> 12`."""
         lines = [f"entry: {self.entry} -> {other.entry}"] if self.entry != other.entry else []
         lines += [f"--split: {self.split} -> {other.split}"] if self.split != other.split else []
         if self.axes != other.axes:
@@ -43,106 +43,106 @@ class Plan:
         return lines + differences(self.base, other.base)
 
 
-def choose_comparison(plan: Plan, name: str | None, fresh: bool) -> Path:
-    """The comparison to go on with, or a folder for a new one.
+def choose_comparison(plan: ComparisonPlan, name: str | None, fresh: bool) -> Path:
+    """Choose the comparison to resume, or a folder for a new one.
 
-    The newest NAME, NAME-2, ... with this plan goes on. Raises ZooError where there are only some with other plans,
-    with what differs and the ways on.
+    Among NAME, NAME-2, ... the newest with this plan is resumed. Raises ZooError, listing the differences, if all
+    have other plans.
     """
     base = check_name(name or f"{plan.entry}-compare", "the comparison")
     folders = [ROOT / base, *numbered_folders(ROOT, base).values()]
     found = [path for path in folders if is_comparison(path)]
     if not fresh and found:
-        records = [Record.open(path) for path in found]
+        records = [ComparisonRecord.open(path) for path in found]
         same = [record.path for record in records if not record.plan.changes(plan)]
         if not same:
-            refuse(records[-1], plan)
+            refuse_other_plan(records[-1], plan)
         return same[-1]
     if not folders[0].exists() or (folders[0].is_dir() and all(is_remnant(file.name) for file in folders[0].iterdir())):
         return folders[0]
     if name and not fresh:
-        raise ZooError(f"{folders[0]} exists and is not a comparison", "choose another --name")
+        raise ZooError(f"{folders[0]} exists but is not a comparison", "choose another --name")
     return ROOT / check_name(f"{base}-{max(numbered_folders(ROOT, base), default=1) + 1}", "the comparison")
 
 
 def is_comparison(folder: Path) -> bool:
-    """Whether a folder is a comparison's."""
+    """Whether a folder holds a comparison."""
     return (folder / FILE).is_file()
 
 
-def refuse(record: Record, plan: Plan) -> None:
-    """ZooError where a comparison was begun with another plan, with what differs and the ways on."""
+def refuse_other_plan(record: ComparisonRecord, plan: ComparisonPlan) -> None:
+    """Raise ZooError, listing the differences, if a comparison has another plan."""
     if lines := record.plan.changes(plan):
         more = f" and {len(lines) - 4} more" if len(lines) > 4 else ""
-        raise ZooError(f"{record.path} compares something else: {'; '.join(lines[:4])}{more}", WAYS_ON)
+        raise ZooError(f"{record.path} compares something else: {'; '.join(lines[:4])}{more}", NEW_COMPARISON_HINT)
 
 
 @dataclass
-class Record:
-    """compare.json, which this process holds: the plan, every variant and seed asked for yet, and the evaluations."""
+class ComparisonRecord:
+    """The file compare.json: plan, variants, seeds and evaluations; written only under the folder's lock."""
 
     path: Path
     content: dict[str, Any]
 
     @classmethod
-    def begin(cls, path: Path, plan: Plan, command: str) -> Record:
-        """What is about to be compared; nothing is written yet."""
+    def begin(cls, path: Path, plan: ComparisonPlan, command: str) -> ComparisonRecord:
+        """Create the record of a new comparison, without writing it."""
         about = {"schema": SCHEMA, "zoo": __version__, "begun": utc_now(), "command": command, "plan": asdict(plan)}
         return cls(path, about | {"seeds": [], "variants": [], "evaluations": {}})
 
     @classmethod
-    def open(cls, path: Path) -> Record:
-        """A comparison as it is on disk; RunError where it is damaged or of a newer zoo."""
+    def open(cls, path: Path) -> ComparisonRecord:
+        """Read the record of a comparison; RunError if it is damaged or of a newer zoo."""
         content = read_record(path / FILE, SCHEMA)
         if content.pop("seal", None) != digest(content):
-            raise RunError(f"{path / FILE} is damaged: it is not what the zoo wrote", WAYS_ON)
+            raise RunError(f"{path / FILE} is damaged: it is not as the zoo wrote it", NEW_COMPARISON_HINT)
         return cls(path, content)
 
     @property
-    def plan(self) -> Plan:
-        """What was begun."""
-        return Plan(**self.content["plan"])
+    def plan(self) -> ComparisonPlan:
+        """The plan of this comparison."""
+        return ComparisonPlan(**self.content["plan"])
 
     def save(self) -> None:
-        """Write it; the seal shows later whether it is still what was written."""
+        """Write the record, with a checksum that reveals later changes."""
         write_json(self.path / FILE, self.content | {"seal": digest(self.content)})
 
     def publish(self, comparison: Comparison) -> None:
-        """Write what was found so far, for other programs."""
+        """Write the results so far to table.json, for other programs."""
         write_json(self.path / TABLE, non_finite_to_none(comparison.to_dict()))
 
-    def place(self, values: dict[str, Any]) -> int | None:
-        """Where a variant stands; None where it was not asked for before."""
+    def index(self, values: dict[str, Any]) -> int | None:
+        """Index of a variant; None if it is new."""
         known = [json.dumps(variant["values"], sort_keys=True) for variant in self.content["variants"]]
         text = json.dumps(values, sort_keys=True)
         return known.index(text) if text in known else None
 
     def add(self, values: dict[str, Any], parameters: int) -> None:
-        """One variant more; its number, and so the folders of its runs, stay."""
+        """Add a variant; its index, and so the names of its run folders, never change."""
         self.content["variants"].append({"values": values, "parameters": parameters})
 
     def add_seeds(self, seeds: Iterable[int]) -> None:
-        """Seeds that may be new."""
+        """Add those of the seeds that are new."""
         self.content["seeds"] = sorted({*self.content["seeds"], *seeds})
 
-    def parameters(self, place: int) -> int:
-        """How many numbers the model of a variant learns."""
-        return int(self.content["variants"][place]["parameters"])
+    def parameters(self, index: int) -> int:
+        """Number of learned parameters of a variant's model."""
+        return int(self.content["variants"][index]["parameters"])
 
-    def folder(self, place: int, seed: int) -> Path:
-        """The run folder of a variant with a seed."""
-        return self.path / check_name(f"{place + 1:02d}-seed{seed}", "the run folder")
+    def folder(self, index: int, seed: int) -> Path:
+        """Run folder of a variant trained with a seed."""
+        return self.path / check_name(f"{index + 1:02d}-seed{seed}", "the run folder")
 
     def evaluation(self, run: Path, weights: str) -> tuple[dict[str, float], str] | None:
-        """Figures and judge of a run, if just these weights were evaluated; a figure that is not finite is NaN."""
+        """Metrics and judge of a run, if exactly these weights were evaluated; a non-finite metric is NaN."""
         kept = self.content["evaluations"].get(run.name)
         if kept is None or kept["weights_sha256"] != weights:
             return None
-        figures = {name: math.nan if value is None else value for name, value in kept["metrics"].items()}
-        return figures, kept["judge"]
+        metrics = {name: math.nan if value is None else value for name, value in kept["metrics"].items()}
+        return metrics, kept["judge"]
 
     def keep(self, run: Path, weights: str, found: Evaluation) -> None:
-        """Keep an evaluation."""
+        """Store an evaluation and write the record."""
         about = {"weights_sha256": weights, "metrics": non_finite_to_none(found.metrics), "judge": found.judge}
         self.content["evaluations"][run.name] = about
         self.save()

@@ -1,4 +1,4 @@
-"""What a comparison found: its variants, the runs of each, and its figures with their spread over seeds."""
+"""The result of a comparison: variants, their runs, and metrics with their spread over seeds."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zoo.display.format import format_value
-from zoo.evaluation.compare.axes import Values, title
+from zoo.evaluation.compare.axes import Values, variant_title
 
-SHOWN = 6
-"""Figures that are shown unless others are asked for."""
-ENDED = ("done", "diverged", "failed")
+DEFAULT_COLUMNS = 6
+"""Number of metrics shown by default."""
+END_STATES = ("done", "diverged", "failed")
 FAILURE_HEADS = ("variant", "seed", "state", "reason")
 
 
-class Figure(NamedTuple):
-    """A figure over the seeds of a variant."""
+class MetricSummary(NamedTuple):
+    """Mean, standard deviation and values of a metric over the seeds of a variant."""
 
     mean: float
     std: float | None
-    """Sample standard deviation over seeds; None for a single one."""
+    """Sample standard deviation over seeds; None for a single seed."""
     values: list[float]
-    """Of each run that is done, in the order of seeds."""
+    """Values of the finished runs, in the order of the seeds."""
 
     @classmethod
-    def of(cls, values: list[float]) -> Figure:
-        """Mean and spread; not finite where a value is not."""
+    def of(cls, values: list[float]) -> MetricSummary:
+        """Summarise values; the result is not finite if one of them is not."""
         mean, more = sum(values) / len(values), len(values) - 1
         squares = sum((value - mean) * (value - mean) for value in values)
         return cls(mean, math.sqrt(squares / more) if more else None, values)
@@ -36,21 +36,21 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """A variant trained with one seed."""
+    """One run of a comparison: a variant trained with one seed."""
 
     seed: int
     run: Path
     """Its run folder."""
     state: str = "waiting"
-    """waiting (not begun), running, interrupted, trained (not evaluated yet), diverged, failed, done."""
+    """waiting (not started), running, interrupted, trained (not evaluated yet), diverged, failed, done."""
     seconds: float = 0.0
-    """How long it has trained."""
+    """Seconds of training."""
     metrics: dict[str, float] = field(default_factory=dict)
-    """What its evaluation found, of a run that is done."""
+    """Metrics of a finished run."""
     reason: str = ""
-    """Why it diverged or failed, in one line."""
+    """Why the run diverged or failed, in one line."""
     judge: str = ""
-    """Who looked at what a generator makes."""
+    """Name of the judge, for a generator."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON object."""
@@ -60,7 +60,7 @@ class ComparedRun:
 
 @dataclass(frozen=True)
 class Variant:
-    """One combination of the values that vary."""
+    """One combination of values, and its runs."""
 
     values: Values
     parameters: int
@@ -68,29 +68,31 @@ class Variant:
 
     @property
     def overrides(self) -> list[str]:
-        """What sets it apart, as `key=value`."""
+        """Overrides of this variant, as `key=value`."""
         return [f"{key}={value}" for key, value in self.values.items()]
 
     @property
     def label(self) -> str:
-        """Its name in a line."""
-        return title(self.values)
+        """One-line name of the variant."""
+        return variant_title(self.values)
 
     @property
     def done(self) -> list[ComparedRun]:
-        """The runs that came to their end and are evaluated."""
+        """Runs that are trained and evaluated."""
         return [run for run in self.runs if run.state == "done"]
 
     @property
     def seconds(self) -> float | None:
-        """How long a training took, the mean over those that are done; None where none is."""
+        """Mean seconds of a finished training; None if none has finished."""
         return sum(run.seconds for run in self.done) / len(self.done) if self.done else None
 
     @property
-    def figures(self) -> dict[str, Figure]:
-        """The figures of the evaluation over seeds, in its own order."""
-        found = {name: [run.metrics[name] for run in self.done if name in run.metrics] for name in names(self.done)}
-        return {name: Figure.of(values) for name, values in found.items()}
+    def figures(self) -> dict[str, MetricSummary]:
+        """Metrics over the seeds, by name."""
+        found = {
+            name: [run.metrics[name] for run in self.done if name in run.metrics] for name in metric_names(self.done)
+        }
+        return {name: MetricSummary.of(values) for name, values in found.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON object."""
@@ -101,15 +103,15 @@ class Variant:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Variants of an entry side by side at one moment; `zoo.compare` returns it."""
+    """Variants of an entry side by side; `zoo.compare` returns it."""
 
     path: Path
     entry: str
     split: str
-    """The split that the figures are of."""
+    """The split on which the runs are evaluated."""
     seeds: list[int]
     axes: dict[str, list[Any]]
-    """What varies, by dotted option."""
+    """The values of each axis, by dotted option."""
     variants: list[Variant]
 
     @property
@@ -119,32 +121,34 @@ class Comparison:
 
     @property
     def figures(self) -> list[str]:
-        """The names of all figures, in the evaluations' own order."""
-        return names(run for variant in self.variants for run in variant.done)
+        """Names of all metrics, `loss` first."""
+        return metric_names(run for variant in self.variants for run in variant.done)
 
     def table(self, names: list[str]) -> tuple[list[str], list[list[str]]]:
-        """Heads, and a row for each variant, with these figures."""
+        """Column heads, and a row per variant, with these metrics."""
         single = len(self.axes) == 1
         heads = [next(iter(self.axes)) if single else "variant", "seeds", "parameters", "minutes", *names]
-        return heads, [row(variant, names, len(self.seeds), single) for variant in self.variants]
+        return heads, [table_row(variant, names, len(self.seeds), single) for variant in self.variants]
 
     @property
     def title(self) -> str:
-        """What is compared, over what."""
+        """Title of the table: folder, entry, split and seeds."""
         seeds = f"seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))}"
         return f"{self.path}: {self.entry}, {self.split} split, {seeds}"
 
     @property
     def failures(self) -> list[list[object]]:
-        """The runs that did not come to their end, in a table with FAILURE_HEADS."""
+        """Rows for the runs that failed, under FAILURE_HEADS."""
         runs = [(variant.label, run) for variant in self.variants for run in variant.runs]
-        return [[label, run.seed, run.state, run.reason] for label, run in runs if run.state in ENDED and run.reason]
+        return [
+            [label, run.seed, run.state, run.reason] for label, run in runs if run.state in END_STATES and run.reason
+        ]
 
     def _repr_html_(self) -> str:
-        """In a notebook."""
+        """The table and the failures, for a notebook."""
         from zoo.display.html import table, titled_block
 
-        heads, rows = self.table(self.figures[:SHOWN])
+        heads, rows = self.table(self.figures[:DEFAULT_COLUMNS])
         failed = table(FAILURE_HEADS, self.failures, right=[1]) if self.failures else ""
         return titled_block(self.title, table(heads, rows, right=range(1, len(heads))), failed)
 
@@ -154,29 +158,29 @@ class Comparison:
         return about | {"axes": self.axes, "variants": [variant.to_dict() for variant in self.variants]}
 
 
-def names(runs: Iterable[ComparedRun]) -> list[str]:
-    """The names of the runs' figures, `loss` first."""
+def metric_names(runs: Iterable[ComparedRun]) -> list[str]:
+    """Names of the metrics of runs, `loss` first."""
     found = dict.fromkeys(name for run in runs for name in run.metrics)
     return sorted(found, key=lambda name: name != "loss")
 
 
-def row(variant: Variant, names: list[str], seeds: int, single: bool) -> list[str]:
-    """A variant in a line."""
+def table_row(variant: Variant, names: list[str], seeds: int, single: bool) -> list[str]:
+    """Table row of a variant."""
     label = next(iter(variant.values.values())) if single else variant.label
     figures = variant.figures
-    cells = [spread(figures[name]) if name in figures else "" for name in names]
-    return [label, f"{len(variant.done)}/{seeds}", f"{variant.parameters:,}", minutes(variant.seconds), *cells]
+    cells = [format_spread(figures[name]) if name in figures else "" for name in names]
+    return [label, f"{len(variant.done)}/{seeds}", f"{variant.parameters:,}", format_minutes(variant.seconds), *cells]
 
 
-def spread(found: Figure) -> str:
-    """Mean and standard deviation; the latter with two digits."""
+def format_spread(found: MetricSummary) -> str:
+    """Format mean and standard deviation, the latter with two digits."""
     if found.std is None:
         return format_value(found.mean)
     return f"{format_value(found.mean)} ± {f'{found.std:.2g}' if found.std < 100 else format_value(found.std)}"
 
 
-def minutes(seconds: float | None) -> str:
-    """Minutes with two digits, or one behind the point."""
+def format_minutes(seconds: float | None) -> str:
+    """Format seconds as minutes, with two digits or one decimal place."""
     if seconds is None:
         return ""
     return f"{seconds / 60:.1f}" if seconds >= 600 else f"{seconds / 60:.2g}"

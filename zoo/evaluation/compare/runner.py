@@ -1,4 +1,4 @@
-"""A comparison at work: trainings and evaluations one after the other, in a folder that this process holds."""
+"""Run the trainings and evaluations of a comparison, one after another, in a locked folder."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from zoo.core.errors import DataError, InterruptedRun, JobError, RunError, ZooError, as_out_of_memory
 from zoo.core.files import digest
-from zoo.evaluation.compare.axes import Axes, Values, title
+from zoo.evaluation.compare.axes import Axes, Values, variant_title
 from zoo.evaluation.compare.callbacks import CompareCallback
-from zoo.evaluation.compare.folder import WAYS_ON, Record
+from zoo.evaluation.compare.folder import NEW_COMPARISON_HINT, ComparisonRecord
 from zoo.evaluation.compare.result import ComparedRun, Comparison, Variant
 from zoo.evaluation.evaluate import evaluate
 from zoo.registry.catalog import catalog
@@ -22,8 +22,8 @@ from zoo.training.train import train
 
 
 @dataclass(frozen=True)
-class Job:
-    """A training of a comparison, in the order in which they are done."""
+class CompareJob:
+    """One training of a comparison."""
 
     values: Values
     seed: int
@@ -32,83 +32,83 @@ class Job:
 
     @property
     def title(self) -> str:
-        """It in a line."""
-        return f"{title(self.values)}, seed {self.seed}"
+        """One-line name: variant and seed."""
+        return f"{variant_title(self.values)}, seed {self.seed}"
 
 
 @dataclass
-class Comparing:
-    """A comparison at work, in a folder that this process holds."""
+class ComparisonRunner:
+    """Runs a comparison, in a folder that this process has locked."""
 
     axes: Axes
-    jobs: list[Job]
-    record: Record
+    jobs: list[CompareJob]
+    record: ComparisonRecord
     device: str
     registries: Paths
     callback: CompareCallback
-    places: list[int] = field(default_factory=list)
-    """Where the variant of each job stands in the record."""
+    indices: list[int] = field(default_factory=list)
+    """Index in the record of the variant of each job."""
     runs: list[ComparedRun] = field(default_factory=list)
-    """How far each job is."""
+    """Current state of each job."""
 
     def run(self) -> Comparison:
-        """Do what is left."""
-        self.enrol()
-        self.runs = [self.look(index) for index in range(len(self.jobs))]
+        """Do all jobs that are left, and return the comparison."""
+        self.record_variants()
+        self.runs = [self.status(index) for index in range(len(self.jobs))]
         if ended := sum(run.state == "done" for run in self.runs):
-            self.callback.note(f"{ended} of {len(self.runs)} trainings are done already")
-        self.tell()
+            self.callback.note(f"{ended} of {len(self.runs)} trainings are already done")
+        self.publish()
         for index, run in enumerate(self.runs):
             if run.state not in ("diverged", "done"):
-                self.runs[index] = self.work(index)
-                self.tell()
+                self.runs[index] = self.train_and_evaluate(index)
+                self.publish()
         if not any(run.state == "done" for run in self.runs):
-            text = f"none of the {len(self.runs)} trainings of {self.record.path} came to its end"
+            text = f"none of the {len(self.runs)} trainings of {self.record.path} finished"
             raise JobError(f"{text}: {self.runs[0].reason}")
-        return self.found
+        return self.comparison
 
-    def enrol(self) -> None:
-        """Note what is compared; a variant whose model cannot be built is refused before anything trains."""
+    def record_variants(self) -> None:
+        """Record the variants and seeds; a model that cannot be built is refused before anything trains."""
         values = [{key: self.axes.read(key, text) for key, text in job.values.items()} for job in self.jobs]
-        sizes = Sizes(self.record.plan.split)
+        sizes = ParameterCounter(self.record.plan.split)
         for each, job in zip(values, self.jobs, strict=True):
-            if self.record.place(each) is None:
+            if self.record.index(each) is None:
                 self.record.add(each, sizes.parameters(job.entry))
         self.record.add_seeds(job.seed for job in self.jobs)
-        self.places = [place for each in values if (place := self.record.place(each)) is not None]
+        self.indices = [index for each in values if (index := self.record.index(each)) is not None]
         self.record.save()
 
     def folder(self, index: int) -> Path:
-        """The run folder of a job."""
-        return self.record.folder(self.places[index], self.jobs[index].seed)
+        """Run folder of a job."""
+        return self.record.folder(self.indices[index], self.jobs[index].seed)
 
-    def look(self, index: int, reason: str = "") -> ComparedRun:
-        """How far a job is, by its run folder; ZooError where that holds something else."""
+    def status(self, index: int, reason: str = "") -> ComparedRun:
+        """State of a job, from its run folder; ZooError if that contains a different run."""
         job, path = self.jobs[index], self.folder(index)
         if not is_run(path):
             return ComparedRun(job.seed, path, "failed" if reason else "waiting", reason=reason)
         try:
             run = Run.open(path, catalog())
         except RunError as error:
-            raise RunError(error.args[0], error.hint or "remove the folder and repeat the command") from None
+            raise RunError(error.args[0], error.hint or "delete the folder and repeat the command") from None
         if changes := differences(run.entry.dump(), job.entry.dump()):
-            raise ZooError(f"{path} holds another run: {'; '.join(changes[:4])}", WAYS_ON)
+            raise ZooError(f"{path} contains a different run: {'; '.join(changes[:4])}", NEW_COMPARISON_HINT)
         evaluated = self.record.evaluation(path, str(run.record.get("weights_sha256")))
         state = "trained" if run.state == "done" and evaluated is None else run.state
         state = "failed" if reason and state != "diverged" else state
-        figures, judge = evaluated if evaluated and state == "done" else ({}, "")
+        metrics, judge = evaluated if evaluated and state == "done" else ({}, "")
         reason = str(run.record.get("reason") or reason)
-        return ComparedRun(job.seed, path, state, float(run.record["seconds"]), figures, reason, judge)
+        return ComparedRun(job.seed, path, state, float(run.record["seconds"]), metrics, reason, judge)
 
-    def work(self, index: int) -> ComparedRun:
-        """Train and evaluate; what diverges or finds no memory is told, and stops nothing else."""
+    def train_and_evaluate(self, index: int) -> ComparedRun:
+        """Train and evaluate a job; if it diverges or runs out of memory, report that and carry on."""
         job, path = self.jobs[index], self.folder(index)
         try:
             self.train(index, job, path)
             self.evaluate(path)
         except InterruptedRun:
-            self.runs[index] = self.look(index)
-            self.tell()
+            self.runs[index] = self.status(index)
+            self.publish()
             raise
         except JobError as error:
             reason = str(error)
@@ -117,56 +117,57 @@ class Comparing:
                 raise
             reason = str(short)
         else:
-            return self.look(index)
+            return self.status(index)
         self.callback.note(f"{job.title}: {reason}")
-        return self.look(index, reason)
+        return self.status(index, reason)
 
-    def train(self, index: int, job: Job, path: Path) -> None:
-        """Train, or go on with it. A registry that changed meanwhile is no reason to train something else."""
+    def train(self, index: int, job: CompareJob, path: Path) -> None:
+        """Train a job or resume it; ZooError if the registry has changed in the meantime."""
         if self.runs[index].state == "trained":
             return
         name = self.axes.entry
         if changes := differences(job.entry.dump(), load_entry(name, job.words, self.registries).dump()):
             raise ZooError(
-                f"the entry {name!r} has changed meanwhile: {'; '.join(changes[:4])}", f"undo that, or {WAYS_ON}"
+                f"the entry {name!r} has changed in the meantime: {'; '.join(changes[:4])}",
+                f"undo that change, or {NEW_COMPARISON_HINT}",
             )
         with self.callback.training(f"[{index + 1}/{len(self.jobs)}] {job.title}", job.entry) as callback:
             train(name, *job.words, out=path, device=self.device, registries=self.registries, callback=callback)
 
     def evaluate(self, path: Path) -> None:
-        """Evaluate a run that is done, and keep that."""
+        """Evaluate a finished run, and record the result."""
         found = evaluate(path, split=self.record.plan.split, device=self.device, tell=self.callback.note)
         for problem in found.problems:
             self.callback.note(problem)
         self.record.keep(path, Run.open(path, catalog()).record["weights_sha256"], found)
 
-    def tell(self) -> None:
-        """Let the folder and the callback know."""
-        self.record.publish(self.found)
-        self.callback.update(self.found)
+    def publish(self) -> None:
+        """Update table.json and the callback."""
+        self.record.publish(self.comparison)
+        self.callback.update(self.comparison)
 
     @property
-    def found(self) -> Comparison:
-        """The comparison as it is now."""
+    def comparison(self) -> Comparison:
+        """The comparison in its current state."""
         variants = []
         for values in self.axes.variants:
             mine = [index for index, job in enumerate(self.jobs) if job.values == values]
-            parameters = self.record.parameters(self.places[mine[0]])
+            parameters = self.record.parameters(self.indices[mine[0]])
             variants.append(Variant(values, parameters, [self.runs[index] for index in mine]))
         read = {key: [self.axes.read(key, text) for text in texts] for key, texts in self.axes.varying.items()}
         seeds = list(dict.fromkeys(job.seed for job in self.jobs))
         return Comparison(self.record.path, self.axes.entry, self.record.plan.split, seeds, read, variants)
 
 
-class Sizes:
-    """Counts parameters, and reads each set of pictures once for that."""
+class ParameterCounter:
+    """Counts the parameters of models, reading each data set only once."""
 
     def __init__(self, split: str) -> None:
         self.split = split
         self.infos: dict[str, Any] = {}
 
     def parameters(self, entry: Entry) -> int:
-        """How many numbers the model of an entry learns; DataError where its data has no pictures to evaluate over."""
+        """Count the parameters of an entry's model; DataError if the split to evaluate is empty."""
         from zoo.registry.build import build_data
         from zoo.registry.model_size import count_parameters
 
