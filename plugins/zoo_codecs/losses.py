@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.core import Batch, DataInfo, Losses, ZooError
-from zoo.models import Classifier, Features, as_float32, features
+from zoo.models import Classifier, Features, as_float32, extract_features
 from zoo_codecs.spec import CodecSpec
 
 SPECTRUM_START, SPECTRUM_FULL = 0.5, 0.75
@@ -110,8 +110,8 @@ class AuxiliaryLosses:
         if self.teacher is None:
             raise ZooError("model.perceptual needs a teacher, which only a training gives", "set model.perceptual=0")
         with torch.no_grad():
-            seen = features(self.teacher, x)
-        return perceptual_distance(seen, features(self.teacher, shown))
+            seen = extract_features(self.teacher, x)
+        return perceptual_distance(seen, extract_features(self.teacher, shown))
 
 
 def perceptual_distance(a: Features, b: Features) -> Tensor:

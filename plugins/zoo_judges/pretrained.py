@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.core import MissingError, ZooError
-from zoo.models import Judge, Look
+from zoo.models import Judge, JudgeOutput
 
 
 def coloured(x: Tensor, side: int) -> Tensor:
@@ -41,9 +41,9 @@ class Lite(Judge):
         self.net = EfficientNet.from_name("efficientnet-lite0")
         self.net.load_state_dict(torch.load(File.get_model_file_path(), map_location="cpu", weights_only=True))
 
-    def forward(self, x: Tensor) -> Look:
+    def forward(self, x: Tensor) -> JudgeOutput:
         maps: Tensor = self.net.extract_features((coloured(x, LITE_SIDE) - MEAN) / STD)
-        return Look(maps.mean((2, 3)), None)
+        return JudgeOutput(maps.mean((2, 3)), None)
 
 
 INCEPTION_SIDE = 299
@@ -67,6 +67,6 @@ class Inception(Judge):
                 "go online for once, or take another judge, as --judge efficientnet-lite0",
             ) from error
 
-    def forward(self, x: Tensor) -> Look:
+    def forward(self, x: Tensor) -> JudgeOutput:
         found: Tensor = self.net((coloured(x, INCEPTION_SIDE) * 255).round().byte())
-        return Look(found.flatten(1), None)
+        return JudgeOutput(found.flatten(1), None)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from zoo.models import Gallery, Seen
+from zoo.models import Gallery, JudgedImages
 from zoo_metrics.judged import confidence, right
 from zoo_metrics.pixels import high_energy, mean
 
@@ -81,7 +81,7 @@ def classwise(gallery: Gallery, names: tuple[str, ...], k: int) -> dict[str, Any
     `judge_confidence` the mean probability of the likeliest class. `frechet`, `frechet_floor` and `coverage` are as of
     all pictures, but of one class: see `distances`.
     """
-    real, drawn, other = gallery.real, gallery.drawn, gallery.other
+    real, drawn, other = gallery.real, gallery.samples, gallery.other
     if real.y is None or drawn.y is None or real.scores is None or drawn.scores is None:
         return None
     rows = {}
@@ -92,13 +92,13 @@ def classwise(gallery: Gallery, names: tuple[str, ...], k: int) -> dict[str, Any
     return {"samples_per_class": rows} if rows else None
 
 
-def of_class(seen: Seen, label: int) -> Seen:
+def of_class(seen: JudgedImages, label: int) -> JudgedImages:
     """The pictures of a class."""
     assert seen.y is not None
     return seen.at(seen.y == label)
 
 
-def one_class(real: Seen, drawn: Seen, other: Seen, k: int) -> dict[str, float | None]:
+def one_class(real: JudgedImages, drawn: JudgedImages, other: JudgedImages, k: int) -> dict[str, float | None]:
     """The figures of one class; None where there are too few pictures for one."""
     assert real.scores is not None and drawn.scores is not None
     apart, floor = distances(real.features, drawn.features, other.features)

@@ -30,14 +30,14 @@ def reconstruction(spec: NoOptions, gallery: Gallery) -> Figures:
     """`psnr` in decibels and `ssim` of reconstructions, means over the pictures."""
     from zoo_metrics.pixels import fidelity
 
-    return fidelity(gallery.real.x, gallery.shown.x)
+    return fidelity(gallery.real.x, gallery.reconstructions.x)
 
 
 def sharpness(spec: NoOptions, gallery: Gallery) -> Figures:
     """`sharpness` and `sharpness_laplacian` of samples, the same with `_reconstructions`; 1 is as sharp as real."""
     from zoo_metrics.pixels import relative
 
-    return relative(gallery.real.x, gallery.drawn.x, gallery.shown.x)
+    return relative(gallery.real.x, gallery.samples.x, gallery.reconstructions.x)
 
 
 def frechet(spec: NoOptions, gallery: Gallery) -> Figures:
@@ -47,7 +47,7 @@ def frechet(spec: NoOptions, gallery: Gallery) -> Figures:
     """
     from zoo_metrics.distances import frechet_distances as distances
 
-    sets = [gallery.drawn.features, gallery.shown.features, gallery.other.features]
+    sets = [gallery.samples.features, gallery.reconstructions.features, gallery.other.features]
     names = ("frechet", "frechet_reconstructions", "frechet_floor")
     return dict(zip(names, distances(gallery.real.features, sets), strict=True))
 
@@ -56,7 +56,7 @@ def kernel(spec: NoOptions, gallery: Gallery) -> Figures:
     """`kid`, the kernel distance of samples from real pictures, and `kid_floor`."""
     from zoo_metrics.distances import kernel_distances as distances
 
-    sets = [gallery.drawn.features, gallery.other.features]
+    sets = [gallery.samples.features, gallery.other.features]
     return dict(zip(("kid", "kid_floor"), distances(gallery.real.features, sets), strict=True))
 
 
@@ -64,7 +64,7 @@ def manifold(spec: ManifoldSpec, gallery: Gallery) -> Figures:
     """`precision`, `recall`, `density` and `coverage` of samples; with `_real` those of training pictures."""
     from zoo_metrics.distances import compare
 
-    return compare(gallery.real.features, gallery.drawn.features, gallery.other.features, spec.neighbours)
+    return compare(gallery.real.features, gallery.samples.features, gallery.other.features, spec.neighbours)
 
 
 def judged(spec: NoOptions, gallery: Gallery) -> Figures:
@@ -78,7 +78,7 @@ def memorisation(spec: NoOptions, gallery: Gallery) -> Figures:
     """`memorisation`, how near samples are to training pictures beside real ones, and `copies`, the share too near."""
     from zoo_metrics.distances import remembered
 
-    return remembered(gallery.real.x, gallery.drawn.x, gallery.train)
+    return remembered(gallery.real.x, gallery.samples.x, gallery.train)
 
 
 def classes(spec: ManifoldSpec, found: Outputs) -> Figures:

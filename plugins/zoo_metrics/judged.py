@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zoo.models import Edited, Gallery, Mixed, Seen, Sweep
+from zoo.models import EditedImages, Gallery, JudgedImages, MixedImages, Sweep
 
 
 def verdict(gallery: Gallery) -> dict[str, float] | None:
@@ -16,10 +16,10 @@ def verdict(gallery: Gallery) -> dict[str, float] | None:
     the likeliest class and `judge_entropy` the mean entropy in nats, with `_real` those of real pictures. Where samples
     are drawn for no class, `judge_diversity` is among how many classes they fall, over the same of real pictures.
     """
-    real, drawn = gallery.real, gallery.drawn
+    real, drawn = gallery.real, gallery.samples
     if real.scores is None or drawn.scores is None:
         return None
-    shares = {"judge_accuracy": real, "judge_right": drawn, "judge_right_reconstructions": gallery.shown}
+    shares = {"judge_accuracy": real, "judge_right": drawn, "judge_right_reconstructions": gallery.reconstructions}
     found = {name: share for name, seen in shares.items() if (share := right(seen)) is not None}
     for scores, name in ((drawn.scores, ""), (real.scores, "_real")):
         found[f"judge_confidence{name}"] = confidence(scores)
@@ -29,7 +29,7 @@ def verdict(gallery: Gallery) -> dict[str, float] | None:
     return found
 
 
-def right(seen: Seen) -> float | None:
+def right(seen: JudgedImages) -> float | None:
     """The share of pictures whose likeliest class is their own; None where they have none."""
     if seen.y is None or seen.scores is None:
         return None
@@ -52,7 +52,7 @@ def entropy(shares: Tensor) -> Tensor:
     return terms.sum(-1)
 
 
-def edits(edited: Edited) -> dict[str, float]:
+def edits(edited: EditedImages) -> dict[str, float]:
     """Figures of real pictures that were made into another class.
 
     `edit_right` is the share that the judge takes for the class that they were made into, and `edit_right_from_none`
@@ -67,7 +67,7 @@ def edits(edited: Edited) -> dict[str, float]:
     return found | {
         "edit_correlation": correlation(ink(source), ink(edited.edited.x)),
         "edit_correlation_fresh": correlation(ink(source), ink(edited.fresh.x)),
-        "edit_same": (edited.same - edited.shown).abs().max().item(),
+        "edit_same": (edited.round_trip - edited.reconstructions).abs().max().item(),
     }
 
 
@@ -89,20 +89,20 @@ ERRORS, LEAST = 2, 0.01
 class has errors far smaller than that."""
 
 
-def mixtures(mixed: Mixed) -> dict[str, float]:
+def mixtures(mixed: MixedImages) -> dict[str, float]:
     """`mixture_mass`, the judge's mean probability of the two classes together, and `mixture_both`.
 
     The latter is the share of pictures in which both classes have a probability above 0.1. With `_real` the same of the
     means of two real pictures, with `_halves` of the left half of one beside the right half of another.
     """
-    both = {"mixture_both": mixed.drawn, "mixture_both_real": mixed.overlaid, "mixture_both_halves": mixed.halves}
-    mass = {"mixture_mass": mixed.drawn, "mixture_mass_real": mixed.overlaid}
+    both = {"mixture_both": mixed.samples, "mixture_both_real": mixed.overlaid, "mixture_both_halves": mixed.halves}
+    mass = {"mixture_mass": mixed.samples, "mixture_mass_real": mixed.overlaid}
     found = {name: named(seen, mixed.pairs).sum(1).mean().item() for name, seen in mass.items()}
     found |= {name: (named(seen, mixed.pairs) > SEEN).all(1).double().mean().item() for name, seen in both.items()}
     return found | {"mixture_monotone": monotone(mixed.sweep)}
 
 
-def named(seen: Seen, pairs: Tensor) -> Tensor:
+def named(seen: JudgedImages, pairs: Tensor) -> Tensor:
     """Probabilities float64 (N, 2) of the two classes of each picture."""
     assert seen.scores is not None
     return seen.scores.double().exp().gather(1, pairs)

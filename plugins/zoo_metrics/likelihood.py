@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zoo.core import Batch
 from zoo.data import Pictures, batches
-from zoo.models import EVAL_BATCH, PIXEL_LEVELS, Generator, Posterior, as_float32, dequantised, fixed_draws
+from zoo.models import EVAL_BATCH, PIXEL_LEVELS, Generator, Posterior, as_float32, dequantise, fixed_seed
 from zoo.registry import Outputs
 
 
@@ -62,13 +62,13 @@ def spread(pictures: Pictures, most: int) -> Pictures:
 def all_weights(model: Generator, pictures: Pictures, draws: int) -> Tensor:
     """Logarithms of the importance weights, float64 (draws, N) on the CPU; the same draws each time."""
     device = next(model.parameters()).device
-    with torch.inference_mode(), fixed_draws(device):
+    with torch.inference_mode(), fixed_seed(device):
         return torch.cat([log_weights(model, batch, draws) for batch in batches(pictures, EVAL_BATCH, device)], 1)
 
 
 def log_weights(model: Generator, batch: Batch, draws: int) -> Tensor:
     """log p(x, z) - log q(z | x) of codes z drawn from q, float64 (draws, N) on the CPU."""
-    x, condition, rows = dequantised(batch.x), model.condition(batch.y), []
+    x, condition, rows = dequantise(batch.x), model.condition(batch.y), []
     q = model.posterior(x)
     for _ in range(draws):
         z = q.sample()

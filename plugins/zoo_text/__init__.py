@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 def build_classes(spec: NoOptions, info: DataInfo) -> TextEncoder:
     """Build the encoder that turns class names into one-hot vectors."""
-    from zoo.models import Classes
+    from zoo.models import ClassNames
 
-    return Classes(info)
+    return ClassNames(info)
 
 
 def build_words(spec: WordsSpec, info: DataInfo) -> TextEncoder:

@@ -47,8 +47,8 @@ def main(argv: Sequence[str]) -> None:
             judge.name,
             real=runner.run(real.floats, real.y),
             other=runner.run(other.floats, other.y),
-            shown=runner.run(shown[random_rows(len(splits.test), count)], real.y),
-            drawn=runner.run(drawn[:count], None),
+            reconstructions=runner.run(shown[random_rows(len(splits.test), count)], real.y),
+            samples=runner.run(drawn[:count], None),
             train=splits.train.x,
         )
     known = catalog()

@@ -156,9 +156,9 @@ def prior(spec, code):
 
 def text(spec, info):
     import torch
-    from zoo.models import Classes
+    from zoo.models import ClassNames
 
-    class Bad(Classes):
+    class Bad(ClassNames):
         def encode(self, texts):
             if spec.how == "deaf" and any(each not in info.classes for each in texts):
                 raise zoo.ZooError("never heard of it")
@@ -193,11 +193,11 @@ def compute(spec, found):
 
 def judge(spec, info):
     import torch
-    from zoo.models import Judge, Look
+    from zoo.models import Judge, JudgeOutput
 
     class Bad(Judge):
         def forward(self, x):
-            return Look(x.flatten(1) * (float("nan") if spec.how == "blind" else 1), None)
+            return JudgeOutput(x.flatten(1) * (float("nan") if spec.how == "blind" else 1), None)
 
     return Bad()
 

@@ -79,21 +79,21 @@ def prior(spec, code):
     return Lights()
 
 def judge(spec, info):
-    from zoo.models import Judge, Look
+    from zoo.models import Judge, JudgeOutput
 
     class Looks(Judge):
         def forward(self, x):
             light = x.unflatten(2, (3, 2)).mean((1, 3, 4))
-            return Look(light, (20 * light).log_softmax(1))
+            return JudgeOutput(light, (20 * light).log_softmax(1))
 
     return Looks()
 
 def corner(spec, info):
-    from zoo.models import Judge, Look
+    from zoo.models import Judge, JudgeOutput
 
     class Corner(Judge):
         def forward(self, x):
-            return Look(x[:, 0, :2, :2].flatten(1), None)
+            return JudgeOutput(x[:, 0, :2, :2].flatten(1), None)
 
     return Corner()
 

@@ -116,7 +116,7 @@ def test_edits_are_of_the_pictures_that_they_are_said_to_be() -> None:
     assert bool((edited.source.y != edited.edited.y).all())
     assert set(edited.edited.y.tolist()) == {0, 1, 2}
     assert torch.equal(edited.source.x, gallery.real.x)
-    assert torch.allclose(edited.shown, edited.source.x, atol=1e-4)
+    assert torch.allclose(edited.reconstructions, edited.source.x, atol=1e-4)
 
 
 def test_guidance_and_temperature_are_those_of_the_samples() -> None:
@@ -125,12 +125,12 @@ def test_guidance_and_temperature_are_those_of_the_samples() -> None:
     found = zoo.evaluate("bands", judge="bands", guidance=0.4, temperature=0.5, record="mine.yaml")
     assert (found.guidance, found.temperature) == (0.4, 0.5)
     hung = [gallery for gallery in (plain.gallery, found.gallery) if gallery]
-    light = [gallery.drawn.x[gallery.drawn.y == 0][:, 0, 0, 0] for gallery in hung]
+    light = [gallery.samples.x[gallery.samples.y == 0][:, 0, 0, 0] for gallery in hung]
     assert light[1].mean() - light[0].mean() == pytest.approx(0.4 * 0.5 * 2 / 3, abs=0.02)
     assert light[1].std() == pytest.approx(light[0].std().item() / 2, rel=0.01)
     for name in ("loss", "frechet_floor", "edit_right", "edit_same", "mixture_both_real"):
         assert found.metrics[name] == plain.metrics[name]
-    dark = [gallery.mixed.drawn.x[:16, 0, 5, 0].mean().item() for gallery in hung if gallery.mixed]
+    dark = [gallery.mixed.samples.x[:16, 0, 5, 0].mean().item() for gallery in hung if gallery.mixed]
     assert dark[1] - dark[0] == pytest.approx(-0.4 * 0.5 / 3, abs=0.02), "the third class, in mixtures of the first two"
     row = load_registry(["mine.yaml"])[0].results[-1]
     assert (row["guidance"], row["temperature"]) == (0.4, 0.5)

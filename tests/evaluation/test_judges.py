@@ -22,7 +22,7 @@ from zoo.evaluation.gallery import make_gallery
 from zoo.evaluation.judges import NamedJudge
 from zoo.models.gallery import Gallery
 from zoo.models.generator import Generator
-from zoo.models.judge import Judge, Look
+from zoo.models.judge import Judge, JudgeOutput
 from zoo.training.callbacks import Callback
 
 SMALL = """
@@ -40,11 +40,11 @@ from zoo import JudgeKind, Spec, hookimpl
 
 def build(spec, info):
     import torch
-    from zoo.models import Judge, Look
+    from zoo.models import Judge, JudgeOutput
 
     class Corner(Judge):
         def forward(self, x):
-            return Look(x[:, 0, :2, :2].flatten(1), None)
+            return JudgeOutput(x[:, 0, :2, :2].flatten(1), None)
 
     return Corner()
 
@@ -250,9 +250,9 @@ class Counting(Judge):
         super().__init__()
         self.count = 0
 
-    def forward(self, x: torch.Tensor) -> Look:
+    def forward(self, x: torch.Tensor) -> JudgeOutput:
         self.count += len(x)
-        return Look(x.mean((1, 2, 3)).unsqueeze(1), None)
+        return JudgeOutput(x.mean((1, 2, 3)).unsqueeze(1), None)
 
 
 def gallery(run: str, judge: Judge, split: Pictures, train: Pictures, most: int) -> Gallery:
@@ -277,16 +277,16 @@ def test_all_walls_of_a_gallery_are_equally_long(name: str) -> None:
     found = gallery(name, judge, split, train, 1000)
     assert torch.equal(torch.get_rng_state(), before)
     assert judge.count == 4 * 300
-    for seen in (found.real, found.other, found.shown, found.drawn):
+    for seen in (found.real, found.other, found.reconstructions, found.samples):
         assert seen.x.shape == (300, 1, 8, 8)
         assert torch.allclose(seen.features[:, 0], seen.x.mean((1, 2, 3)), atol=1e-6)
     assert torch.equal((found.real.x * 255).round().byte(), split.x)
     conditional = name == "shades"
-    assert (found.drawn.y is not None) == conditional
-    if found.drawn.y is not None:
-        assert torch.equal(found.drawn.y, split.y)
+    assert (found.samples.y is not None) == conditional
+    if found.samples.y is not None:
+        assert torch.equal(found.samples.y, split.y)
     few = gallery(name, Counting(), split, train, 70)
-    assert len(few.real.x) == len(few.drawn.x) == 70
+    assert len(few.real.x) == len(few.samples.x) == 70
     assert torch.equal(few.real.x, gallery(name, Counting(), split, train, 70).real.x)
 
 
@@ -326,7 +326,7 @@ def test_a_metric_of_a_plugin_may_use_the_gallery(install: Install) -> None:
 from zoo import MetricKind, Spec, hookimpl
 
 def compute(spec, found):
-    return None if found.gallery is None else {"walls": len(found.gallery.drawn.x) / len(found.gallery.real.x)}
+    return None if found.gallery is None else {"walls": len(found.gallery.samples.x) / len(found.gallery.real.x)}
 
 @hookimpl
 def zoo_metrics():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoo.core.errors import ZooError
-from zoo.models.prompts import parse
+from zoo.models.prompts import parse_prompt
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ from zoo.models.prompts import parse
     ],
 )
 def test_what_a_prompt_says(prompt: str, expected: list[tuple[float, str]]) -> None:
-    found = parse(prompt, ["3", "8", "C++", "T-shirt/top", "7 dwarfs", "2 7 dwarfs + a - b"])
+    found = parse_prompt(prompt, ["3", "8", "C++", "T-shirt/top", "7 dwarfs", "2 7 dwarfs + a - b"])
     assert [part.text for part in found] == [text for _, text in expected]
     assert [part.weight for part in found] == pytest.approx([weight for weight, _ in expected])
 
@@ -52,13 +52,13 @@ WRONG = ["", " ", "+", "cat +", "+ cat", "+ + cat", "0 cat", "-cat", "- 1 cat - 
 @pytest.mark.parametrize("prompt", [*WRONG, "a - 1e9 b"])
 def test_what_is_no_prompt(prompt: str) -> None:
     with pytest.raises(ZooError):
-        parse(prompt, ["3", "8"])
+        parse_prompt(prompt, ["3", "8"])
 
 
 @given(st.text(max_size=60))
 def test_whatever_is_typed_is_a_prompt_or_one_error(prompt: str) -> None:
     try:
-        parts = parse(prompt, ["3", "C++"])
+        parts = parse_prompt(prompt, ["3", "C++"])
     except ZooError:
         return
     assert sum(part.weight for part in parts if part.weight > 0) == pytest.approx(1)

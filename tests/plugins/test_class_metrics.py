@@ -13,7 +13,7 @@ from torch import Tensor
 from zoo_metrics import zoo_metrics
 
 from zoo import DataInfo
-from zoo.models.gallery import Edited, Gallery, Mixed, Seen, Sweep
+from zoo.models.gallery import EditedImages, Gallery, JudgedImages, MixedImages, Sweep
 from zoo.registry.kinds import Outputs
 
 KINDS = {kind.name: kind for kind in zoo_metrics()}
@@ -22,12 +22,12 @@ NOTHING: Any = None
 BARE = Outputs(NOTHING, DataInfo.of((1, 8, 8), NAMES), NOTHING, {}, None)
 
 
-def seen(y: Tensor | None, seed: int, count: int, size: int = 12) -> Seen:
+def seen(y: Tensor | None, seed: int, count: int, size: int = 12) -> JudgedImages:
     """Random pictures, features and scores."""
     chance = torch.Generator().manual_seed(seed)
     x = torch.rand(count, 1, 8, 8, generator=chance)
     scores = torch.randn(count, len(NAMES), generator=chance).log_softmax(1)
-    return Seen(x, y, torch.randn(count, size, generator=chance) + seed, scores)
+    return JudgedImages(x, y, torch.randn(count, size, generator=chance) + seed, scores)
 
 
 def hung(y: Tensor, other: Tensor, size: int = 12) -> Gallery:
@@ -56,7 +56,7 @@ def test_figures_of_a_class_are_of_its_pictures_alone(size: int) -> None:
     rows = figures("classwise", gallery)["samples_per_class"]
     assert list(rows) == ["a", "b", "c"]
     for label, name in enumerate(rows):
-        real, drawn, other = (part.at(y == label) for part in (gallery.real, gallery.drawn, gallery.other))
+        real, drawn, other = (part.at(y == label) for part in (gallery.real, gallery.samples, gallery.other))
         row = rows[name]
         assert row["pictures"] == len(real.x) == int((y == label).sum())
         assert row["frechet"] == pytest.approx(direct(real.features, drawn.features), rel=1e-4)
@@ -73,7 +73,7 @@ def test_figures_of_a_class_are_of_its_pictures_alone(size: int) -> None:
 
 def test_distances_of_a_class_are_of_equally_many_pictures() -> None:
     gallery = hung(torch.arange(40) % 2, torch.tensor([0] * 7 + [1] * 33))
-    real, drawn, other = (part.at(part.y == 0) for part in (gallery.real, gallery.drawn, gallery.other))  # type: ignore[arg-type]
+    real, drawn, other = (part.at(part.y == 0) for part in (gallery.real, gallery.samples, gallery.other))  # type: ignore[arg-type]
     row = figures("classwise", gallery)["samples_per_class"]["a"]
     assert row["frechet"] == pytest.approx(direct(real.features, drawn.features[:7]), rel=1e-4)
     assert row["frechet_floor"] == pytest.approx(direct(real.features, other.features), rel=1e-4)
@@ -97,22 +97,22 @@ def test_flat_pictures_have_no_sharpness_to_compare_with() -> None:
 
 def test_without_classes_there_is_nothing_to_say() -> None:
     gallery = hung(torch.arange(8) % 2, torch.arange(8) % 2)
-    for part in (gallery.drawn._replace(y=None), gallery.drawn._replace(scores=None)):
-        assert figures("classwise", replace(gallery, drawn=part)) is None
+    for part in (gallery.samples._replace(y=None), gallery.samples._replace(scores=None)):
+        assert figures("classwise", replace(gallery, samples=part)) is None
     for name in ("mixtures", "edits"):
         assert figures(name, gallery) is None
 
 
-def judged(*shares: list[float]) -> Seen:
+def judged(*shares: list[float]) -> JudgedImages:
     """Pictures in which the judge sees the classes with these probabilities."""
     count = len(shares)
-    return Seen(torch.zeros(count, 1, 8, 8), None, torch.zeros(count, 2), torch.tensor(shares).log())
+    return JudgedImages(torch.zeros(count, 1, 8, 8), None, torch.zeros(count, 2), torch.tensor(shares).log())
 
 
-def mixtures(drawn: Seen, sweep: Sweep) -> Any:
+def mixtures(drawn: JudgedImages, sweep: Sweep) -> Any:
     real = judged([0.5, 0.1, 0.2, 0.2], [0.1, 0.4, 0.4, 0.1])
     halves = judged([0.2, 0.3, 0.3, 0.2], [0.85, 0.05, 0.05, 0.05])
-    mixed = Mixed(torch.tensor([[0, 2], [1, 2]]), drawn, real, halves, sweep)
+    mixed = MixedImages(torch.tensor([[0, 2], [1, 2]]), drawn, real, halves, sweep)
     return figures("mixtures", replace(hung(torch.arange(8) % 2, torch.arange(8) % 2), mixed=mixed))
 
 
@@ -162,7 +162,7 @@ def test_edits_against_numpy() -> None:
     edited = edited._replace(x=(source.x + edited.x) / 2)
     same = source.x.clone()
     same[3, 0, 2, 2] += 0.25
-    whole = Edited(source._replace(y=y), edited, uninformed, fresh, same, source.x)
+    whole = EditedImages(source._replace(y=y), edited, uninformed, fresh, same, source.x)
     found = figures("edits", replace(hung(y, y), edited=whole))
     ink = [part.x.double().mean((1, 2, 3)).numpy() for part in (source, edited, fresh)]
     assert found["edit_correlation"] == pytest.approx(np.corrcoef(ink[0], ink[1])[0, 1])

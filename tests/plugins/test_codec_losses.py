@@ -16,7 +16,7 @@ from zoo.core.errors import ZooError
 from zoo.core.types import Batch
 from zoo.models.base import Classifier, Model
 from zoo.models.generator import Generator
-from zoo.models.judge import features
+from zoo.models.judge import extract_features
 from zoo.registry.build import build_model
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import resolve_entry
@@ -67,7 +67,7 @@ def test_features_of_any_classifier_lead_to_its_scores(kind: dict[str, Any]) -> 
     model = made(kind).eval()
     assert isinstance(model, Classifier)
     x = pictures(2, 3, 32, 32)
-    found = features(model, x)
+    found = extract_features(model, x)
     sizes = [tuple(part.shape[2:]) for part in found.maps]
     assert len(sizes) > 1
     assert sizes == sorted(set(sizes), reverse=True)
@@ -81,9 +81,12 @@ def test_the_distance_is_seen_by_the_decoded_picture_alone() -> None:
     guide, x = teacher(), pictures(4, 3, 32, 32)
     shown = blurred(x).requires_grad_()
     near, far = (
-        perceptual_distance(features(guide, x), features(guide, other)) for other in (shown, torch.rand_like(x))
+        perceptual_distance(extract_features(guide, x), extract_features(guide, other))
+        for other in (shown, torch.rand_like(x))
     )
-    assert perceptual_distance(features(guide, x), features(guide, x)).item() == pytest.approx(0, abs=1e-6)
+    assert perceptual_distance(extract_features(guide, x), extract_features(guide, x)).item() == pytest.approx(
+        0, abs=1e-6
+    )
     assert 0 < near.item() < far.item() < 4
     near.backward()  # type: ignore[no-untyped-call]
     assert shown.grad is not None

@@ -20,7 +20,7 @@ from zoo_metrics import distances, zoo_metrics
 from zoo import DataInfo
 from zoo.data.dataset import Pictures
 from zoo.evaluation.evaluate import compute_metrics
-from zoo.models.gallery import Gallery, Seen
+from zoo.models.gallery import Gallery, JudgedImages
 from zoo.registry.catalog import catalog
 from zoo.registry.kinds import Outputs
 
@@ -43,9 +43,9 @@ def normal(count: int, size: int, seed: int = 0) -> Tensor:
 
 def seen(
     x: Tensor | None = None, features: Tensor | None = None, scores: Tensor | None = None, y: Tensor | None = None
-) -> Seen:
+) -> JudgedImages:
     count = next(len(part) for part in (x, features, scores) if part is not None)
-    return Seen(
+    return JudgedImages(
         torch.zeros(count, 1, 8, 8) if x is None else x,
         y,
         torch.zeros(count, 2) if features is None else features,
@@ -53,7 +53,9 @@ def seen(
     )
 
 
-def gallery(real: Seen, drawn: Seen, other: Seen | None = None, shown: Seen | None = None) -> Gallery:
+def gallery(
+    real: JudgedImages, drawn: JudgedImages, other: JudgedImages | None = None, shown: JudgedImages | None = None
+) -> Gallery:
     return Gallery("judge", real, other or real, shown or real, drawn, torch.zeros(1, 1, 8, 8, dtype=torch.uint8))
 
 
@@ -69,9 +71,9 @@ def figures(name: str, hung: Gallery, **options: Any) -> dict[str, Any]:
 def whole() -> Gallery:
     """Everything that a gallery may hold."""
 
-    def one(seed: int) -> Seen:
+    def one(seed: int) -> JudgedImages:
         scores = normal(40, 3, seed).log_softmax(1)
-        return Seen(pictures(40, seed), torch.arange(40) % 3, normal(40, 6, seed), scores)
+        return JudgedImages(pictures(40, seed), torch.arange(40) % 3, normal(40, 6, seed), scores)
 
     return Gallery("judge", one(1), one(2), one(3), one(4), (pictures(100, 5) * 255).byte())
 

@@ -18,7 +18,7 @@ from zoo import DataInfo
 from zoo.core.errors import InterruptedRun, ZooError
 from zoo.core.types import Batch
 from zoo.models.generator import Generator
-from zoo.models.latent import dequantised, fixed_draws
+from zoo.models.latent import dequantise, fixed_seed
 from zoo.registry.build import build_model
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry, resolve_entry
@@ -140,8 +140,8 @@ def test_training_by_the_elbo_lowers_the_bound(variance: str) -> None:
 def test_bits_of_a_number_agree_with_a_density_of_whole_levels() -> None:
     model, batch = made(objective="elbo").eval(), pictures(8)
     found = model.metrics(batch)
-    with fixed_draws(batch.x.device), torch.no_grad():
-        x = dequantised(batch.x)
+    with fixed_seed(batch.x.device), torch.no_grad():
+        x = dequantise(batch.x)
         q = model.posterior(x)
         shown = model.codec.decode(q.sample())
         std = codec(model).variance(x).sqrt()
@@ -163,7 +163,7 @@ def test_the_losses_of_the_elbo_sum_to_the_bound(variance: str) -> None:
     draws = []
     with torch.no_grad():
         for seed in range(30):
-            with fixed_draws(batch.x.device, seed):
+            with fixed_seed(batch.x.device, seed):
                 draws.append(total(model, batch).item() * 64)
         bound = model.metrics(batch)["bound"].item()
     mean, spread = torch.tensor(draws).mean().item(), torch.tensor(draws).std().item()

@@ -14,7 +14,7 @@ from zoo import CodeInfo, DataInfo
 from zoo.data.dataset import Pictures
 from zoo.evaluation.evaluate import compute_outputs
 from zoo.models.generator import Generator
-from zoo.models.latent import LatentModel, dequantised, fixed_draws
+from zoo.models.latent import LatentModel, dequantise, fixed_seed
 from zoo.models.prior import Posterior, Prior
 from zoo.registry.kinds import Outputs
 
@@ -85,8 +85,8 @@ def exact(made: Generator, shown: Pictures) -> float:
     """Bits a number of pictures, which are normal around W times the prior's centre."""
     codec, prior = made.codec, made.prior
     assert isinstance(codec, Linear) and isinstance(prior, Moved)
-    with fixed_draws(torch.device("cpu")):
-        x = dequantised(shown.x.float() / 255).flatten(1).double()
+    with fixed_seed(torch.device("cpu")):
+        x = dequantise(shown.x.float() / 255).flatten(1).double()
     weight = codec.weight.double()
     centre = 0.5 + prior.centre(made.condition(shown.y)).double() @ weight.T
     covariance = weight @ weight.T + NOISE**2 * torch.eye(16).double()

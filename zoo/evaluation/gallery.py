@@ -12,10 +12,10 @@ from zoo.data.dataset import Pictures
 from zoo.data.loader import batches
 from zoo.evaluation.judges import NamedJudge
 from zoo.models.base import Model
-from zoo.models.gallery import Edited, Gallery, Mixed, Seen, Sweep
+from zoo.models.gallery import EditedImages, Gallery, JudgedImages, MixedImages, Sweep
 from zoo.models.generator import Generator
 from zoo.models.judge import Judge
-from zoo.models.latent import fixed_draws
+from zoo.models.latent import fixed_seed
 from zoo.models.prior import Invertible, single_term
 from zoo.models.sampling import DECODE_BATCH, DEFAULT_SAMPLING, SamplingOptions, decode_images, sample_images, to_images
 from zoo.runs.run import Run
@@ -38,12 +38,14 @@ class JudgeRunner(NamedTuple):
     judge: Judge
     device: torch.device
 
-    def run(self, x: Tensor, y: Tensor | None) -> Seen:
+    def run(self, x: Tensor, y: Tensor | None) -> JudgedImages:
         """Run the judge on pictures float32 (N, C, H, W), and return them with its features and scores."""
         looks = [self.judge(part.to(self.device)) for part in torch.split(x, DECODE_BATCH)]
         scores = [look.scores for look in looks if look.scores is not None]
         features = torch.cat([look.features.float().cpu() for look in looks])
-        return Seen(x, None if y is None else y.cpu(), features, torch.cat(scores).float().cpu() if scores else None)
+        return JudgedImages(
+            x, None if y is None else y.cpu(), features, torch.cat(scores).float().cpu() if scores else None
+        )
 
 
 def sampling_options(run: Run, model: Model, guidance: float, temperature: float) -> SamplingOptions:
@@ -74,7 +76,7 @@ def make_gallery(
     count = min(len(split), len(train), max_pictures)
     real, other = random_subset(split, count), random_subset(train, count)
     runner = JudgeRunner(judge.judge, device)
-    with torch.inference_mode(), fixed_draws(device):
+    with torch.inference_mode(), fixed_seed(device):
         reconstructions = torch.cat(
             [to_images(model.reconstruct(batch.x)) for batch in batches(real, DECODE_BATCH, device)]
         )
@@ -94,7 +96,9 @@ def make_gallery(
         )
 
 
-def sample_mixtures(model: Generator, runner: JudgeRunner, real: Seen, options: SamplingOptions) -> Mixed | None:
+def sample_mixtures(
+    model: Generator, runner: JudgeRunner, real: JudgedImages, options: SamplingOptions
+) -> MixedImages | None:
     """Sample mixtures of pairs of classes; None if the prior takes no classes, or there are too few or too many."""
     if not model.prior.conditional or real.y is None or real.scores is None or real.scores.shape[1] > MAX_MIXED_CLASSES:
         return None
@@ -107,7 +111,7 @@ def sample_mixtures(model: Generator, runner: JudgeRunner, real: Seen, options: 
     middle = real.x.shape[3] // 2
     halves = torch.cat([one[..., :middle], other[..., middle:]], 3)
     condition = interpolate_conditions(model, pairs, 0.5, runner.device)
-    return Mixed(
+    return MixedImages(
         pairs,
         runner.run(sample_with_fixed_noise(model, condition, runner.device, options), None),
         runner.run((one + other) / 2, None),
@@ -116,7 +120,7 @@ def sample_mixtures(model: Generator, runner: JudgeRunner, real: Seen, options: 
     )
 
 
-def real_pairs(real: Seen, pairs: Tensor) -> tuple[Tensor, Tensor]:
+def real_pairs(real: JudgedImages, pairs: Tensor) -> tuple[Tensor, Tensor]:
     """For pairs of classes, int64 (N, 2), pick a real picture (N, C, H, W) of each class; the same on every call."""
     assert real.y is not None
     order, counts = real.y.argsort(stable=True), real.y.bincount()
@@ -137,7 +141,7 @@ def sample_with_fixed_noise(
     model: Generator, condition: Tensor, device: torch.device, options: SamplingOptions = DEFAULT_SAMPLING
 ) -> Tensor:
     """Sample pictures float32 (N, C, H, W) for conditions (N, size), with the same noise on every call."""
-    with fixed_draws(device):
+    with fixed_seed(device):
         return sample_images(model, single_term(condition), len(condition), options)
 
 
@@ -153,7 +157,7 @@ def sweep_weights(model: Generator, runner: JudgeRunner, pairs: Tensor, options:
     return Sweep(pairs, weights, torch.stack(scores, 1))
 
 
-def edit_classes(model: Generator, runner: JudgeRunner, real: Seen) -> Edited | None:
+def edit_classes(model: Generator, runner: JudgeRunner, real: JudgedImages) -> EditedImages | None:
     """Edit real pictures into other classes, by inverting the prior, without guidance or temperature.
 
     Returns None if the prior is not invertible or takes no classes.
@@ -167,7 +171,7 @@ def edit_classes(model: Generator, runner: JudgeRunner, real: Seen) -> Edited | 
     own, other = (model.text.labels(y.to(device)) for y in (source.y, target))
     code = torch.cat([model.codes(part.to(device)) for part in torch.split(source.x, DECODE_BATCH)])
     base, uninformed = (prior.to_base(code, condition)[0] for condition in (own, None))
-    return Edited(
+    return EditedImages(
         source,
         runner.run(decode_images(model, prior.from_base(base, single_term(other))), target),
         runner.run(decode_images(model, prior.from_base(uninformed, single_term(other))), target),

@@ -15,8 +15,8 @@ from zoo.display.grid import save_png
 from zoo.display.html import embed_grid, table, titled_block
 from zoo.generation.model_of import as_names, load_generator, prompts_for
 from zoo.generation.reconstruct import draw_pairs
-from zoo.models.generator import Generator, guided
-from zoo.models.latent import dequantised, fixed_draws
+from zoo.models.generator import Generator, apply_guidance
+from zoo.models.latent import dequantise, fixed_seed
 from zoo.models.prior import Invertible, Term
 from zoo.models.sampling import DECODE_BATCH, check_strength, combine_conditions, encode_prompt, to_images
 from zoo.registry.blame import plugin_errors
@@ -112,7 +112,7 @@ def apply_edit(model: Generator, x: Tensor, start: Tensor | None, goal: Tensor, 
     assert isinstance(model.prior, Invertible)
     n = len(x)
     u, _ = model.prior.to_base(model.codes(x), None if start is None else start.expand(n, -1))
-    return model.codec.decode(model.prior.from_base(u, guided([Term(1.0, goal.expand(n, -1))], guidance)))
+    return model.codec.decode(model.prior.from_base(u, apply_guidance([Term(1.0, goal.expand(n, -1))], guidance)))
 
 
 def encode_condition(model: Generator, prompt: str) -> Tensor:
@@ -124,9 +124,9 @@ def encode_condition(model: Generator, prompt: str) -> Tensor:
 
 def likelihood_bound(model: Generator, x: Tensor, told: Tensor) -> Tensor:
     """A lower bound on log p(picture | text) in nats, a float64 scalar on the CPU, for one picture (1, C, H, W)."""
-    with fixed_draws(x.device):
+    with fixed_seed(x.device):
         distortion, rate = model.bound(
-            dequantised(x.expand(CODES_PER_PICTURE, -1, -1, -1)), told.expand(CODES_PER_PICTURE, -1)
+            dequantise(x.expand(CODES_PER_PICTURE, -1, -1, -1)), told.expand(CODES_PER_PICTURE, -1)
         )
     return -(distortion + rate).double().mean().cpu()
 

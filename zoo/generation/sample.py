@@ -14,7 +14,7 @@ from zoo.core.errors import ZooError
 from zoo.display.grid import PictureRows, choose_columns, draw_grid, save_png, to_uint8, wrap_rows
 from zoo.display.html import embed_grid
 from zoo.generation.model_of import as_names, load_generator, prompts_for
-from zoo.models.latent import fixed_draws
+from zoo.models.latent import fixed_seed
 from zoo.models.prior import Term
 from zoo.models.sampling import (
     SamplingOptions,
@@ -139,7 +139,7 @@ def sample(
     wanted = prompts_for(run, model, as_names(prompts))
     total = n or (-(-DEFAULT_COUNT // len(wanted)) * len(wanted) if wanted else DEFAULT_COUNT)
     chosen = [index * len(wanted) // total for index in range(total)] if wanted else []
-    with plugin_errors(run.entry.model, "sample from"), fixed_draws(place, options.seed), torch.inference_mode():
+    with plugin_errors(run.entry.model, "sample from"), fixed_seed(place, options.seed), torch.inference_mode():
         told = [encode_prompt(model, prompt) for prompt in wanted]
         groups = combine_conditions(told, chosen, options.rule) if told else [[Term(1.0, None)]]
         parts = [sample_images(model, terms, picture_count(terms, total), options) for terms in groups]
@@ -198,6 +198,6 @@ def mix(
         for share in torch.linspace(0, 1, steps).tolist():
             parts = [*scale_weights(first, 1 - share), *scale_weights(last, share)]
             (terms,) = combine_conditions([parts], [0] * rows, options.rule)
-            with fixed_draws(place, options.seed):
+            with fixed_seed(place, options.seed):
                 made.append(sample_images(model, terms, rows, options))
     return Mix(torch.stack(made, 1).flatten(0, 1), steps, (start, goal))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from zoo.core.types import Batch, Losses
 from zoo.models.base import MIN_STD, Classifier, Model, Stage, wants_pretrained, why_not_compiled
-from zoo.models.gallery import Edited, Gallery, Mixed, Seen, Sweep
+from zoo.models.gallery import EditedImages, Gallery, JudgedImages, MixedImages, Sweep
 from zoo.models.generator import Generator
-from zoo.models.judge import Features, Judge, Look, features
-from zoo.models.latent import PIXEL_LEVELS, LatentModel, dequantised, fixed_draws
+from zoo.models.judge import Features, Judge, JudgeOutput, extract_features
+from zoo.models.latent import PIXEL_LEVELS, LatentModel, dequantise, fixed_seed
 from zoo.models.metrics import EVAL_BATCH
 from zoo.models.precision import as_float32, no_autocast
 from zoo.models.prior import KL, Encode, Exactness, Invertible, Posterior, Prior, Term, VectorPrior, single_term
-from zoo.models.text import Classes, TextEncoder, unknown_word_hint
+from zoo.models.text import ClassNames, TextEncoder, unknown_word_hint
 
 __all__ = [
     "EVAL_BATCH",
@@ -19,9 +19,9 @@ __all__ = [
     "MIN_STD",
     "PIXEL_LEVELS",
     "Batch",
-    "Classes",
+    "ClassNames",
     "Classifier",
-    "Edited",
+    "EditedImages",
     "Encode",
     "Exactness",
     "Features",
@@ -29,23 +29,23 @@ __all__ = [
     "Generator",
     "Invertible",
     "Judge",
+    "JudgeOutput",
+    "JudgedImages",
     "LatentModel",
-    "Look",
     "Losses",
-    "Mixed",
+    "MixedImages",
     "Model",
     "Posterior",
     "Prior",
-    "Seen",
     "Stage",
     "Sweep",
     "Term",
     "TextEncoder",
     "VectorPrior",
     "as_float32",
-    "dequantised",
-    "features",
-    "fixed_draws",
+    "dequantise",
+    "extract_features",
+    "fixed_seed",
     "no_autocast",
     "single_term",
     "unknown_word_hint",

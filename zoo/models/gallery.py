@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 
-class Seen(NamedTuple):
+class JudgedImages(NamedTuple):
     """Pictures, and what a judge sees in them; all tensors are on the CPU.
 
     Args:
@@ -19,8 +19,8 @@ class Seen(NamedTuple):
 
     Example:
         >>> import torch
-        >>> from zoo.models import Seen
-        >>> seen = Seen(torch.rand(3, 1, 4, 4), torch.tensor([0, 1, 2]), torch.rand(3, 5), None)
+        >>> from zoo.models import JudgedImages
+        >>> seen = JudgedImages(torch.rand(3, 1, 4, 4), torch.tensor([0, 1, 2]), torch.rand(3, 5), None)
         >>> seen.at(torch.tensor([2, 0])).y
         tensor([2, 0])
     """
@@ -34,7 +34,7 @@ class Seen(NamedTuple):
     scores: Tensor | None
     """The judge's log-probabilities float32 (N, K); None where it does not know these classes."""
 
-    def at(self, rows: Tensor) -> Seen:
+    def at(self, rows: Tensor) -> JudgedImages:
         """Select some of the pictures.
 
         Args:
@@ -44,7 +44,7 @@ class Seen(NamedTuple):
             The selected pictures with their labels, features and scores.
         """
         y, scores = (None if part is None else part[rows] for part in (self.y, self.scores))
-        return Seen(self.x[rows], y, self.features[rows], scores)
+        return JudgedImages(self.x[rows], y, self.features[rows], scores)
 
 
 class Sweep(NamedTuple):
@@ -64,12 +64,12 @@ class Sweep(NamedTuple):
     """The judge's log-probabilities float32 (P, W, S, K); [:, :, s] are of the same noise."""
 
 
-class Mixed(NamedTuple):
+class MixedImages(NamedTuple):
     """Pictures of two classes at once, made in three ways and in the same order.
 
     Args:
         pairs: The two classes of each picture, int64 (N, 2).
-        drawn: Samples under a condition that is half of one class and half of the other.
+        samples: Samples under a condition that is half of one class and half of the other.
         overlaid: Means of a real picture of one class and one of the other.
         halves: Left halves of real pictures of one class, joined to right halves of the other.
         sweep: Samples on the way from one class to the other.
@@ -77,16 +77,16 @@ class Mixed(NamedTuple):
 
     pairs: Tensor
     """int64 (N, 2), the two classes of each."""
-    drawn: Seen
+    samples: JudgedImages
     """Samples under a condition that is half of one class and half of the other."""
-    overlaid: Seen
+    overlaid: JudgedImages
     """The mean of a real picture of one class and one of the other."""
-    halves: Seen
+    halves: JudgedImages
     """The left half of a real picture of one class, the right half of one of the other."""
     sweep: Sweep
 
 
-class Edited(NamedTuple):
+class EditedImages(NamedTuple):
     """Real pictures that were made into another class by an invertible prior.
 
     Codes go to the prior's base under one condition, and back under another one; all parts are in the same order.
@@ -96,22 +96,22 @@ class Edited(NamedTuple):
         edited: The results of going from their own class to another one, `y`.
         uninformed: The results of going from no class to the same other one.
         fresh: Samples of the other class, for comparison.
-        same: The results of going from their own class to their own class, float32 (N, C, H, W).
-        shown: Reconstructions, which `same` should equal, float32 (N, C, H, W).
+        round_trip: The results of going from their own class to their own class, float32 (N, C, H, W).
+        reconstructions: Reconstructions, which `round_trip` should equal, float32 (N, C, H, W).
     """
 
-    source: Seen
+    source: JudgedImages
     """The N real pictures, in whose order all others are."""
-    edited: Seen
+    edited: JudgedImages
     """The results of going from their own class to another one, `y`."""
-    uninformed: Seen
+    uninformed: JudgedImages
     """The results of going from no class to the same other one."""
-    fresh: Seen
+    fresh: JudgedImages
     """Samples of the other class, for comparison."""
-    same: Tensor
+    round_trip: Tensor
     """The results of going from their own class to their own class, float32 (N, C, H, W)."""
-    shown: Tensor
-    """Reconstructions, which `same` should equal, float32 (N, C, H, W)."""
+    reconstructions: Tensor
+    """Reconstructions, which `round_trip` should equal, float32 (N, C, H, W)."""
 
 
 @dataclass(frozen=True)
@@ -125,36 +125,36 @@ class Gallery:
         real: Pictures of the split that is evaluated.
         other: Training pictures; their distance from the real ones is what samples can at best hope for.
             Reconstructions may be nearer.
-        shown: Reconstructions of the real pictures, in the same order.
-        drawn: Samples.
+        reconstructions: Reconstructions of the real pictures, in the same order.
+        samples: Samples.
         train: All training pictures, uint8 (M, C, H, W).
         mixed: Pictures of two classes, where the prior takes classes and the judge knows them, 2 to 20.
         edited: Edited pictures, where the prior takes classes and is invertible.
 
     Example:
         >>> import torch
-        >>> from zoo.models import Gallery, Seen
+        >>> from zoo.models import Gallery, JudgedImages
         >>> x = torch.rand(4, 1, 4, 4)
-        >>> seen = Seen(x, None, x.flatten(1), None)
+        >>> seen = JudgedImages(x, None, x.flatten(1), None)
         >>> gallery = Gallery("pixels", seen, seen, seen, seen, (255 * x).byte())
-        >>> (gallery.drawn.features - gallery.real.features).norm().item()
+        >>> (gallery.samples.features - gallery.real.features).norm().item()
         0.0
     """
 
     judge: str
     """Name of the judge."""
-    real: Seen
+    real: JudgedImages
     """The pictures of the split that is evaluated."""
-    other: Seen
+    other: JudgedImages
     """Training pictures: how far they are from the real ones is what samples can hope for, the floor. Reconstructions
     may lie below it, as they are of the real ones."""
-    shown: Seen
+    reconstructions: JudgedImages
     """Reconstructions of the real ones, in the same order."""
-    drawn: Seen
+    samples: JudgedImages
     """Samples."""
     train: Tensor
     """All training pictures, uint8 (M, C, H, W)."""
-    mixed: Mixed | None = None
+    mixed: MixedImages | None = None
     """Pictures of two classes, where the prior takes classes and the judge knows them, 2 to 20."""
-    edited: Edited | None = None
+    edited: EditedImages | None = None
     """Edited pictures, where the prior takes classes and is invertible."""

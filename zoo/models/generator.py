@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from zoo.core.types import Batch, DataInfo, Losses
 from zoo.models.base import Classifier, Model, Stage, why_not_compiled
-from zoo.models.latent import PIXEL_LEVELS, LatentModel, dequantised, fixed_draws
+from zoo.models.latent import PIXEL_LEVELS, LatentModel, dequantise, fixed_seed
 from zoo.models.precision import as_float32
 from zoo.models.prior import Posterior, Prior, Term, single_term
-from zoo.models.text import Classes, TextEncoder
+from zoo.models.text import ClassNames, TextEncoder
 
 
 class Generator(Model):
@@ -54,7 +54,7 @@ class Generator(Model):
     def __init__(self, codec: LatentModel, prior: Prior, info: DataInfo, text: TextEncoder | None = None) -> None:
         super().__init__()
         self.codec, self.prior, self.info = codec, prior, info
-        self.text = text or Classes(info)
+        self.text = text or ClassNames(info)
         prior.attach(self.posterior, info)
 
     def posterior(self, x: Tensor) -> Posterior:
@@ -126,7 +126,7 @@ class Generator(Model):
         found, shown, further = self.codec.learn(batch)
         losses = {"distortion": self.codec.distortion(batch.x, shown).mean() / self.size, **further}
         if isinstance(found, Posterior):
-            losses["rate"] = self.codec.rate(from_normal(found).mean()) / self.size
+            losses["rate"] = self.codec.rate(kl_from_standard_normal(found).mean()) / self.size
         return losses
 
     def prior_losses(self, batch: Batch) -> Losses:
@@ -153,10 +153,10 @@ class Generator(Model):
         Returns:
             The batch with changed pictures, and their conditions (N, K), or None for a prior that takes none.
         """
-        x, condition = dequantised(batch.x), self.condition(batch.y)
+        x, condition = dequantise(batch.x), self.condition(batch.y)
         if condition is not None and (count := round(self.prior.mixup * len(x))):
             shares = torch.rand(count, device=x.device)
-            x, condition = mixed(x, shares), mixed(condition, shares)
+            x, condition = mix_rows(x, shares), mix_rows(condition, shares)
         return batch._replace(x=x), condition
 
     def accelerate(self, autocast: torch.dtype | None) -> str:
@@ -192,8 +192,8 @@ class Generator(Model):
             Scalars: `bound` = `distortion` + `rate` in nats per picture; `loss`, the bound in bits per number of the
             picture with 256 levels; `mse`, the mean squared error of reconstructions.
         """
-        with fixed_draws(batch.x.device):
-            x = dequantised(batch.x)
+        with fixed_seed(batch.x.device):
+            x = dequantise(batch.x)
             distortion, rate = (part.mean() for part in self.bound(x, self.condition(batch.y)))
             shown = self.reconstruct(batch.x)
         bound = distortion + rate
@@ -286,20 +286,20 @@ class Generator(Model):
         return math.prod(self.info.shape)
 
 
-def mixed(rows: Tensor, shares: Tensor) -> Tensor:
+def mix_rows(rows: Tensor, shares: Tensor) -> Tensor:
     """Rows (N, ...) of which the first have the share (M,) of the row before; batches are in random order."""
     count = len(shares)
     weight = shares.to(rows.dtype).view(-1, *(1,) * (rows.ndim - 1))
     return torch.cat([torch.lerp(rows[:count], rows.roll(1, 0)[:count], weight), rows[count:]])
 
 
-def from_normal(q: Posterior) -> Tensor:
+def kl_from_standard_normal(q: Posterior) -> Tensor:
     """The divergence of posteriors from N(0, I) in nats (N,)."""
     mean, log_std = as_float32(q.mean), as_float32(q.log_std)
     return ((mean.square() + (2 * log_std).exp() - 1) / 2 - log_std).flatten(1).sum(1)
 
 
-def guided(terms: Sequence[Term], guidance: float) -> list[Term]:
+def apply_guidance(terms: Sequence[Term], guidance: float) -> list[Term]:
     """A product whose weights sum to 1: to the power of 1 + guidance, and as far away from what is said of no text.
 
     0 is the product itself; above it codes are likelier of their text and less varied.

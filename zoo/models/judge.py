@@ -28,7 +28,7 @@ class Features(NamedTuple):
     """(N, K), unnormalised log-probabilities."""
 
 
-def features(model: Classifier, x: Tensor) -> Features:
+def extract_features(model: Classifier, x: Tensor) -> Features:
     """Compute a classifier's features of pictures, whatever its architecture.
 
     Gradients pass through, so the features can be part of a loss.
@@ -44,18 +44,18 @@ def features(model: Classifier, x: Tensor) -> Features:
         >>> import torch
         >>> from torch import nn
         >>> from zoo import DataInfo
-        >>> from zoo.models import Classifier, features
+        >>> from zoo.models import Classifier, extract_features
         >>> class Small(Classifier):
         ...     def __init__(self, info):
         ...         super().__init__(info)
         ...         self.net = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.Flatten(), nn.Linear(48, 2))
         ...     def logits(self, x):
         ...         return self.net(x)
-        >>> found = features(Small(DataInfo.of((1, 4, 4), ("cat", "dog"))), torch.rand(5, 1, 4, 4))
+        >>> found = extract_features(Small(DataInfo.of((1, 4, 4), ("cat", "dog"))), torch.rand(5, 1, 4, 4))
         >>> [tuple(each.shape) for each in found.maps], tuple(found.vector.shape)
         ([(5, 3, 4, 4)], (5, 48))
     """
-    with listening(model) as (maps, vectors):
+    with record_features(model) as (maps, vectors):
         scores = model(x)
     found = tuple(maps.values())
     vector = vectors[-1] if vectors else found[-1].mean((2, 3))
@@ -63,7 +63,7 @@ def features(model: Classifier, x: Tensor) -> Features:
 
 
 @contextmanager
-def listening(model: nn.Module) -> Iterator[tuple[dict[tuple[int, ...], Tensor], list[Tensor]]]:
+def record_features(model: nn.Module) -> Iterator[tuple[dict[tuple[int, ...], Tensor], list[Tensor]]]:
     """Within the block a pass fills a map for each resolution, and a list of what linear layers are given."""
     maps: dict[tuple[int, ...], Tensor] = {}
     vectors: list[Tensor] = []
@@ -84,7 +84,7 @@ def listening(model: nn.Module) -> Iterator[tuple[dict[tuple[int, ...], Tensor],
         yield maps, vectors
 
 
-class Look(NamedTuple):
+class JudgeOutput(NamedTuple):
     """Features and class scores that a judge gives for pictures.
 
     Args:
@@ -103,15 +103,15 @@ class Judge(nn.Module):
 
     Example:
         >>> import torch
-        >>> from zoo.models import Judge, Look
+        >>> from zoo.models import Judge, JudgeOutput
         >>> class Pixels(Judge):
         ...     def forward(self, x):
-        ...         return Look(x.flatten(1), None)
+        ...         return JudgeOutput(x.flatten(1), None)
         >>> tuple(Pixels()(torch.rand(2, 1, 4, 4)).features.shape)
         (2, 16)
     """
 
-    def forward(self, x: Tensor) -> Look:
+    def forward(self, x: Tensor) -> JudgeOutput:
         """Compute the features and class scores of pictures.
 
         Args:
@@ -130,7 +130,7 @@ class ByClassifier(Judge):
         super().__init__()
         self.classifier, self.knows = classifier, knows
 
-    def forward(self, x: Tensor) -> Look:
+    def forward(self, x: Tensor) -> JudgeOutput:
         """Compute the features and class scores of pictures (N, C, H, W) with values 0..1."""
-        found = features(self.classifier, x)
-        return Look(found.vector, found.scores.float().log_softmax(1) if self.knows else None)
+        found = extract_features(self.classifier, x)
+        return JudgeOutput(found.vector, found.scores.float().log_softmax(1) if self.knows else None)

@@ -118,7 +118,7 @@ class LatentModel(nn.Module):
         return rate
 
 
-def dequantised(x: Tensor) -> Tensor:
+def dequantise(x: Tensor) -> Tensor:
     """Add uniform noise within a level to pictures of 256 levels.
 
     Args:
@@ -129,8 +129,8 @@ def dequantised(x: Tensor) -> Tensor:
 
     Example:
         >>> import torch
-        >>> from zoo.models import dequantised
-        >>> noisy = dequantised(torch.ones(2, 1, 4, 4))
+        >>> from zoo.models import dequantise
+        >>> noisy = dequantise(torch.ones(2, 1, 4, 4))
         >>> bool((noisy >= 255 / 256).all())
         True
     """
@@ -140,7 +140,7 @@ def dequantised(x: Tensor) -> Tensor:
 
 
 @contextmanager
-def fixed_draws(device: torch.device, seed: int = 0) -> Iterator[None]:
+def fixed_seed(device: torch.device, seed: int = 0) -> Iterator[None]:
     """Make torch's random draws within a block the same each time.
 
     The state of the random number generator is restored after the block.
@@ -154,10 +154,10 @@ def fixed_draws(device: torch.device, seed: int = 0) -> Iterator[None]:
 
     Example:
         >>> import torch
-        >>> from zoo.models import fixed_draws
-        >>> with fixed_draws(torch.device("cpu")):
+        >>> from zoo.models import fixed_seed
+        >>> with fixed_seed(torch.device("cpu")):
         ...     first = torch.rand(3)
-        >>> with fixed_draws(torch.device("cpu")):
+        >>> with fixed_seed(torch.device("cpu")):
         ...     second = torch.rand(3)
         >>> torch.equal(first, second)
         True

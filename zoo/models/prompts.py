@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 from zoo.core.errors import ZooError
 
-LONGEST = 1000
+MAX_PROMPT_LENGTH = 1000
 """Characters of a prompt."""
-HEAVIEST = 1e6
+MAX_WEIGHT = 1e6
 """Largest weight."""
-MINUS = "-\u2212\u2013"
-SIGN = re.compile(rf"\s*\+\s*(?:[{MINUS}]\s*)?|(?:^|\s+)[{MINUS}]\s*")
+MINUS_SIGNS = "-\u2212\u2013"
+SIGN = re.compile(rf"\s*\+\s*(?:[{MINUS_SIGNS}]\s*)?|(?:^|\s+)[{MINUS_SIGNS}]\s*")
 """Plus, minus or both; a minus within a word is a hyphen."""
-WEIGHED = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\*\s*|\s)(\S.*)", re.DOTALL)
+WEIGHT_AND_TEXT = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\*\s*|\s)(\S.*)", re.DOTALL)
 
 
 class Part(NamedTuple):
@@ -25,28 +25,28 @@ class Part(NamedTuple):
     text: str
 
 
-def parse(prompt: str, known: Sequence[str] = ()) -> list[Part]:
+def parse_prompt(prompt: str, known: Sequence[str] = ()) -> list[Part]:
     """The parts of a prompt; names that are `known` are texts even where they hold signs or numbers.
 
     Weights count relative to each other: those above 0 come to sum to 1. Raises ZooError for a prompt without a text,
     or with none above 0.
     """
-    if len(prompt) > LONGEST:
-        raise ZooError(f"the prompt has {len(prompt):,} characters", f"at most {LONGEST:,} are read")
+    if len(prompt) > MAX_PROMPT_LENGTH:
+        raise ZooError(f"the prompt has {len(prompt):,} characters", f"at most {MAX_PROMPT_LENGTH:,} are read")
     if prompt.strip() in known:
         return [Part(1.0, prompt.strip())]
-    parts = [weighed(sign, text, known) for sign, text in signed(prompt, known)]
+    parts = [parse_part(sign, text, known) for sign, text in split_signs(prompt, known)]
     if not all(part.text for part in parts):
         raise ZooError(f"the prompt {prompt[:80]!r} lacks a text", 'as in "cat + truck" or "0.7 cat + 0.3 truck"')
-    if any(abs(part.weight) > HEAVIEST for part in parts):
-        raise ZooError(f"a weight in the prompt {prompt[:80]!r} is too large", f"at most {HEAVIEST:,.0f}")
+    if any(abs(part.weight) > MAX_WEIGHT for part in parts):
+        raise ZooError(f"a weight in the prompt {prompt[:80]!r} is too large", f"at most {MAX_WEIGHT:,.0f}")
     total = sum(max(part.weight, 0.0) for part in parts)
     if not total:
         raise ZooError(f"nothing in the prompt {prompt[:80]!r} has a weight above 0", 'as in "cat - 0.5 dog"')
     return [Part(part.weight / total, part.text) for part in parts]
 
 
-def signed(prompt: str, known: Sequence[str]) -> list[tuple[float, str]]:
+def split_signs(prompt: str, known: Sequence[str]) -> list[tuple[float, str]]:
     """1 or -1 and what stands between two signs; names that hold signs are left whole."""
     names = "|".join(re.escape(name) for name in sorted(known, key=len, reverse=True) if SIGN.search(name))
     pattern = f"(?P<name>{names})|(?P<sign>{SIGN.pattern})" if names else f"(?P<sign>{SIGN.pattern})"
@@ -57,13 +57,13 @@ def signed(prompt: str, known: Sequence[str]) -> list[tuple[float, str]]:
             continue
         if prompt[: match.start()].strip() or "+" in match["sign"]:
             found.append((sign, prompt[start : match.start()].strip()))
-        start, sign = match.end(), -1.0 if set(MINUS) & set(match["sign"]) else 1.0
+        start, sign = match.end(), -1.0 if set(MINUS_SIGNS) & set(match["sign"]) else 1.0
     return [*found, (sign, prompt[start:].strip())]
 
 
-def weighed(sign: float, text: str, known: Sequence[str]) -> Part:
+def parse_part(sign: float, text: str, known: Sequence[str]) -> Part:
     """A text without its weight; a number alone is a text, as the class 3 of digits is."""
-    if text in known or not (match := WEIGHED.fullmatch(text)):
+    if text in known or not (match := WEIGHT_AND_TEXT.fullmatch(text)):
         return Part(sign, text)
     number, star, rest = match[1], match[2].strip(), match[3].strip()
     if number in known and not star:

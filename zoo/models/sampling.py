@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from zoo.core.errors import ZooError
-from zoo.models.generator import Generator, guided
+from zoo.models.generator import Generator, apply_guidance
 from zoo.models.prior import Term
-from zoo.models.prompts import parse
+from zoo.models.prompts import parse_prompt
 
 DECODE_BATCH = 256
 """Pictures that are decoded at a time."""
@@ -66,7 +66,7 @@ def check_strength(value: float, what: str) -> None:
 
 def encode_prompt(model: Generator, prompt: str) -> list[Term]:
     """What the prior is told of each part of a prompt, (1, K), and its weight."""
-    parts = parse(prompt, [name for names in model.info.names for name in names])
+    parts = parse_prompt(prompt, [name for names in model.info.names for name in names])
     told = model.text.encode([part.text for part in parts])
     return [Term(part.weight, row[None]) for part, row in zip(parts, told, strict=True)]
 
@@ -83,12 +83,12 @@ def combine_conditions(told: Sequence[Sequence[Term]], chosen: Sequence[int], ru
     """
     if rule == "product":
         counts = [(parts, chosen.count(index)) for index, parts in enumerate(told)]
-        return [[Term(weight, present(c).expand(n, -1)) for weight, c in parts] for parts, n in counts if n]
-    sums = torch.cat([torch.stack([weight * present(c) for weight, c in parts]).sum(0) for parts in told])
+        return [[Term(weight, require_condition(c).expand(n, -1)) for weight, c in parts] for parts, n in counts if n]
+    sums = torch.cat([torch.stack([weight * require_condition(c) for weight, c in parts]).sum(0) for parts in told])
     return [[Term(1.0, sums[list(chosen)])]]
 
 
-def present(condition: Tensor | None) -> Tensor:
+def require_condition(condition: Tensor | None) -> Tensor:
     """The condition (1, K) of a part of a prompt."""
     assert condition is not None
     return condition
@@ -106,7 +106,7 @@ def sample_images(model: Generator, terms: Sequence[Term], n: int, options: Samp
         some = slice(start, min(start + DECODE_BATCH, n))
         part = [Term(weight, None if c is None else c[some]) for weight, c in terms]
         parts.append(
-            to_images(model.blend(some.stop - some.start, guided(part, options.guidance), options.temperature))
+            to_images(model.blend(some.stop - some.start, apply_guidance(part, options.guidance), options.temperature))
         )
     return torch.cat(parts)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from zoo.core.errors import ZooError, did_you_mean
 from zoo.core.types import DataInfo
 
-SHOWN = 20
+MAX_LISTED_WORDS = 20
 """Words that an error names at most."""
 
 
@@ -62,7 +62,7 @@ class TextEncoder(nn.Module):
         raise NotImplementedError
 
 
-class Classes(TextEncoder):
+class ClassNames(TextEncoder):
     """A text encoder that knows class names and captions, as one-hot vectors.
 
     A sum of texts is exactly the sum of their class vectors.
@@ -72,8 +72,8 @@ class Classes(TextEncoder):
 
     Example:
         >>> from zoo import DataInfo
-        >>> from zoo.models import Classes
-        >>> text = Classes(DataInfo.of((1, 8, 8), ("cat", "dog"), (("kitten",), ())))
+        >>> from zoo.models import ClassNames
+        >>> text = ClassNames(DataInfo.of((1, 8, 8), ("cat", "dog"), (("kitten",), ())))
         >>> text.encode(["dog", "Kitten"])
         tensor([[0., 1.],
                 [1., 0.]])
@@ -98,7 +98,7 @@ class Classes(TextEncoder):
         Raises:
             ZooError: If a text names no class, or several.
         """
-        numbers = [place(text, self.names) for text in texts]
+        numbers = [class_index(text, self.names) for text in texts]
         return self.labels(torch.tensor(numbers, device=self.device.device))
 
     def labels(self, y: Tensor) -> Tensor:
@@ -128,13 +128,13 @@ def unknown_word_hint(word: str, words: Sequence[str]) -> str:
         >>> "did you mean 'truck'?" in unknown_word_hint("trukc", ["cat", "dog", "truck"])
         True
     """
-    more = len(words) - SHOWN
-    listed = ", ".join(words[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+    more = len(words) - MAX_LISTED_WORDS
+    listed = ", ".join(words[:MAX_LISTED_WORDS]) + (f" and {more} more" if more > 0 else "")
     meant = did_you_mean(word, words)
     return f"{meant} It knows {listed}" if meant.startswith("did you") else f"it knows {listed}"
 
 
-def place(text: str, names: Sequence[Sequence[str]]) -> int:
+def class_index(text: str, names: Sequence[Sequence[str]]) -> int:
     """The number of the class that is called so, in capitals or not; ZooError where there is none, or several."""
     for same in (str, str.casefold):
         found = [number for number, each in enumerate(names) if same(text) in map(same, each)]

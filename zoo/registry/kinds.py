@@ -111,8 +111,8 @@ class TextKind(Generic[S]):
         >>> class OneHotSpec(Spec):
         ...     "Options of an encoder that knows only the class names."
         >>> def build(spec: OneHotSpec, info: DataInfo):
-        ...     from zoo.models import Classes
-        ...     return Classes(info)
+        ...     from zoo.models import ClassNames
+        ...     return ClassNames(info)
         >>> kind = TextKind("one-hot", OneHotSpec, build, "Class names as one-hot vectors.")
         >>> kind.build(kind.spec(), DataInfo.of((1, 8, 8), ("cat", "dog"))).encode(["dog"])
         tensor([[0., 1.]])
@@ -247,10 +247,10 @@ class JudgeKind(Generic[S]):
         >>> class PixelsSpec(Spec):
         ...     "Options of a judge that takes pixels as features."
         >>> def build(spec: PixelsSpec, info: DataInfo):
-        ...     from zoo.models import Judge, Look
+        ...     from zoo.models import Judge, JudgeOutput
         ...     class Pixels(Judge):
         ...         def forward(self, x):
-        ...             return Look(x.flatten(1), None)
+        ...             return JudgeOutput(x.flatten(1), None)
         ...     return Pixels()
         >>> kind = JudgeKind("pixels", PixelsSpec, build, "Pixels as features.")
         >>> judge = kind.build(kind.spec(), DataInfo.of((1, 8, 8), ("cat", "dog")))

@@ -15,7 +15,7 @@ from zoo.evaluation.gallery import make_gallery
 from zoo.evaluation.judges import NamedJudge
 from zoo.models.base import Model
 from zoo.models.generator import Generator
-from zoo.models.judge import ByClassifier, Judge, Look
+from zoo.models.judge import ByClassifier, Judge, JudgeOutput
 from zoo.registry.kinds import Outputs
 from zoo.testing import toys
 from zoo.testing.building import spec_of
@@ -91,7 +91,7 @@ def looks(subject: Subject) -> None:
         judge: Judge = subject.kind.build(spec_of(subject), info).eval()
     with torch.inference_mode(), saying("looking"):
         found, again, alone = judge(x), judge(x), judge(x[:1])
-    require(isinstance(found, Look), f"it gives a {type(found).__name__}, not a zoo.judge.Look")
+    require(isinstance(found, JudgeOutput), f"it gives a {type(found).__name__}, not a zoo.models.JudgeOutput")
     shape = tuple(found.features.shape)
     require(len(shape) == 2 and shape[0] == len(x), f"features are {shape}, not ({len(x)}, D)")
     require(bool(torch.isfinite(found.features).all()), "features are not finite")

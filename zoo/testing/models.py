@@ -32,7 +32,7 @@ def evaluation_changes_nothing(subject: Subject) -> None:
     model, batch = used(subject)
     state, chance = snapshot(model), generators()
     first = figures(model, batch)
-    require(generators() == chance, "evaluation draws from the random generators; use zoo.latent.fixed_draws in it")
+    require(generators() == chance, "evaluation draws from the random generators; use zoo.models.fixed_seed in it")
     require(not model.training, "evaluation leaves the model in training mode")
     changed = [name for name, value in model.state_dict().items() if not torch.equal(value, state[name])]
     require(not changed, f"evaluation changes {some(changed)}")

@@ -32,7 +32,7 @@ def draw(path: Path, gallery: Gallery, names: list[str]) -> list[Path]:
 
     from zoo.generation.sample import Samples
 
-    x, y = gallery.drawn.x, gallery.drawn.y
+    x, y = gallery.samples.x, gallery.samples.y
     if x.shape[1] not in (1, 3):
         return []
     if y is None:
