@@ -13,7 +13,7 @@ from zoo_data import cifar10, digits, fashion_mnist, folder, parquet
 def zoo_data() -> Iterator[DataKind[Any]]:
     """Yield the data kinds."""
     yield DataKind(
-        "digits", digits.DigitsSpec, digits.load, digits.info, "1,797 handwritten digits, 8x8 grey, embedded"
+        "digits", digits.DigitsSpec, digits.load, digits.info, "1,797 handwritten digits, 8x8 grey, included"
     )
     yield DataKind("cifar10", cifar10.Cifar10Spec, cifar10.load, cifar10.info, "60,000 photographs, 32x32 colour")
     yield DataKind(
@@ -21,7 +21,9 @@ def zoo_data() -> Iterator[DataKind[Any]]:
         fashion_mnist.FashionMNISTSpec,
         fashion_mnist.load,
         fashion_mnist.info,
-        "70,000 pictures of clothes, 28x28 grey",
+        "70,000 pictures of clothing, 28x28 grey",
     )
-    yield DataKind("folder", folder.FolderSpec, folder.load, folder.info, "a folder with a subfolder for each class")
-    yield DataKind("parquet", parquet.ParquetSpec, parquet.load, parquet.info, "Parquet files of the Hugging Face hub")
+    yield DataKind("folder", folder.FolderSpec, folder.load, folder.info, "a folder with one subfolder per class")
+    yield DataKind(
+        "parquet", parquet.ParquetSpec, parquet.load, parquet.info, "Parquet files as on the Hugging Face Hub"
+    )

@@ -57,7 +57,7 @@ def read(root: Path) -> Loaded:
         try:
             found: Any = CIFAR10(root, train=train)
         except RuntimeError as error:
-            raise DataError(f"{root / FOLDER} is damaged; remove it, and it is fetched again") from error
+            raise DataError(f"{root / FOLDER} is damaged; delete it to download it again") from error
         return Pictures.of(found.data, found.targets)
 
     return Loaded(part(train=True), CLASSES, test=part(train=False))

@@ -50,8 +50,8 @@ def pick(
         if known and (names is not fitting or len(known) == 1):
             return known[0]
     if fitting:
-        raise DataError(f"several columns could be the {option}: {', '.join(fitting)}; say `{option}`")
-    raise DataError(f"no {option} column among {', '.join(schema.names) or 'none'}; is this a set of pictures?")
+        raise DataError(f"several columns could be the {option}: {', '.join(fitting)}; set `{option}`")
+    raise DataError(f"no {option} column found among {', '.join(schema.names) or 'none'}; is this a set of pictures?")
 
 
 def features(schema: pa.Schema) -> dict[str, Any]:

@@ -19,9 +19,9 @@ class DownloadSpec(DataSpec):
     """Base of the options of sets that are downloaded."""
 
     root: Path | None = None
-    """Folder of the set's files; by default ZOO_DATA, else a folder `data` below the user's cache folder."""
+    """Folder with the data files; default ZOO_DATA, or else the folder `data` in the user's cache folder."""
     download: bool = True
-    """Fetch the files where they are absent."""
+    """Download the files if they are missing."""
 
     def folder(self) -> Path:
         """The folder that holds the files, or will."""
@@ -35,7 +35,7 @@ def fetch(what: str, spec: DownloadSpec, files: str, get: Callable[[Path], Any])
     from filelock import FileLock
 
     root = spec.folder()
-    elsewhere = "say with `root` or ZOO_DATA where they are"
+    elsewhere = "set `root` or ZOO_DATA to their folder"
     if not spec.download:
         raise DataError(f"{what} is not in {root} and `download` is off; turn it on, or {elsewhere}")
     try:
@@ -44,7 +44,7 @@ def fetch(what: str, spec: DownloadSpec, files: str, get: Callable[[Path], Any])
             get(root)
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(getattr(error, "reason", error)).split())[:160]
-        raise DataError(f"cannot download {what} ({reason}); put {files} into {root}, or {elsewhere}") from error
+        raise DataError(f"cannot download {what} ({reason}); copy {files} to {root}, or {elsewhere}") from error
 
 
 @contextmanager

@@ -83,5 +83,5 @@ def idx(path: Path) -> Tensor:
         shape = np.frombuffer(content, ">i4", rank, offset=4)
         values = np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
     except (OSError, EOFError, zlib.error, IndexError, ValueError) as error:
-        raise DataError(f"{path} is damaged ({' '.join(str(error).split())}); fetch it again") from error
+        raise DataError(f"{path} is damaged ({' '.join(str(error).split())}); download it again") from error
     return torch.from_numpy(values.copy())

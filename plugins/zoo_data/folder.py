@@ -20,14 +20,14 @@ Listing = dict[str, list[tuple[Path, str]]]
 
 
 class FolderSpec(PictureSpec):
-    """Options of a folder with a subfolder for each class.
+    """Options of a folder with one subfolder per class.
 
     Where `size` is not given, pictures that are all of one size up to 64 pixels keep it; others become squares as
     large as the middle one's shorter side, 64 at most.
     """
 
     path: Path
-    """The folder: PATH/CLASS/*.png, or PATH/train/CLASS/*.png with PATH/valid (or val) and PATH/test beside it."""
+    """Folder with PATH/CLASS/*.png, or with PATH/train/CLASS/*.png and optionally PATH/valid (or val) and PATH/test."""
 
     @property
     def root(self) -> Path:
@@ -99,7 +99,7 @@ def classes(files: Listing) -> tuple[str, ...]:
     for split, some in files.items():
         if extra := sorted({name for _, name in some} - set(names)):
             raise DataError(
-                f"{split} has pictures of class {extra[0]!r}, train has none (its classes: {', '.join(names)})"
+                f"{split} has pictures of class {extra[0]!r}, but train has none (its classes: {', '.join(names)})"
             )
     return tuple(names)
 
@@ -110,7 +110,7 @@ def listing(spec: FolderSpec) -> Listing:
         roots = split_folders(checked(spec.root))
         files = {split: list(pictures(root)) for split, root in roots.items()}
     except OSError as error:
-        raise DataError(f"cannot look into {error.filename}: {error.strerror}") from error
+        raise DataError(f"cannot read the folder {error.filename}: {error.strerror}") from error
     if not files["train"]:
         root = roots["train"]
         raise DataError(f"no pictures in {root}: expected {root}/CLASS/*.png (or jpg, webp, bmp, gif)")
@@ -122,7 +122,7 @@ def checked(path: Path) -> Path:
     if path.is_dir():
         return path
     if path.exists():
-        raise DataError(f"{path} is a file; give the folder that holds the class folders")
+        raise DataError(f"{path} is a file; give the folder that contains the class folders")
     here = [child.name for child in folders(path.parent)] if path.parent.is_dir() else []
     raise DataError(f"{path} does not exist", did_you_mean(path.name, here))
 
@@ -136,7 +136,7 @@ def split_folders(path: Path) -> dict[str, Path]:
     }
     for split, root in list(found.items()):
         if not any(pictures(root)):
-            log.warning("%s has no class folders with pictures; it is not used", root)
+            log.warning("%s has no class folders with pictures; ignoring it", root)
             del found[split]
     return {"train": path / "train", **found}
 

@@ -29,11 +29,12 @@ class ParquetSpec(PictureSpec):
     """
 
     path: Path | tuple[Path, ...]
-    """Files, or a folder with files at any depth; names that begin with train, valid(ation) and test say the split."""
+    """Files, or a folder with files at any depth; file names beginning with train, valid(ation) or test give the
+    split."""
     image: str | None = None
-    """Column of the pictures; by default the one that the metadata or the types point to."""
+    """Column with the pictures; default is detected from the metadata or types."""
     label: str | None = None
-    """Column of the labels, whole numbers or text; by default likewise."""
+    """Column with the labels, integers or text; default is detected likewise."""
 
 
 def info(spec: ParquetSpec) -> DataInfo:
@@ -133,7 +134,9 @@ def schema_of(files: Files, spec: ParquetSpec) -> Columns:
             types = [file.schema_arrow.field(name).type for name in columns[:2]]
         first = first or (columns, types)
         if first != (columns, types):
-            raise DataError(f"{path} has other columns or classes than {files['train'][0]}; give the folder of one set")
+            raise DataError(
+                f"{path} has other columns or classes than {files['train'][0]}; give the folder of a single data set"
+            )
     return first[0] if first else Columns("", "", ())
 
 
@@ -158,7 +161,7 @@ def opened(path: Path) -> Iterator[ParquetFile]:
             yield file
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise DataError(f"cannot read {path} ({reason}); fetch it again") from error
+        raise DataError(f"cannot read {path} ({reason}); download it again") from error
 
 
 def listing(path: Path | tuple[Path, ...]) -> Files:

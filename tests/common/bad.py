@@ -253,19 +253,19 @@ class Wrong(NamedTuple):
 
 
 WRONGS = [
-    Wrong("mute", "", "documented", "no docstring below width"),
-    Wrong("open", "", "closed", "takes any option"),
-    Wrong("lossy", "", "json-round-trip", "reads back as"),
-    Wrong("outside", "", "search-range", "the default 3 of width lies outside of its search: 4..8"),
+    Wrong("mute", "", "documented", "options without a docstring: width"),
+    Wrong("open", "", "closed", "accepts any option"),
+    Wrong("lossy", "", "json-round-trip", "is read back as"),
+    Wrong("outside", "", "search-range", "the default 3 of width lies outside its search range: 4..8"),
     Wrong("explodes", "", "search-builds", "cannot be built: plugin bad"),
     Wrong("bad", "infinite", "finite-losses", "the loss 'loss' of stage 'model' is inf"),
     Wrong("bad", "unused", "gradients", "spare.weight, spare.bias without a gradient"),
     Wrong("bad", "wanders", "other-stages-stay", "training stage 'head' changes body.bias"),
     Wrong("bad", "stubborn", "learns", "before 30 steps"),
     Wrong("bad", "drifts", "evaluation-changes-nothing", "evaluation changes count"),
-    Wrong("bad", "forgets", "saves", "other figures"),
+    Wrong("bad", "forgets", "saves", "different figures"),
     Wrong("bad", "unseeded", "same-seed", "body.bias differs"),
-    Wrong("bad", "social", "single-pictures", "depend on those beside it"),
+    Wrong("bad", "social", "single-pictures", "depend on the rest of the batch"),
     Wrong("bad", "short", "shapes", "scores are (24, 5)"),
     Wrong("bad-codec", "code", "shapes", "mean is (24, 2), not (24, 3)"),
     Wrong("bad", "picky", "other-pictures", "IndexError"),
@@ -279,9 +279,9 @@ WRONGS = [
     Wrong("bad-text", "raises", "unknown-texts", "KeyError"),
     Wrong("bad-data", "wrong", "announced", "info says shape (1, 4, 5), load gives (1, 4, 4)"),
     Wrong("bad-data", "empty", "splits", "no training picture of class 'c'"),
-    Wrong("bad-data", "unseeded", "same-pictures", "are others"),
+    Wrong("bad-data", "unseeded", "same-pictures", "different train pictures"),
     Wrong("bad-metric", "nan", "figures", "JSON of the figures"),
-    Wrong("bad-metric", "draws", "computing-changes-nothing", "global generators"),
+    Wrong("bad-metric", "draws", "computing-changes-nothing", "global random generators"),
     Wrong("bad-judge", "blind", "looks", "features are not finite"),
 ]
 """For each rule of kinds something that breaks it."""

@@ -15,7 +15,7 @@ REASONS = {
     "diverged": "the loss is not finite at step 212",
     "oom": "out of memory: 3 GB of 日本",
     "failed": "RuntimeError: a plugin says a great deal about what is wrong, in one line that has no end",
-    "refused": "1,234,567 parameters are more than the budget of 900,000",
+    "refused": "1,234,567 parameters exceed the budget of 900,000",
 }
 SPACE = {"model.first": "32..48 step 2", "train.lr": "0.0001..0.01 log", "model.norm": "before | after"}
 

@@ -51,13 +51,17 @@ class Options(zoo.Spec):
 
 
 def test_a_marked_function_works_and_says_what_to_use() -> None:
-    with pytest.warns(ZooDeprecationWarning, match="train is deprecated since 0.2 and will be removed in 0.4; use fi"):
+    with pytest.warns(
+        ZooDeprecationWarning, match="train has been deprecated since 0.2 and will be removed in 0.4; use fi"
+    ):
         assert train(3) == 3
     assert (train.__name__, train.__doc__) == ("train", "Train.")
 
 
 def test_a_marked_class_too() -> None:
-    with pytest.warns(ZooDeprecationWarning, match="Network is deprecated since 0.2 and will be removed in 0.4; use M"):
+    with pytest.warns(
+        ZooDeprecationWarning, match="Network has been deprecated since 0.2 and will be removed in 0.4; use M"
+    ):
         assert isinstance(Network(), Network)
 
 
@@ -66,7 +70,7 @@ def test_a_marked_class_too() -> None:
     [({"size": 5}, 5), ({"size": 5, "depth": 2}, 5), ({"size": 5, "width": 6}, 6), ({"width": 6, "size": 5}, 5)],
 )
 def test_the_former_name_of_an_option_is_read(options: dict[str, int], width: int) -> None:
-    with pytest.warns(ZooDeprecationWarning, match=r"the option 'size' of Options is called 'width' since 0.2"):
+    with pytest.warns(ZooDeprecationWarning, match=r"the option 'size' of Options has been called 'width' since 0.2"):
         assert Options.model_validate(options).width == width
 
 
@@ -94,7 +98,8 @@ def test_a_registry_file_and_an_override_with_the_former_name(
         out, err = capsys.readouterr()
         assert json.loads(out)["spec"]["model"] == {"kind": "moe", "width": width}
         assert err == (
-            "note: the option 'size' of Options is called 'width' since 0.2 and will not be read in 0.4\n"
+            "note: the option 'size' of Options has been called 'width' since 0.2 "
+            "and will no longer be accepted in 0.4\n"
         ), "once, however often the entry is read"
 
 

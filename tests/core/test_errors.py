@@ -41,7 +41,7 @@ def test_an_interruption_keeps_its_code() -> None:
 def test_a_budget_keeps_its_figures() -> None:
     error = pickle.loads(pickle.dumps(BudgetError(1200, 1000)))
     assert (error.code, error.parameters, error.limit) == (2, 1200, 1000)
-    assert str(error) == "1,200 parameters are more than the budget of 1,000"
+    assert str(error) == "1,200 parameters exceed the budget of 1,000"
 
 
 def test_all_classes_are_listed() -> None:

@@ -103,8 +103,8 @@ def test_mutations_are_never_other_weights(name: str, folder: Path, net: nn.Modu
         (b"{}", "is damaged: 'schema'"),
         (b"\xff\xfe", "is damaged: 'utf-8' codec"),
         (b"[" * 100_000, "is damaged: "),
-        (b'{"schema": 1, "files": []}', "names no file of its folder"),
-        (b'{"schema": 1, "files": [{"file": "../w", "sha256": "", "bytes": 1}]}', "names no file of its folder"),
+        (b'{"schema": 1, "files": []}', "names no file in its folder"),
+        (b'{"schema": 1, "files": [{"file": "../w", "sha256": "", "bytes": 1}]}', "names no file in its folder"),
         (
             b'{"schema": 1, "files": [{"file": "w", "sha256": "", "bytes": Infinity}]}',
             "is damaged: cannot convert float",
@@ -153,12 +153,12 @@ def adopt(folder: Path) -> None:
 def test_foreign_weights(folder: Path, net: nn.Module) -> None:
     own = dict(net.state_dict())
     cases: list[tuple[dict[str, Tensor], str]] = [
-        ({"a": torch.zeros(1)}, r"holds the weights of another model: '0.bias' is not in both"),
-        (own | {"more": torch.zeros(1)}, r"'more' is not in both"),
+        ({"a": torch.zeros(1)}, r"contains the weights of another model: only one of them has '0.bias'"),
+        (own | {"more": torch.zeros(1)}, r"only one of them has 'more'"),
         (own | {"0.bias": torch.zeros(5)}, r"'0.bias' is float32 \(5,\), not float32 \(4,\)"),
         (own | {"0.bias": torch.zeros(4).double()}, r"'0.bias' is float64 \(4,\), not float32 \(4,\)"),
-        (own | {"0.bias": torch.tensor([0, 1, float("nan"), 0])}, r"'0.bias' holds numbers that are not finite"),
-        (own | {"0.bias": torch.tensor([0, 1, float("inf"), 0])}, r"'0.bias' holds numbers that are not finite"),
+        (own | {"0.bias": torch.tensor([0, 1, float("nan"), 0])}, r"'0.bias' contains non-finite numbers"),
+        (own | {"0.bias": torch.tensor([0, 1, float("inf"), 0])}, r"'0.bias' contains non-finite numbers"),
     ]
     before = {name: value.clone() for name, value in own.items()}
     for tensors, expected in cases:
@@ -173,5 +173,5 @@ def test_foreign_weights(folder: Path, net: nn.Module) -> None:
 def test_weights_of_another_run(folder: Path) -> None:
     line: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"][0]
     assert read_weights(folder, line["sha256"])
-    with pytest.raises(RunError, match=r"manifest\.json is of the weights of another run"):
+    with pytest.raises(RunError, match=r"manifest\.json belongs to the weights of another run"):
         read_weights(folder, "0" * 64)

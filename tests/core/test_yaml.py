@@ -46,25 +46,25 @@ def test_what_reads_as_what(text: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\nb: 2\na: 3", "f.yaml:3: the key 'a' stands twice"),
-        ("a: 1\nb: {c: 1, c: 2}", "f.yaml:2: the key 'c' stands twice"),
+        ("a: 1\nb: 2\na: 3", "f.yaml:3: the key 'a' appears twice"),
+        ("a: 1\nb: {c: 1, c: 2}", "f.yaml:2: the key 'c' appears twice"),
         ("a: [1", "f.yaml:1: not YAML: "),
         ("a: 1\n b: 2", "f.yaml:2: not YAML: mapping values are not allowed here"),
         ("a:\n\t- 1", "f.yaml:2: not YAML: found character '\\t' that cannot start any token"),
         ("a: 1\n---\nb: 2", "f.yaml:2: not YAML: "),
         ("a: &x 1\nb: 2", "f.yaml:1: anchors (&) and aliases (*) are not allowed; use `extends`"),
-        ("&x a: 1", "f.yaml:1: a key must be a plain word"),
+        ("&x a: 1", "f.yaml:1: keys must be plain words"),
         ("a: *x", "f.yaml:1: not YAML: found undefined alias 'x'"),
-        ("<<: {a: 1}", "f.yaml:1: a key must be a plain word"),
-        ("[a]: 1", "f.yaml:1: a key must be a plain word"),
-        ("? {a: 1}\n: 2", "f.yaml:1: a key must be a plain word"),
-        ("'': 1", "f.yaml:1: a key must be a plain word"),
+        ("<<: {a: 1}", "f.yaml:1: keys must be plain words"),
+        ("[a]: 1", "f.yaml:1: keys must be plain words"),
+        ("? {a: 1}\n: 2", "f.yaml:1: keys must be plain words"),
+        ("'': 1", "f.yaml:1: keys must be plain words"),
         ("a: !!python/object:os.system {}", "f.yaml:1: the tag '!!python/object:os.system' is not allowed"),
         ("a: !thing x", "f.yaml:1: the tag '!thing' is not allowed"),
         ("a: !!set {b}", "f.yaml:1: the tag '!!set' is not allowed"),
         ("a: !!binary aGk=", "f.yaml:1: the tag '!!binary' is not allowed"),
-        ("a: !!bool perhaps", "f.yaml:1: 'perhaps' does not read as bool"),
-        ("a: !!int x", "f.yaml:1: 'x' does not read as int"),
+        ("a: !!bool perhaps", "f.yaml:1: 'perhaps' cannot be read as bool"),
+        ("a: !!int x", "f.yaml:1: 'x' cannot be read as int"),
         ("%YAML 1.1\n---\na: no", "f.yaml:1: directives (%) are not allowed"),
         ("a: 1e400", "f.yaml:1: 1e400 is not a finite number"),
         ("a: -1e400", "f.yaml:1: -1e400 is not a finite number"),
@@ -77,9 +77,9 @@ def test_what_reads_as_what(text: str, value: Any) -> None:
         ("a: \ud800", "f.yaml:1: not YAML: the character 0xd800 is not allowed"),
         ("a: \x1b[31m", "f.yaml:1: not YAML: the character 0x1b is not allowed"),
         ("a: {" * (MAX_DEPTH + 1) + "}" * (MAX_DEPTH + 1), f"f.yaml:1: nested deeper than {MAX_DEPTH} levels"),
-        ("[" * 5000, "f.yaml: nested too deeply"),
-        ("{a: " * 5000, "f.yaml: nested too deeply"),
-        ("- " * 5000 + "a", "f.yaml: nested too deeply"),
+        ("[" * 5000, "f.yaml: too deeply nested"),
+        ("{a: " * 5000, "f.yaml: too deeply nested"),
+        ("- " * 5000 + "a", "f.yaml: too deeply nested"),
         ("#" * (MAX_CHARACTERS + 1), f"f.yaml: larger than {MAX_CHARACTERS:,} characters"),
     ],
 )
@@ -113,7 +113,7 @@ def test_a_value_of_the_command_line(text: str, value: Any) -> None:
 
 
 def test_a_value_that_is_not_yaml_says_how_to_write_it() -> None:
-    with pytest.raises(ZooError, match=r"^data\.path=@x: not YAML: .*; quote text that has such"):
+    with pytest.raises(ZooError, match=r"^data\.path=@x: not YAML: .*; quote text with such"):
         parse_value("@x", "data.path")
     assert parse_value('"@x"', "data.path") == "@x"
 

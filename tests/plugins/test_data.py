@@ -129,7 +129,7 @@ def test_cifar10_is_read_from_its_folder(tmp_path: Path, monkeypatch: pytest.Mon
     assert loaded.test is not None
     assert np.array_equal(loaded.test.x.numpy(), x[20:])
     write(tmp_path / "data" / "cifar-10-batches-py" / "test_batch", b"damaged")
-    with pytest.raises(DataError, match="damaged; remove it") as error:
+    with pytest.raises(DataError, match="damaged; delete it") as error:
         cifar10.load(cifar10.Cifar10Spec(root=tmp_path / "data"))
     one_line(error)
 
@@ -144,8 +144,8 @@ def test_a_failed_download_says_what_to_put_where(
     monkeypatch.setattr(FashionMNIST, "mirrors", [nowhere])
     root = tmp_path / "here"
     loads: list[tuple[Callable[[], Loaded], str]] = [
-        (lambda: cifar10.load(cifar10.Cifar10Spec(root=root)), f"put {nowhere}cifar.tar.gz into"),
-        (lambda: fashion_mnist.load(fashion_mnist.FashionMNISTSpec(root=root)), f"put the four files .* of {nowhere}"),
+        (lambda: cifar10.load(cifar10.Cifar10Spec(root=root)), f"copy {nowhere}cifar.tar.gz to"),
+        (lambda: fashion_mnist.load(fashion_mnist.FashionMNISTSpec(root=root)), f"copy the four files .* of {nowhere}"),
     ]
     for load, what in loads:
         with pytest.raises(DataError, match=f"cannot download .*{what}") as error:

@@ -74,7 +74,7 @@ def test_splits_of_a_folder_are_honoured(colours: Path, tmp_path: Path, caplog: 
     write(root / "test" / "unsorted.png", encoded(RED))
     loaded = folder.load(FolderSpec(path=root))
     assert (len(loaded.train), loaded.valid and len(loaded.valid), loaded.test) == (8, 4, None)
-    assert "it is not used" in caplog.text
+    assert "ignoring it" in caplog.text
     write(root / "test" / "green" / "0.png", encoded(GREEN))
     with pytest.raises(DataError, match="test has pictures of class 'green'") as error:
         folder.load(FolderSpec(path=root))
@@ -135,7 +135,7 @@ def test_grey_pictures_stay_grey_unless_one_is_not(tmp_path: Path) -> None:
     assert folder.load(FolderSpec(path=tmp_path / "set")).train.x.shape == (140, 1, 4, 6)
     assert folder.load(FolderSpec(path=tmp_path / "set", channels=3)).train.x.shape == (140, 3, 4, 6)
     write(tmp_path / "set" / "a" / "01.png", encoded(RED))
-    with pytest.raises(DataError, match=r"a/01.png is in colour.*say `channels`") as error:
+    with pytest.raises(DataError, match=r"a/01.png is in colour.*set `channels`") as error:
         folder.load(FolderSpec(path=tmp_path / "set"))
     one_line(error)
 
@@ -174,7 +174,7 @@ def test_files_that_cannot_be_read_are_listed_and_skipped(colours: Path) -> None
         reasons = dict(loaded.skipped)
         assert len(reasons) == count
         assert reasons["red/text.png"] == reasons["red/tiff.png"] == "not a PNG, JPEG, WebP, BMP or GIF picture"
-        assert reasons["red/large.png"] == "4001x4001 pixels, more than 16 million"
+        assert reasons["red/large.png"] == "it has 4001x4001 pixels, more than 16 million"
         assert reasons.get("red/pipe.png", "not a regular file") == "not a regular file"
         assert "truncated" in reasons["red/cut.jpg"].lower()
         assert "No such file" in reasons["red/gone.png"]

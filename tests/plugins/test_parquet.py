@@ -119,8 +119,8 @@ def test_columns_that_are_not_clear_are_asked_for(tmp_path: Path) -> None:
     columns = {"a": images, "b": images, "fine": labels, "coarse": labels[::-1], "size": [1.5] * 12}
     path = save(tmp_path / "set.parquet", pa.table(columns))
     for options, message in (
-        ({}, "several columns could be the image: a, b; say `image`"),
-        ({"image": "a"}, "several columns could be the label: fine, coarse; say `label`"),
+        ({}, "several columns could be the image: a, b; set `image`"),
+        ({"image": "a"}, "several columns could be the label: fine, coarse; set `label`"),
         ({"image": "A", "label": "fine"}, "no column 'A'"),
         ({"image": "a", "label": "size"}, "column 'size' has type double; it cannot be the label column"),
     ):
@@ -133,7 +133,7 @@ def test_columns_that_are_not_clear_are_asked_for(tmp_path: Path) -> None:
 def test_pictures_of_several_sizes_need_the_option(tmp_path: Path) -> None:
     images, labels = two(6)
     path = save(tmp_path / "set.parquet", table([*images[:-1], encoded(BLUE, (9, 9))], labels))
-    with pytest.raises(DataError, match=r"set.parquet row 11 has 9x9 pixels, the first 6x4; say `size`") as error:
+    with pytest.raises(DataError, match=r"set.parquet row 11 has 9x9 pixels, but the first has 6x4; set") as error:
         parquet.load(ParquetSpec(path=path))
     one_line(error)
     assert parquet.load(ParquetSpec(path=path, size=5)).train.x.shape == (12, 3, 5, 5)
@@ -170,7 +170,7 @@ def test_parquet_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
         ("c", "no training file in"),
         ("e", "cannot read .*cut.parquet"),
         ("f", "cannot read .*hole.parquet"),
-        ("g.parquet", "no image column among x, y"),
+        ("g.parquet", "no image column found among x, y"),
         ("h.parquet", r"none of the first \d+ pictures can be read"),
         ("empty", "no .parquet files"),
         ("i.parquet", "does not exist"),

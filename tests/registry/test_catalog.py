@@ -86,7 +86,7 @@ BROKEN = {
     "unmarked": ("def zoo_models(): return []", "it implements no hook"),
     "async": ("import zoo\n@zoo.hookimpl\nasync def zoo_models(): return []", "nothing to iterate over"),
     "no-file": ("import zoo\n@zoo.hookimpl\ndef zoo_registries(): yield 'registry.yaml'", "not a file"),
-    "bad-range": ("import zoo\nzoo.Range(3, 1)", "ValueError: not a range to search"),
+    "bad-range": ("import zoo\nzoo.Range(3, 1)", "ValueError: not a valid search range"),
 }
 
 

@@ -81,7 +81,7 @@ def test_there_and_back() -> None:
 
 def test_overrides_that_change_the_weights_are_refused() -> None:
     run = make("runs/cnn-1")
-    with pytest.raises(RunError, match="holds the weights of another model"):
+    with pytest.raises(RunError, match="contains the weights of another model"):
         run.model(overrides=["model.first=3"])
     with pytest.raises(ZooError, match="is not an option"):
         run.model(overrides=["model.frist=3"])
@@ -149,7 +149,7 @@ def test_weights_and_manifest_of_another_run_are_refused() -> None:
     two.update(weights_sha256=write_weights(two.path, build_model(two.entry, INFO).state_dict()))
     for name in ("weights.safetensors", "manifest.json"):
         (one.path / name).write_bytes((two.path / name).read_bytes())
-    assert "is of the weights of another run" in refused(one.path)
+    assert "belongs to the weights of another run" in refused(one.path)
     assert Run.open(two.path, catalog()).model()
 
 

@@ -98,13 +98,13 @@ def test_each_wrong_of_a_plugin_trips_its_rule(install: Install) -> None:
     install("rude", RUDE)
     found = {check.rule.name: check.find() for check in checks_of("rude") if not check.subject.kind}
     assert found.keys() == {rule.name for rule in rules() if PLUGIN in rule.families}
-    says = {"same-hooks": "gives another rude", "light-import": "imports torch", "quiet-import": "prints 'hello'"}
+    says = {"same-hooks": "yield a different rude", "light-import": "imports torch", "quiet-import": "prints 'hello'"}
     assert {name for name, finding in found.items() if finding.state == "broken"} == says.keys()
     assert all(text in found[name].why for name, text in says.items())
     install("partial", PARTIAL)
     assert check_of("partial", "same-hooks").find().state == "holds"
     install("empty", "import zoo\n@zoo.hookimpl\ndef zoo_models(): return []\n")
-    assert "give nothing" in check_of("empty", "loads").find().why
+    assert "yield nothing" in check_of("empty", "loads").find().why
 
 
 @pytest.mark.usefixtures("plugin")
@@ -120,7 +120,7 @@ def test_what_cannot_be_tried_is_told_and_no_failure(home: Path, capsys: pytest.
     found = json.loads(capsys.readouterr().out)
     asked = next(finding for finding in found["findings"] if finding["rule"] == "announced")
     assert asked["state"] == "not run"
-    assert "path must be given" in asked["why"] and "zoo check data:folder path=VALUE" in asked["why"]
+    assert "path is required" in asked["why"] and "zoo check data:folder path=VALUE" in asked["why"]
     assert found["not_run"] >= 3
     assert main(["check", "data:folder", f"path={home / 'nowhere'}"]) == 0
     assert "announced not run: " in capsys.readouterr().out
@@ -136,9 +136,9 @@ def test_wrong_names_and_options_are_one_line(install: Install, capsys: pytest.C
     install("raises", "raise ValueError('no luck')")
     with pytest.raises(ZooError, match=r"no plugin and no kind 'cmn'; did you mean 'cnn'\?"):
         checks_of("cmn")
-    with pytest.raises(ZooError, match="options are of one kind, but metrics is"):
+    with pytest.raises(ZooError, match="options need a single kind, but metrics has"):
         checks_of("metrics", "bins=3")
-    with pytest.raises(ZooError, match="'bins' is not key=value"):
+    with pytest.raises(ZooError, match="'bins' is not of the form key=value"):
         checks_of("calibration", "bins")
     (broken,) = checks_of("raises")
     assert broken.find() == Finding("raises", "plugin", "loads", "broken", "ValueError: no luck")
@@ -165,7 +165,7 @@ def test_authors_have_every_rule_as_a_test(home: Path) -> None:
     assert done.returncode == 1, done.stdout
     assert "test_it_conforms[bad:bad-metric-(metric):-figures]" in done.stdout
     assert "Broken: JSON of the figures" in done.stdout
-    assert "path must be given" in done.stdout
+    assert "path is required" in done.stdout
     assert re.search(r"2 failed, \d+ passed, \d+ skipped", done.stdout), done.stdout[-300:]
 
 

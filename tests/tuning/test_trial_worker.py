@@ -35,7 +35,7 @@ REASONS = {
     "exit": "died",
     "hang": "no step for 20 seconds",
     "oom": "out of memory",
-    "over": "parameters are more than the budget of 5,000",
+    "over": "parameters exceed the budget of 5,000",
     "invalid": "it cannot be so",
 }
 

@@ -43,7 +43,8 @@ def deprecated(advice: str, *, since: str, removed: str) -> Callable[[T], T]:
 
     def mark(thing: T) -> T:
         package = thing.__module__.partition(".")[0]
-        text = f"{package}: {thing.__qualname__} is deprecated since {since} and will be removed in {removed}; {advice}"
+        subject = f"{package}: {thing.__qualname__}"
+        text = f"{subject} has been deprecated since {since} and will be removed in {removed}; {advice}"
         marked: T = typing_extensions.deprecated(text, category=ZooDeprecationWarning)(thing)
         return marked
 
@@ -84,8 +85,8 @@ class Renamed:
             owner: The spec class that has the option.
             now: The present name of the option.
         """
-        text = f"the option {self.name!r} of {owner.__name__} is called {now!r} since {self.since}"
-        warnings.warn(f"{text} and will not be read in {self.removed}", ZooDeprecationWarning, stacklevel=2)
+        text = f"the option {self.name!r} of {owner.__name__} has been called {now!r} since {self.since}"
+        warnings.warn(f"{text} and will no longer be accepted in {self.removed}", ZooDeprecationWarning, stacklevel=2)
 
 
 def former_names(fields: dict[str, FieldInfo]) -> dict[str, tuple[str, Renamed]]:

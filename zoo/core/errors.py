@@ -143,7 +143,7 @@ class BudgetError(ZooError):
     name = "budget"
 
     def __init__(self, parameters: int, limit: int) -> None:
-        super().__init__(f"{parameters:,} parameters are more than the budget of {limit:,}")
+        super().__init__(f"{parameters:,} parameters exceed the budget of {limit:,}")
         self.parameters, self.limit = parameters, limit
 
     def __reduce__(self) -> tuple[type[BudgetError], tuple[int, int]]:

@@ -84,7 +84,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
         replace(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
-        hint = "free some space, or write elsewhere, and repeat the command" if error.errno in DISK_FULL_ERRNOS else ""
+        hint = (
+            "free some space or choose another folder, then repeat the command"
+            if error.errno in DISK_FULL_ERRNOS
+            else ""
+        )
         raise ResourceError(f"cannot save {path}: {error.strerror or error}", hint) from error
     finally:
         remove(temporary)

@@ -20,17 +20,18 @@ class AugmentSpec(Spec):
     """Pad and crop, flip, cutout and jitter, drawn for each picture of each epoch."""
 
     pad: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
-    """Pixels of border from which a crop of the original size is drawn; auto: an eighth of the height."""
+    """Pixels of border added before a random crop to the original size; auto: an eighth of the height."""
     pad_mode: Literal["zero", "reflect"] = "zero"
-    """What the border holds: black, or the picture mirrored."""
+    """What fills the border: black, or the mirrored picture."""
     flip: bool | Literal["auto", "alternate"] = "auto"
-    """Mirror left and right: half of the pictures at random, or each in turn; auto: colour pictures only."""
+    """Flip left-right: true: a random half of the pictures; alternate: each picture in alternating epochs; auto: true
+    for colour pictures only."""
     cutout: Annotated[int, Field(ge=0, le=1024)] = 0
-    """Side in pixels of a square that is painted over with the mean colour; 0: none."""
+    """Side in pixels of a cutout square filled with the mean colour; 0: none."""
     brightness: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Brightness is multiplied by a factor drawn from 1 ± this."""
+    """Brightness is multiplied by a random factor within 1 ± this."""
     contrast: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Distance from the picture's mean is multiplied by a factor drawn from 1 ± this."""
+    """Contrast (distance from the picture's mean) is multiplied by a random factor within 1 ± this."""
 
 
 class DataSpec(Spec):
@@ -48,21 +49,21 @@ class DataSpec(Spec):
     """
 
     valid: Share = 0.1
-    """Share of each class's pictures kept for validation, where the set has no validation split of its own."""
+    """Share of each class's pictures kept for validation, if the data has no validation split of its own."""
     test: Share = 0.2
-    """Share of each class's pictures kept for testing, where the set has no test split of its own."""
+    """Share of each class's pictures kept for testing, if the data has no test split of its own."""
     split_seed: Annotated[int, Field(ge=0)] = 0
-    """Chooses which pictures are kept for validation and testing."""
+    """Seed that chooses which pictures are kept for validation and testing."""
     limit: Annotated[int, Field(ge=1)] | None = None
-    """Use at most that many training pictures, in the proportions of the classes."""
+    """Use at most this many training pictures, keeping the class proportions."""
     imbalance: Annotated[float, Field(ge=1, le=1e6)] | None = None
-    """How many times rarer the last class is to be than the first, those between in geometric progression, in every
-    split: a long-tailed mix (as in arXiv:1906.07413) of a set that is balanced."""
+    """Imbalance factor that makes a balanced set long-tailed (as in arXiv:1906.07413): in every split the last class
+    becomes this many times rarer than the first, with a geometric progression in between."""
 
     @model_validator(mode="after")
     def _leave_some(self) -> Self:
         if self.valid + self.test >= 1:
-            raise ValueError("valid and test together must be less than 1, or no picture is left for training")
+            raise ValueError("valid and test together must be less than 1, so that some pictures are left for training")
         return self
 
 
@@ -80,13 +81,13 @@ class PictureSpec(DataSpec):
     """
 
     size: Annotated[int, Field(ge=1, le=1024)] | None = None
-    """Height and width in pixels that every picture is resized to."""
+    """Height and width in pixels to which every picture is resized."""
     fit: Literal["crop", "squash"] = "crop"
-    """How another aspect ratio is made to fit: cut to the middle, or distort."""
+    """How other aspect ratios are handled: crop: centre crop; squash: distort."""
     channels: Literal[1, 3] | None = None
-    """1: grey, 3: colour; by default grey where the first pictures looked at are all stored as grey."""
+    """1: grey, 3: colour; default grey if the first pictures are all stored as grey."""
     max_bad: Annotated[float, Field(ge=0, le=1)] = 0.01
-    """Share of unreadable pictures that are skipped and listed; one is skipped in any case unless this is 0."""
+    """Largest share of unreadable pictures to skip and list; one is always skipped unless this is 0."""
 
 
 class StageSpec(Spec):
@@ -95,38 +96,37 @@ class StageSpec(Spec):
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 20
     """Passes over the training pictures."""
     minutes: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
-    """Minutes that the stage takes, in place of a number of epochs."""
+    """Minutes for the stage, instead of a number of epochs."""
     batch: Annotated[int, Field(ge=1, le=65_536), Range(32, 512, log=True)] = 125
     """Pictures per step."""
     optimizer: Annotated[Literal["adamw", "sgd", "muon"], Choice("adamw", "sgd", "muon")] = "adamw"
     """AdamW, SGD with Nesterov momentum, or Muon for matrices and filters with AdamW for the rest."""
     lr: Annotated[float, Field(gt=0, le=100), Range(1e-4, 1e-2, log=True)] = 1e-3
-    """Highest learning rate of the schedule."""
+    """Peak learning rate of the schedule."""
     weight_decay: Annotated[float, Field(ge=0, le=1), Range(1e-4, 1e-1, log=True)] = 0.01
-    """Weight decay of matrices and filters as torch.optim applies it; biases and normalisation have none."""
+    """Weight decay of matrices and filters as torch.optim applies it; not for biases and normalisation."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Momentum of SGD and Muon."""
     schedule: Annotated[
         Literal["constant", "linear", "cosine", "one-cycle", "plateau"], Choice("linear", "cosine", "one-cycle")
     ] = "cosine"
-    """How the learning rate goes after the warm-up: one-cycle rises and falls by half cosines and ends near 0, plateau
-    halves it when the validation loss has not improved for 3 epochs."""
+    """Learning-rate schedule after the warm-up: one-cycle rises and falls along half cosines and ends near 0; plateau
+    halves the rate when the validation loss has not improved for 3 epochs."""
     warmup: Annotated[float, Field(ge=0, le=0.9)] = 0.05
-    """Share of the steps, or of the minutes, over which the learning rate rises; 0.3 is usual with one-cycle."""
+    """Share of the steps or minutes used for warm-up; 0.3 is usual with one-cycle."""
     clip: Annotated[float, Field(ge=0)] = 0.0
-    """Largest norm of the gradient; 0: any."""
+    """Gradient norm to clip to; 0: no clipping."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Decay per step of the exponential moving average of the weights, which is what is evaluated and kept; 0: none."""
+    """Decay per step of the exponential moving average of the weights; the average is evaluated and kept; 0: none."""
 
 
 class TrainSpec(StageSpec):
     """How a model is trained."""
 
     minutes: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
-    """Minutes that the whole training takes, validation included, in place of a number of epochs: stages without
-    minutes of their own share them in proportion to their epochs, and the learning rate follows the clock. An
-    interrupted run goes on with what is left; unlike with epochs, its numbers are not bit for bit those of an
-    undisturbed one."""
+    """Minutes for the whole training including validation, instead of a number of epochs: stages without minutes of
+    their own share them in proportion to their epochs, and the learning rate follows elapsed time. An interrupted run
+    resumes with the time left; unlike with epochs, its results are not bit for bit those of an uninterrupted run."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of the weights, the order of the pictures and the augmentation."""
     augment: AugmentSpec = AugmentSpec()
@@ -134,13 +134,14 @@ class TrainSpec(StageSpec):
     keep: Literal["best", "last"] = "best"
     """Which weights are kept: those of the epoch with the lowest validation loss, or the last."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Precision of the forward and backward pass; auto: bfloat16 where the device has instructions for it."""
+    """Precision of the forward and backward pass; auto: bfloat16 if the device supports it."""
     compile: Literal["auto", "on", "off"] = "auto"
-    """Whether the model is accelerated (compiled kernels, channels-last); auto: when the work is worth the wait."""
+    """Whether to accelerate the model (compiled kernels, channels-last); auto: if the training is long enough to pay
+    off."""
     save_seconds: Annotated[float, Field(ge=0)] = 30.0
-    """Seconds between two savings of the state from which an interrupted run goes on."""
+    """Seconds between checkpoints, from which an interrupted run resumes."""
     stages: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Options for single stages of a model, as `stages: {prior: {epochs: 60}}`."""
+    """Options for single stages of a model, e.g. `stages: {prior: {epochs: 60}}`."""
 
     @field_validator("stages")
     @classmethod
@@ -169,34 +170,34 @@ class TuneSpec(Spec):
     """How an entry is tuned."""
 
     trials: Annotated[int, Field(ge=1, le=1_000_000)] = 20
-    """Trials of the study, those of earlier calls counted, refused candidates not."""
+    """Number of trials in the study, including earlier ones but not refused candidates."""
     objective: Annotated[str, Field(min_length=1, max_length=60)] = "loss"
-    """A figure of the validation split (loss, accuracy, ...), efficiency = 1 / (loss x parameters), fewest-parameters
-    among the models with loss <= bound, or pareto: the front of loss and parameters."""
+    """What to optimise: a figure of the validation split (loss, accuracy, ...), efficiency = 1 / (loss x parameters),
+    fewest-parameters among models with loss <= bound, or pareto: the front of loss and parameters."""
     goal: Literal["auto", "min", "max"] = "auto"
-    """Whether a figure is better when lower or higher; auto: higher for accuracy, F1, PSNR and their like."""
+    """Whether a figure is better when lower or higher; auto: higher for accuracy, F1, PSNR and the like."""
     bound: Annotated[float, Field()] | None = None
     """Largest acceptable validation loss, for fewest-parameters."""
     max_params: Annotated[int, Field(ge=1)] | None = None
-    """Budget of trained parameters; a candidate above it is refused before its weights are allocated."""
+    """Largest number of trainable parameters; larger candidates are refused before their weights are allocated."""
     sampler: Literal["tpe", "random", "gp", "nsga2"] = "tpe"
     """Optuna's sampler: tree-structured Parzen estimator, random search, Gaussian process, or NSGA-II."""
     startup: Annotated[int, Field(ge=0, le=10_000)] = 10
-    """Random trials before tpe and gp learn from the others; also the population of nsga2, which has at least 10."""
+    """Random trials before tpe and gp use earlier results; also the population size of nsga2, at least 10."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the sampler."""
     grace: Annotated[int, Field(ge=1)] = 2
     """Epochs before ASHA (Li et al. 2018, arXiv:1810.05934) may stop a trial."""
     reduction: Annotated[float, Field(gt=1, le=100)] = 3.0
-    """Of the trials at a rung of ASHA one in so many goes on; rungs are this factor apart."""
+    """ASHA's reduction factor: one in this many trials continues past each rung, and rungs are this factor apart."""
     attempts: Annotated[int, Field(ge=1, le=100)] = 3
-    """Crashes or lacks of memory in a row, without a new epoch between them, after which a trial is given up."""
+    """Consecutive crashes or out-of-memory errors, without a new epoch in between, before a trial is given up."""
     patience: Annotated[float, Field(gt=0)] = 300.0
-    """Seconds without a step after which a trial counts as hanging."""
+    """Seconds without a training step before a trial counts as hung."""
     cpus: Annotated[float, Field(gt=0)] = 1.0
-    """CPU cores, and so threads, of a trial."""
+    """CPU cores (and threads) per trial."""
     gpus: Annotated[float, Field(ge=0)] | None = None
-    """Share of a GPU, or number of GPUs, of a trial; without it a quarter where there are GPUs."""
+    """Share of a GPU, or number of GPUs, per trial; default a quarter if there are GPUs."""
     space: dict[str, Any] = Field(default_factory=dict)
-    """Where to look, over what the options' own marks say: `model.first: {low: 32, high: 48, step: 2}` or `32..48 step
-    2`, `model.norm: [before, after]`, or null for an option that keeps its value."""
+    """Search ranges that override the options' own: `model.first: {low: 32, high: 48, step: 2}` or `32..48 step 2`,
+    `model.norm: [before, after]`, or null to keep an option's value."""

@@ -76,7 +76,7 @@ class Range:
 
     def __post_init__(self) -> None:
         if not self.low < self.high or (self.log and self.low <= 0) or (self.step is not None and self.step <= 0):
-            raise ValueError(f"not a range to search: {self!r}")
+            raise ValueError(f"not a valid search range: {self!r}")
 
     def __str__(self) -> str:
         marks = ([] if self.step is None else [f"step {self.step:g}"]) + ["log"] * self.log

@@ -46,7 +46,7 @@ def load_tensors(path: Path, line: Mapping[str, Any]) -> tuple[Tensors, Any]:
     """Read tensors and JSON, if the file is the one that the manifest's line describes."""
     try:
         if path.stat().st_size != line["bytes"] or sha256(path) != line["sha256"]:
-            raise RunError(f"{path} is damaged or not the file that was saved: its sha256 differs from the manifest's")
+            raise RunError(f"{path} is damaged or was replaced: its sha256 differs from the manifest's")
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata.get("json", "null"))  # noqa: SIM118
@@ -67,7 +67,7 @@ def read_weights(folder: Path, expected: str | None = None) -> Tensors:
     """The weights of a run folder, checked against its manifest and the sha256 that its run.json has."""
     line = read_manifest(folder / "manifest.json")[0]
     if expected not in {None, line["sha256"]}:
-        raise RunError(f"{folder / 'manifest.json'} is of the weights of another run")
+        raise RunError(f"{folder / 'manifest.json'} belongs to the weights of another run")
     return load_tensors(folder / "weights.safetensors", line)[0]
 
 
@@ -81,7 +81,7 @@ def read_manifest(path: Path) -> list[dict[str, Any]]:
             {"file": str(x["file"]), "sha256": str(x["sha256"]), "bytes": int(x["bytes"])} for x in content["files"]
         ]
         if not lines or any(Path(str(line["file"])).name != line["file"] for line in lines):
-            raise ValueError("it names no file of its folder")
+            raise ValueError("it names no file in its folder")
     except FileNotFoundError:
         raise RunError(f"{path} is missing, so the weights cannot be checked") from None
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
@@ -93,13 +93,13 @@ def load_into(module: nn.Module, weights: Tensors, where: str) -> None:
     """Load weights into a module, if every name, shape and type is the module's own."""
     own = module.state_dict()
     if missing := sorted(own.keys() ^ weights.keys()):
-        raise RunError(f"{where} holds the weights of another model: {missing[0]!r} is not in both")
+        raise RunError(f"{where} contains the weights of another model: only one of them has {missing[0]!r}")
     for name, value in own.items():
         if (value.shape, value.dtype) != (weights[name].shape, weights[name].dtype):
             theirs, ours = (f"{t.dtype} {tuple(t.shape)}".removeprefix("torch.") for t in (weights[name], value))
-            raise RunError(f"{where} holds the weights of another model: {name!r} is {theirs}, not {ours}")
+            raise RunError(f"{where} contains the weights of another model: {name!r} is {theirs}, not {ours}")
     if bad := next((name for name, value in weights.items() if not all_finite(value)), None):
-        raise RunError(f"{where}: {bad!r} holds numbers that are not finite")
+        raise RunError(f"{where}: {bad!r} contains non-finite numbers")
     module.load_state_dict(weights)
 
 

@@ -21,7 +21,7 @@ class DataInfo(NamedTuple):
         classes: Class names; a label is an index into them.
         mean: Mean of each channel over the training pictures, for values scaled to 0..1.
         std: Standard deviation of each channel over the training pictures, for values scaled to 0..1.
-        captions: Other words for each class, as ("three",) for the class "3"; empty where there are none.
+        captions: Other words for each class, as ("three",) for the class "3"; empty if there are none.
 
     Example:
         >>> from zoo import DataInfo
@@ -39,7 +39,7 @@ class DataInfo(NamedTuple):
     std: tuple[float, ...]
     """Standard deviation of each channel over the training pictures, for values scaled to 0..1."""
     captions: tuple[tuple[str, ...], ...] = ()
-    """Other words for each class, as ("three",) for the class "3"; empty where there are none."""
+    """Other words for each class, as ("three",) for the class "3"; empty if there are none."""
 
     @classmethod
     def of(
@@ -52,7 +52,7 @@ class DataInfo(NamedTuple):
         Args:
             shape: Channels, height, width.
             classes: Class names.
-            captions: Other words for each class; empty where there are none.
+            captions: Other words for each class; empty if there are none.
 
         Returns:
             Info with mean 0.5 and standard deviation 0.25 in each channel.

@@ -47,7 +47,7 @@ def parse(text: str, name: str) -> Document:
             f"{name}:{line}: not YAML: the character {ord(text[error.position]):#x} is not allowed"
         ) from None
     except RecursionError:
-        raise ZooError(f"{name}: nested too deeply") from None
+        raise ZooError(f"{name}: too deeply nested") from None
     except Exception as error:  # the parser has bugs of its own, and what it raises on odd text is not documented
         raise ZooError(f"{name}: not YAML: {type(error).__name__}: {str(error)[:200]}") from None
     builder = Builder(name, {}, reader.constructor)
@@ -57,9 +57,9 @@ def parse(text: str, name: str) -> Document:
 def check_text(text: str, name: str) -> None:
     """Refuse what would take the parser very long, and directives, which change what the rest means."""
     if len(text) > MAX_CHARACTERS:
-        raise ZooError(f"{name}: larger than {MAX_CHARACTERS:,} characters; is it a registry?")
+        raise ZooError(f"{name}: larger than {MAX_CHARACTERS:,} characters; is it really a registry?")
     if max(accumulate(BRACKETS[mark] for mark in text if mark in BRACKETS), default=0) > 10 * MAX_DEPTH:
-        raise ZooError(f"{name}: nested too deeply")
+        raise ZooError(f"{name}: too deeply nested")
     if directive := re.search(r"^%", text, re.MULTILINE):
         raise ZooError(f"{name}:{line_of(text, directive.start())}: directives (%) are not allowed; remove the line")
 
@@ -97,9 +97,9 @@ class Builder(NamedTuple):
         for key_node, value_node in node.value:
             key = key_node.value if isinstance(key_node, ScalarNode) else ""
             if not key or key_node.anchor is not None or key_node.tag not in PLAIN_TAGS | TEXT_TAGS:
-                raise self.fail(key_node, "a key must be a plain word")
+                raise self.fail(key_node, "keys must be plain words")
             if key in found:
-                raise self.fail(key_node, f"the key {key[:60]!r} stands twice")
+                raise self.fail(key_node, f"the key {key[:60]!r} appears twice")
             self.where[(*path, key)] = self.place(key_node)
             found[key] = self.build(value_node, (*path, key))
         return found
@@ -113,7 +113,9 @@ class Builder(NamedTuple):
         try:
             value = self.constructor.construct_object(node)
         except (ValueError, KeyError):
-            raise self.fail(node, f"{node.value[:60]!r} does not read as {node.tag.removeprefix(TAG_PREFIX)}") from None
+            raise self.fail(
+                node, f"{node.value[:60]!r} cannot be read as {node.tag.removeprefix(TAG_PREFIX)}"
+            ) from None
         if isinstance(value, float) and not math.isfinite(value):
             raise self.fail(node, f"{node.value[:60]} is not a finite number")
         if isinstance(value, int) and not -(2**63) <= value < 2**64:
@@ -142,6 +144,4 @@ def parse_value(text: str, name: str) -> Any:
         return parse(text, name).data
     except ZooError as error:
         problem = error.args[0].removeprefix(f"{name}:1: ").removeprefix(f"{name}: ")
-        raise ZooError(
-            f"{name}={text[:80]}: {problem}", "quote text that has such characters, as in key='\"@x\"'"
-        ) from None
+        raise ZooError(f"{name}={text[:80]}: {problem}", "quote text with such characters, e.g. key='\"@x\"'") from None

@@ -82,7 +82,7 @@ def load_cached(key: dict[str, Any], make: Callable[[], Loaded]) -> Loaded:
     try:
         write_cache_file(path, made)
     except (OSError, ResourceError, SafetensorError) as error:
-        log.warning("decoded pictures are not kept: %s", error)
+        log.warning("cannot cache decoded pictures: %s", error)
         return made
     return read_cache_file(path) or made
 

@@ -141,7 +141,7 @@ class Loaded:
         test: Test pictures; None if they are to be taken from the training pictures.
         valid: Validation pictures; None if they are to be taken from the training pictures.
         skipped: Path of each picture that was left out, and the reason.
-        captions: Other words for each class; empty where there are none.
+        captions: Other words for each class; empty if there are none.
 
     Example:
         >>> import torch
@@ -158,7 +158,7 @@ class Loaded:
     skipped: tuple[tuple[str, str], ...] = ()
     """Path and reason of each picture that was left out."""
     captions: tuple[tuple[str, ...], ...] = ()
-    """Other words for each class; empty where there are none."""
+    """Other words for each class; empty if there are none."""
 
     def parts(self) -> dict[str, Pictures]:
         """List the splits that the data set has.
@@ -205,7 +205,9 @@ def check_loaded(loaded: Loaded) -> None:
     if len(classes) < 2:
         raise DataError(f"all pictures are of one class, {classes[0]!r}; a classifier needs at least two classes")
     if len(loaded.captions) not in (0, len(classes)):
-        raise DataError(f"captions for {len(loaded.captions)} of {len(classes)} classes; the data kind must give all")
+        raise DataError(
+            f"there are captions for {len(loaded.captions)} of {len(classes)} classes; the data kind must provide all"
+        )
     require_all_classes(train, classes, "add some, or remove the class")
 
 
@@ -217,13 +219,17 @@ def check_split(name: str, part: Pictures, classes: int) -> None:
         or part.y.dtype != torch.int64
         or part.y.shape != part.x.shape[:1]
     ):
-        raise DataError(f"{name} pictures must be uint8 (N, C, H, W) with int64 labels (N,); the data kind gave others")
+        raise DataError(
+            f"{name} pictures must be uint8 (N, C, H, W) with int64 labels (N,); the data kind returned something else"
+        )
     if not len(part) or not part.x.numel():
-        raise DataError(f"there are no {name} pictures; look at the path and at what it holds")
+        raise DataError(f"there are no {name} pictures; check the path and its contents")
     low, high = int(part.y.min()), int(part.y.max())
     if low < 0 or high >= classes:
         wrong = low if low < 0 else high
-        raise DataError(f"{name} has a picture with label {wrong}, but there are {classes} class names; correct either")
+        raise DataError(
+            f"{name} has a picture with label {wrong}, but there are {classes} class names; fix one of them"
+        )
 
 
 def require_all_classes(train: Pictures, classes: tuple[str, ...], advice: str) -> None:

@@ -124,7 +124,7 @@ class Skipped:
         if len(self.found) > allowed:
             first = "; ".join(f"{name}: {reason}" for name, reason in self.found[:3])
             raise DataError(
-                f"more than {allowed} of {self.total} pictures cannot be read ({first}); mend them or raise `max_bad`"
+                f"more than {allowed} of {self.total} pictures cannot be read ({first}); fix them or increase `max_bad`"
             )
 
 
@@ -157,7 +157,7 @@ def infer_shape(samples: Sequence[NamedSource], spec: PictureSpec, *, resize: bo
     """
     sizes: list[tuple[int, int]] = []
     grey: list[bool] = []
-    reason = "there are none"
+    reason = "there are no pictures"
     with strict_pillow_warnings():
         for name, source in samples:
             try:
@@ -271,10 +271,11 @@ def check_against_recipe(name: str, image: Image.Image, recipe: Recipe) -> None:
     height, width = upright_size(image)
     if recipe.same_size and (height, width) != (recipe.height, recipe.width):
         raise DataError(
-            f"{name} has {width}x{height} pixels, the first {recipe.width}x{recipe.height}; say `size` to resize all"
+            f"{name} has {width}x{height} pixels, but the first has {recipe.width}x{recipe.height}",
+            "set `size` to resize all",
         )
     if recipe.all_grey and not is_grey(image):
-        raise DataError(f"{name} is in colour, the first pictures are grey; say `channels`, 1 or 3")
+        raise DataError(f"{name} is in colour, but the first pictures are grey; set `channels` to 1 or 3")
 
 
 @contextmanager
@@ -286,7 +287,7 @@ def open_picture(source: Source) -> Iterator[Image.Image]:
         raise ValueError("not a regular file")
     with Image.open(source if isinstance(source, Path) else BytesIO(source), formats=FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
-            raise ValueError(f"{image.width}x{image.height} pixels, more than {MAX_PIXELS // 1_000_000} million")
+            raise ValueError(f"it has {image.width}x{image.height} pixels, more than {MAX_PIXELS // 1_000_000} million")
         yield image
 
 

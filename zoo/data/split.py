@@ -36,7 +36,7 @@ def split(loaded: Loaded, spec: DataSpec) -> Splits:
         for part, rows in zip(own, kept, strict=True)
     )
     train = train.subset(sorted_rows(rest[: spec.limit]))
-    require_all_classes(train, loaded.classes, "raise `limit`" if spec.limit else "add some, or remove the class")
+    require_all_classes(train, loaded.classes, "increase `limit`" if spec.limit else "add some, or remove the class")
     channels, height, width = train.x.shape[1:]
     info = DataInfo((channels, height, width), loaded.classes, *mean_std(train), loaded.captions)
     return Splits(train, valid, test, info)

@@ -86,7 +86,10 @@ def draw_grid(blocks: Sequence[PictureRows]) -> Image.Image:
     """The page: blocks one below the other, in several columns where they are very many; grey if the pictures are."""
     _, height, width, channels = blocks[0].lines[0].shape
     if channels not in {1, 3}:
-        raise ZooError(f"pictures of {channels} channels cannot be drawn", "take the tensors, as with --tensors FILE")
+        raise ZooError(
+            f"pictures with {channels} channels cannot be shown as PNG",
+            "write the tensors instead, with --tensors FILE",
+        )
     layout = compute_layout(blocks, height, width)
     folds = max(1, round(math.sqrt(layout.height(blocks) / layout.width / MAX_ASPECT)))
     each = -(-len(blocks) // folds)

@@ -45,7 +45,7 @@ def spec_of(subject: Subject) -> Spec:
         first = error.errors(include_url=False)[0]
         name = ".".join(map(str, first["loc"]))
         if first["type"] == "missing":
-            raise NotRun(f"{name} must be given", f"name the kind with it: zoo check {subject} {name}=VALUE") from None
+            raise NotRun(f"{name} is required", f"set it: zoo check {subject} {name}=VALUE") from None
         raise ZooError(f"{subject}: {name}: {first['msg']}", "see `zoo plugins`") from None
     return spec
 
@@ -64,7 +64,7 @@ def points(subject: Subject) -> Iterator[Spec]:
         if (found := found + 1) == POINTS:
             return
     if not found:
-        raise Broken(f"the spec refuses {TRIES} of {TRIES} random points of its search space; narrow the ranges")
+        raise Broken(f"the spec rejects {TRIES} of {TRIES} random points of its search space; narrow the ranges")
 
 
 def at_random(spec: Spec, chance: random.Random, fixed: Collection[str] = ()) -> Spec:
@@ -155,7 +155,7 @@ def info_for(subject: Subject) -> DataInfo:
                     refused = error
                     continue
         return info
-    raise Broken(f"it refuses pictures of every size that is tried: {refused}")
+    raise Broken(f"it rejects pictures of every size tried: {refused}")
 
 
 def tried(subject: Subject, seed: int = 0) -> tuple[Model, Batch]:

@@ -97,7 +97,7 @@ class Check:
         except NotRun as error:
             return self.finding("not run", str(error))
         except AssertionError as error:
-            return self.finding("broken", str(error) or "an assertion fails")
+            return self.finding("broken", str(error) or "an assertion failed")
         except (Exception, SystemExit) as error:
             return self.finding("broken", f"{type(error).__name__}: {error}")
         return self.finding("holds")
@@ -119,7 +119,7 @@ def checks_of(name: str | None = None, *options: str) -> list[Check]:
     given = dict(read(text) for text in options)
     subjects = list(found(catalog().settled(), name, given))
     if given and len(kinds := {subject.kind for subject in subjects if subject.kind}) != 1:
-        raise ZooError(f"options are of one kind, but {name or 'everything'} is {len(kinds)}", "name one kind")
+        raise ZooError(f"options need a single kind, but {name or 'everything'} has {len(kinds)}", "name a single kind")
     return [Check(rule, subject) for subject in subjects for rule in rules() if subject.takes(rule)]
 
 
@@ -127,7 +127,7 @@ def read(text: str) -> tuple[str, Any]:
     """The name and the value of `width=32`."""
     key, equals, value = text.partition("=")
     if not equals or not key.isidentifier():
-        raise ZooError(f"{text[:80]!r} is not key=value, as in width=32")
+        raise ZooError(f"{text[:80]!r} is not of the form key=value, e.g. width=32")
     return key, parse_value(value, key)
 
 

@@ -75,22 +75,26 @@ def conditions(n: int) -> tuple[Tensor | None, Tensor]:
 
 @rule("prior")
 def densities(subject: Subject) -> None:
-    """Log-densities are a finite number for each code, with a condition and without."""
+    """Log-densities are one finite number per code, with and without a condition."""
     for what, prior in every(subject):
         code = codes_for(prior, 7)
         for condition in conditions(7):
             with saying(f"{what}: log_prob"):
                 found = prior.log_prob(code, condition)
-            require(found.shape == (7,), f"{what}: log_prob is {tuple(found.shape)}, not a number for each of 7 codes")
+            require(
+                found.shape == (7,), f"{what}: log_prob is {tuple(found.shape)}, not one number for each of 7 codes"
+            )
             require(bool(torch.isfinite(found).all()), f"{what}: log_prob is not finite")
         if not prior.conditional:
             plain = prior.log_prob(code)
-            require(torch.allclose(found, plain), f"{what}: the condition matters, but `conditional` is False")
+            require(
+                torch.allclose(found, plain), f"{what}: the condition changes the density, but `conditional` is False"
+            )
 
 
 @rule("prior")
 def drawn_codes(subject: Subject) -> None:
-    """Codes that are drawn have the shape and type announced, no gradient, and a finite density."""
+    """Sampled codes have the declared shape and type, no gradient, and a finite density."""
     for what, prior in every(subject):
         for condition in conditions(9):
             torch.manual_seed(2)
@@ -100,16 +104,19 @@ def drawn_codes(subject: Subject) -> None:
             expected = (9, *prior.code.shape)
             require(
                 code.shape == expected and code.dtype == kind,
-                f"{what}: {code.dtype} {tuple(code.shape)} is drawn, not {kind} {expected}",
+                f"{what}: {code.dtype} {tuple(code.shape)} was sampled, not {kind} {expected}",
             )
-            require(not code.requires_grad, f"{what}: drawn codes carry a gradient; mark sample with torch.no_grad()")
+            require(
+                not code.requires_grad,
+                f"{what}: sampled codes carry a gradient; decorate `sample` with torch.no_grad()",
+            )
             dense = prior.log_prob(code, condition)
-            require(bool(torch.isfinite(dense).all()), f"{what}: the density of a drawn code is not finite")
+            require(bool(torch.isfinite(dense).all()), f"{what}: the density of a sampled code is not finite")
 
 
 @rule("prior")
 def divergences(subject: Subject) -> None:
-    """The divergence is the mean of log q - log p, or no less where it calls itself an upper bound."""
+    """The divergence equals the mean of log q - log p, or is not below it if declared an upper bound."""
     if subject.kind.words:
         raise Inapplicable("code words have no posterior")
     for what, prior in every(subject):
@@ -139,7 +146,7 @@ def check_kl(prior: Prior, times: int = 60_000, what: str = "the prior") -> None
         kl.value.shape == q.mean.shape[:1], f"{what}: kl is {tuple(kl.value.shape)}, not a number for each posterior"
     )
     require(
-        kl.kind in get_args(Exactness), f"{what}: kl calls itself {kl.kind!r}; one of {', '.join(get_args(Exactness))}"
+        kl.kind in get_args(Exactness), f"{what}: kl has kind {kl.kind!r}, not one of {', '.join(get_args(Exactness))}"
     )
     rows = (-prior.log_prob(many.sample())).view(-1, times).double()
     mean, error = rows.mean(1) - q.entropy(), rows.std(1) / math.sqrt(times)
@@ -155,10 +162,10 @@ def check_kl(prior: Prior, times: int = 60_000, what: str = "the prior") -> None
 
 @rule("prior")
 def inverts(subject: Subject) -> None:
-    """A prior with a base maps codes to it and back, to 1e-4 of their size."""
+    """An invertible prior maps codes to its base and back with a relative error below 1e-4."""
     invertible = [(what, prior) for what, prior in every(subject) if isinstance(prior, Invertible)]
     if not invertible:
-        raise Inapplicable("it has no base; a subclass of zoo.prior.Invertible has")
+        raise Inapplicable("it has no base; only subclasses of zoo.models.Invertible have one")
     for what, prior in invertible:
         code = codes_for(prior, 8)
         for condition in conditions(8):

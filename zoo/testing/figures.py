@@ -52,39 +52,41 @@ def seen(model: Model, info: DataInfo) -> Outputs:
 
 @rule("metric")
 def figures(subject: Subject) -> None:
-    """Figures are numbers, or what JSON holds, of at least one kind of model; None where they do not apply."""
+    """Figures are numbers or JSON values for at least one kind of model, and None where they do not apply."""
     found = {name: computed(subject, given) for name, given in evaluated().items()}
-    require(any(found.values()), f"it gives nothing for {', '.join(found)}")
+    require(any(found.values()), f"it returns nothing for {', '.join(found)}")
     for name, values in found.items():
         with saying(f"JSON of the figures of {name}"):
             json.dumps(values, allow_nan=False)
         taken = {"loss"} & values.keys()
-        require(not taken, "it gives `loss`, which is the model's own")
+        require(not taken, "it returns `loss`, which is reserved for the model")
 
 
 @rule("metric")
 def computing_changes_nothing(subject: Subject) -> None:
-    """Computed again the figures are the same; weights and random generators stay as they were."""
+    """Computing twice gives the same figures and leaves weights and random generators unchanged."""
     for name, given in evaluated().items():
         state, chance = snapshot(given.model), generators()
         first = computed(subject, given)
-        require(generators() == chance, "it draws from the global generators; take a torch.Generator of its own")
+        require(generators() == chance, "it uses the global random generators; use a torch.Generator of its own")
         changed = any(not torch.equal(value, state[key]) for key, value in given.model.state_dict().items())
         require(not changed, f"it changes the weights of {name}")
-        require(computed(subject, given) == first, f"computed again the figures of {name} are others")
+        require(computed(subject, given) == first, f"computing the figures of {name} again gives different ones")
 
 
 def computed(subject: Subject, given: Outputs) -> dict[str, Any]:
     """The figures, a copy; empty where they do not apply."""
     with saying("compute"):
         found = subject.kind.compute(spec_of(subject), given)
-    require(found is None or isinstance(found, Mapping), f"compute gives {found!r:.80}, neither a mapping nor None")
+    require(
+        found is None or isinstance(found, Mapping), f"compute gives {found!r:.80}, which is neither a mapping nor None"
+    )
     return dict(found or {})
 
 
 @rule("judge")
 def looks(subject: Subject) -> None:
-    """Features are finite vectors (N, D), scores log-probabilities (N, classes) or None, whoever stands beside."""
+    """Features are finite (N, D), scores log-probabilities (N, classes) or None, whatever the batch."""
     info = toys.info_of((3, 32, 32))
     x = toys.pictures_of(info, 2).floats
     with saying("build"):
@@ -95,10 +97,10 @@ def looks(subject: Subject) -> None:
     shape = tuple(found.features.shape)
     require(len(shape) == 2 and shape[0] == len(x), f"features are {shape}, not ({len(x)}, D)")
     require(bool(torch.isfinite(found.features).all()), "features are not finite")
-    require(torch.equal(found.features, again.features), "it sees other features when it looks again")
+    require(torch.equal(found.features, again.features), "it returns different features on a second call")
     close = torch.allclose(found.features[:1], alone.features, rtol=1e-3, atol=1e-3)
-    require(close, "what it sees in a picture depends on those beside it")
+    require(close, "its output for a picture depends on the rest of the batch")
     if found.scores is not None:
         total = found.scores.exp().sum(1)
         require(found.scores.shape == (len(x), len(info.classes)), f"scores are {tuple(found.scores.shape)}")
-        require(torch.allclose(total, torch.ones(len(x)), atol=1e-3), "scores are no log-probabilities")
+        require(torch.allclose(total, torch.ones(len(x)), atol=1e-3), "scores are not log-probabilities")

@@ -28,15 +28,15 @@ OTHERS = ((1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 20, 28))
 
 @rule(*LEARNERS)
 def evaluation_changes_nothing(subject: Subject) -> None:
-    """Evaluation gives the same figures twice, and changes neither weights, mode nor random generators."""
+    """Evaluating twice gives the same figures, and leaves weights, mode and random generators unchanged."""
     model, batch = used(subject)
     state, chance = snapshot(model), generators()
     first = figures(model, batch)
-    require(generators() == chance, "evaluation draws from the random generators; use zoo.models.fixed_seed in it")
+    require(generators() == chance, "evaluation uses the random generators; wrap it in zoo.models.fixed_seed")
     require(not model.training, "evaluation leaves the model in training mode")
     changed = [name for name, value in model.state_dict().items() if not torch.equal(value, state[name])]
     require(not changed, f"evaluation changes {some(changed)}")
-    require(figures(model, batch) == first, "the same pictures give other figures when they are evaluated again")
+    require(figures(model, batch) == first, "evaluating the same pictures again gives different figures")
 
 
 def figures(model: Model, batch: Batch) -> dict[str, float]:
@@ -44,7 +44,8 @@ def figures(model: Model, batch: Batch) -> dict[str, float]:
     with saying("metrics"):
         found = mean_metrics(model, [batch])
     require(
-        "loss" in found, f"metrics gives {', '.join(found) or 'nothing'}, but no `loss`, which epochs are chosen by"
+        "loss" in found,
+        f"metrics gives {', '.join(found) or 'nothing'}, but no `loss`, which is used to choose the epoch",
     )
     wild = [name for name, value in found.items() if not np.isfinite(value)]
     require(not wild, f"metrics: {some(wild)} is not finite")
@@ -64,17 +65,21 @@ def generators() -> tuple[object, ...]:
 
 @rule(*LEARNERS)
 def saves(subject: Subject) -> None:
-    """A fresh model that is filled with saved weights gives the same numbers."""
+    """A new model loaded with saved weights gives the same results."""
     model, batch = used(subject)
     with saying("saving by safetensors"):
         weights = load(save(unshare_memory(model.state_dict())))
     again = model_of(subject, info_for(subject), seed=1, saved=True).eval()
-    with saying("filling a fresh model with saved weights"):
+    with saying("loading saved weights into a new model"):
         load_into(again, weights, "the saved weights")
     same = figures(again, batch) == figures(model, batch)
-    require(same, "filled with the saved weights it gives other figures; register what it learns as a buffer")
     require(
-        torch.equal(shown(again, batch), shown(model, batch)), "filled with the saved weights it shows other numbers"
+        same,
+        "with the saved weights loaded it gives different figures; register all it learns as parameters or buffers",
+    )
+    require(
+        torch.equal(shown(again, batch), shown(model, batch)),
+        "with the saved weights loaded it gives different outputs",
     )
 
 
@@ -91,7 +96,7 @@ def shown(model: Model, batch: Batch) -> Tensor:
 
 @rule(*LEARNERS)
 def same_seed(subject: Subject) -> None:
-    """The same seed gives the same weights, before and after some steps of training."""
+    """The same seed gives the same weights, before and after a few training steps."""
     first, second = (tried(subject, seed=5) for _ in range(2))
     alike(first[0], second[0], "built")
     for model, batch in (first, second):
@@ -105,13 +110,13 @@ def alike(one: Model, other: Model, when: str) -> None:
     theirs = other.state_dict()
     different = [name for name, value in one.state_dict().items() if not torch.equal(value, theirs[name])]
     require(
-        not different, f"{when} twice from the same seed, {some(different)} differs; draw from torch's generator only"
+        not different, f"{when} twice from the same seed, {some(different)} differs; use only torch's random generator"
     )
 
 
 @rule(*LEARNERS)
 def single_pictures(subject: Subject) -> None:
-    """One picture can be evaluated, and what is said of it does not depend on its neighbours."""
+    """A single picture can be evaluated, and its result does not depend on the rest of the batch."""
     model, batch = used(subject)
     one = Batch(batch.x[:1], batch.y[:1])
     figures(model, one)
@@ -119,12 +124,15 @@ def single_pictures(subject: Subject) -> None:
         with torch.inference_mode(), saying("a batch of one"):
             alone, among = model(one.x), model(batch.x)[:1]
         close = torch.allclose(alone, among, rtol=1e-3, atol=1e-3)
-        require(close, "the scores of a picture depend on those beside it in evaluation, as batch normalisation may do")
+        require(
+            close,
+            "in evaluation the scores of a picture depend on the rest of the batch, e.g. through batch normalisation",
+        )
 
 
 @rule("model")
 def shapes(subject: Subject) -> None:
-    """Scores are (N, classes); codes and decoded pictures are as announced."""
+    """Scores have shape (N, classes); codes and decoded pictures have the declared shapes."""
     model, batch = tried(subject)
     model.eval()
     n = len(batch.y)
@@ -143,13 +151,13 @@ def codes_as_announced(model: Generator, batch: Batch) -> None:
     found, expected = codec.encode(batch.x), (n, *codec.code.shape)
     parts = found._asdict() if isinstance(found, Posterior) else {"words": found}
     for name, part in parts.items():
-        require(part.shape == expected, f"encode: {name} is {tuple(part.shape)}, not {expected} as `code` announces")
+        require(part.shape == expected, f"encode: {name} is {tuple(part.shape)}, not {expected} as `code` declares")
     words = codec.code.words
     if (words is None) != isinstance(found, Posterior):
         raise Broken(f"code.words is {words}, but encode gives a {type(found).__name__}")
     if isinstance(found, Tensor) and words is not None:
         require(found.dtype == torch.int64, f"code words are {found.dtype}, not int64")
-        require(int(found.min()) >= 0 and int(found.max()) < words, f"a code word lies outside of 0..{words - 1}")
+        require(int(found.min()) >= 0 and int(found.max()) < words, f"a code word lies outside 0..{words - 1}")
     decoded = codec.decode(model.codes(batch.x))
     require(decoded.shape == batch.x.shape, f"decode gives {tuple(decoded.shape)}, not {tuple(batch.x.shape)}")
     nats = codec.distortion(batch.x, decoded)
@@ -158,7 +166,7 @@ def codes_as_announced(model: Generator, batch: Batch) -> None:
 
 @rule("model")
 def other_pictures(subject: Subject) -> None:
-    """Pictures of other sizes, and of two classes, are learnt from or refused in one line."""
+    """Pictures of other sizes, and data with two classes, can be trained on or are refused in one line."""
     for shape in OTHERS:
         for classes in (2, len(toys.CLASSES)):
             info = toys.info_of(shape, classes)
@@ -167,7 +175,7 @@ def other_pictures(subject: Subject) -> None:
                 model = model_of(subject, info)
             except ZooError as error:
                 if type(error) is not ZooError:
-                    raise Broken(f"{what}: {error}; raise zoo.ZooError for what it cannot take") from error
+                    raise Broken(f"{what}: {error}; raise zoo.ZooError for pictures it cannot take") from error
                 continue
             learns_from(model, toys.batch_of(info, 2), what)
 
@@ -184,23 +192,23 @@ def learns_from(model: Model, batch: Batch, what: str) -> None:
 
 @rule(*LEARNERS)
 def samples(subject: Subject) -> None:
-    """Samples are finite pictures with values 0..1, one or many, cold or warm; the same seed draws the same ones."""
+    """Samples are finite pictures with values 0..1 at any number and temperature; the same seed gives the same ones."""
     if isinstance(subject.kind, ModelKind) and not subject.kind.prior:
-        raise Inapplicable("it makes no pictures")
+        raise Inapplicable("it generates no pictures")
     model, batch = used(subject)
-    require(isinstance(model, Generator), f"it builds a {type(model).__name__}, no zoo.latent.LatentModel")
+    require(isinstance(model, Generator), f"it builds a {type(model).__name__}, not a zoo.models.LatentModel")
     assert isinstance(model, Generator)
     for n, temperature in ((1, 1.0), (len(batch.y), 1.0), (len(batch.y), 0.5)):
         x = drawn(model, batch.y[:n], temperature)
         what = f"{n} samples at temperature {temperature:g}"
         require(x.shape == (n, *model.info.shape), f"{what} are {tuple(x.shape)}, not {(n, *model.info.shape)}")
         require(bool(torch.isfinite(x).all()), f"{what} are not finite")
-        require(float(x.min()) >= 0 and float(x.max()) <= 1, f"{what} have values outside of 0..1")
+        require(float(x.min()) >= 0 and float(x.max()) <= 1, f"{what} have values outside 0..1")
         require(torch.equal(x, drawn(model, batch.y[:n], temperature)), f"{what} differ when drawn again from one seed")
     torch.manual_seed(1)
     before = generators()
     model.sample(2, batch.y[:2])
-    require(generators() != before, "samples are not drawn from torch's generator, so that every seed gives the same")
+    require(generators() != before, "samples do not use torch's random generator, so every seed gives the same")
 
 
 def drawn(model: Generator, y: Tensor, temperature: float) -> Tensor:

@@ -21,26 +21,26 @@ from zoo.testing.stages import LEARNERS
 
 @rule(PLUGIN)
 def loads(subject: Subject) -> None:
-    """It is imported, and its hooks give kinds, entries or both."""
+    """It can be imported, and its hooks yield kinds, entries or both."""
     plugin = subject.plugin
     if plugin.blocked:
-        raise NotRun(plugin.trouble, f"leave {plugin.blocked} out")
+        raise NotRun(plugin.trouble, f"drop {plugin.blocked}")
     require(not plugin.error, plugin.error)
-    require(plugin.kinds or plugin.registries, "its hooks give nothing")
+    require(plugin.kinds or plugin.registries, "its hooks yield nothing")
 
 
 @rule(PLUGIN)
 def light_import(subject: Subject) -> None:
-    """The hook module imports no torch and no other large library; what `build` imports costs no listing."""
+    """The hook module imports neither torch nor other large libraries; `build` may, since listings do not call it."""
     heavy = verdict_of(subject).heavy
-    require(not heavy, f"its import imports {', '.join(heavy)}; import that in `build`, `load` or `compute`")
+    require(not heavy, f"importing it imports {', '.join(heavy)}; import that in `build`, `load` or `compute`")
 
 
 @rule(PLUGIN)
 def quiet_import(subject: Subject) -> None:
-    """The import prints nothing and changes nothing that all code shares."""
+    """Importing prints nothing and changes no global state."""
     verdict = verdict_of(subject)
-    require(not verdict.printed, f"its import prints {verdict.printed!r}; `--json` is one document")
+    require(not verdict.printed, f"importing it prints {verdict.printed!r}, which breaks `--json`")
     require(not verdict.changed, f"its import changes {', '.join(verdict.changed)}")
 
 
@@ -53,14 +53,14 @@ def verdict_of(subject: Subject) -> ProbeResult:
         probing.wait(IMPORT_TIMEOUT)
         verdict = probing.records[0].read()
     if verdict is None:
-        raise NotRun("no process can be started to import it in", "look at memory and disk")
-    require(not verdict.error, f"in a process of its own: {verdict.error}")
+        raise NotRun("cannot start a process to import it in", "check memory and disk")
+    require(not verdict.error, f"imported in a separate process: {verdict.error}")
     return verdict
 
 
 @rule(PLUGIN)
 def same_hooks(subject: Subject) -> None:
-    """Asked again when all of it was imported, its hooks give the same kinds."""
+    """Called again after everything is imported, its hooks yield the same kinds."""
     before = subject.plugin.listed
     for kind in subject.plugin.kinds:
         with suppress(Exception, SystemExit):  # building has rules of its own; here it imports
@@ -71,10 +71,10 @@ def same_hooks(subject: Subject) -> None:
             KindSummary(kind.family, kind.name, kind.summary) for kind in import_plugin(subject.plugin.point).kinds
         ]
     except Exception as error:
-        hint = "has a function of the hook module the name of one of its modules, which takes its place when imported?"
-        raise Broken(f"asked again its hooks raise {type(error).__name__}: {error}; {hint}") from error
+        hint = "does a function of the hook module share its name with a module of the package, which replaces it?"
+        raise Broken(f"called again, its hooks raise {type(error).__name__}: {error}; {hint}") from error
     others = [kind.name for kind in before if kind not in after]
-    require(not others, f"asked again it gives another {', '.join(others)}, or none")
+    require(not others, f"called again, its hooks yield a different {', '.join(others)}, or none")
 
 
 def made(subject: Subject) -> None:
@@ -89,9 +89,9 @@ def made(subject: Subject) -> None:
 
 @rule(PLUGIN)
 def entries(subject: Subject) -> None:
-    """Every entry of its registry files has a summary, and can be used."""
+    """Every entry in its registry files has a summary and can be used."""
     if not subject.plugin.registries:
-        raise Inapplicable("it ships no entries; zoo_registries would")
+        raise Inapplicable("it ships no entries; zoo_registries would yield them")
     own = Registry()
     problems = add_plugin(own, subject.plugin)
     require(not problems, "; ".join(problems))

@@ -29,7 +29,7 @@ def loaded(subject: Subject) -> Loaded:
 
 @rule("data")
 def announced(subject: Subject) -> None:
-    """`info` tells shape, classes and captions of the pictures that `load` then gives."""
+    """`info` returns the shape, classes and captions of the pictures that `load` returns."""
     info, found = data_info(chosen(subject)), loaded(subject)
     told = {"shape": tuple(info.shape), "classes": tuple(info.classes), "captions": tuple(info.captions)}
     given = {
@@ -43,13 +43,13 @@ def announced(subject: Subject) -> None:
 
 @rule("data")
 def splits(subject: Subject) -> None:
-    """Training, validation and test pictures can be made of it, and those for training have every class."""
+    """It can be split into training, validation and test pictures, and the training pictures cover every class."""
     found, spec = loaded(subject), spec_of(subject)
     assert isinstance(spec, DataSpec), "discovery lets no other data kind in"
     try:
         made = split(found, spec)
     except DataError as error:
-        raise Broken(f"what load gives cannot be split: {error}") from error
+        raise Broken(f"what `load` returns cannot be split: {error}") from error
     for name in ("train", "valid", "test"):
         require(len(getattr(made, name)), f"there are no {name} pictures")
 
@@ -58,7 +58,7 @@ def splits(subject: Subject) -> None:
 def same_pictures(subject: Subject) -> None:
     """Loaded again, the pictures and their order are the same."""
     first, second = loaded(subject).parts(), loaded(subject).parts()
-    require(first.keys() == second.keys(), f"loaded again it has the splits {', '.join(second)}")
+    require(first.keys() == second.keys(), f"loading again gives the splits {', '.join(second)}")
     for name, part in first.items():
         same = part.fingerprint() == second[name].fingerprint()
-        require(same, f"loaded again the {name} pictures are others; draw them from a seed that is an option")
+        require(same, f"loading again gives different {name} pictures; use a seed that is an option")

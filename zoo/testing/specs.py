@@ -20,17 +20,17 @@ UNKNOWN = "no_option_has_this_name"
 
 @rule(*FAMILIES)
 def documented(subject: Subject) -> None:
-    """The kind has a summary, its spec a docstring, and every option one below it."""
+    """The kind has a summary, its spec a docstring, and every option a docstring below it."""
     spec = subject.kind.spec
     require(subject.kind.summary.strip(), "the kind has no summary; `zoo plugins` shows it")
     require((spec.__dict__.get("__doc__") or "").strip(), f"{spec.__name__} has no docstring")
     silent = [option.name for option in options(spec) if not option.help]
-    require(not silent, f"no docstring below {', '.join(silent)}; `zoo show --options` shows it")
+    require(not silent, f"options without a docstring: {', '.join(silent)}; `zoo show --options` prints it")
 
 
 @rule(*FAMILIES)
 def closed(subject: Subject) -> None:
-    """An option that does not exist is refused, and a spec cannot be changed."""
+    """Unknown options are refused, and a spec is immutable."""
     spec = spec_of(subject)
     try:
         type(spec).model_validate(spec.model_dump() | {UNKNOWN: 1})
@@ -38,29 +38,31 @@ def closed(subject: Subject) -> None:
         refused = "extra_forbidden" in {each["type"] for each in error.errors(include_url=False)}
     else:
         refused = False
-    require(refused, "the spec takes any option, so that a typing error would go unseen; keep extra='forbid'")
+    require(refused, "the spec accepts any option, so a typo would go unnoticed; keep extra='forbid'")
     require(type(spec).model_config.get("frozen"), "the spec can be changed after validation; keep frozen=True")
 
 
 @rule(*FAMILIES)
 def json_round_trip(subject: Subject) -> None:
-    """Options are the same after JSON, as run folders and registry files hold them."""
+    """Options survive a round trip through JSON, the format of run folders and registry files."""
     for spec in (spec_of(subject), *points(subject)):
         with saying("JSON of the spec"):
             text = json.dumps(spec.model_dump(mode="json"), allow_nan=False)
             again = type(spec).model_validate(json.loads(text))
-        require(again == spec, f"{text[:200]} reads back as {again!r:.200}")
+        require(again == spec, f"{text[:200]} is read back as {again!r:.200}")
 
 
 @rule(*FAMILIES)
 def search_range(subject: Subject) -> None:
-    """Each default lies where the tuner looks, and the option takes all that lies there."""
+    """Each default lies within its search range, and the option accepts every value in it."""
     spec = subject.kind.spec
     for option in searched(spec):
         assert option.search is not None
         dimension_of(spec, option.name)
         inside = option.required or option.default is None or lies_in(option.default, option.search)
-        require(inside, f"the default {option.default!r} of {option.name} lies outside of its search: {option.search}")
+        require(
+            inside, f"the default {option.default!r} of {option.name} lies outside its search range: {option.search}"
+        )
 
 
 def searched(spec: type[Spec]) -> list[Option]:
@@ -79,7 +81,7 @@ def lies_in(value: object, mark: Range | Choice) -> bool:
 
 @rule("model", "prior", "text")
 def search_builds(subject: Subject) -> None:
-    """Random points of the search space can be built."""
+    """Models can be built at random points of the search space."""
     info = info_for(subject)
     searched(type(spec_of(subject)))
     for spec in points(subject):

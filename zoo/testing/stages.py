@@ -19,7 +19,7 @@ LEARNERS = ("model", "prior", "text")
 
 @rule(*LEARNERS)
 def finite_losses(subject: Subject) -> None:
-    """The losses of each stage are finite scalars with names, in training and in evaluation."""
+    """The losses of each stage are named finite scalars, in training and in evaluation."""
     model, batch = tried(subject)
     for stage in model.stages():
         for mode in (True, False):
@@ -27,7 +27,8 @@ def finite_losses(subject: Subject) -> None:
             with saying(f"losses of stage {stage.name!r}"):
                 losses = stage.losses(batch)
             require(
-                isinstance(losses, dict) and losses, f"stage {stage.name!r} gives {losses!r:.80}, no dict of losses"
+                isinstance(losses, dict) and losses,
+                f"stage {stage.name!r} returns {losses!r:.80}, not a dict of losses",
             )
             for name, value in losses.items():
                 where = f"the loss {name!r} of stage {stage.name!r}"
@@ -37,20 +38,20 @@ def finite_losses(subject: Subject) -> None:
 
 @rule(*LEARNERS)
 def gradients(subject: Subject) -> None:
-    """Every parameter of a stage gets a gradient from its losses, and no other does."""
+    """The losses of a stage give a gradient to all of its parameters and to no others."""
     model, batch = tried(subject)
     course = Course(model)
     for stage in course.stages:
         course.begin(stage, STEPS)
         own = {id(parameter) for parameter in stage.module.parameters()}
         named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-        require(named, f"stage {stage.name!r} has nothing to learn")
+        require(named, f"stage {stage.name!r} has no trainable parameters")
         for seed in range(3):  # some of what a step draws may leave a parameter out
             torch.manual_seed(seed)
             backward(stage.losses(batch))
         silent = [name for name, parameter in named if id(parameter) in own and parameter.grad is None]
         require(
-            not silent, f"stage {stage.name!r}: {some(silent)} without a gradient; use it, or freeze it in __init__"
+            not silent, f"stage {stage.name!r}: {some(silent)} without a gradient; use them, or freeze them in __init__"
         )
         wild = [name for name, each in named if each.grad is not None and not bool(torch.isfinite(each.grad).all())]
         require(not wild, f"stage {stage.name!r}: the gradient of {some(wild)} is not finite")
@@ -61,7 +62,7 @@ def gradients(subject: Subject) -> None:
 
 @rule(*LEARNERS)
 def other_stages_stay(subject: Subject) -> None:
-    """Training a stage changes neither parameters nor buffers that are not of it."""
+    """Training a stage changes no parameters or buffers of other stages."""
     model, batch = tried(subject)
     course = Course(model)
     for stage in course.stages:
@@ -70,12 +71,12 @@ def other_stages_stay(subject: Subject) -> None:
         before = {name: value.detach().clone() for name, value in others.items()}
         course.run(stage, batch, 3)
         changed = [name for name, value in before.items() if not torch.equal(value, tensors(model)[name])]
-        require(not changed, f"training stage {stage.name!r} changes {some(changed)}, which is not of its module")
+        require(not changed, f"training stage {stage.name!r} changes {some(changed)}, which is not part of its module")
 
 
 @rule(*LEARNERS)
 def learns(subject: Subject) -> None:
-    """Thirty steps on one batch lower the loss of each stage.
+    """Thirty steps on one batch reduce the loss of each stage.
 
     By AdamW at a learning rate of 0.002. Stages that play against each other had better be one whose losses are summed.
     """
@@ -88,7 +89,7 @@ def learns(subject: Subject) -> None:
         course.run(stage, batch, STEPS)
         after = loss_of(counted_back(model, untouched), index, batch)
         text = f"the loss of stage {stage.name!r} is {before:.4g} before {STEPS} steps and {after:.4g} after them"
-        require(after < before, f"{text}; does every loss depend on what is learnt?")
+        require(after < before, f"{text}; does every loss depend on the parameters?")
 
 
 def loss_of(model: Model, index: int, batch: Batch) -> float:

@@ -39,38 +39,38 @@ def encoded(encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
 
 @rule("text")
 def names(subject: Subject) -> None:
-    """Every name of a class and every caption is understood, alone as among others."""
+    """Every class name and caption is understood, alone or in a batch."""
     encoder = encoder_of(subject)
     every = [name for each in toys.info_of().names for name in each]
     try:
         found = encoded(encoder, every)
         alone = torch.cat([encoded(encoder, [name]) for name in every])
     except ZooError as error:
-        raise Broken(f"a name of a class is refused: {error}") from error
-    require(torch.allclose(found, alone, atol=1e-5), "the condition of a text depends on the texts beside it")
+        raise Broken(f"a class name is refused: {error}") from error
+    require(torch.allclose(found, alone, atol=1e-5), "the condition of a text depends on the other texts in the batch")
 
 
 @rule("text")
 def labels(subject: Subject) -> None:
-    """Labels become conditions that tell the classes apart."""
+    """Labels are encoded into conditions that distinguish the classes."""
     encoder, y = encoder_of(subject), torch.arange(len(toys.CLASSES))
     with torch.no_grad(), saying("labels"):
         found = encoder.labels(y)
         again = encoder.labels(y.flip(0)).flip(0)
     expected = (len(y), encoder.size)
     require(found.shape == expected, f"labels gives {tuple(found.shape)}, not {expected}")
-    require(torch.allclose(found, again, atol=1e-5), "in evaluation the condition of a label is another each time")
+    require(torch.allclose(found, again, atol=1e-5), "in evaluation the condition of a label changes from call to call")
     nearest = torch.cdist(found, found) + 1e9 * torch.eye(len(y))
-    require(float(nearest.min()) > 1e-4, "two classes have the same condition, so that a prior cannot tell them apart")
+    require(float(nearest.min()) > 1e-4, "two classes have the same condition, so a prior cannot tell them apart")
 
 
 @rule("text")
 def unknown_texts(subject: Subject) -> None:
-    """A text that it does not know is refused in one line, or understood; never another error."""
+    """An unknown text is understood or refused in one line; no other error is raised."""
     encoder = encoder_of(subject)
     for text in ODD:
         try:
             with saying(f"the text {text[:20]!r}"):
                 encoded(encoder, [text])
         except ZooError as error:
-            require(str(error).strip(), f"the text {text[:20]!r} is refused without a word")
+            require(str(error).strip(), f"the text {text[:20]!r} is refused without a message")

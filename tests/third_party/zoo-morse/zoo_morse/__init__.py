@@ -17,7 +17,7 @@ ZOO_API = 1
 
 
 def build(spec: MorseSpec, info: DataInfo) -> TextEncoder:
-    """An encoder that has nothing to learn."""
+    """An encoder that has no trainable parameters."""
     from zoo_morse.encoder import Morse
 
     return Morse(spec, info)
