@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> None:
             train=splits.train.x,
         )
     known = catalog()
-    known.found = {key: value for key, value in known.found.items() if key[0] != "metric" or key[1] in METRICS}
+    known.providers = {key: value for key, value in known.providers.items() if key[0] != "metric" or key[1] in METRICS}
     found = compute_metrics(known, Outputs(run.model(), run.info, real, {}, None, gallery))
     print(json.dumps({"metrics": found.metrics, **found.details}, indent=2))
 

@@ -71,7 +71,11 @@ def test_python_dash_m_is_the_command() -> None:
 BAD = [
     (["--nonsense"], 2, "no such option '--nonsense'; see zoo --help"),
     (["train", "cnn", "--epochs", "2"], 2, "options of an entry are set with KEY=VALUE, e.g. train.epochs=10"),
-    (["train", "cnn", "epochs=2"], 2, "perhaps model.epochs or train.epochs; see them with: zoo show cnn --options"),
+    (
+        ["train", "cnn", "epochs=2"],
+        2,
+        "did you mean model.epochs or train.epochs? See all with: zoo show cnn --options",
+    ),
     (["show"], 2, "missing argument 'NAME'; see zoo show --help"),
     (["show", "cnm"], 2, "no entry 'cnm'; did you mean 'cnn'?"),
     (["show", "cnn", "model.firt=3"], 2, "cnn.model.firt is not an option; did you mean 'model.first'?"),

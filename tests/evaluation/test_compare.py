@@ -97,7 +97,7 @@ def test_several_axes_give_every_combination_and_the_later_of_two_holds() -> Non
     [
         (["train.epochs=1"], "nothing varies; give an option several values"),
         (["model.norm=none,"], "has an empty value"),
-        (["model.norm"], "'model.norm' is not key=value"),
+        (["model.norm"], "'model.norm' is not of the form key=value"),
         (["train.seed=1,2"], "set the number of seeds with --seeds"),
         (["model.norm=none,sideways"], "model.norm"),
         (["prior.kind=normal,vamp"], "the model kind 'cnn' has no codes"),

@@ -79,5 +79,5 @@ def told_what_is_wrong(plugins: dict[str, dict[str, Any]], problems: list[str]) 
         assert any(cause in problem and name in problem for problem in problems)
     for name, (_, note) in RUDE.items():
         assert any(each.startswith(note) for each in plugins[name]["notes"]), plugins[name]
-    assert "model kind 'cnn' is the zoo's own; the other one is rival:cnn" in problems
+    assert "model kind 'cnn' means the zoo's own; the other one is rival:cnn" in problems
     assert [kind["name"] for kind in plugins["good"]["kinds"]] == ["moe"]

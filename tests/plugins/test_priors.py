@@ -45,7 +45,7 @@ from zoo.registry.kinds import PriorKind
 from zoo.testing.densities import Encoder, check_kl, posteriors
 
 KINDS: dict[str, PriorKind[Any]] = {
-    f"{catalog().handle(plugin)}:{kind.name}": kind
+    f"{catalog().prefix(plugin)}:{kind.name}": kind
     for plugin in catalog().plugins
     for kind in plugin.kinds
     if isinstance(kind, PriorKind) and not kind.words

@@ -45,7 +45,7 @@ def test_a_plugin_is_left_out_wherever_the_option_stands(
     assert plugins["timm"]["state"] == ("blocked" if "timm" in words else "ok")
     assert not (home / "imported").exists(), "it is not even probed"
     assert DENIED not in os.environ
-    catalog().settled()
+    catalog().wait_for_probes()
     assert states(capsys)["acme"] == "ok", "it holds for one command"
     assert (home / "imported").exists()
 
@@ -91,7 +91,7 @@ def test_the_list_of_plugins_that_may_be_loaded(
     install("other", GOOD.replace("'moe'", "'other'"))
     if allowed is not None:
         monkeypatch.setenv("ZOO_PLUGINS", allowed)
-    catalog().settled()
+    catalog().wait_for_probes()
     found = states(capsys)
     assert [found[name] for name in ("data", "acme", "other")] == expected.split()
 

@@ -103,5 +103,7 @@ def test_a_model_that_fails_at_work_names_its_plugin(
     (home / "registry.yaml").write_text("version: 1\nentries: {mine: {model: {kind: careless}}}\n", encoding="utf-8")
     assert main(["train", "mine", f"model.how={how}", "--device", "cpu"]) == 4
     said = capsys.readouterr().err.splitlines()[-1]
-    assert re.match(rf"error: plugin faulty \(zoo-faulty 1.0\) fails in training: RuntimeError: {says}", said), said
-    assert said.endswith("`zoo check faulty` tries its rules, --traceback shows where")
+    assert re.match(rf"error: plugin faulty \(zoo-faulty 1.0\) failed during training: RuntimeError: {says}", said), (
+        said
+    )
+    assert said.endswith("`zoo check faulty` checks its rules, --traceback shows where")

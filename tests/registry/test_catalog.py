@@ -189,13 +189,13 @@ def test_the_own_kind_wins_with_a_note(install: Install) -> None:
     install("rival", GOOD.replace("'moe'", "'cnn'"))
     assert catalog().find("model", "cnn")[0].distribution == "pixel-zoo"
     assert catalog().find("model", "rival:cnn")[0].distribution == "zoo-rival"
-    assert catalog().notes == ["model kind 'cnn' is the zoo's own; the other one is rival:cnn"]
+    assert catalog().notes == ["model kind 'cnn' means the zoo's own; the other one is rival:cnn"]
 
 
 def test_between_third_parties_the_bare_name_is_an_error(install: Install) -> None:
     install("acme", GOOD)
     install("other", GOOD)
-    with pytest.raises(ZooError, match=r"given by several plugins; choose one of acme:moe, other:moe") as caught:
+    with pytest.raises(ZooError, match=r"provided by several plugins; choose one of acme:moe, other:moe") as caught:
         catalog().find("model", "moe")
     assert caught.value.code == 2
     assert catalog().find("model", "acme:moe")[0].name == "acme"

@@ -37,10 +37,10 @@ def test_there_and_back() -> None:
 @pytest.mark.parametrize(
     ("dumped", "expected"),
     [
-        ([], "not an entry: it has no name"),
-        ({}, "not an entry: it has no name"),
-        ({"name": 3}, "not an entry: it has no name"),
-        ({"name": "a", "words": {}}, "a has no part 'words'"),
+        ([], "not an entry: it has no `name`"),
+        ({}, "not an entry: it has no `name`"),
+        ({"name": 3}, "not an entry: it has no `name`"),
+        ({"name": "a", "words": {}}, "a has no section 'words'"),
         ({"name": "a", "model": {"kind": "cnn"}, "prior": {"kind": "normal"}}, "a.prior: the model kind 'cnn' has no"),
         ({"name": "a", "model": "cnn"}, "a.model must be a mapping"),
         ({"name": "a", "model": {"kind": "cnn"}, "train": 3}, "a.train: should be a mapping of options, got 3"),
@@ -111,7 +111,7 @@ def test_what_the_hash_covers() -> None:
         ("data.limit=0", "cnn.data.limit: input should be greater than or equal to 1, got 0"),
         ("data.limit=x", "cnn.data.limit: input should be a valid integer, got 'x'"),
         ("data.valid=0.9", "cnn.data: valid and test together must be less than 1"),
-        ("data.kind=folder", "cnn.data.path must be given ("),
+        ("data.kind=folder", "cnn.data.path is required ("),
         ("data.kind=nowhere:digits", "cnn.data: no data kind 'nowhere:digits'"),
     ],
 )
@@ -162,7 +162,7 @@ def zoo_models():
 )
 def test_a_spec_with_a_bug_is_the_fault_of_its_plugin(model: dict[str, Any], cause: str, install: Install) -> None:
     install("odd", BAD_SPEC)
-    with pytest.raises(MissingError, match=r"^a\.model: plugin odd \(zoo-odd 1\.0\) failed on it: ") as caught:
+    with pytest.raises(MissingError, match=r"^a\.model: plugin odd \(zoo-odd 1\.0\) failed to validate it: ") as caught:
         resolve_entry(catalog(), RawEntry("a", {"model": model}, {}))
     assert cause in str(caught.value)
     assert not isinstance(caught.value, RunError)

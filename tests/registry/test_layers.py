@@ -115,10 +115,10 @@ def test_extends_merges_key_by_key_and_reaches_lower_layers() -> None:
     assert b.data["train"] == {"epochs": 5, "augment": {"pad": 2, "flip": True}}
     assert (b.name, b.data["summary"], c.data["summary"]) == ("b", "b", "b")
     assert c.data["model"] == {"kind": "timm", "architecture": "resnet10t"}
-    assert b.place(("model", "blocks")) == "1.yaml:3: "
-    assert b.place(("model", "first")) == "2.yaml:3: "
-    assert c.place(("model", "blocks")) == "2.yaml:5: "
-    assert b.place(("train", "augment", "flip")) == "1.yaml:3: "
+    assert b.location(("model", "blocks")) == "1.yaml:3: "
+    assert b.location(("model", "first")) == "2.yaml:3: "
+    assert c.location(("model", "blocks")) == "2.yaml:5: "
+    assert b.location(("train", "augment", "flip")) == "1.yaml:3: "
     assert "extends" not in b.data
 
 
@@ -129,20 +129,23 @@ def test_overrides_lie_on_top_whatever_their_order() -> None:
     assert found.resolve("a", ["model.blocks=4", "model.blocks=5"]).data["model"]["blocks"] == 5
     assert found.resolve("a", ["train.stages.prior.lr=1e-4"]).data["train"] == {"stages": {"prior": {"lr": 1e-4}}}
     assert found.resolve("a", ["model.kind=cnn"]).data["model"] == {"kind": "cnn", "blocks": 3}
-    assert found.resolve("a", ["model.blocks=0"]).place(("model", "blocks")) == "command line: "
+    assert found.resolve("a", ["model.blocks=0"]).location(("model", "blocks")) == "command line: "
     assert found.entries["a"][0].data["model"] == {"kind": "cnn", "blocks": 3}
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("model.blocks", "'model.blocks' is not key=value, as in train.epochs=10"),
-        ("=3", "'=3' is not key=value"),
-        ("model..x=3", "'model..x=3' is not key=value"),
+        ("model.blocks", "'model.blocks' is not of the form key=value, e.g. train.epochs=10"),
+        ("=3", "'=3' is not of the form key=value"),
+        ("model..x=3", "'model..x=3' is not of the form key=value"),
         ("model.x" + ".x" * 5000 + "=1", "'model.x.x"),
-        ("modle.x=3", "'modle.x' is no option of a: it must begin with data., model., prior., text., train. or tune."),
-        ("summary=x", "'summary' is no option of a"),
-        ("model=cnn", "'model' is a whole section; name an option of it, as in model.NAME=VALUE"),
+        (
+            "modle.x=3",
+            "'modle.x' is not an option of a: options begin with data., model., prior., text., train. or tune.",
+        ),
+        ("summary=x", "'summary' is not an option of a"),
+        ("model=cnn", "'model' is a section, not an option; set one of its options, as in model.NAME=VALUE"),
         ("model.x=[1", "model.x=[1: not YAML: "),
         ("model.x=*y", "model.x=*y: not YAML: found undefined alias"),
         ("model.x=\0", "model.x=\\x00: not YAML: the character 0x0 is not allowed"),
@@ -180,10 +183,13 @@ MISTAKES: dict[str, tuple[str | bytes, str]] = {
     "no model": (HEAD + "  a: {data: {kind: digits}}", "f.yaml:3: a.model needs a `kind`; see `zoo plugins`"),
     "duplicate key": (HEAD + "  a: {}\n  b: {}\n  a: {}\n", "f.yaml:5: the key 'a' stands twice"),
     "not YAML": (HEAD + "  a: {model: [", "f.yaml:3: not YAML: "),
-    "itself": (HEAD + "  a: {extends: a}", "f.yaml:3: a extends itself, and no layer below has an entry of that name"),
+    "itself": (
+        HEAD + "  a: {extends: a}",
+        "f.yaml:3: a extends itself, but no registry below has an entry of that name",
+    ),
     "cycle": (
         HEAD + "  a: {extends: b}\n  b:\n    extends: c\n  c: {extends: a}\n",
-        "f.yaml:3: a extends itself by way of a -> b -> c -> a",
+        "f.yaml:3: a extends itself through a -> b -> c -> a",
     ),
     "no parent": (
         HEAD + "  a: {extends: ccnn}\n",
@@ -194,32 +200,32 @@ MISTAKES: dict[str, tuple[str | bytes, str]] = {
         + "  a: {extends: a0}\n"
         + "".join(f"  a{i}: {{extends: a{i + 1}}}\n" for i in range(2000))
         + "  a2000: {}\n",
-        "f.yaml:35: a31 extends 'a32', which extends another, and so on over 32 levels",
+        "f.yaml:35: a31 extends 'a32', which itself extends others, more than 32 levels deep",
     ),
-    "unknown part": (HEAD + "  a: {modle: {kind: cnn}}", "f.yaml:3: a has no part 'modle'; did you mean 'model'?"),
-    "unknown top": ("version: 1\nentrys: {}", "f.yaml:2: a registry has no part 'entrys'; did you mean 'entries'?"),
+    "unknown part": (HEAD + "  a: {modle: {kind: cnn}}", "f.yaml:3: a has no section 'modle'; did you mean 'model'?"),
+    "unknown top": ("version: 1\nentrys: {}", "f.yaml:2: a registry has no section 'entrys'; did you mean 'entries'?"),
     "section": (HEAD + "  a:\n    model: cnn", "f.yaml:4: a.model must be a mapping"),
     "entry": (HEAD + "  a: 3", "f.yaml:3: the entry 'a' must be a mapping with `model`, `data` and `train`"),
-    "summary": (HEAD + "  a: {summary: 3}", "f.yaml:3: a.summary must be a text"),
-    "name": (HEAD + "  ../a: {}", "f.yaml:3: the entry name '../a' may hold letters, digits"),
+    "summary": (HEAD + "  a: {summary: 3}", "f.yaml:3: a.summary must be a string"),
+    "name": (HEAD + "  ../a: {}", "f.yaml:3: the entry name '../a' may only contain letters, digits"),
     "long name": (HEAD + f"  {'a' * 300}: {{}}", "f.yaml:3: the entry name 'aaa"),
     "entries": ("version: 1\nentries: [a]", "f.yaml:2: `entries` must be a mapping of names to entries"),
     "false entries": ("version: 1\nentries: false", "f.yaml:2: `entries` must be a mapping of names to entries"),
     "results": ("version: 1\nresults: {}", "f.yaml:2: `results` must be a list"),
     "result": (
         "version: 1\nresults:\n  - {of: 3}",
-        "f.yaml:2: result 1 must be a mapping with the texts `entry` and `of`",
+        "f.yaml:2: result 1 must be a mapping with the strings `entry` and `of`",
     ),
     "metrics": (
         "version: 1\nresults:\n  - {entry: a, of: b, metrics: {loss: high}}",
         "f.yaml:3: result 1 must have `metrics`, a mapping of names to numbers",
     ),
     "no version": ("entries: {}", "f.yaml: a registry needs `version: 1` at its top"),
-    "newer": ("version: 2", "f.yaml:1: the file has version 2, of a newer zoo; upgrade pixel-zoo"),
+    "newer": ("version: 2", "f.yaml:1: the file has version 2, from a newer zoo; upgrade pixel-zoo"),
     "odd version": ("version: true", "f.yaml:1: version must be 1, got True"),
-    "empty": ("", "f.yaml: a registry is a mapping that begins with `version: 1`"),
-    "comment": ("# nothing", "f.yaml: a registry is a mapping that begins with `version: 1`"),
-    "list": ("- a", "f.yaml: a registry is a mapping that begins with `version: 1`"),
+    "empty": ("", "f.yaml: a registry must be a mapping that begins with `version: 1`"),
+    "comment": ("# nothing", "f.yaml: a registry must be a mapping that begins with `version: 1`"),
+    "list": ("- a", "f.yaml: a registry must be a mapping that begins with `version: 1`"),
     "no number": (A + "    train: {lr: fast}", "f.yaml:4: not YAML: "),
     "nul": (A + "\0", "f.yaml:4: not YAML: the character 0x0 is not allowed"),
     "binary": (
@@ -228,7 +234,10 @@ MISTAKES: dict[str, tuple[str | bytes, str]] = {
     ),
     "latin-1": (A.encode() + b"# caf\xe9", "cannot read the registry f.yaml: not UTF-8 text"),
     "utf-16": (A.encode("utf-16"), "cannot read the registry f.yaml: not UTF-8 text"),
-    "huge": (b"#" * (4 * MAX_CHARACTERS + 1), f"f.yaml: larger than {MAX_CHARACTERS:,} characters; is it a registry?"),
+    "huge": (
+        b"#" * (4 * MAX_CHARACTERS + 1),
+        f"f.yaml: larger than {MAX_CHARACTERS:,} characters; is it really a registry?",
+    ),
 }
 
 
@@ -285,7 +294,7 @@ def test_a_broken_registry_of_a_plugin_is_left_out(code: str, cause: str, instal
     found, problems = read_registry(catalog())
     assert "cnn" in found.entries
     assert len(problems) == 1
-    assert problems[0].startswith("a registry of plugin shipping (zoo-shipping 1.0) is left out: ")
+    assert problems[0].startswith("skipped a registry of plugin shipping (zoo-shipping 1.0): ")
     assert cause in problems[0]
 
 

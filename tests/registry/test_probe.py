@@ -35,7 +35,7 @@ def again() -> Catalog:
 def found(name: str) -> Plugin:
     """A plugin of a new catalog, whose probe is waited for."""
     plugin = next(plugin for plugin in again().plugins if plugin.name == name)
-    plugin.settle()
+    plugin.wait_for_probe()
     return plugin
 
 
@@ -48,7 +48,8 @@ def test_a_plugin_is_probed_once_and_imported_when_its_kind_is_used(install: Ins
     install("acme", COUNTED)
     for _ in range(3):
         plugin = found("acme")
-        assert (plugin.state, [tuple(kind) for kind in plugin.listed]) == ("ok", [("model", "moe", "a mixture")])
+        kinds = [tuple(kind) for kind in plugin.kind_summaries]
+        assert (plugin.state, kinds) == ("ok", [("model", "moe", "a mixture")])
         assert catalog().names("model").count("moe") == 1
     assert (count(), "plugin_acme" in sys.modules) == (1, False)
     assert catalog().find("model", "moe")[1].spec().width == 3
@@ -59,7 +60,7 @@ def test_a_plugin_that_changes_is_probed_anew(install: Install, home: Path) -> N
     path = install("acme", COUNTED)
     assert found("acme").state == "ok"
     path.write_text(COUNTED.replace("'moe'", "'other'"), encoding="utf-8")
-    assert [kind.name for kind in found("acme").listed] == ["other"]
+    assert [kind.name for kind in found("acme").kind_summaries] == ["other"]
     assert count() == 2
     (path.parent / "zoo_acme-1.0.dist-info" / "METADATA").write_text(
         "Metadata-Version: 2.1\nName: zoo-acme\nVersion: 1.1\n", encoding="utf-8"
@@ -172,7 +173,7 @@ def test_a_kind_that_a_plugin_gives_no_more(install: Install, monkeypatch: pytes
     install("acme", MOE.replace("'moe',", "'moe' if 'NOW' not in os.environ else 'eom',") + "import os\n")
     assert found("acme").state == "ok"
     monkeypatch.setenv("NOW", "1")
-    with pytest.raises(MissingError, match=r"plugin acme \(zoo-acme 1.0\) gives the model kind 'moe' no more"):
+    with pytest.raises(MissingError, match=r"plugin acme \(zoo-acme 1.0\) no longer provides the model kind 'moe'"):
         catalog().find("model", "moe")
     again()
     assert main(["schema"]) == 0

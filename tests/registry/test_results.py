@@ -41,7 +41,7 @@ def test_a_result_goes_stale_when_the_entry_changes() -> None:
 
 
 def test_a_figure_that_is_not_finite_is_not_recorded() -> None:
-    with pytest.raises(JobError, match="the metric 'loss' is not finite"):
+    with pytest.raises(JobError, match="metric 'loss' is not finite"):
         make_result(entry(), "digits", {"metrics": {"loss": float("nan")}, "split": "test"}, RECORD)
 
 

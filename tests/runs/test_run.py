@@ -75,8 +75,8 @@ def test_there_and_back() -> None:
     fresh = build_model(run.entry, INFO).state_dict()
     assert not model.training
     assert all(torch.equal(value, fresh[name]) for name, value in model.state_dict().items())
-    assert run.changed(["data.limit=3"]).data.dump()["limit"] == 3
-    assert run.changed([]) == run.entry
+    assert run.with_overrides(["data.limit=3"]).data.dump()["limit"] == 3
+    assert run.with_overrides([]) == run.entry
 
 
 def test_overrides_that_change_the_weights_are_refused() -> None:

@@ -137,7 +137,7 @@ def evaluate(
     if split not in SPLITS:
         raise ZooError(f"no split {split!r}", did_you_mean(split, SPLITS))
     opened, torch_device = load(run), choose_device(device)
-    changed = opened.changed(overrides)
+    changed = opened.with_overrides(overrides)
     model = opened.model(torch_device, overrides)
     options = sampling_options(opened, model, guidance, temperature)
     if judge == NO_JUDGE and options.non_default():

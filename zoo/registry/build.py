@@ -1,4 +1,4 @@
-"""Build the pictures and the model of an entry."""
+"""Build the data and the model of an entry."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from zoo.registry.blame import plugin_errors
 from zoo.registry.entry import Component, Entry
 
 
-def build_data(chosen: Component) -> tuple[Splits, tuple[tuple[str, str], ...]]:
-    """The splits, and the files that could not be read with the reason."""
-    with plugin_errors(chosen, "load"):
-        loaded = chosen.kind.load(chosen.spec)
-    assert isinstance(chosen.spec, DataSpec), "discovery lets no other data kind in"
-    return split(loaded, chosen.spec), loaded.skipped
+def build_data(component: Component) -> tuple[Splits, tuple[tuple[str, str], ...]]:
+    """Load the splits; also returns each file that could not be read, with the reason."""
+    with plugin_errors(component, "load"):
+        loaded = component.kind.load(component.spec)
+    assert isinstance(component.spec, DataSpec), "discovery lets no other data kind in"
+    return split(loaded, component.spec), loaded.skipped
 
 
-def data_info(chosen: Component) -> DataInfo:
-    """What the pictures are like, without decoding all of them where that is possible."""
-    with plugin_errors(chosen, "look at"):
-        return chosen.kind.info(chosen.spec)  # type: ignore[no-any-return]
+def data_info(component: Component) -> DataInfo:
+    """Return shape and classes of the data, without decoding all pictures if possible."""
+    with plugin_errors(component, "inspect"):
+        return component.kind.info(component.spec)  # type: ignore[no-any-return]
 
 
 def build_model(entry: Entry, info: DataInfo) -> Model:
-    """A model with fresh weights drawn from torch's generator."""
+    """Build the model of an entry, with weights initialised from torch's random state."""
     with plugin_errors(entry.model, "build"):
         model = entry.model_kind.build(entry.model.spec, info)
     if entry.prior and isinstance(model, LatentModel):
@@ -39,13 +39,16 @@ def build_model(entry: Entry, info: DataInfo) -> Model:
         with plugin_errors(entry.prior, "build"):
             return Generator(model, entry.prior.kind.build(entry.prior.spec, code), info, text)
     if not isinstance(model, Model):
-        raise ZooError(f"model kind {entry.model.name!r} builds a {type(model).__name__}", f"tell {entry.model.plugin}")
+        raise ZooError(
+            f"model kind {entry.model.name!r} builds a {type(model).__name__}",
+            f"report it to the authors of {entry.model.plugin}",
+        )
     return model
 
 
-def build_text(chosen: Component | None, info: DataInfo) -> TextEncoder | None:
-    """The text encoder that an entry has, if any."""
-    if chosen is None:
+def build_text(component: Component | None, info: DataInfo) -> TextEncoder | None:
+    """Build the text encoder of an entry, or return None if it has none."""
+    if component is None:
         return None
-    with plugin_errors(chosen, "build"):
-        return chosen.kind.build(chosen.spec, info)  # type: ignore[no-any-return]
+    with plugin_errors(component, "build"):
+        return component.kind.build(component.spec, info)  # type: ignore[no-any-return]

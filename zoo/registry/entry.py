@@ -28,43 +28,43 @@ class Component:
     name: str
 
     def dump(self) -> dict[str, Any]:
-        """The section as JSON, every option explicit."""
+        """Return the section as a JSON object with every option explicit."""
         return {"kind": self.name, **self.spec.model_dump(mode="json")}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What `zoo train NAME` trains: pictures, model and training, all options explicit."""
+    """A validated entry: data, model and training, with all options explicit."""
 
     name: str
     summary: str
     data: Component
     model: Component
     prior: Component | None
-    """The prior over the codes of a latent model; None of any other model."""
+    """The prior over the codes of a latent model; None for any other model."""
     text: Component | None
-    """The text encoder of a prior that draws codes for a text; None of any other."""
+    """The text encoder of a prior that is conditioned on text; None otherwise."""
     train: TrainSpec
     tune: TuneSpec = field(default_factory=TuneSpec, compare=False)
-    """How `zoo tune` searches; a run does not depend on it, so neither `dump` nor `hash` holds it."""
+    """Options of `zoo tune`; a run does not depend on them, so `dump` and `hash` leave them out."""
 
     @property
     def model_kind(self) -> ModelKind[Any]:
-        """The kind of the model."""
+        """The model kind."""
         kind: ModelKind[Any] = self.model.kind
         return kind
 
     def kinds(self) -> list[Component]:
-        """The kinds that it is made of."""
+        """Return the components: data, model, and prior and text if there are any."""
         return [self.data, self.model, *self.optional.values()]
 
     @property
     def optional(self) -> dict[str, Component]:
-        """The parts that not all entries have, by name."""
+        """The components that not every entry has, by section name."""
         return {name: part for name, part in (("prior", self.prior), ("text", self.text)) if part}
 
     def sections(self) -> list[tuple[str, Spec]]:
-        """The options of each part, by its name."""
+        """Return the options of each section, with its name."""
         return [
             ("data", self.data.spec),
             ("model", self.model.spec),
@@ -74,16 +74,16 @@ class Entry:
         ]
 
     def dump(self) -> dict[str, Any]:
-        """The entry as JSON; `restore` of it gives the entry back."""
+        """Return the entry as a JSON object, from which `restore_entry` makes the entry again."""
         sections = {"data": self.data.dump(), "model": self.model.dump()}
         sections |= {name: part.dump() for name, part in self.optional.items()}
         train = self.train.model_dump(mode="json")
         return {"name": self.name, "summary": self.summary, **sections, "train": train}
 
     def hash(self) -> str:
-        """Eight hexadecimal digits over all that makes a result: the model and its training, not data or seed."""
+        """Hash the options that determine a result (model and training, not data or seed) to 8 hex digits."""
         dumped = self.train.model_dump(mode="json")
-        # An option that is None says nothing: one that a newer zoo adds makes no result stale.
+        # Options that are None are left out, so a new option with default None makes no result stale.
         train = {key: value for key, value in dumped.items() if key not in UNHASHED and value is not None}
         parts = {name: part.dump() for name, part in self.optional.items()}
         if parts.get("text") == DEFAULT_TEXT:
@@ -93,11 +93,11 @@ class Entry:
 
 UNHASHED = {"seed", "save_seconds"}
 DEFAULT_TEXT = {"kind": "classes"}
-"""What says nothing of a model: its prior is told the class, as each was before there were text encoders."""
+"""Left out of the hash: all priors were class-conditional before text encoders existed."""
 
 
 def resolve_entry(catalog: Catalog, raw: RawEntry) -> Entry:
-    """Validate an entry; the first mistake is an error with its file and line."""
+    """Validate an entry; the first error is raised with its file and line."""
     model = resolve_component(catalog, raw, "model", {})
     data = resolve_component(catalog, raw, "data", DEFAULT_DATA)
     prior = resolve_prior(catalog, raw, model)
@@ -112,59 +112,64 @@ def resolve_entry(catalog: Catalog, raw: RawEntry) -> Entry:
 
 
 def resolve_prior(catalog: Catalog, raw: RawEntry, model: Component) -> Component | None:
-    """The prior over the codes of a latent model; ZooError where the model has none."""
+    """Resolve the prior over the codes of a latent model; ZooError if another model sets one."""
     if model.kind.prior:
         return resolve_component(catalog, raw, "prior", {"kind": model.kind.prior})
     if "prior" in raw.data:
-        place = raw.place(("prior",))
-        raise ZooError(f"{place}{raw.name}.prior: the model kind {model.name!r} has no codes", "leave the prior out")
+        location = raw.location(("prior",))
+        raise ZooError(
+            f"{location}{raw.name}.prior: the model kind {model.name!r} has no codes, so it takes no prior",
+            "remove `prior`",
+        )
     return None
 
 
 def resolve_text(catalog: Catalog, raw: RawEntry, prior: Component | None) -> Component | None:
-    """The text encoder of a prior that draws for a text; ZooError where the prior has no use for one."""
+    """Resolve the text encoder of a prior; ZooError if one is set but the prior takes no text."""
     if prior and prior.kind.text:
         return resolve_component(catalog, raw, "text", {"kind": prior.kind.text})
     if "text" in raw.data:
-        what = f"the prior {prior.name!r} draws for no text" if prior else "the model has no prior to draw for a text"
-        raise ZooError(f"{raw.place(('text',))}{raw.name}.text: {what}", "leave the text out, or take prior.kind=flow")
+        what = f"the prior {prior.name!r} takes no text" if prior else "the model has no prior, so it takes no text"
+        raise ZooError(f"{raw.location(('text',))}{raw.name}.text: {what}", "remove `text`, or set prior.kind=flow")
     return None
 
 
 def restore_entry(catalog: Catalog, dumped: Any) -> Entry:
-    """The entry that `Entry.dump` wrote."""
+    """Make an entry from the output of `Entry.dump`."""
     if not isinstance(dumped, dict) or not isinstance(dumped.get("name"), str):
-        raise ZooError("not an entry: it has no name")
+        raise ZooError("not an entry: it has no `name`")
     parts = {key: value for key, value in dumped.items() if key != "name"}
     check_keys(parts, ENTRY_KEYS, {}, dumped["name"])
     return resolve_entry(catalog, RawEntry(dumped["name"], parts, {}))
 
 
 def with_train(entry: Entry, **options: Any) -> Entry:
-    """The entry with some options of the training replaced."""
+    """Return the entry with some training options replaced."""
     raw = RawEntry(entry.name, {"train": entry.train.model_dump() | options}, {("train",): "command line"})
     return replace(entry, train=validate(TrainSpec, raw, ("train",), raw.data["train"]))
 
 
 def resolve_component(catalog: Catalog, raw: RawEntry, section: str, default: dict[str, Any]) -> Component:
-    """The kind and the options of one section."""
-    place, where = raw.place((section, "kind")), f"{raw.name}.{section}"
+    """Find the kind of one section and validate its options."""
+    location, where = raw.location((section, "kind")), f"{raw.name}.{section}"
     given = raw.data.get(section, {})
     if not isinstance(given, dict):
-        raise ZooError(f"{place}{where} must be a mapping")
+        raise ZooError(f"{location}{where} must be a mapping")
     body = default | given
     name = body.pop("kind", None)
     if not isinstance(name, str):
-        raise ZooError(f"{place}{where} needs a `kind`", "see `zoo plugins`")
+        raise ZooError(f"{location}{where} needs a `kind`", "see `zoo plugins`")
     try:
         plugin, kind = catalog.find(section, name)
     except ZooError as error:
-        raise type(error)(f"{place}{where}: {error.args[0]}", error.hint) from None
+        raise type(error)(f"{location}{where}: {error.args[0]}", error.hint) from None
     try:
         chosen = Component(kind, plugin, validate(kind.spec, raw, (section,), body), name)
         digest(chosen.dump())
     except ZooError:
         raise
     except Exception as error:  # a plugin's own validator or serialiser failed
-        raise MissingError(f"{place}{where}: {plugin} failed on it: {type(error).__name__}: {error}") from error
+        raise MissingError(
+            f"{location}{where}: {plugin} failed to validate it: {type(error).__name__}: {error}"
+        ) from error
     return chosen

@@ -1,4 +1,4 @@
-"""The hooks that a plugin may implement, and the two markers."""
+"""The hooks that a plugin may implement, and pluggy's two markers."""
 
 from __future__ import annotations
 

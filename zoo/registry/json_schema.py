@@ -1,4 +1,4 @@
-"""The JSON schema (draft 2020-12) of registry.yaml, so that an editor completes and checks it."""
+"""The JSON schema (draft 2020-12) of registry.yaml, for completion and validation in editors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TEXT: Schema = {"type": "string"}
 
 
 def registry_schema(catalog: Catalog) -> Schema:
-    """The schema of a registry file for the kinds of a catalog."""
+    """Make the JSON schema of a registry file for the kinds of a catalog."""
     defs: Schema = {}
     train = options_schema(TrainSpec, "train", defs)
     train["properties"]["stages"]["additionalProperties"] = options_schema(StageSpec, "stage", defs)
@@ -45,11 +45,11 @@ def registry_schema(catalog: Catalog) -> Schema:
             "version": {"const": VERSION, "description": "Version of the format."},
             "entries": {
                 "type": ["object", "null"],
-                "description": "What can be trained, by name.",
+                "description": "Trainable entries, by name.",
                 "propertyNames": {"pattern": f"^{LEGAL_NAME.pattern}$"},
                 "additionalProperties": {"$ref": "#/$defs/entry"},
             },
-            "results": {"type": ["array", "null"], "description": "What was reached.", "items": RESULT},
+            "results": {"type": ["array", "null"], "description": "Recorded results.", "items": RESULT},
         },
         "required": ["version"],
         "additionalProperties": False,
@@ -58,12 +58,12 @@ def registry_schema(catalog: Catalog) -> Schema:
 
 
 SUMMARY = TEXT | {"description": "One line for `zoo list`."}
-EXTENDS = TEXT | {"description": "An entry whose parts this one takes over where it does not set them."}
+EXTENDS = TEXT | {"description": "An entry from which this one inherits whatever it does not set itself."}
 RESULT: Schema = {
     "type": "object",
     "properties": {
         "entry": TEXT | {"description": "Name of the entry."},
-        "of": TEXT | {"description": "Hash of the entry; another one shows that the result is stale."},
+        "of": TEXT | {"description": "Hash of the entry; if it differs from the current one, the result is stale."},
         "data": TEXT,
         "split": {"enum": ["train", "valid", "test"]},
         "seed": {"type": "integer"},
@@ -82,12 +82,12 @@ RESULT: Schema = {
 
 
 def section_schema(catalog: Catalog, family: str, defs: Schema) -> Schema:
-    """`data` or `model`: the options that belong to the kind; without a kind, those of any kind."""
+    """Make the schema of a section: the options of its kind, or of any kind if it sets none."""
     kinds, rules = [], []
     for plugin in catalog.plugins:
         for kind in (kind for kind in plugin.kinds if kind.family == family):
-            full = f"{catalog.handle(plugin)}:{kind.name}"
-            is_bare = catalog.givers(family, kind.name) == [plugin]
+            full = f"{catalog.prefix(plugin)}:{kind.name}"
+            is_bare = catalog.providers_of(family, kind.name) == [plugin]
             names = [kind.name, full] if is_bare else [full]
             title = re.sub(r"[^\w.:-]", "_", f"{family}-{full}")
             options = options_schema(kind.spec, title, defs)
@@ -97,7 +97,7 @@ def section_schema(catalog: Catalog, family: str, defs: Schema) -> Schema:
             kinds += names
     return {
         "type": "object",
-        "properties": {"kind": {"enum": sorted(kinds), "description": f"The kind of {family}."}},
+        "properties": {"kind": {"enum": sorted(kinds), "description": f"Kind of {family}."}},
         "allOf": [
             *(
                 {"if": {"required": ["kind"], "properties": {"kind": {"enum": names}}}, "then": rule}
@@ -109,18 +109,18 @@ def section_schema(catalog: Catalog, family: str, defs: Schema) -> Schema:
 
 
 def options_schema(spec: type[BaseModel], title: str, defs: Schema) -> Schema:
-    """The options of a spec, none of them required: what an entry leaves out may come from elsewhere."""
+    """Make the schema of a spec's options; none is required, since an entry may inherit them."""
     try:
         schema = spec.model_json_schema(ref_template=f"#/$defs/{title}.{{model}}")
     except PydanticUserError:
-        return {"type": "object", "properties": {}}  # an option of a type that JSON has no word for
+        return {"type": "object", "properties": {}}  # an option has a type that JSON schema cannot express
     for name, nested in schema.pop("$defs", {}).items():
         defs[f"{title}.{name}"] = drop_titles(nested)
     return drop_titles(schema)
 
 
 def drop_titles(schema: Schema) -> Schema:
-    """A schema of an object without what pydantic adds for forms."""
+    """Remove the titles and other keys that pydantic adds for forms."""
     properties = {
         name: {key: value for key, value in each.items() if key != "title"}
         for name, each in schema.get("properties", {}).items()

@@ -1,4 +1,4 @@
-"""Kinds: what a plugin gives. A kind is a name, a spec class and a constructor."""
+"""Kinds, which plugins provide: a name, a spec class for the options, and a build function."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class ModelKind(Generic[S]):
     Args:
         name: The name in `model.kind` of an entry.
         spec: The class of its options.
-        build: Makes the model from the options and what is known of the pictures.
+        build: Builds the model from the options and the DataInfo of the pictures.
         summary: One line for `zoo list` and `zoo plugins`.
-        prior: The prior kind of entries with this latent model that name none; empty for any other model.
+        prior: Default prior kind of entries with this latent model; empty for any other model.
 
     Example:
         >>> from zoo import DataInfo, ModelKind, Spec
@@ -54,7 +54,7 @@ class ModelKind(Generic[S]):
     build: Callable[[S, DataInfo], Model | LatentModel]
     summary: str = ""
     prior: str = ""
-    """The prior kind of entries with this latent model that name none; empty for any other model."""
+    """Default prior kind of entries with this latent model; empty for any other model."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ class PriorKind(Generic[S]):
     Args:
         name: The name in `prior.kind` of an entry.
         spec: The class of its options.
-        build: Makes the prior from the options and what is known of the codes.
+        build: Builds the prior from the options and the CodeInfo of the codes.
         summary: One line for `zoo plugins`.
         words: Whether it models code words rather than continuous codes.
-        text: The text encoder kind of entries that name none; empty for a prior that takes no text.
+        text: Default text encoder kind of entries with this prior; empty for a prior that takes no text.
 
     Example:
         >>> from zoo import CodeInfo, PriorKind, Spec
@@ -91,7 +91,7 @@ class PriorKind(Generic[S]):
     words: bool = False
     """Whether it models code words rather than continuous codes."""
     text: str = ""
-    """The text encoder kind of entries that name none; empty for a prior that takes no text."""
+    """Default text encoder kind of entries with this prior; empty for a prior that takes no text."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class TextKind(Generic[S]):
     Args:
         name: The name in `text.kind` of an entry.
         spec: The class of its options.
-        build: Makes the text encoder from the options and what is known of the pictures.
+        build: Builds the text encoder from the options and the DataInfo of the pictures.
         summary: One line for `zoo plugins`.
 
     Example:
@@ -132,8 +132,8 @@ class DataKind(Generic[S]):
     Args:
         name: The name in `data.kind` of an entry.
         spec: The class of its options, a subclass of DataSpec.
-        load: Loads the pictures for some options.
-        info: Tells shape and classes of the pictures, without decoding all of them where that is possible.
+        load: Loads the pictures that the options describe.
+        info: Returns shape and classes of the pictures, without decoding all of them if possible.
         summary: One line for `zoo plugins`.
 
     Example:
@@ -160,15 +160,15 @@ class DataKind(Generic[S]):
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a model gives over a split; metric kinds compute their figures from it.
+    """The outputs of a model on a split, from which metric kinds compute their figures.
 
     Args:
         model: The trained model, in eval mode.
-        info: What the model knows of its pictures.
+        info: Shape and classes of the pictures that the model was built for.
         pictures: The pictures of the split.
-        means: The model's own metrics, means over all pictures.
+        means: The model's own metrics, averaged over all pictures.
         scores: Log-probabilities (N, K), float32 on the CPU, of a classifier; None for any other model.
-        gallery: What a generator makes, as a judge sees it; None for any other model, or without a judge.
+        gallery: Features of real and generated pictures, for a generator with a judge; otherwise None.
 
     Example:
         >>> from zoo.registry import Outputs
@@ -184,11 +184,11 @@ class Outputs:
     info: DataInfo
     pictures: Pictures
     means: dict[str, float]
-    """The model's own metrics, means over all pictures."""
+    """The model's own metrics, averaged over all pictures."""
     scores: Tensor | None
-    """Log-probabilities (N, K), float32 on the CPU, of a classifier; None of other models."""
+    """Log-probabilities (N, K), float32 on the CPU, of a classifier; None for any other model."""
     gallery: Gallery | None = None
-    """What a generator makes, as a judge sees it; None for any other model, or without a judge."""
+    """Features of real and generated pictures, for a generator with a judge; otherwise None."""
 
     @property
     def labels(self) -> Tensor:
@@ -202,8 +202,8 @@ class MetricKind(Generic[S]):
 
     Args:
         name: The name of the metric.
-        spec: The class of its options; `zoo evaluate` takes their defaults.
-        compute: Gives figures by name, or None where they do not apply to the model.
+        spec: The class of its options; `zoo evaluate` uses their defaults.
+        compute: Returns figures by name, or None if they do not apply to the model.
         summary: One line for `zoo plugins`.
 
     Example:
@@ -239,7 +239,7 @@ class JudgeKind(Generic[S]):
     Args:
         name: The name that `zoo evaluate --judge` takes.
         spec: The class of its options.
-        build: Makes the judge from the options and what is known of the pictures.
+        build: Builds the judge from the options and the DataInfo of the pictures.
         summary: One line for `zoo plugins`.
 
     Example:

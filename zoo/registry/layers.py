@@ -1,4 +1,4 @@
-"""The registry: entries and recorded results in layers of YAML files, and `extends`."""
+"""The registry: entries and recorded results from layers of YAML files, and `extends`."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ REGISTRY_KEYS = ("version", "entries", "results")
 
 @dataclass
 class Registry:
-    """All layers, lowest first, and the recorded results."""
+    """All layers of entries, lowest first, and the recorded results."""
 
     entries: dict[str, list[RawEntry]] = field(default_factory=dict)
     results: list[dict[str, Any]] = field(default_factory=list)
     layers: int = 0
-    troubles: list[str] = field(default_factory=list)
-    """Of plugins that give nothing, and perhaps would give the entry that is asked for."""
+    plugin_troubles: list[str] = field(default_factory=list)
+    """Errors of broken or blocked plugins, which might have provided a missing entry."""
 
     def add(self, document: Document, name: str) -> None:
-        """Put one file on top of the layers below, or nothing of it where it is not a registry."""
+        """Add one file as the topmost layer; ZooError, and no change, if it is not a valid registry."""
         data, where = document
         if not isinstance(data, dict):
-            raise ZooError(f"{name}: a registry is a mapping that begins with `version: {VERSION}`")
+            raise ZooError(f"{name}: a registry must be a mapping that begins with `version: {VERSION}`")
         check_keys(data, REGISTRY_KEYS, where, "a registry")
         check_version(data, where, name)
         bodies, rows = data.get("entries"), data.get("results")
@@ -42,75 +42,75 @@ class Registry:
         if not isinstance(rows, list):
             raise ZooError(f"{where['results',]}: `results` must be a list")
         raws = [read_entry(key, body, where, self.layers + 1) for key, body in bodies.items()]
-        results = [check_result(row, place, where) for place, row in enumerate(rows)]
+        results = [check_result(row, index, where) for index, row in enumerate(rows)]
         self.layers += 1
         self.results += results
         for raw in raws:
             self.entries.setdefault(raw.name, []).append(raw)
 
     def resolve(self, name: str, overrides: Iterable[str] = ()) -> RawEntry:
-        """The entry with what it extends and what the command line says laid over each other."""
-        return apply_overrides(self.extended(name, None, ()), overrides)
+        """Return an entry merged over what it extends, with command-line overrides on top."""
+        return apply_overrides(self.resolve_extends(name, None, ()), overrides)
 
-    def extended(self, name: str, below: int | None, chain: tuple[tuple[str, int], ...]) -> RawEntry:
-        """The topmost entry of that name (below a layer), merged over what it extends."""
+    def resolve_extends(self, name: str, below: int | None, chain: tuple[tuple[str, int], ...]) -> RawEntry:
+        """Return the topmost entry of a name (below a layer, if given), merged over what it extends."""
         raws = [raw for raw in self.entries.get(name, []) if below is None or raw.layer < below]
         if not raws:
-            raise self.missing(name)
+            raise self.missing_entry(name)
         raw = raws[-1]
         parent = raw.data.get("extends")
         if parent is None:
             return raw
-        place = f"{raw.place(('extends',))}{name} extends"
+        location = f"{raw.location(('extends',))}{name} extends"
         if (name, raw.layer) in chain:
-            raise ZooError(f"{place} itself by way of {' -> '.join([*(link for link, _ in chain), name])}")
+            raise ZooError(f"{location} itself through {' -> '.join([*(link for link, _ in chain), name])}")
         if len(chain) >= MAX_DEPTH:
-            raise ZooError(f"{place} {parent!r}, which extends another, and so on over {MAX_DEPTH} levels")
+            raise ZooError(f"{location} {parent!r}, which itself extends others, more than {MAX_DEPTH} levels deep")
         if parent not in self.entries:
-            raise ZooError(f"{place} {parent[:80]!r}, which does not exist", did_you_mean(parent, self.entries))
+            raise ZooError(f"{location} {parent[:80]!r}, which does not exist", did_you_mean(parent, self.entries))
         if parent == name and len(raws) == 1:
-            raise ZooError(f"{place} itself, and no layer below has an entry of that name")
-        base = self.extended(parent, raw.layer if parent == name else None, (*chain, (name, raw.layer)))
+            raise ZooError(f"{location} itself, but no registry below has an entry of that name")
+        base = self.resolve_extends(parent, raw.layer if parent == name else None, (*chain, (name, raw.layer)))
         return overlay(base, raw)
 
-    def missing(self, name: str) -> ZooError:
-        """The error for an entry that is not there; it names the plugins that are broken or blocked."""
+    def missing_entry(self, name: str) -> ZooError:
+        """Make the error for a missing entry; it names the plugins that are broken or blocked."""
         hint = did_you_mean(name, self.entries)
-        if self.troubles and "did you mean" not in hint:
-            return MissingError(f"no entry {name[:80]!r}; {'; '.join(self.troubles)}", PLUGINS_HINT)
+        if self.plugin_troubles and "did you mean" not in hint:
+            return MissingError(f"no entry {name[:80]!r}; {'; '.join(self.plugin_troubles)}", PLUGINS_HINT)
         return ZooError(f"no entry {name[:80]!r}", hint)
 
 
 def check_version(data: dict[str, Any], where: Locations, name: str) -> None:
-    """Refuse a file without a version, and one of a newer zoo."""
+    """Raise ZooError for a file without a version or from a newer zoo."""
     version = data.get("version")
     if "version" not in data:
         raise ZooError(f"{name}: a registry needs `version: {VERSION}` at its top")
     if type(version) is not int or version < 1:
         raise ZooError(f"{where['version',]}: version must be {VERSION}, got {version!r:.80}")
     if version > VERSION:
-        raise ZooError(f"{where['version',]}: the file has version {version}, of a newer zoo", "upgrade pixel-zoo")
+        raise ZooError(f"{where['version',]}: the file has version {version}, from a newer zoo", "upgrade pixel-zoo")
 
 
-def check_result(row: Any, place: int, where: Locations) -> dict[str, Any]:
-    """A recorded result, if it says of which entry it is and has numbers."""
-    line = where.get(("results", str(place), "entry"), where["results",])
+def check_result(row: Any, index: int, where: Locations) -> dict[str, Any]:
+    """Check that a recorded result names its entry and has numeric metrics, and return it."""
+    line = where.get(("results", str(index), "entry"), where["results",])
     if not isinstance(row, dict) or not all(isinstance(row.get(key), str) for key in ("entry", "of")):
-        raise ZooError(f"{line}: result {place + 1} must be a mapping with the texts `entry` and `of`")
+        raise ZooError(f"{line}: result {index + 1} must be a mapping with the strings `entry` and `of`")
     metrics = row.get("metrics")
     if not isinstance(metrics, dict) or not all(type(value) in (int, float) for value in metrics.values()):
-        raise ZooError(f"{line}: result {place + 1} must have `metrics`, a mapping of names to numbers")
+        raise ZooError(f"{line}: result {index + 1} must have `metrics`, a mapping of names to numbers")
     return row
 
 
 def shipped_registry() -> Path:
-    """The registry file of the zoo: beside the package when installed, one folder up in a checkout."""
+    """Return the zoo's own registry file: inside the package if installed, one folder up in a checkout."""
     beside = Path(__file__).parents[1] / "registry.yaml"
     return beside if beside.is_file() else beside.parents[1] / "registry.yaml"
 
 
 def user_registry() -> Path:
-    """The user's own registry: in ZOO_CONFIG, or in the user's configuration folder."""
+    """Return the user's registry file, in ZOO_CONFIG or in the user's configuration folder."""
     from platformdirs import user_config_path
 
     folder = os.environ.get("ZOO_CONFIG")
@@ -118,9 +118,12 @@ def user_registry() -> Path:
 
 
 def read_registry(catalog: Catalog, extra: Iterable[Path] = ()) -> tuple[Registry, list[str]]:
-    """All layers, lowest first: shipped, plugins', the user's, the project's, `--registry`; and what was left out."""
+    """Read all layers; returns the registry and one message per file that was skipped.
+
+    Lowest first: the zoo's own, those of plugins, the user's, the project's, and `--registry` files.
+    """
     registry, problems = installed_registry(catalog.plugins)
-    registry.troubles = [plugin.trouble for plugin in catalog.plugins if plugin.trouble]
+    registry.plugin_troubles = [plugin.trouble for plugin in catalog.plugins if plugin.trouble]
     for file in (user_registry(), Path("registry.yaml")):
         if file.is_file() and not same_content(file, shipped_registry()):
             registry.add(read_registry_file(file), str(file))
@@ -130,7 +133,7 @@ def read_registry(catalog: Catalog, extra: Iterable[Path] = ()) -> tuple[Registr
 
 
 def installed_registry(plugins: Iterable[Plugin] = ()) -> tuple[Registry, list[str]]:
-    """The shipped layer and those of plugins in this order, without any of the user's; and what was left out."""
+    """Read the layers of the zoo and its plugins only; returns the registry and one message per skipped file."""
     registry = Registry()
     registry.add(read_registry_file(shipped_registry(), "registry.yaml"), "registry.yaml")
     problems = [problem for plugin in plugins for problem in add_plugin(registry, plugin)]
@@ -138,7 +141,7 @@ def installed_registry(plugins: Iterable[Plugin] = ()) -> tuple[Registry, list[s
 
 
 def add_plugin(registry: Registry, plugin: Plugin) -> list[str]:
-    """Add the registry files of one plugin; returns what is wrong with those that are left out."""
+    """Add the registry files of one plugin; returns one message per file that was skipped."""
     problems = []
     for file in plugin.registries:
         try:
@@ -146,12 +149,12 @@ def add_plugin(registry: Registry, plugin: Plugin) -> list[str]:
             registry.add(parse(file.read_text(encoding="utf-8-sig"), name), name)
         except Exception as error:  # a plugin may yield any object that looks like a file
             text = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
-            problems.append(one_line(f"a registry of {plugin} is left out: {text}"[:400]))
+            problems.append(one_line(f"skipped a registry of {plugin}: {text}"[:400]))
     return problems
 
 
 def same_content(one: Path, two: Path) -> bool:
-    """Whether both files say the same, as in a checkout of the zoo from which it was installed."""
+    """Return whether two files have the same content, as in a checkout from which the zoo was installed."""
     try:
         return one.read_bytes() == two.read_bytes()
     except OSError:
@@ -159,12 +162,12 @@ def same_content(one: Path, two: Path) -> bool:
 
 
 def read_registry_file(path: Path, name: str = "") -> Document:
-    """One registry file, as UTF-8; ZooError where it cannot be read."""
+    """Read and parse one registry file as UTF-8; ZooError if that fails."""
     try:
         if not path.is_file():
             raise ZooError(f"cannot read the registry {path}: {'not a file' if path.exists() else 'no such file'}")
         if path.stat().st_size > 4 * MAX_CHARACTERS:
-            raise ZooError(f"{path}: larger than {MAX_CHARACTERS:,} characters; is it a registry?")
+            raise ZooError(f"{path}: larger than {MAX_CHARACTERS:,} characters; is it really a registry?")
         return parse(path.read_text(encoding="utf-8-sig"), name or str(path))
     except UnicodeError as error:
         raise ZooError(f"cannot read the registry {path}: not UTF-8 text ({error})") from None

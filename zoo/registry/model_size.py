@@ -1,4 +1,4 @@
-"""Parameters and FLOPs of an entry, counted on the meta device before a weight is allocated."""
+"""Parameters and FLOPs of an entry, counted on the meta device without allocating weights."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ class Count(NamedTuple):
     """The size of a model."""
 
     parameters: int
-    """Numbers that are learnt."""
+    """Number of parameters."""
     flops: int | None
-    """Floating-point operations of a forward pass for one picture, or None where they cannot be counted."""
+    """Floating-point operations of a forward pass for one picture; None if they cannot be counted."""
 
 
 def count_size(entry: Entry, info: DataInfo) -> Count:
-    """Parameters and FLOPs (a multiplication and an addition are two), without allocating weights where it can be.
+    """Count parameters and FLOPs (a multiply-add is two), without allocating weights if possible.
 
-    A model that cannot be built on the meta device is built as it is, and its FLOPs are not counted.
+    A model that cannot be built on the meta device is built on the CPU, and its FLOPs are not counted.
     """
     model, on_meta = build_on_meta(entry, info)
-    return Count(learnt_parameters(model), forward_flops(model, info) if on_meta else None)
+    return Count(parameter_count(model), forward_flops(model, info) if on_meta else None)
 
 
 def count_parameters(entry: Entry, info: DataInfo) -> int:
-    """How many numbers the model of an entry learns, without allocating weights where it can be."""
+    """Count the parameters of an entry's model, without allocating weights if possible."""
     model, _ = build_on_meta(entry, info)
-    return learnt_parameters(model)
+    return parameter_count(model)
 
 
 def build_on_meta(entry: Entry, info: DataInfo) -> tuple[Model, bool]:
-    """The model on the meta device, or as it is where it cannot be built there; whether it is on the meta device."""
+    """Build the model on the meta device, or on the CPU if that fails; also returns whether it is on meta."""
     try:
         with torch.device("meta"):
             return build_model(entry, info).eval(), True
@@ -49,24 +49,24 @@ def build_on_meta(entry: Entry, info: DataInfo) -> tuple[Model, bool]:
             return build_model(entry, info).eval(), False
 
 
-def learnt_parameters(model: Model) -> int:
-    """How many numbers a model learns."""
+def parameter_count(model: Model) -> int:
+    """Count the parameters of a model."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def forward_flops(model: Model, info: DataInfo) -> int | None:
-    """Floating-point operations of `metrics` for one picture, by torch's counter, on the meta device."""
+    """Count the floating-point operations of `metrics` for one picture, on the meta device."""
     with torch.no_grad():
         return count_flops(lambda: model.metrics(meta_batch(info, 1)))
 
 
 def meta_batch(info: DataInfo, size: int) -> Batch:
-    """Pictures and labels that have shapes alone."""
+    """Make a batch on the meta device, with shapes but no values."""
     return Batch(torch.rand((size, *info.shape), device="meta"), torch.zeros(size, dtype=torch.int64, device="meta"))
 
 
 def count_flops(work: Callable[[], object]) -> int | None:
-    """The floating-point operations of some work, by torch's counter; None where the meta device cannot do it."""
+    """Count the floating-point operations of a call; None if the meta device does not support it."""
     try:
         with FlopCounterMode(display=False) as counter:
             work()

@@ -1,4 +1,4 @@
-"""Raw entries: what is written in a registry file, laid over each other; nothing is validated against a kind here."""
+"""Raw entries as written in registry files: merging and overrides, before validation against a kind."""
 
 from __future__ import annotations
 
@@ -18,52 +18,54 @@ Locations = dict[tuple[str, ...], str]
 
 @dataclass(frozen=True)
 class RawEntry:
-    """An entry as it is written, with the place of each of its parts."""
+    """An entry as written in a registry, with the location of each of its parts."""
 
     name: str
     data: dict[str, Any]
     where: Locations
     layer: int = 0
 
-    def place(self, path: tuple[str, ...] = ()) -> str:
-        """`file:line: ` of a part, or of the nearest part around it that has a place."""
+    def location(self, path: tuple[str, ...] = ()) -> str:
+        """Return `file:line: ` of a part, or of the nearest enclosing part with a known location."""
         while path and path not in self.where:
             path = path[:-1]
         return f"{self.where[path]}: " if path in self.where else ""
 
 
 def read_entry(name: str, body: Any, where: Locations, layer: int) -> RawEntry:
-    """Check the outer shape of an entry."""
-    mine = {path[2:]: place for path, place in where.items() if path[:2] == ("entries", name)}
+    """Check the outer structure of an entry and make a RawEntry of it."""
+    mine = {path[2:]: location for path, location in where.items() if path[:2] == ("entries", name)}
     raw = RawEntry(name, body, mine, layer)
     if not LEGAL_NAME.fullmatch(name):
-        raise ZooError(f"{raw.place()}the entry name {name[:60]!r} may hold letters, digits, '.', '_' and '-' only")
+        raise ZooError(
+            f"{raw.location()}the entry name {name[:60]!r} may only contain letters, digits, '.', '_' and '-'"
+        )
     if not isinstance(body, dict):
-        raise ZooError(f"{raw.place()}the entry {name!r} must be a mapping with `model`, `data` and `train`")
+        raise ZooError(f"{raw.location()}the entry {name!r} must be a mapping with `model`, `data` and `train`")
     check_keys(body, ENTRY_KEYS, mine, name)
     for section in SECTIONS:
         if section in body and not isinstance(body[section], dict):
-            raise ZooError(f"{raw.place((section,))}{name}.{section} must be a mapping")
+            raise ZooError(f"{raw.location((section,))}{name}.{section} must be a mapping")
     for key in ("summary", "extends"):
         if key in body and not isinstance(body[key], str):
-            raise ZooError(f"{raw.place((key,))}{name}.{key} must be a text")
+            raise ZooError(f"{raw.location((key,))}{name}.{key} must be a string")
     return raw
 
 
 def check_keys(data: Mapping[str, Any], known: Iterable[str], where: Locations, what: str) -> None:
-    """Refuse a key that nobody reads."""
+    """Raise ZooError for an unknown key."""
     for key in data:
         if key not in known:
-            place = f"{where[key,]}: " if (key,) in where else ""
-            raise ZooError(f"{place}{what} has no part {key[:80]!r}", did_you_mean(key, known))
+            location = f"{where[key,]}: " if (key,) in where else ""
+            raise ZooError(f"{location}{what} has no section {key[:80]!r}", did_you_mean(key, known))
 
 
 def overlay(base: RawEntry, over: RawEntry) -> RawEntry:
-    """Merge key by key; a section whose `kind` changes starts afresh, and so does the search of its options."""
+    """Merge two entries key by key; a section whose `kind` changes is replaced, with its search ranges."""
     data = {key: value for key, value in base.data.items() if key != "extends"}
     kinds = {key: (kind_of(base, key), kind_of(over, key)) for key in over.data}
     data |= drop_changed_search(data, [key for key, (old, new) in kinds.items() if old and new and old != new])
-    where = {path: place for path, place in base.where.items() if path[:1] != ("extends",)}
+    where = {path: location for path, location in base.where.items() if path[:1] != ("extends",)}
     for key, value in over.data.items():
         if key == "extends":
             continue
@@ -72,18 +74,18 @@ def overlay(base: RawEntry, over: RawEntry) -> RawEntry:
             data[key] = deep_merge(below, value)
         else:
             data[key] = value
-            where = {path: place for path, place in where.items() if path[:1] != (key,)}
+            where = {path: location for path, location in where.items() if path[:1] != (key,)}
     return RawEntry(over.name, data, where | over.where, over.layer)
 
 
 def kind_of(raw: RawEntry, section: str) -> Any:
-    """The kind that a section names; None where it names none."""
+    """Return the kind of a section, or None if it sets none."""
     body = raw.data.get(section)
     return body.get("kind") if isinstance(body, dict) else None
 
 
 def drop_changed_search(data: dict[str, Any], changed: list[str]) -> dict[str, Any]:
-    """The `tune` of an entry, if it has any, without the search of sections whose kind is another one now."""
+    """Return the `tune` section without the search ranges of sections whose kind changed; {} if unaffected."""
     tune = data.get("tune")
     if not changed or not isinstance(tune, dict) or not isinstance(tune.get("space"), dict):
         return {}
@@ -92,7 +94,7 @@ def drop_changed_search(data: dict[str, Any], changed: list[str]) -> dict[str, A
 
 
 def deep_merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Mappings merge, everything else is replaced."""
+    """Merge nested mappings; everything else is replaced."""
     both = {
         key: deep_merge(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
         for key, value in over.items()
@@ -101,7 +103,7 @@ def deep_merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def apply_overrides(raw: RawEntry, texts: Iterable[str]) -> RawEntry:
-    """An entry with `key=value` texts as its topmost layer; of two for the same key the later holds."""
+    """Apply `key=value` overrides to an entry; for the same key the last one wins."""
     data: dict[str, Any] = {}
     where: Locations = {}
     for text in texts:
@@ -114,17 +116,17 @@ def apply_overrides(raw: RawEntry, texts: Iterable[str]) -> RawEntry:
 
 
 def read_override(name: str, text: str) -> tuple[tuple[str, ...], Any]:
-    """The path and the value of `model.latent=32`."""
+    """Parse an override such as `model.latent=32` into its path and value."""
     if not isinstance(text, str):
-        raise ZooError(f"{text!r:.80} is not a text", "options are texts, as 'train.epochs=10'")
+        raise ZooError(f"{text!r:.80} is not a string", "options must be strings like 'train.epochs=10'")
     key, equals, value = text.partition("=")
     path = tuple(key.strip().split("."))
     if not equals or not all(path) or len(path) > MAX_DEPTH:
-        raise ZooError(f"{text[:80]!r} is not key=value, as in train.epochs=10")
+        raise ZooError(f"{text[:80]!r} is not of the form key=value, e.g. train.epochs=10")
     if path[0] not in SECTIONS:
         meant = " or ".join(f"{section}.{key}" for section in ("model", "train"))
-        advice = f"perhaps {meant}; see them with: zoo show {name} --options" if len(path) == 1 else ""
-        raise ZooError(f"{key[:80]!r} is no option of {name}: it must begin with {SECTION_PREFIXES}", advice[:200])
+        advice = f"did you mean {meant}? See all with: zoo show {name} --options" if len(path) == 1 else ""
+        raise ZooError(f"{key[:80]!r} is not an option of {name}: options begin with {SECTION_PREFIXES}", advice[:200])
     if len(path) < 2:
-        raise ZooError(f"{key!r} is a whole section", f"name an option of it, as in {key}.NAME=VALUE")
+        raise ZooError(f"{key!r} is a section, not an option", f"set one of its options, as in {key}.NAME=VALUE")
     return path, parse_value(value, key)

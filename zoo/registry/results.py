@@ -1,4 +1,4 @@
-"""Recorded results: what an entry reached, with a hash that shows when the entry has changed since."""
+"""Recorded results of entries; a hash shows whether an entry has changed since."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METRIC_DIGITS = 5
 
 
 def results_of(entry: Entry, results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The results recorded for an entry, newest last, each marked as stale or not."""
+    """Return the results recorded for an entry, newest last, each marked as stale or not."""
     mine = [row for row in results if row.get("entry") == entry.name]
     distinct = {json.dumps(row, sort_keys=True, default=str): row for row in mine}
     current = entry.hash()
@@ -29,9 +29,9 @@ def results_of(entry: Entry, results: Iterable[dict[str, Any]]) -> list[dict[str
 
 
 def best_result(results: Iterable[dict[str, Any]], own: str) -> dict[str, Any] | None:
-    """The result with the lowest loss over one test split: of the entry's own data, else of the data used last.
+    """Return the result with the lowest loss on a test split: of the entry's own data, else of the latest data.
 
-    Stale results count only where there are no others. None where there is no result over a test split.
+    Stale results count only if there are no others. None if there is no result on a test split.
     """
     tests = [row for row in results if row.get("split") == "test"]
     rows = [row for row in tests if not row["stale"]] or tests
@@ -43,20 +43,21 @@ def best_result(results: Iterable[dict[str, Any]], own: str) -> dict[str, Any] |
 
 
 def describe_best(results: Iterable[dict[str, Any]], own: str) -> tuple[str, str, str]:
-    """The best result, its parameters and its data, as a listing shows them; empty where there is none."""
+    """Format the best result, its parameters and its data for a listing; empty if there is none."""
     row = best_result(results, own)
     if row is None:
         return "", "", ""
-    shown = [f"{name} {format_value(row['metrics'][name])}" for name in ("loss", "accuracy") if name in row["metrics"]]
-    text = ", ".join(shown) + " (stale)" * row["stale"]
+    values = row["metrics"]
+    metrics = [f"{name} {format_value(values[name])}" for name in ("loss", "accuracy") if name in values]
+    text = ", ".join(metrics) + " (stale)" * row["stale"]
     return text, format_value(row.get("parameters", "")), str(row.get("data", ""))
 
 
 def make_result(entry: Entry, data: str, evaluation: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
-    """One line for a registry file."""
+    """Make the record of a result for a registry file."""
     figures = {name: round(value, METRIC_DIGITS) for name, value in evaluation["metrics"].items()}
     if bad := next((name for name, value in figures.items() if not isfinite(value)), None):
-        raise JobError(f"the metric {bad!r} is not finite, so the result is not recorded")
+        raise JobError(f"metric {bad!r} is not finite, so the result was not recorded")
     extra = {key: evaluation[key] for key in ("averaging", "judge", "guidance", "temperature") if evaluation.get(key)}
     return {
         "entry": entry.name,
@@ -75,9 +76,9 @@ def make_result(entry: Entry, data: str, evaluation: dict[str, Any], record: dic
 
 
 def append_result(path: Path, result: dict[str, Any]) -> None:
-    """Add a result to a registry file, leaving the rest of the text as it is.
+    """Add a result to a registry file without changing the rest of its text.
 
-    Raises ZooError, and leaves the file alone, where a line at its end would not be the last result.
+    Raises ZooError and leaves the file unchanged if a line at its end would not become the last result.
     """
     text = read_registry_text(path)
     data, _ = parse(text, str(path))
@@ -91,16 +92,16 @@ def append_result(path: Path, result: dict[str, Any]) -> None:
         indent, end = "  ", re.sub(r"^results:.*", "", end, flags=re.MULTILINE).rstrip() + "\nresults:"
     new = f"{end}\n{indent}- {json.dumps(result, ensure_ascii=False, allow_nan=False)}\n"
     try:
-        whole = parse(new, str(path)).data == data | {"results": [*(before or []), result]}
+        kept_intact = parse(new, str(path)).data == data | {"results": [*(before or []), result]}
     except ZooError:
-        whole = False
-    if not whole:
-        raise ZooError(f"{path}: `results` must come last, one `- ` line a result, so that results can be added")
+        kept_intact = False
+    if not kept_intact:
+        raise ZooError(f"{path}: to add results, `results` must come last in the file, with one `- ` line per result")
     write_text(path, new)
 
 
 def read_registry_text(path: Path) -> str:
-    """The text of a registry file, or the beginning of one where there is none."""
+    """Read the text of a registry file, or return that of an empty one if the file is missing."""
     try:
         return path.read_text(encoding="utf-8-sig") if path.exists() else f"version: {VERSION}\n"
     except (OSError, UnicodeError) as error:
@@ -108,6 +109,6 @@ def read_registry_text(path: Path) -> str:
 
 
 def check_registry(data: Any, path: Path) -> None:
-    """Refuse to write into what is no registry."""
+    """Raise ZooError if a file to be written to is not a registry."""
     if not isinstance(data, dict) or "version" not in data or not isinstance(data.get("results", []), list | None):
-        raise ZooError(f"{path} is not a registry, so no result is added to it")
+        raise ZooError(f"{path} is not a registry, so no result was added")

@@ -1,4 +1,4 @@
-"""Validation: a spec from options, or the first mistake in them as one line with its place."""
+"""Validate options against a spec; the first error becomes one line with its location."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ B = TypeVar("B", bound=BaseModel)
 
 
 def validate(spec: type[B], raw: RawEntry, path: tuple[str, ...], options: Any) -> B:
-    """The spec, or its first mistake as one line."""
+    """Make a spec from options; ZooError with the first error as one line."""
     try:
         return spec.model_validate(options)
     except ValidationError as error:
@@ -25,22 +25,22 @@ def validate(spec: type[B], raw: RawEntry, path: tuple[str, ...], options: Any) 
 def first_error(
     errors: list[ErrorDetails], spec: type[BaseModel], raw: RawEntry, path: tuple[str, ...], options: Any
 ) -> tuple[str, str]:
-    """The first error of a validation as a line with its place, and a hint."""
+    """Format the first validation error as one line with its location, and a hint."""
     first = errors[0]
     loc = option_path(first["loc"], options, first["type"] == "missing")
     full = (*path, *loc)
-    where = f"{raw.place(full)}{'.'.join((raw.name, *full))}"
+    where = f"{raw.location(full)}{'.'.join((raw.name, *full))}"
     owner = nested_spec_at(spec, loc[:-1])
     if first["type"] == "extra_forbidden":
         before = "".join(f"{part}." for part in full[:-1])
         hint = did_you_mean(full[-1], owner.model_fields, before) if loc else ""
         return f"{where[:200]} is not an option", hint or f"see `zoo show {raw.name} --options`"
     if first["type"] == "missing":
-        return f"{where} must be given ({option_help(owner, loc[-1])})", ""
+        return f"{where} is required ({option_help(owner, loc[-1])})", ""
     text = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ").partition(", unable to")[0]
     field = owner.model_fields.get(loc[-1]) if loc else None
     if field and any(option_path(other["loc"], options) == loc for other in errors[1:]):
-        text = f"should be {describe_type(field)}"  # none of the parts of a union took it
+        text = f"should be {describe_type(field)}"  # no member of a union accepted it
     elif first["type"] in {"model_type", "model_attributes_type", "dict_type"}:
         text = "should be a mapping of options"
     got = "" if isinstance(first["input"], dict) or ", got " in text else f", got {first['input']!r:.80}"
@@ -48,20 +48,20 @@ def first_error(
 
 
 def option_path(loc: tuple[str | int, ...], options: Any, missing: bool = False) -> tuple[str, ...]:
-    """The keys of pydantic's path that are in the options; it also names the parts of a union and the key of a set."""
+    """Return those keys of pydantic's path that are in the options; it also names union members and set items."""
     keys: list[str] = []
-    for place, part in enumerate(loc):
+    for index, part in enumerate(loc):
         inside = isinstance(options, dict) and part in options
         if inside or (isinstance(options, list) and isinstance(part, int) and part < len(options)):
             options = options[part]
             keys.append(str(part))
-        elif missing and place == len(loc) - 1:
+        elif missing and index == len(loc) - 1:
             keys.append(str(part))
     return tuple(keys)
 
 
 def nested_spec_at(spec: type[BaseModel], path: tuple[str, ...]) -> type[BaseModel]:
-    """The nested spec at a path, as far as there is one."""
+    """Return the nested spec at a path, as far as the path leads."""
     for part in path:
         nested = nested_spec(spec.model_fields.get(part))
         if nested is None:
@@ -71,6 +71,6 @@ def nested_spec_at(spec: type[BaseModel], path: tuple[str, ...]) -> type[BaseMod
 
 
 def option_help(spec: type[BaseModel], name: str) -> str:
-    """What an option means, for the one who left it out."""
+    """Return the help text of an option on one line."""
     field = spec.model_fields.get(name)
     return " ".join((field.description or "").split()) if field else ""

@@ -75,13 +75,13 @@ def read_inputs(run: Run, names: Sequence[str], skipped: list[Skipped]) -> tuple
     """
     found: list[str] = []
     parts = []
-    for numbered, some in groupby(names, lambda name: TEST_PICTURE.fullmatch(name) is not None):
+    for numbered, group in groupby(names, lambda name: TEST_PICTURE.fullmatch(name) is not None):
         if numbered:
-            each = [(name, read_picture(run, name)) for name in some]
+            each = [(name, read_picture(run, name)) for name in group]
             found += [name for name, _ in each]
             parts += [x for _, x in each]
         else:
-            paths, pictures = read_files(run, map(Path, some), skipped)
+            paths, pictures = read_files(run, map(Path, group), skipped)
             found += paths
             parts.append(pictures.x)
     return found, Pictures.of(torch.cat(parts).permute(0, 2, 3, 1), [0] * len(found))

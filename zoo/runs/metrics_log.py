@@ -18,7 +18,7 @@ class MetricsLog:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "metrics.jsonl"
         self.rows = read_rows(self.path)
-        self.board: Any = None
+        self.tensorboard: Any = None
         self.folder = folder
 
     def rewind(self, rows: int) -> None:
@@ -28,24 +28,24 @@ class MetricsLog:
         if find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self.board = SummaryWriter(str(self.folder / "tensorboard"), purge_step=rows + 1)
+            self.tensorboard = SummaryWriter(str(self.folder / "tensorboard"), purge_step=rows + 1)
 
     def add(self, row: Row) -> None:
         """Append one epoch."""
         self.rows.append(row)
         with self.path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(json_line(row))
-        if self.board is not None:
+        if self.tensorboard is not None:
             for part in ("train", "valid"):
                 for name, value in non_finite_to_none(row[part]).items():
                     if value is not None:
-                        self.board.add_scalar(f"{row['stage']}/{name}/{part}", value, len(self.rows))
-            self.board.add_scalar(f"{row['stage']}/lr", row["lr"], len(self.rows))
+                        self.tensorboard.add_scalar(f"{row['stage']}/{name}/{part}", value, len(self.rows))
+            self.tensorboard.add_scalar(f"{row['stage']}/lr", row["lr"], len(self.rows))
 
     def close(self) -> None:
         """Flush the events."""
-        if self.board is not None:
-            self.board.close()
+        if self.tensorboard is not None:
+            self.tensorboard.close()
 
 
 def json_line(row: Row) -> str:

@@ -100,7 +100,7 @@ class Run:
             raise RunError(f"{self.path / 'metrics.jsonl'} is missing or damaged")
         return rows
 
-    def kept(self) -> dict[str, Any]:
+    def kept_epoch(self) -> dict[str, Any]:
         """The line of the log for the epoch whose weights are kept, of a run that is done."""
         rows = self.log()
         last = [row for row in rows if row["stage"] == rows[-1]["stage"]]
@@ -115,7 +115,7 @@ class Run:
         about: dict[str, object] = {"entry": self.entry.name, "state": self.state, "data": self.entry.data.name}
         about |= {key: self.record.get(key) for key in ("parameters", "seconds", "device", "reason")}
         with suppress(RunError, KeyError, IndexError, TypeError):
-            kept = self.kept()
+            kept = self.kept_epoch()
             about |= {
                 "kept epoch": kept["epoch"],
                 **{f"validation {key}": value for key, value in kept["valid"].items()},
@@ -134,14 +134,14 @@ class Run:
             raise RunError(f"{self.path} is not finished", f"go on with: {self.record.get('command', 'zoo train')}")
         if self.state == "diverged" and "weights_sha256" not in self.record:
             raise RunError(f"{self.path} diverged before an epoch was done, so it has no weights")
-        entry = self.changed(overrides)
+        entry = self.with_overrides(overrides)
         weights = read_weights(self.path, self.record.get("weights_sha256"))
         with saved_weights_follow(), fork_rng(devices=[]):  # the fresh weights are replaced, and no draw is missed
             model = build_model(entry, self.info)
         load_into(model, weights, str(self.path / "weights.safetensors"))
         return model.to(device).eval()
 
-    def changed(self, overrides: Iterable[str]) -> Entry:
+    def with_overrides(self, overrides: Iterable[str]) -> Entry:
         """The run's entry with key=value laid over it."""
         from zoo.registry.catalog import catalog
 

@@ -117,7 +117,7 @@ def checks_of(name: str | None = None, *options: str) -> list[Check]:
     `options` are `key=value` texts that stand in place of a kind's defaults.
     """
     given = dict(read(text) for text in options)
-    subjects = list(found(catalog().settled(), name, given))
+    subjects = list(found(catalog().wait_for_probes(), name, given))
     if given and len(kinds := {subject.kind for subject in subjects if subject.kind}) != 1:
         raise ZooError(f"options need a single kind, but {name or 'everything'} has {len(kinds)}", "name a single kind")
     return [Check(rule, subject) for subject in subjects for rule in rules() if subject.takes(rule)]
@@ -133,7 +133,7 @@ def read(text: str) -> tuple[str, Any]:
 
 def found(known: Catalog, name: str | None, given: Mapping[str, Any]) -> Iterator[Subject]:
     """The subjects of a name: plugins and their kinds, or single kinds."""
-    plugins = [plugin for plugin in known.plugins if name in {None, known.handle(plugin), plugin.distribution}]
+    plugins = [plugin for plugin in known.plugins if name in {None, known.prefix(plugin), plugin.distribution}]
     for plugin in plugins:
         yield from subjects_of(known, plugin, given)
     if not plugins:
@@ -142,7 +142,7 @@ def found(known: Catalog, name: str | None, given: Mapping[str, Any]) -> Iterato
 
 def subjects_of(known: Catalog, plugin: Plugin, given: Mapping[str, Any]) -> Iterator[Subject]:
     """A plugin and its kinds."""
-    handle, kinds = known.handle(plugin), plugin.kinds
+    handle, kinds = known.prefix(plugin), plugin.kinds
     yield Subject(plugin, handle)
     yield from (Subject(plugin, handle, kind, given) for kind in kinds)
 
@@ -153,11 +153,12 @@ def single(known: Catalog, name: str, given: Mapping[str, Any]) -> Iterable[Subj
     givers = [
         plugin
         for plugin in known.plugins
-        if giver in {"", known.handle(plugin), plugin.distribution} and bare in {each.name for each in plugin.listed}
+        if giver in {"", known.prefix(plugin), plugin.distribution}
+        and bare in {each.name for each in plugin.kind_summaries}
     ]
     if not givers:
-        names = {each.name for plugin in known.plugins for each in plugin.listed}
-        handles = {known.handle(plugin) for plugin in known.plugins}
+        names = {each.name for plugin in known.plugins for each in plugin.kind_summaries}
+        handles = {known.prefix(plugin) for plugin in known.plugins}
         raise ZooError(f"no plugin and no kind {name[:80]!r}", did_you_mean(name, names | handles) or PLUGINS_HINT)
     subjects = (subject for plugin in givers for subject in subjects_of(known, plugin, given))
     return [subject for subject in subjects if subject.kind and subject.kind.name == bare]

@@ -61,7 +61,7 @@ def verdict_of(subject: Subject) -> ProbeResult:
 @rule(PLUGIN)
 def same_hooks(subject: Subject) -> None:
     """Called again after everything is imported, its hooks yield the same kinds."""
-    before = subject.plugin.listed
+    before = subject.plugin.kind_summaries
     for kind in subject.plugin.kinds:
         with suppress(Exception, SystemExit):  # building has rules of its own; here it imports
             made(Subject(subject.plugin, subject.handle, kind))

@@ -106,4 +106,4 @@ def train(
 def trained(run: Run) -> Trained:
     """The result of a run that is done."""
     epochs = sum({row["stage"]: row["epoch"] for row in run.log()}.values())
-    return Trained(run.path, epochs, run.kept()["valid"], str(run.record["weights_sha256"]))
+    return Trained(run.path, epochs, run.kept_epoch()["valid"], str(run.record["weights_sha256"]))

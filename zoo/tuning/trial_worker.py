@@ -226,7 +226,7 @@ def train_trial(order: TrialOrder, pictures: dict[str, Any], report: Report, wat
         )
         before = session.train(before)
     if before.state == "done":
-        about = {"metrics": before.kept()["valid"], "epochs": len(before.log())}
+        about = {"metrics": before.kept_epoch()["valid"], "epochs": len(before.log())}
     else:
         about = {"reason": str(before.record.get("reason", ""))}
     about |= {"parameters": before.record["parameters"], "seconds": before.record["seconds"]}

@@ -30,7 +30,7 @@ def plugins_command(screen: Screen, /, again: bool) -> None:
             plugin.name,
             f"{plugin.distribution} {plugin.version}",
             plugin.state,
-            cause(plugin) or by_family(plugin.listed),
+            cause(plugin) or by_family(plugin.kind_summaries),
         )
         for plugin in plugins
     ]
@@ -45,7 +45,7 @@ def about(plugin: Plugin) -> dict[str, Any]:
     return {
         **{key: getattr(plugin, key) for key in ("name", "distribution", "version", "state")},
         "error": cause(plugin),
-        "kinds": [kind._asdict() for kind in plugin.listed],
+        "kinds": [kind._asdict() for kind in plugin.kind_summaries],
         "notes": plugin.verdict.notes,
         "api": plugin.verdict.level,
         "seconds": plugin.verdict.seconds,

@@ -132,9 +132,9 @@ def entries() -> dict[str, Any]:
 def kinds(found: Catalog) -> dict[str, Any]:
     """Every kind by family and name, with the values of its options and what an entry has beside it by default."""
     known: dict[str, Any] = {}
-    for family, name in sorted(found.found):
+    for family, name in sorted(found.providers):
         try:
-            _, kind = found.find(family, f"{found.handle(found.found[family, name][0])}:{name}")
+            _, kind = found.find(family, f"{found.prefix(found.providers[family, name][0])}:{name}")
         except ZooError:  # its probe went well, and its import here did not
             continue
         beside = {other: getattr(kind, other) for other in ("prior", "text") if getattr(kind, other, "")}

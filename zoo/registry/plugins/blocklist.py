@@ -36,13 +36,13 @@ class Blocklist:
     allowed: tuple[str, ...] | None
 
     @classmethod
-    def asked(cls) -> Blocklist:
+    def from_environment(cls) -> Blocklist:
         """What is asked for now."""
         return cls(
             tuple(names_in_variable(DENIED)), tuple(names_in_variable(ALLOWED)) if os.environ.get(ALLOWED) else None
         )
 
-    def of(self, name: str, distribution: str) -> str:
+    def blocked_by(self, name: str, distribution: str) -> str:
         """What blocks a plugin; empty if nothing does."""
         names = {canonical(name), canonical(distribution)}
         if names & set(map(canonical, self.denied)):
@@ -51,13 +51,13 @@ class Blocklist:
             return ALLOWED
         return ""
 
-    def notes(self, known: Iterable[str]) -> list[str]:
+    def unknown_name_notes(self, known: Iterable[str]) -> list[str]:
         """A note on each name that no plugin has."""
         names = sorted(set(known))
-        asked = [(OPTION, name) for name in self.denied] + [(ALLOWED, name) for name in self.allowed or ()]
+        listed = [(OPTION, name) for name in self.denied] + [(ALLOWED, name) for name in self.allowed or ()]
         return [
             f"{where} names {name!r}, which is not installed{'; ' * bool(hint)}{hint}"
-            for where, name in asked
+            for where, name in listed
             if canonical(name) not in {*map(canonical, names), "none" if where == ALLOWED else ""}
             for hint in [did_you_mean(name, names)]
         ]
@@ -66,7 +66,7 @@ class Blocklist:
 def add_to_blocklist(names: Iterable[str], known: Iterable[str]) -> None:
     """Block plugins in this process and those it starts; ZooError for a name that no plugin has."""
     new = [name for text in names for name in text.split(",")]
-    if notes := Blocklist(tuple(new), None).notes(known):
+    if notes := Blocklist(tuple(new), None).unknown_name_notes(known):
         raise ZooError(*notes[0].split("; ", 1))
     os.environ[DENIED] = ",".join([*names_in_variable(DENIED), *new])
 

@@ -50,7 +50,7 @@ class Plugin:
         return self.loaded().registries if self.given or self.verdict.registries else ()
 
     @property
-    def listed(self) -> tuple[KindSummary, ...]:
+    def kind_summaries(self) -> tuple[KindSummary, ...]:
         """The kinds that it gives, as a listing shows them; nothing is imported."""
         if self.given is None:
             return self.verdict.kinds
@@ -83,7 +83,7 @@ class Plugin:
             self.verdict = self.verdict.model_copy(update=took)
         return self.given or PluginContents()
 
-    def settle(self) -> None:
+    def wait_for_probe(self) -> None:
         """Wait until its probe is back, which may take a minute."""
         if self.out:
             self.out[0].wait(IMPORT_TIMEOUT + RESULT_GRACE, [self.out[1]])
@@ -116,11 +116,11 @@ class Plugin:
 
 def discover() -> list[Plugin]:
     """Every plugin that is installed, the zoo's own first."""
-    block = Blocklist.asked()
+    blocklist = Blocklist.from_environment()
     plugins = [Plugin(point.name, *distribution_of(point), point=point) for point in plugin_entry_points()]
     plugins.sort(key=lambda plugin: (plugin.distribution != OWN, plugin.name, plugin.distribution))
     for plugin in plugins:
-        plugin.blocked = block.of(plugin.name, plugin.distribution)
+        plugin.blocked = blocklist.blocked_by(plugin.name, plugin.distribution)
     for plugin in plugins:
         if plugin.distribution == OWN and not plugin.blocked:
             plugin.given = None

@@ -26,14 +26,14 @@ def isolate_import() -> Iterator[None]:
     """
     pressed = False
 
-    def press(number: int, frame: FrameType | None) -> None:
+    def on_interrupt(number: int, frame: FrameType | None) -> None:
         nonlocal pressed
         pressed = True
         raise KeyboardInterrupt
 
     before = signal.getsignal(signal.SIGINT) if in_main_thread() else None
     if callable(before):
-        signal.signal(signal.SIGINT, press)
+        signal.signal(signal.SIGINT, on_interrupt)
     try:
         with redirect_stdout(io.StringIO()):
             yield
@@ -69,10 +69,10 @@ class GlobalState(NamedTuple):
     module: str
     name: str
     get: Callable[[Any], Any]
-    put: Callable[[Any, Any], object]
-    untouched: Callable[[Any], bool]
+    set: Callable[[Any, Any], object]
+    is_fresh: Callable[[Any], bool]
     """Whether it is as it should be in a module that has just been imported."""
-    renew: Callable[[Any], object]
+    reset: Callable[[Any], object]
     """Make it so."""
 
 
@@ -151,10 +151,10 @@ def restore_state(part: GlobalState, before: dict[GlobalState, Any]) -> bool:
     module = sys.modules.get(part.module)
     with suppress(Exception):  # likewise
         if module and part in before and comparable(part.get(module)) != comparable(before[part]):
-            part.put(module, before[part])
+            part.set(module, before[part])
             return True
-        if module and part not in before and not part.untouched(module):
-            part.renew(module)
+        if module and part not in before and not part.is_fresh(module):
+            part.reset(module)
             return True
     return False
 

@@ -100,7 +100,7 @@ class Probes:
 def probe_order(record: ProbeRecord) -> dict[str, Any]:
     """What the probe must know."""
     point = record.point
-    return {"name": point.name, "value": point.value, "file": str(record.file), "kept": record.kept({})}
+    return {"name": point.name, "value": point.value, "file": str(record.file), "kept": record.to_json({})}
 
 
 def make_writable(records: list[ProbeRecord]) -> list[ProbeRecord]:

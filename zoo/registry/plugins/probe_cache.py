@@ -136,7 +136,7 @@ class ProbeRecord:
     point: EntryPoint
     file: Path
     key: dict[str, Any] = field(default_factory=dict)
-    around: str = ""
+    environment: str = ""
     """What else is installed: with that, a plugin that is broken may work."""
 
     @classmethod
@@ -157,11 +157,11 @@ class ProbeRecord:
             verdict = ProbeResult.model_validate(kept["verdict"])
         except (OSError, ValueError, TypeError, KeyError):
             return None
-        return verdict if not verdict.error or kept.get("around") == self.around else None
+        return verdict if not verdict.error or kept.get("around") == self.environment else None
 
-    def kept(self, verdict: dict[str, Any]) -> dict[str, Any]:
+    def to_json(self, verdict: dict[str, Any]) -> dict[str, Any]:
         """What the file holds."""
-        return {"schema": SCHEMA, "key": self.key, "around": self.around, "verdict": verdict}
+        return {"schema": SCHEMA, "key": self.key, "around": self.environment, "verdict": verdict}
 
 
 def probe_cache_folder() -> Path:

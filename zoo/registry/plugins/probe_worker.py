@@ -32,7 +32,7 @@ def supervise(order: dict[str, Any]) -> None:
 
     Exit code 1 where a probe ended before it came so far as to import its plugin.
     """
-    useless = False
+    failed_early = False
     with TemporaryDirectory(prefix="zoo-probe-", ignore_cleanup_errors=True) as folder:
         probes = []
         for number, plugin in enumerate(order["plugins"]):
@@ -40,11 +40,11 @@ def supervise(order: dict[str, Any]) -> None:
                 probes.append(Probe(plugin, Path(folder, str(number)), order["limit"]))
         deadline = time.monotonic() + order["limit"]
         while probes:
-            over = [probe for probe in probes if probe.over(time.monotonic() > deadline)]
-            useless |= any(probe.useless for probe in over)
-            probes = [probe for probe in probes if probe not in over]
+            finished = [probe for probe in probes if probe.finish(time.monotonic() > deadline)]
+            failed_early |= any(probe.failed_early for probe in finished)
+            probes = [probe for probe in probes if probe not in finished]
             time.sleep(POLL_SECONDS)
-    sys.exit(useless)
+    sys.exit(failed_early)
 
 
 class Probe:
@@ -52,14 +52,14 @@ class Probe:
 
     def __init__(self, plugin: dict[str, Any], path: Path, limit: float) -> None:
         self.plugin, self.limit = plugin, limit
-        self.useless = False
-        self.result, self.begun = path.with_suffix(".json"), path.with_suffix(".begun")
-        files = {"result": str(self.result), "begun": str(self.begun)}
+        self.failed_early = False
+        self.result, self.started = path.with_suffix(".json"), path.with_suffix(".begun")
+        files = {"result": str(self.result), "begun": str(self.started)}
         order = {"name": plugin["name"], "value": plugin["value"], "limit": limit, **files}
         with path.with_suffix(".out").open("w+b") as out:
             self.process = start_python("zoo.registry.plugins.probe_worker:probe", order, out)
 
-    def over(self, late: bool) -> bool:
+    def finish(self, late: bool) -> bool:
         """Whether it has ended; then the verdict is written and nothing that it began goes on."""
         code = self.process.poll()
         if code is None and not late:
@@ -67,12 +67,12 @@ class Probe:
         with suppress(OSError):
             kill_group(self.process)
         self.process.wait()
-        if self.begun.exists():
+        if self.started.exists():
             verdict = read_result(self.result) or {"error": exit_reason(code, self.limit)}
             with suppress(Exception):  # nobody is there to be told
                 write_json(Path(self.plugin["file"]), {**self.plugin["kept"], "verdict": verdict})
         else:
-            self.useless = code is not None
+            self.failed_early = code is not None
         return True
 
 

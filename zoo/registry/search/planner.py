@@ -219,7 +219,7 @@ def order_by_condition(dimensions: list[Dimension], raw: RawEntry) -> Iterator[D
         if ready is None:
             circle = ", ".join(sorted({one.path for one in left if waiting & one.when.keys()}))
             raise ZooError(
-                f"{raw.place(('tune', 'space'))}{raw.name}.tune.space: the conditions are circular: {circle}"
+                f"{raw.location(('tune', 'space'))}{raw.name}.tune.space: the conditions are circular: {circle}"
             )
         left = [one for one in left if one is not ready]
         yield ready

@@ -26,7 +26,7 @@ class SearchRequest(NamedTuple):
 
     def location(self, raw: RawEntry) -> str:
         """Return where it is written, as `file:line: `."""
-        return raw.place(("tune", "space", *self.keys))
+        return raw.location(("tune", "space", *self.keys))
 
     def error(self, raw: RawEntry, text: object, hint: str = "") -> ZooError:
         """Make an error that names the option and where it is written."""
