@@ -14,11 +14,9 @@ from typing import Any
 
 import pytest
 
-import zoo.cli.commands.doctor  # noqa: F401 - reads at its import what is replaced below
 from tests.conftest import Install
 from zoo.cli import main
-from zoo.cli.doctor import examinations
-from zoo.cli.doctor.examinations import EXAMINATIONS
+from zoo.cli.commands import doctor
 from zoo.registry.catalog import Catalog
 from zoo.registry.plugins.discover import Plugin
 
@@ -29,8 +27,8 @@ Usage = namedtuple("Usage", "total used free")
 
 
 def only(patch: Patch, *areas: str) -> None:
-    """Leave the other examinations out."""
-    patch.setattr(examinations, "EXAMINATIONS", {area: EXAMINATIONS[area] for area in EXAMINATIONS if area in areas})
+    """Leave the other checks out."""
+    patch.setattr(doctor, "CHECKS", {area: doctor.CHECKS[area] for area in doctor.CHECKS if area in areas})
 
 
 def found(capsys: Capture, code: int = 0) -> list[dict[str, Any]]:
@@ -55,8 +53,8 @@ def test_a_healthy_home(home: Path, tmp_path: Path, capsys: Capture) -> None:
     assert main(["doctor"]) == 0
     *lines, summary = capsys.readouterr().out.splitlines()
     areas = [line[9:24].strip() for line in lines]
-    assert list(dict.fromkeys(areas)) == [area for area in EXAMINATIONS if area in areas]
-    assert set(EXAMINATIONS) - set(areas) <= {"shared memory"}
+    assert list(dict.fromkeys(areas)) == [area for area in doctor.CHECKS if area in areas]
+    assert set(doctor.CHECKS) - set(areas) <= {"shared memory"}
     assert all(line.split()[0] in {"ok", "note"} for line in lines)
     assert summary.startswith("the zoo works here")
     text = "\n".join(lines)
@@ -241,7 +239,7 @@ def test_whatever_an_examination_raises_the_others_go_on(monkeypatch: Patch, cap
     def fail() -> Any:
         raise ZeroDivisionError("1 / 0")
 
-    monkeypatch.setitem(examinations.EXAMINATIONS, "console", fail)
+    monkeypatch.setitem(doctor.CHECKS, "console", fail)
     rows = found(capsys, 4)
     assert [(row["area"], row["state"]) for row in rows] == [
         ("python", "ok"),
@@ -255,6 +253,6 @@ def test_ctrl_c_ends_it(monkeypatch: Patch, capsys: Capture) -> None:
     def press() -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(examinations.EXAMINATIONS, "console", press)
+    monkeypatch.setitem(doctor.CHECKS, "console", press)
     assert main(["doctor"]) == 130
     assert capsys.readouterr().out.startswith("ok")

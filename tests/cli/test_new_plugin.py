@@ -15,7 +15,7 @@ from packages import find_in, pip_install
 from tests.conftest import Install
 from zoo.cli import main
 from zoo.cli.new_plugin import package
-from zoo.cli.new_plugin.package import LONGEST, PARTS, new_plugin
+from zoo.cli.new_plugin.package import MAX_NAME_LENGTH, PARTS, new_plugin
 from zoo.core import files
 from zoo.core.errors import ResourceError
 from zoo.registry.catalog import catalog
@@ -31,7 +31,7 @@ KINDS = {
     ("data", "whole-stripes"),
     ("metric", "whole-margin"),
 }
-EDGES = ("a", "x" * LONGEST)
+EDGES = ("a", "x" * MAX_NAME_LENGTH)
 """The shortest name and the longest, for which lines may become too long or imports may be sorted in another way."""
 
 
@@ -215,7 +215,7 @@ def test_a_folder_that_holds_something_is_left_alone(home: Path, capsys: pytest.
         ("a--b", "lower-case words"),
         ("3d", "starting with a letter"),
         ("null", "lower-case words"),
-        ("x" * (LONGEST + 1), "at most 30 characters"),
+        ("x" * (MAX_NAME_LENGTH + 1), "at most 30 characters"),
         ("caf\u00e9", "cannot be a folder name"),
         ("../quartz", "cannot be a folder name"),
         ("con", "cannot be a folder name"),

@@ -17,7 +17,7 @@ from zoo.cli import main
 from zoo.cli.commands.evaluate import show_confusion
 from zoo.cli.console import Screen
 from zoo.cli.options import data_overrides
-from zoo.cli.views.confusion import draw
+from zoo.cli.views.evaluation import draw_confusion
 from zoo.cli.views.progress import Bar, Lines
 from zoo.core.errors import DataError
 from zoo.display.format import format_duration
@@ -243,7 +243,7 @@ def test_many_classes_are_told_by_their_worst_confusions(capsys: Capture) -> Non
 @pytest.mark.parametrize("classes", [2, 100])
 def test_the_confusion_picture_is_drawn_for_any_class_names(home: Path, classes: int) -> None:
     names = ["$\\frac{$", "日本", *(f"a class with a long name {number}" for number in range(98))][:classes]
-    draw(home / "c.png", np.ones((classes, classes), int).tolist(), names, "runs/$x")
+    draw_confusion(home / "c.png", np.ones((classes, classes), int).tolist(), names, "runs/$x")
     with Image.open(home / "c.png") as image:
         assert image.width >= 400
 

@@ -1,20 +1,38 @@
-"""`zoo doctor`: a line for each thing that was looked at, and whether the zoo can work here."""
+"""`zoo doctor`: a line for each finding, and whether the zoo can work here."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.doctor.examinations import EXAMINATIONS, findings
-from zoo.cli.doctor.finding import Finding
+from zoo.cli.doctor import contents, machine
+from zoo.cli.doctor.finding import Check, Finding, run_check
 from zoo.core.errors import one_line
 
+CHECKS: dict[str, Check] = {
+    "python": machine.check_python,
+    "console": machine.check_console,
+    "packages": contents.check_packages,
+    "extras": contents.check_extras,
+    "folders": machine.check_folders,
+    "shared memory": machine.check_shared_memory,
+    "cores": machine.check_cores,
+    "torch": machine.check_torch,
+    "compiler": machine.check_compiler,
+    "ray": machine.check_ray,
+    "plugins": contents.check_plugins,
+    "registry": contents.check_registries,
+    "entries": contents.check_entries,
+    "data": contents.check_data,
+    "training step": machine.check_training_step,
+}
+"""Checks by area; those that explain others come first."""
 STATE = len("problem") + 2
-AREA = max(map(len, EXAMINATIONS)) + 2
+AREA = max(map(len, CHECKS)) + 2
 STYLES = {"ok": "green", "note": "yellow", "problem": "bold red"}
 
 
@@ -27,7 +45,7 @@ def doctor_command(screen: Screen, /) -> int:
     missing or broken, 7 for folders and disks.
     """
     found = []
-    for area, finding in findings():
+    for area, finding in run_checks():
         found.append((area, finding))
         if not screen.json:
             tell(screen, area, finding)
@@ -44,7 +62,7 @@ def doctor_command(screen: Screen, /) -> int:
 
 
 def tell(screen: Screen, area: str, finding: Finding) -> None:
-    """One finding."""
+    """Print one finding."""
     if not screen.rich(sys.stdout):
         print(f"{finding.state:{STATE}}{area:{AREA}}{one_line(str(finding))}")
         return
@@ -60,9 +78,16 @@ def tell(screen: Screen, area: str, finding: Finding) -> None:
 
 
 def summary(areas: Sequence[str], found: Sequence[Finding]) -> str:
-    """Whether the zoo can work here."""
+    """Say whether the zoo can work here, with the problems and notes."""
     notes = sum(finding.state == "note" for finding in found)
     more = f", {notes} note{'s' * (notes != 1)}" if notes else ""
     if not areas:
         return f"the zoo works here{more}"
     return f"{len(areas)} problem{'s' * (len(areas) != 1)} ({', '.join(dict.fromkeys(areas))}){more}"
+
+
+def run_checks() -> Iterator[tuple[str, Finding]]:
+    """Run all checks, and yield each finding with its area."""
+    for name, check in CHECKS.items():
+        for finding in run_check(check):
+            yield name, finding

@@ -63,13 +63,13 @@ def keep(screen: Screen, found: dict[str, Any], gallery: Gallery | None) -> None
     found["files"] = [str(folder / f"{found['split']}.json")]
     try:
         if found.get("confusion"):
-            from zoo.cli.views.confusion import draw
+            from zoo.cli.views.evaluation import draw_confusion
 
             path = folder / f"{found['split']}-confusion.png"
-            draw(path, found["confusion"], found["classes"], f"{found['run']}: {found['split']} split")
+            draw_confusion(path, found["confusion"], found["classes"], f"{found['run']}: {found['split']} split")
             found["files"].append(str(path))
         if gallery is not None:
-            from zoo.cli.views.judged import draw as page
+            from zoo.cli.views.evaluation import draw_samples as page
 
             path = folder / f"{found['split']}-samples.png"
             found["files"] += map(str, page(path, gallery, found["classes"]))
@@ -97,7 +97,7 @@ def show(screen: Screen, found: dict[str, Any]) -> None:
         rows = [[name, *(figures(row[key]) for key in columns)] for name, row in classes.items()]
         screen.table(["class", "pictures", *columns[1:]], rows, right=[1, 2, 3, 4])
     if classes := found.get("samples_per_class"):
-        from zoo.cli.views.judged import show as show_classes
+        from zoo.cli.views.evaluation import show_classes
 
         show_classes(screen, classes)
     if matrix := found.get("confusion"):

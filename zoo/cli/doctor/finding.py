@@ -1,4 +1,4 @@
-"""A finding of `zoo doctor`, and an examination that cannot break the others."""
+"""A finding of `zoo doctor`, and a runner of checks that turns errors into findings."""
 
 from __future__ import annotations
 
@@ -16,47 +16,47 @@ State = Literal["ok", "note", "problem"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of a check."""
 
     state: State
-    """problem: some or all commands cannot work; note: worth knowing, and the zoo works all the same."""
+    """problem: some or all commands cannot work; note: worth knowing, but the zoo works."""
     text: str
     todo: str = ""
     """What to do about it."""
     code: int = 0
-    """The exit code that a problem stands for."""
+    """Exit code of a problem."""
     about: dict[str, Any] = field(default_factory=dict)
-    """The same for programs."""
+    """Details for JSON."""
 
     def __str__(self) -> str:
         return f"{self.text}; {self.todo}" if self.todo else self.text
 
 
-Look = Callable[[], Iterable[Finding]]
+Check = Callable[[], Iterable[Finding]]
 
 
 def ok(text: str, **about: Any) -> Finding:
-    """All is well."""
+    """Return a finding without a problem."""
     return Finding("ok", text, about=about)
 
 
 def note(text: str, todo: str = "", **about: Any) -> Finding:
-    """Worth knowing."""
+    """Return a finding that is worth knowing, but no problem."""
     return Finding("note", text, todo, about=about)
 
 
 def problem(text: str, todo: str, code: int, **about: Any) -> Finding:
-    """Some or all commands cannot work."""
+    """Return a finding because of which some or all commands cannot work."""
     return Finding("problem", text, todo, code, about)
 
 
-def examine(look: Look) -> list[Finding]:
-    """What an examination finds; whatever it raises is a finding too, and only a Ctrl-C is none."""
+def run_check(check: Check) -> list[Finding]:
+    """Run a check and return its findings; any error it raises, except Ctrl-C, becomes a finding too."""
     found: list[Finding] = []
     try:
         with redirect_stdout(sys.stderr), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found.extend(look())
+            found.extend(check())
     except KeyboardInterrupt:
         raise
     except ZooError as error:

@@ -1,9 +1,10 @@
-"""What can be computed with: cores, torch and its devices, a compiler, Ray, and one training step."""
+"""Checks of the system: Python, console, folders, memory, torch, compiler, Ray and one training step."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -15,17 +16,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from zoo.cli.doctor.contents import install_command
 from zoo.cli.doctor.finding import Finding, note, ok, problem
-from zoo.cli.doctor.packages import install
 from zoo.core.errors import MissingError, ResourceError, describe_error
 
 PROBE = 'extern "C" int zoo() { return 42; }'
 SOCKET, LONGEST_SOCKET = "/ray/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store", 107
-"""The longest of Ray's sockets below its folder, and what a path of a socket may have."""
+"""The longest socket path below Ray's folder, and the system's limit for a socket path."""
 
 
-def cores() -> Iterator[Finding]:
-    """Cores and memory."""
+def check_cores() -> Iterator[Finding]:
+    """Report the CPU cores and memory."""
     from zoo.tuning.cluster import available_cores as usable
 
     count, memory = usable(), memory_size()
@@ -34,30 +35,30 @@ def cores() -> Iterator[Finding]:
 
 
 def memory_size() -> int | None:
-    """Bytes of memory, where the system says it."""
+    """Return the bytes of memory, or None if unknown."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return None
 
 
-def torch() -> Iterator[Finding]:
-    """Whether torch can be imported, its threads and its devices."""
+def check_torch() -> Iterator[Finding]:
+    """Check that torch can be imported, and report its threads and devices."""
     try:
         found: Any = import_module("torch")
         threads, built = found.get_num_threads(), found.version.cuda
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        sys.modules.pop("torch", None)  # what is left of it would mislead the training step
-        yield problem(f"torch cannot be imported: {describe_error(error)}", install("torch"), MissingError.code)
+        sys.modules.pop("torch", None)  # a partial import would mislead the training step
+        yield problem(f"torch cannot be imported: {describe_error(error)}", install_command("torch"), MissingError.code)
         return
     yield ok(f"{found.__version__}, {threads} thread{'s' * (threads != 1)}", threads=threads, cuda_build=built)
-    yield from devices(found)
+    yield from check_devices(found)
 
 
-def devices(found: Any) -> Iterator[Finding]:
-    """What torch can compute on besides the CPU."""
+def check_devices(found: Any) -> Iterator[Finding]:
+    """Report torch's devices besides the CPU."""
     names = []
     if found.cuda.is_available():
         for index in range(found.cuda.device_count()):
@@ -76,8 +77,8 @@ def devices(found: Any) -> Iterator[Finding]:
         yield ok("no GPU, so the CPU is used", devices=[])
 
 
-def compiler() -> Iterator[Finding]:
-    """Whether a C++ compiler works, by building and loading a function: kernels and torch.compile need one."""
+def check_compiler() -> Iterator[Finding]:
+    """Check that a C++ compiler works, which native kernels and torch.compile need, by building a function."""
     slower = "training is slower without one; install g++ or clang++"
     names = ["cl"] if sys.platform == "win32" else [os.environ.get("CXX", ""), "c++", "g++", "clang++"]
     path = next((path for name in names if name and (path := shutil.which(name))), None)
@@ -85,14 +86,14 @@ def compiler() -> Iterator[Finding]:
         yield note("no C++ compiler was found", slower)
     elif sys.platform == "win32":
         yield ok(path)
-    elif reason := why_not_built(path):
+    elif reason := why_build_fails(path):
         yield note(f"{path} does not work: {reason}", slower)
     else:
         yield ok(f"{path} works", compiler=path)
 
 
-def why_not_built(path: str) -> str:
-    """What keeps a compiler from building a library that can be loaded; empty where nothing does."""
+def why_build_fails(path: str) -> str:
+    """Return why a compiler cannot build a library that can be loaded; empty if it can."""
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
         library = Path(folder, "probe.so")
         command = [path, "-x", "c++", "-shared", "-fPIC", "-", "-o", str(library)]
@@ -105,10 +106,10 @@ def why_not_built(path: str) -> str:
             return describe_error(error)
 
 
-def ray() -> Iterator[Finding]:
-    """Whether Ray can be imported, and whether it could start; it is not started."""
+def check_ray() -> Iterator[Finding]:
+    """Check that Ray can be imported and could start, without starting it."""
     if find_spec("ray") is None:
-        yield problem("not installed, so zoo tune cannot work", install("ray[tune]"), MissingError.code)
+        yield problem("not installed, so zoo tune cannot work", install_command("ray[tune]"), MissingError.code)
         return
     version = import_module("ray").__version__
     folder = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
@@ -123,8 +124,8 @@ def ray() -> Iterator[Finding]:
         yield ok(f"{version} can start, in {folder}", folder=str(folder))
 
 
-def training_step() -> Iterator[Finding]:
-    """One step of `cnn` on the digits, on the device that a training would take."""
+def check_training_step() -> Iterator[Finding]:
+    """Run one training step of `cnn` on the digits, on the default device."""
     if sys.modules.get("torch") is None:
         yield note("not run, since torch cannot be imported")
         return
@@ -135,7 +136,7 @@ def training_step() -> Iterator[Finding]:
     from zoo.training.bench import plain_loop, synchronize
     from zoo.training.device import choose_device
 
-    registry, _ = installed_registry()  # without the user's files, which may be what is wrong
+    registry, _ = installed_registry()  # without the user's files, which may be broken
     entry, device = resolve_entry(catalog(), registry.resolve("cnn", ["data.kind=digits"])), choose_device()
     splits, _ = build_data(entry.data)
     step = plain_loop(entry, splits, device)
@@ -144,3 +145,84 @@ def training_step() -> Iterator[Finding]:
     synchronize(device)
     seconds = time.monotonic() - start
     yield ok(f"cnn on digits: {seconds:.2g} s on {device}", seconds=round(seconds, 4), device=str(device))
+
+
+MIN_FREE, LOW_FREE = 200_000_000, 2_000_000_000
+"""Bytes of free space needed to train, and below which a note is shown."""
+SHARED_MEMORY = Path("/dev/shm")
+MIN_SHARED_MEMORY = 500_000_000
+"""Bytes of shared memory below which Ray stores its objects on disk."""
+
+
+def check_python() -> Iterator[Finding]:
+    """Report interpreter, operating system and machine."""
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    about = {"python": platform.python_version(), "system": platform.system(), "machine": platform.machine()}
+    text = f"{platform.python_implementation()} {about['python']} on {system}, {sys.executable}"
+    yield ok(text, **about, executable=sys.executable)
+
+
+def check_console() -> Iterator[Finding]:
+    """Check the encoding and size of the console."""
+    stream = sys.__stdout__
+    encoding = (getattr(stream, "encoding", None) or "none").lower()
+    terminal = bool(stream and stream.isatty())
+    size = f", {shutil.get_terminal_size().columns} columns" if terminal else ""
+    kind = f"terminal {os.environ.get('TERM', '')}".rstrip() if terminal else "not a terminal, so output is plain"
+    about = {"encoding": encoding, "terminal": terminal}
+    if encoding.replace("-", "") == "utf8":
+        yield ok(f"{encoding}, {kind}{size}", **about)
+    else:
+        yield note(f"{encoding}, {kind}{size}", "some characters are shown as escapes; set PYTHONUTF8=1", **about)
+
+
+def check_folders() -> Iterator[Finding]:
+    """Check the folders for runs, cache and configuration, and the free space on their disks."""
+    from zoo.core.files import cache_dir
+    from zoo.registry.layers import user_registry
+    from zoo.runs.names import ROOT
+
+    yield from check_folder("runs", Path.cwd() / ROOT, "change to a writable folder, or choose one with --out")
+    yield from check_folder("cache", cache_dir(), "make it writable, or set ZOO_CACHE to another folder")
+    mine = user_registry()
+    there = "" if mine.is_file() else ", not found (optional)"
+    yield ok(f"configuration {mine}{there}", folder="configuration", path=str(mine))
+
+
+def check_folder(name: str, path: Path, elsewhere: str) -> Iterator[Finding]:
+    """Check that a folder, or the parent in which it will be created, can be written to and has free space."""
+    near = next(each for each in (path, *path.parents) if each.exists())
+    about: dict[str, Any] = {"folder": name, "path": str(path)}
+    try:
+        with tempfile.TemporaryFile(dir=near) as file:
+            file.write(b"zoo")
+        free = shutil.disk_usage(near).free
+    except OSError as error:
+        text = f"{name} {path} cannot be written to: {error.strerror or describe_error(error)}"
+        yield problem(text, elsewhere, ResourceError.code, **about)
+        return
+    about["free"] = free
+    text = f"{name} {path}, {format_bytes(free)} free"
+    if free < MIN_FREE:
+        yield problem(text, f"free some space, or {elsewhere}", ResourceError.code, **about)
+    elif free < LOW_FREE:
+        yield note(text, "free some space before long trainings", **about)
+    else:
+        yield ok(text, **about)
+
+
+def check_shared_memory() -> Iterator[Finding]:
+    """Check the shared memory on Linux, where Ray's workers share pictures."""
+    if not SHARED_MEMORY.is_dir():
+        return
+    usage = shutil.disk_usage(SHARED_MEMORY)
+    text = f"{SHARED_MEMORY} {format_bytes(usage.free)} free of {format_bytes(usage.total)}"
+    if usage.free < MIN_SHARED_MEMORY:
+        yield note(text, "zoo tune will be slower; in a container raise it with --shm-size=2g", free=usage.free)
+    else:
+        yield ok(text, free=usage.free)
+
+
+def format_bytes(count: int) -> str:
+    """Format a number of bytes as MB or GB."""
+    return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"

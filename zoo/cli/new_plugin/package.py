@@ -1,14 +1,16 @@
-"""New plugins: a whole package rendered from the templates, which installs, trains and passes the rules as it is."""
+"""Write a plugin package from templates; it installs, trains and passes zoo check without changes."""
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
+from string import Template
 
-from zoo.cli.new_plugin.templating import render
 from zoo.core.errors import ZooError
 from zoo.core.files import check_name, write_text
 from zoo.core.version import __version__
@@ -16,14 +18,14 @@ from zoo.registry.catalog import catalog
 from zoo.registry.layers import read_registry
 from zoo.registry.plugins.load import KEBAB_CASE
 
-LONGEST = 30
-"""Characters of a plugin's name; with more, lines of its code would be longer than 120."""
+MAX_NAME_LENGTH = 30
+"""Maximum length of a plugin's name, so that lines of its code stay within 120 characters."""
 YAML_WORDS = {"true", "false", "null"}
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one part of a plugin is called."""
+    """The names of one part of a plugin: kind family, module, and a description."""
 
     family: str
     module: str
@@ -41,56 +43,56 @@ PARTS = {
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A plugin to be: its name, and the parts that it gives, in the order of PARTS."""
+class PluginPlan:
+    """The plan of a new plugin: its name, and the parts it provides in the order of PARTS."""
 
     name: str
     parts: tuple[str, ...]
 
     @property
     def package(self) -> str:
-        """The name by which it is imported."""
+        """Name of the Python package."""
         return f"zoo_{self.name.replace('-', '_')}"
 
     @property
     def test(self) -> str:
-        """The file of its tests."""
+        """Name of the test file."""
         return f"test_{self.name.replace('-', '_')}.py"
 
     def kind(self, part: str) -> str:
-        """The kind that a part gives."""
+        """Return the name of the kind that a part provides."""
         return f"{self.name}-{PARTS[part].module}"
 
-    def chosen(self, part: str, other: str) -> str:
-        """The kind that a part gives, or that of the zoo where the plugin has no such part."""
+    def kind_or(self, part: str, other: str) -> str:
+        """Return the plugin's kind for a part, or `other` if the plugin has no such part."""
         return self.kind(part) if part in self.parts else other
 
     @property
     def generator(self) -> str:
-        """The entry of a generator; empty without one."""
+        """Name of the generator's entry; empty without one."""
         if not {"codec", "prior", "text"} & set(self.parts):
             return ""
         return f"{self.name}-generator" if self.classifier else self.name
 
     @property
     def classifier(self) -> str:
-        """The entry of a classifier; empty without one."""
+        """Name of the classifier's entry; empty without one."""
         return self.name if {"model", "metric"} & set(self.parts) or self.parts == ("data",) else ""
 
     @property
     def entries(self) -> list[str]:
-        """The entries that come with it."""
+        """Names of the plugin's registry entries."""
         return [entry for entry in (self.classifier, self.generator) if entry]
 
     @property
     def marks(self) -> set[str]:
-        """What lines of the templates may be for."""
+        """Names of the template sections to include."""
         entries = {"classifier": self.classifier, "generator": self.generator}
         return {*self.parts, *(word for word, entry in entries.items() if entry)}
 
     @property
     def words(self) -> dict[str, str]:
-        """What stands for the words of the templates."""
+        """Values of the templates' variables."""
         *most, last = [PARTS[part].what for part in self.parts]
         return {
             "name": self.name,
@@ -98,17 +100,17 @@ class Plan:
             "package": self.package,
             "zoo": __version__,
             "gives": f"{', '.join(most)} and {last}" if most else last,
-            "data": self.chosen("data", "digits"),
+            "data": self.kind_or("data", "digits"),
             "prompt": "rising" if "data" in self.parts else "three",
-            "model": self.chosen("model", "cnn"),
-            "codec": self.chosen("codec", "vae"),
-            "prior": self.chosen("prior", "flow"),
+            "model": self.kind_or("model", "cnn"),
+            "codec": self.kind_or("codec", "vae"),
+            "prior": self.kind_or("prior", "flow"),
             "generator": self.generator,
             "test": self.test,
         }
 
     def files(self) -> dict[str, str]:
-        """The template of each file of the package."""
+        """Map each file of the package to its template."""
         source = f"src/{self.package}"
         modules = [PARTS[part].module for part in self.parts]
         return {
@@ -125,22 +127,22 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Created:
-    """A new package."""
+class NewPlugin:
+    """A plugin package that was created."""
 
-    plan: Plan
+    plan: PluginPlan
     folder: Path
     files: list[Path]
 
 
-def new_plugin(name: str, parts: Iterable[str] = ("model",), out: str | Path | None = None) -> Created:
-    """Write the package `zoo-NAME` into a folder that is new or empty, by default of that name.
+def new_plugin(name: str, parts: Iterable[str] = ("model",), out: str | Path | None = None) -> NewPlugin:
+    """Create the package `zoo-NAME` in a new or empty folder, by default of the same name.
 
-    ZooError for a name that is not lower-case words joined by '-' or is taken, and for a folder that holds something.
+    Raises ZooError if the name is taken or not lower-case words joined by '-', or if the folder is not empty.
     """
     wanted = set(parts)
-    plan = Plan(name, tuple(part for part in PARTS if part in wanted))
-    check(plan)
+    plan = PluginPlan(name, tuple(part for part in PARTS if part in wanted))
+    check_plan(plan)
     folder = Path(out or f"zoo-{name}").expanduser()
     texts = {folder / path: render(template, plan.marks, plan.words) for path, template in plan.files().items()}
     new = not folder.exists()
@@ -153,23 +155,25 @@ def new_plugin(name: str, parts: Iterable[str] = ("model",), out: str | Path | N
         if new:
             shutil.rmtree(folder, ignore_errors=True)
         raise
-    return Created(plan, folder, list(texts))
+    return NewPlugin(plan, folder, list(texts))
 
 
-def check(plan: Plan) -> None:
-    """Raise ZooError where the plugin cannot be called so."""
+def check_plan(plan: PluginPlan) -> None:
+    """Raise ZooError if the plugin's name is not allowed."""
     name = plan.name
     check_name(name, "the plugin name")
     if name.startswith("zoo-"):
         raise ZooError(f"the package will be called zoo-NAME anyway; use just {name.removeprefix('zoo-')!r}")
-    if not (KEBAB_CASE.fullmatch(name) and name[0].isalpha()) or name in YAML_WORDS or len(name) > LONGEST:
-        rule = f"made of lower-case words joined by '-', starting with a letter, at most {LONGEST} characters long"
+    if not (KEBAB_CASE.fullmatch(name) and name[0].isalpha()) or name in YAML_WORDS or len(name) > MAX_NAME_LENGTH:
+        rule = (
+            f"made of lower-case words joined by '-', starting with a letter, at most {MAX_NAME_LENGTH} characters long"
+        )
         raise ZooError(f"the plugin name {name!r} is not {rule}", "an example: color-jitter")
-    check_free(plan)
+    check_names_free(plan)
 
 
-def check_free(plan: Plan) -> None:
-    """Raise ZooError where something installed is called so, or would no longer be found by its name."""
+def check_names_free(plan: PluginPlan) -> None:
+    """Raise ZooError if a name is taken by something installed, or would hide it."""
     for plugin in catalog().plugins:
         if plugin.name == plan.name:
             raise ZooError(f"there is already a {plugin}", "choose another name, or uninstall it")
@@ -186,3 +190,34 @@ def check_free(plan: Plan) -> None:
             raise ZooError(
                 f"there is already an entry {entry!r}, which this plugin's entry would hide", "choose another name"
             )
+
+
+LINE_LENGTH = 120
+PART_MARK = "#:"
+"""Starts a template line that lists the parts for which the lines below are included; alone, for all."""
+IMPORT = re.compile(r"^( *from \S+ import )\(\n((?: *\w+,\n)*) *\)\n", re.MULTILINE)
+
+
+def render(template: str, parts: set[str], words: Mapping[str, str]) -> str:
+    """Render a template for some parts, with `$word` variables replaced; KeyError for an unknown variable."""
+    text = (files("zoo.cli.new_plugin") / "templates" / f"{template}.txt").read_text(encoding="utf-8")
+    lines = [*select_lines(text.splitlines(), parts), ""]
+    return IMPORT.sub(join_import, Template("\n".join(lines)).substitute(words))
+
+
+def select_lines(lines: Iterable[str], parts: set[str]) -> Iterator[str]:
+    """Yield the template lines that belong to all or one of the parts."""
+    selected = True
+    for line in lines:
+        if line.startswith(PART_MARK):
+            wanted = line.removeprefix(PART_MARK).split()
+            selected = not wanted or not parts.isdisjoint(wanted)
+        elif selected:
+            yield line
+
+
+def join_import(match: re.Match[str]) -> str:
+    """Put an import on one line if it fits; drop it if no name is left."""
+    names = " ".join(match[2].split()).removesuffix(",")
+    line = f"{match[1]}{names}\n"
+    return "" if not names else line if len(line) <= LINE_LENGTH + 1 else match[0]

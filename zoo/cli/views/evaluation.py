@@ -1,0 +1,95 @@
+"""Views of an evaluation: the confusion matrix as a picture, judged samples as a page and a table of classes."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.cli.console import Screen
+from zoo.core.files import atomic_write
+
+if TYPE_CHECKING:
+    from zoo.models.gallery import Gallery
+
+
+SAMPLES_PER_CLASS, SAMPLES_WITHOUT_CLASSES = 8, 64
+"""Number of samples shown per class, or in total if the prior takes no classes."""
+CLASS_HEADS = {
+    "pictures": "pictures",
+    "judge_right": "judged right",
+    "judge_right_real": "real",
+    "judge_confidence": "confidence",
+    "judge_confidence_real": "real conf.",
+    "frechet": "frechet",
+    "frechet_floor": "floor",
+    "coverage": "coverage",
+    "sharpness": "sharpness",
+}
+
+
+def draw_samples(path: Path, gallery: Gallery, names: list[str]) -> list[Path]:
+    """Write the first samples of each class as a PNG file; no file if they are neither grey nor RGB."""
+    import torch
+
+    from zoo.generation.sample import Samples
+
+    x, y = gallery.samples.x, gallery.samples.y
+    if x.shape[1] not in (1, 3):
+        return []
+    if y is None:
+        Samples(x[:SAMPLES_WITHOUT_CLASSES], ()).save(path)
+        return [path]
+    rows = torch.cat([(y == label).nonzero()[:SAMPLES_PER_CLASS, 0] for label in range(len(names))])
+    Samples(x[rows], tuple(names[label] for label in y[rows].tolist())).save(path)
+    return [path]
+
+
+def show_classes(screen: Screen, classes: dict[str, Any]) -> None:
+    """Print the figures of each class, beside those of real pictures."""
+    screen.line()
+    screen.line("samples of each class")
+    rows = [[name, *(format_cell(row[key]) for key in CLASS_HEADS)] for name, row in classes.items()]
+    screen.table(["class", *CLASS_HEADS.values()], rows, right=range(1, len(CLASS_HEADS) + 1))
+
+
+def format_cell(value: float | None) -> str:
+    """Format a figure with three decimals, so that columns line up, a count as it is, and None as an empty string."""
+    if value is None:
+        return ""
+    return f"{value:.3f}" if isinstance(value, float) else f"{value:,}"
+
+
+MAX_NUMBERED_CLASSES = 40
+MAX_LABEL_LENGTH = 18
+
+
+def draw_confusion(path: Path, matrix: list[list[int]], names: list[str], title: str) -> None:
+    """Write a confusion matrix as PNG: rows are true classes, colour is the share of a row, numbers are counts."""
+    import numpy as np
+    from matplotlib.colors import PowerNorm
+    from matplotlib.figure import Figure
+
+    counts = np.array(matrix)
+    shares = counts / counts.sum(1, keepdims=True).clip(1)
+    size = len(names)
+    side = min(24.0, 3.2 + max(size, 4) * (0.42 if size <= MAX_NUMBERED_CLASSES else 0.19))
+    figure = Figure(figsize=(side, side), dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    shown = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1))  # the square root also shows rare mistakes
+    small = 9 if size <= MAX_NUMBERED_CLASSES else 7
+    labels = [name if len(name) <= MAX_LABEL_LENGTH else name[: MAX_LABEL_LENGTH - 1] + "…" for name in names]
+    # A class may be called $x, which is not TeX.
+    axes.set_xticks(range(size), labels, rotation=90, fontsize=small, parse_math=False)
+    axes.set_yticks(range(size), labels, fontsize=small, parse_math=False)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
+    axes.set_title(title, fontsize=10, parse_math=False, wrap=True)
+    if size <= MAX_NUMBERED_CLASSES:
+        for (row, column), count in np.ndenumerate(counts):
+            colour = "white" if shares[row, column] > 0.3 else "black" if count else "#c8c8c8"
+            axes.text(column, row, str(count), ha="center", va="center", fontsize=7, color=colour)
+    figure.colorbar(shown, ax=axes, shrink=0.7, label="share of the true class")
+    with warnings.catch_warnings(), atomic_write(path) as temporary:
+        warnings.simplefilter("ignore")  # fonts without the letters of a class name draw boxes
+        figure.savefig(temporary, format="png", bbox_inches="tight")
