@@ -9,11 +9,12 @@ from traceback import extract_tb
 
 from zoo.core.errors import MissingError, ZooError, as_out_of_memory
 from zoo.registry.entry import Component, Entry
+from zoo.registry.kinds import Kind
 from zoo.registry.plugins.blocklist import OWN
 
 
 @contextmanager
-def plugin_errors(component: Component, what: str) -> Iterator[None]:
+def plugin_errors(component: Component[Kind], what: str) -> Iterator[None]:
     """Turn an exception from a plugin's code within the block into a one-line error that names the plugin."""
     try:
         yield
@@ -36,7 +37,7 @@ def model_errors(entry: Entry, what: str) -> Iterator[None]:
     except (ZooError, OSError):
         raise
     except Exception as error:
-        third_party = [component for component in entry.kinds() if component.plugin.distribution != OWN]
+        third_party = [component for component in entry.components.values() if component.plugin.distribution != OWN]
         if not third_party or as_out_of_memory(error):
             raise
         lines = {component: last_line_below(component.plugin.location, error) for component in third_party}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from zoo.core.errors import ZooError
 from zoo.core.sections import DataSpec
 from zoo.core.types import DataInfo
@@ -13,9 +15,10 @@ from zoo.models.latent import LatentModel
 from zoo.models.text import TextEncoder
 from zoo.registry.blame import plugin_errors
 from zoo.registry.entry import Component, Entry
+from zoo.registry.kinds import DataKind, TextKind
 
 
-def build_data(component: Component) -> tuple[Splits, tuple[tuple[str, str], ...]]:
+def build_data(component: Component[DataKind[Any]]) -> tuple[Splits, tuple[tuple[str, str], ...]]:
     """Load the splits; also returns each file that could not be read, with the reason."""
     with plugin_errors(component, "load"):
         loaded = component.kind.load(component.spec)
@@ -23,16 +26,16 @@ def build_data(component: Component) -> tuple[Splits, tuple[tuple[str, str], ...
     return split(loaded, component.spec), loaded.skipped
 
 
-def data_info(component: Component) -> DataInfo:
+def data_info(component: Component[DataKind[Any]]) -> DataInfo:
     """Return shape and classes of the data, without decoding all pictures if possible."""
     with plugin_errors(component, "inspect"):
-        return component.kind.info(component.spec)  # type: ignore[no-any-return]
+        return component.kind.info(component.spec)
 
 
 def build_model(entry: Entry, info: DataInfo) -> Model:
     """Build the model of an entry, with weights initialised from torch's random state."""
     with plugin_errors(entry.model, "build"):
-        model = entry.model_kind.build(entry.model.spec, info)
+        model = entry.model.kind.build(entry.model.spec, info)
     if entry.prior and isinstance(model, LatentModel):
         text = build_text(entry.text, info)
         code = model.code._replace(condition=text.size if text else 0)
@@ -46,9 +49,9 @@ def build_model(entry: Entry, info: DataInfo) -> Model:
     return model
 
 
-def build_text(component: Component | None, info: DataInfo) -> TextEncoder | None:
+def build_text(component: Component[TextKind[Any]] | None, info: DataInfo) -> TextEncoder | None:
     """Build the text encoder of an entry, or return None if it has none."""
     if component is None:
         return None
     with plugin_errors(component, "build"):
-        return component.kind.build(component.spec, info)  # type: ignore[no-any-return]
+        return component.kind.build(component.spec, info)

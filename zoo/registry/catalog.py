@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Literal, overload
 
 from zoo.core.errors import MissingError, ZooError, did_you_mean
+from zoo.registry.kinds import DataKind, JudgeKind, MetricKind, ModelKind, PriorKind, TextKind
 from zoo.registry.plugins.blocklist import OWN, Blocklist
 from zoo.registry.plugins.discover import Plugin, discover
 
@@ -47,6 +48,20 @@ class Catalog:
         """Return the names of all kinds of a family."""
         return sorted(name for each, name in self.providers if each == family)
 
+    @overload
+    def find(self, family: Literal["model"], name: str) -> tuple[Plugin, ModelKind[Any]]: ...
+    @overload
+    def find(self, family: Literal["prior"], name: str) -> tuple[Plugin, PriorKind[Any]]: ...
+    @overload
+    def find(self, family: Literal["text"], name: str) -> tuple[Plugin, TextKind[Any]]: ...
+    @overload
+    def find(self, family: Literal["data"], name: str) -> tuple[Plugin, DataKind[Any]]: ...
+    @overload
+    def find(self, family: Literal["metric"], name: str) -> tuple[Plugin, MetricKind[Any]]: ...
+    @overload
+    def find(self, family: Literal["judge"], name: str) -> tuple[Plugin, JudgeKind[Any]]: ...
+    @overload
+    def find(self, family: str, name: str) -> tuple[Plugin, Any]: ...
     def find(self, family: str, name: str) -> tuple[Plugin, Any]:
         """Find the kind called `name`, `plugin:name` or `distribution:name`, and the plugin that provides it.
 

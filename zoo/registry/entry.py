@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from zoo.core.errors import MissingError, ZooError
 from zoo.core.files import digest
 from zoo.core.sections import StageSpec, TrainSpec, TuneSpec
 from zoo.core.spec import Spec
 from zoo.registry.catalog import Catalog
-from zoo.registry.kinds import ModelKind
+from zoo.registry.kinds import DataKind, Kind, ModelKind, PriorKind, TextKind
 from zoo.registry.plugins.discover import Plugin
 from zoo.registry.raw_entry import ENTRY_KEYS, RawEntry, check_keys
 from zoo.registry.validation import validate
@@ -18,11 +18,15 @@ from zoo.registry.validation import validate
 DEFAULT_DATA: dict[str, Any] = {"kind": "digits"}
 
 
+K = TypeVar("K", bound=Kind)
+K_co = TypeVar("K_co", bound=Kind, covariant=True)
+
+
 @dataclass(frozen=True)
-class Component:
+class Component(Generic[K_co]):
     """A component of an entry: a kind, its plugin and its options."""
 
-    kind: Any
+    kind: K_co
     plugin: Plugin
     spec: Spec
     name: str
@@ -38,45 +42,35 @@ class Entry:
 
     name: str
     summary: str
-    data: Component
-    model: Component
-    prior: Component | None
+    data: Component[DataKind[Any]]
+    model: Component[ModelKind[Any]]
+    prior: Component[PriorKind[Any]] | None
     """The prior over the codes of a latent model; None for any other model."""
-    text: Component | None
+    text: Component[TextKind[Any]] | None
     """The text encoder of a prior that is conditioned on text; None otherwise."""
     train: TrainSpec
     tune: TuneSpec = field(default_factory=TuneSpec, compare=False)
     """Options of `zoo tune`; a run does not depend on them, so `dump` and `hash` leave them out."""
 
     @property
-    def model_kind(self) -> ModelKind[Any]:
-        """The model kind."""
-        kind: ModelKind[Any] = self.model.kind
-        return kind
-
-    def kinds(self) -> list[Component]:
-        """Return the components: data, model, and prior and text if there are any."""
-        return [self.data, self.model, *self.optional.values()]
+    def optional(self) -> dict[str, Component[Kind]]:
+        """The components that not every entry has, by section name."""
+        parts: list[tuple[str, Component[Kind] | None]] = [("prior", self.prior), ("text", self.text)]
+        return {name: part for name, part in parts if part}
 
     @property
-    def optional(self) -> dict[str, Component]:
-        """The components that not every entry has, by section name."""
-        return {name: part for name, part in (("prior", self.prior), ("text", self.text)) if part}
+    def components(self) -> dict[str, Component[Kind]]:
+        """All components by section name: data, model, and prior and text if there are any."""
+        return {"data": self.data, "model": self.model, **self.optional}
 
     def sections(self) -> list[tuple[str, Spec]]:
         """Return the options of each section, with its name."""
-        return [
-            ("data", self.data.spec),
-            ("model", self.model.spec),
-            *((name, part.spec) for name, part in self.optional.items()),
-            ("train", self.train),
-            ("tune", self.tune),
-        ]
+        parts = [(name, part.spec) for name, part in self.components.items()]
+        return [*parts, ("train", self.train), ("tune", self.tune)]
 
     def dump(self) -> dict[str, Any]:
         """Return the entry as a JSON object, from which `restore_entry` makes the entry again."""
-        sections = {"data": self.data.dump(), "model": self.model.dump()}
-        sections |= {name: part.dump() for name, part in self.optional.items()}
+        sections = {name: part.dump() for name, part in self.components.items()}
         train = self.train.model_dump(mode="json")
         return {"name": self.name, "summary": self.summary, **sections, "train": train}
 
@@ -98,8 +92,8 @@ DEFAULT_TEXT = {"kind": "classes"}
 
 def resolve_entry(catalog: Catalog, raw: RawEntry) -> Entry:
     """Validate an entry; the first error is raised with its file and line."""
-    model = resolve_component(catalog, raw, "model", {})
-    data = resolve_component(catalog, raw, "data", DEFAULT_DATA)
+    model = resolve_component(catalog, raw, ModelKind, {})
+    data = resolve_component(catalog, raw, DataKind, DEFAULT_DATA)
     prior = resolve_prior(catalog, raw, model)
     text = resolve_text(catalog, raw, prior)
     options = raw.data.get("train", {})
@@ -111,10 +105,12 @@ def resolve_entry(catalog: Catalog, raw: RawEntry) -> Entry:
     return Entry(raw.name, str(raw.data.get("summary", "")), data, model, prior, text, train, tune)
 
 
-def resolve_prior(catalog: Catalog, raw: RawEntry, model: Component) -> Component | None:
+def resolve_prior(
+    catalog: Catalog, raw: RawEntry, model: Component[ModelKind[Any]]
+) -> Component[PriorKind[Any]] | None:
     """Resolve the prior over the codes of a latent model; ZooError if another model sets one."""
     if model.kind.prior:
-        return resolve_component(catalog, raw, "prior", {"kind": model.kind.prior})
+        return resolve_component(catalog, raw, PriorKind, {"kind": model.kind.prior})
     if "prior" in raw.data:
         location = raw.location(("prior",))
         raise ZooError(
@@ -124,10 +120,12 @@ def resolve_prior(catalog: Catalog, raw: RawEntry, model: Component) -> Componen
     return None
 
 
-def resolve_text(catalog: Catalog, raw: RawEntry, prior: Component | None) -> Component | None:
+def resolve_text(
+    catalog: Catalog, raw: RawEntry, prior: Component[PriorKind[Any]] | None
+) -> Component[TextKind[Any]] | None:
     """Resolve the text encoder of a prior; ZooError if one is set but the prior takes no text."""
     if prior and prior.kind.text:
-        return resolve_component(catalog, raw, "text", {"kind": prior.kind.text})
+        return resolve_component(catalog, raw, TextKind, {"kind": prior.kind.text})
     if "text" in raw.data:
         what = f"the prior {prior.name!r} takes no text" if prior else "the model has no prior, so it takes no text"
         raise ZooError(f"{raw.location(('text',))}{raw.name}.text: {what}", "remove `text`, or set prior.kind=flow")
@@ -149,8 +147,9 @@ def with_train(entry: Entry, **options: Any) -> Entry:
     return replace(entry, train=validate(TrainSpec, raw, ("train",), raw.data["train"]))
 
 
-def resolve_component(catalog: Catalog, raw: RawEntry, section: str, default: dict[str, Any]) -> Component:
+def resolve_component(catalog: Catalog, raw: RawEntry, family: type[K], default: dict[str, Any]) -> Component[K]:
     """Find the kind of one section and validate its options."""
+    section = family.family
     location, where = raw.location((section, "kind")), f"{raw.name}.{section}"
     given = raw.data.get(section, {})
     if not isinstance(given, dict):

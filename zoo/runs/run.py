@@ -184,7 +184,8 @@ def utc_now() -> str:
 
 def versions(entry: Entry) -> dict[str, str]:
     """What the numbers of a run depend on."""
-    names = {"torch", "torchvision", "timm", "numpy", *(chosen.plugin.distribution for chosen in entry.kinds())}
+    plugins = {component.plugin.distribution for component in entry.components.values()}
+    names = {"torch", "torchvision", "timm", "numpy", *plugins}
     found = {"python": sys.version.split()[0], "system": f"{platform.system()} {platform.machine()}"}
     for name in sorted(names):
         try:

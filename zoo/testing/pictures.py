@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from zoo.core.errors import DataError
 from zoo.core.sections import DataSpec
 from zoo.data.dataset import Loaded
@@ -9,12 +11,13 @@ from zoo.data.split import split
 from zoo.registry.blame import plugin_errors
 from zoo.registry.build import data_info
 from zoo.registry.entry import Component
+from zoo.registry.kinds import DataKind
 from zoo.testing.building import spec_of
 from zoo.testing.check import Subject
 from zoo.testing.rule import Broken, require, rule
 
 
-def chosen(subject: Subject) -> Component:
+def chosen(subject: Subject) -> Component[DataKind[Any]]:
     """The kind with its options."""
     return Component(subject.kind, subject.plugin, spec_of(subject), str(subject))
 
@@ -22,7 +25,7 @@ def chosen(subject: Subject) -> Component:
 def loaded(subject: Subject) -> Loaded:
     """What the kind loads."""
     with plugin_errors(chosen(subject), "load"):
-        found: Loaded = chosen(subject).kind.load(spec_of(subject))
+        found = chosen(subject).kind.load(spec_of(subject))
     require(isinstance(found, Loaded), f"load gives a {type(found).__name__}, not a zoo.data.Loaded")
     return found
 

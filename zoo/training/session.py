@@ -18,6 +18,7 @@ from zoo.models.base import Classifier, Model
 from zoo.registry.build import build_data, build_model
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Component, Entry, resolve_entry, with_train
+from zoo.registry.kinds import DataKind
 from zoo.registry.layers import read_registry
 from zoo.registry.model_size import build_on_meta, count_size
 from zoo.runs.choose_folder import open_or_clear
@@ -46,7 +47,7 @@ class Prepared(NamedTuple):
     """SHA-256 of each split."""
 
 
-def prepare(data: Component) -> Prepared:
+def prepare(data: Component[DataKind[Any]]) -> Prepared:
     """Read and split the pictures."""
     splits, skipped = build_data(data)
     return with_fingerprints(splits, skipped)

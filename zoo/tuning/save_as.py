@@ -48,7 +48,7 @@ def entry_sections(entry: Entry) -> dict[str, Any]:
     """What must be written for an entry; all of it where a kind's options do not follow from those that are set."""
     short: dict[str, Any] = {
         key: {"kind": part.name, **part.spec.model_dump(mode="json", exclude_defaults=True)}
-        for key, part in (("data", entry.data), ("model", entry.model), *entry.optional.items())
+        for key, part in entry.components.items()
     }
     short |= {"train": entry.train.model_dump(mode="json", exclude_defaults=True)}
     whole = {key: value for key, value in entry.dump().items() if key in short}

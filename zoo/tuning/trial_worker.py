@@ -31,6 +31,7 @@ from zoo.core.files import DISK_FULL_ERRNOS, write_text
 from zoo.core.types import DataInfo
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Component, Entry, restore_entry
+from zoo.registry.kinds import DataKind
 from zoo.runs.choose_folder import open_or_clear
 from zoo.runs.lock import wait_and_lock
 from zoo.runs.run import read_json
@@ -292,7 +293,7 @@ class FileStop(Stop):
         return self.asked
 
 
-def read_pictures(data: Component) -> dict[str, Any]:
+def read_pictures(data: Component[DataKind[Any]]) -> dict[str, Any]:
     """Read the pictures once for all trials: arrays that Ray's workers share, NHWC bytes and labels of each split."""
     from zoo.training.session import NAMES, prepare
 

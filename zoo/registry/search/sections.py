@@ -14,6 +14,7 @@ from zoo.core.sections import StageSpec, TrainSpec
 from zoo.core.spec import Mark, nested_spec, options, search_space
 from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Component, Entry
+from zoo.registry.kinds import Kind
 
 KIND_SECTIONS = ("model", "prior", "text")
 """Sections with a kind whose options are searched; `train` is searched too, `data` and `tune` are not."""
@@ -83,10 +84,9 @@ def find_field(spec: type[BaseModel], parts: list[str]) -> FieldInfo | None:
     return None if nested_spec(found) else found
 
 
-def kind_sections(entry: Entry) -> dict[str, Component]:
+def kind_sections(entry: Entry) -> dict[str, Component[Kind]]:
     """Return the searchable sections of an entry that have a kind."""
-    sections = {section: getattr(entry, section, None) for section in KIND_SECTIONS}
-    return {section: component for section, component in sections.items() if component is not None}
+    return {section: component for section, component in entry.components.items() if section in KIND_SECTIONS}
 
 
 def make_branches(
