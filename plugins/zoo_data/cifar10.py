@@ -30,12 +30,12 @@ def load(spec: Cifar10Spec) -> Loaded:
     from zoo.data import file_stamps, load_cached
 
     root = spec.folder()
-    if not any(files(root)):
+    if not any(archive_files(root)):
         download(spec)
-    return load_cached({"kind": "cifar10", "files": file_stamps(files(root), root)}, lambda: read(root))
+    return load_cached({"kind": "cifar10", "files": file_stamps(archive_files(root), root)}, lambda: read(root))
 
 
-def files(root: Path) -> list[Path]:
+def archive_files(root: Path) -> list[Path]:
     """The set's files."""
     return sorted((root / FOLDER).glob("*_batch*"))
 

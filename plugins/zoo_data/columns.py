@@ -26,15 +26,15 @@ class Columns(NamedTuple):
         return [f"{self.image}.bytes" if pa.types.is_struct(schema.field(self.image).type) else self.image, self.label]
 
 
-def find(schema: pa.Schema, image: str | None, label: str | None) -> Columns:
+def find_columns(schema: pa.Schema, image: str | None, label: str | None) -> Columns:
     """The columns asked for, else those that the `huggingface` metadata names, else the only ones of a fitting type."""
-    declared = features(schema)
-    image = pick(schema, "image", image, declared_as(declared, "Image"), holds_pictures)
-    label = pick(schema, "label", label, declared_as(declared, "ClassLabel"), is_label)
+    declared = declared_features(schema)
+    image = pick_column(schema, "image", image, columns_declared_as(declared, "Image"), holds_pictures)
+    label = pick_column(schema, "label", label, columns_declared_as(declared, "ClassLabel"), is_label)
     return Columns(image, label, class_names(declared.get(label)))
 
 
-def pick(
+def pick_column(
     schema: pa.Schema, option: str, asked: str | None, declared: list[str], fits: Callable[[pa.DataType], bool]
 ) -> str:
     """One column; raises DataError that says which option to give where there is no single answer."""
@@ -54,7 +54,7 @@ def pick(
     raise DataError(f"no {option} column found among {', '.join(schema.names) or 'none'}; is this a set of pictures?")
 
 
-def features(schema: pa.Schema) -> dict[str, Any]:
+def declared_features(schema: pa.Schema) -> dict[str, Any]:
     """What the `huggingface` metadata says of each column."""
     try:
         found = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
@@ -63,7 +63,7 @@ def features(schema: pa.Schema) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def declared_as(declared: dict[str, Any], kind: str) -> list[str]:
+def columns_declared_as(declared: dict[str, Any], kind: str) -> list[str]:
     """Columns that the metadata gives this type."""
     return [name for name, feature in declared.items() if isinstance(feature, dict) and feature.get("_type") == kind]
 

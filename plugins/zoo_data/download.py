@@ -12,7 +12,7 @@ from typing import Any
 
 from zoo.core import DataError, DataSpec, cache_dir
 
-SECONDS = 30
+TIMEOUT_SECONDS = 30
 
 
 class DownloadSpec(DataSpec):
@@ -40,7 +40,7 @@ def fetch(what: str, spec: DownloadSpec, files: str, get: Callable[[Path], Any])
         raise DataError(f"{what} is not in {root} and `download` is off; turn it on, or {elsewhere}")
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / f".{what}.lock"), unattended():
+        with FileLock(root / f".{what}.lock"), guard_download():
             get(root)
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(getattr(error, "reason", error)).split())[:160]
@@ -48,10 +48,10 @@ def fetch(what: str, spec: DownloadSpec, files: str, get: Callable[[Path], Any])
 
 
 @contextmanager
-def unattended() -> Iterator[None]:
+def guard_download() -> Iterator[None]:
     """A silent server ends in an error, and nothing that a library prints reaches stdout."""
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(SECONDS)
+    socket.setdefaulttimeout(TIMEOUT_SECONDS)
     try:
         with redirect_stdout(sys.stderr):
             yield

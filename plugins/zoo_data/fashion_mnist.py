@@ -35,11 +35,11 @@ def load(spec: FashionMNISTSpec) -> Loaded:
     from zoo.data import file_stamps, load_cached
 
     root = spec.folder()
-    paths = find(root) or download(spec)
+    paths = find_files(root) or download(spec)
     return load_cached({"kind": "fashion-mnist", "files": file_stamps(paths.values(), root)}, lambda: read(paths))
 
 
-def find(root: Path) -> dict[str, Path]:
+def find_files(root: Path) -> dict[str, Path]:
     """The four files by name, compressed or not; empty where any is missing."""
     names = [f"{part}-{kind}" for part in PARTS.values() for kind in KINDS]
     for folder in FOLDERS:
@@ -57,7 +57,7 @@ def download(spec: FashionMNISTSpec) -> dict[str, Path]:
 
     files = f"the four files *-ubyte.gz of {FashionMNIST.mirrors[0]} (Debian: package dataset-fashion-mnist)"
     fetch("Fashion-MNIST", spec, files, lambda root: FashionMNIST(root, download=True))
-    return find(spec.folder())
+    return find_files(spec.folder())
 
 
 def read(paths: dict[str, Path]) -> Loaded:
@@ -65,13 +65,13 @@ def read(paths: dict[str, Path]) -> Loaded:
     from zoo.data import Loaded, Pictures
 
     def part(name: str) -> Pictures:
-        images, labels = (idx(paths[f"{PARTS[name]}-{kind}"]) for kind in KINDS)
+        images, labels = (read_idx(paths[f"{PARTS[name]}-{kind}"]) for kind in KINDS)
         return Pictures.of(images, labels)
 
     return Loaded(part("train"), CLASSES, test=part("test"))
 
 
-def idx(path: Path) -> Tensor:
+def read_idx(path: Path) -> Tensor:
     """An idx file of bytes as a tensor: a magic number that ends in the rank, then the sizes, then the values."""
     import numpy as np
     import torch

@@ -12,7 +12,7 @@ from zoo.core import DataError, DataInfo, PictureSpec, did_you_mean, picture_fil
 if TYPE_CHECKING:
     from zoo.data import Loaded, NamedSource, Recipe
 
-SPLITS = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
+SPLIT_FOLDERS = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
 log = logging.getLogger("zoo")
 
 Listing = dict[str, list[tuple[Path, str]]]
@@ -37,63 +37,63 @@ class FolderSpec(PictureSpec):
 
 def info(spec: FolderSpec) -> DataInfo:
     """Shape and classes from the listing and a few headers."""
-    files = listing(spec)
-    return DataInfo.of(recipe(spec, files).shape, classes(files))
+    files = list_files(spec)
+    return DataInfo.of(infer_recipe(spec, files).shape, class_names(files))
 
 
 def load(spec: FolderSpec) -> Loaded:
     """Every picture, decoded once and kept in the cache."""
     from zoo.data import Skipped, decoder_versions, file_stamps, load_cached
 
-    files = listing(spec)
+    files = list_files(spec)
     paths = [path for split in files.values() for path, _ in split]
     options = spec.model_dump(include={"size", "fit", "channels"})
     regular = [path for path in paths if path.is_file()]
-    odd = [below(spec.root, path) for path in paths if not path.is_file()]
+    odd = [relative_name(spec.root, path) for path in paths if not path.is_file()]
     key = {"kind": "folder", **options, **decoder_versions(), "files": file_stamps(regular, spec.root), "odd": odd}
-    loaded = load_cached(key, lambda: decode(spec, files))
+    loaded = load_cached(key, lambda: decode_all(spec, files))
     Skipped(len(paths), spec.max_bad, list(loaded.skipped)).check()
     return loaded
 
 
-def decode(spec: FolderSpec, files: Listing) -> Loaded:
+def decode_all(spec: FolderSpec, files: Listing) -> Loaded:
     """Decode every picture; raises DataError where too many cannot be read."""
     from zoo.data import Loaded, Skipped, decode_pictures
 
-    shape, names = recipe(spec, files), classes(files)
+    shape, names = infer_recipe(spec, files), class_names(files)
     skipped = Skipped(sum(map(len, files.values())), spec.max_bad)
     parts = {
-        split: decode_pictures(len(some), chunks(spec.root, some, names, shape.chunk), shape, skipped)
+        split: decode_pictures(len(some), labelled_chunks(spec.root, some, names, shape.chunk), shape, skipped)
         for split, some in files.items()
     }
     return Loaded(**parts, captions=(), classes=names, skipped=tuple(skipped.found))
 
 
-def chunks(
+def labelled_chunks(
     root: Path, files: list[tuple[Path, str]], names: tuple[str, ...], count: int
 ) -> Iterator[tuple[list[NamedSource], list[int]]]:
     """Yield some files at a time, named as a person would look for them, with their labels."""
     labels = {name: label for label, name in enumerate(names)}
     for start in range(0, len(files), count):
         some = files[start : start + count]
-        yield [(below(root, path), path) for path, _ in some], [labels[name] for _, name in some]
+        yield [(relative_name(root, path), path) for path, _ in some], [labels[name] for _, name in some]
 
 
-def recipe(spec: FolderSpec, files: Listing) -> Recipe:
+def infer_recipe(spec: FolderSpec, files: Listing) -> Recipe:
     """The shape of the pictures, from a few spread over the training files."""
     from zoo.data import SAMPLE_COUNT, infer_shape
 
     train = files["train"]
     some = train[:: max(1, len(train) // SAMPLE_COUNT)]
-    return infer_shape([(below(spec.root, path), path) for path, _ in some], spec, resize=True)
+    return infer_shape([(relative_name(spec.root, path), path) for path, _ in some], spec, resize=True)
 
 
-def below(root: Path, path: Path) -> str:
+def relative_name(root: Path, path: Path) -> str:
     """A path as it is listed: relative to the folder of the set."""
     return path.relative_to(root).as_posix()
 
 
-def classes(files: Listing) -> tuple[str, ...]:
+def class_names(files: Listing) -> tuple[str, ...]:
     """Class names in alphabetical order."""
     names = sorted({name for _, name in files["train"]})
     for split, some in files.items():
@@ -104,11 +104,11 @@ def classes(files: Listing) -> tuple[str, ...]:
     return tuple(names)
 
 
-def listing(spec: FolderSpec) -> Listing:
+def list_files(spec: FolderSpec) -> Listing:
     """All picture files by split and class; raises DataError where there are none."""
     try:
-        roots = split_folders(checked(spec.root))
-        files = {split: list(pictures(root)) for split, root in roots.items()}
+        roots = split_folders(check_folder(spec.root))
+        files = {split: list(labelled_paths(root)) for split, root in roots.items()}
     except OSError as error:
         raise DataError(f"cannot read the folder {error.filename}: {error.strerror}") from error
     if not files["train"]:
@@ -117,37 +117,40 @@ def listing(spec: FolderSpec) -> Listing:
     return files
 
 
-def checked(path: Path) -> Path:
+def check_folder(path: Path) -> Path:
     """The folder, if it is one."""
     if path.is_dir():
         return path
     if path.exists():
         raise DataError(f"{path} is a file; give the folder that contains the class folders")
-    here = [child.name for child in folders(path.parent)] if path.parent.is_dir() else []
+    here = [child.name for child in subfolders(path.parent)] if path.parent.is_dir() else []
     raise DataError(f"{path} does not exist", did_you_mean(path.name, here))
 
 
 def split_folders(path: Path) -> dict[str, Path]:
     """The folder of each split; the whole folder is training data where it has no `train` with class folders."""
-    if not (path / "train").is_dir() or not folders(path / "train"):
+    if not (path / "train").is_dir() or not subfolders(path / "train"):
         return {"train": path}
     found = {
-        split: path / name for split, names in SPLITS.items() for name in reversed(names) if (path / name).is_dir()
+        split: path / name
+        for split, names in SPLIT_FOLDERS.items()
+        for name in reversed(names)
+        if (path / name).is_dir()
     }
     for split, root in list(found.items()):
-        if not any(pictures(root)):
+        if not any(labelled_paths(root)):
             log.warning("%s has no class folders with pictures; ignoring it", root)
             del found[split]
     return {"train": path / "train", **found}
 
 
-def folders(path: Path) -> list[Path]:
+def subfolders(path: Path) -> list[Path]:
     """The folders in a folder, without hidden ones, by name."""
     return sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
 
 
-def pictures(root: Path) -> Iterator[tuple[Path, str]]:
+def labelled_paths(root: Path) -> Iterator[tuple[Path, str]]:
     """Yield what is named like a picture at any depth below each class folder, with the class."""
-    for folder in folders(root):
+    for folder in subfolders(root):
         for path in picture_files(folder):
             yield path, folder.name

@@ -39,47 +39,49 @@ class ParquetSpec(PictureSpec):
 
 def info(spec: ParquetSpec) -> DataInfo:
     """Shape and classes from the schema and the first rows."""
-    files = listing(spec.path)
-    columns = schema_of(files, spec)
-    return DataInfo.of(recipe(files, columns, spec).shape, class_values(files, columns)[0])
+    files = list_files(spec.path)
+    columns = common_columns(files, spec)
+    return DataInfo.of(infer_recipe(files, columns, spec).shape, class_values(files, columns)[0])
 
 
 def load(spec: ParquetSpec) -> Loaded:
     """Every picture, decoded once and kept in the cache."""
     from zoo.data import Skipped, decoder_versions, file_stamps, load_cached
 
-    files = listing(spec.path)
+    files = list_files(spec.path)
     options = spec.model_dump(include={"size", "fit", "channels", "image", "label"})
     key = {"kind": "parquet", **options, **decoder_versions()}
     loaded = load_cached(
-        key | {split: file_stamps(paths) for split, paths in files.items()}, lambda: decode(spec, files)
+        key | {split: file_stamps(paths) for split, paths in files.items()}, lambda: decode_all(spec, files)
     )
-    Skipped(rows(files), spec.max_bad, list(loaded.skipped)).check()
+    Skipped(count_rows(files), spec.max_bad, list(loaded.skipped)).check()
     return loaded
 
 
-def decode(spec: ParquetSpec, files: Files) -> Loaded:
+def decode_all(spec: ParquetSpec, files: Files) -> Loaded:
     """Decode every picture; raises DataError where too many cannot be read."""
     from zoo.data import Loaded, Skipped, decode_pictures
 
-    columns = schema_of(files, spec)
-    shape, (classes, labels) = recipe(files, columns, spec), class_values(files, columns)
-    skipped = Skipped(rows(files), spec.max_bad)
+    columns = common_columns(files, spec)
+    shape, (classes, labels) = infer_recipe(files, columns, spec), class_values(files, columns)
+    skipped = Skipped(count_rows(files), spec.max_bad)
     parts = {
-        split: decode_pictures(rows({split: paths}), chunks(paths, columns, labels, shape.chunk), shape, skipped)
+        split: decode_pictures(
+            count_rows({split: paths}), labelled_chunks(paths, columns, labels, shape.chunk), shape, skipped
+        )
         for split, paths in files.items()
     }
     return Loaded(**parts, captions=(), classes=classes, skipped=tuple(skipped.found))
 
 
-def chunks(
+def labelled_chunks(
     paths: list[Path], columns: Columns, labels: dict[Any, int], count: int
 ) -> Iterator[tuple[list[NamedSource], list[int]]]:
     """Yield some rows at a time with their labels; a row without a label counts as a picture that cannot be read."""
     for path in paths:
-        with opened(path) as file:
+        with open_parquet(path) as file:
             row = 0
-            for images, values in batches(file, columns, count):
+            for images, values in read_batches(file, columns, count):
                 names = [f"{path.name} row {row + place}" for place in range(len(values))]
                 if unknown := [value for value in values if value is not None and value not in labels]:
                     raise DataError(f"{path.name} has label {unknown[0]!r}, which is not among the classes")
@@ -88,7 +90,7 @@ def chunks(
                 row += len(values)
 
 
-def batches(file: ParquetFile, columns: Columns, count: int) -> Iterator[tuple[list[bytes | None], list[Any]]]:
+def read_batches(file: ParquetFile, columns: Columns, count: int) -> Iterator[tuple[list[bytes | None], list[Any]]]:
     """Yield encoded pictures and labels of some rows at a time."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -100,13 +102,13 @@ def batches(file: ParquetFile, columns: Columns, count: int) -> Iterator[tuple[l
         yield images.to_pylist(), batch.column(columns.label).to_pylist()
 
 
-def recipe(files: Files, columns: Columns, spec: ParquetSpec) -> Recipe:
+def infer_recipe(files: Files, columns: Columns, spec: ParquetSpec) -> Recipe:
     """The shape of the pictures, from the first rows."""
     from zoo.data import infer_shape
 
     path = files["train"][0]
-    with opened(path) as file:
-        images = next((images for images, _ in batches(file, columns, FIRST_ROWS)), [])
+    with open_parquet(path) as file:
+        images = next((images for images, _ in read_batches(file, columns, FIRST_ROWS)), [])
     return infer_shape([(f"{path.name} row {row}", image) for row, image in enumerate(images)], spec, resize=False)
 
 
@@ -116,21 +118,21 @@ def class_values(files: Files, columns: Columns) -> tuple[tuple[str, ...], dict[
         return columns.classes, {value: value for value in range(len(columns.classes))}
     values: set[Any] = set()
     for path in files["train"]:
-        with opened(path) as file:
+        with open_parquet(path) as file:
             for batch in file.iter_batches(columns=[columns.label]):
                 values |= set(batch.column(0).unique().to_pylist())
     found = sorted(values - {None})
     return tuple(map(str, found)), {value: label for label, value in enumerate(found)}
 
 
-def schema_of(files: Files, spec: ParquetSpec) -> Columns:
+def common_columns(files: Files, spec: ParquetSpec) -> Columns:
     """The columns of the training files, which those of every other file must be too."""
-    from zoo_data.columns import find
+    from zoo_data.columns import find_columns
 
     first: tuple[Columns, list[Any]] | None = None
     for path in (path for paths in files.values() for path in paths):
-        with opened(path) as file:
-            columns = find(file.schema_arrow, spec.image, spec.label)
+        with open_parquet(path) as file:
+            columns = find_columns(file.schema_arrow, spec.image, spec.label)
             types = [file.schema_arrow.field(name).type for name in columns[:2]]
         first = first or (columns, types)
         if first != (columns, types):
@@ -140,17 +142,17 @@ def schema_of(files: Files, spec: ParquetSpec) -> Columns:
     return first[0] if first else Columns("", "", ())
 
 
-def rows(files: Files) -> int:
+def count_rows(files: Files) -> int:
     """How many pictures the files say they hold."""
     total = 0
     for path in (path for paths in files.values() for path in paths):
-        with opened(path) as file:
+        with open_parquet(path) as file:
             total += file.metadata.num_rows
     return total
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[ParquetFile]:
+def open_parquet(path: Path) -> Iterator[ParquetFile]:
     """An open file; whatever is wrong with it is a DataError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -164,7 +166,7 @@ def opened(path: Path) -> Iterator[ParquetFile]:
         raise DataError(f"cannot read {path} ({reason}); download it again") from error
 
 
-def listing(path: Path | tuple[Path, ...]) -> Files:
+def list_files(path: Path | tuple[Path, ...]) -> Files:
     """The files of each split; those that name no split are training data only where no file names one."""
     roots = (path,) if isinstance(path, Path) else path
     found = [(file, split_of(file, root, alone=len(roots) == 1)) for root in roots for file in find_files(root)]

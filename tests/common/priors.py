@@ -18,7 +18,7 @@ from zoo.core.tensor_files import unshare_memory
 from zoo.core.types import CodeInfo, DataInfo
 from zoo.models.prior import Posterior, Prior
 from zoo.registry.kinds import PriorKind
-from zoo.testing.building import at_random
+from zoo.testing.building import randomize
 from zoo.testing.densities import Encoder, posteriors
 
 INFO = DataInfo.of((1, 4, 4), ("a", "b"))
@@ -42,7 +42,7 @@ def made(kind: PriorKind[Any], spec: Spec, *shape: int) -> Prior:
 
 def drawn(spec: type[Spec], seed: int) -> Spec:
     """A spec at a random point of its search space."""
-    return at_random(spec(), random.Random(seed))
+    return randomize(spec(), random.Random(seed))
 
 
 def check_shapes(prior: Prior) -> None:

@@ -49,7 +49,7 @@ def test_a_folder_is_read_with_its_classes_in_order(colours: Path) -> None:
 
 def test_a_folder_is_decoded_again_only_when_a_file_changes(colours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[FolderSpec] = []
-    decode = folder.decode
+    decode = folder.decode_all
 
     def counted(spec: FolderSpec, files: folder.Listing) -> Loaded:
         calls.append(spec)

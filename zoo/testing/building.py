@@ -32,7 +32,7 @@ from zoo.training.stepper import Stepper
 
 SHAPES = tuple((channels, side, side) for side in (8, 32, 28, 64, 16, 96, 128, 224, 256) for channels in (1, 3))
 """Pictures that a model is tried with: the first that it does not refuse."""
-POINTS, TRIES = 3, 50
+RANDOM_SPECS, MAX_DRAWS = 3, 50
 """Random points of a search space, and draws until there are so many that the spec takes."""
 TRAINING = StageSpec(schedule="constant", warmup=0.0, lr=2e-3)
 
@@ -50,33 +50,35 @@ def spec_of(subject: Subject) -> Spec:
     return spec
 
 
-def points(subject: Subject) -> Iterator[Spec]:
+def random_specs(subject: Subject) -> Iterator[Spec]:
     """Options at random points of the search space; Broken where the spec takes none of them."""
     spec = spec_of(subject)
     if not search_space(type(spec)).keys() - subject.options.keys():
         return
     chance, found = random.Random(0), 0
-    for _ in range(TRIES):
+    for _ in range(MAX_DRAWS):
         try:
-            yield at_random(spec, chance, subject.options)
+            yield randomize(spec, chance, subject.options)
         except ValidationError:
             continue  # as in a search, where such a candidate does not count
-        if (found := found + 1) == POINTS:
+        if (found := found + 1) == RANDOM_SPECS:
             return
     if not found:
-        raise Broken(f"the spec rejects {TRIES} of {TRIES} random points of its search space; narrow the ranges")
+        raise Broken(
+            f"the spec rejects {MAX_DRAWS} of {MAX_DRAWS} random points of its search space; narrow the ranges"
+        )
 
 
-def at_random(spec: Spec, chance: random.Random, fixed: Collection[str] = ()) -> Spec:
+def randomize(spec: Spec, chance: random.Random, fixed: Collection[str] = ()) -> Spec:
     """The options with random values for those that are searched and not fixed; ValidationError where they clash."""
     body = spec.model_dump()
     for name in search_space(type(spec)):
         if name not in fixed:
-            put(body, name, drawn(type(spec), name, chance))
+            set_option(body, name, random_value(type(spec), name, chance))
     return type(spec).model_validate(body)
 
 
-def put(body: dict[str, Any], name: str, value: Any) -> None:
+def set_option(body: dict[str, Any], name: str, value: Any) -> None:
     """Set a dotted option."""
     *path, last = name.split(".")
     for part in path:
@@ -84,7 +86,7 @@ def put(body: dict[str, Any], name: str, value: Any) -> None:
     body[last] = value
 
 
-def drawn(spec: type[BaseModel], name: str, chance: random.Random) -> Value:
+def random_value(spec: type[BaseModel], name: str, chance: random.Random) -> Value:
     """A value from where the tuner may look."""
     dimension = dimension_of(spec, name)
     if isinstance(dimension.mark, Choice):
@@ -120,25 +122,25 @@ def model_of(subject: Subject, info: DataInfo, spec: Spec | None = None, seed: i
     spec = spec or spec_of(subject)
     torch.manual_seed(seed)
     with saved_weights_follow() if saved else nullcontext():
-        model = assembled(subject, spec, info)
+        model = assemble_model(subject, spec, info)
     if model.teacher:
         torch.manual_seed(0)
-        model.learn_from(toys.Linear(info).eval().requires_grad_(False))
+        model.learn_from(toys.LinearClassifier(info).eval().requires_grad_(False))
     return model
 
 
-def assembled(subject: Subject, spec: Spec, info: DataInfo) -> Model:
+def assemble_model(subject: Subject, spec: Spec, info: DataInfo) -> Model:
     """The model."""
     if subject.family == "model":
         return build_model(entry_of(subject, spec), info)
     with plugin_errors(Component(subject.kind, subject.plugin, spec, str(subject)), "build"):
         if subject.family == "prior":
-            codec = toys.Book(info) if subject.kind.words else toys.Codec(info)
+            codec = toys.VQCodec(info) if subject.kind.words else toys.LinearCodec(info)
             prior = subject.kind.build(spec, codec.code._replace(condition=len(info.classes)))
             return Generator(codec, prior, info)
         text = subject.kind.build(spec, info)
-        codec = toys.Codec(info)
-        return Generator(codec, toys.Told(codec.code._replace(condition=text.size)), info, text)
+        codec = toys.LinearCodec(info)
+        return Generator(codec, toys.ConditionalNormal(codec.code._replace(condition=text.size)), info, text)
 
 
 def info_for(subject: Subject) -> DataInfo:
@@ -158,13 +160,13 @@ def info_for(subject: Subject) -> DataInfo:
     raise Broken(f"it rejects pictures of every size tried: {refused}")
 
 
-def tried(subject: Subject, seed: int = 0) -> tuple[Model, Batch]:
+def model_and_batch(subject: Subject, seed: int = 0) -> tuple[Model, Batch]:
     """A fresh model and a batch that it takes."""
     info = info_for(subject)
     return model_of(subject, info, seed=seed), toys.batch_of(info)
 
 
-class Course:
+class ShortTraining:
     """A model in training: what it learns is found out before the first stage freezes the rest, as the trainer does."""
 
     def __init__(self, model: Model) -> None:
@@ -184,15 +186,15 @@ class Course:
             made.step(batch, number)
 
 
-def used(subject: Subject) -> tuple[Model, Batch]:
+def trained_model_and_batch(subject: Subject) -> tuple[Model, Batch]:
     """A model after some steps of training, in evaluation mode, and the batch that it learnt from."""
-    model, batch = tried(subject)
-    return trained(model, batch), batch
+    model, batch = model_and_batch(subject)
+    return train_briefly(model, batch), batch
 
 
-def trained(model: Model, batch: Batch, steps: int = 3) -> Model:
+def train_briefly(model: Model, batch: Batch, steps: int = 3) -> Model:
     """The model in evaluation mode, after some steps of each stage."""
-    course = Course(model)
+    course = ShortTraining(model)
     for stage in course.stages:
         course.run(stage, batch, steps)
     return model.eval()

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import pytest
 
 
-LOADS = "loads"
+LOADS_RULE = "loads"
 """The rule of a plugin that comes before all others."""
-EXCUSES = ZooError | ImportError | OSError
+MISSING_CAUSES = ZooError | ImportError | OSError
 """Causes by which something is missing here, rather than wrong."""
 State = Literal["holds", "broken", "does not apply", "not run"]
 
@@ -47,7 +47,7 @@ class Subject:
 
     def takes(self, rule: Rule) -> bool:
         """Whether a rule is of this family; a plugin that does not work has one rule alone."""
-        return self.family in rule.families and (not self.plugin.trouble or rule.name == LOADS)
+        return self.family in rule.families and (not self.plugin.trouble or rule.name == LOADS_RULE)
 
     def __str__(self) -> str:
         return f"{self.handle}:{self.kind.name}" if self.kind else self.handle
@@ -84,7 +84,7 @@ class Check:
             try:
                 self.rule.run(self.subject)
             except (MissingError, DataError) as error:
-                if isinstance(error, MissingError) and not isinstance(error.__cause__, EXCUSES | None):
+                if isinstance(error, MissingError) and not isinstance(error.__cause__, MISSING_CAUSES | None):
                     raise  # the plugin failed in a way that nothing missing explains
                 raise NotRun(error.args[0], error.hint) from error
 
@@ -116,14 +116,14 @@ def checks_of(name: str | None = None, *options: str) -> list[Check]:
 
     `options` are `key=value` texts that stand in place of a kind's defaults.
     """
-    given = dict(read(text) for text in options)
-    subjects = list(found(catalog().wait_for_probes(), name, given))
+    given = dict(parse_option(text) for text in options)
+    subjects = list(find_subjects(catalog().wait_for_probes(), name, given))
     if given and len(kinds := {subject.kind for subject in subjects if subject.kind}) != 1:
         raise ZooError(f"options need a single kind, but {name or 'everything'} has {len(kinds)}", "name a single kind")
     return [Check(rule, subject) for subject in subjects for rule in rules() if subject.takes(rule)]
 
 
-def read(text: str) -> tuple[str, Any]:
+def parse_option(text: str) -> tuple[str, Any]:
     """The name and the value of `width=32`."""
     key, equals, value = text.partition("=")
     if not equals or not key.isidentifier():
@@ -131,13 +131,13 @@ def read(text: str) -> tuple[str, Any]:
     return key, parse_value(value, key)
 
 
-def found(known: Catalog, name: str | None, given: Mapping[str, Any]) -> Iterator[Subject]:
+def find_subjects(known: Catalog, name: str | None, given: Mapping[str, Any]) -> Iterator[Subject]:
     """The subjects of a name: plugins and their kinds, or single kinds."""
     plugins = [plugin for plugin in known.plugins if name in {None, known.prefix(plugin), plugin.distribution}]
     for plugin in plugins:
         yield from subjects_of(known, plugin, given)
     if not plugins:
-        yield from single(known, str(name), given)
+        yield from find_kinds(known, str(name), given)
 
 
 def subjects_of(known: Catalog, plugin: Plugin, given: Mapping[str, Any]) -> Iterator[Subject]:
@@ -147,7 +147,7 @@ def subjects_of(known: Catalog, plugin: Plugin, given: Mapping[str, Any]) -> Ite
     yield from (Subject(plugin, handle, kind, given) for kind in kinds)
 
 
-def single(known: Catalog, name: str, given: Mapping[str, Any]) -> Iterable[Subject]:
+def find_kinds(known: Catalog, name: str, given: Mapping[str, Any]) -> Iterable[Subject]:
     """The kinds called `name` or `plugin:name`, of whatever family."""
     giver, _, bare = name.rpartition(":")
     givers = [
@@ -190,11 +190,13 @@ def checks(name: str, *options: str) -> pytest.MarkDecorator:
     """
     import pytest
 
-    found = [pytest.param(skipping(check), id=str(check).replace(" ", "-")) for check in checks_of(name, *options)]
+    found = [
+        pytest.param(skip_if_not_run(check), id=str(check).replace(" ", "-")) for check in checks_of(name, *options)
+    ]
     return pytest.mark.parametrize("check", found)
 
 
-def skipping(check: Check) -> Callable[[], Any]:
+def skip_if_not_run(check: Check) -> Callable[[], Any]:
     """The check, which skips the test where it cannot be run."""
 
     @functools.wraps(check.__call__)

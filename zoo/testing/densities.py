@@ -12,15 +12,15 @@ from zoo.core.spec import Spec
 from zoo.core.types import CodeInfo, DataInfo
 from zoo.models.prior import Exactness, Invertible, Posterior, Prior, single_term
 from zoo.testing import toys
-from zoo.testing.building import points, spec_of
+from zoo.testing.building import random_specs, spec_of
 from zoo.testing.check import Subject
-from zoo.testing.rule import Inapplicable, require, rule, saying
+from zoo.testing.rule import Inapplicable, broken_on_error, require, rule
 
-SHAPES = ((1,), (5,), (2, 2, 2))
+CODE_SHAPES = ((1,), (5,), (2, 2, 2))
 """Of continuous codes: vectors and a map."""
-ERRORS = 5
+MAX_STANDARD_ERRORS = 5
 """Standard errors by which an estimate may be off."""
-TIMES = 4000
+KL_SAMPLES = 4000
 """Codes that a mean is taken over."""
 
 
@@ -51,11 +51,11 @@ def prior_of(subject: Subject, spec: Spec, *shape: int) -> Prior:
     return prior.eval()
 
 
-def every(subject: Subject) -> list[tuple[str, Prior]]:
+def prior_variants(subject: Subject) -> list[tuple[str, Prior]]:
     """Priors with the defaults and at random points of the search space, over codes of several shapes, with a name."""
-    shapes = [(toys.SIDE, toys.SIDE)] if subject.kind.words else SHAPES
-    specs = (spec_of(subject), *points(subject))
-    with saying("build"):
+    shapes = [(toys.SIDE, toys.SIDE)] if subject.kind.words else CODE_SHAPES
+    specs = (spec_of(subject), *random_specs(subject))
+    with broken_on_error("build"):
         return [
             (f"{spec!r:.120}, codes {shape}", prior_of(subject, spec, *shape)) for spec in specs for shape in shapes
         ]
@@ -76,10 +76,10 @@ def conditions(n: int) -> tuple[Tensor | None, Tensor]:
 @rule("prior")
 def densities(subject: Subject) -> None:
     """Log-densities are one finite number per code, with and without a condition."""
-    for what, prior in every(subject):
+    for what, prior in prior_variants(subject):
         code = codes_for(prior, 7)
         for condition in conditions(7):
-            with saying(f"{what}: log_prob"):
+            with broken_on_error(f"{what}: log_prob"):
                 found = prior.log_prob(code, condition)
             require(
                 found.shape == (7,), f"{what}: log_prob is {tuple(found.shape)}, not one number for each of 7 codes"
@@ -95,10 +95,10 @@ def densities(subject: Subject) -> None:
 @rule("prior")
 def drawn_codes(subject: Subject) -> None:
     """Sampled codes have the declared shape and type, no gradient, and a finite density."""
-    for what, prior in every(subject):
+    for what, prior in prior_variants(subject):
         for condition in conditions(9):
             torch.manual_seed(2)
-            with saying(f"{what}: sample"):
+            with broken_on_error(f"{what}: sample"):
                 code = prior.sample(9, condition)
             kind = torch.float32 if prior.code.words is None else torch.int64
             expected = (9, *prior.code.shape)
@@ -119,9 +119,9 @@ def divergences(subject: Subject) -> None:
     """The divergence equals the mean of log q - log p, or is not below it if declared an upper bound."""
     if subject.kind.words:
         raise Inapplicable("code words have no posterior")
-    for what, prior in every(subject):
-        with saying(f"{what}: kl"):
-            check_kl(prior, TIMES, what)
+    for what, prior in prior_variants(subject):
+        with broken_on_error(f"{what}: kl"):
+            check_kl(prior, KL_SAMPLES, what)
 
 
 def posteriors(prior: Prior, count: int = 4, spread: float = 1.0) -> Posterior:
@@ -130,7 +130,7 @@ def posteriors(prior: Prior, count: int = 4, spread: float = 1.0) -> Posterior:
     return Posterior(spread * torch.randn(shape), torch.empty(shape).uniform_(math.log(0.1), math.log(1.5)))
 
 
-def repeated(q: Posterior, times: int) -> Posterior:
+def repeat_each(q: Posterior, times: int) -> Posterior:
     """Each posterior so many times in a row."""
     return Posterior(q.mean.repeat_interleave(times, 0), q.log_std.repeat_interleave(times, 0))
 
@@ -140,7 +140,7 @@ def check_kl(prior: Prior, times: int = 60_000, what: str = "the prior") -> None
     """Broken unless the divergence is the mean of log q - log p over codes of q, or no less where it is a bound."""
     torch.manual_seed(2)
     q = posteriors(prior)
-    many = repeated(q, times)
+    many = repeat_each(q, times)
     kl = prior.kl(q)
     require(
         kl.value.shape == q.mean.shape[:1], f"{what}: kl is {tuple(kl.value.shape)}, not a number for each posterior"
@@ -154,7 +154,7 @@ def check_kl(prior: Prior, times: int = 60_000, what: str = "the prior") -> None
     if kl.kind == "monte carlo":
         again = prior.kl(many).value.view(-1, times).double()
         value, error = again.mean(1), torch.hypot(error, again.std(1) / math.sqrt(times))
-    room = ERRORS * error + 1e-5 * (1 + value.abs())  # the second term is float32's
+    room = MAX_STANDARD_ERRORS * error + 1e-5 * (1 + value.abs())  # the second term is float32's
     text = f"{what}: the divergence ({kl.kind}) is {value.tolist()}, the mean of log q - log p {mean.tolist()}"
     require(bool((value >= mean - room).all()), text)
     require(kl.kind == "upper bound" or bool((value <= mean + room).all()), text)
@@ -163,13 +163,13 @@ def check_kl(prior: Prior, times: int = 60_000, what: str = "the prior") -> None
 @rule("prior")
 def inverts(subject: Subject) -> None:
     """An invertible prior maps codes to its base and back with a relative error below 1e-4."""
-    invertible = [(what, prior) for what, prior in every(subject) if isinstance(prior, Invertible)]
+    invertible = [(what, prior) for what, prior in prior_variants(subject) if isinstance(prior, Invertible)]
     if not invertible:
         raise Inapplicable("it has no base; only subclasses of zoo.models.Invertible have one")
     for what, prior in invertible:
         code = codes_for(prior, 8)
         for condition in conditions(8):
-            with torch.no_grad(), saying(f"{what}: to_base and from_base"):
+            with torch.no_grad(), broken_on_error(f"{what}: to_base and from_base"):
                 u, log_det = prior.to_base(code, condition)
                 back = prior.from_base(u, single_term(condition))
             require(

@@ -20,43 +20,43 @@ from zoo.registry.kinds import Outputs
 from zoo.testing import toys
 from zoo.testing.building import spec_of
 from zoo.testing.check import Subject
-from zoo.testing.models import generators, snapshot
-from zoo.testing.rule import require, rule, saying
+from zoo.testing.models import generator_states, snapshot
+from zoo.testing.rule import broken_on_error, require, rule
 
 CPU = torch.device("cpu")
-EACH = 8
+PER_CLASS = 8
 
 
-def evaluated() -> dict[str, Outputs]:
+def example_outputs() -> dict[str, Outputs]:
     """What metrics are given: of a classifier, of a generator that takes classes, and of one of code words."""
     info = toys.info_of()
     torch.manual_seed(0)
-    codec, book = toys.Codec(info), toys.Book(info)
+    codec, book = toys.LinearCodec(info), toys.VQCodec(info)
     models: dict[str, Model] = {
-        "a classifier": toys.Linear(info),
-        "a generator": Generator(codec, toys.Told(codec.code._replace(condition=len(info.classes))), info),
-        "a generator of code words": Generator(book, toys.Dice(book.code), info),
+        "a classifier": toys.LinearClassifier(info),
+        "a generator": Generator(codec, toys.ConditionalNormal(codec.code._replace(condition=len(info.classes))), info),
+        "a generator of code words": Generator(book, toys.IndependentWords(book.code), info),
     }
-    return {name: seen(model, info) for name, model in models.items()}
+    return {name: outputs_of(model, info) for name, model in models.items()}
 
 
-def seen(model: Model, info: DataInfo) -> Outputs:
+def outputs_of(model: Model, info: DataInfo) -> Outputs:
     """What a model says of the toy pictures, and what a judge sees in those that it makes."""
-    split, train = toys.pictures_of(info, EACH, seed=1), toys.pictures_of(info, EACH)
+    split, train = toys.pictures_of(info, PER_CLASS, seed=1), toys.pictures_of(info, PER_CLASS)
     found = compute_outputs(model, split, info, CPU)
     if not isinstance(model, Generator):
         return found
-    judge = NamedJudge(ByClassifier(toys.Linear(info).eval(), knows=True), "toy")
+    judge = NamedJudge(ByClassifier(toys.LinearClassifier(info).eval(), knows=True), "toy")
     return replace(found, gallery=make_gallery(model, judge, split, train, CPU))
 
 
 @rule("metric")
 def figures(subject: Subject) -> None:
     """Figures are numbers or JSON values for at least one kind of model, and None where they do not apply."""
-    found = {name: computed(subject, given) for name, given in evaluated().items()}
+    found = {name: compute_metric(subject, given) for name, given in example_outputs().items()}
     require(any(found.values()), f"it returns nothing for {', '.join(found)}")
     for name, values in found.items():
-        with saying(f"JSON of the figures of {name}"):
+        with broken_on_error(f"JSON of the figures of {name}"):
             json.dumps(values, allow_nan=False)
         taken = {"loss"} & values.keys()
         require(not taken, "it returns `loss`, which is reserved for the model")
@@ -65,18 +65,18 @@ def figures(subject: Subject) -> None:
 @rule("metric")
 def computing_changes_nothing(subject: Subject) -> None:
     """Computing twice gives the same figures and leaves weights and random generators unchanged."""
-    for name, given in evaluated().items():
-        state, chance = snapshot(given.model), generators()
-        first = computed(subject, given)
-        require(generators() == chance, "it uses the global random generators; use a torch.Generator of its own")
+    for name, given in example_outputs().items():
+        state, chance = snapshot(given.model), generator_states()
+        first = compute_metric(subject, given)
+        require(generator_states() == chance, "it uses the global random generators; use a torch.Generator of its own")
         changed = any(not torch.equal(value, state[key]) for key, value in given.model.state_dict().items())
         require(not changed, f"it changes the weights of {name}")
-        require(computed(subject, given) == first, f"computing the figures of {name} again gives different ones")
+        require(compute_metric(subject, given) == first, f"computing the figures of {name} again gives different ones")
 
 
-def computed(subject: Subject, given: Outputs) -> dict[str, Any]:
+def compute_metric(subject: Subject, given: Outputs) -> dict[str, Any]:
     """The figures, a copy; empty where they do not apply."""
-    with saying("compute"):
+    with broken_on_error("compute"):
         found = subject.kind.compute(spec_of(subject), given)
     require(
         found is None or isinstance(found, Mapping), f"compute gives {found!r:.80}, which is neither a mapping nor None"
@@ -89,9 +89,9 @@ def looks(subject: Subject) -> None:
     """Features are finite (N, D), scores log-probabilities (N, classes) or None, whatever the batch."""
     info = toys.info_of((3, 32, 32))
     x = toys.pictures_of(info, 2).floats
-    with saying("build"):
+    with broken_on_error("build"):
         judge: Judge = subject.kind.build(spec_of(subject), info).eval()
-    with torch.inference_mode(), saying("looking"):
+    with torch.inference_mode(), broken_on_error("looking"):
         found, again, alone = judge(x), judge(x), judge(x[:1])
     require(isinstance(found, JudgeOutput), f"it gives a {type(found).__name__}, not a zoo.models.JudgeOutput")
     shape = tuple(found.features.shape)

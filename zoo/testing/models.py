@@ -16,39 +16,39 @@ from zoo.models.metrics import mean_metrics
 from zoo.models.prior import Posterior
 from zoo.registry.kinds import ModelKind
 from zoo.testing import toys
-from zoo.testing.building import info_for, model_of, trained, tried, used
+from zoo.testing.building import info_for, model_and_batch, model_of, train_briefly, trained_model_and_batch
 from zoo.testing.check import Subject
-from zoo.testing.rule import Broken, Inapplicable, require, rule, saying
-from zoo.testing.stages import LEARNERS, backward, some
+from zoo.testing.rule import Broken, Inapplicable, broken_on_error, require, rule
+from zoo.testing.stages import LEARNERS, backward, first_names
 from zoo.training.device import random_state
 
-OTHERS = ((1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 20, 28))
+OTHER_SHAPES = ((1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 20, 28))
 """Channels, height and width of other pictures."""
 
 
 @rule(*LEARNERS)
 def evaluation_changes_nothing(subject: Subject) -> None:
     """Evaluating twice gives the same figures, and leaves weights, mode and random generators unchanged."""
-    model, batch = used(subject)
-    state, chance = snapshot(model), generators()
-    first = figures(model, batch)
-    require(generators() == chance, "evaluation uses the random generators; wrap it in zoo.models.fixed_seed")
+    model, batch = trained_model_and_batch(subject)
+    state, chance = snapshot(model), generator_states()
+    first = evaluate_model(model, batch)
+    require(generator_states() == chance, "evaluation uses the random generators; wrap it in zoo.models.fixed_seed")
     require(not model.training, "evaluation leaves the model in training mode")
     changed = [name for name, value in model.state_dict().items() if not torch.equal(value, state[name])]
-    require(not changed, f"evaluation changes {some(changed)}")
-    require(figures(model, batch) == first, "evaluating the same pictures again gives different figures")
+    require(not changed, f"evaluation changes {first_names(changed)}")
+    require(evaluate_model(model, batch) == first, "evaluating the same pictures again gives different figures")
 
 
-def figures(model: Model, batch: Batch) -> dict[str, float]:
+def evaluate_model(model: Model, batch: Batch) -> dict[str, float]:
     """The model's metrics; Broken where they are not finite scalars, or lack a loss."""
-    with saying("metrics"):
+    with broken_on_error("metrics"):
         found = mean_metrics(model, [batch])
     require(
         "loss" in found,
         f"metrics gives {', '.join(found) or 'nothing'}, but no `loss`, which is used to choose the epoch",
     )
     wild = [name for name, value in found.items() if not np.isfinite(value)]
-    require(not wild, f"metrics: {some(wild)} is not finite")
+    require(not wild, f"metrics: {first_names(wild)} is not finite")
     return found
 
 
@@ -57,7 +57,7 @@ def snapshot(model: Model) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
-def generators() -> tuple[object, ...]:
+def generator_states() -> tuple[object, ...]:
     """Where the random generators of torch, NumPy and Python are."""
     tensors, plain = random_state(torch.device("cpu"))
     return tensors["cpu"].tolist(), plain
@@ -66,24 +66,24 @@ def generators() -> tuple[object, ...]:
 @rule(*LEARNERS)
 def saves(subject: Subject) -> None:
     """A new model loaded with saved weights gives the same results."""
-    model, batch = used(subject)
-    with saying("saving by safetensors"):
+    model, batch = trained_model_and_batch(subject)
+    with broken_on_error("saving by safetensors"):
         weights = load(save(unshare_memory(model.state_dict())))
     again = model_of(subject, info_for(subject), seed=1, saved=True).eval()
-    with saying("loading saved weights into a new model"):
+    with broken_on_error("loading saved weights into a new model"):
         load_into(again, weights, "the saved weights")
-    same = figures(again, batch) == figures(model, batch)
+    same = evaluate_model(again, batch) == evaluate_model(model, batch)
     require(
         same,
         "with the saved weights loaded it gives different figures; register all it learns as parameters or buffers",
     )
     require(
-        torch.equal(shown(again, batch), shown(model, batch)),
+        torch.equal(model_outputs(again, batch), model_outputs(model, batch)),
         "with the saved weights loaded it gives different outputs",
     )
 
 
-def shown(model: Model, batch: Batch) -> Tensor:
+def model_outputs(model: Model, batch: Batch) -> Tensor:
     """What a model makes of pictures."""
     torch.manual_seed(0)
     with torch.inference_mode():
@@ -97,31 +97,32 @@ def shown(model: Model, batch: Batch) -> Tensor:
 @rule(*LEARNERS)
 def same_seed(subject: Subject) -> None:
     """The same seed gives the same weights, before and after a few training steps."""
-    first, second = (tried(subject, seed=5) for _ in range(2))
-    alike(first[0], second[0], "built")
+    first, second = (model_and_batch(subject, seed=5) for _ in range(2))
+    check_equal_weights(first[0], second[0], "built")
     for model, batch in (first, second):
         torch.manual_seed(6)
-        trained(model, batch)
-    alike(first[0], second[0], "trained for three steps")
+        train_briefly(model, batch)
+    check_equal_weights(first[0], second[0], "trained for three steps")
 
 
-def alike(one: Model, other: Model, when: str) -> None:
+def check_equal_weights(one: Model, other: Model, when: str) -> None:
     """Broken where two models differ."""
     theirs = other.state_dict()
     different = [name for name, value in one.state_dict().items() if not torch.equal(value, theirs[name])]
     require(
-        not different, f"{when} twice from the same seed, {some(different)} differs; use only torch's random generator"
+        not different,
+        f"{when} twice from the same seed, {first_names(different)} differs; use only torch's random generator",
     )
 
 
 @rule(*LEARNERS)
 def single_pictures(subject: Subject) -> None:
     """A single picture can be evaluated, and its result does not depend on the rest of the batch."""
-    model, batch = used(subject)
+    model, batch = trained_model_and_batch(subject)
     one = Batch(batch.x[:1], batch.y[:1])
-    figures(model, one)
+    evaluate_model(model, one)
     if isinstance(model, Classifier):
-        with torch.inference_mode(), saying("a batch of one"):
+        with torch.inference_mode(), broken_on_error("a batch of one"):
             alone, among = model(one.x), model(batch.x)[:1]
         close = torch.allclose(alone, among, rtol=1e-3, atol=1e-3)
         require(
@@ -133,7 +134,7 @@ def single_pictures(subject: Subject) -> None:
 @rule("model")
 def shapes(subject: Subject) -> None:
     """Scores have shape (N, classes); codes and decoded pictures have the declared shapes."""
-    model, batch = tried(subject)
+    model, batch = model_and_batch(subject)
     model.eval()
     n = len(batch.y)
     with torch.inference_mode():
@@ -142,10 +143,10 @@ def shapes(subject: Subject) -> None:
             expected = (n, len(toys.CLASSES))
             require(scores.shape == expected, f"scores are {tuple(scores.shape)}, not (pictures, classes) = {expected}")
         if isinstance(model, Generator):
-            codes_as_announced(model, batch)
+            check_codes(model, batch)
 
 
-def codes_as_announced(model: Generator, batch: Batch) -> None:
+def check_codes(model: Generator, batch: Batch) -> None:
     """Broken where codes or decoded pictures have other shapes or types than `code` says."""
     codec, n = model.codec, len(batch.y)
     found, expected = codec.encode(batch.x), (n, *codec.code.shape)
@@ -167,7 +168,7 @@ def codes_as_announced(model: Generator, batch: Batch) -> None:
 @rule("model")
 def other_pictures(subject: Subject) -> None:
     """Pictures of other sizes, and data with two classes, can be trained on or are refused in one line."""
-    for shape in OTHERS:
+    for shape in OTHER_SHAPES:
         for classes in (2, len(toys.CLASSES)):
             info = toys.info_of(shape, classes)
             what = f"{'x'.join(map(str, shape))} pictures of {classes} classes"
@@ -177,14 +178,14 @@ def other_pictures(subject: Subject) -> None:
                 if type(error) is not ZooError:
                     raise Broken(f"{what}: {error}; raise zoo.ZooError for pictures it cannot take") from error
                 continue
-            learns_from(model, toys.batch_of(info, 2), what)
+            check_backward(model, toys.batch_of(info, 2), what)
 
 
-def learns_from(model: Model, batch: Batch, what: str) -> None:
+def check_backward(model: Model, batch: Batch, what: str) -> None:
     """One backward pass of the first stage; Broken where it fails."""
     stage = model.stages()[0]
     stage.module.train()
-    with saying(what):
+    with broken_on_error(what):
         losses = stage.losses(batch)
         backward(losses)
     require(all(bool(torch.isfinite(value)) for value in losses.values()), f"{what}: a loss is not finite")
@@ -195,24 +196,27 @@ def samples(subject: Subject) -> None:
     """Samples are finite pictures with values 0..1 at any number and temperature; the same seed gives the same ones."""
     if isinstance(subject.kind, ModelKind) and not subject.kind.prior:
         raise Inapplicable("it generates no pictures")
-    model, batch = used(subject)
+    model, batch = trained_model_and_batch(subject)
     require(isinstance(model, Generator), f"it builds a {type(model).__name__}, not a zoo.models.LatentModel")
     assert isinstance(model, Generator)
     for n, temperature in ((1, 1.0), (len(batch.y), 1.0), (len(batch.y), 0.5)):
-        x = drawn(model, batch.y[:n], temperature)
+        x = sample_pictures(model, batch.y[:n], temperature)
         what = f"{n} samples at temperature {temperature:g}"
         require(x.shape == (n, *model.info.shape), f"{what} are {tuple(x.shape)}, not {(n, *model.info.shape)}")
         require(bool(torch.isfinite(x).all()), f"{what} are not finite")
         require(float(x.min()) >= 0 and float(x.max()) <= 1, f"{what} have values outside 0..1")
-        require(torch.equal(x, drawn(model, batch.y[:n], temperature)), f"{what} differ when drawn again from one seed")
+        require(
+            torch.equal(x, sample_pictures(model, batch.y[:n], temperature)),
+            f"{what} differ when drawn again from one seed",
+        )
     torch.manual_seed(1)
-    before = generators()
+    before = generator_states()
     model.sample(2, batch.y[:2])
-    require(generators() != before, "samples do not use torch's random generator, so every seed gives the same")
+    require(generator_states() != before, "samples do not use torch's random generator, so every seed gives the same")
 
 
-def drawn(model: Generator, y: Tensor, temperature: float) -> Tensor:
+def sample_pictures(model: Generator, y: Tensor, temperature: float) -> Tensor:
     """Samples of these classes, from a seed."""
     torch.manual_seed(0)
-    with torch.inference_mode(), saying("sampling"):
+    with torch.inference_mode(), broken_on_error("sampling"):
         return model.sample(len(y), y, temperature)

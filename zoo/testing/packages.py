@@ -11,10 +11,10 @@ from zoo.registry.layers import Registry, add_plugin, installed_registry
 from zoo.registry.plugins.load import import_plugin
 from zoo.registry.plugins.probe import IMPORT_TIMEOUT, Probes
 from zoo.registry.plugins.probe_cache import KindSummary, ProbeResult
-from zoo.testing.building import tried
+from zoo.testing.building import model_and_batch
 from zoo.testing.check import NotRun, Subject
-from zoo.testing.figures import computed, evaluated
-from zoo.testing.pictures import loaded
+from zoo.testing.figures import compute_metric, example_outputs
+from zoo.testing.pictures import load_data
 from zoo.testing.rule import PLUGIN, Broken, Inapplicable, require, rule
 from zoo.testing.stages import LEARNERS
 
@@ -32,19 +32,19 @@ def loads(subject: Subject) -> None:
 @rule(PLUGIN)
 def light_import(subject: Subject) -> None:
     """The hook module imports neither torch nor other large libraries; `build` may, since listings do not call it."""
-    heavy = verdict_of(subject).heavy
+    heavy = probe_result(subject).heavy
     require(not heavy, f"importing it imports {', '.join(heavy)}; import that in `build`, `load` or `compute`")
 
 
 @rule(PLUGIN)
 def quiet_import(subject: Subject) -> None:
     """Importing prints nothing and changes no global state."""
-    verdict = verdict_of(subject)
+    verdict = probe_result(subject)
     require(not verdict.printed, f"importing it prints {verdict.printed!r}, which breaks `--json`")
     require(not verdict.changed, f"its import changes {', '.join(verdict.changed)}")
 
 
-def verdict_of(subject: Subject) -> ProbeResult:
+def probe_result(subject: Subject) -> ProbeResult:
     """What a probe finds; the zoo's own plugins are probed only here."""
     plugin = subject.plugin
     record = plugin.record
@@ -64,7 +64,7 @@ def same_hooks(subject: Subject) -> None:
     before = subject.plugin.kind_summaries
     for kind in subject.plugin.kinds:
         with suppress(Exception, SystemExit):  # building has rules of its own; here it imports
-            made(Subject(subject.plugin, subject.handle, kind))
+            build_or_load(Subject(subject.plugin, subject.handle, kind))
     assert subject.plugin.point is not None
     try:
         after = [
@@ -77,14 +77,14 @@ def same_hooks(subject: Subject) -> None:
     require(not others, f"called again, its hooks yield a different {', '.join(others)}, or none")
 
 
-def made(subject: Subject) -> None:
+def build_or_load(subject: Subject) -> None:
     """Build or load what a kind stands for."""
     if subject.family == "data":
-        loaded(subject)
+        load_data(subject)
     elif subject.family in LEARNERS:
-        tried(subject)
+        model_and_batch(subject)
     elif subject.family == "metric":
-        computed(subject, next(iter(evaluated().values())))
+        compute_metric(subject, next(iter(example_outputs().values())))
 
 
 @rule(PLUGIN)

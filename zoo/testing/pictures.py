@@ -17,15 +17,15 @@ from zoo.testing.check import Subject
 from zoo.testing.rule import Broken, require, rule
 
 
-def chosen(subject: Subject) -> Component[DataKind[Any]]:
+def component_of(subject: Subject) -> Component[DataKind[Any]]:
     """The kind with its options."""
     return Component(subject.kind, subject.plugin, spec_of(subject), str(subject))
 
 
-def loaded(subject: Subject) -> Loaded:
+def load_data(subject: Subject) -> Loaded:
     """What the kind loads."""
-    with plugin_errors(chosen(subject), "load"):
-        found = chosen(subject).kind.load(spec_of(subject))
+    with plugin_errors(component_of(subject), "load"):
+        found = component_of(subject).kind.load(spec_of(subject))
     require(isinstance(found, Loaded), f"load gives a {type(found).__name__}, not a zoo.data.Loaded")
     return found
 
@@ -33,7 +33,7 @@ def loaded(subject: Subject) -> Loaded:
 @rule("data")
 def announced(subject: Subject) -> None:
     """`info` returns the shape, classes and captions of the pictures that `load` returns."""
-    info, found = data_info(chosen(subject)), loaded(subject)
+    info, found = data_info(component_of(subject)), load_data(subject)
     told = {"shape": tuple(info.shape), "classes": tuple(info.classes), "captions": tuple(info.captions)}
     given = {
         "shape": tuple(found.train.x.shape[1:]),
@@ -47,7 +47,7 @@ def announced(subject: Subject) -> None:
 @rule("data")
 def splits(subject: Subject) -> None:
     """It can be split into training, validation and test pictures, and the training pictures cover every class."""
-    found, spec = loaded(subject), spec_of(subject)
+    found, spec = load_data(subject), spec_of(subject)
     assert isinstance(spec, DataSpec), "discovery lets no other data kind in"
     try:
         made = split(found, spec)
@@ -60,7 +60,7 @@ def splits(subject: Subject) -> None:
 @rule("data")
 def same_pictures(subject: Subject) -> None:
     """Loaded again, the pictures and their order are the same."""
-    first, second = loaded(subject).parts(), loaded(subject).parts()
+    first, second = load_data(subject).parts(), load_data(subject).parts()
     require(first.keys() == second.keys(), f"loading again gives the splits {', '.join(second)}")
     for name, part in first.items():
         same = part.fingerprint() == second[name].fingerprint()

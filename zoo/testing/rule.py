@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-MODULES = ("specs", "models", "stages", "densities", "texts", "pictures", "figures", "packages")
+RULE_MODULES = ("specs", "models", "stages", "densities", "texts", "pictures", "figures", "packages")
 """The modules of this package that hold rules, in the order in which they are tried."""
 PLUGIN = "plugin"
 """Stands among families for a plugin as a whole."""
@@ -52,7 +52,7 @@ def rule(*families: str) -> Callable[[Callable[[Any], None]], Callable[[Any], No
 
 def rules() -> list[Rule]:
     """All rules."""
-    for module in MODULES:
+    for module in RULE_MODULES:
         import_module(f"zoo.testing.{module}")
     return list(_rules.values())
 
@@ -64,7 +64,7 @@ def require(holds: object, text: str) -> None:
 
 
 @contextmanager
-def saying(what: str) -> Iterator[None]:
+def broken_on_error(what: str) -> Iterator[None]:
     """Within the block any other error of the plugin's becomes Broken, and the text says what was tried."""
     from zoo.core.errors import ZooError
 

@@ -11,11 +11,11 @@ from zoo.core.spec import Choice, Option, Range, Spec, options
 from zoo.core.types import DataInfo
 from zoo.registry.kinds import FAMILIES
 from zoo.registry.model_size import build_on_meta
-from zoo.testing.building import dimension_of, entry_of, info_for, model_of, points, spec_of
+from zoo.testing.building import dimension_of, entry_of, info_for, model_of, random_specs, spec_of
 from zoo.testing.check import Subject
-from zoo.testing.rule import Broken, Inapplicable, require, rule, saying
+from zoo.testing.rule import Broken, Inapplicable, broken_on_error, require, rule
 
-UNKNOWN = "no_option_has_this_name"
+UNKNOWN_OPTION = "no_option_has_this_name"
 
 
 @rule(*FAMILIES)
@@ -33,7 +33,7 @@ def closed(subject: Subject) -> None:
     """Unknown options are refused, and a spec is immutable."""
     spec = spec_of(subject)
     try:
-        type(spec).model_validate(spec.model_dump() | {UNKNOWN: 1})
+        type(spec).model_validate(spec.model_dump() | {UNKNOWN_OPTION: 1})
     except ValidationError as error:
         refused = "extra_forbidden" in {each["type"] for each in error.errors(include_url=False)}
     else:
@@ -45,8 +45,8 @@ def closed(subject: Subject) -> None:
 @rule(*FAMILIES)
 def json_round_trip(subject: Subject) -> None:
     """Options survive a round trip through JSON, the format of run folders and registry files."""
-    for spec in (spec_of(subject), *points(subject)):
-        with saying("JSON of the spec"):
+    for spec in (spec_of(subject), *random_specs(subject)):
+        with broken_on_error("JSON of the spec"):
             text = json.dumps(spec.model_dump(mode="json"), allow_nan=False)
             again = type(spec).model_validate(json.loads(text))
         require(again == spec, f"{text[:200]} is read back as {again!r:.200}")
@@ -56,23 +56,23 @@ def json_round_trip(subject: Subject) -> None:
 def search_range(subject: Subject) -> None:
     """Each default lies within its search range, and the option accepts every value in it."""
     spec = subject.kind.spec
-    for option in searched(spec):
+    for option in searched_options(spec):
         assert option.search is not None
         dimension_of(spec, option.name)
-        inside = option.required or option.default is None or lies_in(option.default, option.search)
+        inside = option.required or option.default is None or in_range(option.default, option.search)
         require(
             inside, f"the default {option.default!r} of {option.name} lies outside its search range: {option.search}"
         )
 
 
-def searched(spec: type[Spec]) -> list[Option]:
+def searched_options(spec: type[Spec]) -> list[Option]:
     """The options that the tuner searches; Inapplicable where there are none."""
     if not (found := [option for option in options(spec) if option.search is not None]):
         raise Inapplicable("none of its options is searched")
     return found
 
 
-def lies_in(value: object, mark: Range | Choice) -> bool:
+def in_range(value: object, mark: Range | Choice) -> bool:
     """Whether a value lies where the tuner looks."""
     if isinstance(mark, Choice):
         return value in mark.values
@@ -83,12 +83,12 @@ def lies_in(value: object, mark: Range | Choice) -> bool:
 def search_builds(subject: Subject) -> None:
     """Models can be built at random points of the search space."""
     info = info_for(subject)
-    searched(type(spec_of(subject)))
-    for spec in points(subject):
-        built(subject, spec, info)
+    searched_options(type(spec_of(subject)))
+    for spec in random_specs(subject):
+        check_build(subject, spec, info)
 
 
-def built(subject: Subject, spec: Spec, info: DataInfo) -> None:
+def check_build(subject: Subject, spec: Spec, info: DataInfo) -> None:
     """Build with these options; Broken, with them, where that fails."""
     try:
         if subject.family == "model":

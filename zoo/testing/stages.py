@@ -9,9 +9,9 @@ from torch import Tensor
 
 from zoo.core.types import Batch
 from zoo.models.base import Model
-from zoo.testing.building import Course, tried
+from zoo.testing.building import ShortTraining, model_and_batch
 from zoo.testing.check import Subject
-from zoo.testing.rule import require, rule, saying
+from zoo.testing.rule import broken_on_error, require, rule
 
 STEPS = 30
 LEARNERS = ("model", "prior", "text")
@@ -20,11 +20,11 @@ LEARNERS = ("model", "prior", "text")
 @rule(*LEARNERS)
 def finite_losses(subject: Subject) -> None:
     """The losses of each stage are named finite scalars, in training and in evaluation."""
-    model, batch = tried(subject)
+    model, batch = model_and_batch(subject)
     for stage in model.stages():
         for mode in (True, False):
             stage.module.train(mode)
-            with saying(f"losses of stage {stage.name!r}"):
+            with broken_on_error(f"losses of stage {stage.name!r}"):
                 losses = stage.losses(batch)
             require(
                 isinstance(losses, dict) and losses,
@@ -39,8 +39,8 @@ def finite_losses(subject: Subject) -> None:
 @rule(*LEARNERS)
 def gradients(subject: Subject) -> None:
     """The losses of a stage give a gradient to all of its parameters and to no others."""
-    model, batch = tried(subject)
-    course = Course(model)
+    model, batch = model_and_batch(subject)
+    course = ShortTraining(model)
     for stage in course.stages:
         course.begin(stage, STEPS)
         own = {id(parameter) for parameter in stage.module.parameters()}
@@ -51,27 +51,31 @@ def gradients(subject: Subject) -> None:
             backward(stage.losses(batch))
         silent = [name for name, parameter in named if id(parameter) in own and parameter.grad is None]
         require(
-            not silent, f"stage {stage.name!r}: {some(silent)} without a gradient; use them, or freeze them in __init__"
+            not silent,
+            f"stage {stage.name!r}: {first_names(silent)} without a gradient; use them, or freeze them in __init__",
         )
         wild = [name for name, each in named if each.grad is not None and not bool(torch.isfinite(each.grad).all())]
-        require(not wild, f"stage {stage.name!r}: the gradient of {some(wild)} is not finite")
+        require(not wild, f"stage {stage.name!r}: the gradient of {first_names(wild)} is not finite")
         strange = [name for name, each in model.named_parameters() if id(each) not in own and each.grad is not None]
-        require(not strange, f"stage {stage.name!r}: {some(strange)} of another stage gets a gradient")
+        require(not strange, f"stage {stage.name!r}: {first_names(strange)} of another stage gets a gradient")
         model.zero_grad()
 
 
 @rule(*LEARNERS)
 def other_stages_stay(subject: Subject) -> None:
     """Training a stage changes no parameters or buffers of other stages."""
-    model, batch = tried(subject)
-    course = Course(model)
+    model, batch = model_and_batch(subject)
+    course = ShortTraining(model)
     for stage in course.stages:
         own = {id(value) for value in (*stage.module.parameters(), *stage.module.buffers())}
         others = {name: value for name, value in tensors(model).items() if id(value) not in own}
         before = {name: value.detach().clone() for name, value in others.items()}
         course.run(stage, batch, 3)
         changed = [name for name, value in before.items() if not torch.equal(value, tensors(model)[name])]
-        require(not changed, f"training stage {stage.name!r} changes {some(changed)}, which is not part of its module")
+        require(
+            not changed,
+            f"training stage {stage.name!r} changes {first_names(changed)}, which is not part of its module",
+        )
 
 
 @rule(*LEARNERS)
@@ -80,14 +84,14 @@ def learns(subject: Subject) -> None:
 
     By AdamW at a learning rate of 0.002. Stages that play against each other had better be one whose losses are summed.
     """
-    model, batch = tried(subject)
-    course = Course(model)
+    model, batch = model_and_batch(subject)
+    course = ShortTraining(model)
     for index, stage in enumerate(course.stages):
         untouched = deepcopy(model)
         before = loss_of(untouched, index, batch)
         torch.manual_seed(0)
         course.run(stage, batch, STEPS)
-        after = loss_of(counted_back(model, untouched), index, batch)
+        after = loss_of(restore_counters(model, untouched), index, batch)
         text = f"the loss of stage {stage.name!r} is {before:.4g} before {STEPS} steps and {after:.4g} after them"
         require(after < before, f"{text}; does every loss depend on the parameters?")
 
@@ -103,7 +107,7 @@ def loss_of(model: Model, index: int, batch: Batch) -> float:
         return torch.stack([value.float() for value in stage.losses(batch).values()]).sum().item()
 
 
-def counted_back(model: Model, before: Model) -> Model:
+def restore_counters(model: Model, before: Model) -> Model:
     """A copy of the model whose counters are as they were, so that a warm-up leaves two losses comparable."""
     model = deepcopy(model)
     for name, value in model.named_buffers():
@@ -115,7 +119,7 @@ def counted_back(model: Model, before: Model) -> Model:
 def backward(losses: dict[str, Tensor]) -> None:
     """Gradients of the sum."""
     total: Tensor = torch.stack([value.float() for value in losses.values()]).sum()
-    with saying("the backward pass"):
+    with broken_on_error("the backward pass"):
         total.backward()  # type: ignore[no-untyped-call]
 
 
@@ -124,7 +128,7 @@ def tensors(model: Model) -> dict[str, Tensor]:
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
-def some(names: list[str]) -> str:
+def first_names(names: list[str]) -> str:
     """The first names of perhaps many."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more

@@ -12,21 +12,21 @@ from zoo.models.text import TextEncoder
 from zoo.testing import toys
 from zoo.testing.building import spec_of
 from zoo.testing.check import Subject
-from zoo.testing.rule import Broken, require, rule, saying
+from zoo.testing.rule import Broken, broken_on_error, require, rule
 
-ODD = ("", " ", "xyzzy", "\0", "cat" * 1000, "💃", "the cat, the dog and 1e400")
+ODD_TEXTS = ("", " ", "xyzzy", "\0", "cat" * 1000, "💃", "the cat, the dog and 1e400")
 """Texts that few encoders know; each must be understood or refused."""
 
 
 def encoder_of(subject: Subject) -> TextEncoder:
     """A fresh encoder in evaluation mode."""
     torch.manual_seed(0)
-    with saying("build"):
+    with broken_on_error("build"):
         made: TextEncoder = subject.kind.build(spec_of(subject), toys.info_of())
     return made.eval()
 
 
-def encoded(encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
+def encode_checked(encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
     """Conditions, checked for shape, type and finiteness."""
     with torch.no_grad():
         found = encoder.encode(texts)
@@ -43,8 +43,8 @@ def names(subject: Subject) -> None:
     encoder = encoder_of(subject)
     every = [name for each in toys.info_of().names for name in each]
     try:
-        found = encoded(encoder, every)
-        alone = torch.cat([encoded(encoder, [name]) for name in every])
+        found = encode_checked(encoder, every)
+        alone = torch.cat([encode_checked(encoder, [name]) for name in every])
     except ZooError as error:
         raise Broken(f"a class name is refused: {error}") from error
     require(torch.allclose(found, alone, atol=1e-5), "the condition of a text depends on the other texts in the batch")
@@ -54,7 +54,7 @@ def names(subject: Subject) -> None:
 def labels(subject: Subject) -> None:
     """Labels are encoded into conditions that distinguish the classes."""
     encoder, y = encoder_of(subject), torch.arange(len(toys.CLASSES))
-    with torch.no_grad(), saying("labels"):
+    with torch.no_grad(), broken_on_error("labels"):
         found = encoder.labels(y)
         again = encoder.labels(y.flip(0)).flip(0)
     expected = (len(y), encoder.size)
@@ -68,9 +68,9 @@ def labels(subject: Subject) -> None:
 def unknown_texts(subject: Subject) -> None:
     """An unknown text is understood or refused in one line; no other error is raised."""
     encoder = encoder_of(subject)
-    for text in ODD:
+    for text in ODD_TEXTS:
         try:
-            with saying(f"the text {text[:20]!r}"):
-                encoded(encoder, [text])
+            with broken_on_error(f"the text {text[:20]!r}"):
+                encode_checked(encoder, [text])
         except ZooError as error:
             require(str(error).strip(), f"the text {text[:20]!r} is refused without a message")

@@ -19,9 +19,9 @@ from zoo.models.prior import Invertible, Posterior, Prior, Term
 CLASSES = ("airplane", "bird", "cat", "dog", "ship", "truck")
 CAPTIONS = (("plane",), (), ("kitten",), ("puppy",), ("boat",), ("lorry",))
 SHAPE = (1, 8, 8)
-EACH = 4
+PER_CLASS = 4
 """Pictures of a class."""
-CODE, WORDS, SIDE = 6, 7, 2
+CODE_SIZE, WORDS, SIDE = 6, 7, 2
 """Numbers of a continuous code; of codes of words how many words there are, and rows and columns of a code."""
 
 
@@ -30,7 +30,7 @@ def info_of(shape: tuple[int, int, int] = SHAPE, classes: int = len(CLASSES)) ->
     return DataInfo.of(shape, CLASSES[:classes], CAPTIONS[:classes])
 
 
-def pictures_of(info: DataInfo, each: int = EACH, seed: int = 0) -> Pictures:
+def pictures_of(info: DataInfo, each: int = PER_CLASS, seed: int = 0) -> Pictures:
     """Noisy pictures of a pattern for each class, the same ones each time."""
     chance, labels = np.random.default_rng(seed), np.arange(each * len(info.classes)) % len(info.classes)
     patterns = np.random.default_rng(0).uniform(40, 215, (len(info.classes), *info.shape))
@@ -38,13 +38,13 @@ def pictures_of(info: DataInfo, each: int = EACH, seed: int = 0) -> Pictures:
     return Pictures.of(x.clip(0, 255).round().astype(np.uint8).transpose(0, 2, 3, 1), labels)
 
 
-def batch_of(info: DataInfo, each: int = EACH) -> Batch:
+def batch_of(info: DataInfo, each: int = PER_CLASS) -> Batch:
     """All of them as one batch."""
     pictures = pictures_of(info, each)
     return Batch(pictures.floats, pictures.y)
 
 
-class Linear(Classifier):
+class LinearClassifier(Classifier):
     """One linear layer: a teacher and a judge."""
 
     def __init__(self, info: DataInfo) -> None:
@@ -57,14 +57,14 @@ class Linear(Classifier):
         return scores
 
 
-class Codec(LatentModel):
+class LinearCodec(LatentModel):
     """A linear encoder and decoder of continuous codes."""
 
     def __init__(self, info: DataInfo) -> None:
         super().__init__()
-        self.code, self.shape = CodeInfo((CODE,)), info.shape
-        self.encoder = nn.Linear(math.prod(info.shape), 2 * CODE)
-        self.decoder = nn.Linear(CODE, math.prod(info.shape))
+        self.code, self.shape = CodeInfo((CODE_SIZE,)), info.shape
+        self.encoder = nn.Linear(math.prod(info.shape), 2 * CODE_SIZE)
+        self.decoder = nn.Linear(CODE_SIZE, math.prod(info.shape))
 
     def encode(self, x: Tensor) -> Posterior | Tensor:
         """Compute the posterior over the codes (N, 6) of pictures (N, C, H, W)."""
@@ -81,7 +81,7 @@ class Codec(LatentModel):
         return 10 * F.mse_loss(shown, x, reduction="none").flatten(1).sum(1)
 
 
-class Book(Codec):
+class VQCodec(LinearCodec):
     """Code words that fixed directions choose, and a learnt decoder."""
 
     directions: Tensor
@@ -92,8 +92,8 @@ class Book(Codec):
         self.code = CodeInfo((SIDE, SIDE), words=WORDS)
         fixed = torch.randn(math.prod(info.shape), SIDE * SIDE * WORDS, generator=torch.Generator().manual_seed(0))
         self.register_buffer("directions", fixed)
-        self.vectors = nn.Embedding(WORDS, CODE)
-        self.decoder = nn.Linear(SIDE * SIDE * CODE, math.prod(info.shape))
+        self.vectors = nn.Embedding(WORDS, CODE_SIZE)
+        self.decoder = nn.Linear(SIDE * SIDE * CODE_SIZE, math.prod(info.shape))
 
     def encode(self, x: Tensor) -> Tensor:
         """Choose the code words (N, 2, 2) of pictures (N, C, H, W)."""
@@ -104,7 +104,7 @@ class Book(Codec):
         return super().decode(self.vectors(code).flatten(1))
 
 
-class Told(Invertible):
+class ConditionalNormal(Invertible):
     """A normal distribution whose mean is linear in the condition: a prior that listens and can be inverted."""
 
     conditional = True
@@ -130,7 +130,7 @@ class Told(Invertible):
         return (centre + u * self.log_std.exp()).view(-1, *self.code.shape)
 
 
-class Dice(Prior):
+class IndependentWords(Prior):
     """Words that are drawn independently of each other, whatever the condition."""
 
     def __init__(self, code: CodeInfo) -> None:
