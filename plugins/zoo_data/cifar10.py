@@ -21,12 +21,12 @@ class Cifar10Spec(DownloadSpec):
 
 
 def info(spec: Cifar10Spec) -> DataInfo:
-    """Colour pictures of 32x32 pixels, ten classes."""
+    """Describe the data: 32x32 colour pictures, ten classes."""
     return DataInfo.of((3, 32, 32), CLASSES)
 
 
 def load(spec: Cifar10Spec) -> Loaded:
-    """The official 50,000 training and 10,000 test pictures."""
+    """Load the official 50,000 training and 10,000 test pictures."""
     from zoo.data import file_stamps, load_cached
 
     root = spec.folder()
@@ -36,28 +36,28 @@ def load(spec: Cifar10Spec) -> Loaded:
 
 
 def archive_files(root: Path) -> list[Path]:
-    """The set's files."""
+    """List the batch files of the unpacked archive."""
     return sorted((root / FOLDER).glob("*_batch*"))
 
 
 def download(spec: Cifar10Spec) -> None:
-    """Let torchvision fetch and unpack the archive; it checks both against known sums."""
+    """Let torchvision download, verify and unpack the archive."""
     from torchvision.datasets import CIFAR10
 
     fetch("CIFAR-10", spec, CIFAR10.url, lambda root: CIFAR10(root, download=True))
 
 
 def read(root: Path) -> Loaded:
-    """Read the batches, which torchvision checks against known sums first."""
+    """Read the batch files after torchvision has verified their checksums."""
     from torchvision.datasets import CIFAR10
 
     from zoo.data import Loaded, Pictures
 
-    def part(train: bool) -> Pictures:
+    def read_split(train: bool) -> Pictures:
         try:
             found: Any = CIFAR10(root, train=train)
         except RuntimeError as error:
             raise DataError(f"{root / FOLDER} is damaged; delete it to download it again") from error
         return Pictures.of(found.data, found.targets)
 
-    return Loaded(part(train=True), CLASSES, test=part(train=False))
+    return Loaded(read_split(train=True), CLASSES, test=read_split(train=False))

@@ -18,12 +18,12 @@ class DigitsSpec(DataSpec):
 
 
 def info(spec: DigitsSpec) -> DataInfo:
-    """Grey pictures of 8x8 pixels, ten classes."""
+    """Describe the data: 8x8 grey pictures, ten classes."""
     return DataInfo.of((1, 8, 8), CLASSES, CAPTIONS)
 
 
 def load(spec: DigitsSpec) -> Loaded:
-    """All digits, their 17 levels of grey spread over 0..255."""
+    """Load all digits, with their 17 grey levels scaled to 0..255."""
     from sklearn.datasets import load_digits
 
     from zoo.data import Loaded, Pictures

@@ -1,4 +1,4 @@
-"""Where downloaded sets lie, and how they get there."""
+"""The folder of downloaded data sets, and the download itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TIMEOUT_SECONDS = 30
 
 
 class DownloadSpec(DataSpec):
-    """Base of the options of sets that are downloaded."""
+    """Base class of the options of data sets that can be downloaded."""
 
     root: Path | None = None
     """Folder with the data files; default ZOO_DATA, or else the folder `data` in the user's cache folder."""
@@ -24,14 +24,18 @@ class DownloadSpec(DataSpec):
     """Download the files if they are missing."""
 
     def folder(self) -> Path:
-        """The folder that holds the files, or will."""
+        """Find the folder that contains the files, or to which they are downloaded."""
         if self.root:
             return self.root.expanduser()
         return Path(os.environ["ZOO_DATA"]) if os.environ.get("ZOO_DATA") else cache_dir() / "data"
 
 
 def fetch(what: str, spec: DownloadSpec, files: str, get: Callable[[Path], Any]) -> None:
-    """Call `get` for the folder, one process at a time; raises DataError that says which files to put where."""
+    """Call `get` with the data folder under a file lock.
+
+    Raises:
+        DataError: If downloading is off or fails; the message lists the files to copy and the folder.
+    """
     from filelock import FileLock
 
     root = spec.folder()
@@ -49,11 +53,11 @@ def fetch(what: str, spec: DownloadSpec, files: str, get: Callable[[Path], Any])
 
 @contextmanager
 def guard_download() -> Iterator[None]:
-    """A silent server ends in an error, and nothing that a library prints reaches stdout."""
-    before = socket.getdefaulttimeout()
+    """Set a network timeout, and redirect what libraries print to stderr."""
+    previous = socket.getdefaulttimeout()
     socket.setdefaulttimeout(TIMEOUT_SECONDS)
     try:
         with redirect_stdout(sys.stderr):
             yield
     finally:
-        socket.setdefaulttimeout(before)
+        socket.setdefaulttimeout(previous)

@@ -1,4 +1,4 @@
-"""Fashion-MNIST: 70,000 grey pictures of clothes, 28x28 pixels, ten classes (Xiao et al. 2017, arXiv:1708.07747)."""
+"""Fashion-MNIST: 70,000 grey pictures of clothing, 28x28 pixels, ten classes (Xiao et al. 2017, arXiv:1708.07747)."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class FashionMNISTSpec(DownloadSpec):
 
 
 def info(spec: FashionMNISTSpec) -> DataInfo:
-    """Grey pictures of 28x28 pixels, ten classes."""
+    """Describe the data: 28x28 grey pictures, ten classes."""
     return DataInfo.of((1, 28, 28), CLASSES)
 
 
 def load(spec: FashionMNISTSpec) -> Loaded:
-    """The official 60,000 training and 10,000 test pictures."""
+    """Load the official 60,000 training and 10,000 test pictures."""
     from zoo.data import file_stamps, load_cached
 
     root = spec.folder()
@@ -40,7 +40,7 @@ def load(spec: FashionMNISTSpec) -> Loaded:
 
 
 def find_files(root: Path) -> dict[str, Path]:
-    """The four files by name, compressed or not; empty where any is missing."""
+    """Find the four files by name, compressed or not; empty if any is missing."""
     names = [f"{part}-{kind}" for part in PARTS.values() for kind in KINDS]
     for folder in FOLDERS:
         found = {
@@ -52,7 +52,7 @@ def find_files(root: Path) -> dict[str, Path]:
 
 
 def download(spec: FashionMNISTSpec) -> dict[str, Path]:
-    """Let torchvision fetch the files, checked against known sums."""
+    """Let torchvision download and verify the files."""
     from torchvision.datasets import FashionMNIST
 
     files = f"the four files *-ubyte.gz of {FashionMNIST.mirrors[0]} (Debian: package dataset-fashion-mnist)"
@@ -61,25 +61,25 @@ def download(spec: FashionMNISTSpec) -> dict[str, Path]:
 
 
 def read(paths: dict[str, Path]) -> Loaded:
-    """Both parts of the set."""
+    """Read the training and test pictures."""
     from zoo.data import Loaded, Pictures
 
-    def part(name: str) -> Pictures:
+    def read_split(name: str) -> Pictures:
         images, labels = (read_idx(paths[f"{PARTS[name]}-{kind}"]) for kind in KINDS)
         return Pictures.of(images, labels)
 
-    return Loaded(part("train"), CLASSES, test=part("test"))
+    return Loaded(read_split("train"), CLASSES, test=read_split("test"))
 
 
 def read_idx(path: Path) -> Tensor:
-    """An idx file of bytes as a tensor: a magic number that ends in the rank, then the sizes, then the values."""
+    """Read an IDX file of bytes as a tensor."""
     import numpy as np
     import torch
 
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             content = file.read()
-        rank = content[3]
+        rank = content[3]  # the magic number ends in the rank; then come the sizes, then the values
         shape = np.frombuffer(content, ">i4", rank, offset=4)
         values = np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
     except (OSError, EOFError, zlib.error, IndexError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Folders of pictures: one folder a class, below train, valid and test where the set has its own splits."""
+"""Folders of pictures: one folder per class, optionally below train, valid and test."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SPLIT_FOLDERS = {"train": ("train",), "valid": ("valid", "val", "validation"), "
 log = logging.getLogger("zoo")
 
 Listing = dict[str, list[tuple[Path, str]]]
-"""For each split, its files with their class."""
+"""The files of each split, with their class names."""
 
 
 class FolderSpec(PictureSpec):
     """Options of a folder with one subfolder per class.
 
-    Where `size` is not given, pictures that are all of one size up to 64 pixels keep it; others become squares as
-    large as the middle one's shorter side, 64 at most.
+    Without `size`, pictures that all have the same size up to 64 pixels keep it; others become squares whose side is
+    the median of the shorter sides, at most 64.
     """
 
     path: Path
@@ -31,18 +31,18 @@ class FolderSpec(PictureSpec):
 
     @property
     def root(self) -> Path:
-        """The folder, with `~` resolved."""
+        """The folder, with `~` expanded."""
         return self.path.expanduser()
 
 
 def info(spec: FolderSpec) -> DataInfo:
-    """Shape and classes from the listing and a few headers."""
+    """Infer shape and classes from the file names and a few picture headers."""
     files = list_files(spec)
     return DataInfo.of(infer_recipe(spec, files).shape, class_names(files))
 
 
 def load(spec: FolderSpec) -> Loaded:
-    """Every picture, decoded once and kept in the cache."""
+    """Load every picture; decoded pictures are cached."""
     from zoo.data import Skipped, decoder_versions, file_stamps, load_cached
 
     files = list_files(spec)
@@ -57,7 +57,7 @@ def load(spec: FolderSpec) -> Loaded:
 
 
 def decode_all(spec: FolderSpec, files: Listing) -> Loaded:
-    """Decode every picture; raises DataError where too many cannot be read."""
+    """Decode every picture; raise DataError if too many cannot be read."""
     from zoo.data import Loaded, Skipped, decode_pictures
 
     shape, names = infer_recipe(spec, files), class_names(files)
@@ -72,7 +72,7 @@ def decode_all(spec: FolderSpec, files: Listing) -> Loaded:
 def labelled_chunks(
     root: Path, files: list[tuple[Path, str]], names: tuple[str, ...], count: int
 ) -> Iterator[tuple[list[NamedSource], list[int]]]:
-    """Yield some files at a time, named as a person would look for them, with their labels."""
+    """Yield chunks of files, named by their relative paths, with their labels."""
     labels = {name: label for label, name in enumerate(names)}
     for start in range(0, len(files), count):
         some = files[start : start + count]
@@ -80,7 +80,7 @@ def labelled_chunks(
 
 
 def infer_recipe(spec: FolderSpec, files: Listing) -> Recipe:
-    """The shape of the pictures, from a few spread over the training files."""
+    """Infer the shape of the pictures from a sample spread over the training files."""
     from zoo.data import SAMPLE_COUNT, infer_shape
 
     train = files["train"]
@@ -89,12 +89,12 @@ def infer_recipe(spec: FolderSpec, files: Listing) -> Recipe:
 
 
 def relative_name(root: Path, path: Path) -> str:
-    """A path as it is listed: relative to the folder of the set."""
+    """Get a path relative to the data folder, with forward slashes."""
     return path.relative_to(root).as_posix()
 
 
 def class_names(files: Listing) -> tuple[str, ...]:
-    """Class names in alphabetical order."""
+    """List the class names in alphabetical order; raise DataError if another split has more."""
     names = sorted({name for _, name in files["train"]})
     for split, some in files.items():
         if extra := sorted({name for _, name in some} - set(names)):
@@ -105,7 +105,7 @@ def class_names(files: Listing) -> tuple[str, ...]:
 
 
 def list_files(spec: FolderSpec) -> Listing:
-    """All picture files by split and class; raises DataError where there are none."""
+    """List all picture files by split and class; raise DataError if there are none."""
     try:
         roots = split_folders(check_folder(spec.root))
         files = {split: list(labelled_paths(root)) for split, root in roots.items()}
@@ -118,7 +118,7 @@ def list_files(spec: FolderSpec) -> Listing:
 
 
 def check_folder(path: Path) -> Path:
-    """The folder, if it is one."""
+    """Return the path if it is a folder, else raise DataError."""
     if path.is_dir():
         return path
     if path.exists():
@@ -128,7 +128,7 @@ def check_folder(path: Path) -> Path:
 
 
 def split_folders(path: Path) -> dict[str, Path]:
-    """The folder of each split; the whole folder is training data where it has no `train` with class folders."""
+    """Find the folder of each split; without a `train` folder of class folders, all of it is training data."""
     if not (path / "train").is_dir() or not subfolders(path / "train"):
         return {"train": path}
     found = {
@@ -145,12 +145,12 @@ def split_folders(path: Path) -> dict[str, Path]:
 
 
 def subfolders(path: Path) -> list[Path]:
-    """The folders in a folder, without hidden ones, by name."""
+    """List the subfolders by name, without hidden ones."""
     return sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
 
 
 def labelled_paths(root: Path) -> Iterator[tuple[Path, str]]:
-    """Yield what is named like a picture at any depth below each class folder, with the class."""
+    """Yield the picture files at any depth below each class folder, with the class name."""
     for folder in subfolders(root):
         for path in picture_files(folder):
             yield path, folder.name

@@ -1,31 +1,37 @@
-"""Parquet files with encoded pictures, as the Hugging Face hub serves data sets."""
+"""Parquet files with encoded pictures, as on the Hugging Face Hub."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zoo.core import DataError, DataInfo, PictureSpec, did_you_mean
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
     from zoo.data import Loaded, NamedSource, Recipe
-    from zoo_data.columns import Columns
+
 
 SPLIT = re.compile(r"(train|test|valid|val|dev)(idation)?(?![a-z])", re.IGNORECASE)
 FIRST_ROWS = 32
+"""Pictures from which the shape is inferred."""
+USUAL_LABELS = ("label", "labels", "class", "target", "fine_label")
+"""Column names that are taken for labels if the metadata declares none."""
 
 Files = dict[str, list[Path]]
+"""The Parquet files of each split."""
 
 
 class ParquetSpec(PictureSpec):
     """Options of Parquet files with a column of encoded pictures and one of labels.
 
-    Where `size` is not given, all pictures must have the same.
+    Without `size`, all pictures must have the same size.
     """
 
     path: Path | tuple[Path, ...]
@@ -37,15 +43,30 @@ class ParquetSpec(PictureSpec):
     """Column with the labels, integers or text; default is detected likewise."""
 
 
+class Columns(NamedTuple):
+    """The names of the picture and label columns, with the class names."""
+
+    image: str
+    label: str
+    classes: tuple[str, ...]
+    """Class names of integer labels from the metadata; empty if there are none."""
+
+    def read(self, schema: pa.Schema) -> list[str]:
+        """List the columns to read: of a struct only its bytes."""
+        import pyarrow as pa
+
+        return [f"{self.image}.bytes" if pa.types.is_struct(schema.field(self.image).type) else self.image, self.label]
+
+
 def info(spec: ParquetSpec) -> DataInfo:
-    """Shape and classes from the schema and the first rows."""
+    """Infer shape and classes from the schema and the first rows."""
     files = list_files(spec.path)
     columns = common_columns(files, spec)
     return DataInfo.of(infer_recipe(files, columns, spec).shape, class_values(files, columns)[0])
 
 
 def load(spec: ParquetSpec) -> Loaded:
-    """Every picture, decoded once and kept in the cache."""
+    """Load every picture; decoded pictures are cached."""
     from zoo.data import Skipped, decoder_versions, file_stamps, load_cached
 
     files = list_files(spec.path)
@@ -59,7 +80,7 @@ def load(spec: ParquetSpec) -> Loaded:
 
 
 def decode_all(spec: ParquetSpec, files: Files) -> Loaded:
-    """Decode every picture; raises DataError where too many cannot be read."""
+    """Decode every picture; raise DataError if too many cannot be read."""
     from zoo.data import Loaded, Skipped, decode_pictures
 
     columns = common_columns(files, spec)
@@ -77,12 +98,12 @@ def decode_all(spec: ParquetSpec, files: Files) -> Loaded:
 def labelled_chunks(
     paths: list[Path], columns: Columns, labels: dict[Any, int], count: int
 ) -> Iterator[tuple[list[NamedSource], list[int]]]:
-    """Yield some rows at a time with their labels; a row without a label counts as a picture that cannot be read."""
+    """Yield chunks of pictures with their labels; a row without a label counts as an unreadable picture."""
     for path in paths:
         with open_parquet(path) as file:
             row = 0
             for images, values in read_batches(file, columns, count):
-                names = [f"{path.name} row {row + place}" for place in range(len(values))]
+                names = [f"{path.name} row {row + index}" for index in range(len(values))]
                 if unknown := [value for value in values if value is not None and value not in labels]:
                     raise DataError(f"{path.name} has label {unknown[0]!r}, which is not among the classes")
                 known = [image if value is not None else None for image, value in zip(images, values, strict=True)]
@@ -91,7 +112,7 @@ def labelled_chunks(
 
 
 def read_batches(file: ParquetFile, columns: Columns, count: int) -> Iterator[tuple[list[bytes | None], list[Any]]]:
-    """Yield encoded pictures and labels of some rows at a time."""
+    """Yield the encoded pictures and the labels of `count` rows at a time."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -103,7 +124,7 @@ def read_batches(file: ParquetFile, columns: Columns, count: int) -> Iterator[tu
 
 
 def infer_recipe(files: Files, columns: Columns, spec: ParquetSpec) -> Recipe:
-    """The shape of the pictures, from the first rows."""
+    """Infer the shape of the pictures from the first rows."""
     from zoo.data import infer_shape
 
     path = files["train"][0]
@@ -113,7 +134,7 @@ def infer_recipe(files: Files, columns: Columns, spec: ParquetSpec) -> Recipe:
 
 
 def class_values(files: Files, columns: Columns) -> tuple[tuple[str, ...], dict[Any, int]]:
-    """Class names, and the label that stands for each value of the column."""
+    """List the class names, and map each value of the label column to its label."""
     if columns.classes:
         return columns.classes, {value: value for value in range(len(columns.classes))}
     values: set[Any] = set()
@@ -126,8 +147,7 @@ def class_values(files: Files, columns: Columns) -> tuple[tuple[str, ...], dict[
 
 
 def common_columns(files: Files, spec: ParquetSpec) -> Columns:
-    """The columns of the training files, which those of every other file must be too."""
-    from zoo_data.columns import find_columns
+    """Find the columns of the training files; raise DataError if another file has different ones."""
 
     first: tuple[Columns, list[Any]] | None = None
     for path in (path for paths in files.values() for path in paths):
@@ -143,7 +163,7 @@ def common_columns(files: Files, spec: ParquetSpec) -> Columns:
 
 
 def count_rows(files: Files) -> int:
-    """How many pictures the files say they hold."""
+    """Count the rows of all files from their metadata."""
     total = 0
     for path in (path for paths in files.values() for path in paths):
         with open_parquet(path) as file:
@@ -153,12 +173,12 @@ def count_rows(files: Files) -> int:
 
 @contextmanager
 def open_parquet(path: Path) -> Iterator[ParquetFile]:
-    """An open file; whatever is wrong with it is a DataError."""
+    """Open a Parquet file; any error while it is read becomes a DataError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        # a whole column chunk would be read ahead otherwise, which may be most of the file
+        # pre_buffer would read a whole column chunk ahead, which may be most of the file
         with pq.ParquetFile(path, pre_buffer=False) as file:
             yield file
     except (pa.ArrowException, OSError) as error:
@@ -167,7 +187,7 @@ def open_parquet(path: Path) -> Iterator[ParquetFile]:
 
 
 def list_files(path: Path | tuple[Path, ...]) -> Files:
-    """The files of each split; those that name no split are training data only where no file names one."""
+    """List the files of each split; if no file name contains a split, all files are training data."""
     roots = (path,) if isinstance(path, Path) else path
     found = [(file, split_of(file, root, alone=len(roots) == 1)) for root in roots for file in find_files(root)]
     named = {split: [file for file, own in found if own == split] for split in ("train", "valid", "test")}
@@ -178,7 +198,7 @@ def list_files(path: Path | tuple[Path, ...]) -> Files:
 
 
 def find_files(path: Path) -> list[Path]:
-    """Parquet files at a path, in the order of their names; raises DataError where there are none."""
+    """List the Parquet files at a path by name; raise DataError if there are none."""
     path = path.expanduser()
     if path.is_file():
         return [path]
@@ -193,7 +213,7 @@ def find_files(path: Path) -> list[Path]:
 
 
 def split_of(file: Path, root: Path, *, alone: bool) -> str | None:
-    """The split that the file's name names, or the nearest folder below the root; a single file is training data."""
+    """Infer the split from the name of the file or of its nearest folder; a single file is training data."""
     root = root.expanduser()
     parts = file.relative_to(root).parts or (() if alone else (file.name,))
     for part in reversed(parts):
@@ -201,3 +221,76 @@ def split_of(file: Path, root: Path, *, alone: bool) -> str | None:
             name = found.group(1).lower()
             return name if name in {"train", "test"} else "valid"
     return None
+
+
+def find_columns(schema: pa.Schema, image: str | None, label: str | None) -> Columns:
+    """Find the columns by option, else by the `huggingface` metadata, else by type if only one has it."""
+    declared = declared_features(schema)
+    image = pick_column(schema, "image", image, columns_declared_as(declared, "Image"), holds_pictures)
+    label = pick_column(schema, "label", label, columns_declared_as(declared, "ClassLabel"), is_label)
+    return Columns(image, label, class_names(declared.get(label)))
+
+
+def pick_column(
+    schema: pa.Schema, option: str, requested: str | None, declared: list[str], fits: Callable[[pa.DataType], bool]
+) -> str:
+    """Choose one column; raise DataError with the option to set if the choice is not unique."""
+    fitting = [column.name for column in schema if fits(column.type)]
+    if requested is not None:
+        if requested in fitting:
+            return requested
+        if requested in schema.names:
+            raise DataError(
+                f"column {requested!r} has type {schema.field(requested).type}; it cannot be the {option} column"
+            )
+        raise DataError(f"no column {requested!r}", did_you_mean(requested, fitting or schema.names))
+    for names in (declared, [name for name in USUAL_LABELS if option == "label"], fitting):
+        known = [name for name in names if name in fitting]
+        if known and (names is not fitting or len(known) == 1):
+            return known[0]
+    if fitting:
+        raise DataError(f"several columns could be the {option}: {', '.join(fitting)}; set `{option}`")
+    raise DataError(f"no {option} column found among {', '.join(schema.names) or 'none'}; is this a set of pictures?")
+
+
+def declared_features(schema: pa.Schema) -> dict[str, Any]:
+    """Read the features that the `huggingface` metadata declares, by column."""
+    try:
+        found = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def columns_declared_as(declared: dict[str, Any], feature_type: str) -> list[str]:
+    """List the columns that the metadata declares to be of this type."""
+    return [
+        name for name, feature in declared.items() if isinstance(feature, dict) and feature.get("_type") == feature_type
+    ]
+
+
+def class_names(feature: Any) -> tuple[str, ...]:
+    """List the class names of a ClassLabel feature."""
+    names = feature.get("names") if isinstance(feature, dict) else None
+    return tuple(map(str, names)) if isinstance(names, list) else ()
+
+
+def holds_pictures(column_type: pa.DataType) -> bool:
+    """Whether a column can hold encoded pictures: binary, or a struct with a binary field `bytes`."""
+    import pyarrow as pa
+
+    if pa.types.is_struct(column_type):
+        index = column_type.get_field_index("bytes")
+        return index >= 0 and holds_pictures(column_type.field(index).type)
+    return bool(pa.types.is_binary(column_type) or pa.types.is_large_binary(column_type))
+
+
+def is_label(column_type: pa.DataType) -> bool:
+    """Whether a column can hold labels: integers or strings, dictionary-encoded or not."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column_type):
+        return is_label(column_type.value_type)
+    return bool(
+        pa.types.is_integer(column_type) or pa.types.is_string(column_type) or pa.types.is_large_string(column_type)
+    )

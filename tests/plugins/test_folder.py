@@ -55,7 +55,7 @@ def test_a_folder_is_decoded_again_only_when_a_file_changes(colours: Path, monke
         calls.append(spec)
         return decode(spec, files)
 
-    monkeypatch.setattr(folder, "decode", counted)
+    monkeypatch.setattr(folder, "decode_all", counted)
     for _ in range(2):
         folder.load(FolderSpec(path=colours))
     assert len(calls) == 1
