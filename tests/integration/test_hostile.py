@@ -17,9 +17,9 @@ HOSTILE = {
     "raises": ("raise ValueError('no luck')", "ValueError: no luck"),
     "syntax": ("def f(:", "SyntaxError: invalid syntax (plugin_syntax.py:1)"),
     "exits": ("import sys; sys.exit(3)", "it called sys.exit(3)"),
-    "ends": ("import os; os._exit(3)", "it ended the process (os._exit(3))"),
+    "ends": ("import os; os._exit(3)", "it terminated the process (os._exit(3))"),
     "interrupts": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
-    "future": ("ZOO_API = 2", "it is written for API level 2, this zoo has 1; upgrade pixel-zoo"),
+    "future": ("ZOO_API = 2", "it was written for API level 2, but this zoo has 1; upgrade pixel-zoo"),
     "rubbish": (
         "import zoo\n@zoo.hookimpl\ndef zoo_models():\n    yield 3",
         "TypeError: zoo_models yields 3, not a Mod",
@@ -33,7 +33,7 @@ RUDE = {
         "import torch, random\ntorch.set_default_dtype(torch.float64); torch.manual_seed(7); random.seed(7)",
         "it changes torch's default dtype",
     ),
-    "huge": ("import torch, optuna", "it imports torch, optuna; leave that to `build`"),
+    "huge": ("import torch, optuna", "it imports torch, optuna; import that in `build` instead"),
 }
 """Those that work, with what is noted of them; the twelfth, `rival`, gives a kind that the zoo has."""
 TINY = ["model.blocks=2", "model.first=4", "model.last=8", "train.epochs=1", "data.limit=200"]

@@ -68,7 +68,7 @@ def test_an_unknown_name_is_an_error_with_the_nearest(install: Install, capsys: 
     install("acme", GOOD)
     assert main(["list", "--no-plugin", "acmee"]) == 2
     assert capsys.readouterr().err == (
-        "error: --no-plugin names 'acmee', which is not installed; did you mean 'acme'?\n"
+        "error: --no-plugin mentions 'acmee', which is not installed; did you mean 'acme'?\n"
     )
 
 
@@ -102,7 +102,7 @@ def test_an_unknown_name_in_the_list_is_a_note(
     install("acme", GOOD)
     monkeypatch.setenv("ZOO_PLUGINS", "acmee")
     assert main(["list"]) == 0
-    assert "note: ZOO_PLUGINS names 'acmee', which is not installed; did you mean 'acme'?" in capsys.readouterr().err
+    assert "note: ZOO_PLUGINS mentions 'acmee', which is not installed; did you mean 'acme'?" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -88,9 +88,9 @@ def test_a_damaged_verdict_is_no_verdict(text: str, install: Install, tmp_path: 
 @pytest.mark.parametrize(
     ("code", "error"),
     [
-        ("import os; os._exit(3)", "it ended the process (os._exit(3))"),
-        ("import os; os._exit(0)", "it ended the process (os._exit(0))"),
-        pytest.param("import os; os.kill(os.getpid(), 11)", "it ended the process (signal 11)", marks=LINUX),
+        ("import os; os._exit(3)", "it terminated the process (os._exit(3))"),
+        ("import os; os._exit(0)", "it terminated the process (os._exit(0))"),
+        pytest.param("import os; os.kill(os.getpid(), 11)", "it terminated the process (signal 11)", marks=LINUX),
     ],
 )
 def test_a_plugin_that_ends_its_process_is_told_so_ever_after(
@@ -108,7 +108,7 @@ def test_a_slow_plugin_is_waited_for_when_its_kind_is_asked_for(
     install("acme", "import time; time.sleep(1.5)\n" + MOE)
     plugin = next(plugin for plugin in catalog().plugins if plugin.name == "acme")
     assert plugin.state == "broken"
-    assert plugin.error.endswith("ask again, or leave it out with --no-plugin acme")
+    assert plugin.error.endswith("try again, or ignore it with --no-plugin acme")
     assert "moe" not in catalog().names("model")
     assert catalog().find("model", "moe")[0] is plugin
     assert (plugin.state, plugin.error) == ("ok", "")
@@ -203,7 +203,7 @@ def test_what_a_plugin_changes_is_noted_and_put_back(install: Install, capfd: py
     install("acme", CHANGES + MOE)
     notes = found("acme").verdict.notes
     assert {note.removeprefix("it changes ") for note in notes if note.startswith("it changes")} == CHANGED
-    assert "it imports torch; leave that to `build`" in notes
+    assert "it imports torch; import that in `build` instead" in notes
     assert "it prints to stdout: 'through the descriptorthrough Python'" in notes
     before = state()
     assert catalog().find("model", "moe")[0].name == "acme"
@@ -225,12 +225,15 @@ def test_an_innocent_plugin_has_no_notes(install: Install) -> None:
 @pytest.mark.parametrize(
     ("code", "error"),
     [
-        ("ZOO_API = 2", "it is written for API level 2, this zoo has 1; upgrade pixel-zoo"),
-        ("ZOO_API = 0", "it is written for API level 0, this zoo supports none below 1; upgrade zoo-acme"),
+        ("ZOO_API = 2", "it was written for API level 2, but this zoo has 1; upgrade pixel-zoo"),
+        ("ZOO_API = 0", "it was written for API level 0, but this zoo supports 1 or newer; upgrade zoo-acme"),
         ("ZOO_API = '1'", "its ZOO_API is '1', not a whole number such as 1"),
         ("ZOO_API = True", "its ZOO_API is True, not a whole number such as 1"),
-        ("ZOO_API: int = 3  # of next year\nfrom zoo import Nothing", "it is written for API level 3, this zoo has 1"),
-        ("ZOO_API = 4\ndef f(:", "it is written for API level 4, this zoo has 1; upgrade pixel-zoo"),
+        (
+            "ZOO_API: int = 3  # of next year\nfrom zoo import Nothing",
+            "it was written for API level 3, but this zoo has 1",
+        ),
+        ("ZOO_API = 4\ndef f(:", "it was written for API level 4, but this zoo has 1; upgrade pixel-zoo"),
         ("ZOO_API = 1\nfrom zoo import Nothing", "ImportError: cannot import name 'Nothing' from 'zoo'"),
         ("ZOO_API = 1", ""),
         ("", ""),
@@ -265,7 +268,7 @@ def test_plugins_as_json_and_as_a_table(install: Install, capsys: pytest.Capture
     assert plugins["data"]["location"].endswith("zoo_data")
     assert main(["plugins"]) == 0
     out, err = capsys.readouterr()
-    assert "zoo-future 1.0   broken  it is written for API level 2, this zoo has 1; upgrade pixel-zoo" in out
+    assert "zoo-future 1.0   broken  it was written for API level 2, but this zoo has 1; upgrade pixel-zoo" in out
     assert "note: plugin acme (zoo-acme 1.0): it prints to stdout: 'hello'" in err
     assert count() == 1
     assert main(["plugins", "--again"]) == 0

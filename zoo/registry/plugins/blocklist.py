@@ -1,4 +1,4 @@
-"""Blocking: plugins that are not to be imported, by `--no-plugin NAME` or by the list ZOO_PLUGINS of those that may."""
+"""Block plugins: by `--no-plugin NAME`, or by ZOO_PLUGINS, the list of plugins that may be loaded."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from zoo.core.errors import ZooError, did_you_mean
 
 OWN = "pixel-zoo"
 ALLOWED = "ZOO_PLUGINS"
-"""Third-party plugins that may be loaded, by name or distribution, with commas between; `none`; unset: all."""
+"""Third-party plugins that may be loaded: comma-separated names or distributions, or `none`; unset: all."""
 DENIED = "ZOO_NO_PLUGIN"
-"""How `--no-plugin` reaches the processes that a command starts."""
+"""Passes `--no-plugin` on to the processes that a command starts."""
 OPTION = "--no-plugin"
 
 
 def canonical(name: str) -> str:
-    """A name as package indexes compare them."""
+    """Normalise a name as package indexes do."""
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
 def names_in_variable(variable: str) -> list[str]:
-    """The names in an environment variable."""
+    """Return the comma-separated names in an environment variable."""
     return [name.strip() for name in os.environ.get(variable, "").split(",") if name.strip()]
 
 
 @dataclass(frozen=True)
 class Blocklist:
-    """Which plugins may be loaded, as the environment says."""
+    """Which plugins may be loaded."""
 
     denied: tuple[str, ...]
     allowed: tuple[str, ...] | None
 
     @classmethod
     def from_environment(cls) -> Blocklist:
-        """What is asked for now."""
+        """Read the blocklist from environment variables."""
         return cls(
             tuple(names_in_variable(DENIED)), tuple(names_in_variable(ALLOWED)) if os.environ.get(ALLOWED) else None
         )
 
     def blocked_by(self, name: str, distribution: str) -> str:
-        """What blocks a plugin; empty if nothing does."""
+        """Return the option or variable that blocks a plugin; empty if none does."""
         names = {canonical(name), canonical(distribution)}
         if names & set(map(canonical, self.denied)):
             return OPTION
@@ -52,11 +52,11 @@ class Blocklist:
         return ""
 
     def unknown_name_notes(self, known: Iterable[str]) -> list[str]:
-        """A note on each name that no plugin has."""
+        """Return a note on each listed name that no plugin has."""
         names = sorted(set(known))
         listed = [(OPTION, name) for name in self.denied] + [(ALLOWED, name) for name in self.allowed or ()]
         return [
-            f"{where} names {name!r}, which is not installed{'; ' * bool(hint)}{hint}"
+            f"{where} mentions {name!r}, which is not installed{'; ' * bool(hint)}{hint}"
             for where, name in listed
             if canonical(name) not in {*map(canonical, names), "none" if where == ALLOWED else ""}
             for hint in [did_you_mean(name, names)]
@@ -64,7 +64,7 @@ class Blocklist:
 
 
 def add_to_blocklist(names: Iterable[str], known: Iterable[str]) -> None:
-    """Block plugins in this process and those it starts; ZooError for a name that no plugin has."""
+    """Block plugins in this process and those it starts; ZooError for an unknown name."""
     new = [name for text in names for name in text.split(",")]
     if notes := Blocklist(tuple(new), None).unknown_name_notes(known):
         raise ZooError(*notes[0].split("; ", 1))
@@ -72,13 +72,13 @@ def add_to_blocklist(names: Iterable[str], known: Iterable[str]) -> None:
 
 
 def blocklist_variables() -> dict[str, str]:
-    """What blocks plugins, as variables for a process that does not inherit those of this one."""
+    """Return the environment variables that block plugins, for a process that does not inherit them."""
     return {name: os.environ[name] for name in (ALLOWED, DENIED) if os.environ.get(name)}
 
 
 @contextmanager
 def restore_blocklist() -> Iterator[None]:
-    """After the block the same plugins are blocked as before."""
+    """Restore the blocklist at the end of the block."""
     before = os.environ.get(DENIED)
     try:
         yield

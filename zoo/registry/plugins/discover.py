@@ -1,4 +1,4 @@
-"""Discovery: every plugin that is installed; third parties' are known by a probe and imported when they are needed."""
+"""Discover installed plugins; third-party ones are probed first and imported only when needed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zoo.registry.plugins.probe_cache import KindSummary, ProbeRecord, ProbeResu
 
 @dataclass(eq=False)
 class Plugin:
-    """One entry point of group `zoo`, and what became of it."""
+    """An entry point of group `zoo` and its state."""
 
     name: str
     distribution: str
@@ -29,36 +29,36 @@ class Plugin:
     verdict: ProbeResult = field(default_factory=ProbeResult)
     """Of its probe."""
     blocked: str = ""
-    """What blocks it."""
+    """The option or variable that blocks it; empty if none does."""
     point: EntryPoint | None = None
     out: tuple[Probes, ProbeRecord] | None = None
-    """Its probe, while that is not back."""
+    """Its probe, while that is running."""
 
     @property
     def state(self) -> str:
-        """`ok`; `broken` if the plugin was left out; `blocked` if it must not be loaded."""
+        """`ok`, `broken` if it cannot be loaded, or `blocked` if it must not be loaded."""
         return "blocked" if self.blocked else "broken" if self.error else "ok"
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """The kinds that it gives; they are imported if that was not done yet."""
+        """The kinds that it provides; imports the plugin if necessary."""
         return self.loaded().kinds
 
     @property
     def registries(self) -> tuple[Traversable, ...]:
-        """Its registry files; it is imported for them, if it has any."""
+        """Its registry files; imports the plugin if it has any."""
         return self.loaded().registries if self.given or self.verdict.registries else ()
 
     @property
     def kind_summaries(self) -> tuple[KindSummary, ...]:
-        """The kinds that it gives, as a listing shows them; nothing is imported."""
+        """The kinds that it provides, for a listing; does not import the plugin."""
         if self.given is None:
             return self.verdict.kinds
         return tuple(KindSummary(kind.family, kind.name, kind.summary) for kind in self.given.kinds)
 
     @property
     def location(self) -> str:
-        """Where its code is; empty where that is not known."""
+        """The path of its code; empty if unknown."""
         return code_location(self.point) if self.point else ""
 
     @property
@@ -69,13 +69,13 @@ class Plugin:
 
     @property
     def trouble(self) -> str:
-        """Why it gives nothing, as a sentence; empty if it works."""
+        """Why it provides nothing, as a sentence; empty if it works."""
         if self.blocked:
             return f"plugin {self.name} is blocked by {self.blocked}"
         return f"{self} is broken: {self.error}" if self.error else ""
 
     def loaded(self) -> PluginContents:
-        """What it gives, imported now at the latest; nothing, and an error, where that fails."""
+        """Import the plugin if that was not done yet, and return its contents; sets `error` on failure."""
         if self.given is None and self.point:
             began = time.monotonic()
             self.given, self.error = load_plugin(self.point, self.distribution == OWN)
@@ -84,7 +84,7 @@ class Plugin:
         return self.given or PluginContents()
 
     def wait_for_probe(self) -> None:
-        """Wait until its probe is back, which may take a minute."""
+        """Wait for its probe to finish, up to about a minute."""
         if self.out:
             self.out[0].wait(IMPORT_TIMEOUT + RESULT_GRACE, [self.out[1]])
             self.heed(*self.out)
@@ -101,9 +101,9 @@ class Plugin:
         elif running:
             self.out = (probing, record)
             text = f"it has not finished importing within {wait_seconds():g} s"
-            self.error = f"{text}; ask again, or leave it out with {OPTION} {self.name}"
+            self.error = f"{text}; try again, or ignore it with {OPTION} {self.name}"
         else:
-            self.error = "its probe left no verdict; ask again, and look whether the disk is full"
+            self.error = "its probe left no result; try again, and check whether the disk is full"
 
     def accept(self, verdict: ProbeResult) -> None:
         """Be what the probe found."""
@@ -115,7 +115,7 @@ class Plugin:
 
 
 def discover() -> list[Plugin]:
-    """Every plugin that is installed, the zoo's own first."""
+    """Find every installed plugin, the zoo's own first."""
     blocklist = Blocklist.from_environment()
     plugins = [Plugin(point.name, *distribution_of(point), point=point) for point in plugin_entry_points()]
     plugins.sort(key=lambda plugin: (plugin.distribution != OWN, plugin.name, plugin.distribution))
@@ -145,7 +145,7 @@ def judge(plugins: list[Plugin]) -> None:
 
 
 def plugin_entry_points() -> list[EntryPoint]:
-    """The entry points of group `zoo`; a distribution whose metadata cannot be read has none."""
+    """Return the entry points of group `zoo`, skipping distributions with unreadable metadata."""
     try:
         return list(entry_points(group=PROJECT))
     except Exception:
@@ -157,7 +157,7 @@ def plugin_entry_points() -> list[EntryPoint]:
 
 
 def distribution_of(point: EntryPoint) -> tuple[str, str]:
-    """Name and version of the distribution that declares an entry point."""
+    """Return name and version of the distribution that declares an entry point."""
     try:
         name, version = (point.dist.name, point.dist.version) if point.dist else (None, None)
     except Exception:
@@ -166,5 +166,5 @@ def distribution_of(point: EntryPoint) -> tuple[str, str]:
 
 
 def known_names() -> set[str]:
-    """Names and distributions of all plugins that are installed."""
+    """Return the names and distributions of all installed plugins."""
     return {name for point in plugin_entry_points() for name in (point.name, distribution_of(point)[0])}

@@ -1,4 +1,4 @@
-"""The guard around the import of a plugin: what it prints goes nowhere, what it changes is put back, Ctrl-C stops."""
+"""Isolate the import of a plugin: discard its output, restore global state, and let Ctrl-C through."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class UserInterrupt(BaseException):
 
 @contextmanager
 def isolate_import() -> Iterator[None]:
-    """Keep a plugin's prints off stdout, and tell a Ctrl-C of the user from one that the plugin raises.
+    """Discard what a plugin prints, and tell Ctrl-C from a KeyboardInterrupt that the plugin raises.
 
-    A Ctrl-C ends the block as UserInterrupt, whatever the plugin makes of the KeyboardInterrupt that it gets.
+    Ctrl-C ends the block with UserInterrupt, even if the plugin catches the KeyboardInterrupt.
     """
     pressed = False
 
@@ -45,7 +45,7 @@ def isolate_import() -> Iterator[None]:
 
 
 def in_main_thread() -> bool:
-    """Whether signal handlers can be set here."""
+    """Return whether this is the main thread, where signal handlers can be set."""
     return threading.current_thread() is threading.main_thread()
 
 
@@ -57,7 +57,7 @@ def silence_stdout() -> Iterator[None]:
             sys.__stdout__.flush()  # type: ignore[union-attr]
             kept = os.dup(1)
             stack.callback(os.close, kept)
-            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - it is no path on Windows
+            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - not a path on Windows
                 os.dup2(nowhere.fileno(), 1)
             stack.callback(os.dup2, kept, 1)
         yield
@@ -71,13 +71,13 @@ class GlobalState(NamedTuple):
     get: Callable[[Any], Any]
     set: Callable[[Any, Any], object]
     is_fresh: Callable[[Any], bool]
-    """Whether it is as it should be in a module that has just been imported."""
+    """Returns whether the state is that of a freshly imported module."""
     reset: Callable[[Any], object]
-    """Make it so."""
+    """Resets the state to that of a freshly imported module."""
 
 
 MAX_USER_SEED = 2**32
-"""Nobody seeds with more; torch begins with a seed of 53 random bits."""
+"""User seeds are smaller; torch's initial seed is a random 53-bit number."""
 GLOBAL_STATES = (
     GlobalState(
         "random",
@@ -137,17 +137,17 @@ def restore_globals() -> Iterator[list[str]]:
 
 
 def global_states() -> dict[GlobalState, Any]:
-    """What all code shares, of the modules that are imported."""
+    """Return the global state of all modules that are imported."""
     found = {}
     for part in GLOBAL_STATES:
-        with suppress(Exception):  # it may be another torch, or one that another thread is importing
+        with suppress(Exception):  # torch may be partially imported by another thread, or another module
             if module := sys.modules.get(part.module):
                 found[part] = part.get(module)
     return found
 
 
 def restore_state(part: GlobalState, before: dict[GlobalState, Any]) -> bool:
-    """Put one part back; whether that was needed."""
+    """Restore one piece of global state; return whether it had changed."""
     module = sys.modules.get(part.module)
     with suppress(Exception):  # likewise
         if module and part in before and comparable(part.get(module)) != comparable(before[part]):
@@ -160,21 +160,21 @@ def restore_state(part: GlobalState, before: dict[GlobalState, Any]) -> bool:
 
 
 def comparable(state: Any) -> Any:
-    """A state that can be compared: arrays as lists."""
+    """Convert arrays to lists, so that states can be compared."""
     if isinstance(state, tuple):
         return [comparable(part) for part in state]
     return state.tolist() if hasattr(state, "tolist") else state
 
 
 def restore_handlers(handlers: dict[int, Any]) -> None:
-    """Handle each signal as before; one whose handler was not set by Python cannot be changed back."""
+    """Restore signal handlers; one that was not set by Python cannot be restored."""
     for number, handler in handlers.items():
         if handler is not None and signal.getsignal(number) is not handler:
             signal.signal(number, handler)
 
 
 def filters_changed(before: list[Any]) -> bool:
-    """Whether a filter is gone, or there is a new one for a whole category; libraries add others at import."""
+    """Return whether a filter was removed, or one for a whole category added; libraries add others at import."""
     new = [each for each in warnings.filters if each not in before]
     return any(each not in warnings.filters for each in before) or any(
         message is None and module is None and category.__module__ == "builtins"

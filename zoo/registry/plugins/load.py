@@ -1,4 +1,4 @@
-"""Loading: one plugin is imported and its hooks are asked; whatever it does, that is one line about this plugin."""
+"""Import a plugin and call its hooks; any failure becomes a one-line error of that plugin."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ OLDEST_API = 1
 MAX_KINDS = 1000
 KEBAB_CASE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 LOCK = RLock()
-"""Two threads that load plugins would put back what the other has changed."""
+"""Loading is not thread-safe: each load saves and restores global state."""
 
 
 class LevelError(Exception):
-    """A plugin is written for another API level; the text is for those who use it."""
+    """A plugin was written for an API level that this zoo does not support."""
 
     def __init__(self, text: str, level: int = API) -> None:
         super().__init__(text)
@@ -40,16 +40,19 @@ class LevelError(Exception):
 
 
 class PluginContents(NamedTuple):
-    """What a plugin gives."""
+    """What a plugin provides: kinds and registry files."""
 
     kinds: tuple[Kind, ...] = ()
     registries: tuple[Traversable, ...] = ()
     level: int = API
-    """The API level that it is written for."""
+    """The API level that the plugin was written for."""
 
 
 def load_plugin(point: EntryPoint, own: bool) -> tuple[PluginContents, str]:
-    """What a plugin gives, or why it is left out; after one that is not the zoo's own the process is as before."""
+    """Load a plugin; returns its contents, and an error that is empty on success.
+
+    Global state that a third-party plugin changes is restored.
+    """
     try:
         with (
             LOCK,
@@ -65,7 +68,7 @@ def load_plugin(point: EntryPoint, own: bool) -> tuple[PluginContents, str]:
 
 
 def import_plugin(point: EntryPoint) -> PluginContents:
-    """Import a plugin and ask its hooks; LevelError where it is written for another zoo, else what it raises."""
+    """Import a plugin and call its hooks; LevelError if its API level is not supported."""
     try:
         plugin = point.load()
         level = getattr(plugin, "ZOO_API", getattr(sys.modules.get(module_of(point)), "ZOO_API", API))
@@ -80,78 +83,78 @@ def import_plugin(point: EntryPoint) -> PluginContents:
 
 
 def check_level(level: object, point: EntryPoint) -> None:
-    """Refuse a plugin that is written for an API level which this zoo has not."""
+    """Raise LevelError if this zoo does not support the API level of a plugin."""
     if type(level) is not int:
         raise LevelError(f"its ZOO_API is {level!r:.80}, not a whole number such as {API}")
     if level > API:
-        raise LevelError(f"it is written for API level {level}, this zoo has {API}; upgrade pixel-zoo", level)
+        raise LevelError(f"it was written for API level {level}, but this zoo has {API}; upgrade pixel-zoo", level)
     if level < OLDEST_API:
         name = point.dist.name if point.dist else point.name
-        text = f"it is written for API level {level}, this zoo supports none below {OLDEST_API}"
+        text = f"it was written for API level {level}, but this zoo supports {OLDEST_API} or newer"
         raise LevelError(f"{text}; upgrade {name}", level)
 
 
 def collect_contents(plugin: object, name: str) -> tuple[tuple[Kind, ...], tuple[Traversable, ...]]:
-    """Everything that a plugin's hooks yield, checked."""
+    """Collect and check everything that a plugin's hooks yield."""
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(Hooks)
     manager.register(plugin, name)
     manager.check_pending()
     if not manager.get_hookcallers(plugin):
-        raise TypeError("it implements no hook; mark a function such as zoo_models with @zoo.hookimpl")
+        raise TypeError("it implements no hooks; mark a function such as zoo_models with @zoo.hookimpl")
     kinds = [check_kind(kind, hook, family) for hook, family in KIND_HOOKS.items() for kind in call_hook(manager, hook)]
     seen = [(kind.family, kind.name) for kind in kinds]
     if twice := next((pair for pair in seen if seen.count(pair) > 1), None):
         raise TypeError(f"it yields the {twice[0]} kind {twice[1]!r} twice")
     registries = call_hook(manager, "zoo_registries")
     if strange := next((file for file in registries if not isinstance(file, Traversable)), None):
-        raise TypeError(f"zoo_registries yields {strange!r:.80}, not a file of importlib.resources")
+        raise TypeError(f"zoo_registries yields {strange!r:.80}, not an importlib.resources file")
     return tuple(kinds), tuple(registries)
 
 
 def call_hook(manager: pluggy.PluginManager, hook: str) -> list[Any]:
-    """What one hook of one plugin yields."""
+    """Call one hook of a plugin and collect what it yields."""
     found: list[Any] = []
     for impl in getattr(manager.hook, hook).get_hookimpls():
         given = impl.function()
         if not isinstance(given, Iterable):
-            raise TypeError(f"{hook} gives {given!r:.80}, nothing to iterate over; yield each kind")
+            raise TypeError(f"{hook} returns {given!r:.80}, which is not iterable; yield each kind")
         found += islice(given, MAX_KINDS + 1)
     if len(found) > MAX_KINDS:
-        raise TypeError(f"{hook} yields more than {MAX_KINDS} things")
+        raise TypeError(f"{hook} yields more than {MAX_KINDS} kinds")
     return found
 
 
 def check_kind(kind: object, hook: str, family: str) -> Kind:
-    """The kind, if it is one."""
+    """Check what a hook yields and return it as a kind; TypeError if it is invalid."""
     expected = FAMILIES[family]
     if not isinstance(kind, expected):
         raise TypeError(f"{hook} yields {kind!r:.80}, not a {expected.__name__}")
     if not (isinstance(kind.name, str) and KEBAB_CASE.fullmatch(kind.name)):
-        raise TypeError(f"{hook}: the kind name {kind.name!r:.80} is not lower-case words joined by '-'")
+        raise TypeError(f"{hook}: the kind name {kind.name!r:.80} must be lower-case words joined by '-'")
     if not isinstance(kind.summary, str):
-        raise TypeError(f"{hook}: the summary of {kind.name!r} is not a text")
+        raise TypeError(f"{hook}: the summary of {kind.name!r} is not a string")
     functions = [getattr(kind, name) for name in ("build", "load", "info", "compute") if hasattr(kind, name)]
     if not all(callable(function) for function in functions):
-        raise TypeError(f"{hook}: the constructor of {kind.name!r} cannot be called")
+        raise TypeError(f"{hook}: the constructor of {kind.name!r} is not callable")
     check_spec(kind.spec, f"{hook}: the spec of {kind.name!r}", family)
     return kind  # type: ignore[no-any-return]
 
 
 def check_spec(spec: object, what: str, family: str) -> None:
-    """Refuse a spec that could not be validated or written into registry.yaml."""
+    """Raise TypeError for a spec that cannot be validated or written into registry.yaml."""
     base = DataSpec if family == "data" else Spec
     if not (isinstance(spec, type) and issubclass(spec, base)):
         raise TypeError(f"{what} is not a subclass of zoo.{base.__name__}")
     spec.model_rebuild()
     if "kind" in spec.model_fields:
-        raise TypeError(f"{what} has an option `kind`, but that word chooses the kind itself")
+        raise TypeError(f"{what} has an option called `kind`, which is reserved for choosing the kind")
     if family in {"metric", "judge"}:  # used with their defaults
         spec()
 
 
 def error_line(error: BaseException) -> str:
-    """One line that says what a plugin did."""
+    """Describe the exception of a plugin in one line."""
     if isinstance(error, SyntaxError) and error.filename:
         place = f"{error.filename.replace(chr(92), '/').rsplit('/', 1)[-1]}:{error.lineno}"
         return one_line(f"SyntaxError: {error.msg} ({place})")[:300]

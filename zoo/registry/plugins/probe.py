@@ -1,4 +1,4 @@
-"""A Python process that works on an order: with this one's import path, in a session of its own, unheard."""
+"""Probe plugins in separate Python processes, so that a broken plugin cannot harm this one."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ module, _, name = order.pop("call").partition(":")
 getattr(import_module(module), name)(order)
 """
 WAIT_VARIABLE, DEFAULT_WAIT = "ZOO_PLUGIN_WAIT", 3.0
-"""Seconds that a command waits for all plugins not seen before: what sets them, and how many there are else."""
+"""The variable that sets how many seconds a command waits for plugins not seen before, and the default."""
 IMPORT_TIMEOUT = 60.0
-"""Seconds after which the import of a plugin is ended."""
+"""Seconds after which the import of a plugin is aborted."""
 RESULT_GRACE = 5.0
-"""Seconds more in which its verdict is there."""
+"""Additional seconds to wait for the result of an aborted import."""
 POLL_SECONDS = 0.02
 
 
 def start_python(
     call: str, order: dict[str, Any], out: IO[bytes] | int = subprocess.DEVNULL
 ) -> subprocess.Popen[bytes]:
-    """Start Python on `module:function` with an order as its argument; OSError where no process can be started.
+    """Start a Python process that calls `module:function` with `order`; OSError if it cannot be started.
 
-    A Ctrl-C at the terminal does not reach it, and a window is not opened for it.
+    It has this process's import path and a session of its own: Ctrl-C does not reach it, and no window opens.
     """
     if not sys.executable:
-        raise OSError("this program has no Python to start")
-    path = [place for place in sys.path if isinstance(place, str)]  # as Python itself ignores all else
+        raise OSError("no Python interpreter was found to start")
+    path = [place for place in sys.path if isinstance(place, str)]  # Python ignores all other items too
     process = subprocess.Popen(
         [sys.executable, "-c", BOOTSTRAP],
         stdin=subprocess.PIPE,
@@ -60,14 +60,14 @@ def start_python(
 
 
 def wait_seconds() -> float:
-    """Seconds that a command waits for all plugins not seen before."""
+    """Return how many seconds a command waits for plugins not seen before."""
     with suppress(ValueError, OverflowError):
         return min(max(float(os.environ.get(WAIT_VARIABLE) or DEFAULT_WAIT), 0.0), IMPORT_TIMEOUT)
     return DEFAULT_WAIT
 
 
 class Probes:
-    """The probes of some plugins, which go on when this process ends, for a minute at most."""
+    """The probes of some plugins; they keep running after this process ends, for a minute at most."""
 
     def __init__(self, unseen: Iterable[ProbeRecord]) -> None:
         self.records = make_writable(list(unseen))
@@ -80,7 +80,7 @@ class Probes:
             )
 
     def wait(self, seconds: float, records: Iterable[ProbeRecord] = ()) -> None:
-        """Until some (all) of the plugins have a verdict, no more will come, or it is so long since the start."""
+        """Wait until the given probes (default: all) have finished, or for `seconds` since they were started."""
         left = list(records) or self.records
         while left and self.running and time.monotonic() < self.began + seconds:
             left = [record for record in left if not record.read()]
@@ -88,23 +88,23 @@ class Probes:
 
     @property
     def running(self) -> bool:
-        """Whether verdicts may still come."""
+        """Whether probes are still running."""
         return self.process is not None and self.process.poll() is None
 
     @property
     def failed(self) -> bool:
-        """Whether no process could be started."""
+        """Whether the probing process could not be started or failed."""
         return self.process is None or bool(self.process.poll())
 
 
 def probe_order(record: ProbeRecord) -> dict[str, Any]:
-    """What the probe must know."""
+    """Return the data that the probe of a plugin needs."""
     point = record.point
     return {"name": point.name, "value": point.value, "file": str(record.file), "kept": record.to_json({})}
 
 
 def make_writable(records: list[ProbeRecord]) -> list[ProbeRecord]:
-    """The records where they can be written: in the cache folder, or in one that goes when this process ends."""
+    """Move the records to a temporary folder if the cache folder is not writable."""
     folder = records[0].file.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A plugin's files, found without importing it: where they are, whether they changed, what API level they declare."""
+"""Cached probe results, and what can be learned of a plugin's files without importing it."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from zoo.core.files import cache_dir, digest
 from zoo.core.version import API, __version__
 
 MAX_FILES = 2000
-"""Files of a plugin that are looked at."""
+"""Largest number of files in the fingerprint of a plugin."""
 LEVEL_PATTERN = re.compile(r"^ZOO_API\s*(?::[^=\n]*)?=\s*(\d+)\s*(?:#.*)?$", re.MULTILINE)
 SCHEMA = 1
 SLOW_IMPORT_SECONDS = 1.0
-"""Seconds of import that are noted."""
+"""An import that takes longer, in seconds, is reported."""
 METADATA_SUFFIXES = (".dist-info", ".egg-info", ".pth", ".egg-link")
 
 
 def module_of(point: EntryPoint) -> str:
-    """The module that an entry point names; empty where it names none."""
+    """Return the module of an entry point; empty if it is malformed."""
     try:
         return point.module
     except AttributeError:
@@ -39,11 +39,11 @@ def module_of(point: EntryPoint) -> str:
 
 
 def package_paths(point: EntryPoint) -> list[Path]:
-    """The folders of the top package, or the file of the top module; none where there is no such thing."""
+    """Return the folders of the top-level package, or the file of a top-level module; [] if not found."""
     top = module_of(point).partition(".")[0]
     try:
         spec = find_spec(top)
-    except Exception:  # whatever an import hook of somebody else raises
+    except Exception:  # third-party import hooks may raise anything
         return []
     if spec is None:
         return []
@@ -51,12 +51,12 @@ def package_paths(point: EntryPoint) -> list[Path]:
 
 
 def code_location(point: EntryPoint) -> str:
-    """Where a plugin's code is; empty where that is not known."""
+    """Return the path of a plugin's code; empty if unknown."""
     return str(next(iter(package_paths(point)), ""))
 
 
 def python_files(root: Path) -> Iterator[Path]:
-    """The Python files of a package, or the one of a module."""
+    """Yield the Python files of a package or module."""
     if not root.is_dir():
         yield root
         return
@@ -66,7 +66,7 @@ def python_files(root: Path) -> Iterator[Path]:
 
 
 def code_fingerprint(point: EntryPoint) -> str:
-    """Changes when a file of the plugin does: an author's editable installation has always the same version."""
+    """Fingerprint a plugin's files: the version of an editable installation does not change with them."""
     seen = []
     for root in package_paths(point):
         for path in islice(python_files(root), MAX_FILES):
@@ -77,7 +77,7 @@ def code_fingerprint(point: EntryPoint) -> str:
 
 
 def declared_level(point: EntryPoint) -> int | None:
-    """The API level that the text of the hook module declares; None where it declares none or cannot be found."""
+    """Read the API level from the source of the hook module; None if it declares none or is not found."""
     _, *inner = module_of(point).split(".")
     for root in package_paths(point):
         path = root.joinpath(*inner) if root.is_dir() else root
@@ -90,7 +90,7 @@ def declared_level(point: EntryPoint) -> int | None:
 
 
 class KindSummary(NamedTuple):
-    """A kind as a listing shows it; the plugin need not be imported for that."""
+    """A kind for a listing, known without importing its plugin."""
 
     family: str
     name: str
@@ -98,32 +98,32 @@ class KindSummary(NamedTuple):
 
 
 class ProbeResult(BaseModel):
-    """What the probe of a plugin found."""
+    """The result of probing a plugin."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     error: str = ""
-    """Why the plugin is left out; empty if it works."""
+    """Why the plugin is broken; empty if it works."""
     kinds: tuple[KindSummary, ...] = ()
     registries: bool = False
     """Whether it has registry files."""
     level: int = API
-    """The API level that it is written for."""
+    """The API level that the plugin was written for."""
     seconds: float | None = None
-    """That its import took; None if it did not end."""
+    """Seconds that its import took; None if it did not finish."""
     heavy: tuple[str, ...] = ()
-    """Large libraries that its import imports."""
+    """Large libraries that it imports at import time."""
     changed: tuple[str, ...] = ()
-    """What all code of a process shares, and its import changes."""
+    """Global state that its import changes."""
     printed: str = ""
     """The beginning of what its import prints to stdout."""
 
     @property
     def notes(self) -> list[str]:
-        """What it does at import that it had better not do, each in a few words."""
+        """Describe what it does at import time and should not do."""
         return [
             *([f"its import takes {self.seconds:.1f} s"] if (self.seconds or 0) > SLOW_IMPORT_SECONDS else []),
-            *([f"it imports {', '.join(self.heavy)}; leave that to `build`"] if self.heavy else []),
+            *([f"it imports {', '.join(self.heavy)}; import that in `build` instead"] if self.heavy else []),
             *(f"it changes {name}" for name in self.changed),
             *([f"it prints to stdout: {self.printed!r}"] if self.printed else []),
         ]
@@ -131,17 +131,17 @@ class ProbeResult(BaseModel):
 
 @dataclass(frozen=True)
 class ProbeRecord:
-    """The place of one plugin's verdict, and what the verdict is of."""
+    """The cached probe result of one plugin, with the key for which it is valid."""
 
     point: EntryPoint
     file: Path
     key: dict[str, Any] = field(default_factory=dict)
     environment: str = ""
-    """What else is installed: with that, a plugin that is broken may work."""
+    """Fingerprint of the installed packages: a broken plugin is probed again when they change."""
 
     @classmethod
     def of(cls, point: EntryPoint, distribution: tuple[str, str]) -> ProbeRecord:
-        """The record of an installed plugin as it is now."""
+        """Make the record of an installed plugin in its current state."""
         what = {"plugin": point.name, "value": point.value, "distribution": distribution[0]}
         slug = re.sub(r"[^a-z0-9]+", "-", point.name.lower())[:40]
         file = probe_cache_folder() / f"{slug}-{digest([what, code_location(point)])[:12]}.json"
@@ -149,7 +149,7 @@ class ProbeRecord:
         return cls(point, file, key | {"zoo": __version__, "level": API}, environment_fingerprint(point))
 
     def read(self) -> ProbeResult | None:
-        """The verdict, if there is one and nothing has changed since."""
+        """Read the cached result; None if there is none or the plugin has changed since."""
         try:
             kept = json.loads(self.file.read_text(encoding="utf-8"))
             if kept["schema"] != SCHEMA or kept["key"] != self.key:
@@ -160,22 +160,22 @@ class ProbeRecord:
         return verdict if not verdict.error or kept.get("around") == self.environment else None
 
     def to_json(self, verdict: dict[str, Any]) -> dict[str, Any]:
-        """What the file holds."""
+        """Return the content of the cache file."""
         return {"schema": SCHEMA, "key": self.key, "around": self.environment, "verdict": verdict}
 
 
 def probe_cache_folder() -> Path:
-    """Where verdicts are kept."""
+    """Return the folder of cached probe results."""
     return cache_dir() / "plugins"
 
 
 def clear_probe_cache() -> None:
-    """Drop all verdicts that can be dropped."""
+    """Delete all cached probe results, as far as possible."""
     shutil.rmtree(probe_cache_folder(), ignore_errors=True)
 
 
 def environment_fingerprint(point: EntryPoint) -> str:
-    """Changes when something is installed or removed beside the plugin."""
+    """Fingerprint the packages that are installed in the plugin's site folder."""
     names: list[str] = []
     with suppress(Exception):
         site = str(point.dist.locate_file("")) if point.dist else ""

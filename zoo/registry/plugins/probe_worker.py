@@ -1,4 +1,4 @@
-"""The probe, in processes of its own: one that watches, and one for each plugin, which may die or hang in it."""
+"""The processes that probe plugins: one supervisor, and one per plugin, which may crash or hang."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ HEAVY_LIBRARIES = (
     *("torch", "torchvision", "timm", "ray", "optuna", "sklearn", "scipy", "pandas", "pyarrow", "matplotlib", "PIL"),
     *("transformers", "tensorflow", "jax"),
 )
-"""Libraries that no listing should wait for."""
+"""Libraries that are slow to import, so plugins should import them in `build`."""
 POLL_SECONDS = 0.02
 
 
 def supervise(order: dict[str, Any]) -> None:
-    """Probe plugins side by side and write each verdict as it comes; ends when all have, or were killed.
+    """Probe plugins in parallel and write each result; ends when all have finished or were killed.
 
-    Exit code 1 where a probe ended before it came so far as to import its plugin.
+    The exit code is 1 if a probe ended before it could import its plugin.
     """
     failed_early = False
     with TemporaryDirectory(prefix="zoo-probe-", ignore_cleanup_errors=True) as folder:
         probes = []
         for number, plugin in enumerate(order["plugins"]):
-            with suppress(OSError):  # there may be too many processes: this one is probed another time
+            with suppress(OSError):  # e.g. too many processes: this plugin is probed another time
                 probes.append(Probe(plugin, Path(folder, str(number)), order["limit"]))
         deadline = time.monotonic() + order["limit"]
         while probes:
@@ -60,7 +60,7 @@ class Probe:
             self.process = start_python("zoo.registry.plugins.probe_worker:probe", order, out)
 
     def finish(self, late: bool) -> bool:
-        """Whether it has ended; then the verdict is written and nothing that it began goes on."""
+        """Write the result and kill all child processes if the probe has ended or is `late`; return whether so."""
         code = self.process.poll()
         if code is None and not late:
             return False
@@ -69,7 +69,7 @@ class Probe:
         self.process.wait()
         if self.started.exists():
             verdict = read_result(self.result) or {"error": exit_reason(code, self.limit)}
-            with suppress(Exception):  # nobody is there to be told
+            with suppress(Exception):  # there is nobody to report it to
                 write_json(Path(self.plugin["file"]), {**self.plugin["kept"], "verdict": verdict})
         else:
             self.failed_early = code is not None
@@ -77,7 +77,7 @@ class Probe:
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process and all that it has started."""
+    """Kill a process and its process group."""
     if os.name == "nt":
         process.kill()
     else:
@@ -85,7 +85,7 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def read_result(path: Path) -> dict[str, Any] | None:
-    """The verdict of a probe; None if it ended before."""
+    """Read the result of a probe; None if it ended before writing one."""
     try:
         verdict: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -94,20 +94,20 @@ def read_result(path: Path) -> dict[str, Any] | None:
 
 
 def exit_reason(code: int | None, limit: float) -> str:
-    """The end of a process that a plugin ended, in words."""
+    """Describe how a probe process ended."""
     if code is None:
         return f"it has not finished importing within {limit:.0f} s"
-    return f"it ended the process ({f'os._exit({code})' if code >= 0 else f'signal {-code}'})"
+    return f"it terminated the process ({f'os._exit({code})' if code >= 0 else f'signal {-code}'})"
 
 
 def probe(order: dict[str, Any]) -> None:
-    """Import one plugin, ask its hooks, write what was found, and end at once, whatever threads the plugin began."""
-    import zoo.registry.plugins.load  # noqa: F401 - what fails before the plugin is imported is not its fault
+    """Import one plugin, call its hooks, write the result, and exit at once, even if its threads are running."""
+    import zoo.registry.plugins.load  # noqa: F401 - an error here is not the plugin's fault
     from zoo.registry.hooks import PROJECT
     from zoo.registry.plugins.probe_cache import ProbeResult
 
     Path(order["begun"]).touch()
-    faulthandler.dump_traceback_later(order["limit"] + 5, exit=True)  # in case the process that watches was killed
+    faulthandler.dump_traceback_later(order["limit"] + 5, exit=True)  # in case the supervisor was killed
     verdict = judge(EntryPoint(order["name"], order["value"], PROJECT))
     write_json(Path(order["result"]), ProbeResult.model_validate(verdict).model_dump(mode="json"))
     os._exit(0)
@@ -134,7 +134,7 @@ def judge(point: EntryPoint) -> dict[str, Any]:
 
 
 def captured_stdout() -> str:
-    """The beginning of what this process wrote to stdout, which is a file here."""
+    """Return the beginning of what this process wrote to stdout, which is a file here."""
     from zoo.core.errors import one_line
 
     with suppress(OSError, ValueError, AttributeError):
