@@ -170,7 +170,7 @@ def test_a_classifier_has_nothing_to_sample(capsys: pytest.CaptureFixture[str], 
 def test_a_run_that_is_not_finished(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     zoo.load("runs/linear-1").update(state="interrupted", command="zoo train linear")
     (runs / "linear-1/weights.safetensors").unlink()
-    assert "is not finished; go on with: zoo train" in refused(capsys, "sample", "runs/linear-1", code=5)
+    assert "has not finished; resume with: zoo train" in refused(capsys, "sample", "runs/linear-1", code=5)
 
 
 @pytest.mark.usefixtures("runs")

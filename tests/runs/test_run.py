@@ -110,9 +110,9 @@ def test_every_mutation_of_its_json_is_refused_or_harmless() -> None:
     ("content", "expected"),
     [
         ("", "run.json is damaged: Expecting value"),
-        ("[]", "run.json is damaged: it has no schema number"),
-        ("{}", "run.json is damaged: it has no schema number"),
-        ('{"schema": "1"}', "run.json is damaged: it has no schema number"),
+        ("[]", "run.json is damaged: it has no schema version"),
+        ("{}", "run.json is damaged: it has no schema version"),
+        ('{"schema": "1"}', "run.json is damaged: it has no schema version"),
         ('{"schema": 1}', "is damaged: run.json or entry.json is not what the zoo wrote"),
         ("[" * 100_000, "run.json is damaged: "),
     ],
@@ -127,7 +127,7 @@ def test_a_newer_run_says_so_even_if_nothing_else_is_understood() -> None:
     run = make("runs/cnn-1")
     change(run.path / "run.json", schema=2, zoo="9.0")
     (run.path / "entry.json").unlink()
-    assert refused(run.path) == f"{run.path} was made by a newer zoo (9.0); upgrade pixel-zoo to read it"
+    assert refused(run.path) == f"{run.path} was written by a newer zoo (9.0); upgrade pixel-zoo to read it"
 
 
 def test_missing_parts() -> None:
@@ -135,7 +135,7 @@ def test_missing_parts() -> None:
     (run.path / "weights.safetensors").unlink()
     assert refused(run.path).endswith("weights.safetensors is missing")
     run.update(state="interrupted")
-    assert refused(run.path) == f"{run.path} is not finished; go on with: zoo train cnn"
+    assert refused(run.path) == f"{run.path} has not finished; resume with: zoo train cnn"
     (run.path / "entry.json").unlink()
     assert refused(run.path).endswith("is not a run folder: it has no entry.json")
     run.update(data={"shape": [1, 8, 8], "classes": ["a"], "mean": [0.1, 0.2], "std": [0.1]})
@@ -178,7 +178,7 @@ def test_a_run_whose_plugin_is_broken_or_gone(install: Install) -> None:
 
 @pytest.mark.parametrize(
     ("content", "expected"),
-    [('{"epoch": 1}\n', "a line of it is not an epoch"), ("3\n", "not an epoch"), ("", "missing")],
+    [('{"epoch": 1}\n', "one of its lines is not an epoch"), ("3\n", "not an epoch"), ("", "missing")],
 )
 def test_a_damaged_log(content: str, expected: str) -> None:
     run = make("runs/cnn-1")
@@ -263,10 +263,10 @@ def test_a_named_folder(home: Path) -> None:
     make("mine", state="interrupted")
     assert choose(out="mine") == ("mine", True)
     with pytest.raises(
-        ZooError, match=r"^mine holds another run: model.first: 2 -> 3; train.epochs: 20 -> 9; choose an"
+        ZooError, match=r"^mine contains a different run: model.first: 2 -> 3; train.epochs: 20 -> 9; choose an"
     ):
         choose("model.first=3", "train.epochs=9", out="mine")
-    with pytest.raises(ZooError, match=r"^mine holds a run already; choose another --out for a fresh one$"):
+    with pytest.raises(ZooError, match=r"^mine already contains a run; choose another --out for a new run$"):
         choose(out="mine", fresh=True)
     for name in ("left", "full"):
         (home / name).mkdir()
@@ -275,7 +275,7 @@ def test_a_named_folder(home: Path) -> None:
     assert choose(out="left") == ("left", False)
     (home / "full" / "thesis.tex").touch()
     for text in ("full", "full/thesis.tex"):
-        with pytest.raises(ZooError, match=f"^{text} exists and is not a run folder; choose another --out$"):
+        with pytest.raises(ZooError, match=f"^{text} exists but is not a run folder; choose another --out$"):
             choose(out=text)
     for text in ("nul", "a:b", "x" * 70, "a."):
         with pytest.raises(ZooError, match="cannot be a folder name"):
@@ -287,9 +287,9 @@ def test_a_named_folder(home: Path) -> None:
 
 def test_a_folder_that_cannot_be_made(home: Path) -> None:
     (home / "runs").touch()
-    with pytest.raises(ResourceError, match=r"^cannot make the folder runs.cnn-1: "):
+    with pytest.raises(ResourceError, match=r"^cannot create the folder runs.cnn-1: "):
         choose()
-    with pytest.raises(ResourceError, match=r"^cannot hold runs.cnn-1: "), lock_folder(Path("runs/cnn-1")):
+    with pytest.raises(ResourceError, match=r"^cannot lock runs.cnn-1: "), lock_folder(Path("runs/cnn-1")):
         pass
 
 

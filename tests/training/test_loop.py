@@ -307,7 +307,7 @@ def test_pictures_that_changed_are_noticed() -> None:
     options = ("data.kind=folder", "data.path=pets", "model.blocks=2", "model.first=4", "model.last=8")
     run = zoo.train("cnn", *options, "train.epochs=1").run
     assert zoo.evaluate(run).pictures == 8
-    with pytest.raises(zoo.ZooError, match=r"data\.split_seed deals the pictures anew"):
+    with pytest.raises(zoo.ZooError, match=r"data\.split_seed changes how pictures are split"):
         zoo.evaluate(run, "data.split_seed=1")
     with pytest.raises(InterruptedRun):
         zoo.train("cnn", *options, "train.epochs=2", out="other", callback=Recorder(1))

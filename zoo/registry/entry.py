@@ -151,10 +151,10 @@ def resolve_component(catalog: Catalog, raw: RawEntry, family: type[K], default:
     """Find the kind of one section and validate its options."""
     section = family.family
     location, where = raw.location((section, "kind")), f"{raw.name}.{section}"
-    given = raw.data.get(section, {})
-    if not isinstance(given, dict):
+    section_body = raw.data.get(section, {})
+    if not isinstance(section_body, dict):
         raise ZooError(f"{location}{where} must be a mapping")
-    body = default | given
+    body = default | section_body
     name = body.pop("kind", None)
     if not isinstance(name, str):
         raise ZooError(f"{location}{where} needs a `kind`", "see `zoo plugins`")
@@ -163,12 +163,12 @@ def resolve_component(catalog: Catalog, raw: RawEntry, family: type[K], default:
     except ZooError as error:
         raise type(error)(f"{location}{where}: {error.args[0]}", error.hint) from None
     try:
-        chosen = Component(kind, plugin, validate(kind.spec, raw, (section,), body), name)
-        digest(chosen.dump())
+        component = Component(kind, plugin, validate(kind.spec, raw, (section,), body), name)
+        digest(component.dump())
     except ZooError:
         raise
     except Exception as error:  # a plugin's own validator or serialiser failed
         raise MissingError(
             f"{location}{where}: {plugin} failed to validate it: {type(error).__name__}: {error}"
         ) from error
-    return chosen
+    return component

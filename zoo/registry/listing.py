@@ -1,4 +1,4 @@
-"""The typed API: what the command line does, as functions. `import zoo` shows them all."""
+"""List and describe entries of the registry, and make its JSON schema."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class EntryInfo:
     summary: str
     kind: str
     data: str
-    """The kind of its own pictures."""
+    """The kind of its own data."""
     plugin: str
     needs: list[str]
-    """Why it cannot be used now; empty if it can."""
+    """Why the entry cannot be used, one string per reason; empty if it can."""
     results: list[dict[str, Any]]
 
     @property
     def row(self) -> tuple[str, ...]:
-        """The entry as a row of a table with the columns ENTRY_HEADS."""
+        """The entry as a row of a table with the columns ENTRY_COLUMNS."""
         return (self.name, self.summary, self.kind, self.plugin, *describe_best(self.results, self.data))
 
     def _repr_html_(self) -> str:
@@ -48,7 +48,7 @@ class EntryInfo:
 
 
 class Entries(list[EntryInfo]):
-    """Entries that a notebook shows as a table."""
+    """A list of entries that a notebook shows as a table."""
 
     def _repr_html_(self) -> str:
         """In a notebook."""
@@ -59,12 +59,12 @@ class Entries(list[EntryInfo]):
 
 
 def load_registry(extra: Paths = ()) -> tuple[Registry, list[str]]:
-    """All registry layers with some files on top, and what was left out."""
+    """Read all registry layers and extra files on top; also returns one message per skipped file."""
     return read_registry(catalog(), [Path(path) for path in extra])
 
 
 def load_entry(name: str, overrides: Iterable[str] = (), registries: Paths = ()) -> Entry:
-    """An entry of the registry with `key=value` overrides, validated."""
+    """Load and validate an entry of the registry with `key=value` overrides."""
     return resolve_entry(catalog(), load_registry(registries)[0].resolve(name, overrides))
 
 
@@ -85,21 +85,21 @@ def entries(registries: Paths = ()) -> Entries:
         >>> "cnn" in [entry.name for entry in zoo.entries()]
         True
     """
-    found, _ = load_registry(registries)
-    return Entries(describe_entry(found, name) for name in found.entries)
+    registry, _ = load_registry(registries)
+    return Entries(describe_entry(registry, name) for name in registry.entries)
 
 
-def describe_entry(found: Registry, name: str) -> EntryInfo:
-    """One entry for a listing."""
+def describe_entry(registry: Registry, name: str) -> EntryInfo:
+    """Describe one entry for a listing, with the reason if it cannot be used."""
     summary = kind = ""
     try:
-        raw = found.resolve(name)
+        raw = registry.resolve(name)
         summary, kind = str(raw.data.get("summary", "")), str(raw.data.get("model", {}).get("kind", ""))
-        chosen = resolve_entry(catalog(), raw)
+        entry = resolve_entry(catalog(), raw)
     except ZooError as error:
         return EntryInfo(name, summary, kind, "", "", [str(error)], [])
-    results = results_of(chosen, found.results)
-    return EntryInfo(name, summary, kind, chosen.data.name, chosen.model.plugin.name, [], results)
+    results = results_of(entry, registry.results)
+    return EntryInfo(name, summary, kind, entry.data.name, entry.model.plugin.name, [], results)
 
 
 def show(name: str, overrides: Iterable[str] = (), registries: Paths = (), measure: bool = True) -> EntryDescription:
@@ -107,7 +107,7 @@ def show(name: str, overrides: Iterable[str] = (), registries: Paths = (), measu
 
     Args:
         name: Name of the entry.
-        overrides: `key=value` texts, as on the command line.
+        overrides: `key=value` strings, as on the command line.
         registries: Registry files to read in addition.
         measure: Whether to count parameters and FLOPs for the entry's own data, which imports torch.
 
@@ -123,36 +123,36 @@ def show(name: str, overrides: Iterable[str] = (), registries: Paths = (), measu
         >>> about.kind, about.spec["train"]["epochs"]
         ('cnn', 3)
     """
-    found, _ = load_registry(registries)
-    raw = found.resolve(name, overrides)
-    chosen = resolve_entry(catalog(), raw)
+    registry, _ = load_registry(registries)
+    raw = registry.resolve(name, overrides)
+    entry = resolve_entry(catalog(), raw)
     parameters = flops = shape = None
     if measure:
         from zoo.registry.build import data_info
         from zoo.registry.model_size import count_size
 
-        info = data_info(chosen.data)
-        (parameters, flops), shape = count_size(chosen, info), info.shape
-    spec = chosen.dump() | {"tune": chosen.tune.model_dump(mode="json")}
+        info = data_info(entry.data)
+        (parameters, flops), shape = count_size(entry, info), info.shape
+    spec = entry.dump() | {"tune": entry.tune.model_dump(mode="json")}
     return EntryDescription(
         name=name,
-        summary=chosen.summary,
-        hash=chosen.hash(),
-        kind=chosen.model.name,
-        plugin=str(chosen.model.plugin),
+        summary=entry.summary,
+        hash=entry.hash(),
+        kind=entry.model.name,
+        plugin=str(entry.model.plugin),
         parameters=parameters,
         flops=flops,
         shape=shape,
         spec=spec,
-        options=describe_options(chosen, spec, search_space(chosen, raw, overridden_options(overrides))),
-        results=results_of(chosen, found.results),
+        options=describe_options(entry, spec, search_space(entry, raw, overridden_options(overrides))),
+        results=results_of(entry, registry.results),
     )
 
 
-def describe_options(chosen: Entry, spec: dict[str, Any], searched: dict[str, str]) -> list[OptionDescription]:
-    """Every option of an entry with its value and its search space, by section."""
+def describe_options(entry: Entry, spec: dict[str, Any], searched: dict[str, str]) -> list[OptionDescription]:
+    """Describe every option of an entry, with its value and search range."""
     names = [
-        (f"{section}.{option.name}", option) for section, kind in chosen.sections() for option in options(type(kind))
+        (f"{section}.{option.name}", option) for section, kind in entry.sections() for option in options(type(kind))
     ]
     return [
         OptionDescription(name, option.type, option.default, value_at(spec, name), searched.get(name), option.help)
@@ -160,31 +160,31 @@ def describe_options(chosen: Entry, spec: dict[str, Any], searched: dict[str, st
     ]
 
 
-def search_space(chosen: Entry, raw: RawEntry, fixed: list[str]) -> dict[str, str]:
-    """Where `zoo tune` would look, in words, by dotted option; empty where there is nothing to search."""
+def search_space(entry: Entry, raw: RawEntry, fixed: list[str]) -> dict[str, str]:
+    """Describe what `zoo tune` would search, by dotted option; empty if there is nothing to search."""
     from zoo.registry.search.space import Space
 
     try:
-        return Space.of(catalog(), raw, chosen, chosen.tune.space, fixed).describe()
+        return Space.of(catalog(), raw, entry, entry.tune.space, fixed).describe()
     except ZooError:
         return {}
 
 
 def overridden_options(overrides: Iterable[str]) -> list[str]:
-    """The options that `key=value` texts set, and that are therefore not searched."""
+    """Return the options that `key=value` overrides set, which are therefore not searched."""
     keys = (word.partition("=")[0].strip() for word in overrides)
     return [key for key in keys if not key.startswith("tune.")]
 
 
 def value_at(spec: Any, path: str) -> Any:
-    """What stands at a dotted path; None where nothing does."""
+    """Return the value at a dotted path, or None if there is none."""
     for part in path.split("."):
         spec = spec.get(part) if isinstance(spec, dict) else None
     return spec
 
 
 def schema() -> dict[str, Any]:
-    """Make the JSON schema of registry files, by which an editor completes and checks them.
+    """Make the JSON schema of registry files, for completion and validation in editors.
 
     Returns:
         A JSON schema, draft 2020-12, with the kinds of all installed plugins.

@@ -1,4 +1,4 @@
-"""Choose the folder of a new run, or the unfinished run to go on with."""
+"""Choose the folder of a new run, or the unfinished run to resume."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from zoo.runs.run import UNFINISHED, Run, differences
 
 
 def choose_folder(entry: Entry, catalog: Catalog, out: Path | None, fresh: bool) -> tuple[Path, Run | None]:
-    """Where to train, and the run to go on with if there is one.
+    """Choose the folder to train in; also returns the run to resume, if there is one.
 
-    Without `out` an unfinished run of the same entry goes on, otherwise NAME-<next number> is made. With `out` that
-    folder is used, if it is empty or holds a run of exactly this entry.
+    Without `out`, an unfinished run of the same entry is resumed, or a folder NAME-<next number> is created. With `out`
+    that folder is used, if it is empty or contains a run of exactly this entry.
     """
     if out is not None:
         return out, use_folder(entry, catalog, out, fresh)
@@ -27,46 +27,48 @@ def choose_folder(entry: Entry, catalog: Catalog, out: Path | None, fresh: bool)
         try:
             run = Run.open(path, catalog)
         except ZooError:
-            continue  # a damaged run of long ago is no reason not to train
+            continue  # an old, damaged run should not prevent training
         if run.state in UNFINISHED and not differences(run.entry.dump(), entry.dump()):
             return path, run
     return make_folder(entry.name, max(before, default=0) + 1), None
 
 
 def use_folder(entry: Entry, catalog: Catalog, out: Path, fresh: bool) -> Run | None:
-    """The run in a folder that the user named, or None where nothing is in it yet."""
+    """Open the run in a folder that the user chose, or return None if it is still empty."""
     check_name(out.resolve().name, "the run folder")
     if not is_run(out):
         if out.exists() and not (out.is_dir() and all(is_remnant(file.name) for file in out.iterdir())):
-            raise ZooError(f"{out} exists and is not a run folder", "choose another --out")
+            raise ZooError(f"{out} exists but is not a run folder", "choose another --out")
         return None
     if fresh:
-        raise ZooError(f"{out} holds a run already", "choose another --out for a fresh one")
+        raise ZooError(f"{out} already contains a run", "choose another --out for a new run")
     run = Run.open(out, catalog)
     if changes := differences(run.entry.dump(), entry.dump()):
-        raise ZooError(f"{out} holds another run: {'; '.join(changes[:4])}", "choose another --out")
+        raise ZooError(f"{out} contains a different run: {'; '.join(changes[:4])}", "choose another --out")
     return run
 
 
 def is_remnant(name: str) -> bool:
-    """Whether a file may lie in a folder whose run had not yet begun when its process was killed."""
+    """Return whether a file may be left over from a process that was killed before its run started."""
     return name in {"lock", "lock.json", "entry.json"} or (name.startswith(".") and name.endswith(".tmp"))
 
 
 def make_folder(name: str, number: int) -> Path:
-    """A new folder NAME-<number>, or with the next number that no other process takes at the same moment."""
+    """Create the folder NAME-<number>, or with the next free number if another process just created it."""
     path = ROOT / f"{name}-{number}"
     try:
         path.mkdir(parents=True)
     except FileExistsError:
         return make_folder(name, number + 1)
     except OSError as error:
-        raise ResourceError(f"cannot make the folder {path}: {error.strerror}", "choose another with --out") from None
+        raise ResourceError(
+            f"cannot create the folder {path}: {error.strerror}", "choose another folder with --out"
+        ) from None
     return path
 
 
 def open_or_clear(path: Path, catalog: Catalog) -> Run | None:
-    """The run in a folder that this process holds, or None; what is left of a damaged one is removed."""
+    """Open the run in a folder locked by this process; a damaged run is deleted, and None returned."""
     if not is_run(path):
         return None
     try:

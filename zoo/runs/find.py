@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def load(run: Run | str | Path) -> Run:
-    """Open a run, of which `.model()` gives the trained model.
+    """Open a run; its `.model()` returns the trained model.
 
     Args:
-        run: A run folder, a name below `runs`, an entry, which stands for its newest finished run, or a study, which
-            stands for its best run. A run that is open already is returned as it is.
+        run: A run folder, a name below `runs`, an entry (meaning its newest finished run), or a study (meaning its best
+            run). A Run object is returned as it is.
 
     Returns:
         The run, with its entry and record.
@@ -44,9 +44,9 @@ def load(run: Run | str | Path) -> Run:
 
 
 def find_run(text: str, catalog: Catalog, root: Path = ROOT) -> Run:
-    """The run at a path or of that name below `runs`, or the newest finished run of an entry of that name.
+    """Find a run by path, by its name below `runs`, or as the newest finished run of an entry.
 
-    The folder of a study stands for its best run.
+    The folder of a study means its best run.
     """
     if path := find_folder(text, root):
         return Run.open(path, catalog)
@@ -64,7 +64,7 @@ def find_run(text: str, catalog: Catalog, root: Path = ROOT) -> Run:
 
 
 def resume_command(what: str, name: str, overrides: Iterable[str], options: dict[str, Any], registries: Paths) -> str:
-    """The command, or the call from Python, that goes on with what was interrupted."""
+    """Return the shell command or the Python call that resumes what was interrupted."""
     program = Path(sys.argv[0]).name.removesuffix(".exe")
     module = Path(sys.argv[0]).parts[-2:] == ("zoo", "__main__.py")
     if module or program == "zoo":

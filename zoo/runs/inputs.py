@@ -30,13 +30,13 @@ TEST_PICTURE = re.compile(r"test:([0-9]{1,9})")
 
 
 def check_pictures(run: Run, changed: Entry, info: DataInfo, split: str, pictures: Pictures) -> None:
-    """Raise DataError where figures over these pictures would mean nothing, or would be too good to be true."""
+    """Raise DataError if metrics on these pictures would be meaningless, or if they may be training pictures."""
     if info.classes != run.info.classes:
         theirs, ours = (", ".join(each.classes) for each in (info, run.info))
-        raise DataError(f"the run knows the classes {ours:.100}; the data has {theirs:.100}")
+        raise DataError(f"the run was trained on the classes {ours:.100}; the data has {theirs:.100}")
     if info.shape != run.info.shape:
         raise DataError(
-            f"the run knows pictures of {run.info.shape}; the data has {info.shape}", "see the data's options"
+            f"the run takes pictures of shape {run.info.shape}; the data has {info.shape}", "check the data options"
         )
     if not len(pictures):
         raise DataError(f"the {split} split has no pictures")
@@ -44,16 +44,18 @@ def check_pictures(run: Run, changed: Entry, info: DataInfo, split: str, picture
         return
     if changed.data.dump() == run.entry.data.dump():
         raise DataError(
-            f"the pictures have changed since {run.path} was trained, so its {split} split may hold training pictures",
-            "name other data, as in data.path=DIR",
+            f"the pictures changed after {run.path} was trained, so its {split} split may contain training pictures",
+            "choose other data, e.g. data.path=DIR",
         )
     for name in SPLIT_OPTIONS:
         if getattr(changed.data.spec, name) != getattr(run.entry.data.spec, name):
-            raise DataError(f"data.{name} deals the pictures anew, so the {split} split may hold training pictures")
+            raise DataError(
+                f"data.{name} changes how pictures are split, so the {split} split may contain training pictures"
+            )
 
 
 def load_test_split(run: Run) -> Pictures:
-    """The test split that a run was trained with; DataError where it is another one now."""
+    """Load the test split of a run; DataError if its data has changed since training."""
     from zoo.registry.build import build_data
 
     splits, _ = build_data(run.entry.data)
@@ -62,16 +64,16 @@ def load_test_split(run: Run) -> Pictures:
 
 
 def first_pictures(pictures: Pictures, n: int) -> Pictures:
-    """The first pictures of a split."""
+    """Return the first `n` pictures of a split."""
     if n < 1:
-        raise ZooError(f"cannot reconstruct {n} pictures", "ask for at least one")
+        raise ZooError(f"cannot reconstruct {n} pictures", "ask for at least one picture")
     return Pictures(pictures.x[:n], pictures.y[:n])
 
 
 def read_inputs(run: Run, names: Sequence[str], skipped: list[Skipped]) -> tuple[list[str], Pictures]:
-    """Names and pictures of files, of what is in folders, and of `test:12` and the like; what cannot be read is listed.
+    """Read pictures from files, folders and the test split (`test:12`); returns their names and the pictures.
 
-    Raises DataError for a number that the test split does not have.
+    Files that cannot be read are added to `skipped`. Raises DataError for a number outside the test split.
     """
     found: list[str] = []
     parts = []
@@ -88,7 +90,7 @@ def read_inputs(run: Run, names: Sequence[str], skipped: list[Skipped]) -> tuple
 
 
 def read_files(run: Run, paths: Iterable[Path], skipped: list[Skipped]) -> tuple[list[str], Pictures]:
-    """Paths and pictures in the run's shape; what cannot be read is listed."""
+    """Read pictures in the run's shape; returns paths and pictures, and adds unreadable files to `skipped`."""
     shape = run_recipe(run)
     files, found = expand_folders(paths, skipped), []
     while chunk := list(islice(files, shape.chunk)):
@@ -98,7 +100,7 @@ def read_files(run: Run, paths: Iterable[Path], skipped: list[Skipped]) -> tuple
 
 
 def read_picture(run: Run, text: str) -> Tensor:
-    """One picture, uint8 (1, C, H, W): of the test split by its number, or a file."""
+    """Read one picture, uint8 (1, C, H, W), from a file or from the test split (`test:12`)."""
     if match := TEST_PICTURE.fullmatch(text):
         pictures, number = load_test_split(run).x, int(match[1])
         if number >= len(pictures):
@@ -107,19 +109,22 @@ def read_picture(run: Run, text: str) -> Tensor:
     skipped: list[Skipped] = []
     found = [picture for _, picture in decode_files([Path(text)], run_recipe(run), skipped)]
     if skipped:
-        raise DataError(f"{text}: {skipped[0].reason}", "name a picture file, or test:0 for one of the test split")
+        raise DataError(f"{text}: {skipped[0].reason}", "give a picture file, or test:0 for one of the test split")
     return Pictures.of(np.stack(found), [0]).x
 
 
 class Skipped(NamedTuple):
-    """A path that gave no prediction."""
+    """A path that could not be read as a picture, and why."""
 
     path: str
     reason: str
 
 
 def run_recipe(run: Run) -> Recipe:
-    """The run's shape; another aspect ratio is made to fit as its data says, else by cutting to the middle."""
+    """Return how to decode pictures to the run's shape.
+
+    Other aspect ratios are fitted as the run's data option `fit` says, or else cropped to the centre.
+    """
     channels, height, width = run.info.shape
     if channels not in {1, 3}:
         raise ZooError(f"{run.path} takes {channels} channels; picture files have 1 or 3")
@@ -129,7 +134,7 @@ def run_recipe(run: Run) -> Recipe:
 
 
 def decode_files(paths: Iterable[Path], shape: Recipe, skipped: list[Skipped]) -> list[tuple[Path, Picture]]:
-    """The pictures (H, W, C) that can be read; the others are listed."""
+    """Decode picture files to (H, W, C); unreadable files are added to `skipped`."""
     read = []
     with strict_pillow_warnings():
         for path in paths:
@@ -142,12 +147,12 @@ def decode_files(paths: Iterable[Path], shape: Recipe, skipped: list[Skipped]) -
 
 
 def expand_folders(paths: Iterable[Path], skipped: list[Skipped]) -> Iterator[Path]:
-    """Files as they are given, and the pictures in folders."""
+    """Yield files as they are, and the pictures in folders."""
     for path in paths:
         found = picture_files(path) if path.is_dir() else iter([path])
         first = next(found, None)
         if first is None:
-            skipped.append(Skipped(str(path), "a folder without pictures"))
+            skipped.append(Skipped(str(path), "the folder has no pictures"))
             continue
         yield first
         yield from found

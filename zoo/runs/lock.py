@@ -1,4 +1,4 @@
-"""One process at a time works in a run folder."""
+"""Locks, so that only one process at a time works in a run folder."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from zoo.runs.run import utc_now
 
 
 @contextmanager
-def lock_folder(path: Path, advice: str = "wait for it, or train elsewhere with --out") -> Iterator[None]:
-    """Hold a run folder; LockedError says who else does. A lock of a process that died is free at once."""
+def lock_folder(path: Path, advice: str = "wait for it, or choose another folder with --out") -> Iterator[None]:
+    """Lock a run folder; LockedError if another process holds the lock.
+
+    The lock of a process that died is released at once.
+    """
     who, lock = path / "lock.json", FileLock(path / "lock")
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -26,7 +29,9 @@ def lock_folder(path: Path, advice: str = "wait for it, or train elsewhere with 
     except Timeout:
         raise LockedError(f"{path} is in use by {lock_owner(who)}", advice) from None
     except OSError as error:
-        raise ResourceError(f"cannot hold {path}: {error.strerror or error}", "choose another with --out") from None
+        raise ResourceError(
+            f"cannot lock {path}: {error.strerror or error}", "choose another folder with --out"
+        ) from None
     try:
         remove_temporary_files(path)
         write_json(who, {"pid": os.getpid(), "host": socket.gethostname(), "since": utc_now()})
@@ -34,7 +39,7 @@ def lock_folder(path: Path, advice: str = "wait for it, or train elsewhere with 
     finally:
         remove(who)
         begun = not path.is_dir() or any(file.name != "lock" for file in path.iterdir())
-        if not begun:  # as with pictures that cannot be read; Windows deletes no file that is open, so it stays there
+        if not begun:  # e.g. the data was unreadable; Windows cannot delete the open lock file
             remove(path / "lock")
         lock.release()
         if not begun:
@@ -44,7 +49,7 @@ def lock_folder(path: Path, advice: str = "wait for it, or train elsewhere with 
 
 @contextmanager
 def wait_and_lock(path: Path, wait: Callable[[LockedError], None]) -> Iterator[None]:
-    """Hold a run folder as soon as no other process does; between two tries `wait` is called, which may raise."""
+    """Lock a run folder as soon as it is free; `wait` is called between two attempts and may raise."""
     with ExitStack() as stack:
         while True:
             try:
@@ -56,7 +61,7 @@ def wait_and_lock(path: Path, wait: Callable[[LockedError], None]) -> Iterator[N
 
 
 def lock_owner(who: Path) -> str:
-    """Who holds a folder, as far as it is known."""
+    """Describe the process that holds the lock of a folder, as far as known."""
     try:
         about = json.loads(who.read_text(encoding="utf-8"))
         return f"pid {about['pid']} on {about['host']} since {about['since']}"

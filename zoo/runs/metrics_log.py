@@ -1,4 +1,4 @@
-"""The log of a run: metrics as JSON lines, and TensorBoard events where tensorboard is installed."""
+"""The metrics log of a run: JSON lines, and TensorBoard events if tensorboard is installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 
 class MetricsLog:
-    """`metrics.jsonl` of a run folder, one line an epoch."""
+    """`metrics.jsonl` of a run folder, one line per epoch."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "metrics.jsonl"
@@ -22,7 +22,7 @@ class MetricsLog:
         self.folder = folder
 
     def rewind(self, rows: int) -> None:
-        """Forget what came after a saved state; it will come again."""
+        """Drop the epochs after a checkpoint; they will be trained again."""
         self.rows = self.rows[:rows]
         write_text(self.path, "".join(json_line(row) for row in self.rows))
         if find_spec("tensorboard") is not None:
@@ -31,7 +31,7 @@ class MetricsLog:
             self.tensorboard = SummaryWriter(str(self.folder / "tensorboard"), purge_step=rows + 1)
 
     def add(self, row: Row) -> None:
-        """Append one epoch."""
+        """Append the metrics of one epoch."""
         self.rows.append(row)
         with self.path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(json_line(row))
@@ -43,18 +43,18 @@ class MetricsLog:
             self.tensorboard.add_scalar(f"{row['stage']}/lr", row["lr"], len(self.rows))
 
     def close(self) -> None:
-        """Flush the events."""
+        """Close the TensorBoard writer, which flushes its events."""
         if self.tensorboard is not None:
             self.tensorboard.close()
 
 
 def json_line(row: Row) -> str:
-    """A row as a line, with null for a number that is not finite."""
+    """Format a row as a JSON line, with null for numbers that are not finite."""
     return json.dumps(non_finite_to_none(row), allow_nan=False) + "\n"
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The whole lines of a log; a torn last line is left out."""
+    """Read the rows of a log, up to the first incomplete line."""
     rows: list[Row] = []
     if path.is_file():
         for text in path.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -1,4 +1,4 @@
-"""A run folder: resolved entry, versions, log, weights, state; who holds it; and the model back from it."""
+"""A run folder: its entry, record, metrics log and weights, and the trained model."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UNFINISHED = {"running", "interrupted"}
 
 @dataclass
 class Run:
-    """A run folder that was opened; `record` is its run.json."""
+    """An opened run folder; `record` is its run.json."""
 
     path: Path
     entry: Entry
@@ -40,7 +40,7 @@ class Run:
 
     @classmethod
     def create(cls, path: Path, entry: Entry, record: dict[str, Any]) -> Run:
-        """Make the folder; run.json comes last, so that a folder with one is whole."""
+        """Create the folder; run.json is written last, so a folder that has one is complete."""
         dumped = entry.dump()
         write_json(path / "entry.json", dumped)
         about = {"schema": SCHEMA, "state": "running", "started": utc_now(), "entry_sha256": digest(dumped)}
@@ -50,7 +50,7 @@ class Run:
 
     @classmethod
     def open(cls, path: Path, catalog: Catalog) -> Run:
-        """Read a run folder; RunError where it is damaged or of a newer zoo."""
+        """Open a run folder; RunError if it is damaged or was written by a newer zoo."""
         record = read_record(path / "run.json", SCHEMA)
         entry = read_json(path / "entry.json")
         if record.pop("seal", None) != digest(record) or record.get("entry_sha256") != digest(entry):
@@ -62,7 +62,7 @@ class Run:
             raise kind(f"{path / 'entry.json'}: {error.args[0]}", error.hint) from None
 
     def update(self, **values: Any) -> None:
-        """Change run.json; the seal shows later whether it is still what was written."""
+        """Update run.json; its checksum `seal` shows later whether the file was changed."""
         self.record |= values
         write_json(self.path / "run.json", self.record | {"seal": digest(self.record)})
 
@@ -73,35 +73,35 @@ class Run:
 
     @property
     def prior_name(self) -> str:
-        """The kind of its prior, or `of its own` where the model brings one."""
+        """The kind of its prior, or `of its own` if the model has a built-in one."""
         return self.entry.prior.name if self.entry.prior else "of its own"
 
     @property
     def state(self) -> str:
-        """running, interrupted, diverged or done."""
+        """The state: running, interrupted, diverged or done."""
         return str(self.record.get("state"))
 
     @property
     def info(self) -> DataInfo:
-        """What the model was built for."""
+        """Shape and classes of the pictures that the model was built for."""
         try:
             return DataInfo.load(self.record["data"])
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{self.path / 'run.json'} is damaged: `data` is not readable ({error!r})") from None
 
     def log(self) -> list[dict[str, Any]]:
-        """The metrics of each epoch; RunError where a run that is done has none."""
+        """Read the metrics of each epoch; RunError if the log is damaged, or empty although the run is done."""
         from zoo.runs.metrics_log import read_rows
 
         rows = read_rows(self.path / "metrics.jsonl")
         if not all(isinstance(row, dict) and isinstance(row.get("valid"), dict) for row in rows):
-            raise RunError(f"{self.path / 'metrics.jsonl'} is damaged: a line of it is not an epoch")
+            raise RunError(f"{self.path / 'metrics.jsonl'} is damaged: one of its lines is not an epoch")
         if not rows and self.state == "done":
             raise RunError(f"{self.path / 'metrics.jsonl'} is missing or damaged")
         return rows
 
     def kept_epoch(self) -> dict[str, Any]:
-        """The line of the log for the epoch whose weights are kept, of a run that is done."""
+        """Return the metrics of the epoch whose weights were kept; the run must be done."""
         rows = self.log()
         last = [row for row in rows if row["stage"] == rows[-1]["stage"]]
         if self.entry.train.keep == "last":
@@ -123,7 +123,7 @@ class Run:
         return titled_block(str(self.path), key_value_table(about))
 
     def model(self, device: torch.device | str = "cpu", overrides: Iterable[str] = ()) -> Model:
-        """The trained model in eval mode; `overrides` may change options that leave the weights as they are."""
+        """Load the trained model in eval mode; `overrides` may change options that do not affect the weights."""
         from torch.random import fork_rng
 
         from zoo.core.tensor_files import load_into, read_weights
@@ -131,18 +131,21 @@ class Run:
         from zoo.registry.build import build_model
 
         if not (self.path / "weights.safetensors").exists() and self.state in UNFINISHED:
-            raise RunError(f"{self.path} is not finished", f"go on with: {self.record.get('command', 'zoo train')}")
+            raise RunError(f"{self.path} has not finished", f"resume with: {self.record.get('command', 'zoo train')}")
         if self.state == "diverged" and "weights_sha256" not in self.record:
-            raise RunError(f"{self.path} diverged before an epoch was done, so it has no weights")
+            raise RunError(f"{self.path} diverged before its first epoch ended, so it has no weights")
         entry = self.with_overrides(overrides)
         weights = read_weights(self.path, self.record.get("weights_sha256"))
-        with saved_weights_follow(), fork_rng(devices=[]):  # the fresh weights are replaced, and no draw is missed
+        with (
+            saved_weights_follow(),
+            fork_rng(devices=[]),
+        ):  # fresh weights are replaced, so leave the random state alone
             model = build_model(entry, self.info)
         load_into(model, weights, str(self.path / "weights.safetensors"))
         return model.to(device).eval()
 
     def with_overrides(self, overrides: Iterable[str]) -> Entry:
-        """The run's entry with key=value laid over it."""
+        """Return the run's entry with `key=value` overrides."""
         from zoo.registry.catalog import catalog
 
         dumped = self.entry.dump()
@@ -150,7 +153,7 @@ class Run:
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file of a run folder."""
+    """Read a JSON file of a run folder."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -160,17 +163,19 @@ def read_json(path: Path) -> Any:
 
 
 def read_record(path: Path, newest: int) -> dict[str, Any]:
-    """A JSON file of a folder that says by which schema it was written; RunError where it is of a newer zoo."""
+    """Read a JSON file that has a schema version; RunError if a newer zoo wrote it."""
     record = read_json(path)
     if not isinstance(record, dict) or not isinstance(record.get("schema"), int):
-        raise RunError(f"{path} is damaged: it has no schema number")
+        raise RunError(f"{path} is damaged: it has no schema version")
     if record["schema"] > newest:
-        raise RunError(f"{path.parent} was made by a newer zoo ({record.get('zoo')})", "upgrade pixel-zoo to read it")
+        raise RunError(
+            f"{path.parent} was written by a newer zoo ({record.get('zoo')})", "upgrade pixel-zoo to read it"
+        )
     return record
 
 
 def differences(old: Any, new: Any, path: str = "") -> list[str]:
-    """What differs between two entries, as `model.first: 46 -> 32`."""
+    """List the differences between two entries, e.g. `model.first: 46 -> 32`."""
     if isinstance(old, dict) and isinstance(new, dict):
         keys = [*old, *(key for key in new if key not in old)]
         return [line for key in keys for line in differences(old.get(key), new.get(key), f"{path}.{key}".strip("."))]
@@ -178,12 +183,12 @@ def differences(old: Any, new: Any, path: str = "") -> list[str]:
 
 
 def utc_now() -> str:
-    """The time in UTC, to the second."""
+    """Return the current time in UTC, to the second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def versions(entry: Entry) -> dict[str, str]:
-    """What the numbers of a run depend on."""
+    """Return the versions of Python, system and packages that affect the results of a run."""
     plugins = {component.plugin.distribution for component in entry.components.values()}
     names = {"torch", "torchvision", "timm", "numpy", *plugins}
     found = {"python": sys.version.split()[0], "system": f"{platform.system()} {platform.machine()}"}
