@@ -69,7 +69,7 @@ BROKEN = {
     "late-spec": (yields("zoo.ModelKind('moe', Late, build)", UNFINISHED), "Nowhere"),
     "kind-option": (
         yields("zoo.ModelKind('moe', Bad, build)", KIND + "class Bad(zoo.Spec):\n    kind: str = 'x'\n"),
-        "has an option `kind`",
+        "has an option called `kind`",
     ),
     "no-build": (yields("zoo.ModelKind('moe', Options, None)"), "the constructor of 'moe' is not callable"),
     "no-summary": (yields("zoo.ModelKind('moe', Options, build, None)"), "the summary of 'moe' is not a string"),
@@ -85,7 +85,10 @@ BROKEN = {
     "signature": ("import zoo\n@zoo.hookimpl\ndef zoo_models(catalog): return []", "catalog"),
     "unmarked": ("def zoo_models(): return []", "it implements no hook"),
     "async": ("import zoo\n@zoo.hookimpl\nasync def zoo_models(): return []", "which is not iterable"),
-    "no-file": ("import zoo\n@zoo.hookimpl\ndef zoo_registries(): yield 'registry.yaml'", "not a file"),
+    "no-file": (
+        "import zoo\n@zoo.hookimpl\ndef zoo_registries(): yield 'registry.yaml'",
+        "not an importlib.resources file",
+    ),
     "bad-range": ("import zoo\nzoo.Range(3, 1)", "ValueError: not a valid search range"),
 }
 
