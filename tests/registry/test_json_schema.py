@@ -110,7 +110,7 @@ def test_third_party_kinds_are_told_apart_by_their_plugins() -> None:
         name: tuple(ModelKind(kind, spec, lambda spec, info: None) for kind, spec in given)  # type: ignore[arg-type,return-value]
         for name, given in specs.items()
     }
-    plugins = [Plugin(name, name, "1", given=PluginContents(given)) for name, given in kinds.items()]
+    plugins = [Plugin(name, name, "1", contents=PluginContents(given)) for name, given in kinds.items()]
     validator = jsonschema.Draft202012Validator(registry_schema(Catalog(plugins)))
     for text, valid in {
         "{kind: net}": False,

@@ -1,4 +1,4 @@
-"""Probes: plugins not seen before are imported elsewhere; verdicts are kept, and plugins imported when needed."""
+"""Probes: plugins not seen before are imported elsewhere; results are cached, and plugins imported when needed."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_slow_plugin_is_waited_for_when_its_kind_is_asked_for(
     assert "moe" not in catalog().names("model")
     assert catalog().find("model", "moe")[0] is plugin
     assert (plugin.state, plugin.error) == ("ok", "")
-    assert found("acme").verdict.notes[0].startswith("its import takes ")
+    assert found("acme").probe_result.notes[0].startswith("its import takes ")
 
 
 @LINUX
@@ -201,7 +201,7 @@ CHANGED = {
 
 def test_what_a_plugin_changes_is_noted_and_put_back(install: Install, capfd: pytest.CaptureFixture[str]) -> None:
     install("acme", CHANGES + MOE)
-    notes = found("acme").verdict.notes
+    notes = found("acme").probe_result.notes
     assert {note.removeprefix("it changes ") for note in notes if note.startswith("it changes")} == CHANGED
     assert "it imports torch; import that in `build` instead" in notes
     assert "it prints to stdout: 'through the descriptorthrough Python'" in notes
@@ -219,7 +219,7 @@ def state() -> list[object]:
 
 def test_an_innocent_plugin_has_no_notes(install: Install) -> None:
     install("acme", MOE)
-    assert [note for note in found("acme").verdict.notes if not note.startswith("its import takes")] == []
+    assert [note for note in found("acme").probe_result.notes if not note.startswith("its import takes")] == []
 
 
 @pytest.mark.parametrize(

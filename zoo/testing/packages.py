@@ -39,23 +39,23 @@ def light_import(subject: Subject) -> None:
 @rule(PLUGIN)
 def quiet_import(subject: Subject) -> None:
     """Importing prints nothing and changes no global state."""
-    verdict = probe_result(subject)
-    require(not verdict.printed, f"importing it prints {verdict.printed!r}, which breaks `--json`")
-    require(not verdict.changed, f"its import changes {', '.join(verdict.changed)}")
+    result = probe_result(subject)
+    require(not result.printed, f"importing it prints {result.printed!r}, which breaks `--json`")
+    require(not result.changed, f"its import changes {', '.join(result.changed)}")
 
 
 def probe_result(subject: Subject) -> ProbeResult:
     """What a probe finds; the zoo's own plugins are probed only here."""
     plugin = subject.plugin
-    record = plugin.record
-    if (verdict := record.read()) is None:
+    record = plugin.probe_record
+    if (result := record.read()) is None:
         probing = Probes([record])
         probing.wait(IMPORT_TIMEOUT)
-        verdict = probing.records[0].read()
-    if verdict is None:
+        result = probing.records[0].read()
+    if result is None:
         raise NotRun("cannot start a process to import it in", "check memory and disk")
-    require(not verdict.error, f"imported in a separate process: {verdict.error}")
-    return verdict
+    require(not result.error, f"imported in a separate process: {result.error}")
+    return result
 
 
 @rule(PLUGIN)

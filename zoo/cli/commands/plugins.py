@@ -35,7 +35,7 @@ def plugins_command(screen: Screen, /, again: bool) -> None:
         for plugin in plugins
     ]
     screen.table(["plugin", "distribution", "state", "provides"], cells)
-    for note in [*(f"{plugin}: {note}" for plugin in plugins for note in plugin.verdict.notes), *catalog().notes]:
+    for note in [*(f"{plugin}: {note}" for plugin in plugins for note in plugin.probe_result.notes), *catalog().notes]:
         screen.note(f"note: {note}")
     return None
 
@@ -46,9 +46,9 @@ def about(plugin: Plugin) -> dict[str, Any]:
         **{key: getattr(plugin, key) for key in ("name", "distribution", "version", "state")},
         "error": cause(plugin),
         "kinds": [kind._asdict() for kind in plugin.kind_summaries],
-        "notes": plugin.verdict.notes,
-        "api": plugin.verdict.level,
-        "seconds": plugin.verdict.seconds,
+        "notes": plugin.probe_result.notes,
+        "api": plugin.probe_result.level,
+        "seconds": plugin.probe_result.seconds,
         "location": plugin.location,
     }
 

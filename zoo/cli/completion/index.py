@@ -73,7 +73,7 @@ def gather() -> Names:
 
 
 def depends(found: Catalog) -> list[str]:
-    """Files and folders whose change may change a name: of packages, verdicts on plugins, registries, our own code."""
+    """Files and folders whose change may change a name: of packages, probe results, registries, our own code."""
     from zoo.registry.layers import shipped_registry, user_registry
     from zoo.registry.plugins.probe_cache import probe_cache_folder
 

@@ -24,14 +24,13 @@ class Plugin:
     distribution: str
     version: str
     error: str = ""
-    given: PluginContents | None = field(default_factory=PluginContents)
-    """What it gives; None while it is not imported."""
-    verdict: ProbeResult = field(default_factory=ProbeResult)
-    """Of its probe."""
+    contents: PluginContents | None = field(default_factory=PluginContents)
+    """Kinds and registry files; None while the plugin is not imported."""
+    probe_result: ProbeResult = field(default_factory=ProbeResult)
     blocked: str = ""
     """The option or variable that blocks it; empty if none does."""
     point: EntryPoint | None = None
-    out: tuple[Probes, ProbeRecord] | None = None
+    pending_probe: tuple[Probes, ProbeRecord] | None = None
     """Its probe, while that is running."""
 
     @property
@@ -42,19 +41,19 @@ class Plugin:
     @property
     def kinds(self) -> tuple[Kind, ...]:
         """The kinds that it provides; imports the plugin if necessary."""
-        return self.loaded().kinds
+        return self.load().kinds
 
     @property
     def registries(self) -> tuple[Traversable, ...]:
         """Its registry files; imports the plugin if it has any."""
-        return self.loaded().registries if self.given or self.verdict.registries else ()
+        return self.load().registries if self.contents or self.probe_result.registries else ()
 
     @property
     def kind_summaries(self) -> tuple[KindSummary, ...]:
         """The kinds that it provides, for a listing; does not import the plugin."""
-        if self.given is None:
-            return self.verdict.kinds
-        return tuple(KindSummary(kind.family, kind.name, kind.summary) for kind in self.given.kinds)
+        if self.contents is None:
+            return self.probe_result.kinds
+        return tuple(KindSummary(kind.family, kind.name, kind.summary) for kind in self.contents.kinds)
 
     @property
     def location(self) -> str:
@@ -62,8 +61,8 @@ class Plugin:
         return code_location(self.point) if self.point else ""
 
     @property
-    def record(self) -> ProbeRecord:
-        """The place of its verdict, for its files as they are now."""
+    def probe_record(self) -> ProbeRecord:
+        """The record of its probe result, for its files as they are now."""
         assert self.point
         return ProbeRecord.of(self.point, (self.distribution, self.version))
 
@@ -74,41 +73,41 @@ class Plugin:
             return f"plugin {self.name} is blocked by {self.blocked}"
         return f"{self} is broken: {self.error}" if self.error else ""
 
-    def loaded(self) -> PluginContents:
+    def load(self) -> PluginContents:
         """Import the plugin if that was not done yet, and return its contents; sets `error` on failure."""
-        if self.given is None and self.point:
+        if self.contents is None and self.point:
             began = time.monotonic()
-            self.given, self.error = load_plugin(self.point, self.distribution == OWN)
-            took = {"seconds": round(time.monotonic() - began, 3), "level": self.given.level}
-            self.verdict = self.verdict.model_copy(update=took)
-        return self.given or PluginContents()
+            self.contents, self.error = load_plugin(self.point, self.distribution == OWN)
+            took = {"seconds": round(time.monotonic() - began, 3), "level": self.contents.level}
+            self.probe_result = self.probe_result.model_copy(update=took)
+        return self.contents or PluginContents()
 
     def wait_for_probe(self) -> None:
         """Wait for its probe to finish, up to about a minute."""
-        if self.out:
-            self.out[0].wait(IMPORT_TIMEOUT + RESULT_GRACE, [self.out[1]])
-            self.heed(*self.out)
+        if self.pending_probe:
+            self.pending_probe[0].wait(IMPORT_TIMEOUT + RESULT_GRACE, [self.pending_probe[1]])
+            self.update_from_probe(*self.pending_probe)
 
-    def heed(self, probing: Probes, record: ProbeRecord) -> None:
-        """Take the verdict, as far as there is one."""
-        running = probing.running  # asked first: what ends now has written its verdict
-        verdict, self.out = record.read(), None
-        if verdict:
-            self.accept(verdict)
-        elif probing.failed:
-            self.error, self.given = "", None
-            self.loaded()
+    def update_from_probe(self, probes: Probes, record: ProbeRecord) -> None:
+        """Take over the result of a probe, or note why there is none."""
+        running = probes.running  # read first: a probe that ends now has already written its result
+        result, self.pending_probe = record.read(), None
+        if result:
+            self.set_probe_result(result)
+        elif probes.failed:
+            self.error, self.contents = "", None
+            self.load()
         elif running:
-            self.out = (probing, record)
+            self.pending_probe = (probes, record)
             text = f"it has not finished importing within {wait_seconds():g} s"
             self.error = f"{text}; try again, or ignore it with {OPTION} {self.name}"
         else:
             self.error = "its probe left no result; try again, and check whether the disk is full"
 
-    def accept(self, verdict: ProbeResult) -> None:
-        """Be what the probe found."""
-        self.verdict, self.error = verdict, verdict.error
-        self.given = PluginContents() if verdict.error else None
+    def set_probe_result(self, result: ProbeResult) -> None:
+        """Take over what a probe found; the plugin is imported later, when it is needed."""
+        self.probe_result, self.error = result, result.error
+        self.contents = PluginContents() if result.error else None
 
     def __str__(self) -> str:
         return f"plugin {self.name} ({self.distribution} {self.version})"
@@ -123,25 +122,25 @@ def discover() -> list[Plugin]:
         plugin.blocked = blocklist.blocked_by(plugin.name, plugin.distribution)
     for plugin in plugins:
         if plugin.distribution == OWN and not plugin.blocked:
-            plugin.given = None
-            plugin.loaded()
-    judge([plugin for plugin in plugins if plugin.distribution != OWN and not plugin.blocked])
+            plugin.contents = None
+            plugin.load()
+    probe_plugins([plugin for plugin in plugins if plugin.distribution != OWN and not plugin.blocked])
     return plugins
 
 
-def judge(plugins: list[Plugin]) -> None:
-    """Give plugins their verdicts; those that have none are probed side by side."""
-    records = [plugin.record for plugin in plugins]
-    verdicts = [record.read() for record in records]
-    for plugin, verdict in zip(plugins, verdicts, strict=True):
-        if verdict:
-            plugin.accept(verdict)
-    unseen = [number for number, verdict in enumerate(verdicts) if verdict is None]
+def probe_plugins(plugins: list[Plugin]) -> None:
+    """Set the probe results of plugins; those without a cached result are probed in parallel."""
+    records = [plugin.probe_record for plugin in plugins]
+    results = [record.read() for record in records]
+    for plugin, result in zip(plugins, results, strict=True):
+        if result:
+            plugin.set_probe_result(result)
+    unseen = [number for number, result in enumerate(results) if result is None]
     if unseen:
-        probing = Probes([records[number] for number in unseen])
-        probing.wait(wait_seconds())
-        for number, record in zip(unseen, probing.records, strict=True):
-            plugins[number].heed(probing, record)
+        probes = Probes([records[number] for number in unseen])
+        probes.wait(wait_seconds())
+        for number, record in zip(unseen, probes.records, strict=True):
+            plugins[number].update_from_probe(probes, record)
 
 
 def plugin_entry_points() -> list[EntryPoint]:

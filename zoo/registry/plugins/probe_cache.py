@@ -154,14 +154,14 @@ class ProbeRecord:
             kept = json.loads(self.file.read_text(encoding="utf-8"))
             if kept["schema"] != SCHEMA or kept["key"] != self.key:
                 return None
-            verdict = ProbeResult.model_validate(kept["verdict"])
+            result = ProbeResult.model_validate(kept["verdict"])
         except (OSError, ValueError, TypeError, KeyError):
             return None
-        return verdict if not verdict.error or kept.get("around") == self.environment else None
+        return result if not result.error or kept.get("around") == self.environment else None
 
-    def to_json(self, verdict: dict[str, Any]) -> dict[str, Any]:
+    def to_json(self, result: dict[str, Any]) -> dict[str, Any]:
         """Return the content of the cache file."""
-        return {"schema": SCHEMA, "key": self.key, "around": self.environment, "verdict": verdict}
+        return {"schema": SCHEMA, "key": self.key, "around": self.environment, "verdict": result}
 
 
 def probe_cache_folder() -> Path:

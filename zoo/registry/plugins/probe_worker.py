@@ -68,9 +68,9 @@ class Probe:
             kill_group(self.process)
         self.process.wait()
         if self.started.exists():
-            verdict = read_result(self.result) or {"error": exit_reason(code, self.limit)}
+            result = read_result(self.result) or {"error": exit_reason(code, self.limit)}
             with suppress(Exception):  # there is nobody to report it to
-                write_json(Path(self.plugin["file"]), {**self.plugin["kept"], "verdict": verdict})
+                write_json(Path(self.plugin["file"]), {**self.plugin["kept"], "verdict": result})
         else:
             self.failed_early = code is not None
         return True
@@ -87,10 +87,10 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 def read_result(path: Path) -> dict[str, Any] | None:
     """Read the result of a probe; None if it ended before writing one."""
     try:
-        verdict: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return verdict
+    return result
 
 
 def exit_reason(code: int | None, limit: float) -> str:
@@ -108,29 +108,29 @@ def probe(order: dict[str, Any]) -> None:
 
     Path(order["begun"]).touch()
     faulthandler.dump_traceback_later(order["limit"] + 5, exit=True)  # in case the supervisor was killed
-    verdict = judge(EntryPoint(order["name"], order["value"], PROJECT))
-    write_json(Path(order["result"]), ProbeResult.model_validate(verdict).model_dump(mode="json"))
+    result = probe_plugin(EntryPoint(order["name"], order["value"], PROJECT))
+    write_json(Path(order["result"]), ProbeResult.model_validate(result).model_dump(mode="json"))
     os._exit(0)
 
 
-def judge(point: EntryPoint) -> dict[str, Any]:
-    """The parts of the verdict on a plugin, which is imported for that."""
+def probe_plugin(point: EntryPoint) -> dict[str, Any]:
+    """Import a plugin and return the fields of its ProbeResult."""
     from zoo.registry.plugins.isolation import restore_globals
     from zoo.registry.plugins.load import LevelError, error_line, import_plugin
     from zoo.registry.plugins.probe_cache import KindSummary
 
-    verdict: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     before, began = set(sys.modules), time.monotonic()
     with restore_globals() as changed:
         try:
             given = import_plugin(point)
             kinds = tuple(KindSummary(kind.family, kind.name, kind.summary) for kind in given.kinds)
-            verdict |= {"kinds": kinds, "registries": bool(given.registries), "level": given.level}
+            result |= {"kinds": kinds, "registries": bool(given.registries), "level": given.level}
         except BaseException as error:
-            verdict |= {"error": error_line(error), "level": error.level if isinstance(error, LevelError) else API}
+            result |= {"error": error_line(error), "level": error.level if isinstance(error, LevelError) else API}
     seconds = round(time.monotonic() - began, 2)
     heavy = tuple(name for name in HEAVY_LIBRARIES if name in sys.modules and name not in before)
-    return verdict | {"seconds": seconds, "heavy": heavy, "changed": tuple(changed), "printed": captured_stdout()}
+    return result | {"seconds": seconds, "heavy": heavy, "changed": tuple(changed), "printed": captured_stdout()}
 
 
 def captured_stdout() -> str:
