@@ -164,7 +164,7 @@ def test_an_entry_that_extends_nothing_does_not_hide_the_others(home: Path, caps
 
 
 def test_a_bug_leaves_a_traceback_in_a_file(monkeypatch: pytest.MonkeyPatch, home: Path, capsys: Capture) -> None:
-    monkeypatch.setattr("zoo.cli.commands.list.registry", failing(RuntimeError("surprise")))
+    monkeypatch.setattr("zoo.cli.commands.list.load_registry", failing(RuntimeError("surprise")))
     assert main(["list"]) == 70
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
@@ -210,7 +210,7 @@ def test_a_damaged_run_and_one_of_a_newer_zoo(run: Path, capsys: Capture) -> Non
     record = json.loads((run / "run.json").read_text(encoding="utf-8"))
     (run / "run.json").write_text(json.dumps(record | {"schema": 99, "zoo": "7.0"}), encoding="utf-8")
     assert main(["evaluate", str(run)]) == 5
-    assert "made by a newer zoo (7.0)" in capsys.readouterr().err
+    assert "written by a newer zoo (7.0)" in capsys.readouterr().err
     (run / "run.json").write_text(json.dumps(record), encoding="utf-8")
     weights = run / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")

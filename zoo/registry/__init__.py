@@ -1,4 +1,4 @@
-"""From a name to a thing: kinds and hooks, plugins, registry layers, entries, search spaces, results, build."""
+"""Kinds and hooks, plugins, registry layers, entries, search spaces, recorded results, and builders."""
 
 from __future__ import annotations
 

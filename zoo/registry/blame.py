@@ -15,7 +15,7 @@ from zoo.registry.plugins.blocklist import OWN
 
 @contextmanager
 def plugin_errors(component: Component[Kind], what: str) -> Iterator[None]:
-    """Turn an exception from a plugin's code within the block into a one-line error that names the plugin."""
+    """Turn an exception from a plugin's code into a one-line error that names it."""
     try:
         yield
     except ZooError:
@@ -31,7 +31,7 @@ def plugin_errors(component: Component[Kind], what: str) -> Iterator[None]:
 
 @contextmanager
 def model_errors(entry: Entry, what: str) -> Iterator[None]:
-    """Turn an exception from a third-party model within the block into an error that names its plugin."""
+    """Turn an exception from a third-party model into an error that names its plugin."""
     try:
         yield
     except (ZooError, OSError):
@@ -48,7 +48,7 @@ def model_errors(entry: Entry, what: str) -> Iterator[None]:
 
 
 def last_line_below(location: str, error: BaseException) -> str:
-    """Return the last line of a traceback below a location, as ` (file.py:12)`; empty if there is none."""
+    """Return the last traceback line below a location, as ` (file.py:12)`, or an empty string."""
     frames = extract_tb(error.__traceback__)
     inside = [frame for frame in frames if location and Path(frame.filename).is_relative_to(location)]
     return f" ({Path(inside[-1].filename).name}:{inside[-1].lineno})" if inside else ""

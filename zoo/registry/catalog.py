@@ -40,7 +40,7 @@ class Catalog:
             self.providers[family, name] = own or providers
 
     def prefix(self, plugin: Plugin) -> str:
-        """Return what precedes the colon of `plugin:kind`: the plugin name, or the distribution if not unique."""
+        """Return the prefix for `plugin:kind`: the plugin name, or the distribution if not unique."""
         same = [other for other in self.plugins if other.name == plugin.name]
         return plugin.name if len(same) == 1 else plugin.distribution
 
@@ -96,7 +96,7 @@ class Catalog:
         return self
 
     def missing(self, family: str, name: str) -> ZooError:
-        """Make the error for an unknown kind; it names the plugins that are broken or blocked."""
+        """Make the error for an unknown kind; it names broken and blocked plugins."""
         provider, hint = name.rpartition(":")[0], did_you_mean(name, self.names(family))
         failing = [plugin for plugin in self.plugins if plugin.trouble]
         named = [plugin for plugin in failing if provider in {plugin.name, plugin.distribution}]

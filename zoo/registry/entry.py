@@ -75,7 +75,10 @@ class Entry:
         return {"name": self.name, "summary": self.summary, **sections, "train": train}
 
     def hash(self) -> str:
-        """Hash the options that determine a result (model and training, not data or seed) to 8 hex digits."""
+        """Hash the options that determine a result to 8 hex digits.
+
+        Those are the options of model and training, not the data or the seed.
+        """
         dumped = self.train.model_dump(mode="json")
         # Options that are None are left out, so a new option with default None makes no result stale.
         train = {key: value for key, value in dumped.items() if key not in UNHASHED and value is not None}
@@ -108,7 +111,7 @@ def resolve_entry(catalog: Catalog, raw: RawEntry) -> Entry:
 def resolve_prior(
     catalog: Catalog, raw: RawEntry, model: Component[ModelKind[Any]]
 ) -> Component[PriorKind[Any]] | None:
-    """Resolve the prior over the codes of a latent model; ZooError if another model sets one."""
+    """Resolve the prior of a latent model; ZooError if another model sets one."""
     if model.kind.prior:
         return resolve_component(catalog, raw, PriorKind, {"kind": model.kind.prior})
     if "prior" in raw.data:
@@ -123,7 +126,7 @@ def resolve_prior(
 def resolve_text(
     catalog: Catalog, raw: RawEntry, prior: Component[PriorKind[Any]] | None
 ) -> Component[TextKind[Any]] | None:
-    """Resolve the text encoder of a prior; ZooError if one is set but the prior takes no text."""
+    """Resolve the text encoder of a prior; ZooError if the prior takes none."""
     if prior and prior.kind.text:
         return resolve_component(catalog, raw, TextKind, {"kind": prior.kind.text})
     if "text" in raw.data:

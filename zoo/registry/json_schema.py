@@ -82,7 +82,7 @@ RESULT: Schema = {
 
 
 def section_schema(catalog: Catalog, family: str, defs: Schema) -> Schema:
-    """Make the schema of a section: the options of its kind, or of any kind if it sets none."""
+    """Make the schema of a section: the options of its kind, or of any kind."""
     kinds, rules = [], []
     for plugin in catalog.plugins:
         for kind in (kind for kind in plugin.kinds if kind.family == family):
@@ -109,7 +109,7 @@ def section_schema(catalog: Catalog, family: str, defs: Schema) -> Schema:
 
 
 def options_schema(spec: type[BaseModel], title: str, defs: Schema) -> Schema:
-    """Make the schema of a spec's options; none is required, since an entry may inherit them."""
+    """Make the schema of a spec's options; none is required, as entries may inherit."""
     try:
         schema = spec.model_json_schema(ref_template=f"#/$defs/{title}.{{model}}")
     except PydanticUserError:

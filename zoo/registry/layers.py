@@ -29,7 +29,10 @@ class Registry:
     """Errors of broken or blocked plugins, which might have provided a missing entry."""
 
     def add(self, document: Document, name: str) -> None:
-        """Add one file as the topmost layer; ZooError, and no change, if it is not a valid registry."""
+        """Add one file as the topmost layer.
+
+        Raises ZooError and changes nothing if it is not a valid registry.
+        """
         data, where = document
         if not isinstance(data, dict):
             raise ZooError(f"{name}: a registry must be a mapping that begins with `version: {VERSION}`")
@@ -53,7 +56,10 @@ class Registry:
         return apply_overrides(self.resolve_extends(name, None, ()), overrides)
 
     def resolve_extends(self, name: str, below: int | None, chain: tuple[tuple[str, int], ...]) -> RawEntry:
-        """Return the topmost entry of a name (below a layer, if given), merged over what it extends."""
+        """Return the topmost entry of a name, merged over what it extends.
+
+        With `below`, only layers below that one count.
+        """
         raws = [raw for raw in self.entries.get(name, []) if below is None or raw.layer < below]
         if not raws:
             raise self.missing_entry(name)
@@ -74,7 +80,7 @@ class Registry:
         return overlay(base, raw)
 
     def missing_entry(self, name: str) -> ZooError:
-        """Make the error for a missing entry; it names the plugins that are broken or blocked."""
+        """Make the error for a missing entry; it names broken and blocked plugins."""
         hint = did_you_mean(name, self.entries)
         if self.plugin_troubles and "did you mean" not in hint:
             return MissingError(f"no entry {name[:80]!r}; {'; '.join(self.plugin_troubles)}", PLUGINS_HINT)
@@ -104,7 +110,10 @@ def check_result(row: Any, index: int, where: Locations) -> dict[str, Any]:
 
 
 def shipped_registry() -> Path:
-    """Return the zoo's own registry file: inside the package if installed, one folder up in a checkout."""
+    """Return the zoo's own registry file.
+
+    It lies inside the package if installed, and one folder up in a checkout.
+    """
     beside = Path(__file__).parents[1] / "registry.yaml"
     return beside if beside.is_file() else beside.parents[1] / "registry.yaml"
 
@@ -133,7 +142,10 @@ def read_registry(catalog: Catalog, extra: Iterable[Path] = ()) -> tuple[Registr
 
 
 def installed_registry(plugins: Iterable[Plugin] = ()) -> tuple[Registry, list[str]]:
-    """Read the layers of the zoo and its plugins only; returns the registry and one message per skipped file."""
+    """Read the layers of the zoo and its plugins only.
+
+    Returns the registry and one message per file that was skipped.
+    """
     registry = Registry()
     registry.add(read_registry_file(shipped_registry(), "registry.yaml"), "registry.yaml")
     problems = [problem for plugin in plugins for problem in add_plugin(registry, plugin)]
@@ -154,7 +166,7 @@ def add_plugin(registry: Registry, plugin: Plugin) -> list[str]:
 
 
 def same_content(one: Path, two: Path) -> bool:
-    """Return whether two files have the same content, as in a checkout from which the zoo was installed."""
+    """Return whether two files have the same content, as in a checkout."""
     try:
         return one.read_bytes() == two.read_bytes()
     except OSError:

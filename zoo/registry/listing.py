@@ -59,7 +59,10 @@ class Entries(list[EntryInfo]):
 
 
 def load_registry(extra: Paths = ()) -> tuple[Registry, list[str]]:
-    """Read all registry layers and extra files on top; also returns one message per skipped file."""
+    """Read all registry layers and extra files on top.
+
+    Also returns one message per file that was skipped.
+    """
     return read_registry(catalog(), [Path(path) for path in extra])
 
 
@@ -161,7 +164,7 @@ def describe_options(entry: Entry, spec: dict[str, Any], searched: dict[str, str
 
 
 def search_space(entry: Entry, raw: RawEntry, fixed: list[str]) -> dict[str, str]:
-    """Describe what `zoo tune` would search, by dotted option; empty if there is nothing to search."""
+    """Describe the search range of each option that `zoo tune` would search."""
     from zoo.registry.search.space import Space
 
     try:

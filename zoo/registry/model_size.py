@@ -40,7 +40,10 @@ def count_parameters(entry: Entry, info: DataInfo) -> int:
 
 
 def build_on_meta(entry: Entry, info: DataInfo) -> tuple[Model, bool]:
-    """Build the model on the meta device, or on the CPU if that fails; also returns whether it is on meta."""
+    """Build the model on the meta device, or on the CPU if that fails.
+
+    Also returns whether it is on the meta device.
+    """
     try:
         with torch.device("meta"):
             return build_model(entry, info).eval(), True
@@ -66,7 +69,7 @@ def meta_batch(info: DataInfo, size: int) -> Batch:
 
 
 def count_flops(work: Callable[[], object]) -> int | None:
-    """Count the floating-point operations of a call; None if the meta device does not support it."""
+    """Count the FLOPs of a call; None if the meta device does not support it."""
     try:
         with FlopCounterMode(display=False) as counter:
             work()

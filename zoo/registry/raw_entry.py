@@ -26,7 +26,7 @@ class RawEntry:
     layer: int = 0
 
     def location(self, path: tuple[str, ...] = ()) -> str:
-        """Return `file:line: ` of a part, or of the nearest enclosing part with a known location."""
+        """Return `file:line: ` of a part, or of the nearest known enclosing part."""
         while path and path not in self.where:
             path = path[:-1]
         return f"{self.where[path]}: " if path in self.where else ""
@@ -61,7 +61,10 @@ def check_keys(data: Mapping[str, Any], known: Iterable[str], where: Locations, 
 
 
 def overlay(base: RawEntry, over: RawEntry) -> RawEntry:
-    """Merge two entries key by key; a section whose `kind` changes is replaced, with its search ranges."""
+    """Merge two entries key by key.
+
+    A section whose `kind` changes is replaced as a whole, and its search ranges are dropped.
+    """
     data = {key: value for key, value in base.data.items() if key != "extends"}
     kinds = {key: (kind_of(base, key), kind_of(over, key)) for key in over.data}
     data |= drop_changed_search(data, [key for key, (old, new) in kinds.items() if old and new and old != new])
@@ -85,7 +88,10 @@ def kind_of(raw: RawEntry, section: str) -> Any:
 
 
 def drop_changed_search(data: dict[str, Any], changed: list[str]) -> dict[str, Any]:
-    """Return the `tune` section without the search ranges of sections whose kind changed; {} if unaffected."""
+    """Return `tune` without the search ranges of sections whose kind changed.
+
+    Returns an empty mapping if nothing needs to be dropped.
+    """
     tune = data.get("tune")
     if not changed or not isinstance(tune, dict) or not isinstance(tune.get("space"), dict):
         return {}

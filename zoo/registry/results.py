@@ -29,9 +29,10 @@ def results_of(entry: Entry, results: Iterable[dict[str, Any]]) -> list[dict[str
 
 
 def best_result(results: Iterable[dict[str, Any]], own: str) -> dict[str, Any] | None:
-    """Return the result with the lowest loss on a test split: of the entry's own data, else of the latest data.
+    """Return the result with the lowest loss on a test split.
 
-    Stale results count only if there are no others. None if there is no result on a test split.
+    Results on the entry's own data come first, else those on the data used last. Stale results count only if there
+    are no others. None if there is no result on a test split.
     """
     tests = [row for row in results if row.get("split") == "test"]
     rows = [row for row in tests if not row["stale"]] or tests
@@ -43,7 +44,7 @@ def best_result(results: Iterable[dict[str, Any]], own: str) -> dict[str, Any] |
 
 
 def describe_best(results: Iterable[dict[str, Any]], own: str) -> tuple[str, str, str]:
-    """Format the best result, its parameters and its data for a listing; empty if there is none."""
+    """Format the best result, its parameters and its data for a listing."""
     row = best_result(results, own)
     if row is None:
         return "", "", ""
@@ -101,7 +102,7 @@ def append_result(path: Path, result: dict[str, Any]) -> None:
 
 
 def read_registry_text(path: Path) -> str:
-    """Read the text of a registry file, or return that of an empty one if the file is missing."""
+    """Read a registry file, or return the text of an empty one if missing."""
     try:
         return path.read_text(encoding="utf-8-sig") if path.exists() else f"version: {VERSION}\n"
     except (OSError, UnicodeError) as error:

@@ -48,7 +48,10 @@ def first_error(
 
 
 def option_path(loc: tuple[str | int, ...], options: Any, missing: bool = False) -> tuple[str, ...]:
-    """Return those keys of pydantic's path that are in the options; it also names union members and set items."""
+    """Return those keys of pydantic's path that are in the options.
+
+    That path also names union members and set items.
+    """
     keys: list[str] = []
     for index, part in enumerate(loc):
         inside = isinstance(options, dict) and part in options

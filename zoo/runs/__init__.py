@@ -1,1 +1,1 @@
-"""A run folder: its record, lock, metrics log, weights back as a model, and input pictures in its shape."""
+"""Run folders: record, lock, metrics log, the trained model, and its input pictures."""

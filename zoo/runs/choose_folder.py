@@ -14,7 +14,7 @@ from zoo.runs.run import UNFINISHED, Run, differences
 
 
 def choose_folder(entry: Entry, catalog: Catalog, out: Path | None, fresh: bool) -> tuple[Path, Run | None]:
-    """Choose the folder to train in; also returns the run to resume, if there is one.
+    """Choose the folder to train in, and the run to resume, if any.
 
     Without `out`, an unfinished run of the same entry is resumed, or a folder NAME-<next number> is created. With `out`
     that folder is used, if it is empty or contains a run of exactly this entry.
@@ -34,7 +34,7 @@ def choose_folder(entry: Entry, catalog: Catalog, out: Path | None, fresh: bool)
 
 
 def use_folder(entry: Entry, catalog: Catalog, out: Path, fresh: bool) -> Run | None:
-    """Open the run in a folder that the user chose, or return None if it is still empty."""
+    """Open the run in a folder that the user chose; None if it is empty."""
     check_name(out.resolve().name, "the run folder")
     if not is_run(out):
         if out.exists() and not (out.is_dir() and all(is_remnant(file.name) for file in out.iterdir())):
@@ -49,12 +49,12 @@ def use_folder(entry: Entry, catalog: Catalog, out: Path, fresh: bool) -> Run | 
 
 
 def is_remnant(name: str) -> bool:
-    """Return whether a file may be left over from a process that was killed before its run started."""
+    """Return whether a file may be left over from a run that never started."""
     return name in {"lock", "lock.json", "entry.json"} or (name.startswith(".") and name.endswith(".tmp"))
 
 
 def make_folder(name: str, number: int) -> Path:
-    """Create the folder NAME-<number>, or with the next free number if another process just created it."""
+    """Create the folder NAME-<number>, or with the next number if another process did."""
     path = ROOT / f"{name}-{number}"
     try:
         path.mkdir(parents=True)
@@ -68,7 +68,7 @@ def make_folder(name: str, number: int) -> Path:
 
 
 def open_or_clear(path: Path, catalog: Catalog) -> Run | None:
-    """Open the run in a folder locked by this process; a damaged run is deleted, and None returned."""
+    """Open the run in a locked folder; a damaged run is deleted."""
     if not is_run(path):
         return None
     try:

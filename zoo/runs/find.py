@@ -44,7 +44,7 @@ def load(run: Run | str | Path) -> Run:
 
 
 def find_run(text: str, catalog: Catalog, root: Path = ROOT) -> Run:
-    """Find a run by path, by its name below `runs`, or as the newest finished run of an entry.
+    """Find a run by path, by name, or as an entry's newest finished run.
 
     The folder of a study means its best run.
     """

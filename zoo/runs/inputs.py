@@ -1,4 +1,4 @@
-"""Input pictures of a run: files, folders and `test:12`, decoded to the shape that the run was trained on."""
+"""Input pictures of a run: files, folders and `test:12`, decoded to its shape."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TEST_PICTURE = re.compile(r"test:([0-9]{1,9})")
 
 
 def check_pictures(run: Run, changed: Entry, info: DataInfo, split: str, pictures: Pictures) -> None:
-    """Raise DataError if metrics on these pictures would be meaningless, or if they may be training pictures."""
+    """Raise DataError if metrics on these pictures would be meaningless or too optimistic."""
     if info.classes != run.info.classes:
         theirs, ours = (", ".join(each.classes) for each in (info, run.info))
         raise DataError(f"the run was trained on the classes {ours:.100}; the data has {theirs:.100}")
@@ -71,7 +71,7 @@ def first_pictures(pictures: Pictures, n: int) -> Pictures:
 
 
 def read_inputs(run: Run, names: Sequence[str], skipped: list[Skipped]) -> tuple[list[str], Pictures]:
-    """Read pictures from files, folders and the test split (`test:12`); returns their names and the pictures.
+    """Read names and pictures from files, folders and the test split (`test:12`).
 
     Files that cannot be read are added to `skipped`. Raises DataError for a number outside the test split.
     """
@@ -90,7 +90,7 @@ def read_inputs(run: Run, names: Sequence[str], skipped: list[Skipped]) -> tuple
 
 
 def read_files(run: Run, paths: Iterable[Path], skipped: list[Skipped]) -> tuple[list[str], Pictures]:
-    """Read pictures in the run's shape; returns paths and pictures, and adds unreadable files to `skipped`."""
+    """Read paths and pictures in the run's shape; unreadable files go to `skipped`."""
     shape = run_recipe(run)
     files, found = expand_folders(paths, skipped), []
     while chunk := list(islice(files, shape.chunk)):
@@ -100,7 +100,7 @@ def read_files(run: Run, paths: Iterable[Path], skipped: list[Skipped]) -> tuple
 
 
 def read_picture(run: Run, text: str) -> Tensor:
-    """Read one picture, uint8 (1, C, H, W), from a file or from the test split (`test:12`)."""
+    """Read one picture from a file or the test split, uint8 (1, C, H, W)."""
     if match := TEST_PICTURE.fullmatch(text):
         pictures, number = load_test_split(run).x, int(match[1])
         if number >= len(pictures):

@@ -49,7 +49,10 @@ def lock_folder(path: Path, advice: str = "wait for it, or choose another folder
 
 @contextmanager
 def wait_and_lock(path: Path, wait: Callable[[LockedError], None]) -> Iterator[None]:
-    """Lock a run folder as soon as it is free; `wait` is called between two attempts and may raise."""
+    """Lock a run folder as soon as it is free.
+
+    `wait` is called between two attempts; it may raise.
+    """
     with ExitStack() as stack:
         while True:
             try:

@@ -29,7 +29,7 @@ def best_run(path: Path) -> Path:
 
 
 def find_folder(text: str, root: Path = ROOT) -> Path | None:
-    """Find a run folder by path or by name below `root` (for a study, its best run); None if there is none."""
+    """Find a run folder by path or by name; for a study, its best run."""
     return next((best for path in (Path(text), root / text) if is_run(best := best_run(path))), None)
 
 

@@ -50,7 +50,7 @@ class Run:
 
     @classmethod
     def open(cls, path: Path, catalog: Catalog) -> Run:
-        """Open a run folder; RunError if it is damaged or was written by a newer zoo."""
+        """Open a run folder; RunError if it is damaged or from a newer zoo."""
         record = read_record(path / "run.json", SCHEMA)
         entry = read_json(path / "entry.json")
         if record.pop("seal", None) != digest(record) or record.get("entry_sha256") != digest(entry):
@@ -73,7 +73,7 @@ class Run:
 
     @property
     def prior_name(self) -> str:
-        """The kind of its prior, or `of its own` if the model has a built-in one."""
+        """The kind of its prior, or `of its own` if it is built in."""
         return self.entry.prior.name if self.entry.prior else "of its own"
 
     @property
@@ -90,7 +90,7 @@ class Run:
             raise RunError(f"{self.path / 'run.json'} is damaged: `data` is not readable ({error!r})") from None
 
     def log(self) -> list[dict[str, Any]]:
-        """Read the metrics of each epoch; RunError if the log is damaged, or empty although the run is done."""
+        """Read the metrics of each epoch; RunError if the log is damaged or missing."""
         from zoo.runs.metrics_log import read_rows
 
         rows = read_rows(self.path / "metrics.jsonl")
@@ -123,7 +123,10 @@ class Run:
         return titled_block(str(self.path), key_value_table(about))
 
     def model(self, device: torch.device | str = "cpu", overrides: Iterable[str] = ()) -> Model:
-        """Load the trained model in eval mode; `overrides` may change options that do not affect the weights."""
+        """Load the trained model in eval mode.
+
+        `overrides` may change options that do not affect the weights.
+        """
         from torch.random import fork_rng
 
         from zoo.core.tensor_files import load_into, read_weights
@@ -163,7 +166,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_record(path: Path, newest: int) -> dict[str, Any]:
-    """Read a JSON file that has a schema version; RunError if a newer zoo wrote it."""
+    """Read a JSON file with a schema version; RunError if it is newer."""
     record = read_json(path)
     if not isinstance(record, dict) or not isinstance(record.get("schema"), int):
         raise RunError(f"{path} is damaged: it has no schema version")

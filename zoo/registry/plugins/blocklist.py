@@ -1,4 +1,4 @@
-"""Block plugins: by `--no-plugin NAME`, or by ZOO_PLUGINS, the list of plugins that may be loaded."""
+"""Block plugins by `--no-plugin NAME` or by ZOO_PLUGINS, the list of allowed plugins."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Plugin:
         return f"{self} is broken: {self.error}" if self.error else ""
 
     def load(self) -> PluginContents:
-        """Import the plugin if that was not done yet, and return its contents; sets `error` on failure."""
+        """Import the plugin if necessary and return its contents; sets `error` on failure."""
         if self.contents is None and self.point:
             began = time.monotonic()
             self.contents, self.error = load_plugin(self.point, self.distribution == OWN)

@@ -1,4 +1,4 @@
-"""Isolate the import of a plugin: discard its output, restore global state, and let Ctrl-C through."""
+"""Isolate the import of a plugin: discard output, restore global state, let Ctrl-C through."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def in_main_thread() -> bool:
 
 @contextmanager
 def silence_stdout() -> Iterator[None]:
-    """Discard all writes to the file descriptor of stdout within the block, also those of C code."""
+    """Discard everything that is written to stdout within the block, also by C code."""
     with ExitStack() as stack:
         with suppress(OSError, ValueError, AttributeError):  # a process may have no stdout
             sys.__stdout__.flush()  # type: ignore[union-attr]
@@ -124,7 +124,7 @@ GLOBAL_STATES = (
 
 @contextmanager
 def restore_globals() -> Iterator[list[str]]:
-    """Restore the global state that changes within the block; the list then holds the names of what changed."""
+    """Restore global state that changes within the block; lists what changed."""
     changed: list[str] = []
     before = global_states()
     with warnings.catch_warnings():
@@ -174,7 +174,10 @@ def restore_handlers(handlers: dict[int, Any]) -> None:
 
 
 def filters_changed(before: list[Any]) -> bool:
-    """Return whether a filter was removed, or one for a whole category added; libraries add others at import."""
+    """Return whether a filter was removed, or one for a whole category added.
+
+    Filters for single messages or modules do not count, since libraries add them at import.
+    """
     new = [each for each in warnings.filters if each not in before]
     return any(each not in warnings.filters for each in before) or any(
         message is None and module is None and category.__module__ == "builtins"

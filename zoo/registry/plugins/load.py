@@ -1,4 +1,4 @@
-"""Import a plugin and call its hooks; any failure becomes a one-line error of that plugin."""
+"""Import a plugin and call its hooks; a failure becomes a one-line error."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def call_hook(manager: pluggy.PluginManager, hook: str) -> list[Any]:
 
 
 def check_kind(kind: object, hook: str, family: str) -> Kind:
-    """Check what a hook yields and return it as a kind; TypeError if it is invalid."""
+    """Check that a hook yields a valid kind and return it; TypeError otherwise."""
     expected = FAMILIES[family]
     if not isinstance(kind, expected):
         raise TypeError(f"{hook} yields {kind!r:.80}, not a {expected.__name__}")
@@ -156,8 +156,8 @@ def check_spec(spec: object, what: str, family: str) -> None:
 def error_line(error: BaseException) -> str:
     """Describe the exception of a plugin in one line."""
     if isinstance(error, SyntaxError) and error.filename:
-        place = f"{error.filename.replace(chr(92), '/').rsplit('/', 1)[-1]}:{error.lineno}"
-        return one_line(f"SyntaxError: {error.msg} ({place})")[:300]
+        location = f"{error.filename.replace(chr(92), '/').rsplit('/', 1)[-1]}:{error.lineno}"
+        return one_line(f"SyntaxError: {error.msg} ({location})")[:300]
     if isinstance(error, SystemExit):
         return one_line(f"it called sys.exit({error.code!r:.80})")
     return one_line(str(error)) if isinstance(error, LevelError) else describe_error(error)

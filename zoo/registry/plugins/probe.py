@@ -44,7 +44,7 @@ def start_python(
     """
     if not sys.executable:
         raise OSError("no Python interpreter was found to start")
-    path = [place for place in sys.path if isinstance(place, str)]  # Python ignores all other items too
+    path = [item for item in sys.path if isinstance(item, str)]  # Python ignores all other items too
     process = subprocess.Popen(
         [sys.executable, "-c", BOOTSTRAP],
         stdin=subprocess.PIPE,
@@ -67,7 +67,7 @@ def wait_seconds() -> float:
 
 
 class Probes:
-    """The probes of some plugins; they keep running after this process ends, for a minute at most."""
+    """Running probes of plugins; they outlive this process by at most a minute."""
 
     def __init__(self, unseen: Iterable[ProbeRecord]) -> None:
         self.records = make_writable(list(unseen))
@@ -80,7 +80,7 @@ class Probes:
             )
 
     def wait(self, seconds: float, records: Iterable[ProbeRecord] = ()) -> None:
-        """Wait until the given probes (default: all) have finished, or for `seconds` since they were started."""
+        """Wait until probes (default: all) have finished, or `seconds` since their start."""
         left = list(records) or self.records
         while left and self.running and time.monotonic() < self.began + seconds:
             left = [record for record in left if not record.read()]

@@ -39,7 +39,7 @@ def module_of(point: EntryPoint) -> str:
 
 
 def package_paths(point: EntryPoint) -> list[Path]:
-    """Return the folders of the top-level package, or the file of a top-level module; [] if not found."""
+    """Return the folders of the top-level package, or the file of a top-level module."""
     top = module_of(point).partition(".")[0]
     try:
         spec = find_spec(top)
@@ -47,7 +47,7 @@ def package_paths(point: EntryPoint) -> list[Path]:
         return []
     if spec is None:
         return []
-    return [Path(place) for place in spec.submodule_search_locations or [spec.origin or ""] if place]
+    return [Path(path) for path in spec.submodule_search_locations or [spec.origin or ""] if path]
 
 
 def code_location(point: EntryPoint) -> str:
@@ -77,7 +77,7 @@ def code_fingerprint(point: EntryPoint) -> str:
 
 
 def declared_level(point: EntryPoint) -> int | None:
-    """Read the API level from the source of the hook module; None if it declares none or is not found."""
+    """Read the API level from the source of the hook module, if it declares one."""
     _, *inner = module_of(point).split(".")
     for root in package_paths(point):
         path = root.joinpath(*inner) if root.is_dir() else root

@@ -1,4 +1,4 @@
-"""The processes that probe plugins: one supervisor, and one per plugin, which may crash or hang."""
+"""The processes that probe plugins: a supervisor, and one process per plugin."""
 
 from __future__ import annotations
 
@@ -60,7 +60,10 @@ class Probe:
             self.process = start_python("zoo.registry.plugins.probe_worker:probe", order, out)
 
     def finish(self, late: bool) -> bool:
-        """Write the result and kill all child processes if the probe has ended or is `late`; return whether so."""
+        """Return whether the probe has ended or is `late`.
+
+        If so, its result is written and its child processes are killed.
+        """
         code = self.process.poll()
         if code is None and not late:
             return False
@@ -101,7 +104,7 @@ def exit_reason(code: int | None, limit: float) -> str:
 
 
 def probe(order: dict[str, Any]) -> None:
-    """Import one plugin, call its hooks, write the result, and exit at once, even if its threads are running."""
+    """Import one plugin, call its hooks, write the result, and exit at once."""
     import zoo.registry.plugins.load  # noqa: F401 - an error here is not the plugin's fault
     from zoo.registry.hooks import PROJECT
     from zoo.registry.plugins.probe_cache import ProbeResult

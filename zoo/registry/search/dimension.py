@@ -1,4 +1,4 @@
-"""A dimension of a search space: an option with its range, sampled by Optuna exactly on its grid."""
+"""A dimension of a search space: an option with its range, sampled by Optuna."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def to_integer_range(mark: Range) -> Range:
 
 
 def check_grid(mark: Range, integer: bool) -> None:
-    """Reject a step that leaves only one value, or more values than a sampler can handle."""
+    """Reject a range with only one value, or more than a sampler can handle."""
     step = mark.step or (1 if integer else None)
     steps = count_steps(mark, step) if step else 1
     if steps < 1:
@@ -173,7 +173,7 @@ def validation_message(error: ValidationError, field: FieldInfo) -> str:
 
 
 def reject_duplicates(values: Iterable[Any]) -> Iterator[Any]:
-    """Yield the values; RangeError for two that Optuna could not tell apart, such as true and 1."""
+    """Yield values; RangeError for two that Optuna cannot tell apart, e.g. true and 1."""
     seen: list[Any] = []
     for value in values:
         if value in seen:

@@ -67,7 +67,7 @@ class Planner:
                     raise request.error(self.raw, error) from None
 
     def resolve_kind(self, section: str, request: SearchRequest, name: Any) -> str:
-        """Check the name of a kind; the entry's own kind keeps the name that the entry uses."""
+        """Check the name of a kind; the entry's own kind keeps its spelling."""
         own = kind_sections(self.entry)[section]
         if not isinstance(name, str):
             raise request.error(self.raw, f"a kind must be a string, got {name!r:.60}")
@@ -120,7 +120,7 @@ class Planner:
         return path in {f"{section}.kind" for section in kind_sections(self.entry)}
 
     def names(self, path: str = "") -> Iterator[str]:
-        """Yield every option by dotted name; for the path of a stage's option also those of that stage."""
+        """Yield every option by dotted name; for a stage's path also its options."""
         yield from (f"{section}.kind" for section in kind_sections(self.entry))
         yield from (name for branch in self.branches for name in branch.names())
         if path.startswith("train.stages."):
@@ -132,7 +132,7 @@ class Planner:
         yield f"{path}.lr" if path.count(".") > 1 else f"{path}.main.lr"
 
     def dimensions(self, requested: Mapping[str, SearchRequest]) -> Iterator[Dimension]:
-        """Yield the dimensions: kinds first, then options in the order of the specs, then options of single stages."""
+        """Yield the dimensions: kinds first, then options in spec order, then stages' options."""
         for section, kinds in self.kinds.items():
             path = f"{section}.kind"
             parsed = self.parse(requested[path], None)
@@ -144,7 +144,7 @@ class Planner:
                     yield dimension
 
     def dimension(self, branch: Branch, path: str, request: SearchRequest | None) -> Dimension | None:
-        """Make the dimension of an option in a branch, or None if it is not searched."""
+        """Make the dimension of an option, or None if it is not searched."""
         own = branch.marks().get(path)
         if is_fixed(path, self.fixed) or (request is None and own is None):
             return None
@@ -175,7 +175,7 @@ class Planner:
                         raise ZooError(text, "give it a search range in tune.space")
 
     def range_error(self, branch: Branch, path: str, request: SearchRequest | None, error: ValueError) -> ZooError:
-        """Make the error for a range that does not fit its option; without a request the spec is at fault."""
+        """Make the error for a range, requested or from the spec, that does not fit."""
         return (
             request.error(self.raw, error)
             if request

@@ -22,7 +22,7 @@ KIND_SECTIONS = ("model", "prior", "text")
 
 @dataclass(frozen=True)
 class Branch:
-    """The options of one section for one of its kinds: a branch of a conditional search space."""
+    """The options of a section and kind: a branch of a conditional search space."""
 
     section: str
     spec: type[BaseModel]
@@ -32,11 +32,11 @@ class Branch:
     """Command-line overrides that also apply to this kind, if it is not the entry's own kind."""
 
     def name(self, path: str) -> str:
-        """Return the name of an option in the study, with the kind: two kinds may share option names."""
+        """Return the name of an option in the study, including a searched kind."""
         return f"{self.section}[{self.kind}]{path.removeprefix(self.section)}" if self.kind else path
 
     def field(self, path: str) -> FieldInfo | None:
-        """Return the option at a dotted path, or None if this branch does not have it."""
+        """Return the option at a dotted path, or None if there is none."""
         section, *parts = path.split(".")
         if section != self.section or not parts:
             return None
@@ -92,7 +92,7 @@ def kind_sections(entry: Entry) -> dict[str, Component[Kind]]:
 def make_branches(
     catalog: Catalog, entry: Entry, kinds: Mapping[str, tuple[str, ...]], fixed: Collection[str]
 ) -> list[Branch]:
-    """Make a branch for each section, or one per kind if the section's kind is searched."""
+    """Make a branch for each section, or one per kind if that is searched."""
     found = []
     for section, component in kind_sections(entry).items():
         for kind in kinds.get(section, ()):
@@ -110,7 +110,7 @@ def make_branches(
 
 
 def shared_overrides(branch: Branch, own: Mapping[str, Any], fixed: Collection[str]) -> dict[str, Any]:
-    """Return the entry's options that were set on the command line and that the branch also has."""
+    """Return the entry's command-line options that the branch also has."""
     return {path: value for path, value in own.items() if is_fixed(path, fixed) and branch.field(path)}
 
 

@@ -128,7 +128,7 @@ def smallest_config(space: Space, size: Size) -> tuple[int, Config]:
 
 
 def smallest_entry(space: Space, catalog: Catalog, entry: Entry, size: Callable[[Entry], int]) -> tuple[int, Config]:
-    """Find the smallest size of an entry in its search space, and the options that give it."""
+    """Find the smallest size of an entry in its space, and its options."""
     return smallest_config(space, lambda config: size(space.apply(catalog, entry, config)))
 
 

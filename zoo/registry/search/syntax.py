@@ -1,4 +1,4 @@
-"""The syntax of `tune.space`: search ranges as a registry writes them, and what is requested of each option."""
+"""The syntax of `tune.space`: search ranges, and requests to search an option."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def flatten_requests(
 def collect_requests(
     raw: RawEntry, space: Mapping[str, Any], is_group: Callable[[str], bool]
 ) -> dict[str, SearchRequest]:
-    """Collect the request for each option; one that is written twice, nested and dotted, is merged."""
+    """Collect the request for each option; nested and dotted ones are merged."""
     found: dict[str, SearchRequest] = {}
     for requested in flatten_requests(space, is_group):
         below = found.get(requested.path)
@@ -58,7 +58,10 @@ def collect_requests(
 
 
 def merge_requests(raw: RawEntry, one: SearchRequest, two: SearchRequest) -> SearchRequest:
-    """Merge two requests for one option: the second wins, but the command line wins over a file."""
+    """Merge two requests for one option.
+
+    The second one wins, but the command line wins over a file.
+    """
     low, high = (two, one) if one.location(raw) == COMMAND_LINE != two.location(raw) else (one, two)
     both = isinstance(low.value, Mapping) and isinstance(high.value, Mapping)
     return high._replace(value={**low.value, **high.value}) if both else high
