@@ -1,4 +1,4 @@
-"""Deprecation, for the zoo and for plugins: what goes says so for a while, and what takes its place."""
+"""Deprecation of functions, classes and option names, for the zoo and for plugins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T", bound=Callable[..., Any])
 def deprecated(advice: str, *, since: str, removed: str) -> Callable[[T], T]:
     """Mark a function or a class as deprecated.
 
-    Each call of what is marked warns with a ZooDeprecationWarning.
+    Each call of the function or class emits a ZooDeprecationWarning.
 
     Args:
         advice: What to use instead, as the end of the warning: "use fit()".
@@ -26,7 +26,7 @@ def deprecated(advice: str, *, since: str, removed: str) -> Callable[[T], T]:
         removed: The version of the package that no longer has it.
 
     Returns:
-        A decorator that gives back the function or class with the warning.
+        A decorator that adds the warning.
 
     Example:
         >>> import warnings
@@ -53,14 +53,14 @@ def deprecated(advice: str, *, since: str, removed: str) -> Callable[[T], T]:
 
 @dataclass(frozen=True)
 class Renamed:
-    """The former name of an option, as a mark in the annotation of the option.
+    """The former name of an option, as metadata in its `Annotated` type.
 
-    The former name is still read in registry files, overrides and run folders, with a ZooDeprecationWarning.
+    The former name is still accepted in registry files, overrides and run folders, with a ZooDeprecationWarning.
 
     Args:
         name: The former name.
         since: The version of the package that renamed the option.
-        removed: The version of the package that no longer reads the former name.
+        removed: The version of the package that no longer accepts the former name.
 
     Example:
         >>> import warnings
@@ -83,20 +83,20 @@ class Renamed:
 
         Args:
             owner: The spec class that has the option.
-            now: The present name of the option.
+            now: The current name of the option.
         """
         text = f"the option {self.name!r} of {owner.__name__} has been called {now!r} since {self.since}"
         warnings.warn(f"{text} and will no longer be accepted in {self.removed}", ZooDeprecationWarning, stacklevel=2)
 
 
 def former_names(fields: dict[str, FieldInfo]) -> dict[str, tuple[str, Renamed]]:
-    """The options that were renamed, by their former names."""
+    """Map each former name to the current name and its mark."""
     marks = ((name, mark) for name, field in fields.items() for mark in field.metadata)
     return {mark.name: (name, mark) for name, mark in marks if isinstance(mark, Renamed)}
 
 
 def replace_former_names(owner: type, fields: dict[str, FieldInfo], options: Any) -> Any:
-    """Options with the names of today; where one has both names, that which stands later holds."""
+    """Replace former option names by the current ones; if both are given, the later one wins."""
     old = former_names(fields)
     if not isinstance(options, dict) or not old.keys() & options.keys():
         return options

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: errors that become one line on screen and an exit code."""
+"""Errors that the command line shows as one line with an exit code."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from difflib import get_close_matches
 
 
 def one_line(text: str) -> str:
-    """The text without line breaks and without characters that would confuse a terminal."""
+    """Remove line breaks and escape control characters."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(text.split()))
 
 
 def describe_error(error: BaseException) -> str:
-    """What was raised, as one line; the text of an error may fail itself."""
+    """Describe an exception in one line, even if its `str` fails."""
     try:
         text = one_line(str(error))
     except Exception:
@@ -26,7 +26,7 @@ class ZooError(Exception):
     On the command line such an error is one line, without a traceback, and the exit code `code`.
 
     Args:
-        message: What is wrong; line breaks and control characters are made harmless.
+        message: What is wrong; line breaks are removed and control characters escaped.
         hint: What to do about it.
 
     Example:
@@ -50,7 +50,7 @@ class ZooError(Exception):
 
 
 class JobError(ZooError):
-    """The job itself failed, as a training that diverged."""
+    """The job itself failed, e.g. the training diverged."""
 
     code = 1
     name = "job"
@@ -92,14 +92,14 @@ class MissingError(ZooError):
 
 
 class RunError(ZooError):
-    """A run folder is damaged, incomplete or of a newer zoo."""
+    """A run folder is damaged, incomplete or from a newer version."""
 
     code = 5
     name = "run"
 
 
 class LockedError(ZooError):
-    """Another process works on the same folder."""
+    """Another process is using the folder."""
 
     code = 6
     name = "locked"
@@ -150,7 +150,7 @@ class BudgetError(ZooError):
         return type(self), (self.parameters, self.limit)
 
 
-class InterruptedRun(ZooError):  # noqa: N818 - it is a wish of the user, not a fault
+class InterruptedRun(ZooError):  # noqa: N818 - the user asked for it
     """The run was asked to stop; its state is saved."""
 
     code = 130
@@ -165,7 +165,7 @@ OUT_OF_MEMORY_TEXTS = ("out of memory", "not enough memory", "can't allocate mem
 
 
 def as_out_of_memory(error: BaseException) -> OutOfMemoryError | None:
-    """The error as a lack of memory, if it is one: allocators have no type of their own for it."""
+    """Convert an out-of-memory error of any allocator to OutOfMemoryError; None if it is another error."""
     if isinstance(error, OutOfMemoryError):
         return error
     text = one_line(str(error))
@@ -185,8 +185,8 @@ def did_you_mean(name: str, names: Iterable[str], before: str = "") -> str:
         before: Text to put before the proposed name, such as a prefix "model.".
 
     Returns:
-        A question with the most similar known name; where none is similar, a list of up to 12 known names, or an
-        empty string if there are more or none.
+        A question with the most similar known name. If none is similar: a list of up to 12 known names, or an empty
+        string if there are more or none.
 
     Example:
         >>> from zoo.core import did_you_mean

@@ -1,4 +1,4 @@
-"""Files: atomic writes, checked names, the cache folder, sha256."""
+"""Atomic writes, legal file names, the cache folder, SHA-256 and the listing of picture files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 
 
 def check_name(name: str, what: str = "name") -> str:
-    """The name, if it is a legal file name on every system; otherwise an error."""
+    """Return the name if it is a legal file name on every system, else raise ZooError."""
     if LEGAL_NAME.fullmatch(name) and not RESERVED_NAME.fullmatch(name) and not name.endswith("."):
         return name
     raise ZooError(f"{what} {name[:80]!r} cannot be a folder name: use letters, digits, '.', '_' and '-', at most 63")
@@ -95,7 +95,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def sync_folder(folder: Path) -> None:
-    """Let new names in a folder outlast a power cut, on systems and disks where a folder can be synced."""
+    """Flush new names in a folder to disk, where the system supports it."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -105,13 +105,13 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_temporary_files(folder: Path) -> None:
-    """Remove what a killed process had begun to write; only for a folder that this process holds."""
+    """Delete the temporary files of killed processes; this process must hold the lock of the folder."""
     for file in folder.glob(".*.tmp"):
         remove(file)
 
 
 def remove(path: Path) -> None:
-    """Delete a file, if it is there and can be deleted."""
+    """Delete a file if possible."""
     try:
         path.unlink(missing_ok=True)
     except OSError:
@@ -119,7 +119,7 @@ def remove(path: Path) -> None:
 
 
 def replace(source: Path, target: Path) -> None:
-    """os.replace, repeated for a while: on Windows a virus scanner or an indexer may hold the target open."""
+    """Replace a file, with retries on Windows, where a virus scanner or indexer may keep the target open."""
     for wait in (0.02, 0.05, 0.1, 0.3, 0.7, 1.4, 0.0):
         try:
             source.replace(target)
@@ -138,12 +138,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file atomically; ValueError for a number that is not finite."""
+    """Write a JSON file atomically; raise ValueError for non-finite numbers."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
 def non_finite_to_none(value: Any) -> Any:
-    """The value with null for numbers that JSON has no word for."""
+    """Replace NaN and infinities, which JSON cannot represent, by None."""
     if isinstance(value, dict):
         return {key: non_finite_to_none(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
@@ -152,7 +152,7 @@ def non_finite_to_none(value: Any) -> Any:
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """Compute the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -13,8 +13,8 @@ def lazy_names(
     """Make the `__getattr__` and `__dir__` of a package whose names live in the modules `homes`.
 
     Args:
-        package: the name of the package, its `__name__`.
-        homes: the public names by the module that defines them.
+        package: The name of the package, its `__name__`.
+        homes: The public names by the module that defines them.
 
     Returns:
         The two functions, to be assigned to `__getattr__` and `__dir__` of the package.

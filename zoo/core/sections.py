@@ -11,13 +11,13 @@ from zoo.core.spec import Choice, Range, Spec
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 COMPUTED_OBJECTIVES = ("efficiency", "fewest-parameters", "pareto")
-"""Objectives that are more than a figure of the validation split."""
+"""Objectives that are computed from several figures, rather than named after one."""
 CHANGEABLE_OPTIONS = frozenset({"trials", "attempts", "patience", "cpus", "gpus"})
-"""Options that may change while a study goes on: they do not change what its trials mean."""
+"""Options that may change when a study is resumed, since they do not affect what its trials mean."""
 
 
 class AugmentSpec(Spec):
-    """Pad and crop, flip, cutout and jitter, drawn for each picture of each epoch."""
+    """Random crop, flip, cutout and colour jitter, sampled for each picture and epoch."""
 
     pad: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
     """Pixels of border added before a random crop to the original size; auto: an eighth of the height."""
@@ -91,7 +91,7 @@ class PictureSpec(DataSpec):
 
 
 class StageSpec(Spec):
-    """The options that each stage of a model may set for itself."""
+    """The training options that each stage of a model may override."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 20
     """Passes over the training pictures."""
@@ -145,8 +145,8 @@ class TrainSpec(StageSpec):
 
     @field_validator("stages")
     @classmethod
-    def known(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        """Each stage may set what StageSpec has."""
+    def check_stages(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Check that each stage sets only options of StageSpec."""
         for name, options in value.items():
             try:
                 StageSpec.model_validate(options)
@@ -157,12 +157,12 @@ class TrainSpec(StageSpec):
         return value
 
     def stage(self, name: str) -> StageSpec:
-        """The options of one stage."""
+        """Combine the common options with those of one stage."""
         common = {key: getattr(self, key) for key in StageSpec.model_fields if key != "minutes"}
         return StageSpec.model_validate(common | self.stages.get(name, {}))
 
     def own_minutes(self, name: str) -> float | None:
-        """The minutes that one stage has for itself."""
+        """Get the minutes of one stage; None if it shares those of the whole training."""
         return self.stage(name).minutes
 
 

@@ -1,4 +1,4 @@
-"""Specs: the options of a kind with default, bounds, help and search space in one place."""
+"""Specs: the options of a kind, with default, bounds, help and search space."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zoo.core.deprecation import replace_former_names
 class Spec(BaseModel):
     """Base class of the options of a kind: immutable, and closed to unknown options.
 
-    The string under an option is its help text; pydantic's `Field` gives bounds, Range and Choice say what to search.
+    The string below an option is its help text; pydantic's `Field` sets bounds, Range and Choice the search space.
 
     Raises:
         pydantic.ValidationError: If an option is unknown, of the wrong type or out of bounds.
@@ -49,7 +49,7 @@ class Spec(BaseModel):
 
 @dataclass(frozen=True)
 class Range:
-    """The interval that the tuner searches, as a mark in an option's annotation.
+    """The interval that the tuner searches, as metadata in an option's `Annotated` type.
 
     Args:
         low: Smallest value.
@@ -58,7 +58,7 @@ class Range:
         log: Whether to search on a logarithmic scale.
 
     Raises:
-        ValueError: If `low` is not below `high`, `step` is not above 0, or `log` meets a `low` that is not above 0.
+        ValueError: If `low` is not below `high`, `step` is not above 0, or `log` is set and `low` is not above 0.
 
     Example:
         >>> from typing import Annotated
@@ -85,7 +85,7 @@ class Range:
 
 @dataclass(frozen=True, init=False)
 class Choice:
-    """The values that the tuner tries, as a mark in an option's annotation.
+    """The values that the tuner tries, as metadata in an option's `Annotated` type.
 
     Args:
         *values: At least two values.
@@ -118,7 +118,7 @@ Mark = Range | Choice
 
 @dataclass(frozen=True)
 class Option:
-    """One option as a person reads it."""
+    """One option with its type, default, search space and help as text."""
 
     name: str
     type: str
@@ -129,12 +129,12 @@ class Option:
 
 
 def search_space(spec: type[BaseModel]) -> dict[str, Mark]:
-    """Every option that says where to look for it, by dotted name."""
+    """Map the dotted name of every searched option to its Range or Choice."""
     return {option.name: option.search for option in options(spec) if option.search is not None}
 
 
 def options(spec: type[BaseModel], prefix: str = "") -> Iterator[Option]:
-    """Every option of a spec, those of nested specs by dotted name."""
+    """Yield every option of a spec, with dotted names for nested specs."""
     for name, field in spec.model_fields.items():
         if nested := nested_spec(field):
             yield from options(nested, f"{prefix}{name}.")
@@ -145,23 +145,23 @@ def options(spec: type[BaseModel], prefix: str = "") -> Iterator[Option]:
 
 
 def nested_spec(field: FieldInfo | None) -> type[BaseModel] | None:
-    """The spec that an option holds, if it holds one."""
+    """Get the nested spec that is the type of an option, if any."""
     nested = field.annotation if field else None
     return nested if isinstance(nested, type) and issubclass(nested, BaseModel) else None
 
 
 def json_default(field: FieldInfo) -> Any:
-    """The default as JSON would hold it; None where the option must be given."""
+    """Convert the default of an option to JSON; None if the option is required."""
     return None if field.is_required() else to_jsonable_python(field.get_default(call_default_factory=True))
 
 
 def describe_type(field: FieldInfo) -> str:
-    """The type of an option with its bounds, as `int 1..512` or `full | separable`."""
+    """Describe the type of an option with its bounds: `int 1..512`, `full | separable`."""
     return type_name(field.annotation, field.metadata)
 
 
 def bounds(marks: Iterable[Any]) -> str:
-    """` 1..512`, ` >0..100` or ` 0..<1` of the limits among the marks of an annotation."""
+    """Format the limits in the metadata of an annotation: ` 1..512`, ` >0..100` or ` 0..<1`."""
     ends: dict[str, Any] = {}
     for mark in marks:
         parts = mark.metadata if isinstance(mark, FieldInfo) else [mark]
@@ -172,7 +172,7 @@ def bounds(marks: Iterable[Any]) -> str:
 
 
 def type_name(annotation: Any, marks: Iterable[Any] = ()) -> str:
-    """A type in words that do not need Python: `int 1..8 | null`, `true | false`, `full | separable`."""
+    """Describe a type without Python syntax: `int 1..8 | null`, `true | false`, `full | separable`."""
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return type_name(args[0], [*args[1:], *marks])
@@ -190,10 +190,10 @@ def type_name(annotation: Any, marks: Iterable[Any] = ()) -> str:
 
 
 def yaml_scalar(value: Any) -> str:
-    """A value as YAML has it."""
+    """Format a scalar as in YAML."""
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def format_number(value: float) -> str:
-    """A number without the noise of floats: 512, 0.001, 1e+18."""
+    """Format a number without floating-point noise: 512, 0.001, 1e+18."""
     return str(value) if isinstance(value, int) and abs(value) < 10**9 else f"{value:g}"

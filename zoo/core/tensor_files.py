@@ -1,4 +1,4 @@
-"""Tensors in files: safetensors only, with a sha256 beside them that is checked before anything is read."""
+"""Tensors in safetensors files, whose SHA-256 is checked against a manifest before they are read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MANIFEST_SCHEMA = 1
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], plain: Any = None) -> dict[str, Any]:
-    """Write tensors, and JSON beside them, atomically; returns the file's line for a manifest."""
+    """Write tensors and JSON metadata atomically; return the entry for a manifest."""
     metadata = None if plain is None else {"json": json.dumps(plain, allow_nan=False)}
     try:
         with atomic_write(path) as temporary:
@@ -31,7 +31,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], plain: Any = None) -
 
 
 def unshare_memory(tensors: Mapping[str, Tensor]) -> Tensors:
-    """The tensors on the CPU, none sharing memory with another, as the format wants them."""
+    """Copy tensors to the CPU so that none share memory, which safetensors refuses."""
     seen: set[int] = set()
     found: Tensors = {}
     for name, value in tensors.items():
@@ -43,7 +43,7 @@ def unshare_memory(tensors: Mapping[str, Tensor]) -> Tensors:
 
 
 def load_tensors(path: Path, line: Mapping[str, Any]) -> tuple[Tensors, Any]:
-    """Read tensors and JSON, if the file is the one that the manifest's line describes."""
+    """Read tensors and JSON metadata after checking size and SHA-256 against a manifest entry."""
     try:
         if path.stat().st_size != line["bytes"] or sha256(path) != line["sha256"]:
             raise RunError(f"{path} is damaged or was replaced: its sha256 differs from the manifest's")
@@ -57,14 +57,14 @@ def load_tensors(path: Path, line: Mapping[str, Any]) -> tuple[Tensors, Any]:
 
 
 def write_weights(folder: Path, weights: Mapping[str, Tensor]) -> str:
-    """Write `weights.safetensors` and its manifest; returns the sha256."""
+    """Write `weights.safetensors` and its manifest; return the SHA-256."""
     line = save_tensors(folder / "weights.safetensors", weights)
     write_json(folder / "manifest.json", {"schema": MANIFEST_SCHEMA, "files": [line]})
     return str(line["sha256"])
 
 
 def read_weights(folder: Path, expected: str | None = None) -> Tensors:
-    """The weights of a run folder, checked against its manifest and the sha256 that its run.json has."""
+    """Read the weights of a run folder, checked against its manifest and the SHA-256 in run.json."""
     line = read_manifest(folder / "manifest.json")[0]
     if expected not in {None, line["sha256"]}:
         raise RunError(f"{folder / 'manifest.json'} belongs to the weights of another run")
@@ -72,7 +72,7 @@ def read_weights(folder: Path, expected: str | None = None) -> Tensors:
 
 
 def read_manifest(path: Path) -> list[dict[str, Any]]:
-    """The lines of a manifest, newest first; each names a file of its own folder."""
+    """Read the entries of a manifest, newest first; each names a file in the same folder."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if int(content["schema"]) > MANIFEST_SCHEMA:
@@ -90,7 +90,7 @@ def read_manifest(path: Path) -> list[dict[str, Any]]:
 
 
 def load_into(module: nn.Module, weights: Tensors, where: str) -> None:
-    """Load weights into a module, if every name, shape and type is the module's own."""
+    """Load weights into a module; raise RunError unless all names, shapes and types match."""
     own = module.state_dict()
     if missing := sorted(own.keys() ^ weights.keys()):
         raise RunError(f"{where} contains the weights of another model: only one of them has {missing[0]!r}")
@@ -104,5 +104,5 @@ def load_into(module: nn.Module, weights: Tensors, where: str) -> None:
 
 
 def all_finite(value: Tensor) -> bool:
-    """Whether every number of a tensor is finite."""
+    """Whether all values of a tensor are finite."""
     return not value.is_floating_point() or bool(torch.isfinite(value).all())

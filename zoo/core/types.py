@@ -1,4 +1,4 @@
-"""What data, codes and batches look like: the types that every package shares."""
+"""Types that every package shares: descriptions of data and codes, and batches."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Losses: TypeAlias = "dict[str, Tensor]"
-"""Named, already weighted scalars, whose sum the trainer minimises."""
+"""Named scalars, already weighted; training minimises their sum."""
 
 
 class DataInfo(NamedTuple):
-    """What a model must know of its pictures: shape, classes and statistics of the channels.
+    """Description of the pictures of a model: shape, classes and channel statistics.
 
     Args:
         shape: Channels, height, width.
         classes: Class names; a label is an index into them.
         mean: Mean of each channel over the training pictures, for values scaled to 0..1.
         std: Standard deviation of each channel over the training pictures, for values scaled to 0..1.
-        captions: Other words for each class, as ("three",) for the class "3"; empty if there are none.
+        captions: Other words for each class, e.g. ("three",) for the class "3"; empty if there are none.
 
     Example:
         >>> from zoo import DataInfo
@@ -39,15 +39,15 @@ class DataInfo(NamedTuple):
     std: tuple[float, ...]
     """Standard deviation of each channel over the training pictures, for values scaled to 0..1."""
     captions: tuple[tuple[str, ...], ...] = ()
-    """Other words for each class, as ("three",) for the class "3"; empty if there are none."""
+    """Other words for each class, e.g. ("three",) for the class "3"; empty if there are none."""
 
     @classmethod
     def of(
         cls, shape: tuple[int, int, int], classes: tuple[str, ...], captions: tuple[tuple[str, ...], ...] = ()
     ) -> DataInfo:
-        """Make info with a typical mean and standard deviation.
+        """Create a DataInfo with a typical mean and standard deviation.
 
-        It is enough to build a model and count its parameters before any picture is read.
+        It suffices to build a model and count its parameters before any picture is read.
 
         Args:
             shape: Channels, height, width.
@@ -109,12 +109,12 @@ class DataInfo(NamedTuple):
 
 
 class CodeInfo(NamedTuple):
-    """What a prior must know of the codes that it models.
+    """Description of the codes that a prior models.
 
     Args:
-        shape: Shape of one code: (D,) of a vector, (C, H, W) of a map.
-        words: The number of code words, or None where codes are continuous.
-        condition: Numbers in the condition, which tells the prior what to draw; 0 for an unconditional prior.
+        shape: Shape of one code: (D,) for a vector, (C, H, W) for a feature map.
+        words: Number of code words; None for continuous codes.
+        condition: Size of the condition vector, which selects what the prior samples; 0 for an unconditional prior.
 
     Example:
         >>> from zoo import CodeInfo
@@ -123,25 +123,25 @@ class CodeInfo(NamedTuple):
     """
 
     shape: tuple[int, ...]
-    """Shape of one code: (D,) of a vector, (C, H, W) of a map."""
+    """Shape of one code: (D,) for a vector, (C, H, W) for a feature map."""
     words: int | None = None
-    """How many code words there are, or None where codes are continuous."""
+    """Number of code words; None for continuous codes."""
     condition: int = 0
-    """Numbers in the condition, which tells the prior what to draw; 0 for an unconditional prior."""
+    """Size of the condition vector, which selects what the prior samples; 0 for an unconditional prior."""
 
     @property
     def size(self) -> int:
-        """Numbers in one code: the product of its shape."""
+        """Number of elements in one code: the product of its shape."""
         return prod(self.shape)
 
 
 class Batch(NamedTuple):
-    """Pictures with their labels, as a model is given them in training and evaluation.
+    """A batch of pictures with their labels.
 
     Args:
         x: Pictures, float32 (N, C, H, W), values 0..1.
         y: Labels, int64 (N,), indices into the class names.
-        done: Share of the stage's training that is over, 0 to 1.
+        done: Fraction of the stage's training that is completed, 0 to 1.
 
     Example:
         >>> import torch
@@ -156,4 +156,4 @@ class Batch(NamedTuple):
     y: Tensor
     """int64 (N,), indices into the class names."""
     done: float = 1.0
-    """Share of the stage's training that is over, 0 to 1."""
+    """Fraction of the stage's training that is completed, 0 to 1."""

@@ -1,7 +1,7 @@
-"""The version of the zoo, and the level of its plugin interface."""
+"""The version of the zoo, and of its plugin interface."""
 
 from __future__ import annotations
 
 __version__ = "0.1.0"
 API = 1
-"""The level of what plugins may rely on; it rises when a change breaks them."""
+"""Version of the plugin interface; it increases when a change breaks plugins."""

@@ -24,23 +24,23 @@ KeyPath = tuple[str, ...]
 
 
 class Document(NamedTuple):
-    """A YAML document as plain data, and where each of its parts stands."""
+    """A YAML document as plain data, with the position of each key."""
 
     data: Any
     where: dict[KeyPath, str]
-    """`file:line` of every key, by the path of keys that leads to it."""
+    """`file:line` of every key, by its path of keys."""
 
 
 def parse(text: str, name: str) -> Document:
-    """Read YAML 1.2; every error is one line with the file and the line number."""
+    """Parse YAML 1.2; every error is one line with file and line number."""
     check_text(text, name)
     reader = YAML(typ="safe", pure=True)
     try:
         root = reader.compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = f"{name}:{mark.line + 1}" if mark else name
-        raise ZooError(f"{place}: not YAML: {error.problem or error.context}") from None
+        where = f"{name}:{mark.line + 1}" if mark else name
+        raise ZooError(f"{where}: not YAML: {error.problem or error.context}") from None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ZooError(
@@ -48,14 +48,14 @@ def parse(text: str, name: str) -> Document:
         ) from None
     except RecursionError:
         raise ZooError(f"{name}: too deeply nested") from None
-    except Exception as error:  # the parser has bugs of its own, and what it raises on odd text is not documented
+    except Exception as error:  # the parser has bugs, and its exceptions for malformed text are undocumented
         raise ZooError(f"{name}: not YAML: {type(error).__name__}: {str(error)[:200]}") from None
     builder = Builder(name, {}, reader.constructor)
     return Document(None if root is None else builder.build(root, ()), builder.where)
 
 
 def check_text(text: str, name: str) -> None:
-    """Refuse what would take the parser very long, and directives, which change what the rest means."""
+    """Refuse texts that would take the parser very long, and directives."""
     if len(text) > MAX_CHARACTERS:
         raise ZooError(f"{name}: larger than {MAX_CHARACTERS:,} characters; is it really a registry?")
     if max(accumulate(BRACKETS[mark] for mark in text if mark in BRACKETS), default=0) > 10 * MAX_DEPTH:
@@ -65,20 +65,20 @@ def check_text(text: str, name: str) -> None:
 
 
 def line_of(text: str, position: int) -> int:
-    """The number of the line of a position in a text, from 1."""
+    """Get the line number of a position in a text, from 1."""
     return text.count("\n", 0, position) + 1
 
 
 class Builder(NamedTuple):
-    """Makes plain data of YAML nodes."""
+    """Converts YAML nodes to plain data."""
 
     name: str
     where: dict[KeyPath, str]
     constructor: Any
-    """Of ruamel.yaml, which knows how numbers are written."""
+    """The constructor of ruamel.yaml, which parses numbers."""
 
     def build(self, node: Node, path: KeyPath) -> Any:
-        """The data of a node, which stands at the path."""
+        """Convert the node at a path."""
         if node.anchor is not None:
             raise self.fail(node, "anchors (&) and aliases (*) are not allowed; use `extends`")
         if len(path) > MAX_DEPTH:
@@ -86,13 +86,13 @@ class Builder(NamedTuple):
         if isinstance(node, ScalarNode):
             return self.scalar(node)
         if isinstance(node, SequenceNode) and node.tag == f"{TAG_PREFIX}seq":
-            return [self.build(item, (*path, str(place))) for place, item in enumerate(node.value)]
+            return [self.build(item, (*path, str(index))) for index, item in enumerate(node.value)]
         if isinstance(node, MappingNode) and node.tag == f"{TAG_PREFIX}map":
             return self.mapping(node, path)
-        raise self.foreign(node)
+        raise self.tag_error(node)
 
     def mapping(self, node: MappingNode, path: KeyPath) -> dict[str, Any]:
-        """A mapping; keys are text as it is written, so that a class may be called 1 or true."""
+        """Convert a mapping; keys stay text as written, so that a class may be called 1 or true."""
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = key_node.value if isinstance(key_node, ScalarNode) else ""
@@ -100,16 +100,16 @@ class Builder(NamedTuple):
                 raise self.fail(key_node, "keys must be plain words")
             if key in found:
                 raise self.fail(key_node, f"the key {key[:60]!r} appears twice")
-            self.where[(*path, key)] = self.place(key_node)
+            self.where[(*path, key)] = self.position(key_node)
             found[key] = self.build(value_node, (*path, key))
         return found
 
     def scalar(self, node: ScalarNode) -> Any:
-        """Text, a finite number of 64 bits, true, false or null."""
+        """Convert a scalar: text, a finite number of at most 64 bits, true, false or null."""
         if node.tag in TEXT_TAGS:
             return str(node.value)
         if node.tag not in PLAIN_TAGS:
-            raise self.foreign(node)
+            raise self.tag_error(node)
         try:
             value = self.constructor.construct_object(node)
         except (ValueError, KeyError):
@@ -122,22 +122,22 @@ class Builder(NamedTuple):
             raise self.fail(node, "the number has more than 64 bits")
         return value
 
-    def foreign(self, node: Node) -> ZooError:
-        """The error for a tag."""
+    def tag_error(self, node: Node) -> ZooError:
+        """Make the error for a forbidden tag."""
         tag = str(node.tag).replace(TAG_PREFIX, "!!")
         return self.fail(node, f"the tag {tag[:60]!r} is not allowed; write plain values")
 
     def fail(self, node: Node, problem: str) -> ZooError:
-        """An error at a node."""
-        return ZooError(f"{self.place(node)}: {problem}")
+        """Make an error at a node."""
+        return ZooError(f"{self.position(node)}: {problem}")
 
-    def place(self, node: Node) -> str:
-        """`file:line` of a node."""
+    def position(self, node: Node) -> str:
+        """Get `file:line` of a node."""
         return f"{self.name}:{node.start_mark.line + 1}"
 
 
 def parse_value(text: str, name: str) -> Any:
-    """Read one value as it is typed after `key=` on a command line; text that is not YAML needs quotes."""
+    """Parse a value given as `key=value` on the command line; text that is not YAML needs quotes."""
     if not text.strip():
         return ""
     try:

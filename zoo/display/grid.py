@@ -1,4 +1,4 @@
-"""Pictures side by side on one page: whole enlargement, thin gaps, and names at the left where rows have them."""
+"""A grid of pictures, enlarged by a whole factor, with optional names at the left."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from zoo.core.files import atomic_write
 
 Pixels = NDArray[np.uint8]
 PAGE_WIDTH, PAGE_HEIGHT = 800, 1000
-"""Pixels that a page is to have, about."""
+"""Approximate size of a page in pixels."""
 MAX_PICTURE_SIDE = 240
-"""Pixels of a side up to which one picture is enlarged."""
+"""Largest side in pixels of an enlarged picture."""
 GAP, BLOCK_GAP, MARGIN = 2, 8, 8
-"""Pixels between pictures, between blocks of several lines, and around all."""
+"""Pixels between pictures, between blocks of several lines, and around the page."""
 MAX_ASPECT = 2
-"""How much higher than wide a page may be, about, before it goes on in a column at the right."""
+"""Approximate height-to-width ratio above which the page is split into several columns."""
 BACKGROUND, TEXT_COLOUR = 208, 0
-"""Shades that neither black nor white pictures disappear in."""
+"""Grey levels of the page, on which black and white pictures stay visible, and of the names."""
 FONT_SIZE, MAX_NAME_WIDTH = 14, 240
-"""Height of letters, and pixels that a name may take."""
+"""Font height, and largest width of a name, in pixels."""
 
 
 class PictureRows(NamedTuple):
-    """Lines of pictures that belong together."""
+    """Lines of pictures that belong together, with an optional name."""
 
     lines: list[Pixels]
     """Each uint8 (N, H, W, C), C being 1 or 3."""
@@ -41,49 +41,49 @@ class PictureRows(NamedTuple):
 
 
 def choose_columns(rows: int, longest: int) -> int:
-    """Pictures in a line for so many rows of at most `longest` pictures: near a square, with few empty places.
+    """Choose how many pictures to put in a line, so that the page is nearly square with few empty cells.
 
-    Rows that would be much longer than the page is high go on in a line below.
+    Rows that would be much longer than the page is high are wrapped.
     """
     square = math.sqrt(rows * longest)
-    most = math.ceil(1.6 * square)
-    if rows > 1 and longest <= most:
+    limit = math.ceil(1.6 * square)
+    if rows > 1 and longest <= limit:
         return longest
-    return min(range(math.ceil(square), most + 1), key=lambda count: (-longest % count, count))
+    return min(range(math.ceil(square), limit + 1), key=lambda count: (-longest % count, count))
 
 
 def wrap_rows(pictures: Pixels, count: int, name: str = "") -> PictureRows:
-    """Pictures (N, H, W, C) as a block with so many in a line."""
+    """Wrap pictures (N, H, W, C) into lines of `count` pictures."""
     return PictureRows([pictures[start : start + count] for start in range(0, len(pictures), count)], name)
 
 
 class Layout(NamedTuple):
-    """Sizes that all parts of a page share, in pixels."""
+    """Sizes in pixels that all columns of a page share."""
 
     scale: int
-    """By how much pixels are enlarged."""
+    """Factor by which pixels are enlarged."""
     cell: tuple[int, int]
     """Height and width of an enlarged picture with its gap."""
     left: int
-    """What names take."""
+    """Width of the names."""
     across: int
     """Pictures in the longest line."""
     apart: int
-    """Between blocks."""
+    """Gap between blocks."""
 
     def height(self, blocks: Sequence[PictureRows]) -> int:
-        """Of a page with these blocks."""
+        """Compute the height of a column of blocks."""
         down = sum(len(block.lines) for block in blocks)
         return down * self.cell[0] - GAP + (len(blocks) - 1) * (self.apart - GAP) + 2 * MARGIN
 
     @property
     def width(self) -> int:
-        """Of a page."""
+        """Width of a column."""
         return self.left + self.across * self.cell[1] - GAP + 2 * MARGIN
 
 
 def draw_grid(blocks: Sequence[PictureRows]) -> Image.Image:
-    """The page: blocks one below the other, in several columns where they are very many; grey if the pictures are."""
+    """Draw blocks one below the other, in several columns if there are many; grey if the pictures are."""
     _, height, width, channels = blocks[0].lines[0].shape
     if channels not in {1, 3}:
         raise ZooError(
@@ -102,7 +102,7 @@ def draw_grid(blocks: Sequence[PictureRows]) -> Image.Image:
 
 
 def compute_layout(blocks: Sequence[PictureRows], height: int, width: int) -> Layout:
-    """The sizes that make a page of these blocks well seen."""
+    """Choose the sizes of a page of these blocks."""
     across = max(len(line) for block in blocks for line in block.lines)
     down = sum(len(block.lines) for block in blocks)
     taken = max(text_width(shorten(block.name)) for block in blocks)
@@ -112,7 +112,7 @@ def compute_layout(blocks: Sequence[PictureRows], height: int, width: int) -> La
 
 
 def draw_column(blocks: Sequence[PictureRows], layout: Layout, channels: int) -> Image.Image:
-    """Blocks one below the other, with their names."""
+    """Draw one column of blocks with their names."""
     page = np.full((layout.height(blocks), layout.width, channels), BACKGROUND, np.uint8)
     top, names = MARGIN, []
     for block in blocks:
@@ -127,18 +127,18 @@ def draw_column(blocks: Sequence[PictureRows], layout: Layout, channels: int) ->
 
 
 def to_image(picture: Pixels) -> Image.Image:
-    """An image of pixels (H, W, C)."""
+    """Convert pixels (H, W, C) to an image."""
     return Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
 
 
 def choose_scale(width: int, height: int, one: tuple[int, int], *, named: bool) -> int:
-    """The whole number by which pixels are enlarged so that a page of these pixels is well seen."""
+    """Choose the whole factor by which pixels are enlarged to fill a page."""
     fitting = min(round(PAGE_WIDTH / width), round(PAGE_HEIGHT / height), MAX_PICTURE_SIDE // max(one))
     return max(1, fitting, math.ceil((FONT_SIZE + 2) / one[0]) if named else 1)
 
 
 def paste_line(page: Pixels, line: Pixels, top: int, left: int, scale: int) -> None:
-    """Put the pictures of a line on the page, each pixel a square."""
+    """Paste a line of enlarged pictures into the page."""
     large = line.repeat(scale, 1).repeat(scale, 2)
     height, width = large.shape[1:3]
     for index, picture in enumerate(large):
@@ -147,7 +147,7 @@ def paste_line(page: Pixels, line: Pixels, top: int, left: int, scale: int) -> N
 
 
 def write_names(image: Image.Image, names: Sequence[tuple[str, float]], left: int) -> None:
-    """Write names against the pictures, each at the middle of its block."""
+    """Write the names, right-aligned, at the middle of their blocks."""
     pen = ImageDraw.Draw(image)
     for name, middle in names:
         if name:
@@ -155,7 +155,7 @@ def write_names(image: Image.Image, names: Sequence[tuple[str, float]], left: in
 
 
 def shorten(name: str) -> str:
-    """A name that fits beside the pictures, on one line."""
+    """Shorten a name to the largest width, with an ellipsis."""
     name = " ".join(name.split())
     if text_width(name) <= MAX_NAME_WIDTH:
         return name
@@ -163,13 +163,13 @@ def shorten(name: str) -> str:
 
 
 def text_width(text: str) -> int:
-    """Pixels that a text takes."""
+    """Compute the width of a text in pixels."""
     return math.ceil(font().getlength(text))
 
 
 @cache
 def font() -> ImageFont.FreeTypeFont:
-    """DejaVu Sans as it comes with matplotlib: it has far more letters than Pillow's own font."""
+    """Load DejaVu Sans from matplotlib; it has far more characters than Pillow's default font."""
     import matplotlib as mpl
 
     return ImageFont.truetype(str(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), FONT_SIZE)
@@ -182,6 +182,6 @@ def save_png(path: Path, image: Image.Image) -> None:
 
 
 def to_uint8(pictures: Tensor) -> Pixels:
-    """Pictures with values 0..1 (N, C, H, W) as uint8 (N, H, W, C)."""
+    """Convert pictures with values 0..1 (N, C, H, W) to uint8 (N, H, W, C)."""
     found: Pixels = (pictures * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     return found

@@ -1,4 +1,4 @@
-"""What a notebook shows: tables and pictures as HTML that needs nothing else, in light and dark themes."""
+"""Self-contained HTML for notebooks: tables, pictures and progress bars, for light and dark themes."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 
 
 REFRESH_SECONDS = 0.25
-"""Seconds between two drawings of what changes."""
+"""Shortest time between two updates of a live output."""
 MAX_PICTURE_BYTES = 4_000_000
-"""Bytes up to which a picture of a file is shown."""
+"""Largest file size of an embedded picture."""
 CELL = "padding:2px 10px 2px 0;vertical-align:top;text-align:"
 MUTED = "opacity:0.7"
 
 
 class HasGrid(Protocol):
-    """Pictures that can be seen on one page."""
+    """A result that can be drawn as a grid of pictures."""
 
     def grid(self) -> Image:
-        """The page."""
+        """Draw the grid."""
         ...
 
 
 def titled_block(title: str, *parts: str) -> str:
-    """Parts of HTML below a title, which is plain text."""
+    """Put HTML parts below a title, which is escaped."""
     return f"<div><div><b>{escape(title)}</b></div>{''.join(parts)}</div>"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = ()) -> str:
-    """A table; every cell is text, as it is, and colours are those of the theme."""
-    sides = ["right" if place in set(right) else "left" for place in range(len(heads))]
+    """Make a table of escaped cells; `right` lists the right-aligned columns."""
+    sides = ["right" if column in set(right) else "left" for column in range(len(heads))]
     top = "".join(f'<th style="{CELL}{side}">{escape(head)}</th>' for head, side in zip(heads, sides, strict=True))
     lines = [
         "".join(f'<td style="{CELL}{side}">{escape(str(cell))}</td>' for cell, side in zip(row, sides, strict=True))
@@ -51,7 +51,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]], right: Iterabl
 
 
 def key_value_table(about: dict[str, object]) -> str:
-    """Names and what stands beside them; empty ones are left out."""
+    """Make a table of names and values, without empty values."""
     rows = [
         f'<tr><th style="{CELL}left">{escape(name)}</th><td style="{CELL}left">{escape(format_value(value))}</td></tr>'
         for name, value in about.items()
@@ -61,19 +61,19 @@ def key_value_table(about: dict[str, object]) -> str:
 
 
 def muted_line(text: str) -> str:
-    """A line of plain text, paler than what matters."""
+    """Make a line of escaped text in a muted colour."""
     return f'<div style="{MUTED}">{escape(text)}</div>'
 
 
 def embed_png(png: bytes, text: str) -> str:
-    """A picture within the HTML itself."""
+    """Embed a PNG picture in the HTML."""
     data = base64.b64encode(png).decode()
     style = "max-width:100%;image-rendering:pixelated"
     return f'<img alt="{escape(text)}" style="{style}" src="data:image/png;base64,{data}">'
 
 
 def embed_png_file(path: Path) -> str:
-    """A PNG file, if there is one that is not very large."""
+    """Embed a PNG file; empty if it is missing or very large."""
     try:
         return embed_png(path.read_bytes(), path.name) if path.stat().st_size <= MAX_PICTURE_BYTES else ""
     except OSError:
@@ -81,7 +81,7 @@ def embed_png_file(path: Path) -> str:
 
 
 def embed_grid(made: HasGrid) -> str | None:
-    """The pictures on one page; None, so that the notebook shows the text, where they cannot be drawn."""
+    """Embed the grid of a result; None if it cannot be drawn, so that the notebook shows text."""
     file = BytesIO()
     try:
         made.grid().save(file, "PNG")
@@ -93,37 +93,37 @@ def embed_grid(made: HasGrid) -> str | None:
     )
 
 
-def progress_bar(done: float, whole: float) -> str:
-    """How much is done, in the browser's own colours."""
-    return f'<progress style="width:16em;vertical-align:middle" value="{done:.6g}" max="{whole or 1:.6g}"></progress>'
+def progress_bar(done: float, total: float) -> str:
+    """Make a progress bar."""
+    return f'<progress style="width:16em;vertical-align:middle" value="{done:.6g}" max="{total or 1:.6g}"></progress>'
 
 
 def in_notebook() -> bool:
-    """Whether this process is the kernel of a notebook, which has no terminal to draw on."""
+    """Whether this process is the kernel of a notebook, which has no terminal."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython and hasattr(ipython, "get_ipython") else None
     return getattr(shell, "kernel", None) is not None
 
 
 class LiveOutput:
-    """A place in the output of a cell that is drawn anew, at most four times a second."""
+    """A cell output that is updated in place, at most four times per second."""
 
     def __init__(self) -> None:
         self.handle: Any = None
-        self.drawn = 0.0
+        self.last_drawn = 0.0
 
     def draw(self, html: Callable[[], str], text: Callable[[], str], *, now: bool = False) -> None:
-        """Show it, if it is time to; what cannot be shown is no reason to stop."""
-        if not now and time.monotonic() - self.drawn < REFRESH_SECONDS:
+        """Update the output, if the last update is long enough ago or `now` is set."""
+        if not now and time.monotonic() - self.last_drawn < REFRESH_SECONDS:
             return
-        self.drawn = time.monotonic()
-        given = {"text/html": html(), "text/plain": text()}
+        self.last_drawn = time.monotonic()
+        data = {"text/html": html(), "text/plain": text()}
         if self.handle is None:
             from IPython.display import display
 
-            self.handle = display(given, raw=True, display_id=True)
+            self.handle = display(data, raw=True, display_id=True)
         else:
-            self.handle.update(given, raw=True)
+            self.handle.update(data, raw=True)
 
 
 class NotebookDisplay:
