@@ -39,4 +39,4 @@ def ask(sampler: optuna.samplers.BaseSampler) -> optuna.Trial:
 
 def first_ends(wanted: Space, **picks: Any) -> dict[str, Any]:
     """What would be drawn with some values given and the first of all others."""
-    return wanted.assign(lambda one: picks.get(one.name.replace(".", "_"), one.ends()[0]))
+    return wanted.assign(lambda one: picks.get(one.name.replace(".", "_"), one.bounds()[0]))

@@ -89,8 +89,8 @@ def test_the_command_line_lies_over_a_file_however_both_are_written() -> None:
 
 def test_values_have_the_type_of_their_option() -> None:
     wanted = space(only() | {"model.ratio": [None, 1], "model.bias": [True, False], "train.clip": "0..4 step 1"})
-    assert [one.ends() for one in wanted.dimensions] == [(None, 1.0), (True, False), (0.0, 4.0)]
-    assert [type(value) for one in wanted.dimensions for value in one.ends()][1:] == [float, bool, bool, float, float]
+    assert [one.bounds() for one in wanted.dimensions] == [(None, 1.0), (True, False), (0.0, 4.0)]
+    assert [type(value) for one in wanted.dimensions for value in one.bounds()][1:] == [float, bool, bool, float, float]
 
 
 def test_a_stage_of_the_training_may_be_searched() -> None:

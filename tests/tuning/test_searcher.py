@@ -157,7 +157,7 @@ def test_logarithmic_grids_reach_their_ends_and_favour_the_low_one() -> None:
     assert sorted(found["float step"]) == [0.1, 0.2, 0.3, 0.4, 0.5]
     assert sorted(found["off"]) == [3, 5, 7, 9, 11]
     for name, (mark, integer) in marks.items():
-        low, high = Dimension(name, mark, name, integer).ends()
+        low, high = Dimension(name, mark, name, integer).bounds()
         assert found[name][low] > 1.5 * found[name][high] > 0
 
 

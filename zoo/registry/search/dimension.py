@@ -56,11 +56,11 @@ class Dimension:
             sampled = trial.suggest_int(f"{self.name}/{yaml_scalar(step)}", first, first + self.steps, log=True)
             return self.value_at(sampled - first)
         if self.integer:
-            return int(trial.suggest_int(self.name, int(mark.low), int(self.ends()[1]), step=int(step), log=mark.log))
-        value = trial.suggest_float(self.name, mark.low, self.ends()[1], step=step)
+            return int(trial.suggest_int(self.name, int(mark.low), int(self.bounds()[1]), step=int(step), log=mark.log))
+        value = trial.suggest_float(self.name, mark.low, self.bounds()[1], step=step)
         return self.value_at(round((value - mark.low) / step))
 
-    def ends(self) -> tuple[Any, ...]:
+    def bounds(self) -> tuple[Any, ...]:
         """Return the lowest and the highest value, or all values of a choice."""
         if isinstance(self.mark, Choice):
             return self.mark.values
@@ -146,7 +146,7 @@ def values_to_check(mark: Range, integer: bool) -> list[Any]:
     """Return all values of a small grid, otherwise the two bounds."""
     dimension = Dimension("", mark, "", integer)
     few = 0 < dimension.steps < MAX_CHECKED_VALUES
-    return [dimension.value_at(index) for index in range(dimension.steps + 1)] if few else list(dimension.ends())
+    return [dimension.value_at(index) for index in range(dimension.steps + 1)] if few else list(dimension.bounds())
 
 
 def validate_values(field: FieldInfo, values: Iterable[Any]) -> Iterator[Any]:

@@ -145,7 +145,7 @@ class Planner:
 
     def dimension(self, branch: Branch, path: str, request: SearchRequest | None) -> Dimension | None:
         """Make the dimension of an option, or None if it is not searched."""
-        own = branch.marks().get(path)
+        own = branch.declared_ranges().get(path)
         if is_fixed(path, self.fixed) or (request is None and own is None):
             return None
         mark, when = self.parse(request, own) if request else ConditionalRange(own, {})

@@ -67,7 +67,7 @@ class Branch:
         """Yield the dotted name of every option."""
         return (f"{self.section}.{option.name}" for option in options(self.spec))
 
-    def marks(self) -> dict[str, Mark]:
+    def declared_ranges(self) -> dict[str, Mark]:
         """Return the search ranges that the spec itself declares, by dotted name."""
         return {f"{self.section}.{name}": mark for name, mark in search_space(self.spec).items()}
 

@@ -135,7 +135,7 @@ def smallest_entry(space: Space, catalog: Catalog, entry: Entry, size: Callable[
 def kind_combinations(space: Space) -> Iterator[Config]:
     """Yield every combination of the kinds that are searched, by dimension."""
     searched = [one for one in space.dimensions if one.path in {f"{section}.kind" for section in KIND_SECTIONS}]
-    for values in product(*(one.ends() for one in searched)):
+    for values in product(*(one.bounds() for one in searched)):
         yield dict(zip((one.name for one in searched), values, strict=True))
 
 
@@ -164,8 +164,8 @@ class CoordinateDescent:
 
     def improve(self, dimension: Dimension) -> None:
         """Set one dimension to the bound that gives the smallest model."""
-        for end in dimension.ends():
-            values = self.current | {dimension.name: end}
+        for bound in dimension.bounds():
+            values = self.current | {dimension.name: bound}
             if self.accept_if_smaller(values):
                 self.current = values
 
@@ -175,7 +175,7 @@ class CoordinateDescent:
         Values that a spec rejects do not count.
         """
         names = {one.name for one in self.searched} | values.keys()
-        config = self.space.assign(lambda one: values.get(one.name, one.ends()[0]), names)
+        config = self.space.assign(lambda one: values.get(one.name, one.bounds()[0]), names)
         if config in self.tried:
             return False
         self.tried.append(config)
