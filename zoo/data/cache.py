@@ -17,7 +17,7 @@ from zoo.data.dataset import Loaded, Pictures, checksum, log
 
 
 def file_stamps(files: Iterable[Path], root: Path | None = None) -> list[tuple[str, int, int]]:
-    """List name, size and modification time of files, as a part of a cache key.
+    """List name, size and modification time of files, as part of a cache key.
 
     Args:
         files: Existing files.
@@ -47,17 +47,17 @@ def file_stamps(files: Iterable[Path], root: Path | None = None) -> list[tuple[s
 
 
 def load_cached(key: dict[str, Any], make: Callable[[], Loaded]) -> Loaded:
-    """Load decoded pictures from the cache, or make them and put them there.
+    """Load decoded pictures from the cache, or decode and cache them.
 
-    The tensors are memory-mapped from a file in the cache folder. A damaged file is made again, and a folder that
-    cannot be written to only costs the decoding next time.
+    The tensors are memory-mapped from a file in the cache folder. A damaged file is replaced; if the
+    folder is not writable, the pictures are decoded again next time.
 
     Args:
-        key: Everything on which the pictures depend, as a JSON object: options, `file_stamps`, `decoder_versions`.
-        make: Decodes the pictures; called only when the cache does not have them.
+        key: JSON object with everything that determines the pictures: options, `file_stamps`, `decoder_versions`.
+        make: Decodes the pictures; called only if they are not in the cache.
 
     Returns:
-        What `make` returns, or returned in an earlier call with the same key.
+        The result of `make`, from this call or an earlier one with the same key.
 
     Example:
         >>> import torch
@@ -88,7 +88,7 @@ def load_cached(key: dict[str, Any], make: Callable[[], Loaded]) -> Loaded:
 
 
 def write_cache_file(path: Path, loaded: Loaded) -> None:
-    """Write the splits as safetensors, with names, skipped files and a checksum as JSON metadata."""
+    """Write the splits as safetensors, with class names, skipped files and a checksum as JSON metadata."""
     tensors: dict[str, Tensor] = {}
     for name, part in loaded.parts().items():
         tensors |= {f"{name}.x": part.nhwc, f"{name}.y": part.y.contiguous()}
@@ -99,7 +99,7 @@ def write_cache_file(path: Path, loaded: Loaded) -> None:
 
 
 def read_cache_file(path: Path) -> Loaded | None:
-    """The splits of a cache file, memory-mapped; None where there is no whole one."""
+    """Memory-map the splits of a cache file; None if it is missing or damaged."""
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads(file.metadata()["zoo"])

@@ -1,4 +1,4 @@
-"""Pictures as uint8 tensors: what a data kind loads, how it is split, and where the decoded set is kept."""
+"""Pictures as uint8 tensors: what a data kind loads, and checks of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zoo.core.errors import DataError
 from zoo.core.types import DataInfo
 
 COUNT_CHUNK = 2048
-"""Pictures that are counted at a time: all of a set at once would take another third of its memory."""
+"""Pictures counted at a time; counting all at once would need a third more memory."""
 log = logging.getLogger("zoo")
 
 
@@ -43,11 +43,11 @@ class Pictures:
 
     @classmethod
     def of(cls, nhwc: NDArray[Any] | Tensor, labels: Sequence[int] | NDArray[Any] | Tensor) -> Pictures:
-        """Make a set of pictures from the layout that decoders give, without a copy.
+        """Create a set of pictures from the layout of decoders, without a copy.
 
         Args:
-            nhwc: Pictures, uint8 (N, H, W, C), or (N, H, W) where they are grey.
-            labels: N whole numbers.
+            nhwc: Pictures, uint8 (N, H, W, C), or (N, H, W) if they are grey.
+            labels: N integers.
 
         Returns:
             The pictures and labels as tensors; `x` shares the memory of `nhwc`.
@@ -66,7 +66,7 @@ class Pictures:
     def nhwc(self) -> Tensor:
         """The pictures as contiguous uint8 (N, H, W, C).
 
-        It is a copy only where `x` is not in channels-last memory.
+        This is a copy only if `x` is not in channels-last memory.
         """
         return self.x.permute(0, 2, 3, 1).contiguous()
 
@@ -87,7 +87,7 @@ class Pictures:
         return len(self.x)
 
     def subset(self, rows: Tensor) -> Pictures:
-        """Copy the pictures at some rows.
+        """Select pictures by row, as a copy.
 
         Args:
             rows: Indices, int64 (M,).
@@ -108,7 +108,7 @@ class Pictures:
         """Compute the SHA-256 of pictures and labels, whatever file or device they come from.
 
         Returns:
-            64 hexadecimal digits; two sets have the same ones if and only if they are equal.
+            64 hexadecimal digits; equal if and only if the sets are equal.
 
         Example:
             >>> import torch
@@ -123,24 +123,24 @@ class Pictures:
         """Copy pictures and labels to a device.
 
         Args:
-            device: A device as torch names it, such as "cuda".
+            device: A torch device, such as "cuda".
 
         Returns:
-            The pictures on that device; no copy where they are there already.
+            The pictures on that device; not copied if they are there already.
         """
         return Pictures(self.x.to(device), self.y.to(device))
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a data kind loads: the pictures in the data set's own splits.
+    """What a data kind loads: the pictures in the splits that the data set provides.
 
     Args:
         train: Training pictures.
         classes: Class names; a label is an index into them.
-        test: Test pictures; None if they are to be taken from the training pictures.
-        valid: Validation pictures; None if they are to be taken from the training pictures.
-        skipped: Path of each picture that was left out, and the reason.
+        test: Test pictures; None to split them off the training pictures.
+        valid: Validation pictures; None to split them off the training pictures.
+        skipped: Path of each skipped picture, and the reason.
         captions: Other words for each class; empty if there are none.
 
     Example:
@@ -156,7 +156,7 @@ class Loaded:
     test: Pictures | None = None
     valid: Pictures | None = None
     skipped: tuple[tuple[str, str], ...] = ()
-    """Path and reason of each picture that was left out."""
+    """Path and reason of each skipped picture."""
     captions: tuple[tuple[str, ...], ...] = ()
     """Other words for each class; empty if there are none."""
 
@@ -171,7 +171,7 @@ class Loaded:
 
 
 class Splits(NamedTuple):
-    """Pictures to learn from, to choose by and to report; valid or test is empty where a share of 0 was asked for."""
+    """Pictures for training, validation and testing; valid or test is empty if its share is 0."""
 
     train: Pictures
     valid: Pictures
@@ -180,7 +180,7 @@ class Splits(NamedTuple):
 
 
 def mean_std(pictures: Pictures) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel for values scaled to 0..1, exact because bytes are only counted."""
+    """Compute mean and standard deviation of each channel, scaled to 0..1, exactly from a histogram."""
     nhwc, channels = pictures.nhwc, pictures.x.shape[1]
     counts = torch.zeros(channels, 256, dtype=torch.int64)
     for start in range(0, len(nhwc), COUNT_CHUNK):
@@ -194,7 +194,7 @@ def mean_std(pictures: Pictures) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def check_loaded(loaded: Loaded) -> None:
-    """Raise DataError with one line where the pictures cannot be trained on."""
+    """Raise DataError if a model cannot be trained on the pictures."""
     train, classes = loaded.train, loaded.classes
     for name, part in loaded.parts().items():
         check_split(name, part, len(classes))
@@ -212,7 +212,7 @@ def check_loaded(loaded: Loaded) -> None:
 
 
 def check_split(name: str, part: Pictures, classes: int) -> None:
-    """Raise DataError where one split is empty or is not what a data kind must give."""
+    """Raise DataError if one split is empty or has wrong types, shapes or labels."""
     if (
         part.x.dtype != torch.uint8
         or part.x.ndim != 4
@@ -233,7 +233,7 @@ def check_split(name: str, part: Pictures, classes: int) -> None:
 
 
 def require_all_classes(train: Pictures, classes: tuple[str, ...], advice: str) -> None:
-    """Raise DataError where a class has no training picture."""
+    """Raise DataError if a class has no training picture."""
     counts = torch.bincount(train.y, minlength=len(classes))
     if missing := [name for name, count in zip(classes, counts.tolist(), strict=True) if not count]:
         names = ", ".join(map(repr, missing[:5])) + (", ..." if len(missing) > 5 else "")
@@ -241,12 +241,12 @@ def require_all_classes(train: Pictures, classes: tuple[str, ...], advice: str) 
 
 
 def format_shape(pictures: Pictures) -> str:
-    """Channels, height and width as people write them: 3x32x32."""
+    """Format channels, height and width: 3x32x32."""
     return "x".join(str(side) for side in pictures.x.shape[1:])
 
 
 def checksum(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 over names, shapes and content."""
+    """Compute the SHA-256 of names, shapes and content of tensors."""
     total = hashlib.sha256()
     for name, value in sorted(tensors.items()):
         total.update(f"{name} {tuple(value.shape)} ".encode())

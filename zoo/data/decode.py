@@ -1,4 +1,4 @@
-"""Picture files become uint8 arrays of one shape: Pillow, kept within bounds."""
+"""Decode picture files to uint8 arrays of one shape with Pillow, within size limits."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from zoo.data.dataset import Pictures
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 MAX_PIXELS = 16_000_000
 CHUNK_BYTES = 32_000_000
-"""Decoded pictures that wait to be put in their place."""
+"""Approximate size of a chunk of decoded pictures."""
 MIN_BYTES_FOR_THREADS = 6_000
-"""Bytes of an average file from which threads pay; below, they wait for each other in the interpreter."""
+"""Average file size from which threads pay off; below it, they wait for the interpreter lock."""
 SAMPLE_COUNT = 32
 MAX_INFERRED_SIDE = 64
 ORIENTATION = 0x0112
 ROTATED = {5, 6, 7, 8}
-"""EXIF orientations in which height and width change places."""
+"""EXIF orientations that swap height and width."""
 Source = Path | bytes | None
 NamedSource = tuple[str, Source]
 Picture = NDArray[np.uint8]
@@ -47,7 +47,7 @@ class Recipe:
         height: Height in pixels.
         width: Width in pixels.
         channels: 1 for grey, 3 for colour.
-        fit: How another aspect ratio is handled: "crop" cuts to the middle, "squash" distorts.
+        fit: How other aspect ratios are handled: "crop" (centre crop) or "squash" (distort).
         same_size: Whether a picture of another size is an error.
         all_grey: Whether a picture in colour is an error.
 
@@ -84,7 +84,7 @@ class Skipped:
 
     Args:
         total: Pictures of the data set.
-        share: Largest share of them that may be skipped; one may be skipped in any case unless this is 0.
+        share: Largest share of them that may be skipped; one may always be skipped unless this is 0.
         found: Name of each skipped picture, and the reason.
 
     Example:
@@ -102,7 +102,7 @@ class Skipped:
     found: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, name: str, reason: str) -> None:
-        """Note a picture that cannot be read.
+        """Add a picture that cannot be read.
 
         Args:
             name: Path or other name of the picture.
@@ -131,13 +131,13 @@ class Skipped:
 def infer_shape(samples: Sequence[NamedSource], spec: PictureSpec, *, resize: bool) -> Recipe:
     """Choose a size and channels for a data set from the headers of some pictures.
 
-    What the spec sets is taken as it is. Otherwise the pictures keep their own size; with `resize`, those that differ
+    Values that the spec sets are used. Otherwise the pictures keep their size; with `resize`, those that differ
     in size or are larger than 64 pixels become squares, as large as the median shorter side and at most 64 pixels.
 
     Args:
         samples: Some pictures, as pairs of a name and a file or its bytes; `SAMPLE_COUNT` of them suffice.
         spec: Options that may fix size and channels.
-        resize: Whether pictures of unequal size may be resized though the spec gives no size.
+        resize: Whether pictures of unequal size may be resized if the spec sets no size.
 
     Returns:
         The recipe by which `decode_pictures` decodes all pictures.
@@ -175,7 +175,7 @@ def infer_shape(samples: Sequence[NamedSource], spec: PictureSpec, *, resize: bo
 
 
 def infer_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """Height and width for pictures that say what to take themselves."""
+    """Infer height and width: the common size if it is small, else a square of the median shorter side."""
     if len(set(sizes)) == 1 and max(sizes[0]) <= MAX_INFERRED_SIDE:
         return sizes[0]
     side = min(MAX_INFERRED_SIDE, median_low(min(size) for size in sizes))
@@ -185,14 +185,14 @@ def infer_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
 def decode_pictures(
     count: int, chunks: Iterable[tuple[list[NamedSource], Sequence[int]]], recipe: Recipe, skipped: Skipped
 ) -> Pictures:
-    """Decode pictures into one array, and note those that cannot be read.
+    """Decode pictures into one array, and list those that cannot be read.
 
     Args:
         count: The largest number of pictures to expect.
-        chunks: Pairs of pictures and their labels; `Recipe.chunk` pictures at a time are a good size. A picture is a
+        chunks: Pairs of pictures and their labels; `Recipe.chunk` is a good number of pictures. A picture is a
             pair of its name and a file or its bytes.
         recipe: Size and channels of the result.
-        skipped: Takes the names of unreadable pictures.
+        skipped: The list to which unreadable pictures are added.
 
     Returns:
         The pictures that can be read, with their labels, in the order given.
@@ -234,7 +234,7 @@ def decode_pictures(
 
 
 def decode_picture(name: str, source: Source, recipe: Recipe) -> Picture | str:
-    """The picture (H, W, C), or why it cannot be read."""
+    """Decode a picture (H, W, C), or return the reason why it cannot be read."""
     try:
         with open_picture(source) as image:
             check_against_recipe(name, image, recipe)
@@ -243,12 +243,12 @@ def decode_picture(name: str, source: Source, recipe: Recipe) -> Picture | str:
             return resize_picture(ImageOps.exif_transpose(image), recipe)
     except (DataError, MemoryError):
         raise
-    except Exception as error:  # a damaged file may make a decoder raise anything
+    except Exception as error:  # decoders may raise any exception for a damaged file
         return explain(error)
 
 
 def resize_picture(image: Image.Image, recipe: Recipe) -> Picture:
-    """The picture in the recipe's size and channels."""
+    """Convert a picture to the size and channels of the recipe."""
     image, size = to_8bit(image, "L" if recipe.channels == 1 else "RGB"), (recipe.width, recipe.height)
     if image.size != size and recipe.fit == "crop":
         image = ImageOps.fit(image, size, Image.Resampling.BILINEAR)
@@ -258,7 +258,7 @@ def resize_picture(image: Image.Image, recipe: Recipe) -> Picture:
 
 
 def to_8bit(image: Image.Image, mode: str) -> Image.Image:
-    """Eight bits a channel, and transparent parts white, whatever the file holds."""
+    """Convert a picture to 8 bits per channel, with a white background where it is transparent."""
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.has_transparency_data:
@@ -267,7 +267,7 @@ def to_8bit(image: Image.Image, mode: str) -> Image.Image:
 
 
 def check_against_recipe(name: str, image: Image.Image, recipe: Recipe) -> None:
-    """Raise DataError where a picture shows that the shape was guessed wrongly."""
+    """Raise DataError if a picture contradicts an inferred size or channel count."""
     height, width = upright_size(image)
     if recipe.same_size and (height, width) != (recipe.height, recipe.width):
         raise DataError(
@@ -280,7 +280,7 @@ def check_against_recipe(name: str, image: Image.Image, recipe: Recipe) -> None:
 
 @contextmanager
 def open_picture(source: Source) -> Iterator[Image.Image]:
-    """A picture whose header was read and is within bounds."""
+    """Open a picture; raise ValueError if it is too large or not a regular file."""
     if source is None:
         raise ValueError("no picture or no label")
     if isinstance(source, Path) and not stat.S_ISREG(source.stat().st_mode):
@@ -293,7 +293,7 @@ def open_picture(source: Source) -> Iterator[Image.Image]:
 
 @contextmanager
 def strict_pillow_warnings() -> Iterator[None]:
-    """Pillow's warning of a decompression bomb is an error here, its notes on harmless flaws are not shown."""
+    """Turn Pillow's decompression-bomb warning into an error, and hide its other warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -301,13 +301,13 @@ def strict_pillow_warnings() -> Iterator[None]:
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
-    """Height and width as the picture is meant to be seen."""
+    """Get height and width after the EXIF orientation is applied."""
     width, height = image.size
     return (width, height) if image.getexif().get(ORIENTATION) in ROTATED else (height, width)
 
 
 def is_grey(image: Image.Image) -> bool:
-    """Whether the picture is stored in shades of grey."""
+    """Whether a picture is stored as greyscale."""
     return image.mode in {"1", "L", "LA"} or image.mode.startswith("I")
 
 
@@ -326,7 +326,7 @@ def decoder_versions() -> dict[str, str]:
 
 
 def byte_count(named: NamedSource) -> int:
-    """Bytes of a file; 0 where there is none."""
+    """Get the size of a picture file in bytes; 0 if it is missing."""
     source = named[1]
     try:
         return source.stat().st_size if isinstance(source, Path) else len(source or b"")
@@ -335,7 +335,7 @@ def byte_count(named: NamedSource) -> int:
 
 
 def explain(error: Exception) -> str:
-    """Why a picture cannot be read, in a few words."""
+    """Explain briefly why a picture cannot be read."""
     if isinstance(error, UnidentifiedImageError):
         return "not a PNG, JPEG, WebP, BMP or GIF picture"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

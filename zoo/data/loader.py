@@ -1,4 +1,4 @@
-"""Batches for training and evaluation: the set lies on the device as bytes, augmentation works on whole batches."""
+"""Batches for training and evaluation: pictures stay on the device as bytes; augmentation is batched."""
 
 from __future__ import annotations
 
@@ -15,34 +15,36 @@ from zoo.core.types import Batch
 from zoo.data.dataset import Pictures, mean_std
 
 EVERY_EPOCH = -1
-"""Stands for the epoch in draws that are made once for a whole stage."""
+"""Stands for the epoch in random numbers that are drawn once per stage."""
 
 
 class Draws(NamedTuple):
-    """The random numbers of one epoch, one row for each place in its order."""
+    """The random numbers of one epoch, one row per position in its order."""
 
     order: Tensor
-    """int64 (N,), rows of the set."""
+    """int64 (N,), rows of the data set."""
     shift: Tensor
-    """int32 (N, 2), top and left of the crop within the padded picture."""
+    """int32 (N, 2), top and left of the crop in the padded picture."""
     flip: Tensor
     """bool (N,)."""
     centre: Tensor
-    """int32 (N, 2), row and column of the middle of the cutout."""
+    """int32 (N, 2), row and column of the centre of the cutout."""
     jitter: Tensor
     """float32 (N, 2), factors of brightness and contrast."""
 
-    def at(self, places: slice) -> Draws:
-        """The draws for some places of the order."""
-        return Draws(*(values[places] for values in self))
+    def at(self, positions: slice) -> Draws:
+        """Select the draws for some positions of the order."""
+        return Draws(*(values[positions] for values in self))
 
 
 class Loader:
-    """Training batches from pictures held once on a device; the same seed, stage, epoch and step give the same batch.
+    """Deterministic training batches from pictures on a device.
+
+    The same seed, stage, epoch and step give the same batch.
 
     Every epoch has `steps` batches of equal size. Pictures that do not fill a batch are left out of that epoch; which
-    ones changes with the order. All draws of an epoch come from one CPU generator and go to the device together, so a
-    step waits for nothing.
+    ones changes with the order. All random numbers of an epoch come from one CPU generator and are copied to the
+    device together, so that no step waits for a transfer.
     """
 
     def __init__(
@@ -70,18 +72,18 @@ class Loader:
         self.column_of = torch.arange(self.width, dtype=torch.int32).repeat_interleave(channels).to(self.device)
         mean = mean_std(pictures)[0] if self.spec.cutout else (0.0,) * channels
         self.fill = torch.tensor(mean).repeat(self.width).to(self.device)
-        # its border stays black, only the middle is written again
+        # the border stays black; only the middle is overwritten
         self.canvas = self.x.new_zeros(self.batch, self.height + 2 * self.pad, self.width + 2 * self.pad, channels)
 
     def epoch(self, stage: str, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from `start_step` on."""
         draws = Draws(*(values.to(self.device) for values in self.draw(stage, epoch)))
         for step in range(start_step, self.steps):
-            chosen = draws.at(slice(step * self.batch, (step + 1) * self.batch))
-            yield Batch(self.pictures(chosen), self.y.index_select(0, chosen.order))
+            selected = draws.at(slice(step * self.batch, (step + 1) * self.batch))
+            yield Batch(self.pictures(selected), self.y.index_select(0, selected.order))
 
     def draw(self, stage: str, epoch: int) -> Draws:
-        """All random numbers of an epoch, on the CPU."""
+        """Sample all random numbers of an epoch, on the CPU."""
         count, spec, draw = len(self.y), self.spec, epoch_generator(self.seed, stage, epoch)
         order = torch.randperm(count, generator=draw)
         shift = torch.randint(0, 2 * self.pad + 1, (count, 2), generator=draw, dtype=torch.int32)
@@ -91,19 +93,19 @@ class Loader:
         jitter = 1 + (2 * torch.rand(count, 2, generator=draw) - 1) * spread
         return Draws(order, shift, self.flips(flip, order, stage, epoch), middle.int(), jitter)
 
-    def flips(self, drawn: Tensor, order: Tensor, stage: str, epoch: int) -> Tensor:
-        """Which pictures of the order are mirrored, bool (N,).
+    def flips(self, random_half: Tensor, order: Tensor, stage: str, epoch: int) -> Tensor:
+        """Choose the pictures to flip, bool (N,), in the order of the epoch.
 
-        `alternate` mirrors a random half in the first epoch and the other half in the next, and so on (Jordan 2024,
+        `alternate` flips a random half in the first epoch, the other half in the next, and so on (Jordan 2024,
         arXiv:2404.00498).
         """
         if self.flip == "alternate":
-            first = torch.rand(len(drawn), generator=epoch_generator(self.seed, stage, EVERY_EPOCH)) < 0.5
+            first = torch.rand(len(random_half), generator=epoch_generator(self.seed, stage, EVERY_EPOCH)) < 0.5
             return first[order] ^ (epoch % 2 == 1)
-        return drawn & bool(self.flip)
+        return random_half & bool(self.flip)
 
     def pictures(self, draws: Draws) -> Tensor:
-        """The chosen pictures, augmented: float32 (B, C, H, W) with values 0..1 in channels-last memory."""
+        """Augment the selected pictures: float32 (B, C, H, W), values 0..1, channels-last memory."""
         x = self.x.index_select(0, draws.order)
         if self.pad or self.flip:
             x = self.crop(x, draws.shift, draws.flip)
@@ -115,7 +117,7 @@ class Loader:
         return x.permute(0, 3, 1, 2)
 
     def crop(self, x: Tensor, shift: Tensor, flip: Tensor) -> Tensor:
-        """Cut windows out of padded pictures and mirror some, (B, H, W, C): one gather of pixels does both."""
+        """Crop padded pictures (B, H, W, C) and flip some, by a single gather of pixels."""
         rows = self.rows + shift[:, :1]
         columns = torch.where(flip[:, None], self.width - 1 - self.columns, self.columns) + shift[:, 1:]
         if self.pad and self.spec.pad_mode == "reflect":
@@ -129,7 +131,7 @@ class Loader:
         return x.view(-1, channels).index_select(0, pixels.view(-1)).view(count, self.height, self.width, channels)
 
     def cut(self, x: Tensor, centre: Tensor) -> Tensor:
-        """Paint a square over each picture (B, H, W * C), clipped at its edges.
+        """Fill a square in each picture (B, H, W * C), clipped at its edges.
 
         Cutout: DeVries and Taylor 2017, arXiv:1708.04552.
         """
@@ -138,12 +140,12 @@ class Loader:
             (line >= first) & (line < first + side)
             for line, first in ((self.rows, start[:, :1]), (self.column_of, start[:, 1:]))
         )
-        # a product of floats and lerp_ are several times faster here than bool masks and where; 0 and 1 are exact
+        # a float product with lerp_ is several times faster than bool masks with where; 0 and 1 are exact
         return x.lerp_(self.fill, rows[:, :, None].float() * columns[:, None].float())
 
 
 def batches(pictures: Pictures, size: int, device: torch.device | str = "cpu") -> Iterator[Batch]:
-    """Yield all pictures in their order, without augmentation.
+    """Yield all pictures in order, without augmentation.
 
     Args:
         pictures: The pictures.
@@ -167,19 +169,19 @@ def batches(pictures: Pictures, size: int, device: torch.device | str = "cpu") -
 
 
 def jitter(x: Tensor, factors: Tensor) -> Tensor:
-    """Brightness and contrast of each picture (B, H * W * C) multiplied by its factors, clipped to 0..1."""
+    """Multiply brightness and contrast of each picture (B, H * W * C) by its factors, clipped to 0..1."""
     x = (x * factors[:, :1]).clamp_(0, 1)
     mean = x.mean(1, keepdim=True)
     return x.sub_(mean).mul_(factors[:, 1:]).add_(mean).clamp_(0, 1)
 
 
-def reflect(at: Tensor, size: int) -> Tensor:
-    """Positions beyond an edge folded back inside; the edge itself is not repeated."""
-    return (size - 1) - ((size - 1) - at.abs()).abs()
+def reflect(position: Tensor, size: int) -> Tensor:
+    """Reflect positions beyond an edge; the edge itself is not repeated."""
+    return (size - 1) - ((size - 1) - position.abs()).abs()
 
 
 def epoch_generator(seed: int, stage: str, epoch: int) -> torch.Generator:
-    """A CPU generator for one epoch of one stage."""
+    """Make a CPU generator for one epoch of one stage."""
     text = f"{seed}/{stage}/{epoch}".encode()
     value = int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> 1
     return torch.Generator().manual_seed(value)

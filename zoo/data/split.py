@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def split(loaded: Loaded, spec: DataSpec) -> Splits:
-    """Training, validation and test pictures, stratified by class and chosen by `split_seed`.
+    """Split into training, validation and test pictures, stratified by class and chosen by `split_seed`.
 
-    Splits of the set's own are kept. The order comes from the raw 64-bit output of PCG64, which NumPy keeps
-    unchanged, so that the same seed gives the same split everywhere. Raises DataError where a set cannot be used.
+    Splits that the data set provides are kept. The order comes from the raw 64-bit output of PCG64, which NumPy keeps
+    unchanged, so that the same seed gives the same split everywhere. Raises DataError if the pictures cannot be used.
     """
     check_loaded(loaded)
     if spec.imbalance is not None:
@@ -30,7 +30,7 @@ def split(loaded: Loaded, spec: DataSpec) -> Splits:
     train, own = loaded.train, (loaded.test, loaded.valid)
     shares = [0.0 if part else share for part, share in zip(own, (spec.test, spec.valid), strict=True)]
     *kept, rest = stratified_rows(train.y.numpy(), shares, spec.split_seed)
-    # Copies, so that nothing holds the memory-mapped cache, which would count twice from then on.
+    # Copies release the memory-mapped cache, which would otherwise use the memory twice.
     test, valid = (
         train.subset(sorted_rows(rows)) if part is None else part.subset(torch.arange(len(part)))
         for part, rows in zip(own, kept, strict=True)
@@ -43,19 +43,19 @@ def split(loaded: Loaded, spec: DataSpec) -> Splits:
 
 
 def sorted_rows(rows: NDArray[np.int64]) -> Tensor:
-    """Rows in the order of the file, which a memory-mapped set is read fastest in."""
+    """Sort rows into file order, in which a memory-mapped set is read fastest."""
     return torch.from_numpy(np.sort(rows))
 
 
 def stratified_rows(y: NDArray[np.int64], shares: Sequence[float], seed: int) -> list[NDArray[np.int64]]:
-    """Rows for each share and, last, the rest: of every class its part, drawn without replacement.
+    """Sample rows for each share, stratified by class and without replacement; the rest comes last.
 
-    Every prefix of the rest has the classes in their proportions. A class keeps one picture for training, and gives
-    at least one to each share while it can.
+    Every prefix of the rest has the class proportions. A class keeps one picture for training, and provides at least
+    one to each share if it can.
     """
     keys = np.random.PCG64(seed).random_raw(len(y))
     piles: list[list[NDArray[np.int64]]] = [[] for _ in range(len(shares) + 1)]
-    places: list[NDArray[np.float64]] = []
+    ranks: list[NDArray[np.float64]] = []
     for label in np.unique(y):
         members = np.flatnonzero(y == label)
         members = members[np.argsort(keys[members], kind="stable")]
@@ -65,16 +65,16 @@ def stratified_rows(y: NDArray[np.int64], shares: Sequence[float], seed: int) ->
             pile.append(members[:count])
             members = members[count:]
         piles[-1].append(members)
-        places.append((np.arange(len(members)) + 0.5) / len(members))
-    *dealt, rest = [np.concatenate(pile) for pile in piles]
-    return [*dealt, rest[np.lexsort((keys[rest], np.concatenate(places)))]]
+        ranks.append((np.arange(len(members)) + 0.5) / len(members))
+    *parts, rest = [np.concatenate(pile) for pile in piles]
+    return [*parts, rest[np.lexsort((keys[rest], np.concatenate(ranks)))]]
 
 
 def long_tailed(loaded: Loaded, imbalance: float, seed: int) -> Loaded:
-    """Of class k of K the share imbalance^(-k / (K - 1)), at least one picture if there is one, drawn by the seed."""
+    """Keep the share imbalance^(-k / (K - 1)) of class k of K, at least one picture, sampled by the seed."""
     last = len(loaded.classes) - 1
 
-    def thinned(part: Pictures) -> Pictures:
+    def subsample(part: Pictures) -> Pictures:
         y, keys = part.y.numpy(), np.random.PCG64(seed).random_raw(len(part))
         kept = []
         for label in range(last + 1):
@@ -83,5 +83,5 @@ def long_tailed(loaded: Loaded, imbalance: float, seed: int) -> Loaded:
             kept.append(members[: max(1, round(len(members) * imbalance ** (-label / last)))])
         return part.subset(sorted_rows(np.concatenate(kept)))
 
-    parts = {name: thinned(part) for name, part in loaded.parts().items()}
+    parts = {name: subsample(part) for name, part in loaded.parts().items()}
     return Loaded(**parts, classes=loaded.classes, skipped=loaded.skipped, captions=loaded.captions)
