@@ -200,23 +200,38 @@ def test_torch_that_is_none(code: str, cause: str, tmp_path: Path, monkeypatch: 
     assert broken["todo"].startswith("pip install") and step["text"].startswith("not run")
 
 
-def test_ray_that_could_not_start(tmp_path: Path, monkeypatch: Patch, capsys: Capture) -> None:
+def test_ray_at_an_address_is_named_with_who_is_let_in(monkeypatch: Patch, capsys: Capture) -> None:
     only(monkeypatch, "ray")
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "nowhere"))
-    assert "cannot write" in wrong(found(capsys, 7))[0]["text"]
     monkeypatch.setenv("RAY_ADDRESS", "auto")
-    assert "cluster at auto" in wrong(found(capsys))[0]["text"]
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    (row,) = wrong(found(capsys))
+    assert "RAY_ADDRESS is set, so zoo tune joins the cluster at auto, which lets in everybody" in row["text"]
+    assert "RAY_AUTH_MODE=token" in row["todo"]
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    assert "lets in" not in wrong(found(capsys))[0]["text"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sockets of Ray have no path there")
-def test_a_path_that_is_too_long_for_ray(tmp_path: Path, monkeypatch: Patch, capsys: Capture) -> None:
+def test_a_folder_that_ray_cannot_use(tmp_path: Path, monkeypatch: Patch, capsys: Capture) -> None:
     only(monkeypatch, "ray")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     long = tmp_path / ("x" * 60)
     long.mkdir()
     monkeypatch.setenv("RAY_TMPDIR", str(long))
-    assert "too long" in wrong(found(capsys, 7))[0]["text"]
+    (row,) = wrong(found(capsys))
+    assert f"{long} of RAY_TMPDIR cannot hold Ray's sockets" in row["text"]
+    monkeypatch.setattr("zoo.tuning.local_ray.fits_sockets", lambda folder: False)
+    (row,) = wrong(found(capsys, 7))
+    assert "of RAY_TMPDIR is too long for the path of a socket" in row["text"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere processes of any Ray may outlive a kill")
+def test_a_ray_that_the_guard_does_not_know(monkeypatch: Patch, capsys: Capture) -> None:
+    only(monkeypatch, "ray")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("zoo.tuning.orphan_guard.SUPPORTED_RAY", "1.0.")
+    (row,) = wrong(found(capsys))
+    assert "after a kill, processes of it may live for a minute" in row["text"] and "ray[tune]==1.0.*" in row["todo"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing is built there")

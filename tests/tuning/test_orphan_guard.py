@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import zoo.tuning.orphan_shim
-from zoo.tuning.orphan_guard import is_supported
+from zoo.tuning.orphan_guard import is_supported, orphan_guard
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
 SIGNAL = """
@@ -72,3 +72,24 @@ def test_a_worker_whose_ray_is_dead_already_does_not_begin(probe: Path) -> None:
 def test_ray_guards_each_worker_also_where_a_job_asks_for_an_environment() -> None:
     done = subprocess.run([sys.executable, "-c", STUDY], capture_output=True, text=True, check=False, timeout=120)
     assert done.stdout.splitlines() == ["(9, None)", "(9, 'asked for')"], done.stderr
+
+
+@pytest.mark.skipif(not is_supported(), reason="the shim is for another Ray")
+def test_agents_are_guarded_as_workers_are() -> None:
+    from ray._private import ray_constants, services
+
+    build = services._build_python_executable_command_memory_profileable
+    with orphan_guard():
+        for component in (ray_constants.PROCESS_TYPE_DASHBOARD_AGENT, ray_constants.PROCESS_TYPE_RUNTIME_ENV_AGENT):
+            command = services._build_python_executable_command_memory_profileable(component, "session")
+            assert command == [sys.executable, zoo.tuning.orphan_shim.__file__, "-u"]
+        other = services._build_python_executable_command_memory_profileable("monitor", "session")
+    assert other == build("monitor", "session") == [sys.executable, "-u"]
+    assert services._build_python_executable_command_memory_profileable is build
+
+
+def test_a_process_whose_parent_died_before_it_asked_ends_at_once() -> None:
+    code = "import os, sys; from zoo.tuning.orphan_guard import die_with; die_with(int(sys.argv[1]), str)(); print(1)"
+    for parent, said in ((os.getpid(), "1\n"), (os.getpid() + 1, "")):
+        words = [sys.executable, "-c", code, str(parent)]
+        assert subprocess.run(words, capture_output=True, text=True, check=False).stdout == said

@@ -16,6 +16,7 @@ from typing import Any
 
 from zoo.core.errors import ResourceError, one_line
 from zoo.registry.plugins.blocklist import blocklist_variables
+from zoo.tuning.local_ray import private_ray
 from zoo.tuning.orphan_guard import orphan_guard
 
 RAY_ENVIRONMENT = {
@@ -42,8 +43,29 @@ class ClusterOptions:
     """Where trials run: the address of a cluster, how many at a time, and on which device."""
 
     address: str | None
+    """None for a Ray of this process alone."""
     parallel: int | None
     device: str
+    from_environment: bool = False
+    """Whether RAY_ADDRESS named the address."""
+
+    @classmethod
+    def choose(cls, address: str | None, parallel: int | None, device: str) -> ClusterOptions:
+        """Take the address that is given, else that of RAY_ADDRESS; `local` stands for this machine, as with Ray."""
+        environment = "" if address else os.environ.get("RAY_ADDRESS", "")
+        chosen = address or environment or "local"
+        return cls(None if chosen == "local" else chosen, parallel, device, bool(environment))
+
+    @property
+    def source(self) -> str:
+        """Where the address comes from, as a text to append."""
+        return " (RAY_ADDRESS in the environment)" if self.from_environment else ""
+
+    @property
+    def advice(self) -> str:
+        """What to do where no cluster answers."""
+        alone = "unset RAY_ADDRESS" if self.from_environment else "leave out --address"
+        return f"check the address, start a cluster there, or {alone} to use this machine alone"
 
 
 @contextmanager
@@ -70,39 +92,61 @@ def ray_cluster(options: ClusterOptions) -> Iterator[None]:
         yield
         return
     silence_worker_deaths()
-    address = options.address or os.environ.get("RAY_ADDRESS")
-    # Without "local" Ray would join a cluster that somebody else started on this machine.
-    own = {"address": "local", "include_dashboard": False, "num_cpus": available_cores()}
-    # A cluster that is there already has not the environment of this process, as workers started here have.
-    there = {"address": address, "runtime_env": {"env_vars": blocklist_variables()}}
-    arguments: dict[str, Any] = there if address else own
-    if address:
-        check_address(address)
-    try:
-        with keep_signal_handlers(), orphan_guard():
-            ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **arguments)
-    except Exception as error:
-        text = f"Ray did not start: {one_line(str(error))[:200]}"
-        raise ResourceError(text, "check memory, disk and ports, or the address") from error
-    try:
-        if not address:
+    with join_ray(ray, options) if options.address else start_ray(ray):
+        yield
+
+
+@contextmanager
+def start_ray(ray: Any) -> Iterator[None]:
+    """Start a Ray of this process alone within the block."""
+    with private_ray() as arguments:
+        try:
+            with keep_signal_handlers(), orphan_guard():
+                init_ray(ray, num_cpus=available_cores(), **arguments)
+        except Exception as error:
+            text = f"Ray did not start: {one_line(str(error))[:200]}"
+            raise ResourceError(text, "check memory, disk and ports; zoo doctor says more") from error
+        try:
             let_agents_exit(ray)
+            yield
+        finally:
+            with suppress(Exception):
+                ray.shutdown()
+
+
+@contextmanager
+def join_ray(ray: Any, options: ClusterOptions) -> Iterator[None]:
+    """Connect to the cluster at an address within the block."""
+    check_address(options)
+    try:
+        with keep_signal_handlers():
+            # A cluster that is there already has not the environment of this process, as workers started here have.
+            init_ray(ray, address=options.address, runtime_env={"env_vars": blocklist_variables()})
+    except Exception as error:
+        text = f"no connection to the Ray cluster at {options.address}{options.source}: {one_line(str(error))[:200]}"
+        raise ResourceError(text, options.advice) from error
+    try:
         yield
     finally:
         with suppress(Exception):
             ray.shutdown()
 
 
-def check_address(address: str) -> None:
+def init_ray(ray: Any, **arguments: Any) -> None:
+    """Start Ray or join it, without a word."""
+    ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **arguments)
+
+
+def check_address(options: ClusterOptions) -> None:
     """Raise ResourceError where nothing listens at the address: Ray would try for a quarter of an hour."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = str(options.address).removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():
         return
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
     except (OSError, OverflowError) as error:
-        text = f"no Ray cluster answers at {address}: {error}"
-        raise ResourceError(text, "check the address, or start a cluster there") from error
+        text = f"no Ray cluster answers at {options.address}{options.source}: {error}"
+        raise ResourceError(text, options.advice) from error
 
 
 def let_agents_exit(ray: Any) -> None:

@@ -187,6 +187,6 @@ def tune(
     given |= {"storage": storage, "parallel": parallel, "device": device}
     command = resume_command("tune", name, overrides, given, registries)
     request = TuneRequest(
-        options, seconds, fresh, study, Path(storage or ROOT), ClusterOptions(address, parallel, device), command
+        options, seconds, fresh, study, Path(storage or ROOT), ClusterOptions.choose(address, parallel, device), command
     )
     return run_study(catalog(), raw, overridden_options(overrides), request, callback)

@@ -21,8 +21,6 @@ from zoo.cli.doctor.finding import Finding, note, ok, problem
 from zoo.core.errors import MissingError, ResourceError, describe_error
 
 PROBE = 'extern "C" int zoo() { return 42; }'
-SOCKET, LONGEST_SOCKET = "/ray/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store", 107
-"""The longest socket path below Ray's folder, and the system's limit for a socket path."""
 
 
 def check_cores() -> Iterator[Finding]:
@@ -111,17 +109,38 @@ def check_ray() -> Iterator[Finding]:
     if find_spec("ray") is None:
         yield problem("not installed, so zoo tune cannot work", install_command("ray[tune]"), MissingError.code)
         return
+    from zoo.tuning.cluster import ClusterOptions
+
     version = import_module("ray").__version__
-    folder = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
-    if address := os.environ.get("RAY_ADDRESS"):
-        yield note(f"{version}; RAY_ADDRESS is set, so zoo tune joins the cluster at {address}")
-    elif not os.access(folder, os.W_OK):
-        yield problem(f"{version} cannot write to {folder}", "set RAY_TMPDIR to a writable folder", ResourceError.code)
-    elif sys.platform != "win32" and len(f"{folder}{SOCKET}") > LONGEST_SOCKET:
-        text = f"{version} cannot create sockets in {folder}: the path is too long"
-        yield problem(text, "set RAY_TMPDIR to a shorter one", ResourceError.code)
+    options = ClusterOptions.choose(None, None, "auto")
+    yield from cluster_findings(version, str(options.address)) if options.address else local_findings(version)
+
+
+def cluster_findings(version: str, address: str) -> Iterator[Finding]:
+    """Report the cluster that is set, and whether it lets everybody in."""
+    text = f"{version}; RAY_ADDRESS is set, so zoo tune joins the cluster at {address}"
+    if os.environ.get("RAY_AUTH_MODE") == "token":
+        yield note(text)
     else:
-        yield ok(f"{version} can start, in {folder}", folder=str(folder))
+        yield note(
+            f"{text}, which lets in everybody who reaches its ports",
+            "start and join it with RAY_AUTH_MODE=token, on a private network; or unset RAY_ADDRESS",
+        )
+
+
+def local_findings(version: str) -> Iterator[Finding]:
+    """Report where a Ray of this machine alone has its files, who reaches it, and what outlives a kill."""
+    from zoo.tuning.local_ray import short_folder, temporary_folder
+    from zoo.tuning.orphan_guard import SUPPORTED_RAY, is_supported
+
+    (wanted, source), folder = temporary_folder(), short_folder()
+    if folder != wanted:
+        text = f"the folder {wanted}{source} cannot hold Ray's sockets, so Ray has its files in {folder}"
+        yield note(text, "nothing to do; a short path in RAY_TMPDIR chooses another folder")
+    if sys.platform == "linux" and not is_supported():
+        text = f"{version} is not the version {SUPPORTED_RAY}x that zoo tune is tested with: after a kill, processes"
+        yield note(f"{text} of it may live for a minute", f'pip install "ray[tune]=={SUPPORTED_RAY}*"')
+    yield ok(f"{version} can start, in {folder}; it listens on loopback only", folder=str(folder))
 
 
 def check_training_step() -> Iterator[Finding]:

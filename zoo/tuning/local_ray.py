@@ -1,0 +1,159 @@
+"""A Ray of this process alone: it listens on loopback, with a secret and a folder that no other user can read."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from zoo.core.errors import ResourceError
+
+PREFIX = "zoo-ray-"
+SOCKET = f"{PREFIX}00000000/r/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store"
+"""The longest path of a socket below the folder in which a private one is made."""
+LONGEST_SOCKET = 107 if sys.platform == "linux" else 103
+"""Bytes that the path of a socket may have."""
+LOCK = "lock"
+SWEEP_AGE = 60.0
+"""Seconds after which a folder that nobody holds is a leftover; a younger one may not be locked yet."""
+
+
+@contextmanager
+def private_ray() -> Iterator[dict[str, Any]]:
+    """Yield arguments of `ray.init` for a Ray that nobody else reaches.
+
+    Ray itself makes its folders writable for all, keeps its token in a file that all may read, and listens on all
+    interfaces. Here both are in a folder of this user alone, the token is a new one each time, and the address is
+    that of loopback. All is as before after the block.
+    """
+    with ExitStack() as stack:
+        folder = stack.enter_context(private_folder())
+        token = folder / "token"
+        with os.fdopen(os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32))
+        stack.enter_context(own_token(token))
+        stack.enter_context(loopback_only())
+        yield {"address": "local", "include_dashboard": False, "_temp_dir": str(folder / "r")}
+
+
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """Make a folder of this user alone for the files of Ray; it is removed after the block."""
+    base = short_folder()
+    sweep_leftovers(base)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+    lock = FileLock(folder / LOCK)
+    try:
+        with lock:
+            yield folder
+    finally:
+        for _ in range(3):  # processes of Ray that are ending may still write
+            shutil.rmtree(folder, ignore_errors=True)
+            if not folder.exists():
+                break
+            time.sleep(0.2)
+
+
+def short_folder() -> Path:
+    """The folder for temporary files, or another one where its path is too long for Ray's sockets."""
+    base, source = temporary_folder()
+    for folder in (base, *map(Path, ("/tmp", "/var/tmp", os.environ.get("XDG_RUNTIME_DIR", "")))):
+        if fits_sockets(folder) and folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    reason = "is too long for the path of a socket" if not fits_sockets(base) else "cannot be written to"
+    raise ResourceError(
+        f"Ray cannot start: the folder {base}{source} {reason}", "set RAY_TMPDIR to a short path of a writable folder"
+    )
+
+
+def temporary_folder() -> tuple[Path, str]:
+    """The folder that is set for temporary files, and which variable sets it, as a text to append."""
+    if folder := os.environ.get("RAY_TMPDIR"):
+        return Path(folder).absolute(), " of RAY_TMPDIR"
+    base = Path(tempfile.gettempdir())
+    name = next((name for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)), "")
+    return base, f" of {name}" if name else ""
+
+
+def fits_sockets(folder: Path) -> bool:
+    """Whether Ray's sockets can lie below a folder."""
+    return folder.is_absolute() and (
+        sys.platform == "win32" or len(os.fsencode(f"{folder}/{SOCKET}")) <= LONGEST_SOCKET
+    )
+
+
+def sweep_leftovers(base: Path) -> None:
+    """Remove folders whose process was killed."""
+    for folder in base.glob(f"{PREFIX}*"):
+        with suppress(OSError, Timeout):
+            about = folder.lstat()
+            mine = not hasattr(os, "getuid") or about.st_uid == os.getuid()
+            if mine and stat.S_ISDIR(about.st_mode) and time.time() - about.st_mtime > SWEEP_AGE:
+                with FileLock(folder / LOCK, timeout=0):
+                    pass
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def own_token(path: Path) -> Iterator[None]:
+    """Let Ray ask for the token in a file within the block, whatever the environment says about tokens."""
+    settings = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path), "RAY_AUTH_TOKEN": None}
+    try:
+        with changed_environment(settings):
+            forget_token()
+            yield
+    finally:
+        forget_token()
+
+
+@contextmanager
+def changed_environment(values: Mapping[str, str | None]) -> Iterator[None]:
+    """Set variables of the environment within the block, and unset those that are None."""
+    before = {name: os.environ.get(name) for name in values}
+    set_environment(values)
+    try:
+        yield
+    finally:
+        set_environment(before)
+
+
+def set_environment(values: Mapping[str, str | None]) -> None:
+    """Set variables of the environment, and unset those that are None."""
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def forget_token() -> None:
+    """Let Ray read the environment anew: it keeps the token, and whether one is asked for."""
+    with suppress(ImportError, AttributeError):
+        raylet: Any = import_module("ray._raylet")
+        raylet.Config.initialize("")
+        raylet.AuthenticationTokenLoader.instance().reset_cache()
+
+
+@contextmanager
+def loopback_only() -> Iterator[None]:
+    """Let a Ray that starts within the block listen on loopback alone, as it does anyway on macOS and Windows."""
+    from ray._private import ray_constants
+
+    before = getattr(ray_constants, "ENABLE_RAY_CLUSTER", None)
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        if before is not None:
+            ray_constants.ENABLE_RAY_CLUSTER = before
