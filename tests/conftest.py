@@ -9,11 +9,16 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import zoo
+from zoo.core.files import write_json
 from zoo.registry.catalog import catalog
+from zoo.registry.plugins.discover import dist, installed
+from zoo.registry.plugins.probe import LIMIT, Probes
+from zoo.registry.plugins.probe_cache import ProbeRecord
 
 # Threads that spin while they wait make everything ten times slower where tests share a machine's few cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -75,14 +80,23 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def install(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """A function that installs a distribution with one plugin, as pip would, where Python and its children find it."""
+    """A function that installs a distribution with one plugin, as pip would, where Python and its children find it.
+
+    A plugin that is `harmless` is probed in one test alone.
+    """
     site = tmp_path / "site"
     site.mkdir()
     monkeypatch.syspath_prepend(site)
     monkeypatch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
 
     def make(
-        name: str, code: str | bytes, distribution: str = "", points: str = "", metadata: str | None = None
+        name: str,
+        code: str | bytes,
+        distribution: str = "",
+        points: str = "",
+        metadata: str | None = None,
+        *,
+        harmless: bool = False,
     ) -> Path:
         distribution, module = distribution or f"zoo-{name}", f"plugin_{(distribution or name).replace('-', '_')}"
         path = site / f"{module}.py"
@@ -94,9 +108,27 @@ def install(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inst
         (info / "entry_points.txt").write_text(points or f"[zoo]\n{name} = {module}\n", encoding="utf-8")
         importlib.invalidate_caches()
         catalog.cache_clear()
+        if harmless:
+            probe_once(name, code)
         return path
 
     return make
+
+
+VERDICTS: dict[tuple[str, str | bytes], dict[str, Any]] = {}
+
+
+def probe_once(name: str, code: str | bytes) -> None:
+    """Probe a plugin that many tests install, or write down what its probe found in an earlier test."""
+    point = next(point for point in installed() if point.name == name)
+    record = ProbeRecord.of(point, dist(point))
+    if (name, code) in VERDICTS:
+        record.file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(record.file, record.kept(VERDICTS[name, code]))
+        return
+    Probes([record]).wait(LIMIT)
+    if (verdict := record.read()) and not verdict.error:
+        VERDICTS[name, code] = verdict.model_dump(mode="json")
 
 
 @pytest.fixture(scope="session")

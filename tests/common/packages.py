@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from zoo.core.files import cache_dir
 from zoo.registry.catalog import catalog
 
 MOE = """
@@ -36,8 +38,14 @@ def pip_install(site: Path, packages: Iterable[Path]) -> None:
 
 
 def find_in(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the zoo find what is installed in a folder, until the test ends."""
+    """Let the zoo find what is installed in a folder, until the test ends; the plugins are probed once."""
     monkeypatch.syspath_prepend(site)
     monkeypatch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
     importlib.invalidate_caches()
     catalog.cache_clear()
+    kept, verdicts = site.with_name(f"{site.name}-verdicts"), cache_dir() / "plugins"
+    if kept.exists():
+        shutil.copytree(kept, verdicts, dirs_exist_ok=True)
+    else:
+        catalog()
+        shutil.copytree(verdicts, kept)

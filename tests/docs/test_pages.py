@@ -44,8 +44,8 @@ YAML = [block for block in blocks() if block.language == "yaml"]
 
 
 def marked(text: str, value: object = None) -> Any:
-    """A parameter of a test, marked as slow where it starts Ray."""
-    slow = any(part in text for part in ("zoo tune", "zoo.tune", "-study"))
+    """A parameter of a test, marked as slow where it starts Ray, trains many models or compiles."""
+    slow = any(part in text for part in ("zoo tune", "zoo.tune", "-study", "zoo compare vae", "zoo bench"))
     return pytest.param(text if value is None else value, marks=[pytest.mark.slow] if slow else [])
 
 

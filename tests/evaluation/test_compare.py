@@ -320,7 +320,7 @@ def test_two_processes_do_not_work_on_one_comparison(capsys: Capture) -> None:
 
 
 def test_priors_are_compared_each_with_its_own_options(install: Callable[..., Path], capsys: Capture) -> None:
-    install("linear", linear.PLUGIN)
+    install("linear", linear.PLUGIN, harmless=True)
     judge = "  judge: {extends: cnn, model: {blocks: 2, first: 4, last: 8}, train: {epochs: 1, batch: 200}}\n"
     Path("registry.yaml").write_text(linear.REGISTRY + judge, encoding="utf-8")
     found = document(

@@ -58,7 +58,7 @@ def zoo_judges():
 def small(install: Install, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A plugin of linear latent models, and a judge and a teacher that are soon trained."""
     monkeypatch.setattr("zoo.training.session.LOOKED_AT", 1000)
-    install("linear", PLUGIN)
+    install("linear", PLUGIN, harmless=True)
     (home / "registry.yaml").write_text(REGISTRY + SMALL, encoding="utf-8")
 
 
@@ -143,7 +143,7 @@ def test_a_run_of_a_classifier_judges() -> None:
     ],
 )
 def test_who_cannot_judge(judge: str, text: str, capsys: pytest.CaptureFixture[str], install: Install) -> None:
-    install("quarter", QUARTER)
+    install("quarter", QUARTER, harmless=True)
     zoo.train("linear", "data.kind=quarter")
     zoo.train("judge", out="other")
     assert text in refused(capsys, "evaluate", "linear", "--judge", judge)
@@ -299,6 +299,7 @@ def test_pretrained_judges_say_what_is_missing(
     assert 'pip install "pixel-zoo[judges]"' in text
 
 
+@pytest.mark.slow
 def test_an_outside_judge_sees_features_of_imagenet() -> None:
     pytest.importorskip("efficientnet_lite_pytorch", reason="needs pixel-zoo[judges]")
     zoo.train("linear", "data.limit=60")

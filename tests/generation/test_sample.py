@@ -35,7 +35,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def runs(install: Install, home: Path, kept: Path) -> Path:
     """runs/linear-1, a vae without a condition, and runs/shades-1, code words whose prior takes labels."""
-    install("linear", PLUGIN)
+    install("linear", PLUGIN, harmless=True)
     (home / "registry.yaml").write_text(REGISTRY, encoding="utf-8")
     if not (kept / "runs").exists():
         zoo.train("linear", device="cpu")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,27 +14,35 @@ from commands import refused, told
 from packages import find_in, pip_install
 
 import zoo
+from tests.conftest import forget
 from zoo.cli import main
+from zoo.registry.catalog import catalog
 
 PACKAGES = sorted((Path(__file__).parents[1] / "third_party").iterdir())
 SMALL = ("data.limit=300", "model.width=8", "model.latent=4", "train.epochs=2", "train.batch=50", "train.ema=0")
 
 
 class Acme(NamedTuple):
-    """A working folder, and an environment in which all packages from outside are installed."""
+    """A working folder, and the folder in which all packages from outside are installed; None for none."""
 
     work: Path
-    env: dict[str, str]
+    site: Path | None
 
     def run(self, *words: str, code: int = 0) -> str:
-        """The stdout of a command that ends with this exit code."""
-        command = [sys.executable, "-m", "zoo", *words]
-        done = subprocess.run(
-            command, cwd=self.work, env=self.env, capture_output=True, text=True, check=False, timeout=300
-        )
-        assert done.returncode == code, done.stderr
-        assert "Traceback" not in done.stderr
-        return done.stdout if code == 0 else done.stderr
+        """The stdout (stderr) of a command that ends with this exit code, in this process."""
+        out, err = StringIO(), StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.chdir(self.work)
+            patch.setenv("ZOO_CACHE", str(self.work.parent / "cache"))
+            patch.setenv("ZOO_CONFIG", str(self.work.parent / "config"))
+            catalog.cache_clear()
+            if self.site:
+                find_in(self.site, patch)
+            ended = main(list(words))
+        catalog.cache_clear()
+        assert ended == code, err.getvalue()
+        assert "Traceback" not in err.getvalue()
+        return out.getvalue() if code == 0 else err.getvalue()
 
     def json(self, *words: str) -> Any:
         """The JSON document of a command."""
@@ -42,14 +50,14 @@ class Acme(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def acme(tmp_path_factory: pytest.TempPathFactory) -> Acme:
+def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Acme]:
     """The packages, installed by pip into a folder of their own."""
     root = tmp_path_factory.mktemp("acme")
     site, work = root / "site", root / "work"
     pip_install(site, PACKAGES)
     work.mkdir()
-    homes = {"ZOO_CACHE": str(root / "cache"), "ZOO_CONFIG": str(root / "config"), "PYTHONPATH": str(site)}
-    return Acme(work, os.environ | homes)
+    yield Acme(work, site)
+    forget(root)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +121,7 @@ def test_its_options_are_checked_like_the_zoos_own(acme: Acme) -> None:
 
 
 def test_its_run_cannot_be_read_without_it(acme: Acme, trained: Any) -> None:
-    bare = acme._replace(env={name: value for name, value in acme.env.items() if name != "PYTHONPATH"})
+    bare = acme._replace(site=None)
     error = bare.run("evaluate", trained["run"], code=5)
     assert "no model kind 'depthwise'" in error
 
@@ -121,7 +129,8 @@ def test_its_run_cannot_be_read_without_it(acme: Acme, trained: Any) -> None:
 @pytest.fixture
 def outside(acme: Acme, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working directory; the zoo of this process finds the packages."""
-    find_in(Path(acme.env["PYTHONPATH"]), monkeypatch)
+    assert acme.site
+    find_in(acme.site, monkeypatch)
     return home
 
 

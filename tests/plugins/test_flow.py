@@ -29,12 +29,12 @@ from zoo.models.prior import Term, single_term
 from zoo.registry.catalog import catalog
 from zoo.testing.densities import check_kl
 
-SHAPES = [(1,), (2,), (5,), (12,), (3, 2, 2)]
+SHAPES = [(1,), (5,), (3, 2, 2)]
 OWN = ["coupling", "linear", "transformer"]
 """Architectures that need no extra; the weights of the zoo's own bound what they do, however wild."""
 ZUKO = [f"zuko:{name}" for name in ZUKO_FLOWS]
+DEAR = ("transformer", "zuko:NSF")
 every = pytest.mark.parametrize("architecture", OWN + ZUKO)
-own = pytest.mark.parametrize("architecture", OWN)
 heavy = pytest.mark.parametrize("tails", [False, True])
 shaped = pytest.mark.parametrize("shape", SHAPES)
 
@@ -119,7 +119,7 @@ def test_every_learnt_number_gets_a_gradient(architecture: str, tails: bool, sha
 
 
 @heavy
-@own
+@pytest.mark.parametrize("architecture", ["coupling", "linear", pytest.param("transformer", marks=pytest.mark.slow)])
 def test_it_keeps_what_every_prior_promises(architecture: str, tails: bool) -> None:
     kind = catalog().find("prior", "flow")[1]
     spec = kind.spec(architecture=architecture, tails=tails, width=16, layers=4, heads=2, blocks=2, depth=1)
@@ -172,7 +172,9 @@ def test_classes_are_hidden_in_training_alone() -> None:
     assert (flow.log_prob(z, t) - hidden).abs().lt(1e-4).float().mean().item() == pytest.approx(0.25, abs=0.03)
 
 
-@every
+@pytest.mark.parametrize(
+    "architecture", [pytest.param(name, marks=[pytest.mark.slow] * (name in DEAR)) for name in OWN + ZUKO]
+)
 def test_it_learns_what_each_class_looks_like(architecture: str) -> None:
     make(2, architecture=architecture)
     torch.manual_seed(0)

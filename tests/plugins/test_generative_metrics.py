@@ -14,7 +14,6 @@ from scipy.spatial.distance import cdist
 from sklearn.metrics.pairwise import polynomial_kernel
 from torch import Tensor
 from torch.nn import functional as F
-from torchmetrics.image.fid import FrechetInceptionDistance
 from zoo_metrics import distances, zoo_metrics
 
 from zoo import DataInfo
@@ -210,6 +209,8 @@ def test_frechet_distance_agrees_with_torchmetrics() -> None:
     real, drawn = normal(300, 12), 2 * normal(300, 12, 1) + 1
     features: Any = torch.nn.Identity()
     features.num_features = 12
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
     other = FrechetInceptionDistance(features)
     other.update(real, real=True)
     other.update(drawn, real=False)

@@ -53,6 +53,11 @@ KINDS: dict[str, PriorKind[Any]] = {
 OWN = {name.partition(":")[2]: kind for name, kind in KINDS.items() if name.startswith("priors:")}
 POINTS = [(name, point) for name in KINDS for point in ("default", 1, 2)]
 every = pytest.mark.parametrize(("name", "point"), POINTS)
+integrated = pytest.mark.parametrize(
+    ("name", "point"),
+    [pytest.param(*each, marks=[pytest.mark.slow] * (each[0] == "priors:flow")) for each in POINTS],
+)
+"""The same; test_flow.py integrates small flows, and the large ones of the search space take seconds."""
 
 
 def prior_at(name: str, point: str | int, *shape: int) -> Prior:
@@ -103,13 +108,13 @@ def test_everything_is_finite_far_out(name: str, point: str | int) -> None:
     check_far_out(prior_at(name, point, 6))
 
 
-@every
+@integrated
 def test_the_density_integrates_to_one(name: str, point: str | int) -> None:
     check_integral(prior_at(name, point, 1))
     check_normalised(prior_at(name, point, 4))
 
 
-@every
+@integrated
 def test_codes_are_drawn_from_the_density(name: str, point: str | int) -> None:
     check_samples(prior_at(name, point, 1))
     check_lengths(prior_at(name, point, 8))

@@ -260,6 +260,7 @@ def test_a_run_that_was_interrupted_goes_on_bit_for_bit(options: tuple[str, ...]
     assert zoo.load("broken").log() == zoo.load("whole").log()
 
 
+@pytest.mark.slow
 def test_a_run_gives_the_generator_back() -> None:
     run = zoo.load(zoo.train("vae", *TINY, "prior.kind=power-law", "prior.alpha=2").run)
     assert run.path == Path("runs/vae-1")

@@ -241,6 +241,7 @@ def test_a_real_training_takes_its_minutes_and_its_interruption_costs_none() -> 
     assert run.entry.train.minutes == 0.04
 
 
+@pytest.mark.slow
 def test_a_codec_and_its_prior_share_the_minutes(capsys: Capture) -> None:
     small = ["data.limit=200", "model.width=4", "prior.width=8", "prior.layers=1"]
     assert main(["train", "vq-vae", *small, "train.minutes=0.05", "--device", "cpu", "--out", "run"]) == 0

@@ -29,6 +29,7 @@ from zoo.training.loop import Job, fit
 from zoo.training.train import Trained, trained
 
 SMALL = ("model.blocks=2", "model.first=4", "model.last=8", "model.head=1", "data.limit=300", "train.batch=50")
+COMPILED = ("train.compile=on", "train.precision=bfloat16", "model.last=12")
 KILLED = ("train.epochs=12", "train.save_seconds=0.05")
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -71,23 +72,24 @@ def test_same_seed_same_weights_and_another_seed_others() -> None:
         ("train.optimizer=sgd", "train.schedule=plateau", "model.dropout=0.3"),
         ("train.optimizer=muon", "train.schedule=linear", "train.augment.cutout=3"),
         ("train.optimizer=adamw", "train.keep=last", "train.augment.flip=alternate", "train.precision=bfloat16"),
-        ("train.optimizer=adamw", "train.compile=on", "train.precision=bfloat16", "model.last=12"),
-        ("train.optimizer=sgd", "train.compile=on", "train.precision=bfloat16", "model.last=12", "data.valid=0"),
+        pytest.param(("train.optimizer=adamw", *COMPILED), marks=pytest.mark.slow),
+        pytest.param(("train.optimizer=sgd", *COMPILED, "data.valid=0"), marks=pytest.mark.slow),
     ],
 )
-@pytest.mark.parametrize("step", [1, 8, 12])
-def test_an_interrupted_run_goes_on_bit_for_bit(options: tuple[str, ...], step: int) -> None:
+def test_an_interrupted_run_goes_on_bit_for_bit(options: tuple[str, ...]) -> None:
     whole = train("train.epochs=3", *options, out="whole")
-    with pytest.raises(InterruptedRun, match="Go on with") as stopped:
-        train("train.epochs=3", *options, out="broken", callback=Recorder(step))
-    assert stopped.value.code == 130
-    assert zoo.load("broken").state == "interrupted"
-    again = Recorder()
-    resumed = train("train.epochs=3", *options, out="broken", callback=again)
-    assert again.steps == 18 - step, "it goes on after the step at which it stopped"
-    assert resumed.weights_sha256 == whole.weights_sha256
-    assert zoo.load("broken").log() == zoo.load("whole").log()
-    assert not Path("broken/state").exists()
+    for step in (1, 8, 12):
+        broken = f"broken-{step}"
+        with pytest.raises(InterruptedRun, match="Go on with") as stopped:
+            train("train.epochs=3", *options, out=broken, callback=Recorder(step))
+        assert stopped.value.code == 130
+        assert zoo.load(broken).state == "interrupted"
+        again = Recorder()
+        resumed = train("train.epochs=3", *options, out=broken, callback=again)
+        assert again.steps == 18 - step, "it goes on after the step at which it stopped"
+        assert resumed.weights_sha256 == whole.weights_sha256
+        assert zoo.load(broken).log() == zoo.load("whole").log()
+        assert not Path(broken, "state").exists()
 
 
 def test_resuming_passes_over_a_damaged_saving() -> None:
@@ -318,6 +320,7 @@ def test_pictures_that_changed_are_noticed() -> None:
         zoo.train("cnn", *options, "train.epochs=2", out="other")
 
 
+@pytest.mark.slow
 def test_training_leaves_ray_and_optuna_alone() -> None:
     check = "print({'ray', 'optuna'} & set(sys.modules))"
     code = f"import sys, zoo; zoo.train('cnn', *{SMALL!r}, 'train.epochs=1'); {check}"

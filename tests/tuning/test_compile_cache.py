@@ -218,7 +218,8 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="libraries have other names there")
-@pytest.mark.parametrize("point", ["forward", "backward", pytest.param("validation", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
 def test_a_damaged_cache_costs_no_training(
     point: str, compiled: tuple[Path, dict[str, list[str]]], tmp_path: Path
 ) -> None:
@@ -255,6 +256,7 @@ print(json.dumps({"graphs": graphs, "hits": hits, "cache": os.environ["TORCHINDU
 """
 
 
+@pytest.mark.slow
 def test_one_process_compiles_many_architectures_into_its_own_cache(
     compiled: tuple[Path, dict[str, list[str]]], tmp_path: Path
 ) -> None:

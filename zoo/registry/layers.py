@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -180,8 +182,15 @@ def read_registry_file(path: Path, name: str = "") -> Document:
             raise ZooError(f"cannot read the registry {path}: {'not a file' if path.exists() else 'no such file'}")
         if path.stat().st_size > 4 * MAX_CHARACTERS:
             raise ZooError(f"{path}: larger than {MAX_CHARACTERS:,} characters; is it really a registry?")
-        return parse(path.read_text(encoding="utf-8-sig"), name or str(path))
+        data, where = parse_once(path.read_text(encoding="utf-8-sig"), name or str(path))
+        return Document(deepcopy(data), where)
     except UnicodeError as error:
         raise ZooError(f"cannot read the registry {path}: not UTF-8 text ({error})") from None
     except OSError as error:
         raise ZooError(f"cannot read the registry {path}: {error.strerror or error}") from None
+
+
+@lru_cache(maxsize=8)
+def parse_once(text: str, name: str) -> Document:
+    """Parse a text, or return the result for the same text; do not change it."""
+    return parse(text, name)
