@@ -16,8 +16,8 @@ import pytest
 import zoo
 from zoo.core.files import write_json
 from zoo.registry.catalog import catalog
-from zoo.registry.plugins.discover import dist, installed
-from zoo.registry.plugins.probe import LIMIT, Probes
+from zoo.registry.plugins.discover import distribution_of, plugin_entry_points
+from zoo.registry.plugins.probe import IMPORT_TIMEOUT, Probes
 from zoo.registry.plugins.probe_cache import ProbeRecord
 
 # Threads that spin while they wait make everything ten times slower where tests share a machine's few cores.
@@ -120,13 +120,13 @@ VERDICTS: dict[tuple[str, str | bytes], dict[str, Any]] = {}
 
 def probe_once(name: str, code: str | bytes) -> None:
     """Probe a plugin that many tests install, or write down what its probe found in an earlier test."""
-    point = next(point for point in installed() if point.name == name)
-    record = ProbeRecord.of(point, dist(point))
+    point = next(point for point in plugin_entry_points() if point.name == name)
+    record = ProbeRecord.of(point, distribution_of(point))
     if (name, code) in VERDICTS:
         record.file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(record.file, record.kept(VERDICTS[name, code]))
+        write_json(record.file, record.to_json(VERDICTS[name, code]))
         return
-    Probes([record]).wait(LIMIT)
+    Probes([record]).wait(IMPORT_TIMEOUT)
     if (verdict := record.read()) and not verdict.error:
         VERDICTS[name, code] = verdict.model_dump(mode="json")
 
