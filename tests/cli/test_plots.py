@@ -11,7 +11,7 @@ from PIL import Image
 from studies import Engine, study
 
 from zoo.cli import main
-from zoo.cli.views.plots import Limits, draw
+from zoo.cli.views.plots import Limits, draw_plots
 from zoo.tuning.study import Study
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -33,7 +33,7 @@ def test_plots(home: Path, objective: str, count: int) -> None:
     if count == 60:
         found.trials[8] = replace(found.trials[8], loss=1e30, objective=1e30)
     kept = optuna_study(found)
-    files = draw(found)
+    files = draw_plots(found)
     assert [path.stem for path in files] == ["history", "parameters", "importance"][: {0: 0, 60: 3}.get(count, 2)]
     for path in files:
         with Image.open(path) as image:

@@ -18,7 +18,7 @@ from zoo.cli.commands.evaluate import show_confusion
 from zoo.cli.console import Screen
 from zoo.cli.options import data_overrides
 from zoo.cli.views.evaluation import draw_confusion
-from zoo.cli.views.progress import Bar, Lines
+from zoo.cli.views.progress import ProgressBarCallback, ProgressLines
 from zoo.core.errors import DataError
 from zoo.display.format import format_duration
 from zoo.registry.listing import load_entry, load_registry
@@ -54,15 +54,15 @@ def test_train_prints_a_line_an_epoch_and_the_result_as_json(capsys: Capture) ->
 
 
 def test_an_interrupted_training_says_how_to_go_on_and_does(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    step = Lines.step
+    step = ProgressLines.step
 
-    def press(self: Lines) -> None:
+    def press(self: ProgressLines) -> None:
         step(self)
         if self.done == 3:
             signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Lines, "step", press)
+        patch.setattr(ProgressLines, "step", press)
         assert main(["train", "cnn", *TINY, "train.batch=50"]) == 130
     err = capsys.readouterr().err
     assert "the state is saved. Go on with: " in err
@@ -193,7 +193,7 @@ def test_bench_prints_whatever_was_measured(monkeypatch: pytest.MonkeyPatch, cap
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_the_bar_fits_its_terminal(width: int) -> None:
-    bar = Bar(load_entry("cnn"), Screen())
+    bar = ProgressBarCallback(load_entry("cnn"), Screen())
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=True)
     bar.stage(StageInfo("model", 20, 375, 375 * 11, 128))
@@ -212,7 +212,7 @@ def test_the_bar_fits_its_terminal(width: int) -> None:
 def test_the_pace_forgets_what_is_long_ago(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     now = [100.0]
     monkeypatch.setattr("zoo.cli.views.progress.time.monotonic", lambda: now[0])
-    lines = Lines(load_entry("cnn", ["train.batch=1000"]), Screen())
+    lines = ProgressLines(load_entry("cnn", ["train.batch=1000"]), Screen())
     lines.stage(StageInfo("model", 2, 100, 0, 10))  # a set that is smaller than the batch asked for
     now[0] += 60  # a compiler
     lines.step()

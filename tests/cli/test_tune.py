@@ -19,7 +19,7 @@ from studies import MIXED, Engine, study, trial
 from zoo.cli import main
 from zoo.cli.commands.tune import Count, Duration
 from zoo.cli.console import Screen
-from zoo.cli.views.trials import Block, Lines, cut
+from zoo.cli.views.study_progress import StudyBlock, StudyLines, truncate
 from zoo.core.errors import InterruptedRun, JobError
 from zoo.display.format import format_count
 from zoo.tuning.callbacks import TuneCallback
@@ -111,8 +111,8 @@ def test_it_says_that_it_resumes(fake: Engine, capsys: Capture) -> None:
 
 def test_silence_is_broken_and_the_pace_is_that_of_this_call(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     now = [100.0]
-    monkeypatch.setattr("zoo.cli.views.trials.time.monotonic", lambda: now[0])
-    lines = Lines(Screen())
+    monkeypatch.setattr("zoo.cli.views.study_progress.time.monotonic", lambda: now[0])
+    lines = StudyLines(Screen())
     lines.tick()
     lines.begin(study("done", "done", "running", budget=12), 2)
     capsys.readouterr()
@@ -184,7 +184,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def rendered(block: Block, width: int, height: int = 24) -> list[str]:
+def rendered(block: StudyBlock, width: int, height: int = 24) -> list[str]:
     """The block on a terminal of that size."""
     out = io.StringIO()
     plain: dict[str, Any] = {"color_system": None, "highlight": False, "markup": False, "emoji": False}
@@ -192,9 +192,9 @@ def rendered(block: Block, width: int, height: int = 24) -> list[str]:
     return out.getvalue().splitlines()
 
 
-def block(found: Study) -> Block:
+def block(found: Study) -> StudyBlock:
     """A block that shows a study, some trials of which ended in this call."""
-    made = Block(Screen())
+    made = StudyBlock(Screen())
     made.live = Live()
     made.begin(replace(found, trials=[]), 2)
     for number, each in enumerate(found.trials):
@@ -245,7 +245,7 @@ def test_the_table_leaves_room_on_a_low_terminal() -> None:
     assert len(rendered(made, 80, 6)) == 4
     made.end(study(*MIXED, budget=60))
     assert len(rendered(made, 80)) == 3
-    assert rendered(Block(Screen()), 80) == ["preparing ..."]
+    assert rendered(StudyBlock(Screen()), 80) == ["preparing ..."]
 
 
 def test_a_terminal_shows_the_block_and_a_pipe_the_result(
@@ -271,7 +271,7 @@ def test_a_study_without_anything_to_do_never_begins(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("zoo.tuning.tune.tune", lambda name, callback, **options: callback.end(found) or found)
     assert main(["tune", "cnn"]) == 0
     assert capsys.readouterr().out.startswith(f"{Path('runs/cnn-study')}: done, 1 of 1 trials (1 done)\n")
-    over = Block(Screen())
+    over = StudyBlock(Screen())
     over.end(found)
     assert "".join(rendered(over, 80)).strip() == ""
 
@@ -280,7 +280,7 @@ def test_counts_and_texts_are_short() -> None:
     assert [format_count(count) for count in (7, 999, 1000, 87_210, 999_499, 1_500_000)] == [
         *("7", "999", "1k", "87.2k", "999k", "1.5M")
     ]
-    assert [cut("日本日本", 8), cut("日本日本日", 8), cut("a\nb", 8)] == ["日本日本", "日本...", "a b"]
+    assert [truncate("日本日本", 8), truncate("日本日本日", 8), truncate("a\nb", 8)] == ["日本日本", "日本...", "a b"]
 
 
 def test_studies(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

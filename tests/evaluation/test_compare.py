@@ -15,7 +15,7 @@ import pytest
 
 import zoo
 from zoo.cli import main
-from zoo.cli.views.progress import Lines
+from zoo.cli.views.progress import ProgressLines
 from zoo.core.errors import InterruptedRun, LockedError, RunError, ZooError
 from zoo.evaluation.compare.axes import Axes, split_values
 from zoo.evaluation.compare.callbacks import CompareCallback
@@ -47,20 +47,20 @@ def weights(folder: Path = FOLDER) -> dict[str, tuple[str, str]]:
 @pytest.fixture
 def pressed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
     """Ctrl-C in the so-manieth training from now on."""
-    stage, step = Lines.stage, Lines.step
+    stage, step = ProgressLines.stage, ProgressLines.step
     begun = [0, 0]
 
-    def count(self: Lines, *about: Any) -> None:
+    def count(self: ProgressLines, *about: Any) -> None:
         begun[0] += 1
         stage(self, *about)
 
-    def press(self: Lines) -> None:
+    def press(self: ProgressLines) -> None:
         step(self)
         if begun[0] == begun[1] and self.done == 2:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(Lines, "stage", count)
-    monkeypatch.setattr(Lines, "step", press)
+    monkeypatch.setattr(ProgressLines, "stage", count)
+    monkeypatch.setattr(ProgressLines, "step", press)
     yield lambda number: begun.__setitem__(slice(None), [0, number])
 
 

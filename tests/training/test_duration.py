@@ -18,7 +18,7 @@ from torch import Tensor, nn
 import zoo
 from zoo.cli import main
 from zoo.cli.console import Screen
-from zoo.cli.views.progress import Bar, Lines
+from zoo.cli.views.progress import ProgressBarCallback, ProgressLines
 from zoo.core.errors import InterruptedRun, ZooError
 from zoo.core.files import digest, write_json
 from zoo.core.sections import TrainSpec
@@ -317,7 +317,7 @@ def test_a_run_from_before_there_were_minutes_goes_on(monkeypatch: pytest.Monkey
 def test_plain_lines_show_the_time(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     now = [500.0]
     monkeypatch.setattr("zoo.cli.views.progress.time.monotonic", lambda: now[0])
-    lines = Lines(load_entry("cnn"), Screen())
+    lines = ProgressLines(load_entry("cnn"), Screen())
     lines.stage(StageInfo("model", 0, 4, 0, 10, seconds=120.0, elapsed=10.0))
     for _ in range(10):
         now[0] += 6
@@ -335,7 +335,7 @@ def test_plain_lines_show_the_time(monkeypatch: pytest.MonkeyPatch, capsys: Capt
 def test_the_bar_is_filled_by_time(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     now, out = [500.0], io.StringIO()
     monkeypatch.setattr("zoo.cli.views.progress.time.monotonic", lambda: now[0])
-    bar = Bar(load_entry("cnn"), Screen())
+    bar = ProgressBarCallback(load_entry("cnn"), Screen())
     bar.stage(StageInfo("model", 0, 4, 0, 10, seconds=120.0, elapsed=10.0))
     for _ in range(10):
         now[0] += 5

@@ -13,13 +13,13 @@ from zoo.registry.plugins.blocklist import restore_blocklist
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; whatever goes wrong becomes a line on stderr."""
+    """Run one command and return its exit code; errors become a line on stderr."""
     if argv is None and (asked := os.environ.get("_ZOO_COMPLETE")):
-        from zoo.cli.completion.shells import answer
+        from zoo.cli.completion.shells import print_completions
 
-        return answer(asked)
+        return print_completions(asked)
     words = list(sys.argv[1:] if argv is None else argv)
-    screen = Screen.asked_for(words)
+    screen = Screen.from_arguments(words)
     try:
         with restore_blocklist(), deprecations_as_notes(screen.note):
             # Without arguments of ours click takes the process's own, and on Windows expands patterns such as *.png.
@@ -31,5 +31,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run() -> None:
-    """The console script."""
+    """Entry point of the console script."""
     sys.exit(main())

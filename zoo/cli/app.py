@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from zoo.cli.console import HangUp
+from zoo.cli.console import OutputClosedError
 from zoo.core.errors import ZooError, did_you_mean
 from zoo.core.version import __version__
 
@@ -42,7 +42,7 @@ EPILOG = "Start with: zoo train cnn, then zoo evaluate cnn. Every command has --
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands' names and help lines without importing them."""
+    """A group that lists its commands with their help lines without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the commands in the order of the help page."""
@@ -57,7 +57,7 @@ class LazyGroup(click.Group):
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """The command, or an error with the nearest name."""
+        """Return the command; ZooError with the nearest name for an unknown one."""
         if args[0] not in COMMANDS and not args[0].startswith("-"):
             raise ZooError(f"no command {args[0]!r}", did_you_mean(args[0], COMMANDS) or "see zoo --help")
         return super().resolve_command(ctx, args)
@@ -68,13 +68,13 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-def flag(*names: str, help: str) -> click.Option:  # noqa: A002 - click's own name
-    """A flag that `Screen.asked_for` reads, wherever on the command line it stands."""
+def make_flag(*names: str, help: str) -> click.Option:  # noqa: A002 - click's own name
+    """Make a flag that `Screen.from_arguments` reads anywhere on the command line."""
     return click.Option(names, is_flag=True, expose_value=False, help=help)
 
 
 def block_plugins(context: click.Context, option: click.Parameter, names: tuple[str, ...]) -> None:
-    """Block plugins, before any is looked for; `main` undoes it."""
+    """Block plugins before they are discovered; `main` unblocks them."""
     if names:
         from zoo.registry.catalog import catalog
         from zoo.registry.plugins.blocklist import add_to_blocklist
@@ -85,8 +85,8 @@ def block_plugins(context: click.Context, option: click.Parameter, names: tuple[
         context.call_on_close(catalog.cache_clear)
 
 
-def everywhere() -> list[click.Option]:
-    """The options that every command has."""
+def common_options() -> list[click.Option]:
+    """Return the options that every command has."""
     return [
         click.Option(
             ["--no-plugin"],
@@ -96,30 +96,30 @@ def everywhere() -> list[click.Option]:
             callback=block_plugins,
             help="Ignore a plugin, given by name or distribution.",
         ),
-        flag("--plain", help="No colours, no progress bar."),
-        flag("--traceback", help="Show the traceback of an error."),
+        make_flag("--plain", help="No colours, no progress bar."),
+        make_flag("--traceback", help="Show the traceback of an error."),
     ]
 
 
 class Command(click.Command):
-    """A command with the flags that all have, and --json where it has a result to print."""
+    """A command with the common options, and --json if it prints a result."""
 
     def __init__(self, *args: Any, json: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params += [flag("--json", help="Print the output as one JSON document.")] if json else []
-        self.params += everywhere()
+        self.params += [make_flag("--json", help="Print the output as one JSON document.")] if json else []
+        self.params += common_options()
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command.
 
-        With --json what others print goes to stderr, so that stdout is one document. A broken pipe goes by another
-        name, since click makes an exit with code 1 of it.
+        With --json, prints of libraries go to stderr, so that stdout is one document. A broken pipe is raised under
+        another name, since click would turn it into exit code 1.
         """
         try:
             with redirect_stdout(sys.stderr) if ctx.obj.json else nullcontext():
                 return super().invoke(ctx)
         except BrokenPipeError:
-            raise HangUp from None
+            raise OutputClosedError from None
 
 
 @click.pass_context
@@ -133,7 +133,7 @@ zoo = LazyGroup(
     "zoo",
     help="A model zoo for small pictures: list, train, evaluate and use models by name.",
     epilog=EPILOG,
-    params=everywhere(),
+    params=common_options(),
     callback=help_without_command,
     no_args_is_help=False,
     invoke_without_command=True,

@@ -1,4 +1,4 @@
-"""What people see: results on stdout, notes on stderr; rich tables on a terminal, plain lines elsewhere."""
+"""Output: results on stdout, notes on stderr; rich tables on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 
-SHORT, BROAD = 16, 24
-"""Characters up to which a column is not wrapped, and that one which is wrapped must have."""
+MAX_UNWRAPPED, MIN_WRAPPED = 16, 24
+"""Widest column that is never wrapped, and least width of a wrapped column."""
 GAP = "  "
-FLAT = re.compile(r"\[\n([^\[\]{}\"]*)\n *\]")
-"""A list of numbers over several lines of JSON; no text can look like it, since a text has no line break."""
+NUMBER_LIST = re.compile(r"\[\n([^\[\]{}\"]*)\n *\]")
+"""A list of numbers over several lines of JSON; no string can match, since JSON strings have no line breaks."""
 
 
-class HangUp(Exception):  # noqa: N818 - it is no fault
-    """Nobody reads the result any more."""
+class OutputClosedError(Exception):
+    """Raised when stdout is closed because its reader has exited."""
 
 
 @dataclass
 class Screen:
-    """How to print, from what the command line asks for."""
+    """The command's output, with the flags that control its format."""
 
     json: bool = False
     plain: bool = False
@@ -38,8 +38,8 @@ class Screen:
     out: TextIO = field(default_factory=lambda: sys.stdout)
 
     @classmethod
-    def asked_for(cls, words: Sequence[str]) -> Self:
-        """Read the flags before anything else is, so that an error in the rest is told in the form asked for."""
+    def from_arguments(cls, words: Sequence[str]) -> Self:
+        """Read the flags before the rest of the command line, so that errors in it are printed in the right format."""
         flags = set(words[: words.index("--")] if "--" in words else words)
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
@@ -47,11 +47,11 @@ class Screen:
         return cls("--json" in flags, "--plain" in flags, "--traceback" in flags)
 
     def rich(self, stream: TextIO) -> bool:
-        """Whether a stream is a terminal that shows more than plain lines."""
+        """Whether a stream is a terminal that supports more than plain lines."""
         return stream.isatty() and not self.plain and os.environ.get("TERM") != "dumb"
 
     def console(self, stream: TextIO) -> Console:
-        """A rich console for a terminal."""
+        """Return a rich console for a terminal."""
         from rich.console import Console
 
         bare = "NO_COLOR" in os.environ
@@ -62,28 +62,28 @@ class Screen:
 
     @property
     def width(self) -> int:
-        """Columns of the terminal; plenty where there is none."""
+        """Columns of the terminal; 1000 if there is none."""
         return self.console(sys.stdout).width if self.rich(sys.stdout) else 1000
 
     def line(self, text: str = "") -> None:
-        """One line of the result."""
+        """Print one line of the result."""
         print(one_line(text))
 
     def note(self, text: str) -> None:
-        """One line for people only. That nobody can read it is no reason to stop."""
+        """Print one line to stderr; errors are ignored if stderr is closed."""
         try:
             print(one_line(text), file=sys.stderr, flush=True)
         except (OSError, ValueError):
             return
 
     def document(self, value: Any) -> None:
-        """The result as JSON."""
+        """Print the result as JSON."""
         ascii_only = (self.out.encoding or "ascii").lower().replace("-", "") != "utf8"
         text = json.dumps(non_finite_to_none(value), indent=2, ensure_ascii=ascii_only, allow_nan=False)
-        print(FLAT.sub(lambda match: f"[{' '.join(match[1].split())}]", text), file=self.out)
+        print(NUMBER_LIST.sub(lambda match: f"[{' '.join(match[1].split())}]", text), file=self.out)
 
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = ()) -> None:
-        """A table; on a terminal that is too narrow for it, one block a row."""
+        """Print a table; on a terminal that is too narrow for it, one block per row."""
         columns = [
             Column(head, [one_line(str(cell)) for cell in cells], index in set(right))
             for index, (head, *cells) in enumerate(zip(heads, *rows, strict=True))
@@ -92,9 +92,9 @@ class Screen:
             return print_plain(columns)
         console = self.console(sys.stdout)
         filled = [column for column in columns if any(column.cells)]
-        broad = [column for column in filled[1:] if column.width > SHORT]
+        broad = [column for column in filled[1:] if column.width > MAX_UNWRAPPED]
         room = len(GAP) + console.width - sum(column.width + len(GAP) for column in filled if column not in broad)
-        if sum(column.width + len(GAP) for column in broad) > room and room < BROAD * max(1, len(broad)):
+        if sum(column.width + len(GAP) for column in broad) > room and room < MIN_WRAPPED * max(1, len(broad)):
             return print_blocks(console, filled)
         return console.print(rich_table(filled, broad))
 
@@ -109,12 +109,12 @@ class Column:
 
     @property
     def width(self) -> int:
-        """Characters of the longest cell."""
+        """Length of the longest cell or the head."""
         return max(map(len, [self.head, *self.cells]))
 
 
 def rich_table(columns: list[Column], broad: list[Column]) -> RenderableType:
-    """Columns without lines between them; broad ones wrap."""
+    """Build a rich table without lines; broad columns wrap."""
     from rich.table import Table
     from rich.text import Text
 
@@ -127,12 +127,12 @@ def rich_table(columns: list[Column], broad: list[Column]) -> RenderableType:
 
 
 def print_blocks(console: Console, columns: list[Column]) -> None:
-    """Each row as its first cell, below it the longest one if it is a text, then the others by name."""
+    """Print each row as its first cell, below it the longest column if it is a text, then the others by name."""
     from rich.padding import Padding
     from rich.text import Text
 
     longest = max(columns[1:], key=lambda column: column.width)
-    text = longest if longest.width > SHORT else Column("", [""] * len(longest.cells), right=False)
+    text = longest if longest.width > MAX_UNWRAPPED else Column("", [""] * len(longest.cells), right=False)
     others = [column for column in columns[1:] if column is not text]
     for index, first in enumerate(columns[0].cells):
         named = ", ".join(f"{column.head} {column.cells[index]}" for column in others if column.cells[index])
@@ -142,7 +142,7 @@ def print_blocks(console: Console, columns: list[Column]) -> None:
 
 
 def print_plain(columns: list[Column]) -> None:
-    """Columns padded with spaces, however wide."""
+    """Print columns padded with spaces, however wide."""
     padded = [
         [
             cell.rjust(column.width) if column.right else cell.ljust(column.width)

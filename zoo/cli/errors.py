@@ -1,4 +1,4 @@
-"""What went wrong, as a line on stderr and an exit code."""
+"""Errors as a line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Any
 
 import click
 
-from zoo.cli.console import HangUp, Screen
+from zoo.cli.console import OutputClosedError, Screen
 from zoo.core.errors import ResourceError, ZooDeprecationWarning, ZooError, as_out_of_memory
 from zoo.core.files import DISK_FULL_ERRNOS, cache_dir
 
-NOT_OURS = DISK_FULL_ERRNOS | {
+SYSTEM_ERRORS = DISK_FULL_ERRNOS | {
     errno.EACCES,
     errno.EPERM,
     errno.EIO,
@@ -27,46 +27,46 @@ NOT_OURS = DISK_FULL_ERRNOS | {
     errno.ENOMEM,
     errno.ENAMETOOLONG,
 }
-BUG, PIPE = 70, 141
+BUG_CODE, BROKEN_PIPE_CODE = 70, 141
 
 
 def report(error: BaseException, screen: Screen) -> int:
-    """Say what happened; returns the exit code."""
-    if isinstance(error, BrokenPipeError | HangUp):
-        return hang_up()
+    """Print an error, and return the exit code."""
+    if isinstance(error, BrokenPipeError | OutputClosedError):
+        return discard_output()
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
     if screen.traceback and not isinstance(error, click.ClickException | click.Abort | KeyboardInterrupt):
         traceback.print_exception(error)
-    code, name, message, hint = describe(error)
+    code, name, message, hint = describe_error(error)
     screen.note(f"error: {message}{'; ' * bool(hint)}{hint}" if code < 128 else f"{message}")
     if screen.json:
         try:
             screen.document({"error": {"code": code, "name": name, "message": message, "hint": hint}})
             sys.stdout.flush()
         except BrokenPipeError:
-            return hang_up()
+            return discard_output()
     return code
 
 
-def describe(error: BaseException) -> tuple[int, str, str, str]:
-    """Exit code, name, message and hint."""
+def describe_error(error: BaseException) -> tuple[int, str, str, str]:
+    """Return exit code, name, message and hint of an error."""
     if isinstance(error, ZooError):
         return error.code, error.name, str(error.args[0]), error.hint
     if isinstance(error, click.ClickException):
-        return error.exit_code, "usage", *usage(error)
+        return error.exit_code, "usage", *describe_usage_error(error)
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return 130, "interrupted", "interrupted", ""
     if short := as_out_of_memory(error):
-        return describe(short)
-    if isinstance(error, OSError) and error.errno in NOT_OURS:
+        return describe_error(short)
+    if isinstance(error, OSError) and error.errno in SYSTEM_ERRORS:
         where = f"{error.filename}: " if error.filename else ""
         return ResourceError.code, ResourceError.name, f"{where}{error.strerror}", ""
-    return bug(error)
+    return describe_bug(error)
 
 
-def usage(error: click.ClickException) -> tuple[str, str]:
-    """What click says, as a message and a hint."""
+def describe_usage_error(error: click.ClickException) -> tuple[str, str]:
+    """Return the message and hint of an error of click."""
     text = " ".join(error.format_message().split()).rstrip(".")
     text, guess, names = (text[:1].lower() + text[1:]).partition(" Did you mean ")
     context = error.ctx if isinstance(error, click.UsageError) else None
@@ -76,8 +76,8 @@ def usage(error: click.ClickException) -> tuple[str, str]:
     return text.rstrip("."), f"did you mean {names}" if guess else f"see {path} --help"
 
 
-def bug(error: BaseException) -> tuple[int, str, str, str]:
-    """Keep the traceback in a file, which the line names."""
+def describe_bug(error: BaseException) -> tuple[int, str, str, str]:
+    """Describe an unexpected error, and save its traceback to a file."""
     what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
     path = cache_dir() / "crashes" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
     lines = [f"zoo {' '.join(sys.argv[1:])}\n\n", *traceback.format_exception(error)]
@@ -85,15 +85,15 @@ def bug(error: BaseException) -> tuple[int, str, str, str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
     except OSError:
-        return BUG, "bug", f"a bug in zoo: {what}", "--traceback shows where"
-    return BUG, "bug", f"a bug in zoo: {what}", f"please report it and attach {path}"
+        return BUG_CODE, "bug", f"a bug in zoo: {what}", "--traceback shows where"
+    return BUG_CODE, "bug", f"a bug in zoo: {what}", f"please report it and attach {path}"
 
 
-def hang_up() -> int:
-    """Nobody reads on; what is still buffered goes nowhere, quietly, as with other tools."""
+def discard_output() -> int:
+    """Redirect stdout to the null device when its reader has exited, and return the exit code."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return PIPE
+    return BROKEN_PIPE_CODE
 
 
 @contextmanager

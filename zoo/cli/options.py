@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -33,19 +35,40 @@ GUIDANCE = click.option(
 SEED = click.option(
     "--seed", type=click.IntRange(0), default=0, metavar="N", help="The same seed gives the same pictures."
 )
-RULE = click.option(
+MIX_RULE = click.option(
     "--mix",
     type=click.Choice(["sum", "product"]),
     default="sum",
     help="How to combine the parts of a prompt: add their conditions, or multiply their densities (if the prior can).",
 )
-LOOK_AT = 10_000
+OUT = click.option("-o", "--out", metavar="FILE.png", help="Where to write the page; default in the run folder.")
+TENSORS = click.option("--tensors", metavar="FILE", help="Also write the pictures as float32 safetensors.")
+SEPARATE = click.option("--separate", is_flag=True, help="Also write each picture as a PNG file at its own size.")
+MAX_LISTED_PATHS = 10_000
+F = TypeVar("F", bound=Callable[..., Any])
 QUALIFIED = re.compile(r"[\w.-]{2,}:[a-z0-9-]+")
-"""plugin:kind; a single letter before the colon is a drive of Windows."""
+"""plugin:kind; a single letter before the colon is a Windows drive."""
+
+
+def page_options(command: F) -> F:
+    """Add the options of a command that writes a page of pictures."""
+    return add_options(command, OUT, TENSORS, SEPARATE, DEVICE)
+
+
+def sampling_options(command: F) -> F:
+    """Add the options of a command that samples pictures onto a page."""
+    return add_options(page_options(command), SEED, TEMPERATURE, GUIDANCE, MIX_RULE)
+
+
+def add_options(command: F, *options: Callable[[F], F]) -> F:
+    """Add options in this order, before those that the command already has."""
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def data_overrides(text: str) -> list[str]:
-    """The overrides that choose this data; DataError says what was looked for."""
+    """Return the overrides that select a data kind or path; DataError if it is neither."""
     kinds = catalog().names("data")
     path = Path(text).expanduser()
     if text in kinds or (QUALIFIED.fullmatch(text) and not path.exists()):
@@ -54,14 +77,14 @@ def data_overrides(text: str) -> list[str]:
         here = [child.name for child in path.parent.iterdir() if child.is_dir()] if path.parent.is_dir() else []
         hint = did_you_mean(text, kinds) or did_you_mean(path.name, here)
         raise DataError(f"{text!r} is neither a data kind nor a path", hint)
-    # The run is read from other folders too.
+    # The run may be read from another working directory.
     whole = str(path.absolute())
-    # JSON quotes a text in a way that YAML reads back, whatever characters it has.
-    return [f"data.kind={kind_of(path)}", f"data.path={json.dumps(whole, ensure_ascii=False)}"]
+    # YAML reads strings quoted as JSON, whatever characters they have.
+    return [f"data.kind={data_kind_of(path)}", f"data.path={json.dumps(whole, ensure_ascii=False)}"]
 
 
-def kind_of(path: Path) -> str:
-    """The data kind for a path: `folder` or `parquet`."""
+def data_kind_of(path: Path) -> str:
+    """Return the data kind for a path: `folder` or `parquet`."""
     if path.is_file():
         if path.suffix.lower() == ".parquet":
             return "parquet"
@@ -69,7 +92,7 @@ def kind_of(path: Path) -> str:
             f"{path} is a file that does not end in .parquet",
             "for pictures, give a folder with one subfolder per class",
         )
-    inside = [child for child in islice(path.rglob("*"), LOOK_AT) if not child.name.startswith(".")]
+    inside = [child for child in islice(path.rglob("*"), MAX_LISTED_PATHS) if not child.name.startswith(".")]
     if any(child.suffix.lower() == ".parquet" for child in inside):
         return "parquet"
     if any(child.parent != path and child.is_file() for child in inside):

@@ -10,7 +10,7 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, data_overrides
-from zoo.cli.views.progress import Lines, progress_callback
+from zoo.cli.views.progress import ProgressLines, progress_callback
 from zoo.core.errors import InterruptedRun, JobError, ZooError, did_you_mean
 from zoo.evaluation.compare.callbacks import CompareCallback
 from zoo.evaluation.compare.folder import TABLE
@@ -50,7 +50,7 @@ def compare_command(
     from zoo.evaluation.compare import compare as comparison
 
     words = [*(data_overrides(data) if data else []), *overrides]
-    callback = ProgressLines(screen)
+    callback = CompareLines(screen)
     try:
         found = comparison.compare(name, *words, callback=callback, **options)
     except (InterruptedRun, JobError):
@@ -66,7 +66,7 @@ def compare_command(
     return screen.note(f"wrote {found.path / TABLE}")
 
 
-class ProgressLines(CompareCallback):
+class CompareLines(CompareCallback):
     """A comparison watched: each training as in `zoo train`, below a line that says which it is."""
 
     found: Comparison | None = None
@@ -74,7 +74,7 @@ class ProgressLines(CompareCallback):
     def __init__(self, screen: Screen) -> None:
         self.screen = screen
 
-    def training(self, title: str, entry: Entry) -> AbstractContextManager[Lines]:
+    def training(self, title: str, entry: Entry) -> AbstractContextManager[ProgressLines]:
         """Say which, and watch it."""
         self.note(title)
         return progress_callback(entry, self.screen)

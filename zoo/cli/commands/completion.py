@@ -13,6 +13,6 @@ SHELLS = ("bash", "zsh", "fish", "powershell")
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion_command(shell: str) -> None:
     """Print the completion script for a shell; a comment in it says where to put it."""
-    from zoo.cli.completion.shells import script
+    from zoo.cli.completion.shells import completion_script
 
-    click.echo(script(shell), nl=False)
+    click.echo(completion_script(shell), nl=False)

@@ -48,7 +48,7 @@ def doctor_command(screen: Screen, /) -> int:
     for area, finding in run_checks():
         found.append((area, finding))
         if not screen.json:
-            tell(screen, area, finding)
+            print_finding(screen, area, finding)
     code = max(finding.code for _, finding in found)
     if screen.json:
         rows = [
@@ -61,7 +61,7 @@ def doctor_command(screen: Screen, /) -> int:
     return code
 
 
-def tell(screen: Screen, area: str, finding: Finding) -> None:
+def print_finding(screen: Screen, area: str, finding: Finding) -> None:
     """Print one finding."""
     if not screen.rich(sys.stdout):
         print(f"{finding.state:{STATE}}{area:{AREA}}{one_line(str(finding))}")

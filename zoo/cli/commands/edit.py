@@ -8,8 +8,8 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DEVICE, GUIDANCE, PICTURES, RUN
-from zoo.cli.views.pages import NOT_WRITTEN, OUT, SEPARATE, TENSORS, check_out, keep, report_skipped, show
+from zoo.cli.options import GUIDANCE, PICTURES, RUN, page_options
+from zoo.cli.views.pages import NOT_WRITTEN, check_out, report_skipped, show_page, write_page
 from zoo.runs.find import load
 
 
@@ -29,10 +29,7 @@ from zoo.runs.find import load
     show_default=True,
 )
 @GUIDANCE
-@OUT
-@TENSORS
-@SEPARATE
-@DEVICE
+@page_options
 @click.pass_obj
 def edit_command(
     screen: Screen,
@@ -56,9 +53,9 @@ def edit_command(
     opened = load(run)
     found = edit(opened, pictures, **options)
     done = len(found.pictures) > 0
-    written = keep(found, opened.path / "edits", out, tensors, separate) if done else NOT_WRITTEN
+    written = write_page(found, opened.path / "edits", out, tensors, separate) if done else NOT_WRITTEN
     about = {"run": str(opened.path), **written, "pictures": len(found.pictures), "names": list(found.names)}
     about |= {"to": options["to"], "from": options["source"]}
     about |= {key: options[key] for key in ("strength", "guidance")}
-    show(screen, about | {"skipped": [row._asdict() for row in found.skipped]})
+    show_page(screen, about | {"skipped": [row._asdict() for row in found.skipped]})
     return report_skipped(screen, found.skipped, done=done)

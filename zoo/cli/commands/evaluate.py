@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from zoo.models.gallery import Gallery
 
 
-MOST = 20
+MAX_MATRIX_CLASSES = 20
 """Classes up to which the confusion matrix is printed; of more, the worst confusions."""
-WORST = 10
+MAX_CONFUSIONS = 10
 
 
 @click.command("evaluate", cls=Command)
@@ -51,13 +51,13 @@ def evaluate_command(screen: Screen, /, run: str, overrides: tuple[str, ...], **
     found = evaluation.to_dict()
     if overrides:
         found["overrides"] = list(overrides)
-    keep(screen, found, evaluation.gallery)
+    write_evaluation(screen, found, evaluation.gallery)
     if screen.json:
         return screen.document(found)
-    return show(screen, found)
+    return show_evaluation(screen, found)
 
 
-def keep(screen: Screen, found: dict[str, Any], gallery: Gallery | None) -> None:
+def write_evaluation(screen: Screen, found: dict[str, Any], gallery: Gallery | None) -> None:
     """Write the result, the confusion matrix as a picture, and a page of samples, into the run folder."""
     folder = Path(found["run"]) / "evaluation"
     found["files"] = [str(folder / f"{found['split']}.json")]
@@ -79,7 +79,7 @@ def keep(screen: Screen, found: dict[str, Any], gallery: Gallery | None) -> None
         found["files"] = []
 
 
-def show(screen: Screen, found: dict[str, Any]) -> None:
+def show_evaluation(screen: Screen, found: dict[str, Any]) -> None:
     """The result for people."""
     averaging = f", averaged over {found['averaging']}" if found.get("averaging") else ""
     screen.line(f"{found['run']}: {found['pictures']:,} {found['split']} pictures{averaging}")
@@ -94,7 +94,7 @@ def show(screen: Screen, found: dict[str, Any]) -> None:
     if classes := found.get("per_class"):
         screen.line()
         columns = ("pictures", "precision", "recall", "f1")
-        rows = [[name, *(figures(row[key]) for key in columns)] for name, row in classes.items()]
+        rows = [[name, *(format_cell(row[key]) for key in columns)] for name, row in classes.items()]
         screen.table(["class", "pictures", *columns[1:]], rows, right=[1, 2, 3, 4])
     if classes := found.get("samples_per_class"):
         from zoo.cli.views.evaluation import show_classes
@@ -109,7 +109,7 @@ def show(screen: Screen, found: dict[str, Any]) -> None:
         screen.note(f"wrote {path}")
 
 
-def figures(value: float) -> str:
+def format_cell(value: float) -> str:
     """A share with four decimals, so that a column lines up; a count as it is."""
     return f"{value:.4f}" if isinstance(value, float) else format_value(value)
 
@@ -119,7 +119,7 @@ def show_confusion(screen: Screen, matrix: list[list[int]], names: list[str]) ->
     columns = [[names[index], *(str(row[index]) for row in matrix)] for index in range(len(names))]
     corner = "true \\ predicted"
     width = max(map(len, [corner, *names])) + sum(2 + max(map(len, column)) for column in columns)
-    if len(names) <= MOST and width <= screen.width:
+    if len(names) <= MAX_MATRIX_CLASSES and width <= screen.width:
         rows = [[name, *row] for name, row in zip(names, matrix, strict=True)]
         return screen.table([corner, *names], rows, right=range(1, len(names) + 1))
     wrong = [
@@ -128,5 +128,5 @@ def show_confusion(screen: Screen, matrix: list[list[int]], names: list[str]) ->
         for column, count in enumerate(counts)
         if count and row != column
     ]
-    worst = sorted(wrong, key=lambda item: -item[0])[:WORST]
+    worst = sorted(wrong, key=lambda item: -item[0])[:MAX_CONFUSIONS]
     return screen.table(["true", "mistaken for", "times"], [(*pair, count) for count, *pair in worst], right=[2])

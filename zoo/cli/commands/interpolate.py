@@ -8,8 +8,8 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DEVICE, RUN
-from zoo.cli.views.pages import OUT, SEPARATE, TENSORS, check_out, keep, show
+from zoo.cli.options import RUN, page_options
+from zoo.cli.views.pages import check_out, show_page, write_page
 from zoo.runs.find import load
 
 
@@ -20,10 +20,7 @@ from zoo.runs.find import load
 @click.option(
     "--steps", type=click.IntRange(2), default=9, metavar="N", help="Number of pictures in the row.", show_default=True
 )
-@OUT
-@TENSORS
-@SEPARATE
-@DEVICE
+@page_options
 @click.pass_obj
 def interpolate_command(
     screen: Screen, /, run: str, start: str, goal: str, steps: int, device: str, out: str | None, **files: Any
@@ -38,5 +35,5 @@ def interpolate_command(
     check_out(out)
     opened = load(run)
     found = interpolate(opened, start, goal, steps, device)
-    written = keep(found, opened.path / "interpolations", out, **files)
-    show(screen, {"run": str(opened.path), **written, "pictures": len(found.pictures), "ends": list(found.names)})
+    written = write_page(found, opened.path / "interpolations", out, **files)
+    show_page(screen, {"run": str(opened.path), **written, "pictures": len(found.pictures), "ends": list(found.names)})

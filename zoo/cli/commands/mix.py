@@ -8,8 +8,8 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DEVICE, GUIDANCE, RULE, RUN, SEED, TEMPERATURE
-from zoo.cli.views.pages import OUT, SEPARATE, TENSORS, check_out, keep, show
+from zoo.cli.options import RUN, sampling_options
+from zoo.cli.views.pages import check_out, show_page, write_page
 from zoo.runs.find import load
 
 
@@ -19,14 +19,7 @@ from zoo.runs.find import load
 @click.argument("goal", metavar="B")
 @click.option("--steps", type=click.IntRange(2), default=9, metavar="N", help="Pictures per row.", show_default=True)
 @click.option("-n", "rows", type=click.IntRange(1), default=8, metavar="N", help="Rows.", show_default=True)
-@SEED
-@TEMPERATURE
-@GUIDANCE
-@RULE
-@OUT
-@TENSORS
-@SEPARATE
-@DEVICE
+@sampling_options
 @click.pass_obj
 def mix_command(
     screen: Screen,
@@ -48,6 +41,6 @@ def mix_command(
     check_out(out)
     opened = load(run)
     found = mix(opened, start, goal, **options)
-    written = keep(found, opened.path / "mixes", out, tensors, separate)
+    written = write_page(found, opened.path / "mixes", out, tensors, separate)
     about = {"run": str(opened.path), **written, "pictures": len(found.pictures), "ends": list(found.ends)}
-    show(screen, about | {key: value for key, value in options.items() if key != "device"})
+    show_page(screen, about | {key: value for key, value in options.items() if key != "device"})

@@ -8,8 +8,8 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DEVICE, RUN
-from zoo.cli.views.pages import NOT_WRITTEN, OUT, SEPARATE, TENSORS, check_out, keep, report_skipped, show
+from zoo.cli.options import RUN, page_options
+from zoo.cli.views.pages import NOT_WRITTEN, check_out, report_skipped, show_page, write_page
 from zoo.runs.find import load
 
 
@@ -25,10 +25,7 @@ from zoo.runs.find import load
     help="Number of test pictures to use if none are named.",
     show_default=True,
 )
-@OUT
-@TENSORS
-@SEPARATE
-@DEVICE
+@page_options
 @click.pass_obj
 def reconstruct_command(
     screen: Screen,
@@ -51,7 +48,7 @@ def reconstruct_command(
     opened = load(run)
     found = reconstruct(opened, pictures, count, device)
     done = len(found.pictures) > 0
-    written = keep(found, opened.path / "reconstructions", out, **files) if done else NOT_WRITTEN
+    written = write_page(found, opened.path / "reconstructions", out, **files) if done else NOT_WRITTEN
     about = {"run": str(opened.path), **written, "pictures": len(found.pictures), "psnr": found.psnr, "mse": found.mse}
-    show(screen, about | {"skipped": [row._asdict() for row in found.skipped]}, ("psnr", "mse"))
+    show_page(screen, about | {"skipped": [row._asdict() for row in found.skipped]}, ("psnr", "mse"))
     return report_skipped(screen, found.skipped, done=done)

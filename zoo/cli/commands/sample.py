@@ -8,8 +8,8 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DEVICE, GUIDANCE, RULE, RUN, SEED, TEMPERATURE
-from zoo.cli.views.pages import OUT, SEPARATE, TENSORS, check_out, keep, show
+from zoo.cli.options import RUN, sampling_options
+from zoo.cli.views.pages import check_out, show_page, write_page
 from zoo.runs.find import load
 
 
@@ -23,14 +23,7 @@ from zoo.runs.find import load
     metavar="N",
     help="Number of pictures; default 64, or a few more to fill the rows.",
 )
-@SEED
-@TEMPERATURE
-@GUIDANCE
-@RULE
-@OUT
-@TENSORS
-@SEPARATE
-@DEVICE
+@sampling_options
 @click.pass_obj
 def sample_command(
     screen: Screen,
@@ -53,6 +46,6 @@ def sample_command(
     check_out(out)
     opened = load(run)
     found = sample(opened, prompts, count, **options)
-    written = keep(found, opened.path / "samples", out, tensors, separate)
+    written = write_page(found, opened.path / "samples", out, tensors, separate)
     about = {"run": str(opened.path), **written, "pictures": len(found.pictures), "labels": list(found.labels)}
-    show(screen, about | {key: value for key, value in options.items() if key != "device"})
+    show_page(screen, about | {key: value for key, value in options.items() if key != "device"})

@@ -10,8 +10,8 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import NAME, OVERRIDES, REGISTRY
-from zoo.cli.views.values import plain
 from zoo.core.errors import DataError
+from zoo.core.spec import yaml_scalar
 from zoo.display.format import format_value
 from zoo.registry.description import EntryDescription, OptionDescription
 from zoo.registry.listing import show
@@ -43,7 +43,14 @@ def show_options(screen: Screen, options: list[OptionDescription]) -> None:
     """Every option with its value in the entry, default, type, search space and meaning."""
     heads = ["option", "value", "default", "type", "search", "meaning"]
     rows = [
-        (option.name, value_in_entry(option), plain(option.default), option.type, option.search or "", option.help)
+        (
+            option.name,
+            value_in_entry(option),
+            yaml_scalar(option.default),
+            option.type,
+            option.search or "",
+            option.help,
+        )
         for option in options
     ]
     screen.table(heads, rows)
@@ -51,7 +58,7 @@ def show_options(screen: Screen, options: list[OptionDescription]) -> None:
 
 def value_in_entry(option: OptionDescription) -> str:
     """The value of an option; of tune.space that it is spread over the column of what is searched."""
-    return 'see "search" column' if option.name == "tune.space" and option.value else plain(option.value)
+    return 'see "search" column' if option.name == "tune.space" and option.value else yaml_scalar(option.value)
 
 
 def show_entry(screen: Screen, about: EntryDescription) -> None:
@@ -64,9 +71,9 @@ def show_entry(screen: Screen, about: EntryDescription) -> None:
         data = about.spec["data"]["kind"]
         screen.line(f"{about.parameters:,} parameters{flops} on {shape} pictures of {data}")
     defaults = {option.name: option.default for option in about.options}
-    values = dict(flat(about.spec))
+    values = dict(flatten(about.spec))
     set_here = [
-        (name, plain(values[name]), plain(old))
+        (name, yaml_scalar(values[name]), yaml_scalar(old))
         for name, old in defaults.items()
         if values.get(name) != old and name != "tune.space"  # the options that it names say it in their own lines
     ]
@@ -93,9 +100,9 @@ def show_results(screen: Screen, results: list[dict[str, Any]]) -> None:
     screen.table(heads, rows, right=[3, 5, 6])
 
 
-def flat(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+def flatten(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
     """Every value by its dotted name; mappings also as a whole, since an option may be one."""
     for key, value in values.items():
         yield f"{prefix}{key}", value
         if isinstance(value, dict):
-            yield from flat(value, f"{prefix}{key}.")
+            yield from flatten(value, f"{prefix}{key}.")

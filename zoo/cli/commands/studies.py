@@ -8,7 +8,7 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.views.study import document
+from zoo.cli.views.study import study_document
 from zoo.tuning.study import STUDY_HEADS, STUDY_RIGHT, study_row
 
 
@@ -21,7 +21,7 @@ def studies_command(screen: Screen, /, storage: Path | None) -> None:
 
     studies, problems = studies_run(storage)
     if screen.json:
-        rows = [document(study) | {"name": study.name, "budget": study.spec.trials} for study in studies]
+        rows = [study_document(study) | {"name": study.name, "budget": study.spec.trials} for study in studies]
         return screen.document({"studies": rows, "problems": problems})
     if studies:
         screen.table(STUDY_HEADS, [study_row(study) for study in studies], right=STUDY_RIGHT)

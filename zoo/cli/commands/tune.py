@@ -13,18 +13,18 @@ from click.core import ParameterSource
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, data_overrides
-from zoo.cli.views.study import document, show, show_failures
-from zoo.cli.views.trials import study_callback
+from zoo.cli.views.study import show_failures, show_study, study_document
+from zoo.cli.views.study_progress import study_callback
 from zoo.core.errors import JobError, ZooError
 from zoo.tuning.study import Study, short_path
 
-MINE = Path("registry.yaml")
+LOCAL_REGISTRY = Path("registry.yaml")
 """Where --save-as writes: the project's own registry."""
 NUMBER = r"([0-9]*\.?[0-9]+)"
 TIME = re.compile(rf"(?:{NUMBER}h)?(?:{NUMBER}m)?(?:{NUMBER}s)?")
 SIZE = re.compile(rf"{NUMBER}([kM]?)")
-LONGEST = 10**12
-NOT_AGAIN = {"name", "overrides", "fresh", "trials", "seconds", "save_as", "study"}
+MAX_VALUE = 10**12
+RESET = {"name", "overrides", "fresh", "trials", "seconds", "save_as", "study"}
 """Parameters that the command for more trials does not repeat as they were."""
 
 
@@ -38,7 +38,7 @@ class Duration(click.ParamType[float]):
         text = f"{value}s" if re.fullmatch(NUMBER, value) else value
         if match := TIME.fullmatch(text):
             seconds = sum(float(part) * unit for part, unit in zip(match.groups("0"), (3600, 60, 1), strict=True))
-            if 0 < seconds < LONGEST:
+            if 0 < seconds < MAX_VALUE:
                 return seconds
         return self.fail(f"{value!r} is not a time above 0; write 90s, 30m, 1.5h or 1h30m", param, ctx)
 
@@ -52,7 +52,7 @@ class Count(click.ParamType[int]):
         """The number, written out."""
         if match := SIZE.fullmatch(value.replace(",", "")):
             count = round(float(match[1]) * {"": 1, "k": 1000, "M": 1_000_000}[match[2]])
-            if 1 <= count < LONGEST:
+            if 1 <= count < MAX_VALUE:
                 return count
         return self.fail(f"{value!r} is not a number of parameters; write 900000, 900k or 1.5M", param, ctx)
 
@@ -106,7 +106,7 @@ def tune_command(
     if save_as:
         from zoo.tuning.save_as import check_free
 
-        check_free(MINE, save_as)
+        check_free(LOCAL_REGISTRY, save_as)
     try:
         with study_callback(screen, seconds) as callback:
             study = tune(name, *words, seconds=seconds, callback=callback, **options)
@@ -114,32 +114,32 @@ def tune_command(
         if isinstance(failed := getattr(error, "study", None), Study):
             show_failures(screen, failed)
         raise
-    files = [*plots(screen, study), *samples(screen, study, options["device"])]
+    files = [*write_plots(screen, study), *write_samples(screen, study, options["device"])]
     if not screen.json:
-        show(screen, study)
-    code = save(screen, study, save_as) if save_as else 0
-    files += [str(MINE)] if save_as and not code else []
+        show_study(screen, study)
+    code = save_entry(screen, study, save_as) if save_as else 0
+    files += [str(LOCAL_REGISTRY)] if save_as and not code else []
     if screen.json:
-        screen.document(document(study) | {"files": files})
+        screen.document(study_document(study) | {"files": files})
         return code
     for path in files:
         screen.note(f"wrote {path}")
-    what_next(screen, study, context)
+    show_next_steps(screen, study, context)
     return code
 
 
-def plots(screen: Screen, study: Study) -> list[str]:
+def write_plots(screen: Screen, study: Study) -> list[str]:
     """Draw what there is to see; that it cannot be drawn is a note."""
-    from zoo.cli.views.plots import draw
+    from zoo.cli.views.plots import draw_plots
 
     try:
-        return [short_path(path) for path in draw(study)]
+        return [short_path(path) for path in draw_plots(study)]
     except (ZooError, OSError, ValueError, ImportError, ArithmeticError) as error:
         screen.note(f"could not draw the plots: {error}")
         return []
 
 
-def samples(screen: Screen, study: Study, device: str) -> list[str]:
+def write_samples(screen: Screen, study: Study, device: str) -> list[str]:
     """Draw a page by the best trial where that is a generator; that it cannot be drawn is a note."""
     from zoo.generation.sample import sample
 
@@ -153,12 +153,12 @@ def samples(screen: Screen, study: Study, device: str) -> list[str]:
     return [short_path(path)]
 
 
-def save(screen: Screen, study: Study, name: str) -> int:
+def save_entry(screen: Screen, study: Study, name: str) -> int:
     """Write the best as an entry; returns the exit code, since what was found is shown in any case."""
     from zoo.tuning.save_as import save_as
 
     try:
-        save_as(MINE, name, study)
+        save_as(LOCAL_REGISTRY, name, study)
     except ZooError as error:
         screen.note(f"error: could not save {name}: {error}")
         return error.code
@@ -166,21 +166,21 @@ def save(screen: Screen, study: Study, name: str) -> int:
     return 0
 
 
-def what_next(screen: Screen, study: Study, context: click.Context) -> None:
+def show_next_steps(screen: Screen, study: Study, context: click.Context) -> None:
     """What a person may want to do with it."""
     if study.best:
         screen.note(f"next: zoo evaluate {shlex.quote(short_path(study.best.run))}")
-    more = again(study, context)
+    more = repeat_command(study, context)
     screen.note(f"for more trials: {more}" if study.state == "done" else f"resume with: {more}")
 
 
-def again(study: Study, context: click.Context) -> str:
+def repeat_command(study: Study, context: click.Context) -> str:
     """The command that goes on with the study: with its other trials, or with as many more."""
     given = context.params
     words = ["zoo", "tune", given["name"], *given["overrides"]]
     for param in context.command.params:
         value = given.get(str(param.name))
-        if param.name in NOT_AGAIN or context.get_parameter_source(str(param.name)) is not ParameterSource.COMMANDLINE:
+        if param.name in RESET or context.get_parameter_source(str(param.name)) is not ParameterSource.COMMANDLINE:
             continue
         for each in value if isinstance(value, tuple) else [value]:
             flagged = isinstance(param, click.Option) and param.is_flag

@@ -1,4 +1,4 @@
-"""Names that a shell completes: commands with their options, entries, kinds with theirs, plugins; kept in the cache."""
+"""Names for shell completion, cached on disk: commands, entries and kinds with their options, and plugins."""
 
 from __future__ import annotations
 
@@ -22,38 +22,49 @@ if TYPE_CHECKING:
     from zoo.registry.catalog import Catalog
 
 
-LAYOUT = 1
-MOST = 20
-"""Files that are kept: one for each folder with a registry.yaml, and one for all others."""
-PLACES = ("ZOO_CONFIG", "ZOO_PLUGINS", "HOME", "XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA")
-"""Variables that names depend on."""
-MARKS = {"run.json": "run", "study.json": "study", "compare.json": "comparison"}
+CACHE_FORMAT = 1
+MAX_CACHE_FILES = 20
+"""Maximum number of cache files: one per folder with a registry.yaml, and one for all other folders."""
+VARIABLES = ("ZOO_CONFIG", "ZOO_PLUGINS", "HOME", "XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA")
+"""Environment variables that the names depend on."""
+FOLDER_TYPES = {"run.json": "run", "study.json": "study", "compare.json": "comparison"}
 Names = dict[str, Any]
 
 
-def known_names() -> Names:
-    """The names as they are kept, or gathered anew where something that they depend on has changed."""
-    path = cache_dir() / "completion" / f"{key()}.json"
+def cached_names() -> Names:
+    """Return the names from the cache, or collect them again if something they depend on has changed."""
+    path = cache_dir() / "completion" / f"{cache_key()}.json"
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        kept: Names = json.loads(path.read_text(encoding="utf-8"))
-        if kept.pop("seal") == digest(kept) and kept["stamps"] == [stamp(each) for each, *_ in kept["stamps"]]:
-            return kept
-    found = gather()
+        cached: Names = json.loads(path.read_text(encoding="utf-8"))
+        if cached.pop("seal") == digest(cached) and cached["stamps"] == [
+            file_stamp(each) for each, *_ in cached["stamps"]
+        ]:
+            return cached
+    found = collect_names()
     with suppress(OSError, ResourceError):
         write_json(path, found | {"seal": digest(found)})
-        for old in sorted(path.parent.glob("*.json"), key=lambda file: -file.stat().st_mtime)[MOST:]:
+        for old in sorted(path.parent.glob("*.json"), key=lambda file: -file.stat().st_mtime)[MAX_CACHE_FILES:]:
             remove(old)
     return found
 
 
-def key() -> str:
-    """What tells apart places that have other names."""
-    here = os.getcwd() if os.path.isfile("registry.yaml") else ""  # noqa: PTH109, PTH113 - the cheapest look
-    return digest([LAYOUT, __version__, sys.executable, sys.path, here, [os.environ.get(name) for name in PLACES]])[:20]
+def cache_key() -> str:
+    """Return the cache key, which differs for environments with other names."""
+    here = os.getcwd() if os.path.isfile("registry.yaml") else ""  # noqa: PTH109, PTH113 - cheapest
+    return digest(
+        [
+            CACHE_FORMAT,
+            __version__,
+            sys.executable,
+            sys.path,
+            here,
+            [os.environ.get(name) for name in VARIABLES],
+        ]
+    )[:20]
 
 
-def stamp(path: str) -> list[Any]:
-    """Whether a file or folder is still the same."""
+def file_stamp(path: str) -> list[Any]:
+    """Return path, modification time and size of a file or folder, to detect a change."""
     try:
         about = os.stat(path)  # noqa: PTH116 - likewise
     except OSError:
@@ -61,19 +72,19 @@ def stamp(path: str) -> list[Any]:
     return [path, about.st_mtime_ns, about.st_size]
 
 
-def gather() -> Names:
-    """All names, which imports every command and every plugin."""
+def collect_names() -> Names:
+    """Collect all names; imports every command and every plugin."""
     from zoo.registry.catalog import catalog
 
     found = catalog()
-    names: Names = {"commands": commands(), "entries": entries(), "kinds": kinds(found)}
+    names: Names = {"commands": collect_commands(), "entries": collect_entries(), "kinds": collect_kinds(found)}
     names["plugins"] = [plugin.name for plugin in found.plugins]
-    names["options"] = shared_options()
-    return names | {"stamps": [stamp(path) for path in depends(found)]}
+    names["options"] = train_and_tune_options()
+    return names | {"stamps": [file_stamp(path) for path in dependencies(found)]}
 
 
-def depends(found: Catalog) -> list[str]:
-    """Files and folders whose change may change a name: of packages, probe results, registries, our own code."""
+def dependencies(found: Catalog) -> list[str]:
+    """List the files and folders that names depend on: packages, probe results, registries and code."""
     from zoo.registry.layers import shipped_registry, user_registry
     from zoo.registry.plugins.probe_cache import probe_cache_folder
 
@@ -87,22 +98,22 @@ def depends(found: Catalog) -> list[str]:
     return list(dict.fromkeys([*(path for path in sys.path if path not in ("", here)), *files, *code]))
 
 
-def commands() -> dict[str, Any]:
-    """Every command with its parameters; under the empty name those of `zoo` itself."""
+def collect_commands() -> dict[str, Any]:
+    """Describe every command with its parameters; `zoo` itself under the empty name."""
     import click
 
     from zoo.cli.app import COMMANDS, zoo
 
     context = click.Context(zoo)
-    found = {"": {"help": "", "params": [parameter(each) for each in zoo.params]}}
+    found = {"": {"help": "", "params": [describe_parameter(each) for each in zoo.params]}}
     for name, line in COMMANDS.items():
         command = zoo.get_command(context, name)
-        found[name] = {"help": line, "params": [parameter(each) for each in command.params] if command else []}
+        found[name] = {"help": line, "params": [describe_parameter(each) for each in command.params] if command else []}
     return found
 
 
-def parameter(param: click.Parameter) -> dict[str, Any]:
-    """An argument or an option, as far as completion needs it."""
+def describe_parameter(param: click.Parameter) -> dict[str, Any]:
+    """Describe an argument or an option for completion."""
     import click
 
     choices = list(param.type.choices) if isinstance(param.type, click.Choice) else None
@@ -112,8 +123,8 @@ def parameter(param: click.Parameter) -> dict[str, Any]:
     return about
 
 
-def entries() -> dict[str, Any]:
-    """Every entry with its summary and the kinds of its parts."""
+def collect_entries() -> dict[str, Any]:
+    """Describe every entry with its summary and the kinds of its parts."""
     from zoo.registry.listing import load_registry
 
     try:
@@ -129,60 +140,60 @@ def entries() -> dict[str, Any]:
     return known
 
 
-def kinds(found: Catalog) -> dict[str, Any]:
-    """Every kind by family and name, with the values of its options and what an entry has beside it by default."""
+def collect_kinds(found: Catalog) -> dict[str, Any]:
+    """Describe every kind by family and name, with its options' values and its default prior and text encoder."""
     known: dict[str, Any] = {}
     for family, name in sorted(found.providers):
         try:
             _, kind = found.find(family, f"{found.prefix(found.providers[family, name][0])}:{name}")
-        except ZooError:  # its probe went well, and its import here did not
+        except ZooError:  # its probe succeeded, but its import here failed
             continue
         beside = {other: getattr(kind, other) for other in ("prior", "text") if getattr(kind, other, "")}
-        known.setdefault(family, {})[name] = {"options": values(kind.spec), "beside": beside}
+        known.setdefault(family, {})[name] = {"options": option_values(kind.spec), "beside": beside}
     return known
 
 
-def shared_options() -> dict[str, Any]:
-    """The options of `train` and `tune`."""
+def train_and_tune_options() -> dict[str, Any]:
+    """Return the options of the sections `train` and `tune` with their values."""
     from zoo.core.sections import TrainSpec, TuneSpec
 
-    return {"train": values(TrainSpec), "tune": values(TuneSpec)}
+    return {"train": option_values(TrainSpec), "tune": option_values(TuneSpec)}
 
 
-def values(spec: type[BaseModel]) -> dict[str, list[str]]:
-    """What each option may be, where there are only a few such; those of nested specs by dotted name."""
+def option_values(spec: type[BaseModel]) -> dict[str, list[str]]:
+    """Return the values of each option that has only a few; options of nested specs by dotted name."""
     from zoo.core.spec import Choice, nested_spec, yaml_scalar
 
     known: dict[str, list[str]] = {}
     for name, field in spec.model_fields.items():
         if nested := nested_spec(field):
-            known |= {f"{name}.{inner}": few for inner, few in values(nested).items()}
+            known |= {f"{name}.{inner}": few for inner, few in option_values(nested).items()}
             continue
         marks = [mark for mark in field.metadata if isinstance(mark, Choice)]
-        few = listed(field.annotation) or (marks[0].values if marks else ())
+        few = literal_values(field.annotation) or (marks[0].values if marks else ())
         known[name] = [yaml_scalar(value) for value in few]
     return known
 
 
-def listed(annotation: Any) -> tuple[Any, ...]:
-    """The values of a type that has only a few; empty for any other."""
+def literal_values(annotation: Any) -> tuple[Any, ...]:
+    """Return all values of a type if they are few, such as a Literal or bool; empty for any other type."""
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return listed(args[0])
+        return literal_values(args[0])
     if origin is Literal:
         return args
     if origin in (Union, types.UnionType):
-        parts = [listed(arg) for arg in args]
+        parts = [literal_values(arg) for arg in args]
         return tuple(value for part in parts for value in part) if all(parts) else ()
     return {bool: (True, False), type(None): (None,)}.get(annotation, ())
 
 
-def folder_names() -> Iterable[tuple[str, str]]:
-    """Folders below `runs` that hold a run, a study or a comparison, and which of them."""
+def list_run_folders() -> Iterable[tuple[str, str]]:
+    """Yield the folders below `runs` that are a run, a study or a comparison, with their type."""
     try:
         folders = sorted(path for path in ROOT.iterdir() if path.name.isprintable())
     except OSError:
         return
     for path in folders:
-        if what := next((what for file, what in MARKS.items() if (path / file).is_file()), ""):
+        if what := next((what for file, what in FOLDER_TYPES.items() if (path / file).is_file()), ""):
             yield path.name, what

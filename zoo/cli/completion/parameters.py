@@ -1,4 +1,4 @@
-"""The commands as a shell needs them, built from kept names: each parameter knows what may stand in its place."""
+"""The commands rebuilt from cached names for completion: each parameter suggests its values."""
 
 from __future__ import annotations
 
@@ -11,42 +11,44 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from zoo.cli.completion.index import Names, folder_names, known_names
+from zoo.cli.completion.index import Names, cached_names, list_run_folders
 from zoo.core.files import LEGAL_NAME
 from zoo.runs.names import find_folder, newest_runs
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-NUMBERED = re.compile(rf"({LEGAL_NAME.pattern})-[0-9]+")
-"""The folder of a run that was given no other name; the rest is its entry's."""
-Found = Iterable[tuple[str, str]]
-"""What may stand there, each with a few words on it."""
+NUMBERED_RUN = re.compile(rf"({LEGAL_NAME.pattern})-[0-9]+")
+"""Name of a run folder made from its entry's name."""
+Suggestions = Iterable[tuple[str, str]]
+"""Suggested values, each with a short description."""
 
 
-def skeleton() -> click.Group:
-    """`zoo` and its commands, none of which can be run."""
-    names = known_names()
-    group = click.Group("zoo", params=parameters("", names), invoke_without_command=True)
+def make_group() -> click.Group:
+    """Build `zoo` and its commands for completion only; they cannot be run."""
+    names = cached_names()
+    group = click.Group("zoo", params=make_parameters("", names), invoke_without_command=True)
     for name, about in names["commands"].items():
         if name:
-            group.add_command(click.Command(name, params=parameters(name, names), help=about["help"]))
+            group.add_command(click.Command(name, params=make_parameters(name, names), help=about["help"]))
     return group
 
 
-def parameters(command: str, names: Names) -> list[click.Parameter]:
-    """The parameters of a command."""
-    return [parameter(about, Slot(command, about, names)) for about in names["commands"][command]["params"]]
+def make_parameters(command: str, names: Names) -> list[click.Parameter]:
+    """Build the parameters of a command."""
+    return [
+        make_parameter(about, CompletedType(command, about, names)) for about in names["commands"][command]["params"]
+    ]
 
 
-def parameter(about: dict[str, Any], slot: Slot) -> click.Parameter:
-    """One parameter."""
+def make_parameter(about: dict[str, Any], slot: CompletedType) -> click.Parameter:
+    """Build one parameter."""
     if "opts" not in about:
         return click.Argument([about["name"]], type=slot, nargs=about["nargs"], required=False)
     options: dict[str, Any] = {"is_flag": True} if about["flag"] else {"type": slot, "nargs": about["nargs"]}
     return click.Option([*about["opts"], about["name"]], multiple=about["multiple"], help=about["help"], **options)
 
 
-class Slot(click.ParamType[str]):
-    """The place of a parameter on the command line."""
+class CompletedType(click.ParamType[str]):
+    """A parameter type that suggests values for its parameter."""
 
     name = "text"
 
@@ -54,67 +56,67 @@ class Slot(click.ParamType[str]):
         self.command, self.about, self.names = command, about, names
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """As it is typed."""
+        """Return the value unchanged."""
         return str(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
-        """What may stand there; `dir` and `file` leave it to the shell."""
-        kind = kind_of(self.about)
+        """Suggest values; files and folders are left to the shell."""
+        kind = suggestion_kind(self.about)
         if kind in ("file", "dir"):
             return [CompletionItem(incomplete, type=kind)]
         paths = [CompletionItem(incomplete, type="file")] if kind == "data" else []
-        found = dict(reversed(list(OFFERS[kind](self, ctx, incomplete)))) if kind else {}
+        found = dict(reversed(list(SUGGESTERS[kind](self, ctx, incomplete)))) if kind else {}
         given = [(value, text) for value, text in reversed(found.items()) if value.startswith(incomplete)]
         return [*paths, *(CompletionItem(value, help=text or None) for value, text in given)]
 
-    def choices(self, ctx: click.Context, incomplete: str) -> Found:
-        """One of a few words."""
+    def choices(self, ctx: click.Context, incomplete: str) -> Suggestions:
+        """Suggest the choices of a parameter."""
         return [(str(choice), "") for choice in self.about["choices"]]
 
-    def entry(self, ctx: click.Context, incomplete: str) -> Found:
-        """Entries."""
+    def entry(self, ctx: click.Context, incomplete: str) -> Suggestions:
+        """Suggest entries."""
         return [(name, about["summary"]) for name, about in self.names["entries"].items()]
 
-    def run(self, ctx: click.Context, incomplete: str) -> Found:
-        """Runs, studies, and entries that have a run; below `runs/` if so begun."""
+    def run(self, ctx: click.Context, incomplete: str) -> Suggestions:
+        """Suggest runs, studies, and entries that have a run; with `runs/` if the word starts with it."""
         before = "runs/" if incomplete.startswith("runs/") else ""
-        found = [(before + name, what) for name, what in folder_names() if what != "comparison"]
+        found = [(before + name, what) for name, what in list_run_folders() if what != "comparison"]
         runs = [name for name, what in found if what == "run"]
-        bases = dict.fromkeys(match[1] for name in runs if (match := NUMBERED.fullmatch(name)))
+        bases = dict.fromkeys(match[1] for name in runs if (match := NUMBERED_RUN.fullmatch(name)))
         return found if before else [*found, *((name, "its newest run") for name in bases)]
 
-    def study(self, ctx: click.Context, incomplete: str) -> Found:
-        """Studies."""
-        return [(name, "") for name, what in folder_names() if what == "study"]
+    def study(self, ctx: click.Context, incomplete: str) -> Suggestions:
+        """Suggest studies."""
+        return [(name, "") for name, what in list_run_folders() if what == "study"]
 
-    def comparison(self, ctx: click.Context, incomplete: str) -> Found:
-        """Comparisons."""
-        return [(name, "") for name, what in folder_names() if what == "comparison"]
+    def comparison(self, ctx: click.Context, incomplete: str) -> Suggestions:
+        """Suggest comparisons."""
+        return [(name, "") for name, what in list_run_folders() if what == "comparison"]
 
-    def data(self, ctx: click.Context, incomplete: str) -> Found:
-        """Kinds of pictures; paths are the shell's."""
+    def data(self, ctx: click.Context, incomplete: str) -> Suggestions:
+        """Suggest data kinds; paths are left to the shell."""
         return [(name, "") for name in self.names["kinds"].get("data", {})]
 
-    def judge(self, ctx: click.Context, incomplete: str) -> Found:
-        """Kinds of judges, entries and runs."""
+    def judge(self, ctx: click.Context, incomplete: str) -> Suggestions:
+        """Suggest judge kinds, entries and runs."""
         kinds = [(name, "judge") for name in (*self.names["kinds"].get("judge", {}), "none")]
         return [*kinds, *self.entry(ctx, incomplete), *self.run(ctx, incomplete)]
 
-    def device(self, ctx: click.Context, incomplete: str) -> Found:
-        """Devices."""
+    def device(self, ctx: click.Context, incomplete: str) -> Suggestions:
+        """Suggest devices."""
         return [(name, "") for name in DEVICES]
 
-    def plugin(self, ctx: click.Context, incomplete: str) -> Found:
-        """Plugins."""
+    def plugin(self, ctx: click.Context, incomplete: str) -> Suggestions:
+        """Suggest plugins."""
         return [(name, "") for name in self.names["plugins"]]
 
-    def subject(self, ctx: click.Context, incomplete: str) -> Found:
-        """Plugins and kinds."""
+    def subject(self, ctx: click.Context, incomplete: str) -> Suggestions:
+        """Suggest plugins and kinds."""
         kinds = [(name, family) for family, known in self.names["kinds"].items() for name in known]
         return [*((name, "plugin") for name in self.names["plugins"]), *kinds]
 
-    def override(self, ctx: click.Context, incomplete: str) -> Found:
-        """`section.option=`, or values after it; `zoo compare` takes several with commas between them."""
+    def override(self, ctx: click.Context, incomplete: str) -> Suggestions:
+        """Suggest `section.option=`, or values after it; `zoo compare` accepts several, separated by commas."""
         options = self.options(ctx)
         key, equals, value = incomplete.partition("=")
         if equals:
@@ -126,22 +128,22 @@ class Slot(click.ParamType[str]):
         return [(".".join(part[:depth]) + ("." if len(part) > depth else "="), "") for part in parts]
 
     def options(self, ctx: click.Context) -> dict[str, list[str]]:
-        """Every option of the entry or the run on the line, with its values where they are few."""
+        """Return every option of the entry or run on the command line, with its values if they are few."""
         known = self.names["kinds"]
-        chosen = {"data": "digits"} | self.parts(ctx)
+        kinds = {"data": "digits"} | self.parts(ctx)
         for word in ctx.params.get("overrides") or ():
             section, dot, kind = word.partition(".kind=")
-            chosen |= {section: kind} if dot else {}
+            kinds |= {section: kind} if dot else {}
         for family in ("model", "prior"):
-            chosen = known.get(family, {}).get(chosen.get(family), {}).get("beside", {}) | chosen
-        found = {f"{family}.kind": list(known.get(family, {})) for family in chosen}
-        sections = {family: known.get(family, {}).get(kind, {}).get("options", {}) for family, kind in chosen.items()}
+            kinds = known.get(family, {}).get(kinds.get(family), {}).get("beside", {}) | kinds
+        found = {f"{family}.kind": list(known.get(family, {})) for family in kinds}
+        sections = {family: known.get(family, {}).get(kind, {}).get("options", {}) for family, kind in kinds.items()}
         for section, few in (sections | self.names["options"]).items():
             found |= {f"{section}.{name}": values for name, values in few.items()}
         return found
 
     def parts(self, ctx: click.Context) -> dict[str, str]:
-        """The kinds of the parts of the entry or the run on the line."""
+        """Return the kinds of the parts of the entry or run on the command line."""
         if name := ctx.params.get("name"):
             return dict(self.names["entries"].get(name, {}).get("kinds", {}))
         path = run_folder(str(ctx.params.get("run")))
@@ -150,32 +152,32 @@ class Slot(click.ParamType[str]):
 
 
 def run_folder(text: str) -> Path:
-    """The run that a text names, as `find_run` takes it, without a look at whether it is whole."""
+    """Return the run folder for a path or an entry's name, without checking that it is complete."""
     return find_folder(text) or newest_runs(text)[0]
 
 
-OFFERS: dict[str, Callable[[Slot, click.Context, str], Found]] = {
-    "choices": Slot.choices,
-    "comparison": Slot.comparison,
-    "data": Slot.data,
-    "device": Slot.device,
-    "entry": Slot.entry,
-    "judge": Slot.judge,
-    "override": Slot.override,
-    "plugin": Slot.plugin,
-    "run": Slot.run,
-    "study": Slot.study,
-    "subject": Slot.subject,
+SUGGESTERS: dict[str, Callable[[CompletedType, click.Context, str], Suggestions]] = {
+    "choices": CompletedType.choices,
+    "comparison": CompletedType.comparison,
+    "data": CompletedType.data,
+    "device": CompletedType.device,
+    "entry": CompletedType.entry,
+    "judge": CompletedType.judge,
+    "override": CompletedType.override,
+    "plugin": CompletedType.plugin,
+    "run": CompletedType.run,
+    "study": CompletedType.study,
+    "subject": CompletedType.subject,
 }
 BY_NAME = {"name": "entry", "overrides": "override", "no_plugin": "plugin"}
-"""Parameters whose names say something else than what stands in their place."""
+"""Suggestions for parameters whose names differ from them."""
 BY_METAVAR = {"FILE": "file", "FILE.png": "file", "PICTURE": "file", "FOLDER": "file", "DIR": "dir", "PLUGIN": "plugin"}
 
 
-def kind_of(about: dict[str, Any]) -> str:
-    """What stands in the place of a parameter; empty where nobody can know it."""
+def suggestion_kind(about: dict[str, Any]) -> str:
+    """Return which suggestions a parameter needs; empty if none are known."""
     if about["choices"]:
         return "choices"
     words = re.findall(r"[A-Za-z.]*[A-Za-z]", about["metavar"] or "")
     name = BY_NAME.get(about["name"], about["name"])
-    return name if name in OFFERS else next((BY_METAVAR[word] for word in words if word in BY_METAVAR), "")
+    return name if name in SUGGESTERS else next((BY_METAVAR[word] for word in words if word in BY_METAVAR), "")

@@ -1,4 +1,4 @@
-"""Pages of pictures: where they are written, under which names, and what is said of it."""
+"""Pages of pictures: write them with their files, and print where they are."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-
-import click
 
 from zoo.cli.console import Screen
 from zoo.core.errors import DataError, ResourceError, ZooError
@@ -21,15 +19,12 @@ if TYPE_CHECKING:
     from zoo.runs.inputs import Skipped
 
 
-OUT = click.option("-o", "--out", metavar="FILE.png", help="Where to write the page; default in the run folder.")
-TENSORS = click.option("--tensors", metavar="FILE", help="Also write the pictures as float32 safetensors.")
-SEPARATE = click.option("--separate", is_flag=True, help="Also write each picture as a PNG file at its own size.")
 NOT_WRITTEN: dict[str, Any] = {"grid": None, "files": []}
-"""What `keep` returns, for when there is no page to write."""
+"""The value of `write_page` when there is no page to write."""
 
 
 class Page(Protocol):
-    """What is on a page."""
+    """Pictures that can be saved as one page."""
 
     @property
     def pictures(self) -> Tensor:
@@ -40,8 +35,8 @@ class Page(Protocol):
         """Write the page as a PNG file."""
 
 
-def show(screen: Screen, about: dict[str, Any], figures: tuple[str, ...] = ()) -> None:
-    """What was made and where it lies."""
+def show_page(screen: Screen, about: dict[str, Any], figures: tuple[str, ...] = ()) -> None:
+    """Print where a page and its files were written, or the result as JSON."""
     if screen.json:
         return screen.document(about)
     if not about["grid"]:
@@ -58,34 +53,34 @@ def show(screen: Screen, about: dict[str, Any], figures: tuple[str, ...] = ()) -
 
 
 def check_out(out: str | None) -> None:
-    """ZooError for a page that is to be something else than a PNG file, before anything is computed."""
+    """Raise ZooError, before anything is computed, if the page would not be a PNG file."""
     if out is not None and Path(out).suffix.lower() != ".png":
         raise ZooError(f"the page is a PNG file, so the name {out[:80]!r} given by -o must end in .png")
 
 
-def keep(found: Page, folder: Path, out: str | None, tensors: str | None, separate: bool) -> dict[str, Any]:
-    """Write the page, and what else was asked for; where it lies, for JSON."""
+def write_page(found: Page, folder: Path, out: str | None, tensors: str | None, separate: bool) -> dict[str, Any]:
+    """Write the page and the optional files; return their paths for JSON."""
     files: list[str] = []
     with reserve_path(folder) if out is None else nullcontext(Path(out)) as path:
         found.save(path)
     if tensors:
         from zoo.core.tensor_files import save_tensors
 
-        save_tensors(Path(tensors), tensors_of(found), {"labels": list(getattr(found, "labels", ()))})
+        save_tensors(Path(tensors), page_tensors(found), {"labels": list(getattr(found, "labels", ()))})
         files.append(tensors)
     if separate:
-        files += save_each(found.pictures, path.with_suffix(""), getattr(found, "labels", ()))
+        files += save_separate(found.pictures, path.with_suffix(""), getattr(found, "labels", ()))
     return {"grid": str(path), "files": files}
 
 
-def tensors_of(found: Page) -> dict[str, Tensor]:
-    """Pictures float32 (N, C, H, W) by name."""
+def page_tensors(found: Page) -> dict[str, Tensor]:
+    """Return the pictures float32 (N, C, H, W) by name."""
     originals = getattr(found, "originals", None)
     return {"pictures": found.pictures, **({} if originals is None else {"originals": originals})}
 
 
-def save_each(pictures: Tensor, folder: Path, labels: tuple[str, ...]) -> list[str]:
-    """Write each picture as large as it is; its name has the class, where a file can be called so."""
+def save_separate(pictures: Tensor, folder: Path, labels: tuple[str, ...]) -> list[str]:
+    """Write each picture at its own size; the file name has the class if it can be part of one."""
     from zoo.display.grid import save_png, to_image, to_uint8
 
     paths = [folder / f"{file_name(index, labels)}.png" for index in range(len(pictures))]
@@ -95,7 +90,7 @@ def save_each(pictures: Tensor, folder: Path, labels: tuple[str, ...]) -> list[s
 
 
 def file_name(index: int, labels: tuple[str, ...]) -> str:
-    """0001-cat, 0001-cat-truck of the prompt "cat + truck", or 0001 where there is none that makes a file name."""
+    """Return 0001-cat, 0001-cat-truck for the prompt "cat + truck", or 0001 without a label fit for a file name."""
     number = f"{index + 1:04d}"
     try:
         return check_name("-".join([number, *re.findall(r"[\w.]+", labels[index])])) if labels else number
@@ -114,7 +109,7 @@ def report_skipped(screen: Screen, skipped: list[Skipped], *, done: bool) -> int
 
 @contextmanager
 def reserve_path(folder: Path) -> Iterator[Path]:
-    """The next free number in a folder, which no other process takes meanwhile; given back if the block fails."""
+    """Reserve the next free number in a folder against other processes; free it if the block fails."""
     path = next_free(folder)
     try:
         yield path
@@ -124,7 +119,7 @@ def reserve_path(folder: Path) -> Iterator[Path]:
 
 
 def next_free(folder: Path) -> Path:
-    """Make an empty file 0001.png, or the number after the highest that is there."""
+    """Create an empty file 0001.png, or with the number after the highest existing one."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         while True:

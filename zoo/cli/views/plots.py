@@ -14,21 +14,21 @@ from zoo.display.format import format_count
 from zoo.tuning.study import FAILED, Study, Trial, trial_label
 
 BLUE, GREY, RED, GREEN = "#2f6fb0", "#a8a8a8", "#c23b22", "#2c8c4a"
-FAR = 3.0
+OUTLIER_FACTOR = 3.0
 """Quartile distances above the quartiles beyond which a point is drawn at the edge."""
-FEWEST = 4
+MIN_DONE_TRIALS = 4
 """Trials that are done, below which nothing can be said of what mattered."""
-NAMED = 12
+MAX_OPTIONS = 12
 """Options in the plot of what mattered."""
 
 
-def draw(study: Study) -> list[Path]:
+def draw_plots(study: Study) -> list[Path]:
     """Write what there is to see into the study's folder; returns the files."""
     found = [(name, make(study)) for name, make in PLOTS.items()]
-    return [save(study.path / "plots" / f"{name}.png", made) for name, made in found if made is not None]
+    return [save_plot(study.path / "plots" / f"{name}.png", made) for name, made in found if made is not None]
 
 
-def save(path: Path, made: Any) -> Path:
+def save_plot(path: Path, made: Any) -> Path:
     """Write a figure."""
     with warnings.catch_warnings(), atomic_write(path) as temporary:
         warnings.simplefilter("ignore")  # a font without the letters of a name draws boxes
@@ -36,7 +36,7 @@ def save(path: Path, made: Any) -> Path:
     return path
 
 
-def canvas(title: str, height: float = 4.2) -> tuple[Any, Any]:
+def make_axes(title: str, height: float = 4.2) -> tuple[Any, Any]:
     """A figure with axes in the style of all plots."""
     from matplotlib.figure import Figure
 
@@ -65,7 +65,7 @@ class Limits:
         near = np.sort(np.array(values, dtype=float))
         scaled = np.log(near) if near[0] > 0 else near
         lower, upper = np.quantile(scaled, [0.25, 0.75])
-        far = FAR * max(upper - lower, 0.05 * abs(upper), 1e-9)
+        far = OUTLIER_FACTOR * max(upper - lower, 0.05 * abs(upper), 1e-9)
         near = near[(scaled <= upper + far) & (scaled >= lower - far)]
         if log := bool(near[0] > 0 and near[-1] / near[0] > 10):
             near = np.log(near)
@@ -78,7 +78,7 @@ class Limits:
         """Set the y axis."""
         if self.log:
             axes.set_yscale("log")
-            plain_numbers(axes.yaxis)
+            set_plain_ticks(axes.yaxis)
         elif self.high >= 10_000:
             axes.yaxis.set_major_formatter(lambda value, _: format_count(round(value)))
         axes.set_ylim(self.low, self.high)
@@ -88,7 +88,7 @@ class Limits:
         return min(max(value, self.low), self.high)
 
 
-def plain_numbers(axis: Any) -> None:
+def set_plain_ticks(axis: Any) -> None:
     """Numbers as people write them, on an axis with a logarithmic scale."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -99,15 +99,15 @@ def plain_numbers(axis: Any) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def compared(study: Study) -> tuple[str, dict[int, float]]:
+def objective_points(study: Study) -> tuple[str, dict[int, float]]:
     """What the study compares, and the value of each trial that is done or was stopped early, by number."""
     what = study.spec.objective
     name = {"pareto": "validation loss", "loss": "validation loss", "fewest-parameters": "parameters"}.get(what, what)
-    values = {trial.number: value_of(what, trial) for trial in study.trials if trial.state in ("done", "pruned")}
+    values = {trial.number: objective_value(what, trial) for trial in study.trials if trial.state in ("done", "pruned")}
     return name, {number: value for number, value in values.items() if value is not None and math.isfinite(value)}
 
 
-def value_of(what: str, trial: Trial) -> float | None:
+def objective_value(what: str, trial: Trial) -> float | None:
     """An objective's value, also of a trial that was stopped."""
     if what in ("pareto", "loss"):
         return trial.loss
@@ -127,24 +127,24 @@ def best_so_far(study: Study) -> list[Trial]:
     return found
 
 
-def history(study: Study) -> Any:
+def plot_history(study: Study) -> Any:
     """What each ended trial reached, and the best so far."""
     from matplotlib.ticker import MaxNLocator
 
-    what, points = compared(study)
+    what, points = objective_points(study)
     done = [trial.number for trial in study.trials if trial.state == "done" and trial.number in points]
     pruned = [number for number in points if number not in done]
     if not points:
         return None
     last = max(trial.number for trial in study.trials)
-    made, axes = canvas(f"{study.name}: {what} by trial")
-    limits = Limits.of([points[number] for number in (done if len(done) >= FEWEST else points)])
+    made, axes = make_axes(f"{study.name}: {what} by trial")
+    limits = Limits.of([points[number] for number in (done if len(done) >= MIN_DONE_TRIALS else points)])
     limits.apply(axes)
     if done:
         best = [limits.clip(points[trial.number]) for trial in best_so_far(study) if trial.number in points]
         axes.step([*done, last], [*best, best[-1]], where="post", color=GREEN, linewidth=1.6, label="best so far")
-    dots(axes, limits, {number: (number, points[number]) for number in pruned}, "pruned")
-    dots(axes, limits, {number: (number, points[number]) for number in done}, "done")
+    draw_dots(axes, limits, {number: (number, points[number]) for number in pruned}, "pruned")
+    draw_dots(axes, limits, {number: (number, points[number]) for number in done}, "done")
     if failed := [trial.number for trial in study.trials if trial.state in FAILED]:
         heights = [limits.low] * len(failed)
         axes.scatter(failed, heights, marker="x", color=RED, s=26, label="failed", clip_on=False, zorder=3)
@@ -152,17 +152,17 @@ def history(study: Study) -> Any:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
     axes.set_xlabel("trial")
     axes.set_ylabel(what, parse_math=False)
-    legend(made)
+    draw_legend(made)
     return made
 
 
-def dots(axes: Any, limits: Limits, points: dict[int, tuple[float, float]], state: str) -> None:
+def draw_dots(axes: Any, limits: Limits, points: dict[int, tuple[float, float]], state: str) -> None:
     """Trials as dots; those outside the axis range as triangles at its end."""
     style = {"color": BLUE, "s": 26} if state == "done" else {"color": GREY, "s": 18}
     inside = [point for point in points.values() if limits.low <= point[1] <= limits.high]
     axes.scatter(*zip(*inside, strict=True), label=state, zorder=3, **style) if inside else None
-    for beyond, marker, end in ((1, "^", limits.high), (-1, "v", limits.low)):
-        outside = [x for x, y in points.values() if (y - end) * beyond > 0]
+    for sign, marker, end in ((1, "^", limits.high), (-1, "v", limits.low)):
+        outside = [x for x, y in points.values() if (y - end) * sign > 0]
         if outside:
             axes.scatter(
                 outside,
@@ -175,40 +175,40 @@ def dots(axes: Any, limits: Limits, points: dict[int, tuple[float, float]], stat
             )
 
 
-def legend(made: Any) -> None:
+def draw_legend(made: Any) -> None:
     """Below the axes, where it hides nothing."""
     handles, names = made.axes[0].get_legend_handles_labels()
     once = dict(zip(names, handles, strict=True))
     made.legend(once.values(), once, loc="outside lower center", ncols=6, frameon=False, fontsize=8)
 
 
-def parameters(study: Study) -> Any:
+def plot_parameters(study: Study) -> Any:
     """Loss against parameters, with the front as a line."""
     known = [trial for trial in study.trials if trial.state in ("done", "pruned") and has_size(trial)]
     if not known:
         return None
-    made, axes = canvas(f"{study.name}: validation loss against parameters", 4.8)
+    made, axes = make_axes(f"{study.name}: validation loss against parameters", 4.8)
     axes.set_xscale("log")
     sizes = [float(trial.parameters or 1) for trial in known]
     room = 1.15 * (max(sizes) / min(sizes)) ** 0.06
     axes.set_xlim(min(sizes) / room, max(sizes) * room)
-    plain_numbers(axes.xaxis)
+    set_plain_ticks(axes.xaxis)
     done = [trial for trial in known if trial.state == "done"]
-    limits = Limits.of([trial.loss or 0.0 for trial in (done if len(done) >= FEWEST else known)])
+    limits = Limits.of([trial.loss or 0.0 for trial in (done if len(done) >= MIN_DONE_TRIALS else known)])
     limits.apply(axes)
     for state in ("pruned", "done"):
-        chosen = {trial.number: at(trial) for trial in known if trial.state == state}
-        dots(axes, limits, chosen, state)
+        points = {trial.number: coordinates(trial) for trial in known if trial.state == state}
+        draw_dots(axes, limits, points, state)
     if front := study.front:
-        xs, ys = zip(*map(at, front), strict=True)
+        xs, ys = zip(*map(coordinates, front), strict=True)
         axes.plot(xs, ys, color=GREEN, linewidth=1.4, marker="o", markersize=4, label="front", zorder=4)
     if best := study.best:
-        x, y = at(best)
+        x, y = coordinates(best)
         axes.scatter([x], [limits.clip(y)], marker="*", s=170, color="gold", edgecolor="black", label="best", zorder=5)
     axes.set_xlabel("parameters")
     axes.set_ylabel("validation loss")
-    legend(made)
-    write_labels(made, axes, [*([best] if best else []), *front])
+    draw_legend(made)
+    draw_labels(made, axes, [*([best] if best else []), *front])
     return made
 
 
@@ -217,12 +217,12 @@ def has_size(trial: Trial) -> bool:
     return trial.loss is not None and math.isfinite(trial.loss) and bool(trial.parameters)
 
 
-def at(trial: Trial) -> tuple[float, float]:
+def coordinates(trial: Trial) -> tuple[float, float]:
     """Its place there."""
     return float(trial.parameters or 1), float(trial.loss or 0.0)
 
 
-def write_labels(made: Any, axes: Any, trials: Sequence[Trial]) -> None:
+def draw_labels(made: Any, axes: Any, trials: Sequence[Trial]) -> None:
     """Names of trials beside their dots, first come first served: one that would hide another is left out."""
     from matplotlib.patheffects import withStroke
 
@@ -234,7 +234,7 @@ def write_labels(made: Any, axes: Any, trials: Sequence[Trial]) -> None:
         for across, up, side in ((8, 7, "left"), (-8, -13, "right"), (8, -13, "left"), (-8, 7, "right")):
             text = axes.annotate(
                 trial_label(trial),
-                at(trial),
+                coordinates(trial),
                 (across, up),
                 textcoords="offset points",
                 ha=side,
@@ -249,16 +249,16 @@ def write_labels(made: Any, axes: Any, trials: Sequence[Trial]) -> None:
             text.remove()
 
 
-def importance(study: Study) -> Any:
+def plot_importance(study: Study) -> Any:
     """Which options mattered for what the study compares."""
-    if sum(trial.state == "done" for trial in study.trials) < FEWEST:
+    if sum(trial.state == "done" for trial in study.trials) < MIN_DONE_TRIALS:
         return None
-    shares = {name: share for name, share in weights(study).items() if math.isfinite(share)}
+    shares = {name: share for name, share in option_importance(study).items() if math.isfinite(share)}
     if len(shares) < 2:
         return None
-    shown = dict(sorted(shares.items(), key=lambda item: item[1])[-NAMED:])
-    what = compared(study)[0]
-    made, axes = canvas(f"{study.name}: importance of options for the {what}", 1.4 + 0.32 * len(shown))
+    shown = dict(sorted(shares.items(), key=lambda item: item[1])[-MAX_OPTIONS:])
+    what = objective_points(study)[0]
+    made, axes = make_axes(f"{study.name}: importance of options for the {what}", 1.4 + 0.32 * len(shown))
     bars = axes.barh(range(len(shown)), list(shown.values()), color=BLUE, height=0.62)
     axes.bar_label(bars, [f"{share:.0%}" for share in shown.values()], padding=4, fontsize=8)
     axes.set_yticks(range(len(shown)), list(shown), fontsize=8, parse_math=False)
@@ -269,7 +269,7 @@ def importance(study: Study) -> Any:
     return made
 
 
-def weights(study: Study) -> dict[str, float]:
+def option_importance(study: Study) -> dict[str, float]:
     """Importance by option; of ranks, so that one bad trial does not outweigh all others."""
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
     from optuna.trial import FrozenTrial, TrialState
@@ -289,4 +289,4 @@ def weights(study: Study) -> dict[str, float]:
         return dict(get_param_importances(found, evaluator=FanovaImportanceEvaluator(seed=0), target=rank))
 
 
-PLOTS = {"history": history, "parameters": parameters, "importance": importance}
+PLOTS = {"history": plot_history, "parameters": plot_parameters, "importance": plot_importance}

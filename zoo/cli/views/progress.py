@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
 
-BAR = 8
+BAR_WIDTH = 8
 
 
 @contextmanager
-def progress_callback(entry: Entry, screen: Screen) -> Iterator[Lines]:
+def progress_callback(entry: Entry, screen: Screen) -> Iterator[ProgressLines]:
     """Yield a callback that draws a bar on a terminal, and prints plain lines elsewhere."""
     if not screen.rich(sys.stderr):
-        yield Lines(entry, screen)
+        yield ProgressLines(entry, screen)
         return
-    with draw_live(Bar(entry, screen), screen) as bar:
+    with draw_live(ProgressBarCallback(entry, screen), screen) as bar:
         yield bar
 
 
@@ -54,7 +54,7 @@ def draw_live(drawing: D, screen: Screen) -> Iterator[D]:
         yield drawing
 
 
-class Lines(Progress):
+class ProgressLines(Progress):
     """Progress of a training: a line per epoch, or after 30 seconds of silence."""
 
     def __init__(self, entry: Entry, screen: Screen) -> None:
@@ -84,7 +84,7 @@ class Lines(Progress):
         self.screen.note(text)
 
 
-class Bar(Lines):
+class ProgressBarCallback(ProgressLines):
     """The same as one line that is drawn anew four times a second."""
 
     live: Any = None
@@ -112,8 +112,8 @@ class Bar(Lines):
         position = self.position(epoch if self.seconds else min(self.epochs, epoch))
         short = self.times if self.seconds else position
         left = f"epoch {position}" if options.max_width >= 60 else short
-        right = self.fitting(options.max_width - len(left) - BAR - 2)
-        width = max(BAR, options.max_width - len(left) - len(right) - 2)
+        right = self.fitting(options.max_width - len(left) - BAR_WIDTH - 2)
+        width = max(BAR_WIDTH, options.max_width - len(left) - len(right) - 2)
         whole, done = (self.seconds, self.elapsed) if self.seconds else (self.epochs * self.steps, self.done)
         bar = ProgressBar(whole, done, width)
         grid = Table.grid(padding=(0, 1, 0, 0))
@@ -126,8 +126,8 @@ class Bar(Lines):
         rate, left = ([f"{self.rate:,.0f}/s"], self.remaining()) if self.rate else ([], [])
         step = f"step {self.done % self.steps}/{self.steps}"
         best = losses[-1:] if self.best[1] else []
-        chosen: list[str] = []
+        parts: list[str] = []
         for part in [*losses[1:2], *best, *rate, *losses[:1], *losses[2:], step]:
-            if part not in chosen and len(GAP.join([*chosen, part, *left])) <= width:
-                chosen.append(part)
-        return GAP.join([*chosen, *left])
+            if part not in parts and len(GAP.join([*parts, part, *left])) <= width:
+                parts.append(part)
+        return GAP.join([*parts, *left])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zoo.cli.console import Screen
-from zoo.cli.views.values import plain
+from zoo.core.spec import yaml_scalar
 from zoo.display.format import format_duration, format_value
 from zoo.tuning.study import (
     FAILED,
@@ -19,12 +19,18 @@ from zoo.tuning.study import (
     trial_label,
 )
 
-COUNTED = {"completed": "done", "pruned": "pruned", "refused": "refused", "running": "running", "waiting": "waiting"}
-CAUSES = {"diverged": "diverged", "oom": "oom", "crashed": "crashed", "hung": "hung", "raised": "failed"}
+JSON_STATES = {
+    "completed": "done",
+    "pruned": "pruned",
+    "refused": "refused",
+    "running": "running",
+    "waiting": "waiting",
+}
+JSON_CAUSES = {"diverged": "diverged", "oom": "oom", "crashed": "crashed", "hung": "hung", "raised": "failed"}
 """Names in JSON of what a trial can fail of; there `failed` is all of them."""
 
 
-def show(screen: Screen, study: Study) -> None:
+def show_study(screen: Screen, study: Study) -> None:
     """Print the results of a study."""
     counts = ", ".join(f"{count} {state}" for state, count in study.counts.items())
     screen.line(
@@ -53,13 +59,13 @@ def show_failures(screen: Screen, study: Study) -> None:
 
 def format_option(value: Any) -> str:
     """A drawn value; numbers with few digits, as they are in the table of trials."""
-    return format_value(value) if isinstance(value, float) else plain(value)
+    return format_value(value) if isinstance(value, float) else yaml_scalar(value)
 
 
-def document(study: Study) -> dict[str, Any]:
+def study_document(study: Study) -> dict[str, Any]:
     """Describe the results of a study for JSON."""
     counts = study.counts
-    trials = {name: counts.get(state, 0) for name, state in (COUNTED | CAUSES).items()}
+    trials = {name: counts.get(state, 0) for name, state in (JSON_STATES | JSON_CAUSES).items()}
     trials["failed"] = sum(counts.get(state, 0) for state in FAILED)
     best = study.best
     return {

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from zoo.cli.console import GAP, Screen
-from zoo.cli.views.progress import BAR, draw_live
+from zoo.cli.views.progress import BAR_WIDTH, draw_live
 from zoo.core.errors import one_line
 from zoo.display.format import format_duration
 from zoo.training.callbacks import WINDOW
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-NEWEST = 10
+MAX_ENDED_ROWS = 10
 """Ended trials in the live table, where the terminal has room for them."""
-BROAD = 80
+WIDE_TERMINAL = 80
 """Columns from which numbers are written out."""
-NOTE = 12
+MIN_NOTE_WIDTH = 12
 """Columns below which a note is left out."""
-PLACES = (0, 1, 3, 2, 4, 5)
+COLUMN_ORDER = (0, 1, 3, 2, 4, 5)
 """Where the columns stand; they are listed with those first that matter most."""
 STYLES = {"running": "cyan", "done": "green", "pruned": "dim", "waiting": "cyan dim"}
 
 
-class Lines(StudyProgress):
+class StudyLines(StudyProgress):
     """Progress of a study: a line per ended trial, or after 30 seconds of silence."""
 
     def __init__(self, screen: Screen, seconds: float | None = None) -> None:
@@ -88,16 +88,16 @@ class Lines(StudyProgress):
 
 
 @contextmanager
-def study_callback(screen: Screen, seconds: float | None = None) -> Iterator[Lines]:
+def study_callback(screen: Screen, seconds: float | None = None) -> Iterator[StudyLines]:
     """A callback that suits stderr; `seconds` is how long the study may run."""
     if not screen.rich(sys.stderr):
-        yield Lines(screen, seconds)
+        yield StudyLines(screen, seconds)
         return
-    with draw_live(Block(screen, seconds), screen) as block:
+    with draw_live(StudyBlock(screen, seconds), screen) as block:
         yield block
 
 
-class Block(Lines):
+class StudyBlock(StudyLines):
     """Progress of a study as a live block, refreshed four times a second."""
 
     live: Any = None
@@ -128,19 +128,19 @@ class Block(Lines):
             yield from [] if self.over else ["preparing ..."]
             return
         head, *more = describe_study(study, self.parallel)
-        yield line([(head, "bold"), *((part, "") for part in more)], width)
+        yield fit_line([(head, "bold"), *((part, "") for part in more)], width)
         yield self.bar(study, width)
         if counts := [(f"{state} {count}", STYLES.get(state, "red")) for state, count in study.counts.items()]:
-            yield line(counts, width)
+            yield fit_line(counts, width)
         if self.over:
             return
         if best := study.best:
             parts = [*headline(study, best), *drawn_options(study, best)]
-            yield line([(f"best {trial_label(best)}", "bold green"), *((part, "") for part in parts)], width)
+            yield fit_line([(f"best {trial_label(best)}", "bold green"), *((part, "") for part in parts)], width)
         room = console.height - 7
-        if rows := self.newest(study, NEWEST)[: max(0, room)]:
+        if rows := self.newest(study, MAX_ENDED_ROWS)[: max(0, room)]:
             yield ""
-            yield from table(study, rows, width)
+            yield from trial_table(study, rows, width)
 
     def bar(self, study: Study, width: int) -> Any:
         """Trials that have ended, and the time."""
@@ -150,14 +150,14 @@ class Block(Lines):
         done = f"{study.ended}/{study.spec.trials}"
         left = f"{format_duration(self.left)} left" if math.isfinite(self.left) and not self.over else ""
         both = f"{format_duration(self.elapsed)}{GAP}{left}".rstrip()
-        times = next((text for text in (both, left) if len(done) + BAR + len(text) + 2 <= width), "")
-        room = max(BAR, width - len(done) - len(times) - 2)
+        times = next((text for text in (both, left) if len(done) + BAR_WIDTH + len(text) + 2 <= width), "")
+        room = max(BAR_WIDTH, width - len(done) - len(times) - 2)
         grid = Table.grid(padding=(0, 1, 0, 0))
         grid.add_row(done, ProgressBar(study.spec.trials, study.ended, room), times)
         return grid
 
 
-def line(parts: Iterable[tuple[str, str]], width: int) -> Text:
+def fit_line(parts: Iterable[tuple[str, str]], width: int) -> Text:
     """As many of the parts as fit on one line, the first in any case."""
     from rich.text import Text
 
@@ -165,11 +165,11 @@ def line(parts: Iterable[tuple[str, str]], width: int) -> Text:
     for part, style in parts:
         gap = GAP if text else ""
         if not text or text.cell_len + len(gap) + Text(part).cell_len <= width:
-            text.append(gap).append(cut(part, width), style)
+            text.append(gap).append(truncate(part, width), style)
     return text
 
 
-def cut(text: str, width: int) -> str:
+def truncate(text: str, width: int) -> str:
     """A text that is not broader than that."""
     from rich.cells import cell_len, set_cell_size
 
@@ -177,35 +177,39 @@ def cut(text: str, width: int) -> str:
     return text if cell_len(text) <= width else set_cell_size(text, max(0, width - 3)).rstrip() + "..."[:width]
 
 
-def table(study: Study, trials: list[Trial], width: int) -> Iterator[Text]:
+def trial_table(study: Study, trials: list[Trial], width: int) -> Iterator[Text]:
     """A line a trial; columns that do not fit are left out, and what is left of the width is for notes."""
     from rich.text import Text
 
-    heads = [*TRIAL_HEADS[:4], "parameters" if width >= BROAD else "size", TRIAL_HEADS[5]]
-    rows = [trial_row(trial, written_out=width >= BROAD) for trial in trials]
+    heads = [*TRIAL_HEADS[:4], "parameters" if width >= WIDE_TERMINAL else "size", TRIAL_HEADS[5]]
+    rows = [trial_row(trial, written_out=width >= WIDE_TERMINAL) for trial in trials]
     sizes = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     shown = len(sizes)
     while shown > 1 and sum(sizes[:shown]) + len(GAP) * (shown - 1) > width:
         shown -= 1
-    order = [index for index in PLACES if index < shown]
+    order = [index for index in COLUMN_ORDER if index < shown]
     room = width - sum(sizes[:shown]) - len(GAP) * shown
     best = study.best
 
     def row(words: list[str], style: str, note: str = "") -> Text:
         padded = [words[i].ljust(sizes[i]) if i < 2 else words[i].rjust(sizes[i]) for i in order]
-        text = Text(cut(padded[0], width), style="bold" if style == "bold" else "", no_wrap=True, overflow="crop")
+        text = Text(truncate(padded[0], width), style="bold" if style == "bold" else "", no_wrap=True, overflow="crop")
         text.append("".join(GAP + word for word in padded[1:2]), style).append("".join(GAP + w for w in padded[2:]))
         return text.append(GAP + note if note else "")
 
-    yield row(heads, "bold", "note" if room >= NOTE else "")
+    yield row(heads, "bold", "note" if room >= MIN_NOTE_WIDTH else "")
     for trial, words in zip(trials, rows, strict=True):
-        yield row(words, STYLES.get(trial.state, "red"), remark(study, trial, best, room) if room >= NOTE else "")
+        yield row(
+            words,
+            STYLES.get(trial.state, "red"),
+            trial_note(study, trial, best, room) if room >= MIN_NOTE_WIDTH else "",
+        )
 
 
-def remark(study: Study, trial: Trial, best: Trial | None, room: int) -> str:
+def trial_note(study: Study, trial: Trial, best: Trial | None, room: int) -> str:
     """Why a trial failed, or what was drawn for it, as far as there is room."""
     if trial.state in FAILED:
-        return cut(trial.reason, room)
+        return truncate(trial.reason, room)
     marks = ["best"] if best and trial.number == best.number else []
     marks += [f"attempt {trial.attempts}"] if trial.state in LIVE and trial.attempts > 1 else []
     fitting = ""
