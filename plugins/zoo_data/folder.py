@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.core import DataError, DataInfo, PictureSpec, did_you_mean, picture_files
+from zoo.core import SPLIT_NAMES, DataError, DataInfo, PictureSpec, did_you_mean, picture_files
 
 if TYPE_CHECKING:
     from zoo.data import Loaded, NamedSource, Recipe
 
-SPLIT_FOLDERS = {"train": ("train",), "valid": ("valid", "val", "validation"), "test": ("test",)}
 log = logging.getLogger("zoo")
 
 Listing = dict[str, list[tuple[Path, str]]]
@@ -132,10 +131,7 @@ def split_folders(path: Path) -> dict[str, Path]:
     if not (path / "train").is_dir() or not subfolders(path / "train"):
         return {"train": path}
     found = {
-        split: path / name
-        for split, names in SPLIT_FOLDERS.items()
-        for name in reversed(names)
-        if (path / name).is_dir()
+        split: path / name for split, names in SPLIT_NAMES.items() for name in reversed(names) if (path / name).is_dir()
     }
     for split, root in list(found.items()):
         if not any(labelled_paths(root)):

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from zoo.core.files import atomic_write, cache_dir, digest, picture_files
     from zoo.core.sections import DataSpec, PictureSpec
     from zoo.core.spec import Choice, Range, Spec
+    from zoo.core.splits import SPLIT_NAMES
     from zoo.core.types import Batch, CodeInfo, DataInfo, Losses
     from zoo.core.version import API
 
 __all__ = [
     "API",
+    "SPLIT_NAMES",
     "Batch",
     "BudgetError",
     "Choice",
@@ -64,6 +66,7 @@ __getattr__, __dir__ = lazy_names(
         "zoo.core.files": ("atomic_write", "cache_dir", "digest", "picture_files"),
         "zoo.core.sections": ("DataSpec", "PictureSpec"),
         "zoo.core.spec": ("Choice", "Range", "Spec"),
+        "zoo.core.splits": ("SPLIT_NAMES",),
         "zoo.core.types": ("Batch", "CodeInfo", "DataInfo", "Losses"),
         "zoo.core.version": ("API",),
     },

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from zoo.core.errors import ZooError, did_you_mean, one_line
+from zoo.core.errors import ZooError, one_line
+from zoo.core.splits import check_split
 from zoo.core.types import DataInfo
 from zoo.data.dataset import Pictures
 from zoo.data.loader import batches
@@ -22,7 +23,7 @@ from zoo.registry.kinds import Outputs
 from zoo.registry.listing import load_entry
 from zoo.registry.results import append_result, make_result
 from zoo.runs.find import load
-from zoo.runs.inputs import SPLITS, check_pictures
+from zoo.runs.inputs import check_pictures
 from zoo.runs.run import Run
 
 NO_JUDGE = "none"
@@ -134,8 +135,7 @@ def evaluate(
     from zoo.registry.build import build_data
     from zoo.training.device import autocast_type, choose_device
 
-    if split not in SPLITS:
-        raise ZooError(f"no split {split!r}", did_you_mean(split, SPLITS))
+    check_split(split)
     opened, torch_device = load(run), choose_device(device)
     changed = opened.with_overrides(overrides)
     model = opened.model(torch_device, overrides)

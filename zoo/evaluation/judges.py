@@ -15,7 +15,7 @@ from zoo.models.judge import ByClassifier, Judge
 from zoo.registry.blame import plugin_errors
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Component, Entry
-from zoo.registry.layers import read_registry
+from zoo.registry.listing import load_registry
 from zoo.runs.find import find_run
 from zoo.runs.run import Run
 from zoo.training.callbacks import NotesOnly
@@ -43,7 +43,7 @@ def find_judge(name: str, run: Run, entry: Entry, splits: Splits, device: torch.
         component = Component(kind, plugin, kind.spec(), name)
         with plugin_errors(component, "build"):
             return NamedJudge(kind.build(component.spec, info).to(device).eval(), name)
-    if name in read_registry(catalog())[0].entries:
+    if name in load_registry()[0].entries:
         command = f"zoo evaluate {run.path}"
         judge = cached_classifier(
             name, Session(entry, run.path, device, NotesOnly(tell), command, "", prepared=with_fingerprints(splits))
@@ -74,7 +74,7 @@ def find_judge_run(name: str) -> Run:
     except ZooError as error:
         if Path(name).exists():
             raise
-        names = [*catalog().names("judge"), *read_registry(catalog())[0].entries]
+        names = [*catalog().names("judge"), *load_registry()[0].entries]
         raise ZooError(f"no judge {name[:80]!r}", did_you_mean(name, names) or "give an entry or a run") from error
 
 

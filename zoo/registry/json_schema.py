@@ -10,6 +10,7 @@ from pydantic.errors import PydanticUserError
 
 from zoo.core.files import LEGAL_NAME
 from zoo.core.sections import StageSpec, TrainSpec, TuneSpec
+from zoo.core.splits import SPLITS
 from zoo.registry.catalog import Catalog
 from zoo.registry.layers import VERSION
 
@@ -65,7 +66,7 @@ RESULT: Schema = {
         "entry": TEXT | {"description": "Name of the entry."},
         "of": TEXT | {"description": "Hash of the entry; if it differs from the current one, the result is stale."},
         "data": TEXT,
-        "split": {"enum": ["train", "valid", "test"]},
+        "split": {"enum": list(SPLITS)},
         "seed": {"type": "integer"},
         "metrics": {"type": "object", "additionalProperties": {"type": "number"}},
         "averaging": TEXT,

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from zoo.core.types import DataInfo
 
 
-SPLITS = ("train", "valid", "test")
 SPLIT_OPTIONS = ("valid", "test", "split_seed", "limit", "imbalance")
 TEST_PICTURE = re.compile(r"test:([0-9]{1,9})")
 

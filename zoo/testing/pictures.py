@@ -6,6 +6,7 @@ from typing import Any
 
 from zoo.core.errors import DataError
 from zoo.core.sections import DataSpec
+from zoo.core.splits import SPLITS
 from zoo.data.dataset import Loaded
 from zoo.data.split import split
 from zoo.registry.blame import plugin_errors
@@ -53,7 +54,7 @@ def splits(subject: Subject) -> None:
         made = split(found, spec)
     except DataError as error:
         raise Broken(f"what `load` returns cannot be split: {error}") from error
-    for name in ("train", "valid", "test"):
+    for name in SPLITS:
         require(len(getattr(made, name)), f"there are no {name} pictures")
 
 

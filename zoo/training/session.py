@@ -11,15 +11,16 @@ import torch
 
 from zoo.core.errors import BudgetError, DataError, InterruptedRun, JobError, LockedError, ZooError
 from zoo.core.files import cache_dir, digest
+from zoo.core.splits import SPLITS
 from zoo.core.tensor_files import write_weights
 from zoo.core.version import __version__
 from zoo.data.dataset import Splits
 from zoo.models.base import Classifier, Model
 from zoo.registry.build import build_data, build_model
 from zoo.registry.catalog import catalog
-from zoo.registry.entry import Component, Entry, resolve_entry, with_train
+from zoo.registry.entry import Component, Entry, with_train
 from zoo.registry.kinds import DataKind
-from zoo.registry.layers import read_registry
+from zoo.registry.listing import load_entry
 from zoo.registry.model_size import build_on_meta, count_size
 from zoo.runs.choose_folder import open_or_clear
 from zoo.runs.lock import wait_and_lock
@@ -30,7 +31,6 @@ from zoo.training.device import seed_all, unmoved
 from zoo.training.loop import Job, fit
 from zoo.training.signals import Stop
 
-NAMES = ("train", "valid", "test")
 LOOKED_AT, MOST_EPOCHS = 60_000, 60
 """Pictures that a classifier which is kept sees in its training at least, unless that takes more epochs than these."""
 WAIT = 0.3
@@ -55,7 +55,7 @@ def prepare(data: Component[DataKind[Any]]) -> Prepared:
 
 def with_fingerprints(splits: Splits, skipped: tuple[tuple[str, str], ...] = ()) -> Prepared:
     """Add the fingerprints to splits that were read already."""
-    return Prepared(splits, skipped, {name: getattr(splits, name).fingerprint() for name in NAMES})
+    return Prepared(splits, skipped, {name: getattr(splits, name).fingerprint() for name in SPLITS})
 
 
 @dataclass
@@ -101,7 +101,7 @@ class Session:
                 "device": str(self.device),
                 "threads": torch.get_num_threads(),
                 "data": {name: list(value) for name, value in splits.info._asdict().items()},
-                "pictures": {name: len(getattr(splits, name)) for name in NAMES},
+                "pictures": {name: len(getattr(splits, name)) for name in SPLITS},
                 "fingerprints": fingerprints,
                 "skipped": [list(pair) for pair in skipped[:100]],
                 "parameters": size.parameters,
@@ -163,7 +163,7 @@ def cached_classifier(name: str, job: Session) -> Run:
     """
     prepared = job.prepared or prepare(job.entry.data)
     job = replace(job, prepared=prepared)
-    entry = replace(resolve_entry(catalog(), read_registry(catalog())[0].resolve(name)), data=job.entry.data)
+    entry = replace(load_entry(name), data=job.entry.data)
     if not isinstance(build_on_meta(entry, prepared.splits.info)[0], Classifier):
         raise ZooError(f"the entry {name!r} is no classifier", "name one that is, as cnn")
     passes = max(entry.train.epochs, -(-LOOKED_AT // len(prepared.splits.train)))

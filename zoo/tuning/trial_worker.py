@@ -295,12 +295,13 @@ class FileStop(Stop):
 
 def read_pictures(data: Component[DataKind[Any]]) -> dict[str, Any]:
     """Read the pictures once for all trials: arrays that Ray's workers share, NHWC bytes and labels of each split."""
-    from zoo.training.session import NAMES, prepare
+    from zoo.core.splits import SPLITS
+    from zoo.training.session import prepare
 
     found = prepare(data)
     if not len(found.splits.valid):
         raise DataError("there are no validation pictures to compare trials by", "set data.valid")
-    parts = {name: getattr(found.splits, name) for name in NAMES}
+    parts = {name: getattr(found.splits, name) for name in SPLITS}
     arrays = {name: (part.nhwc.numpy(), part.y.numpy()) for name, part in parts.items()}
     info = found.splits.info._asdict()
     return {"splits": arrays, "info": info, "skipped": found.skipped, "fingerprints": found.fingerprints}

@@ -12,6 +12,7 @@ from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, data_overrides
 from zoo.cli.views.progress import ProgressLines, progress_callback
 from zoo.core.errors import InterruptedRun, JobError, ZooError, did_you_mean
+from zoo.core.splits import SPLITS
 from zoo.evaluation.compare.callbacks import CompareCallback
 from zoo.evaluation.compare.folder import TABLE
 from zoo.evaluation.compare.result import DEFAULT_COLUMNS, END_STATES, FAILURE_HEADS, Comparison
@@ -26,7 +27,7 @@ from zoo.registry.entry import Entry
 )
 @click.option("--seeds", type=click.IntRange(1), default=1, metavar="N", help="Number of seeds per variant; default 1.")
 @click.option("--minutes", type=float, metavar="M", help="Minutes per training, instead of the entry's epochs.")
-@click.option("--split", type=click.Choice(["test", "valid", "train"]), default="test", help="test, valid or train.")
+@click.option("--split", type=click.Choice(SPLITS[::-1]), default="test", help="test, valid or train.")
 @click.option("--figures", metavar="NAMES", help="Figures to show, e.g. loss,accuracy; or all.")
 @click.option("--fresh", is_flag=True, help="Start a new comparison even if there is one.")
 @click.option("--name", "comparison", metavar="NAME", help="Name of the comparison; default NAME-compare.")

@@ -12,6 +12,7 @@ from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, GUIDANCE, OVERRIDES, RUN, TEMPERATURE
 from zoo.core.errors import ResourceError
 from zoo.core.files import non_finite_to_none, write_json
+from zoo.core.splits import SPLITS
 from zoo.display.format import format_value
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ MAX_CONFUSIONS = 10
 @click.command("evaluate", cls=Command)
 @RUN
 @OVERRIDES
-@click.option("--split", type=click.Choice(["test", "valid", "train"]), default="test", help="test, valid or train.")
+@click.option("--split", type=click.Choice(SPLITS[::-1]), default="test", help="test, valid or train.")
 @DEVICE
 @click.option("--record", metavar="FILE", help="Append the result to this registry file.")
 @click.option("--data-name", metavar="TEXT", default="", help="Name for the data in the recorded result.")

@@ -15,7 +15,7 @@ from zoo.core.errors import ZooError
 from zoo.core.files import check_name, write_text
 from zoo.core.version import __version__
 from zoo.registry.catalog import catalog
-from zoo.registry.layers import read_registry
+from zoo.registry.listing import load_registry
 from zoo.registry.plugins.load import KEBAB_CASE
 
 MAX_NAME_LENGTH = 30
@@ -184,7 +184,7 @@ def check_names_free(plan: PluginPlan) -> None:
         if kind in catalog().names(family):
             giver, _ = catalog().find(family, kind)
             raise ZooError(f"{giver} already provides the {family} kind {kind!r}", "choose another name")
-    taken = read_registry(catalog())[0].entries
+    taken = load_registry()[0].entries
     for entry in plan.entries:
         if entry in taken:
             raise ZooError(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from zoo.core.errors import InterruptedRun, ZooError, did_you_mean
+from zoo.core.errors import InterruptedRun, ZooError
 from zoo.core.files import digest
+from zoo.core.splits import check_split
 from zoo.display.html import in_notebook
 from zoo.evaluation.compare.axes import Axes, Values, variant_title
 from zoo.evaluation.compare.callbacks import CompareCallback, CompareNotebookCallback
@@ -21,7 +22,6 @@ from zoo.registry.entry import resolve_entry
 from zoo.registry.layers import Registry
 from zoo.registry.listing import Paths, load_registry
 from zoo.runs.find import resume_command
-from zoo.runs.inputs import SPLITS
 from zoo.runs.lock import lock_folder
 
 
@@ -69,8 +69,7 @@ def compare(
     """
     if seeds < 1:
         raise ZooError(f"cannot compare over {seeds} seeds", "use at least one")
-    if split not in SPLITS:
-        raise ZooError(f"no split {split!r}", did_you_mean(split, SPLITS))
+    check_split(split)
     axes = Axes.of(name, [*overrides, *([] if minutes is None else [f"train.minutes={minutes}"])])
     found, _ = load_registry(registries)
     jobs = plan_jobs(axes, seeds, found)
