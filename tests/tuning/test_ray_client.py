@@ -215,7 +215,7 @@ def test_a_cluster_that_goes_away_is_one_line(cluster: Cluster) -> None:
         client.hear("toy-study 1/3")
         cluster.kill()
         assert client.finish() == 7, client.said()
-        assert "error: the connection to the connection to the cluster was lost: " in client.said()
+        assert "error: the connection to the cluster was lost: " in client.said()
         assert "Traceback" not in client.said()
     counts = open_study(STUDY).counts
     assert (counts["done"], counts["done"] + counts["waiting"]) == (1, len(open_study(STUDY).trials))

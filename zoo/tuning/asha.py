@@ -1,4 +1,4 @@
-"""ASHA as Ray Tune has it, with rungs that outlive the process."""
+"""Ray Tune's ASHA, with rungs restored from the study when it is resumed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from zoo.core.errors import one_line
 from zoo.tuning.searcher import StudySearcher
 
 MAX_EPOCHS = 10_000_000
-"""Epochs up to which there are rungs."""
+"""Largest epoch with a rung."""
 
 
 class StudyASHA(ASHAScheduler):
-    """ASHA (Li et al. 2018, arXiv:1810.05934) over the loss by epoch, for the numbers of a study.
+    """ASHA (Li et al. 2018, arXiv:1810.05934) over the loss by epoch, with trials identified by their number.
 
-    Its rungs are filled from the study, so that a resumed one stops what an undisturbed one would. At its last epoch
-    a trial is never stopped: it is done.
+    Its rungs are filled from the study, so that a resumed study stops the same trials as an uninterrupted one. A trial
+    is never stopped at its last epoch: it is done.
     """
 
     def __init__(self, searcher: StudySearcher) -> None:
@@ -46,7 +46,7 @@ class StudyASHA(ASHAScheduler):
         """Do nothing: the searcher handles the end of a trial."""
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """Keep what Ray knows of the death of a worker, which the searcher is not given."""
+        """Save why a worker died, which Ray does not pass to the searcher."""
         with suppress(OSError):
             text = Path(trial.error_file).read_text(encoding="utf-8")
             self.searcher.causes[trial.config["number"]] = death_cause(text)
@@ -56,13 +56,13 @@ class StudyASHA(ASHAScheduler):
 
 
 def death_cause(text: str) -> str:
-    """Cut the reason of a process's death from Ray's report, in one line."""
+    """Extract why a process died from Ray's report, as one line."""
     detail = text.rpartition("exit detail: ")[2].partition(" Some common causes")[0]
     return one_line(f"its process died: {detail}")[:400]
 
 
 class TrialStub(Any if TYPE_CHECKING else object):  # type: ignore[misc]
-    """A stand-in for a trial of Ray, with the number of the study."""
+    """A stand-in for a Ray trial, identified by its number in the study."""
 
     def __init__(self, number: int) -> None:
         self.trial_id = number

@@ -18,7 +18,7 @@ class TuneCallback:
         """Called when the engine is ready to run up to `parallel` trials at a time."""
 
     def update(self, study: Study, trial: Trial) -> None:
-        """Called when a trial begins, ends an epoch, or changes its state."""
+        """Called when a trial starts, finishes an epoch, or changes its state."""
 
     def tick(self) -> None:
         """Called several times a second."""
@@ -27,7 +27,7 @@ class TuneCallback:
         """Called with a message for the user."""
 
     def end(self, study: Study) -> None:
-        """Called once when no trial runs any more."""
+        """Called once when no trial is running any more."""
 
 
 class StudyProgress(TuneCallback):
@@ -58,10 +58,10 @@ class StudyProgress(TuneCallback):
             self.note(f"resuming: {self.before} finished, {going}{ahead}; --fresh starts a new study")
 
     def head(self, study: Study) -> None:
-        """Show that a study begins."""
+        """Show that a study starts."""
 
     def update(self, study: Study, trial: Trial) -> None:
-        """Show a trial that began, ended an epoch, or changed its state."""
+        """Show a trial that started, finished an epoch, or changed its state."""
         self.study = study
         if trial.state in ENDED and trial.number not in self.order:
             self.order.append(trial.number)
@@ -79,7 +79,7 @@ class StudyProgress(TuneCallback):
         """Show a trial that has ended."""
 
     def end(self, study: Study) -> None:
-        """Keep the final state of the study; no trial runs any more."""
+        """Store the final state of the study; no trial is running any more."""
         self.study = study
 
     @property
@@ -89,7 +89,7 @@ class StudyProgress(TuneCallback):
 
     @property
     def left(self) -> float:
-        """Seconds to the end, from the trials that ended in this call; infinite while there are none."""
+        """Estimated seconds left, from the trials that ended in this call; infinite while there are none."""
         assert self.study
         ended, time_left = self.study.ended - self.before, self.limit - self.elapsed
         if ended <= 0:
@@ -97,7 +97,7 @@ class StudyProgress(TuneCallback):
         return max(0.0, min(time_left, (self.study.spec.trials - self.study.ended) * self.elapsed / ended))
 
     def newest(self, study: Study, most: int) -> list[Trial]:
-        """Trials that run, then those that ended last, at most so many."""
+        """Return running trials, then up to `most` of those that ended last."""
         known = {trial.number: trial for trial in study.trials}
         ended = [known[number] for number in reversed(self.order[-most:]) if number in known]
         running = sorted((trial for trial in study.trials if trial.state in LIVE), key=lambda trial: trial.state)

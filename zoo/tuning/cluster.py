@@ -1,4 +1,4 @@
-"""Ray as the tuner uses it: quiet, of this machine or at an address."""
+"""Connect to Ray quietly, on this machine or at an address."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from zoo.tuning.local_ray import private_ray
 from zoo.tuning.orphan_guard import orphan_guard
 
 RAY_ENVIRONMENT = {
-    "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait slow each other down where workers share cores
+    "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads slow each other down when workers share cores
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "5",  # seconds that trials on a cluster outlive a client that was killed
     "RAY_DISABLE_IMPORT_WARNING": "1",
-    "RAY_prestart_worker_first_driver": "0",  # trials have workers of their own, and would leave the early ones idle
+    "RAY_prestart_worker_first_driver": "0",  # trials have their own workers, so early ones stay idle
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -35,12 +35,12 @@ RAY_ENVIRONMENT = {
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
 }
-"""Ray's switches: no chatter, no usage statistics, no state of its own."""
+"""Ray's environment variables: no log output, no usage statistics, no saved state."""
 
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """Where trials run: the address of a cluster, how many at a time, and on which device."""
+    """Where trials run: the cluster's address, how many in parallel, and the device."""
 
     address: str | None
     """None for a Ray of this process alone."""
@@ -70,7 +70,7 @@ class ClusterOptions:
 
 @contextmanager
 def quiet_ray() -> Iterator[None]:
-    """Silence Ray within the block, with its switches in the environment."""
+    """Silence Ray within the block, by warnings filters and environment variables."""
     before = {key: os.environ.get(key) for key in RAY_ENVIRONMENT}
     os.environ.update({key: value for key, value in RAY_ENVIRONMENT.items() if key not in os.environ})
     try:
@@ -120,7 +120,7 @@ def join_ray(ray: Any, options: ClusterOptions) -> Iterator[None]:
     check_address(options)
     try:
         with keep_signal_handlers():
-            # A cluster that is there already has not the environment of this process, as workers started here have.
+            # Workers of an existing cluster do not inherit the environment of this process.
             init_ray(ray, address=options.address, runtime_env={"env_vars": blocklist_variables()})
     except Exception as error:
         text = f"no connection to the Ray cluster at {options.address}{options.source}: {one_line(str(error))[:200]}"
@@ -138,7 +138,7 @@ def init_ray(ray: Any, **arguments: Any) -> None:
 
 
 def check_address(options: ClusterOptions) -> None:
-    """Raise ResourceError where nothing listens at the address: Ray would try for a quarter of an hour."""
+    """Raise ResourceError if nothing listens at the address: Ray would retry for a quarter of an hour."""
     host, _, port = str(options.address).removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():
         return
@@ -170,7 +170,7 @@ def silence_worker_deaths() -> None:
 
 @contextmanager
 def keep_signal_handlers() -> Iterator[None]:
-    """Restore the signal handlers after the block: Ray takes SIGTERM, and exits on it at once."""
+    """Restore the signal handlers after the block: Ray replaces SIGTERM's by one that exits at once."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

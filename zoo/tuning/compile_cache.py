@@ -1,4 +1,4 @@
-"""Caches of torch.compile: one for each worker, so that a killed one spoils no other's."""
+"""Caches of torch.compile: one per worker, so that a killed worker cannot damage another's."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from zoo.training.compile_fallback import FAILURES
 INDUCTOR, TRITON = "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"
 HEADERS = "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS"
 MAX_SEED_BYTES = 200_000_000
-"""Bytes that a cache may have from which others are begun."""
+"""Largest cache, in bytes, that is used as the seed of others."""
 MAX_CACHE_BYTES = 1_000_000_000
-"""Bytes of a cache from which on it is begun anew."""
+"""Size in bytes above which a cache is replaced by a new one."""
 
 
 class Slot:
-    """A folder of caches that one process holds: the newest is `current`, named by a number."""
+    """A folder of caches, locked by one process; `current` is the newest, named by a number."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.dirty = path, path / "dirty"
         path.mkdir(parents=True, exist_ok=True)
-        # A lock of a thread is forgotten with it, and each trial may have a thread of its own.
+        # A thread-local lock would be lost with its thread, and each trial may run in another thread.
         self.lock = FileLock(path / "lock", thread_local=False)
         self.lock.acquire(timeout=0)
         self.current = self.prepare()
 
     def prepare(self) -> Path:
-        """The cache as it was left; another one where its process died in a trial, or where it grew too large.
+        """Return the existing cache, or a new one if its process died in a trial or it is too large.
 
-        It has a name of its own, since a compiler may outlive the process that started it and go on writing.
+        A new cache gets a new name, since a compiler may outlive the process that started it and still write.
         """
         old = sorted((each for each in self.path.iterdir() if each.name.isdigit()), key=lambda each: int(each.name))
         if old and not self.dirty.exists() and folder_size(old[-1]) < MAX_CACHE_BYTES:
@@ -51,27 +51,27 @@ class Slot:
         return new
 
     def begin(self) -> None:
-        """A trial runs from here on."""
+        """Mark that a trial is running."""
         self.dirty.touch()
 
     def end(self) -> None:
-        """The trial ended, and no compilation with it; the first of all such caches becomes the seed."""
+        """Mark that the trial ended without an interrupted compilation; the first such cache becomes the seed."""
         self.dirty.unlink(missing_ok=True)
         if not seed_cache().exists() and 0 < folder_size(self.current) < MAX_SEED_BYTES:
             copy_at_once(self.current, self.path / "seed", seed_cache())
 
 
 SLOTS: list[Slot] = []
-"""The slot that this process holds, if it does."""
+"""The slot that this process has locked, if any."""
 
 
 @contextmanager
 def private_cache() -> Iterator[None]:
-    """Around a trial: this process alone compiles into its cache, and as if nothing had been compiled in it before.
+    """Give this process a private compile cache within the block, and reset torch's compilation counts.
 
-    Without the latter a process would compile its first eight models and silently run the rest eagerly.
+    Without the reset a process would compile its first eight models and silently run the rest eagerly.
     """
-    os.environ.setdefault(HEADERS, "0")  # they are shared by all processes, and a kill leaves them damaged for good
+    os.environ.setdefault(HEADERS, "0")  # precompiled headers are shared by all processes, and a kill can damage them
     if dynamo := sys.modules.get("torch._dynamo"):
         dynamo.reset()
     failures, whole = len(FAILURES), False
@@ -80,7 +80,7 @@ def private_cache() -> Iterator[None]:
     try:
         yield
         whole = True
-    except (ZooError, SystemExit):  # which are raised between two steps, not in the middle of a compilation
+    except (ZooError, SystemExit):  # raised between two steps, not during a compilation
         whole = True
         raise
     finally:
@@ -89,19 +89,19 @@ def private_cache() -> Iterator[None]:
 
 
 def take_slot() -> None:
-    """Take a slot unless this process has one, or its user chose a folder."""
+    """Take a slot, unless this process has one or the user has set a cache folder."""
     if not SLOTS:
         if is_user_chosen(INDUCTOR):
             return
         SLOTS.append(free_slot())
         os.environ[INDUCTOR] = str(SLOTS[0].current)
         if not is_user_chosen(TRITON):
-            os.environ.pop(TRITON, None)  # torch then takes a folder in its own
+            os.environ.pop(TRITON, None)  # torch then uses a folder inside its own
     SLOTS[0].begin()
 
 
 def release_slot(whole: bool, failed: bool) -> None:
-    """Go on with the slot, or leave it to be begun anew; a cache that failed may have had that from its seed."""
+    """Keep the slot, or release it to be replaced; if it failed, delete the seed that may have damaged it."""
     if not SLOTS:
         return
     if whole and not failed:
@@ -113,7 +113,7 @@ def release_slot(whole: bool, failed: bool) -> None:
 
 
 def free_slot() -> Slot:
-    """The first slot that no process holds; the lock of one that died is free at once."""
+    """Return the first slot that no process has locked; the locks of dead processes are free."""
     number = 1
     while True:
         with suppress(Timeout):
@@ -122,7 +122,7 @@ def free_slot() -> Slot:
 
 
 def is_user_chosen(name: str) -> bool:
-    """Whether a user named a folder of caches: torch also notes its own choice in the environment."""
+    """Whether the user has set a cache folder; torch also writes its own choice to the environment."""
     if not (value := os.environ.get(name)):
         return False
     path, own = Path(value).absolute(), Path(tempfile.gettempdir()).absolute()
@@ -133,17 +133,17 @@ def is_user_chosen(name: str) -> bool:
 
 
 def cache_root() -> Path:
-    """Where all slots lie."""
+    """Return the folder of all slots."""
     return cache_dir().absolute() / "inductor"
 
 
 def seed_cache() -> Path:
-    """The cache from which new ones are begun."""
+    """Return the cache from which new ones are copied."""
     return cache_root() / "seed"
 
 
 def copy_at_once(source: Path, temporary: Path, target: Path) -> bool:
-    """Copy a cache in one step; False where it is missing, or vanishes meanwhile, or another process was faster."""
+    """Copy a cache atomically; False if it is missing or vanishes, or if another process was faster."""
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         shutil.copytree(source, temporary, ignore=shutil.ignore_patterns("locks", "*.tmp"))
@@ -155,5 +155,5 @@ def copy_at_once(source: Path, temporary: Path, target: Path) -> bool:
 
 
 def folder_size(path: Path) -> int:
-    """Bytes of the files in a folder."""
+    """Return the total size in bytes of the files in a folder."""
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

@@ -1,4 +1,4 @@
-"""The engine: Ray Tune runs the trials of a ledger until the budget, the time or somebody says stop."""
+"""The engine: Ray Tune runs the trials of a ledger until the budget or time is used up, or the user stops it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from zoo.tuning.trial_worker import STOP_FILE, TrialOrder, read_pictures, smalle
 from zoo.tuning.trial_worker import run_trial as trial_in_worker
 
 GPU_SHARE = 0.25
-"""Share of a GPU for one trial by default: small models leave most of one idle."""
+"""Default share of a GPU per trial: small models leave most of a GPU idle."""
 SAVE_GRACE = 10.0
 """Seconds that trials have to save their state when the study is stopped."""
 
 
 @dataclass
 class Engine:
-    """One call of `zoo tune`, with the folder held."""
+    """One call of `zoo tune`, with the study's folder locked."""
 
     ledger: Ledger
     cluster: ClusterOptions
@@ -35,7 +35,7 @@ class Engine:
     stop: Stop
     command: str
     seconds: float | None = None
-    """Stop after so long; what runs then goes on next time."""
+    """Time limit; trials still running then are resumed next time."""
 
     def __post_init__(self) -> None:
         self.deadline = None if self.seconds is None else time.monotonic() + self.seconds
@@ -45,7 +45,7 @@ class Engine:
         """Read the pictures, start Ray and run the trials that are left."""
         self.clear()
         try:
-            # Reading pictures and starting Ray take about as long, and neither keeps a core busy.
+            # Reading pictures and starting Ray take about equally long, and neither keeps a core busy.
             with ThreadPoolExecutor(1) as thread, quiet_ray():
                 pictures = thread.submit(read_pictures, self.ledger.entry.data)
                 with ray_cluster(self.cluster):
@@ -91,7 +91,7 @@ class Engine:
                 storage_path=str(self.ledger.folder / ".ray"),
                 verbose=0,
                 callbacks=[step_callback(self)],
-                progress_reporter=tune.CLIReporter(),  # says nothing; that of notebooks clears the cell's output
+                progress_reporter=tune.CLIReporter(),  # prints nothing; the one for notebooks clears the cell's output
             ),
         )
         tuner.fit()
@@ -105,7 +105,7 @@ class Engine:
             raise self.searcher.trouble
 
     def wait(self, future: Future[Any]) -> Any:
-        """Wait for a result, while the user may ask to stop."""
+        """Wait for a result; raise InterruptedRun if the user asks to stop."""
         while not future.done():
             self.callback.tick()
             if self.stop.code:
@@ -114,9 +114,9 @@ class Engine:
         return future.result()
 
     def check_budget(self, info: dict[str, Any], limit: int) -> None:
-        """Raise ZooError where even the smallest model of the space has too many parameters.
+        """Raise ZooError if even the smallest model of the search space has too many parameters.
 
-        It is looked for in a process of its own, since plugins build models there.
+        It is searched in a separate process, since plugins build models there.
         """
         import ray
 
@@ -124,7 +124,7 @@ class Engine:
         try:
             found = self.wait(task.remote(self.ledger.entry.dump(), self.ledger.space, info).future())
         except ray.exceptions.RayError:
-            return  # what breaks here breaks in the trials too, and is told there
+            return  # an error here occurs in the trials too, and is reported there
         if found and found[0] > limit:
             options = ", ".join(f"{key}={value}" for key, value in found[1].items())
             name = self.ledger.entry.name
@@ -132,7 +132,7 @@ class Engine:
             raise ZooError(text, f"it has {options}; increase the budget, or widen tune.space")
 
     def trial_resources(self, total: dict[str, float]) -> dict[str, float]:
-        """Return the CPU cores and GPUs of one trial; raise ResourceError where no machine has as many."""
+        """Return the CPU cores and GPUs of one trial; raise ResourceError if there are not as many."""
         spec = self.ledger.spec
         if self.cluster.device.startswith("cuda") and not total.get("GPU"):
             raise ZooError(f"there is no GPU for device {self.cluster.device}", "use --device auto")
@@ -148,7 +148,7 @@ class Engine:
         return {what: many for what, many in wanted.items() if many}
 
     def slots(self, total: dict[str, float]) -> int:
-        """Count the trials that can run at a time."""
+        """Count the trials that can run in parallel."""
         fitting = max(1, min(int(total[what] / many + 1e-9) for what, many in self.resources.items()))
         return min(fitting, self.cluster.parallel or fitting)
 
@@ -174,7 +174,7 @@ class Engine:
         self.callback.update(self.ledger.study, trial)
 
     def on_step(self) -> None:
-        """Check in each round of Ray Tune's loop whether to stop; raise where trials do not stop in time."""
+        """Check in each step of Ray Tune's loop whether to stop; raise if trials do not stop in time."""
         self.callback.tick()
         now = time.monotonic()
         late = self.deadline is not None and now > self.deadline
@@ -188,7 +188,7 @@ class Engine:
             raise TrialsStillRunning
 
 
-class TrialsStillRunning(Exception):  # noqa: N818 - not a fault, but the way out of Ray Tune's loop
+class TrialsStillRunning(Exception):  # noqa: N818 - not an error, but the way out of Ray Tune's loop
     """Raised when trials do not stop in time; they will resume from their last checkpoint."""
 
 

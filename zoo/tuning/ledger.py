@@ -1,4 +1,4 @@
-"""The ledger of a study: every fact about a trial goes into Optuna's study first, and is then shown."""
+"""The ledger of a study: every change of a trial is written to Optuna's study first, and then shown."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from zoo.tuning.objective import constraints, objective_values
 from zoo.tuning.study import ENDED, Study, Trial
 
 LEARNED_FAILURES = {"diverged", "oom"}
-"""Failures that the options are to blame for: the sampler learns to stay away, which it does not from Optuna's FAIL."""
+"""Failures caused by the options: stored so that the sampler learns from them, unlike Optuna's FAIL."""
 MAX_DEATHS = 10
-"""Deaths of the whole process in a row, without a new epoch of a trial, after which the trial is given up."""
+"""Consecutive deaths of the whole process without a new epoch of a trial before it is given up."""
 MIN_POPULATION = 10
 """The smallest generation of NSGA-II; Optuna's 50 would be the whole study."""
 
 
 class Ledger:
-    """The trials of a study; one process at a time has one, and holds the folder."""
+    """The trials of a study, for the one process that has locked its folder."""
 
     def __init__(self, folder: Path, catalog: Catalog, entry: Entry, spec: TuneSpec, space: Space) -> None:
         self.folder, self.catalog, self.entry, self.spec, self.space = folder, catalog, entry, spec, space
@@ -42,43 +42,43 @@ class Ledger:
         self.refused_in_a_row = 0
 
     def connect(self) -> None:
-        """Open the file, and read what is in it."""
+        """Open the study's file, and read its trials."""
         self.optuna = storage.connect(self.folder, self.spec)
         found = storage.frozen_trials(self.optuna)
         self.trials = {each.number: storage.to_trial(self.folder, self.spec, each) for each in found}
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the study's file."""
         storage.close(self.optuna)
 
     @property
     def study(self) -> Study:
-        """All that is known, for people."""
+        """The study with all its trials."""
         trials = [self.trials[number] for number in sorted(self.trials)]
         return Study(self.folder, self.dumped, self.spec, self.words, trials)
 
     def remaining(self) -> int:
-        """How many trials may still end."""
+        """Count the trials that are left of the budget."""
         return max(0, self.spec.trials - sum(trial.state in ENDED for trial in self.trials.values()))
 
     def waiting(self) -> list[int]:
-        """Trials that were begun and have not ended, oldest first."""
+        """List the trials that were started and have not ended, oldest first."""
         return sorted(number for number, trial in self.trials.items() if trial.state == "waiting")
 
     def rungs(self) -> Iterator[tuple[int, int, float]]:
-        """Number, epoch and loss of everything that was reported, to rebuild what ASHA knew."""
+        """Yield number, epoch and loss of every report, to rebuild the rungs of ASHA."""
         for trial in storage.frozen_trials(self.optuna):
             for epoch, loss in sorted(storage.losses_of(trial).items()):
                 yield trial.number, epoch, loss
 
     def begin(self) -> Trial | None:
-        """A new candidate that runs from now on; None where it was refused because its options do not fit together."""
+        """Start a new candidate; None if it was refused because its options do not fit together."""
         number = len(storage.frozen_trials(self.optuna))
         self.optuna.sampler = make_sampler(self.spec, number)
         return self.start(self.optuna.ask(), {})
 
     def resume(self, number: int, blame: bool) -> Trial | None:
-        """Go on with a trial; None where it was given up. `blame`: it was its own process that died."""
+        """Resume a trial; None if it is given up. `blame`: its own process died."""
         old = storage.frozen_trials(self.optuna)[number]
         self.optuna.sampler = make_sampler(self.spec, number)
         epoch = max(storage.losses_of(old), default=0)
@@ -93,16 +93,16 @@ class Ledger:
         return self.start(drawn, stuck | {"at": epoch, "attempts": attempts})
 
     def stuck(self, old: FrozenTrial, key: str, epoch: int) -> int:
-        """How often in a row a trial came to an untimely end without a new epoch."""
+        """Count how often in a row a trial crashed without a new epoch."""
         return int(old.user_attrs.get(key, 0)) if epoch <= old.user_attrs.get("at", 0) else 0
 
     def hopeless(self, number: int) -> bool:
-        """Whether this untimely end of a trial is one too many."""
+        """Whether a trial has now crashed too often to be retried."""
         old = storage.frozen_trials(self.optuna)[number]
         return self.stuck(old, "crashes", max(storage.losses_of(old), default=0)) + 1 >= self.spec.attempts
 
     def start(self, drawn: optuna.trial.Trial, about: dict[str, Any]) -> Trial | None:
-        """Draw, or draw again what was drawn, and note that the trial runs."""
+        """Sample the options, or the same ones again, and record that the trial is running."""
         config = self.space.sample(drawn)
         for key, value in {"config": config, "attempts": 1, **about}.items():
             drawn.set_user_attr(key, value)
@@ -118,7 +118,7 @@ class Ledger:
         return self.trials[drawn.number]
 
     def report(self, number: int, epoch: int, loss: float, **about: Any) -> Trial:
-        """An epoch of a trial ended."""
+        """Record the loss of a trial's epoch."""
         trial, drawn = self.trials[number], self.open[number]
         if epoch > trial.epoch:
             if len(self.optuna.directions) == 1:
@@ -133,7 +133,7 @@ class Ledger:
         return self.trials[number]
 
     def end(self, number: int, outcome: str, **about: Any) -> Trial:
-        """A trial ended for good, or was refused; `about` is what the study keeps of it."""
+        """Record that a trial ended for good or was refused; `about` is stored in the study."""
         drawn, found = self.open.pop(number), {}
         try:
             if outcome == "done":
@@ -159,7 +159,7 @@ class Ledger:
         return self.trials[number]
 
     def pause(self, number: int, **about: Any) -> Trial:
-        """A trial stopped before its end, and will go on from its checkpoint."""
+        """Record that a trial stopped early, to be resumed from its checkpoint."""
         drawn = self.open.pop(number)
         for key, value in about.items():
             drawn.set_user_attr(key, value)
@@ -168,7 +168,7 @@ class Ledger:
 
 
 def make_sampler(spec: TuneSpec, number: int) -> BaseSampler:
-    """The sampler of one trial; what it draws depends on the seed, the number and the trials in the study alone."""
+    """Make the sampler of one trial, which depends only on the seed, the number and the trials in the study."""
     seed = trial_seed(spec.seed, number)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -182,5 +182,5 @@ def make_sampler(spec: TuneSpec, number: int) -> BaseSampler:
 
 
 def trial_seed(seed: int, number: int) -> int:
-    """A seed of 32 bits for one trial, unlike that of its neighbours."""
+    """Derive a 32-bit seed for one trial from the study's seed and the trial's number."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:4], "big")

@@ -35,7 +35,7 @@ class TuneNotebookCallback(NotebookDisplay, StudyProgress):
         self.redraw()
 
     def end(self, study: Study) -> None:
-        """What was found is shown by the study itself, so the table goes."""
+        """Remove the table, since the study itself shows its results."""
         super().end(study)
         self.over = True
         self.redraw()

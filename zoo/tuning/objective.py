@@ -14,7 +14,7 @@ HIGHER = ("accuracy", "f1", "psnr", "ssim", "precision", "recall", "coverage", "
 
 
 def check_objective(spec: TuneSpec) -> None:
-    """Raise ZooError where the options of an objective do not fit together."""
+    """Raise ZooError if the options of an objective do not fit together."""
     if spec.objective == "fewest-parameters" and spec.bound is None:
         raise ZooError(
             "fewest-parameters needs a bound, the largest acceptable validation loss", "give e.g. --bound 0.6"
@@ -24,7 +24,7 @@ def check_objective(spec: TuneSpec) -> None:
 
 
 def directions(spec: TuneSpec) -> list[Direction]:
-    """Whether each of the study's values is better lower or higher."""
+    """Return for each of the study's values whether to minimize or maximize it."""
     if spec.objective == "pareto":
         return ["minimize", "minimize"]
     if spec.objective in COMPUTED_OBJECTIVES:
@@ -39,9 +39,9 @@ def objective_metric(spec: TuneSpec) -> str:
 
 
 def objective_values(spec: TuneSpec, metrics: Mapping[str, float], parameters: int) -> list[float]:
-    """What a trial that is done reached, one number for each direction.
+    """Compute the objective values of a finished trial, one per direction.
 
-    Raises JobError where the objective makes no sense of the figure.
+    Raises JobError if the objective is undefined for the metric.
     """
     value = metrics[objective_metric(spec)]
     if spec.objective == "efficiency":
@@ -52,5 +52,5 @@ def objective_values(spec: TuneSpec, metrics: Mapping[str, float], parameters: i
 
 
 def constraints(spec: TuneSpec, metrics: Mapping[str, float]) -> dict[str, float]:
-    """By how much a trial that is done misses what is asked for; nothing is missed at 0 and below."""
+    """Return by how much a finished trial violates each constraint; it is met at 0 and below."""
     return {} if spec.bound is None else {"loss": metrics["loss"] - spec.bound}

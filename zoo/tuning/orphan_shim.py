@@ -1,6 +1,6 @@
-"""Start a worker of Ray so that it dies with its parent; run in place of Ray's own shim.
+"""Start a Ray worker so that it dies with its parent; runs in place of Ray's own shim.
 
-It imports little, since each worker waits for it.
+It imports little, since it delays each worker's start.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ PR_SET_PDEATHSIG, SIGKILL = 1, 9  # the module `signal` takes longer to import t
 
 
 def main() -> None:
-    """Run the worker in this process, as Ray would have: the signal of a parent's death outlives `exec`."""
+    """Request a signal at the parent's death, which survives `exec`, and run the worker in this process."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL)
     parent = str(os.getppid())
-    if os.environ.get("RAY_RAYLET_PID", parent) != parent:  # it died before the signal was asked for
+    if os.environ.get("RAY_RAYLET_PID", parent) != parent:  # the parent died before the signal was requested
         sys.exit(1)
     os.execv(sys.executable, [sys.executable, *command(sys.argv[1:])])
 
 
 def command(words: list[str]) -> list[str]:
-    """What Ray itself would have run: its shim where a job asks for an environment, else the worker alone."""
+    """Return Ray's own command: its shim if the job has a runtime environment, otherwise the worker."""
     if not any(word.startswith("--serialized-runtime-env-context=") for word in words):
         return [word for word in words if not word.startswith("--language=")]
     from pathlib import Path

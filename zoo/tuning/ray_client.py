@@ -1,4 +1,4 @@
-"""The engine at a ray:// address: Ray Tune runs in an actor on the cluster, which the process here follows."""
+"""The engine for ray:// addresses: Ray Tune runs in an actor on the cluster, followed by this process."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ POLL = 0.2
 DRIVER_GRACE = 2.0
 """Seconds beyond SAVE_GRACE in which the driver may report that its trials are saved."""
 CLIENT_TIMEOUT = 30.0
-"""Seconds without a call after which the driver takes its client to be gone."""
+"""Seconds without a call after which the driver considers its client gone."""
 HEAD_NODE = {"node:__internal_head__": 0.001}
 """Resource that places an actor on the head node, which stays."""
 DRIVER_FOLDER = ".driver"
-"""Held by the driver on the cluster: one whose client was killed may live for some seconds more."""
+"""Folder locked by the driver on the cluster, which may outlive a killed client by some seconds."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class RemoteJob:
 
 
 class RayClientEngine(Engine):
-    """An engine that runs another engine on the cluster, and keeps the study's file closed here meanwhile."""
+    """An engine that runs another engine on the cluster, while the study's file is closed here."""
 
     shown: Study
 
@@ -74,7 +74,7 @@ class RayClientEngine(Engine):
             self.ledger.connect()
 
     def start_driver(self) -> Any:
-        """An actor on the cluster, which has this zoo and sees the study's folder; ZooError otherwise."""
+        """Start an actor on the cluster; ZooError if it has another zoo or cannot access the study's folder."""
         import ray
 
         folder = self.ledger.folder
@@ -87,7 +87,7 @@ class RayClientEngine(Engine):
         if version != __version__:
             raise MissingError(
                 f"the cluster has pixel-zoo {version}, but this machine has {__version__}",
-                "install the same version version",
+                "install the same version",
             )
         if lock != (folder / "lock.json").read_text(encoding="utf-8"):
             raise ResourceError(
@@ -115,7 +115,7 @@ class RayClientEngine(Engine):
             self.replay(ray.get(driver.take_events.remote(self.stop.code)))
             error = ended.result()
         except (ray.exceptions.RayActorError, ConnectionError) as lost:
-            text = f"the connection to the connection to the cluster was lost: {one_line(str(lost))[:200]}"
+            text = f"the connection to the cluster was lost: {one_line(str(lost))[:200]}"
             raise ResourceError(text, f"resume with: {self.command}") from lost
         if error is not None:
             raise error
@@ -141,7 +141,7 @@ class RayClientEngine(Engine):
 
 
 class Driver(TuneCallback):
-    """An actor on the cluster: it runs the engine in one thread, and hands its events to the client in another."""
+    """An actor on the cluster that runs the engine in one thread and passes events to the client in another."""
 
     def __init__(self) -> None:
         self.events: deque[tuple[Any, ...]] = deque()
@@ -149,14 +149,14 @@ class Driver(TuneCallback):
         self.stop, self.last_call = Stop(), time.monotonic()
 
     def check_folder(self, folder: str) -> tuple[str, str | None]:
-        """The version of the zoo, and who holds the study's folder as seen from here."""
+        """Return the zoo's version, and the content of the study's lock file as this machine sees it."""
         try:
             return __version__, (Path(folder) / "lock.json").read_text(encoding="utf-8")
         except OSError:
             return __version__, None
 
     def run(self, job: RemoteJob, pictures: dict[str, Any]) -> ZooError | None:
-        """Run the engine; what it raises is given back as it is, which Ray would wrap."""
+        """Run the engine, and return its error, since Ray would wrap a raised one."""
         try:
             with ExitStack() as stack, quiet_ray():
                 wait_for_folder(stack, Path(job.folder) / DRIVER_FOLDER)
@@ -168,7 +168,7 @@ class Driver(TuneCallback):
         return None
 
     def drive(self, job: RemoteJob, pictures: dict[str, Any]) -> None:
-        """Run the engine over the study's file, which only this process has open."""
+        """Run the engine on the study's file, which only this process has open."""
         entry = replace(restore_entry(catalog(), job.entry), tune=job.spec)
         ledger = Ledger(Path(job.folder), catalog(), entry, job.spec, job.space)
         engine = Engine(ledger, job.cluster, self, self.stop, job.command, job.seconds)
@@ -183,18 +183,18 @@ class Driver(TuneCallback):
             ledger.close()
 
     def take_events(self, code: int) -> list[tuple[Any, ...]]:
-        """What happened since the last call; `code` is that of the client's Stop."""
+        """Return the events since the last call; `code` is the exit code of the client's Stop."""
         self.last_call = time.monotonic()
         self.stop.asked = self.stop.asked or code
         return [self.events.popleft() for _ in range(len(self.events))]
 
     def begin(self, study: Study, parallel: int) -> None:
-        """Keep the event for the client."""
+        """Queue the event for the client."""
         self.known = {trial.number: trial for trial in study.trials}
         self.events.append(("begin", study, parallel))
 
     def update(self, study: Study, trial: Trial) -> None:
-        """Keep the trials that changed."""
+        """Queue the trials that changed."""
         changed = [each for each in study.trials if self.known.get(each.number) is not each]
         self.known |= {each.number: each for each in changed}
         self.events.append(("update", changed, trial.number))
@@ -205,5 +205,5 @@ class Driver(TuneCallback):
             self.stop.asked = self.stop.asked or 130
 
     def note(self, text: str) -> None:
-        """Keep the event for the client."""
+        """Queue the event for the client."""
         self.events.append(("note", text))

@@ -1,4 +1,4 @@
-"""The winner of a study as an entry of a registry file, the rest of whose text stays as it is."""
+"""Save the best trial of a study as an entry of a registry file, without changing the rest of its text."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
 
 def check_free(path: Path, name: str) -> None:
-    """Raise ZooError where an entry of that name cannot be added to a registry file."""
+    """Raise ZooError if an entry of this name cannot be added to a registry file."""
     check_name(name, "the entry")
     insert_entry(path, read_registry_text(path), name, {"model": {"kind": "any"}})
 
 
 def save_as(path: Path, name: str, study: Study) -> None:
-    """Write the best trial of a study as an entry of a registry file; ZooError where that cannot be."""
+    """Write the best trial of a study as an entry of a registry file; ZooError if that is not possible."""
     best = study.best
     if best is None:
         raise ZooError(f"{study.path} has no finished trial, so nothing was saved as {name}")
@@ -45,7 +45,7 @@ def save_as(path: Path, name: str, study: Study) -> None:
 
 
 def entry_sections(entry: Entry) -> dict[str, Any]:
-    """What must be written for an entry; all of it where a kind's options do not follow from those that are set."""
+    """Return the sections to write for an entry; with all options if those set do not determine the others."""
     short: dict[str, Any] = {
         key: {"kind": part.name, **part.spec.model_dump(mode="json", exclude_defaults=True)}
         for key, part in entry.components.items()
@@ -60,7 +60,7 @@ def entry_sections(entry: Entry) -> dict[str, Any]:
 
 
 def read_registry_text(path: Path) -> str:
-    """The text of a registry file with its line ends, or the beginning of one where there is none."""
+    """Read the text of a registry file with its line ends, or return the start of a new one."""
     try:
         return path.read_bytes().decode() if path.exists() else START
     except (OSError, UnicodeError) as error:
@@ -68,8 +68,8 @@ def read_registry_text(path: Path) -> str:
 
 
 def insert_entry(path: Path, text: str, name: str, body: dict[str, Any]) -> str:
-    """The text with an entry more; ZooError where there is one of that name, or no place is found for it."""
-    mark = "\ufeff" * text.startswith("\ufeff")  # some editors of Windows begin a file with it
+    """Return the text with one more entry; ZooError if the name is taken or no position for it is found."""
+    mark = "\ufeff" * text.startswith("\ufeff")  # some Windows editors start files with it
     text = text.removeprefix(mark)
     data, _ = parse(text, str(path))
     if not isinstance(data, dict) or "version" not in data or not isinstance(data.get("entries"), dict | None):
@@ -88,7 +88,7 @@ def insert_entry(path: Path, text: str, name: str, body: dict[str, Any]) -> str:
 
 
 def insertions(text: str, name: str, body: dict[str, Any]) -> Iterator[str]:
-    """The text with the entry at each place where it may belong."""
+    """Yield the text with the entry at each possible position."""
     root = YAML(typ="safe", pure=True).compose(text)
     nodes: dict[str, tuple[Node, Node]] = {key.value: (key, value) for key, value in root.value}
     if "entries" not in nodes:
@@ -115,23 +115,23 @@ def insertions(text: str, name: str, body: dict[str, Any]) -> Iterator[str]:
 def block_insertions(
     text: str, line: int | None, indent: int, name: str, body: dict[str, Any], head: str = ""
 ) -> Iterator[str]:
-    """The entry in lines of its own before a line of the text, first above the comments and blank lines before it."""
+    """Yield the text with the entry as a block before a line, first above its comments and blank lines."""
     lines: list[str] = LINE.findall(text)
     end = "\r\n" if "\r\n" in text else "\n"
     new = [f"{' ' * indent}{name}:"]
     new += [f"{' ' * (indent + 2)}{key}: {to_flow_yaml(value)}" for key, value in body.items()]
-    place = len(lines) if line is None else line
-    above = place
+    position = len(lines) if line is None else line
+    above = position
     while above and re.fullmatch(r"(#.*|\s*|\.\.\.\s*)", lines[above - 1].rstrip("\r\n")):
         above -= 1
-    for at in dict.fromkeys((above, place)):
+    for at in dict.fromkeys((above, position)):
         before = "".join(lines[:at])
         before += end if before and not before.endswith("\n") else ""
         yield before + "".join(f"{row}{end}" for row in [head, *new] if row) + "".join(lines[at:])
 
 
 def to_flow_yaml(value: Any) -> str:
-    """A value on one line of YAML, with quotes only where they are needed."""
+    """Format a value as one line of YAML, with quotes only if needed."""
     if isinstance(value, dict):
         return f"{{{', '.join(f'{to_flow_yaml(key)}: {to_flow_yaml(part)}' for key, part in value.items())}}}"
     if isinstance(value, list):

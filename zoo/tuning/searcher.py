@@ -1,4 +1,4 @@
-"""The searcher of Ray Tune: it asks the ledger for trials, and tells it how they end."""
+"""The searcher for Ray Tune: it gets trials from the ledger, and records in it how they end."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from zoo.tuning.trial_worker import TrialOrder, was_hung
 
 Orders = Callable[[Trial, dict[str, Any]], TrialOrder]
 RETRIED_STATES = {"crashed", "oom"}
-"""Ends after which another attempt may go well."""
+"""States after which another attempt may succeed."""
 MAX_REFUSALS = 300
-"""Refused candidates in a row after which the search is given up."""
+"""Consecutive refused candidates before the search is given up."""
 
 
 class StudySearcher(Searcher):
-    """Trials from the ledger, first those that wait; how they end goes into the ledger.
+    """A searcher that takes trials from the ledger, waiting ones first, and records their ends there.
 
-    Ray's own state is never read, so nothing of it is saved.
+    Ray's own state is never read, so it is not saved.
     """
 
     def __init__(self, ledger: Ledger, order: Orders, changed: Callable[[Trial], None]):
@@ -45,7 +45,7 @@ class StudySearcher(Searcher):
         """Trials that ASHA stopped."""
 
     def suggest(self, trial_id: str) -> Any:
-        """The order of the next trial; None: not now."""
+        """Return the order of the next trial; None if there is none now."""
         if self.stopping or len(self.live) >= self.ledger.remaining():
             return None if self.live else Searcher.FINISHED
         trial = None
@@ -58,7 +58,7 @@ class StudySearcher(Searcher):
         return asdict(self.order(trial, self.ledger.entries[trial.number].dump()))
 
     def next(self) -> Trial | None:
-        """A trial that waits, or a new one; None where it came to nothing."""
+        """Return a waiting trial or a new one; None if it was refused or given up."""
         if self.waiting:
             return self.ledger.resume(*self.waiting.pop(0))
         trial = self.ledger.begin()
@@ -66,7 +66,7 @@ class StudySearcher(Searcher):
         return trial
 
     def check_refusals(self) -> None:
-        """Give up where hardly a candidate of the space is a model within the budget."""
+        """Stop the search after too many refused candidates in a row."""
         if self.ledger.refused_in_a_row >= MAX_REFUSALS:
             self.stopping = True
             reason = self.ledger.trials[max(self.ledger.trials)].reason
@@ -74,18 +74,18 @@ class StudySearcher(Searcher):
             self.trouble = JobError(text, "widen tune.space or increase the parameter budget")
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """An epoch ended."""
+        """Record the epoch that a trial has finished."""
         if (number := self.live.get(trial_id)) is not None:
             self.report(number, result)
 
     def report(self, number: int, result: dict[str, Any]) -> None:
-        """Keep the loss of an epoch."""
+        """Record the loss of an epoch."""
         if "loss" in result:
             about = {key: result[key] for key in ("parameters", "epochs")}
             self.changed(self.ledger.report(number, result["epoch"], result["loss"], **about))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """A trial ended by itself, by ASHA, or because its process died."""
+        """Record how a trial ended: by itself, by ASHA, or because its process died."""
         number = self.live.pop(trial_id, None)
         if number is None:
             return
@@ -96,20 +96,20 @@ class StudySearcher(Searcher):
             verdict = json.loads(result["verdict"])
             self.finish(number, verdict.pop("state"), **verdict)
         elif number in self.pruned:
-            self.report(number, result or {})  # Ray Tune does not tell the searcher of the epoch at which it stops one
+            self.report(number, result or {})  # Ray Tune does not report the last epoch of a stopped trial
             self.finish(number, "pruned")
             mark_pruned(self.ledger.trials[number].run)
-        else:  # Ray Tune came to its end before the trial did
+        else:  # Ray Tune ended before the trial did
             self.finish(number, "waiting")
 
     def cause(self, number: int, hung: bool) -> str:
-        """Why the process of a trial died."""
+        """Return why the process of a trial died."""
         if hung:
             return f"no step for {self.ledger.spec.patience:g} seconds; hung.txt in its folder shows where it hung"
         return self.causes.pop(number, "its process died")
 
     def finish(self, number: int, state: str, **about: Any) -> None:
-        """Keep the verdict, or let the trial wait for another attempt."""
+        """Record the verdict, or let the trial wait for another attempt."""
         if state == "resources":
             self.stopping, self.trouble = True, ResourceError(about["reason"])
             state = "waiting"
@@ -133,7 +133,7 @@ class StudySearcher(Searcher):
 
 
 def mark_pruned(run: Path) -> None:
-    """Note in a run folder that ASHA stopped it; nothing will go on from its state."""
+    """Mark a run as pruned by ASHA, and delete its checkpoint, which is not needed any more."""
     with suppress(ZooError, OSError):
         Run.open(run, catalog()).update(state="pruned")
         shutil.rmtree(run / "state", ignore_errors=True)

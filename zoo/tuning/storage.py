@@ -1,4 +1,4 @@
-"""The study on disk: Optuna's SQLite file, which the driver alone writes, and its trials as people see them."""
+"""The study on disk: Optuna's SQLite file, which only the driver writes, and its trials."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from zoo.tuning.study import Trial
 FILE = "study.db"
 NAME = "study"
 PATIENCE = 60
-"""Seconds to wait for a reader, as optuna-dashboard, that holds the file."""
+"""Seconds to wait for a reader that locks the file, such as optuna-dashboard."""
 DAMAGE_ERRORS = (SQLAlchemyError, sqlite3.Error, OptunaError, KeyError, ValueError, RuntimeError, AssertionError)
 ADVICE = "start a new study with --fresh; finished trials keep their run folders"
 
 
 def connect(folder: Path, spec: TuneSpec) -> optuna.Study:
-    """The Optuna study of a folder, made where there is none; RunError where the file is damaged."""
+    """Open the Optuna study of a folder, or create it; RunError if the file is damaged."""
     if is_empty(folder):
         check_new(folder)
     with read_errors(folder):
@@ -40,7 +40,7 @@ def connect(folder: Path, spec: TuneSpec) -> optuna.Study:
 
 
 def load(folder: Path) -> optuna.Study:
-    """The Optuna study of a folder; RunError where there is none or it is damaged."""
+    """Open the Optuna study of a folder; RunError if there is none or it is damaged."""
     if is_empty(folder):
         raise RunError(f"{folder} is not a study: its {FILE} is missing or empty")
     with read_errors(folder):
@@ -51,18 +51,18 @@ def load(folder: Path) -> optuna.Study:
 
 
 def is_empty(folder: Path) -> bool:
-    """Whether there is no file, or nothing in it."""
+    """Whether the study's file is missing or empty."""
     return not (folder / FILE).is_file() or not (folder / FILE).stat().st_size
 
 
 def check_new(folder: Path) -> None:
-    """Raise RunError where a study without a file cannot be new."""
+    """Raise RunError if a study without a file already has runs."""
     if any(folder.glob("trials/*/run.json")):
         raise RunError(f"{folder / FILE} is missing or empty, although there are runs of its trials", ADVICE)
 
 
 def check_integrity(folder: Path) -> None:
-    """Look through the whole file: SQLite itself finds out that a part is damaged when it comes there."""
+    """Check the whole file: SQLite otherwise detects damage only when it reads the damaged part."""
     with closing(sqlite3.connect(folder / FILE, timeout=PATIENCE)) as file:
         found = file.execute("PRAGMA quick_check").fetchone()
     if found != ("ok",):
@@ -70,14 +70,14 @@ def check_integrity(folder: Path) -> None:
 
 
 def storage(folder: Path) -> RDBStorage:
-    """SQLite, with room for special characters of the path."""
+    """Return Optuna's storage for the study's SQLite file, with special characters of the path escaped."""
     path = (folder / FILE).resolve().as_posix().replace("?", "%3F").replace("#", "%23")
     return RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": PATIENCE}})
 
 
 @contextmanager
 def read_errors(folder: Path) -> Iterator[None]:
-    """Within the block Optuna is quiet, and a damaged file is one line."""
+    """Silence Optuna within the block, and raise RunError for a damaged file."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         yield
@@ -87,7 +87,7 @@ def read_errors(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def write_errors(folder: Path) -> Iterator[None]:
-    """Within the block a file that cannot be written, as on a full disk, is one line."""
+    """Raise ResourceError within the block if the file cannot be written, e.g. on a full disk."""
     try:
         yield
     except (SQLAlchemyError, OptunaError) as error:
@@ -98,7 +98,7 @@ def write_errors(folder: Path) -> Iterator[None]:
 
 
 def close(study: optuna.Study) -> None:
-    """Let go of the file, which Windows does not delete while it is open."""
+    """Close the file, which Windows does not delete while it is open."""
     study._storage.remove_session()
     backend = getattr(study._storage, "_backend", study._storage)
     if isinstance(backend, RDBStorage):
@@ -106,12 +106,12 @@ def close(study: optuna.Study) -> None:
 
 
 def frozen_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """All trials as Optuna keeps them; not to be changed."""
+    """Return all trials as Optuna stores them; do not modify them."""
     return study.get_trials(deepcopy=False)
 
 
 def to_trial(folder: Path, spec: TuneSpec, trial: FrozenTrial) -> Trial:
-    """A trial as people see it; one that Optuna has as running waits to be gone on with."""
+    """Convert a trial of Optuna; one that is running there is waiting to be resumed."""
     about = trial.user_attrs
     state = "waiting" if trial.state in (TrialState.RUNNING, TrialState.WAITING) else about.get("outcome", "failed")
     losses = losses_of(trial)
@@ -135,11 +135,11 @@ def to_trial(folder: Path, spec: TuneSpec, trial: FrozenTrial) -> Trial:
 
 
 def losses_of(trial: FrozenTrial) -> dict[int, float]:
-    """Validation losses by epoch; Optuna takes none of a study with several objectives, so an attribute has them."""
+    """Return validation losses by epoch; with several objectives they are in an attribute, not in Optuna's reports."""
     kept: dict[str, Any] = trial.user_attrs.get("losses", {})
     return dict(trial.intermediate_values) or {int(epoch): loss for epoch, loss in kept.items()}
 
 
 def trial_folder(folder: Path, number: int) -> Path:
-    """The run folder of a trial: short, sortable, legal on every system."""
+    """Return the run folder of a trial, with a short, sortable and portable name."""
     return folder / "trials" / f"t{number:05d}"

@@ -1,4 +1,4 @@
-"""A watchdog over a training: a process that takes no step for too long ends itself, and says where it was."""
+"""Run one trial in a worker of Ray: train, report epochs to the driver, and end a process that hangs."""
 
 from __future__ import annotations
 
