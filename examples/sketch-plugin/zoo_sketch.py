@@ -33,8 +33,8 @@ def build(spec, info):
         def decode(self, code):
             return self.decoder(code).sigmoid().view(-1, *info.shape)
 
-        def distortion(self, x, shown):
-            return -torch.distributions.Normal(shown, 0.1).log_prob(x).flatten(1).sum(1)
+        def distortion(self, x, decoded):
+            return -torch.distributions.Normal(decoded, 0.1).log_prob(x).flatten(1).sum(1)
 
     return Sketch()
 

@@ -41,9 +41,9 @@ class Variance(nn.Module):
         """The variance, a scalar, given squared errors (N, C, H, W)."""
         raise NotImplementedError
 
-    def nats(self, x: Tensor, shown: Tensor) -> Tensor:
-        """-log p (N,) of pictures x under normal distributions around those shown, in float32."""
-        squared = (as_float32(x) - as_float32(shown)).square()
+    def nats(self, x: Tensor, decoded: Tensor) -> Tensor:
+        """-log p (N,) of pictures x under normal distributions around those decoded, in float32."""
+        squared = (as_float32(x) - as_float32(decoded)).square()
         variance: Tensor = self(squared)
         return ((squared / variance + (2 * math.pi * variance).log()) / 2).flatten(1).sum(1)
 
@@ -92,26 +92,26 @@ class AuxiliaryLosses:
         self.spec = spec
         self.teacher: Classifier | None = None
 
-    def losses(self, batch: Batch, shown: Tensor) -> Losses:
+    def losses(self, batch: Batch, decoded: Tensor) -> Losses:
         """Weighted scalars by name, for what pictures are decoded to, (N, C, H, W)."""
         found: Losses = {}
         if self.spec.perceptual:
             step = self.spec.perceptual_every
-            found["perceptual"] = self.spec.perceptual * self.perceptual(batch.x[::step], shown[::step])
+            found["perceptual"] = self.spec.perceptual * self.perceptual(batch.x[::step], decoded[::step])
         if self.spec.spectrum:
             # Before codes tell most of a picture, amplitudes are had by noise, and codes learn less.
             share = min(1.0, max(0.0, (batch.done - SPECTRUM_START) / (SPECTRUM_FULL - SPECTRUM_START)))
-            unlike = spectrum_nats(as_float32(batch.x), as_float32(shown)) if share else shown.new_zeros(())
+            unlike = spectrum_nats(as_float32(batch.x), as_float32(decoded)) if share else decoded.new_zeros(())
             found["spectrum"] = self.spec.spectrum * share * unlike
         return found
 
-    def perceptual(self, x: Tensor, shown: Tensor) -> Tensor:
+    def perceptual(self, x: Tensor, decoded: Tensor) -> Tensor:
         """The distance in the teacher's features."""
         if self.teacher is None:
             raise ZooError("model.perceptual needs a teacher, which only a training gives", "set model.perceptual=0")
         with torch.no_grad():
             seen = extract_features(self.teacher, x)
-        return perceptual_distance(seen, extract_features(self.teacher, shown))
+        return perceptual_distance(seen, extract_features(self.teacher, decoded))
 
 
 def perceptual_distance(a: Features, b: Features) -> Tensor:
@@ -125,19 +125,19 @@ def unit_length(x: Tensor) -> Tensor:
     return F.normalize(as_float32(x), dim=1, eps=1e-4)
 
 
-def spectrum_nats(x: Tensor, shown: Tensor) -> Tensor:
+def spectrum_nats(x: Tensor, decoded: Tensor) -> Tensor:
     """How unlike spectra are, in nats under the variance of the batch."""
-    return spectrum_error(x, shown) / (2 * F.mse_loss(shown, x).detach().clamp(min=MIN_PIXEL_STD**2))
+    return spectrum_error(x, decoded) / (2 * F.mse_loss(decoded, x).detach().clamp(min=MIN_PIXEL_STD**2))
 
 
-def spectrum_error(x: Tensor, shown: Tensor) -> Tensor:
+def spectrum_error(x: Tensor, decoded: Tensor) -> Tensor:
     """The part of the mean squared error that amplitudes in bands of frequency make up (as in arXiv:2003.01826).
 
     Where detail cannot be told from the code, a decoder that learns from squared errors alone paints it too faintly,
     which is what makes pictures blurred. That a batch as a whole is to have the energy of the real one makes it paint
     what it does know more strongly, which costs far less squared error than noise of the same energy would.
     """
-    (real, size), (drawn, _) = band_energies(x), band_energies(shown)
+    (real, size), (drawn, _) = band_energies(x), band_energies(decoded)
     return ((drawn.sqrt() - real.sqrt()).square() * size).sum() / x[0, 0].numel()
 
 

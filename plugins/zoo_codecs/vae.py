@@ -50,17 +50,17 @@ class VAE(LatentModel):
     def decode(self, code: Tensor) -> Tensor:
         return cast(Tensor, self.decoder(self.up(code)))
 
-    def distortion(self, x: Tensor, shown: Tensor) -> Tensor:
-        """Nats (N,) under normal distributions around what is shown."""
-        return self.variance.nats(x, shown)
+    def distortion(self, x: Tensor, decoded: Tensor) -> Tensor:
+        """Nats (N,) under normal distributions around what is decoded."""
+        return self.variance.nats(x, decoded)
 
     def learn(self, batch: Batch) -> tuple[Posterior | Tensor, Tensor, Losses]:
         if self.training:
             self.steps += 1
-        posterior, shown, further = super().learn(batch)
+        posterior, decoded, further = super().learn(batch)
         if self.spec.objective == "weighted":
-            further |= self.auxiliary.losses(batch, shown)
-        return posterior, shown, further
+            further |= self.auxiliary.losses(batch, decoded)
+        return posterior, decoded, further
 
     def rate(self, rate: Tensor) -> Tensor:
         """The mean rate, or with objective=weighted what warm-up, free bits and beta make of it."""

@@ -51,14 +51,14 @@ class VQVAE(LatentModel):
         """What vectors (N, h, w, D) decode to."""
         return cast(Tensor, self.decoder(vectors.movedim(-1, 1)))
 
-    def distortion(self, x: Tensor, shown: Tensor) -> Tensor:
-        """Nats (N,) under normal distributions around what is shown, all of one variance."""
-        return self.variance.nats(x, shown)
+    def distortion(self, x: Tensor, decoded: Tensor) -> Tensor:
+        """Nats (N,) under normal distributions around what is decoded, all of one variance."""
+        return self.variance.nats(x, decoded)
 
     def learn(self, batch: Batch) -> tuple[Tensor, Tensor, Losses]:
         vectors = self.vectors(batch.x)
         with no_autocast(batch.x.device):
             found: Quantised = self.quantiser(vectors)
         further = {} if found.loss is None else {"commitment": found.loss}
-        shown = self.show(found.vectors)
-        return found.words, shown, further | self.auxiliary.losses(batch, shown)
+        decoded = self.show(found.vectors)
+        return found.words, decoded, further | self.auxiliary.losses(batch, decoded)

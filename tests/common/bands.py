@@ -42,8 +42,8 @@ def codec(spec, info):
         def decode(self, code):
             return (code + self.shift).repeat_interleave(2, 1)[:, None, :, None].expand(-1, 1, 6, 6)
 
-        def distortion(self, x, shown):
-            return 50 * (x - shown).square().flatten(1).sum(1)
+        def distortion(self, x, decoded):
+            return 50 * (x - decoded).square().flatten(1).sum(1)
 
     return Bands()
 

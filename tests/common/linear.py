@@ -34,8 +34,8 @@ def build(spec, info):
                 raise RuntimeError("no way back")
             return self.back(code).reshape(-1, *info.shape)
 
-        def distortion(self, x, shown):
-            return 50 * (x - shown).square().flatten(1).sum(1)
+        def distortion(self, x, decoded):
+            return 50 * (x - decoded).square().flatten(1).sum(1)
 
     return Linear()
 
@@ -59,8 +59,8 @@ def words(spec, info):
             shown = self.shades[code].repeat_interleave(rows, 1)
             return shown[:, None, :, None].expand(-1, *info.shape)
 
-        def distortion(self, x, shown):
-            return 50 * (x - shown).square().flatten(1).sum(1)
+        def distortion(self, x, decoded):
+            return 50 * (x - decoded).square().flatten(1).sum(1)
 
     return Words()
 

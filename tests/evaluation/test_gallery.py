@@ -141,7 +141,7 @@ def test_what_cannot_be_guided(capsys: Capture) -> None:
     zoo.train("linear")
     assert main(["evaluate", "linear", "--guidance", "1"]) == 2
     text = capsys.readouterr().err
-    assert text.startswith("error: linear-1 is drawn from as it is: its prior 'normal' takes no text; leave --guid")
+    assert text.startswith("error: linear-1 cannot be guided: its prior 'normal' takes no text; drop --guid")
     with pytest.raises(ZooError, match="the temperature must be above 0"):
         zoo.evaluate("linear", temperature=0)
     with pytest.raises(ZooError, match="the guidance must be a number"):
@@ -156,7 +156,7 @@ def test_a_prior_without_guidance_says_so(capsys: Capture) -> None:
     assert main(["evaluate", "shades", "--judge", "none", "--guidance", "1"]) == 2
     assert "--judge none evaluates no samples" in capsys.readouterr().err
     assert main(["evaluate", "shades", "--judge", "corner", "--guidance", "1"]) == 2
-    assert "the prior Table knows neither guidance nor products" in capsys.readouterr().err
+    assert "the prior Table supports neither guidance nor products" in capsys.readouterr().err
 
 
 def test_the_command_line_shows_and_keeps_it(capsys: Capture) -> None:

@@ -99,7 +99,7 @@ def test_rows_of_a_mix_begin_and_end_with_samples_of_its_prompts_and_change_litt
 
 def test_products_are_drawn_where_the_prior_knows_them(capsys: pytest.CaptureFixture[str]) -> None:
     text = refused(capsys, "sample", "runs/flow", "0 + 1", "--mix", "product")
-    assert "the prior of flow adds conditions and knows no products; leave --mix out" in text
+    assert "the prior of flow only adds conditions and cannot multiply densities; drop --mix" in text
 
 
 def test_an_edit_to_what_it_is_reconstructs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,7 +156,7 @@ def test_the_likeliest_text_is_the_class(capsys: pytest.CaptureFixture[str]) -> 
 def test_words_are_understood_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
     first, second = (zoo.sample("runs/words", text, 5, device="cpu").pictures for text in ("a picture of a three", "3"))
     assert first.shape == second.shape
-    assert "no word 'cat' in what it learnt; it knows 0, zero, 1, one" in refused(capsys, "sample", "runs/words", "cat")
+    assert "unknown word 'cat'; known: 0, zero, 1, one" in refused(capsys, "sample", "runs/words", "cat")
 
 
 def test_a_flow_may_learn_after_the_codec_and_from_sums_of_pictures() -> None:
@@ -213,7 +213,7 @@ def test_what_takes_no_text_says_so(capsys: pytest.CaptureFixture[str]) -> None:
 def test_numbers_that_mean_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     refused(capsys, "sample", "runs/flow", "--guidance", "nan")
     refused(capsys, "sample", "runs/flow", "--guidance", "1e30")
-    with pytest.raises(ZooError, match="no way to mix 'prod'; choose sum or product"):
+    with pytest.raises(ZooError, match="no mixing rule 'prod'; choose sum or product"):
         zoo.sample("runs/flow", mix="prod", device="cpu")  # type: ignore[arg-type]
     refused(capsys, "mix", "runs/flow", "0", "1", "--steps", "1")
     refused(capsys, "edit", "runs/flow", "test:0", "--to", "1", "--strength", "inf")

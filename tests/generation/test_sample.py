@@ -142,8 +142,8 @@ def test_a_prior_that_takes_labels_gives_a_row_to_every_class() -> None:
 
 @pytest.mark.usefixtures("runs")
 def test_labels_that_cannot_be_drawn(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "no class '11'; did you mean '1'? It knows 0, 1, 2" in refused(capsys, "sample", "shades", "11")
-    assert "no class 'cat'; it knows 0, 1, 2" in refused(capsys, "sample", "shades", "3 + cat")
+    assert "no class '11'; did you mean '1'? Known: 0, 1, 2" in refused(capsys, "sample", "shades", "11")
+    assert "no class 'cat'; known: 0, 1, 2" in refused(capsys, "sample", "shades", "3 + cat")
     text = refused(capsys, "sample", "linear", "3")
     assert "linear-1 draws for no prompt: its prior 'normal' takes no text; sample without a prompt" in text
 
@@ -263,5 +263,5 @@ def test_many_pairs_are_all_measured_and_the_first_are_shown(monkeypatch: pytest
     found = zoo.reconstruct("linear", n=100, device="cpu")
     assert len(found.pictures) == 100
     page = found.grid()
-    monkeypatch.setattr(encoding, "SHOWN", 100)
+    monkeypatch.setattr(encoding, "MAX_PAIRS_ON_PAGE", 100)
     assert found.grid().height > page.height or found.grid().width > page.width

@@ -172,7 +172,7 @@ def test_a_prior_and_texts_of_two_packages_go_with_a_codec_of_the_zoo(capsys: py
     assert found["metrics"]["bound"] == pytest.approx(found["metrics"]["distortion"] + found["metrics"]["rate"])
     pictures = {text: zoo.sample(trained["run"], text, 8, device="cpu").pictures for text in ("0", "5")}
     assert pictures["0"].shape == (8, 1, 8, 8) and not pictures["0"].equal(pictures["5"])
-    assert "knows neither guidance nor products" in refused(capsys, "sample", trained["run"], "0", "--guidance", "1")
+    assert "supports neither guidance nor products" in refused(capsys, "sample", trained["run"], "0", "--guidance", "1")
 
 
 @pytest.mark.usefixtures("outside")

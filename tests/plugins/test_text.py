@@ -85,7 +85,7 @@ def test_words_learn_and_add_up() -> None:
 
 @pytest.mark.parametrize("text", ["kitten", "a fluffy cat", "", "?"])
 def test_words_never_heard_are_named(text: str) -> None:
-    with pytest.raises(ZooError, match="no word") as caught:
+    with pytest.raises(ZooError, match=r"unknown word|contains no word") as caught:
         make("words", CIFAR).encode([text])
     assert "airplane, automobile, bird, cat" in caught.value.hint
 

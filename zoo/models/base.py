@@ -1,4 +1,4 @@
-"""The protocol that one trainer drives: batches, stages, models, and what every classifier shares."""
+"""Base classes of models: stages of a training, `Model` and `Classifier`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from zoo.core.errors import one_line
 from zoo.core.types import Batch, DataInfo, Losses
 
 MIN_STD = 1e-3
-"""A channel that hardly varies is not blown up beyond this standard deviation."""
+"""Smallest standard deviation by which a channel is divided, for channels that hardly vary."""
 _saved_follow: ContextVar[bool] = ContextVar("saved_follow", default=False)
 
 
 @contextmanager
 def saved_weights_follow() -> Iterator[None]:
-    """Models built within the block are filled with saved weights next."""
+    """Tell `build` functions within the block that saved weights are loaded afterwards."""
     token = _saved_follow.set(True)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a generator made, beside real pictures, and what a judge sees in all of them; metric plugins compare these."""
+"""Real and generated pictures with their features and scores by a judge, for metrics of generators."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor
 
 
 class JudgedImages(NamedTuple):
-    """Pictures, and what a judge sees in them; all tensors are on the CPU.
+    """Pictures with their features and class scores by a judge; all tensors are on the CPU.
 
     Args:
         x: Pictures, float32 (N, C, H, W), values 0..1.
-        y: Their classes, or the classes for which they were drawn, int64 (N,); None for unconditional samples.
+        y: Their classes, or the classes for which they were sampled, int64 (N,); None for unconditional samples.
         features: Features, float32 (N, D).
         scores: Log-probabilities, float32 (N, K); None if the judge does not know these classes.
 
@@ -28,11 +28,11 @@ class JudgedImages(NamedTuple):
     x: Tensor
     """float32 (N, C, H, W), values 0..1."""
     y: Tensor | None
-    """int64 (N,), their classes or those that they were drawn for; None where they were drawn for none."""
+    """int64 (N,), their classes, or the classes for which they were sampled; None for unconditional samples."""
     features: Tensor
     """float32 (N, D)."""
     scores: Tensor | None
-    """The judge's log-probabilities float32 (N, K); None where it does not know these classes."""
+    """The judge's log-probabilities float32 (N, K); None if it does not know these classes."""
 
     def at(self, rows: Tensor) -> JudgedImages:
         """Select some of the pictures.
@@ -48,20 +48,20 @@ class JudgedImages(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """Samples on the way between two classes, with the same noise at each weight.
+    """Scores of samples between two classes, with the same noise at each weight.
 
     Args:
-        pairs: The classes that each way leads from and to, int64 (P, 2).
+        pairs: The first and the second class of each sweep, int64 (P, 2).
         weights: Weights of the second class from 0 to 1, float32 (W,); the first class has the rest.
         scores: The judge's log-probabilities float32 (P, W, S, K); those at [:, :, s] share their noise.
     """
 
     pairs: Tensor
-    """The classes that each way leads from and to, int64 (P, 2)."""
+    """The first and the second class of each sweep, int64 (P, 2)."""
     weights: Tensor
     """Weights of the second class from 0 to 1, float32 (W,); the first class has the rest."""
     scores: Tensor
-    """The judge's log-probabilities float32 (P, W, S, K); [:, :, s] are of the same noise."""
+    """The judge's log-probabilities float32 (P, W, S, K); those at [:, :, s] share their noise."""
 
 
 class MixedImages(NamedTuple):
@@ -72,11 +72,11 @@ class MixedImages(NamedTuple):
         samples: Samples under a condition that is half of one class and half of the other.
         overlaid: Means of a real picture of one class and one of the other.
         halves: Left halves of real pictures of one class, joined to right halves of the other.
-        sweep: Samples on the way from one class to the other.
+        sweep: Scores of samples whose condition moves from one class to the other.
     """
 
     pairs: Tensor
-    """int64 (N, 2), the two classes of each."""
+    """The two classes of each picture, int64 (N, 2)."""
     samples: JudgedImages
     """Samples under a condition that is half of one class and half of the other."""
     overlaid: JudgedImages
@@ -101,7 +101,7 @@ class EditedImages(NamedTuple):
     """
 
     source: JudgedImages
-    """The N real pictures, in whose order all others are."""
+    """The real pictures."""
     edited: JudgedImages
     """The results of going from their own class to another one, `y`."""
     uninformed: JudgedImages
@@ -116,15 +116,15 @@ class EditedImages(NamedTuple):
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures of four origins as a judge sees them; metrics of generators compare them.
+    """Real, training, reconstructed and sampled pictures with a judge's features, for metrics of generators.
 
     All four have the same number N, since the distances between sets depend on it.
 
     Args:
         judge: Name of the judge.
         real: Pictures of the split that is evaluated.
-        other: Training pictures; their distance from the real ones is what samples can at best hope for.
-            Reconstructions may be nearer.
+        other: Training pictures; their distance from the real ones is the floor for samples, though reconstructions
+            may be nearer.
         reconstructions: Reconstructions of the real pictures, in the same order.
         samples: Samples.
         train: All training pictures, uint8 (M, C, H, W).
@@ -146,10 +146,10 @@ class Gallery:
     real: JudgedImages
     """The pictures of the split that is evaluated."""
     other: JudgedImages
-    """Training pictures: how far they are from the real ones is what samples can hope for, the floor. Reconstructions
-    may lie below it, as they are of the real ones."""
+    """Training pictures; their distance from the real ones is the floor for samples, though reconstructions may be
+    nearer."""
     reconstructions: JudgedImages
-    """Reconstructions of the real ones, in the same order."""
+    """Reconstructions of the real pictures, in the same order."""
     samples: JudgedImages
     """Samples."""
     train: Tensor

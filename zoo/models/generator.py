@@ -26,7 +26,7 @@ class Generator(Model):
     Args:
         codec: The latent model.
         prior: The prior over its codes.
-        info: What is known of the pictures.
+        info: Shape, classes and statistics of the pictures.
         text: The text encoder; by default the classes as one-hot vectors.
 
     Example:
@@ -39,8 +39,8 @@ class Generator(Model):
         ...         return Posterior(x.flatten(1), torch.full((len(x), 16), -2.0))
         ...     def decode(self, code):
         ...         return code.view(-1, 1, 4, 4)
-        ...     def distortion(self, x, shown):
-        ...         return (x - shown).square().flatten(1).sum(1)
+        ...     def distortion(self, x, decoded):
+        ...         return (x - decoded).square().flatten(1).sum(1)
         >>> class Normal(VectorPrior):
         ...     def log_density(self, z, condition):
         ...         return torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(1)
@@ -91,8 +91,8 @@ class Generator(Model):
         """
         if self.codec.code.words is None and self.prior.joint:
             return [Stage("model", self, self.losses)]
-        told = nn.ModuleList([self.prior, self.text])
-        return [Stage("codec", self.codec, self.codec_losses), Stage("prior", told, self.prior_losses)]
+        prior = nn.ModuleList([self.prior, self.text])
+        return [Stage("codec", self.codec, self.codec_losses), Stage("prior", prior, self.prior_losses)]
 
     def losses(self, batch: Batch) -> Losses:
         """Compute distortion, rate and further losses of the codec.
@@ -104,10 +104,10 @@ class Generator(Model):
             The scalars `distortion` and `rate` in nats per number of the picture, and whatever the codec adds.
         """
         batch, condition = self.seen(batch)
-        posterior, shown, further = self.codec.learn(batch)
+        posterior, decoded, further = self.codec.learn(batch)
         assert isinstance(posterior, Posterior)
         rate = self.codec.rate(self.prior.kl(posterior, condition).value.mean())
-        distortion = self.codec.distortion(batch.x, shown).mean()
+        distortion = self.codec.distortion(batch.x, decoded).mean()
         return {"distortion": distortion / self.size, "rate": rate / self.size, **further}
 
     def codec_losses(self, batch: Batch) -> Losses:
@@ -123,8 +123,8 @@ class Generator(Model):
             `rate`.
         """
         batch, _ = self.seen(batch)
-        found, shown, further = self.codec.learn(batch)
-        losses = {"distortion": self.codec.distortion(batch.x, shown).mean() / self.size, **further}
+        found, decoded, further = self.codec.learn(batch)
+        losses = {"distortion": self.codec.distortion(batch.x, decoded).mean() / self.size, **further}
         if isinstance(found, Posterior):
             losses["rate"] = self.codec.rate(kl_from_standard_normal(found).mean()) / self.size
         return losses
@@ -195,10 +195,10 @@ class Generator(Model):
         with fixed_seed(batch.x.device):
             x = dequantise(batch.x)
             distortion, rate = (part.mean() for part in self.bound(x, self.condition(batch.y)))
-            shown = self.reconstruct(batch.x)
+            decoded = self.reconstruct(batch.x)
         bound = distortion + rate
         bits = bound / (self.size * math.log(2)) + math.log2(PIXEL_LEVELS)
-        mse = F.mse_loss(shown.float().clamp(0, 1), batch.x)
+        mse = F.mse_loss(decoded.float().clamp(0, 1), batch.x)
         return {"loss": bits, "bound": bound, "distortion": distortion, "rate": rate, "mse": mse}
 
     def bound(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -213,8 +213,8 @@ class Generator(Model):
         """
         found = self.codec.encode(x)
         if isinstance(found, Posterior):
-            shown = self.codec.decode(found.sample())
-            return self.codec.distortion(x, shown), self.prior.kl(found, condition).value
+            decoded = self.codec.decode(found.sample())
+            return self.codec.distortion(x, decoded), self.prior.kl(found, condition).value
         return self.codec.distortion(x, self.codec.decode(found)), -self.prior.log_prob(found, condition)
 
     def reconstruct(self, x: Tensor) -> Tensor:
@@ -287,22 +287,22 @@ class Generator(Model):
 
 
 def mix_rows(rows: Tensor, shares: Tensor) -> Tensor:
-    """Rows (N, ...) of which the first have the share (M,) of the row before; batches are in random order."""
+    """Mix the first M of N rows (N, ...) with the row before, which gets the shares (M,)."""
     count = len(shares)
     weight = shares.to(rows.dtype).view(-1, *(1,) * (rows.ndim - 1))
     return torch.cat([torch.lerp(rows[:count], rows.roll(1, 0)[:count], weight), rows[count:]])
 
 
 def kl_from_standard_normal(q: Posterior) -> Tensor:
-    """The divergence of posteriors from N(0, I) in nats (N,)."""
+    """Compute the divergence of posteriors from N(0, I) in nats (N,)."""
     mean, log_std = as_float32(q.mean), as_float32(q.log_std)
     return ((mean.square() + (2 * log_std).exp() - 1) / 2 - log_std).flatten(1).sum(1)
 
 
 def apply_guidance(terms: Sequence[Term], guidance: float) -> list[Term]:
-    """A product whose weights sum to 1: to the power of 1 + guidance, and as far away from what is said of no text.
+    """Apply classifier-free guidance to a product: scale its weights by 1 + guidance, and fill up to 1 without text.
 
-    0 is the product itself; above it codes are likelier of their text and less varied.
+    A guidance of 0 leaves the product as it is; above 0, codes are closer to their text and less varied.
     """
     strengthened = [Term((1 + guidance) * weight, condition) for weight, condition in terms]
     rest = 1 - sum(weight for weight, _ in strengthened)

@@ -21,9 +21,9 @@ class Features(NamedTuple):
     """
 
     maps: tuple[Tensor, ...]
-    """(N, C, H, W) each: what the last layer at each resolution gives, finest first."""
+    """Output of the last layer at each resolution, (N, C, H, W) each, finest first."""
     vector: Tensor
-    """(N, D), what the last linear layer is given; without such a layer the mean of the coarsest map."""
+    """Input of the last linear layer, (N, D); without such a layer the mean of the coarsest map."""
     scores: Tensor
     """(N, K), unnormalised log-probabilities."""
 
@@ -64,7 +64,7 @@ def extract_features(model: Classifier, x: Tensor) -> Features:
 
 @contextmanager
 def record_features(model: nn.Module) -> Iterator[tuple[dict[tuple[int, ...], Tensor], list[Tensor]]]:
-    """Within the block a pass fills a map for each resolution, and a list of what linear layers are given."""
+    """Record, in passes within the block, the last map at each resolution and the inputs of linear layers."""
     maps: dict[tuple[int, ...], Tensor] = {}
     vectors: list[Tensor] = []
 
@@ -85,7 +85,7 @@ def record_features(model: nn.Module) -> Iterator[tuple[dict[tuple[int, ...], Te
 
 
 class JudgeOutput(NamedTuple):
-    """Features and class scores that a judge gives for pictures.
+    """Features and class scores of pictures by a judge.
 
     Args:
         features: Features (N, D).
@@ -95,11 +95,11 @@ class JudgeOutput(NamedTuple):
     features: Tensor
     """(N, D)"""
     scores: Tensor | None
-    """Log-probabilities (N, K) of the classes of the data; None of a judge that does not know them."""
+    """Log-probabilities (N, K) of the classes of the data; None if the judge does not know them."""
 
 
 class Judge(nn.Module):
-    """Base class of judges: networks that give features of pictures, and perhaps their classes.
+    """Base class of judges: networks that compute features of pictures, and perhaps their classes.
 
     Example:
         >>> import torch
@@ -124,7 +124,7 @@ class Judge(nn.Module):
 
 
 class ByClassifier(Judge):
-    """A classifier of the zoo as a judge: features are what its last linear layer is given."""
+    """A classifier of the zoo as a judge, whose features are the inputs of its last linear layer."""
 
     def __init__(self, classifier: Classifier, *, knows: bool) -> None:
         super().__init__()

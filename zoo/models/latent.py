@@ -1,4 +1,4 @@
-"""Latent models and generators: an encoder and a decoder, and a prior over the codes between them."""
+"""Latent models, which encode pictures to codes and decode them, and the random draws of their evaluation."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from zoo.models.base import Classifier
 from zoo.models.prior import Posterior
 
 PIXEL_LEVELS = 256
-"""Values that a channel of a picture has."""
+"""Number of values that a pixel can have in each channel."""
 
 
 class LatentModel(nn.Module):
     """Base class of latent models: an encoder to codes and a decoder back.
 
-    A Generator makes a Model of it by way of a prior. A subclass sets `code` and implements `encode`, `decode` and
+    A Generator combines it with a prior. A subclass sets `code` and implements `encode`, `decode` and
     `distortion`.
 
     Example:
@@ -32,8 +32,8 @@ class LatentModel(nn.Module):
         ...         return Posterior(x.flatten(1), torch.full((len(x), 16), -2.0))
         ...     def decode(self, code):
         ...         return code.view(-1, 1, 4, 4)
-        ...     def distortion(self, x, shown):
-        ...         return (x - shown).square().flatten(1).sum(1)
+        ...     def distortion(self, x, decoded):
+        ...         return (x - decoded).square().flatten(1).sum(1)
         >>> codec, x = Pixels(), torch.rand(3, 1, 4, 4)
         >>> codec.distortion(x, codec.decode(codec.encode(x).mean))
         tensor([0., 0., 0.])
@@ -80,12 +80,12 @@ class LatentModel(nn.Module):
         """
         raise NotImplementedError
 
-    def distortion(self, x: Tensor, shown: Tensor) -> Tensor:
+    def distortion(self, x: Tensor, decoded: Tensor) -> Tensor:
         """Compute the distortion of pictures: -log p(x | code) in nats.
 
         Args:
             x: Pictures (N, C, H, W) with values 0..1.
-            shown: The pictures to which their codes decode.
+            decoded: The pictures to which their codes decode.
 
         Returns:
             Nats (N,).
@@ -141,7 +141,7 @@ def dequantise(x: Tensor) -> Tensor:
 
 @contextmanager
 def fixed_seed(device: torch.device, seed: int = 0) -> Iterator[None]:
-    """Make torch's random draws within a block the same each time.
+    """Seed torch's random number generators within a block.
 
     The state of the random number generator is restored after the block.
 

@@ -13,10 +13,11 @@ from zoo.core.types import Batch
 from zoo.models.base import Model
 
 EVAL_BATCH = 250
+"""Number of pictures per batch in evaluation."""
 
 
 def mean_metrics(model: Model, source: Iterable[Batch], autocast: torch.dtype | None = None) -> dict[str, float]:
-    """The model's metrics averaged over all pictures; one synchronisation at the end."""
+    """Average the model's metrics over all pictures, with one synchronisation at the end."""
     sums: dict[str, Tensor] = {}
     total = 0
     with torch.inference_mode():
@@ -31,5 +32,5 @@ def mean_metrics(model: Model, source: Iterable[Batch], autocast: torch.dtype | 
 
 
 def autocast_context(device: torch.device, autocast: torch.dtype | None) -> Any:
-    """Autocast to the type, or nothing."""
+    """Return a context that autocasts to the type; None for no autocast."""
     return nullcontext() if autocast is None else torch.autocast(device.type, autocast)

@@ -1,4 +1,4 @@
-"""Priors over the codes of a latent model, and what a posterior costs under them."""
+"""Priors over the codes of a latent model, and the divergence of posteriors from them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Posterior(NamedTuple):
 
 
 Encode = Callable[[Tensor], Posterior]
-"""Pictures with values 0..1, (N, C, H, W), to what is believed of their codes."""
+"""Maps pictures (N, C, H, W) with values 0..1 to the posteriors over their codes."""
 
 
 class KL(NamedTuple):
@@ -97,7 +97,7 @@ class Term(NamedTuple):
 
     weight: float
     condition: Tensor | None
-    """(N, code.condition), or None for that of no text."""
+    """(N, code.condition), or None for the density given no text."""
 
 
 def single_term(condition: Tensor | None) -> list[Term]:
@@ -142,13 +142,14 @@ class Prior(nn.Module):
     """
 
     conditional = False
-    """Whether the condition makes a difference."""
+    """Whether the density depends on the condition."""
     joint = True
-    """Whether it learns together with a model of continuous codes, rather than after it, over codes that stay."""
+    """Whether it trains together with a codec of continuous codes; otherwise after it, on fixed codes."""
     mixup = 0.0
-    """Share of the training pictures that are to be sums of two, under the same sum of their conditions."""
+    """Share of training pictures that are mixed with another one, and their conditions in the same ratio."""
     multiplies = False
-    """Whether `blend` multiplies what is said of each number as it is drawn, rather than add what conditions tell."""
+    """Whether `blend` multiplies the conditional densities of each number as it is sampled; otherwise it adds
+    conditions."""
 
     def __init__(self, code: CodeInfo) -> None:
         super().__init__()
@@ -199,7 +200,8 @@ class Prior(nn.Module):
         """
         if len(terms) == 1:
             return self.sample(n, terms[0].condition, temperature)
-        raise ZooError(f"the prior {type(self).__name__} knows neither guidance nor products", "sample without them")
+        hint = "sample without guidance and products"
+        raise ZooError(f"the prior {type(self).__name__} supports neither guidance nor products", hint)
 
     def kl(self, posterior: Posterior, condition: Tensor | None = None) -> KL:
         """Compute the divergence of each posterior from this prior.
@@ -215,14 +217,14 @@ class Prior(nn.Module):
         return KL(cross - posterior.entropy(), "monte carlo")
 
     def attach(self, encode: Encode, info: DataInfo) -> None:
-        """Get to know the encoder whose codes this prior models.
+        """Receive the encoder whose codes this prior models.
 
         A Generator calls it once, before anything else. A prior that keeps the encoder must not register its weights
         as its own parameters. A model of code words has no posterior, so its encoder cannot be used here.
 
         Args:
             encode: Gives the posterior of pictures with values 0..1, (N, C, H, W).
-            info: What is known of the pictures.
+            info: Shape, classes and statistics of the pictures.
         """
 
 
@@ -255,7 +257,7 @@ class VectorPrior(Prior):
         super().__init__(code)
         if code.words is not None:
             raise ZooError(
-                f"{type(self).__name__} is a prior over continuous codes, but this model's are {code.words} words",
+                f"{type(self).__name__} is a prior over continuous codes, but this model has {code.words} code words",
                 "choose another prior.kind",
             )
 

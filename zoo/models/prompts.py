@@ -1,4 +1,4 @@
-"""Prompts: texts with weights, as `cat`, `cat + tree`, `0.7 cat + 0.3 truck` or `cat - 0.5 dog`."""
+"""Parse prompts: weighted sums of texts such as `cat + tree`, `0.7 cat + 0.3 truck` or `cat - 0.5 dog`."""
 
 from __future__ import annotations
 
@@ -9,45 +9,48 @@ from typing import NamedTuple
 from zoo.core.errors import ZooError
 
 MAX_PROMPT_LENGTH = 1000
-"""Characters of a prompt."""
+"""Largest number of characters in a prompt."""
 MAX_WEIGHT = 1e6
-"""Largest weight."""
+"""Largest weight in a prompt, positive or negative."""
 MINUS_SIGNS = "-\u2212\u2013"
 SIGN = re.compile(rf"\s*\+\s*(?:[{MINUS_SIGNS}]\s*)?|(?:^|\s+)[{MINUS_SIGNS}]\s*")
-"""Plus, minus or both; a minus within a word is a hyphen."""
+"""A plus, a minus or both; a minus inside a word is a hyphen."""
 WEIGHT_AND_TEXT = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\*\s*|\s)(\S.*)", re.DOTALL)
 
 
 class Part(NamedTuple):
-    """A text and how much of it there is to be."""
+    """A text of a prompt and its weight."""
 
     weight: float
     text: str
 
 
 def parse_prompt(prompt: str, known: Sequence[str] = ()) -> list[Part]:
-    """The parts of a prompt; names that are `known` are texts even where they hold signs or numbers.
+    """Split a prompt into texts and their weights, scaled so that the positive ones sum to 1.
 
-    Weights count relative to each other: those above 0 come to sum to 1. Raises ZooError for a prompt without a text,
-    or with none above 0.
+    Names that are `known` are kept whole even if they contain signs or numbers. Raises ZooError for a prompt without a
+    text, or without a positive weight.
     """
     if len(prompt) > MAX_PROMPT_LENGTH:
-        raise ZooError(f"the prompt has {len(prompt):,} characters", f"at most {MAX_PROMPT_LENGTH:,} are read")
+        raise ZooError(
+            f"the prompt is too long: {len(prompt):,} characters", f"at most {MAX_PROMPT_LENGTH:,} are allowed"
+        )
     if prompt.strip() in known:
         return [Part(1.0, prompt.strip())]
     parts = [parse_part(sign, text, known) for sign, text in split_signs(prompt, known)]
     if not all(part.text for part in parts):
-        raise ZooError(f"the prompt {prompt[:80]!r} lacks a text", 'as in "cat + truck" or "0.7 cat + 0.3 truck"')
+        hint = 'write e.g. "cat + truck" or "0.7 cat + 0.3 truck"'
+        raise ZooError(f"part of the prompt {prompt[:80]!r} has no text", hint)
     if any(abs(part.weight) > MAX_WEIGHT for part in parts):
         raise ZooError(f"a weight in the prompt {prompt[:80]!r} is too large", f"at most {MAX_WEIGHT:,.0f}")
     total = sum(max(part.weight, 0.0) for part in parts)
     if not total:
-        raise ZooError(f"nothing in the prompt {prompt[:80]!r} has a weight above 0", 'as in "cat - 0.5 dog"')
+        raise ZooError(f"nothing in the prompt {prompt[:80]!r} has a weight above 0", 'write e.g. "cat - 0.5 dog"')
     return [Part(part.weight / total, part.text) for part in parts]
 
 
 def split_signs(prompt: str, known: Sequence[str]) -> list[tuple[float, str]]:
-    """1 or -1 and what stands between two signs; names that hold signs are left whole."""
+    """Split a prompt at its signs: 1.0 or -1.0 and a text each; known names with signs are kept whole."""
     names = "|".join(re.escape(name) for name in sorted(known, key=len, reverse=True) if SIGN.search(name))
     pattern = f"(?P<name>{names})|(?P<sign>{SIGN.pattern})" if names else f"(?P<sign>{SIGN.pattern})"
     signs = re.finditer(pattern, prompt, re.IGNORECASE)
@@ -62,11 +65,11 @@ def split_signs(prompt: str, known: Sequence[str]) -> list[tuple[float, str]]:
 
 
 def parse_part(sign: float, text: str, known: Sequence[str]) -> Part:
-    """A text without its weight; a number alone is a text, as the class 3 of digits is."""
+    """Split a leading weight from a text; a number alone is a text, such as the class 3 of digits."""
     if text in known or not (match := WEIGHT_AND_TEXT.fullmatch(text)):
         return Part(sign, text)
     number, star, rest = match[1], match[2].strip(), match[3].strip()
     if number in known and not star:
-        ways = f'write "{number} * {rest}" or "{number} + {rest}"'
-        raise ZooError(f"is {text[:80]!r} so much of one thing, or two?", ways)
+        hint = f'write "{number} * {rest}" or "{number} + {rest}"'
+        raise ZooError(f"{text[:80]!r} is ambiguous: a weight and a text, or two texts?", hint)
     return Part(sign * float(number), rest)

@@ -1,4 +1,4 @@
-"""Text encoders: what becomes of words before a prior is told of them."""
+"""Text encoders: from texts or labels to the conditions of a prior."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoo.core.errors import ZooError, did_you_mean
 from zoo.core.types import DataInfo
 
 MAX_LISTED_WORDS = 20
-"""Words that an error names at most."""
+"""Largest number of words that an error lists."""
 
 
 class TextEncoder(nn.Module):
@@ -63,7 +63,7 @@ class TextEncoder(nn.Module):
 
 
 class ClassNames(TextEncoder):
-    """A text encoder that knows class names and captions, as one-hot vectors.
+    """A text encoder of class names and captions, as one-hot vectors.
 
     A sum of texts is exactly the sum of their class vectors.
 
@@ -96,10 +96,10 @@ class ClassNames(TextEncoder):
             One-hot vectors float32 (N, number of classes).
 
         Raises:
-            ZooError: If a text names no class, or several.
+            ZooError: If a text is the name of no class, or of several.
         """
-        numbers = [class_index(text, self.names) for text in texts]
-        return self.labels(torch.tensor(numbers, device=self.device.device))
+        indices = [class_index(text, self.names) for text in texts]
+        return self.labels(torch.tensor(indices, device=self.device.device))
 
     def labels(self, y: Tensor) -> Tensor:
         """Encode classes as one-hot vectors.
@@ -131,13 +131,13 @@ def unknown_word_hint(word: str, words: Sequence[str]) -> str:
     more = len(words) - MAX_LISTED_WORDS
     listed = ", ".join(words[:MAX_LISTED_WORDS]) + (f" and {more} more" if more > 0 else "")
     meant = did_you_mean(word, words)
-    return f"{meant} It knows {listed}" if meant.startswith("did you") else f"it knows {listed}"
+    return f"{meant} Known: {listed}" if meant.startswith("did you") else f"known: {listed}"
 
 
 def class_index(text: str, names: Sequence[Sequence[str]]) -> int:
-    """The number of the class that is called so, in capitals or not; ZooError where there is none, or several."""
-    for same in (str, str.casefold):
-        found = [number for number, each in enumerate(names) if same(text) in map(same, each)]
-        if len(found) == 1:
-            return found[0]
+    """Return the index of the class with that name, first case-sensitively; ZooError unless there is exactly one."""
+    for normalise in (str, str.casefold):
+        matches = [index for index, each in enumerate(names) if normalise(text) in map(normalise, each)]
+        if len(matches) == 1:
+            return matches[0]
     raise ZooError(f"no class {text[:80]!r}", unknown_word_hint(text, [each[0] for each in names]))

@@ -76,9 +76,9 @@ class LinearCodec(LatentModel):
         shown: Tensor = self.decoder(code)
         return shown.sigmoid().view(-1, *self.shape)
 
-    def distortion(self, x: Tensor, shown: Tensor) -> Tensor:
+    def distortion(self, x: Tensor, decoded: Tensor) -> Tensor:
         """Compute the squared error of pictures, times 10: nats (N,)."""
-        return 10 * F.mse_loss(shown, x, reduction="none").flatten(1).sum(1)
+        return 10 * F.mse_loss(decoded, x, reduction="none").flatten(1).sum(1)
 
 
 class VQCodec(LinearCodec):
