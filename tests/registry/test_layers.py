@@ -181,7 +181,7 @@ MISTAKES: dict[str, tuple[str | bytes, str]] = {
         "f.yaml:3: a.train.stages.prior.lr: input should be greater than 0, got 0",
     ),
     "no model": (HEAD + "  a: {data: {kind: digits}}", "f.yaml:3: a.model needs a `kind`; see `zoo plugins`"),
-    "duplicate key": (HEAD + "  a: {}\n  b: {}\n  a: {}\n", "f.yaml:5: the key 'a' stands twice"),
+    "duplicate key": (HEAD + "  a: {}\n  b: {}\n  a: {}\n", "f.yaml:5: the key 'a' appears twice"),
     "not YAML": (HEAD + "  a: {model: [", "f.yaml:3: not YAML: "),
     "itself": (
         HEAD + "  a: {extends: a}",
@@ -283,7 +283,7 @@ def test_a_broken_file_adds_nothing() -> None:
 @pytest.mark.parametrize(
     ("code", "cause"),
     [
-        (PLUGIN, "2: the key 'version' stands twice"),
+        (PLUGIN, "2: the key 'version' appears twice"),
         (PLUGIN.replace("entries.yaml", "nowhere.yaml"), "No such file"),
         (PLUGIN.replace(".with_name('entries.yaml')", ".parent"), "Error: "),
     ],
