@@ -1,4 +1,4 @@
-"""Networks that were trained on ImageNet, as judges: EfficientNet-Lite0 and Inception-v3."""
+"""Judges trained on ImageNet: EfficientNet-Lite0 and Inception-v3."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from zoo.core import MissingError, ZooError
 from zoo.models import Judge, JudgeOutput
 
 
-def coloured(x: Tensor, side: int) -> Tensor:
-    """Pictures with values 0..1, (N, C, H, W), as (N, 3, side, side), bilinearly.
+def to_rgb(x: Tensor, side: int) -> Tensor:
+    """Resize pictures (N, C, H, W) with values 0..1 bilinearly to (N, 3, side, side).
 
-    One channel becomes three that are equal; ZooError where there are other than one or three.
+    A single channel is repeated; ZooError for other than one or three channels.
     """
     if x.shape[1] not in {1, 3}:
-        raise ZooError(f"this judge looks at 1 or 3 channels, not {x.shape[1]}", "take another --judge, as judge")
+        raise ZooError(f"this judge takes 1 or 3 channels, not {x.shape[1]}", "use another judge, e.g. --judge judge")
     x = x.expand(-1, 3, -1, -1)
     return F.interpolate(x, (side, side), mode="bilinear", antialias=True).clamp(0, 1)
 
@@ -27,7 +27,7 @@ MEAN, STD = 127 / 255, 128 / 255
 
 
 class Lite(Judge):
-    """Its 1280 pooled features; ImageNet's classes are not the data's, so there are no scores."""
+    """EfficientNet-Lite0 with 1280 pooled features; no scores, as its classes are ImageNet's."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class Lite(Judge):
         self.net.load_state_dict(torch.load(File.get_model_file_path(), map_location="cpu", weights_only=True))
 
     def forward(self, x: Tensor) -> JudgeOutput:
-        maps: Tensor = self.net.extract_features((coloured(x, LITE_SIDE) - MEAN) / STD)
+        maps: Tensor = self.net.extract_features((to_rgb(x, LITE_SIDE) - MEAN) / STD)
         return JudgeOutput(maps.mean((2, 3)), None)
 
 
@@ -50,7 +50,7 @@ INCEPTION_SIDE = 299
 
 
 class Inception(Judge):
-    """Its 2048 pooled features; the Frechet distance in them is the FID."""
+    """Inception-v3 with 2048 pooled features; their Frechet distance is the FID."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,10 +63,10 @@ class Inception(Judge):
         except OSError as error:
             reason = getattr(error, "reason", error)
             raise MissingError(
-                f"the weights of Inception-v3 cannot be fetched: {reason}",
-                "go online for once, or take another judge, as --judge efficientnet-lite0",
+                f"cannot download the weights of Inception-v3: {reason}",
+                "connect to the internet once, or use another judge, e.g. --judge efficientnet-lite0",
             ) from error
 
     def forward(self, x: Tensor) -> JudgeOutput:
-        found: Tensor = self.net((coloured(x, INCEPTION_SIDE) * 255).round().byte())
+        found: Tensor = self.net((to_rgb(x, INCEPTION_SIDE) * 255).round().byte())
         return JudgeOutput(found.flatten(1), None)

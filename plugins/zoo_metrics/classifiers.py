@@ -1,4 +1,4 @@
-"""The figures, from log-probabilities (N, K) and labels int64 (N,), both on the CPU."""
+"""Metrics of classifiers, from log-probabilities (N, K) and labels int64 (N,), both on the CPU."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def calibration_error(scores: Tensor, labels: Tensor, bins: int) -> dict[str, fl
     """The mean over pictures of |accuracy - confidence| of their bin (Guo et al. 2017, arXiv:1706.04599)."""
     confidence, predicted = scores.double().exp().max(1)
     # Bins are open below and closed above, as in the paper.
-    place = (confidence * bins).ceil().long().sub(1).clamp(0, bins - 1)
+    index = (confidence * bins).ceil().long().sub(1).clamp(0, bins - 1)
     gaps = torch.zeros(bins, dtype=torch.float64)
-    gaps.index_add_(0, place, (predicted == labels).double() - confidence)
+    gaps.index_add_(0, index, (predicted == labels).double() - confidence)
     return {"calibration_error": (gaps.abs().sum() / len(labels)).item()}
 
 
 def top_accuracy(scores: Tensor, labels: Tensor, count: int) -> dict[str, float] | None:
-    """The share of pictures whose class is among the best; None where that says nothing."""
+    """The share of pictures whose class is among the best; None with too few classes."""
     if scores.shape[1] <= count:
         return None
     hits = (scores.topk(count, 1).indices == labels[:, None]).any(1)

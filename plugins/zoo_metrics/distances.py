@@ -1,4 +1,4 @@
-"""Distances between sets of pictures, in what a judge sees in them; all in float64."""
+"""Distances between sets of pictures, mostly in the features of a judge; all in float64."""
 
 from __future__ import annotations
 
@@ -205,8 +205,8 @@ def nearest(x: Tensor, train: Tensor) -> Tensor:
     for start in range(0, len(train), TRAIN_CHUNK):
         part = values(train[start : start + TRAIN_CHUNK])
         # |x - t|^2 is smallest where x.t - |t|^2 / 2 is largest
-        score, place = torch.addmm(part.square().sum(1) / -2, flat, part.T).max(1)
-        row = torch.where(score > best, start + place, row)
+        score, index = torch.addmm(part.square().sum(1) / -2, flat, part.T).max(1)
+        row = torch.where(score > best, start + index, row)
         best = torch.maximum(score, best)
     # once more for the nearest alone: a difference of large products would not be 0 for a copy
     pairs = zip(torch.split(flat, TRAIN_CHUNK), torch.split(row, TRAIN_CHUNK), strict=True)

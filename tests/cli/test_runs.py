@@ -65,7 +65,7 @@ def test_an_interrupted_training_says_how_to_go_on_and_does(monkeypatch: pytest.
         patch.setattr(ProgressLines, "step", press)
         assert main(["train", "cnn", *TINY, "train.batch=50"]) == 130
     err = capsys.readouterr().err
-    assert "the state is saved. Go on with: " in err
+    assert "the state is saved. Resume with: " in err
     assert main(["train", "cnn", *TINY, "train.batch=50"]) == 0
     assert capsys.readouterr().out.startswith(f"{Path('runs/cnn-1')}: 2 epochs; validation loss ")
 

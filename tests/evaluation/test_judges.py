@@ -57,7 +57,7 @@ def zoo_judges():
 @pytest.fixture(autouse=True)
 def small(install: Install, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A plugin of linear latent models, and a judge and a teacher that are soon trained."""
-    monkeypatch.setattr("zoo.training.session.LOOKED_AT", 1000)
+    monkeypatch.setattr("zoo.training.session.MIN_PICTURES_SEEN", 1000)
     install("linear", PLUGIN, harmless=True)
     (home / "registry.yaml").write_text(REGISTRY + SMALL, encoding="utf-8")
 
@@ -137,7 +137,7 @@ def test_a_run_of_a_classifier_judges() -> None:
     ("judge", "text"),
     [
         ("jugde", "no judge 'jugde'; did you mean 'judge'?"),
-        ("linear", "the entry 'linear' is no classifier"),
+        ("linear", "the entry 'linear' is not a classifier"),
         ("runs/linear-1", "is not a classifier, so it cannot be the judge"),
         ("other", "takes pictures of shape (1, 8, 8), not (1, 4, 4)"),
     ],
@@ -203,14 +203,14 @@ def test_a_teacher_that_was_trained_anew_never_judges_either(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = zoo.train("vae", *VAE, "model.perceptual=1")
-    monkeypatch.setattr("zoo.training.session.LOOKED_AT", 2000)
+    monkeypatch.setattr("zoo.training.session.MIN_PICTURES_SEEN", 2000)
     assert "teacher was the teacher of" in refused(capsys, "evaluate", str(done.run), "--judge", "teacher")
     assert classifiers() == ["teacher"], "it is not even trained for that"
 
 
 def test_a_teacher_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     text = refused(capsys, "train", "vae", *VAE, "model.perceptual=1", "model.teacher=vq-vae", "--plain")
-    assert "the entry 'vq-vae' is no classifier" in text
+    assert "the entry 'vq-vae' is not a classifier" in text
     assert not Path("runs/vae-1").exists()
 
 
@@ -317,7 +317,7 @@ def test_inception_that_cannot_be_fetched(monkeypatch: pytest.MonkeyPatch, capsy
 
     monkeypatch.setattr(fidelity, "load_state_dict_from_url", fail)
     text = refused(capsys, "evaluate", "linear", "--judge", "inception", code=4)
-    assert "the weights of Inception-v3 cannot be fetched: no route to host" in text
+    assert "cannot download the weights of Inception-v3: no route to host" in text
 
 
 def test_a_metric_of_a_plugin_may_use_the_gallery(install: Install) -> None:

@@ -145,7 +145,7 @@ def test_labels_that_cannot_be_drawn(capsys: pytest.CaptureFixture[str]) -> None
     assert "no class '11'; did you mean '1'? Known: 0, 1, 2" in refused(capsys, "sample", "shades", "11")
     assert "no class 'cat'; known: 0, 1, 2" in refused(capsys, "sample", "shades", "3 + cat")
     text = refused(capsys, "sample", "linear", "3")
-    assert "linear-1 draws for no prompt: its prior 'normal' takes no text; sample without a prompt" in text
+    assert "linear-1 takes no prompts: its prior 'normal' takes no text; sample without a prompt" in text
 
 
 @pytest.mark.usefixtures("runs")
@@ -163,7 +163,7 @@ def test_numbers_that_mean_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("words", [["sample"], ["reconstruct"], ["interpolate", "test:0", "test:1"]])
 def test_a_classifier_has_nothing_to_sample(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
     text = refused(capsys, words[0], "tiny-1", *words[1:])
-    assert text.startswith("error: tiny-1 is a classifier: it has nothing to ")
+    assert text.startswith("error: tiny-1 is a classifier, not a generator: there is nothing to ")
     assert text.endswith("; try zoo predict\n")
 
 

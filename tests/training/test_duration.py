@@ -253,11 +253,11 @@ def test_a_codec_and_its_prior_share_the_minutes(capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"minutes": 2, "stages": {"prior": {"minutes": 2}}}, r"train\.minutes=2 leaves nothing for the stage 'codec'"),
-        ({"minutes": 2, "stages": {"codec": {"minutes": 3}}}, "leaves nothing for the stage 'prior'.* make 3"),
+        ({"minutes": 2, "stages": {"prior": {"minutes": 2}}}, r"train\.minutes=2 leaves no time for the stage 'codec'"),
+        ({"minutes": 2, "stages": {"codec": {"minutes": 3}}}, "leaves no time for the stage 'prior'.* add up to 3"),
         (
             {"minutes": 2, "stages": {"codec": {"minutes": 0.5}, "prior": {"minutes": 0.5}}},
-            r"train\.minutes=2, but the stages' own minutes make 1; leave train\.minutes out",
+            r"train\.minutes=2, but the stages' own minutes add up to 1; remove train\.minutes",
         ),
     ],
 )

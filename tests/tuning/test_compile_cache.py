@@ -112,7 +112,7 @@ def test_a_training_outlives_its_compiler(width: int, point: str, cold: Path, tm
         job, callback = trained(tmp_path / "run", width, hook=vanish)
     assert "torch.compile" in callback.notes[0]
     (note,) = callback.failures()
-    assert note.endswith("); going on without it")
+    assert note.endswith("); continuing without it")
     assert len(note) < 250
     eager, _ = trained(tmp_path / "eager", width, "off")
     assert max(differences(job, eager).values()) <= (1e-5 if point == "validation" else 0)

@@ -1,4 +1,4 @@
-"""Pictures under other words: edited from one text to another, and scored by how likely each text makes them."""
+"""Edit pictures from one text to another, and score how likely pictures are under each text."""
 
 from __future__ import annotations
 
@@ -30,27 +30,27 @@ if TYPE_CHECKING:
 
 
 CODES_PER_PICTURE = 16
-"""Codes of each picture from which a likelihood is estimated."""
+"""Number of codes per picture from which a likelihood is estimated."""
 
 
 class Edit(NamedTuple):
-    """Pictures, and what becomes of them under another text."""
+    """Pictures and their edited versions."""
 
     originals: Tensor
     """float32 (N, C, H, W), values 0..1, on the CPU."""
     pictures: Tensor
-    """Edited, likewise."""
+    """Edited pictures, in the same format."""
     names: tuple[str, ...]
     """Path of each original, or `test:` and its number."""
     skipped: list[Skipped]
-    """What could not be read."""
+    """Files that could not be read."""
 
     def grid(self) -> Image:
-        """The first 64 pairs on one page, each original above what became of it."""
+        """The first 64 pairs on one page, each original above its edit."""
         return draw_pairs(self.originals, self.pictures)
 
     def _repr_html_(self) -> str | None:
-        """In a notebook."""
+        """The page of pictures, for a notebook."""
         return embed_grid(self)
 
     def save(self, path: str | Path) -> None:
@@ -67,7 +67,7 @@ class Scores(NamedTuple):
     log_likelihood: Tensor
     """float64 (N, texts), nats: a lower bound, the mean over several codes of each picture."""
     skipped: list[Skipped]
-    """What could not be read."""
+    """Files that could not be read."""
 
     @property
     def shares(self) -> Tensor:
@@ -84,31 +84,31 @@ class Scores(NamedTuple):
 
 
 class Change(NamedTuple):
-    """From which text to which, and how."""
+    """The texts and the strength of an edit."""
 
     to: str
     source: str | None = None
-    """What pictures show now; None to say nothing of it."""
+    """The text of the original pictures; None for no text."""
     strength: float = 1.0
     """How far to go: 0 gives reconstructions."""
     guidance: float = 0.0
-    """At full strength; with less there is less of it."""
+    """Guidance at full strength; scaled by `strength`."""
 
     def check(self) -> None:
-        """Raise ZooError for numbers that mean nothing."""
+        """Raise ZooError for an invalid strength or guidance."""
         check_strength(self.strength, "strength")
         check_strength(self.guidance, "guidance")
 
 
 def edit_conditions(model: Generator, change: Change) -> tuple[Tensor | None, Tensor]:
-    """The conditions (1, K) that an edit goes from, None for no text, and to."""
+    """Start and target conditions (1, K) of an edit; the start is None for no text."""
     goal = encode_condition(model, change.to)
     start = None if change.source is None else encode_condition(model, change.source)
     return start, change.strength * goal + ((1 - change.strength) * start if start is not None else 0)
 
 
 def apply_edit(model: Generator, x: Tensor, start: Tensor | None, goal: Tensor, guidance: float) -> Tensor:
-    """What pictures (N, C, H, W) with values 0..1 become, in their shape."""
+    """Edit pictures (N, C, H, W) with values 0..1."""
     assert isinstance(model.prior, Invertible)
     n = len(x)
     u, _ = model.prior.to_base(model.codes(x), None if start is None else start.expand(n, -1))
@@ -116,17 +116,17 @@ def apply_edit(model: Generator, x: Tensor, start: Tensor | None, goal: Tensor, 
 
 
 def encode_condition(model: Generator, prompt: str) -> Tensor:
-    """What the prior is told of a prompt, (1, K)."""
+    """Encode a prompt as a condition (1, K) of the prior."""
     ((term,),) = combine_conditions([encode_prompt(model, prompt)], [0], "sum")
     assert term.condition is not None
     return term.condition
 
 
-def likelihood_bound(model: Generator, x: Tensor, told: Tensor) -> Tensor:
+def likelihood_bound(model: Generator, x: Tensor, condition: Tensor) -> Tensor:
     """A lower bound on log p(picture | text) in nats, a float64 scalar on the CPU, for one picture (1, C, H, W)."""
     with fixed_seed(x.device):
         distortion, rate = model.bound(
-            dequantise(x.expand(CODES_PER_PICTURE, -1, -1, -1)), told.expand(CODES_PER_PICTURE, -1)
+            dequantise(x.expand(CODES_PER_PICTURE, -1, -1, -1)), condition.expand(CODES_PER_PICTURE, -1)
         )
     return -(distortion + rate).double().mean().cpu()
 
@@ -166,17 +166,17 @@ def edit(
     """
     run, change = load(run), Change(to, source, strength, guidance)
     change.check()
-    place = choose_device(device)
-    model = load_generator(run, place, "edit with")
+    torch_device = choose_device(device)
+    model = load_generator(run, torch_device, "edit with")
     if not isinstance(model.prior, Invertible):
-        raise ZooError(f"{run.name} cannot edit: its prior has no way back to the base", "train one as vae-nf")
+        raise ZooError(f"{run.name} cannot edit pictures: its prior is not invertible", "train a model such as vae-nf")
     prompts_for(run, model, [change.to])
     skipped: list[Skipped] = []
     names, inputs = read_inputs(run, as_names(pictures), skipped)
     originals = inputs.floats
     with plugin_errors(run.entry.model, "edit with"), torch.inference_mode():
         start, goal = edit_conditions(model, change)
-        each = batches(inputs, DECODE_BATCH, place)
+        each = batches(inputs, DECODE_BATCH, torch_device)
         shown = [
             to_images(apply_edit(model, batch.x, start, goal, change.guidance * change.strength)) for batch in each
         ]
@@ -208,13 +208,13 @@ def score(
         >>> zoo.score("vae-nf", ["test:0", "test:1"], ["cat", "dog"])  # doctest: +SKIP
     """
     run = load(run)
-    place = choose_device(device)
-    model = load_generator(run, place, "score with")
+    torch_device = choose_device(device)
+    model = load_generator(run, torch_device, "score with")
     asked, skipped = prompts_for(run, model, as_names(texts) or run.info.classes), list[Skipped]()
     names, inputs = read_inputs(run, as_names(pictures), skipped)
     rows = [torch.zeros(0, len(asked), dtype=torch.float64)]
     with plugin_errors(run.entry.model, "score with"), torch.inference_mode():
-        told = [encode_condition(model, text) for text in asked]
-        each = batches(inputs, 1, place)
-        rows += [torch.stack([likelihood_bound(model, batch.x, one) for one in told])[None] for batch in each]
+        conditions = [encode_condition(model, text) for text in asked]
+        each = batches(inputs, 1, torch_device)
+        rows += [torch.stack([likelihood_bound(model, batch.x, one) for one in conditions])[None] for batch in each]
     return Scores(tuple(names), tuple(asked), torch.cat(rows), skipped)

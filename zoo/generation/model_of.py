@@ -1,4 +1,4 @@
-"""The generator in a run, and the prompts that it takes."""
+"""Load the generator of a run, and check prompts against it."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from zoo.runs.run import Run
 
 
 def prompts_for(run: Run, model: Generator, prompts: Sequence[str]) -> list[str]:
-    """The prompts to draw for: those asked for, or all classes; none where the prior does not take any."""
+    """Prompts to sample for: the given ones, or all classes; none if the prior takes no prompts."""
     if model.prior.conditional:
         return list(dict.fromkeys(prompts)) or list(run.info.classes)
     if prompts:
-        advice = "sample without a prompt, or train one with a prior that takes it, as vae-nf or vq-vae"
-        raise ZooError(f"{run.name} draws for no prompt: {no_prompts_reason(run)}", advice)
+        advice = "sample without a prompt, or train an entry whose prior takes prompts, e.g. vae-nf or vq-vae"
+        raise ZooError(f"{run.name} takes no prompts: {no_prompts_reason(run)}", advice)
     return []
 
 
 def no_prompts_reason(run: Run) -> str:
-    """Why a run takes no prompts."""
+    """Reason why a run takes no prompts."""
     return f"its prior {run.prior_name!r} takes no text"
 
 
-def load_generator(run: Run, place: torch.device, what: str) -> Generator:
-    """The trained model of a run; ZooError where it is no generator."""
-    model = run.model(place)
+def load_generator(run: Run, device: torch.device, what: str) -> Generator:
+    """Load the trained model of a run; ZooError if it is not a generator."""
+    model = run.model(device)
     if isinstance(model, Generator):
         return model
     if isinstance(model, Classifier):
-        raise ZooError(f"{run.name} is a classifier: it has nothing to {what}", "try zoo predict")
-    raise ZooError(f"{run.name} is no generator: it has nothing to {what}")
+        raise ZooError(f"{run.name} is a classifier, not a generator: there is nothing to {what}", "try zoo predict")
+    raise ZooError(f"{run.name} is not a generator: there is nothing to {what}")
 
 
 def as_names(names: str | Path | Sequence[str | Path]) -> list[str]:
-    """One or several by name."""
+    """Convert one name or path, or several, to a list of strings."""
     several = [names] if isinstance(names, str | Path) else names
     return [str(name) for name in several]

@@ -1,4 +1,4 @@
-"""What a generator makes of pictures: reconstructions, and the way from one to another through the codes."""
+"""Reconstruct pictures with a generator, and interpolate between two pictures through their codes."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ if TYPE_CHECKING:
 
 
 MAX_PAIRS_ON_PAGE = 64
-"""Pairs that a page of reconstructions shows."""
+"""Maximum number of pairs on a page."""
 
 
 class Reconstruction(NamedTuple):
-    """Pictures, and what a generator makes of their codes."""
+    """Pictures and their reconstructions."""
 
     originals: Tensor
     """float32 (N, C, H, W), values 0..1, on the CPU."""
     pictures: Tensor
-    """The reconstructions, likewise."""
+    """Reconstructions, in the same format."""
     names: tuple[str, ...]
     """Path of each original, or `test:` and its number."""
     mse: float
-    """Mean squared error of a number of a picture."""
+    """Mean squared error per value of a picture."""
     psnr: float
     """Peak signal-to-noise ratio in decibels, the mean over pictures."""
     skipped: list[Skipped]
-    """What could not be read."""
+    """Files that could not be read."""
 
     def grid(self) -> Image:
         """The first 64 pairs on one page, each original above its reconstruction."""
         return draw_pairs(self.originals, self.pictures)
 
     def _repr_html_(self) -> str | None:
-        """In a notebook."""
+        """The page of pictures, for a notebook."""
         return embed_grid(self)
 
     def save(self, path: str | Path) -> None:
@@ -64,14 +64,14 @@ class Interpolation(NamedTuple):
     pictures: Tensor
     """float32 (steps, C, H, W), values 0..1, on the CPU; the first and the last are the two reconstructed."""
     names: tuple[str, str]
-    """What it goes from and to."""
+    """Names of the first and the last picture."""
 
     def grid(self) -> Image:
-        """All in one row."""
+        """All pictures in one row."""
         return draw_grid([PictureRows([to_uint8(self.pictures)])])
 
     def _repr_html_(self) -> str | None:
-        """In a notebook."""
+        """The page of pictures, for a notebook."""
         return embed_grid(self)
 
     def save(self, path: str | Path) -> None:
@@ -80,7 +80,7 @@ class Interpolation(NamedTuple):
 
 
 def draw_pairs(above: Tensor, below: Tensor) -> Image:
-    """The first 64 pairs of pictures (N, C, H, W) on one page."""
+    """Draw the first 64 pairs of pictures (N, C, H, W) on one page."""
     over, under = to_uint8(above[:MAX_PAIRS_ON_PAGE]), to_uint8(below[:MAX_PAIRS_ON_PAGE])
     count = choose_columns(1, 2 * len(over))
     starts = range(0, len(over), count)
@@ -110,8 +110,8 @@ def reconstruct(
         24.1
     """
     run = load(run)
-    place = choose_device(device)
-    model = load_generator(run, place, "reconstruct")
+    torch_device = choose_device(device)
+    model = load_generator(run, torch_device, "reconstruct")
     skipped: list[Skipped] = []
     if paths := as_names(pictures):
         names, inputs = read_inputs(run, paths, skipped)
@@ -120,7 +120,7 @@ def reconstruct(
         names = [f"test:{number}" for number in range(len(inputs))]
     originals = inputs.floats
     with plugin_errors(run.entry.model, "reconstruct with"), torch.inference_mode():
-        shown = [to_images(model.reconstruct(batch.x)) for batch in batches(inputs, DECODE_BATCH, place)]
+        shown = [to_images(model.reconstruct(batch.x)) for batch in batches(inputs, DECODE_BATCH, torch_device)]
     found = torch.cat(shown) if shown else originals
     errors = (found - originals).double().square().flatten(1).mean(1)
     psnr = (-10 * errors.log10()).mean()
@@ -154,14 +154,14 @@ def interpolate(
     """
     run, ends = load(run), (str(start), str(goal))
     if steps < 2:
-        raise ZooError(f"{steps} steps lead nowhere", "take at least 2: the two pictures themselves")
-    place = choose_device(device)
-    model = load_generator(run, place, "walk through")
+        raise ZooError(f"cannot interpolate in {steps} steps", "use at least 2, the two pictures themselves")
+    torch_device = choose_device(device)
+    model = load_generator(run, torch_device, "interpolate with")
     if model.codec.code.words is not None:
-        raise ZooError(f"{run.name} has code words, and there is no way between words", "take a run of a vae")
-    x = torch.cat([read_picture(run, text) for text in ends]).to(place)
+        raise ZooError(f"{run.name} has discrete code words, which cannot be interpolated", "use a run of a vae")
+    x = torch.cat([read_picture(run, text) for text in ends]).to(torch_device)
     with plugin_errors(run.entry.model, "interpolate with"), torch.inference_mode():
         first_code, last_code = model.codes(x.float() / 255).float()
-        shares = torch.linspace(0, 1, steps, device=place).view(-1, *(1,) * first_code.ndim)
+        shares = torch.linspace(0, 1, steps, device=torch_device).view(-1, *(1,) * first_code.ndim)
         codes = first_code * (1 - shares) + last_code * shares
         return Interpolation(decode_images(model, codes), ends)

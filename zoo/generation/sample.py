@@ -1,4 +1,4 @@
-"""What a trained generator draws: pictures for prompts, and mixtures of two in even steps."""
+"""Sample pictures from a generator for prompts, or mix two prompts in even steps."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ if TYPE_CHECKING:
 
 
 DEFAULT_COUNT = 64
-"""Pictures that are drawn where no number is asked for."""
+"""Number of pictures sampled by default."""
 
 
 class Samples(NamedTuple):
-    """Pictures drawn from a generator."""
+    """Pictures sampled from a generator."""
 
     pictures: Tensor
     """float32 (N, C, H, W), values 0..1, on the CPU."""
     labels: tuple[str, ...]
-    """The prompt that each was drawn for; empty where the prior takes none."""
+    """Prompt of each picture; empty if the prior takes no prompts."""
 
     def grid(self) -> Image:
-        """All on one page; where they have prompts, row by row."""
+        """All pictures on one page, grouped by prompt."""
         x = to_uint8(self.pictures)
         if not self.labels:
             return draw_grid([wrap_rows(x, choose_columns(1, len(x)))])
@@ -58,7 +58,7 @@ class Samples(NamedTuple):
         return draw_grid([wrap_rows(row, count, name) for name, row in rows.items()])
 
     def _repr_html_(self) -> str | None:
-        """In a notebook."""
+        """The page of pictures, for a notebook."""
         return embed_grid(self)
 
     def save(self, path: str | Path) -> None:
@@ -67,14 +67,14 @@ class Samples(NamedTuple):
 
 
 class Mix(NamedTuple):
-    """Pictures between two prompts: in each row the same noise under other weights."""
+    """Pictures between two prompts; each row uses the same noise with changing weights."""
 
     pictures: Tensor
     """float32 (rows * steps, C, H, W), values 0..1, on the CPU, row by row."""
     steps: int
-    """Pictures in a row."""
+    """Number of pictures per row."""
     ends: tuple[str, str]
-    """The prompts that the first and the last picture of a row are drawn for."""
+    """Prompts of the first and the last picture of each row."""
 
     def grid(self) -> Image:
         """All rows on one page."""
@@ -84,7 +84,7 @@ class Mix(NamedTuple):
         )
 
     def _repr_html_(self) -> str | None:
-        """In a notebook."""
+        """The page of pictures, for a notebook."""
         return embed_grid(self)
 
     def save(self, path: str | Path) -> None:
@@ -102,7 +102,7 @@ def sample(
     mix: Rule = "sum",
     device: str = "auto",
 ) -> Samples:
-    """Draw pictures from a generator.
+    """Sample pictures from a generator.
 
     The state of torch's random number generator is the same afterwards.
 
@@ -132,18 +132,18 @@ def sample(
     run = load(run)
     options = SamplingOptions(seed, temperature, guidance, mix)
     if n is not None and n < 1:
-        raise ZooError(f"cannot sample {n} pictures", "ask for at least one")
-    place = choose_device(device)
-    model = load_generator(run, place, "sample")
+        raise ZooError(f"cannot sample {n} pictures", "ask for at least one picture")
+    torch_device = choose_device(device)
+    model = load_generator(run, torch_device, "sample")
     options.check(model, run.name, run.prior_name)
-    wanted = prompts_for(run, model, as_names(prompts))
-    total = n or (-(-DEFAULT_COUNT // len(wanted)) * len(wanted) if wanted else DEFAULT_COUNT)
-    chosen = [index * len(wanted) // total for index in range(total)] if wanted else []
-    with plugin_errors(run.entry.model, "sample from"), fixed_seed(place, options.seed), torch.inference_mode():
-        told = [encode_prompt(model, prompt) for prompt in wanted]
-        groups = combine_conditions(told, chosen, options.rule) if told else [[Term(1.0, None)]]
+    texts = prompts_for(run, model, as_names(prompts))
+    total = n or (-(-DEFAULT_COUNT // len(texts)) * len(texts) if texts else DEFAULT_COUNT)
+    rows = [index * len(texts) // total for index in range(total)] if texts else []
+    with plugin_errors(run.entry.model, "sample from"), fixed_seed(torch_device, options.seed), torch.inference_mode():
+        conditions = [encode_prompt(model, prompt) for prompt in texts]
+        groups = combine_conditions(conditions, rows, options.rule) if conditions else [[Term(1.0, None)]]
         parts = [sample_images(model, terms, picture_count(terms, total), options) for terms in groups]
-    return Samples(torch.cat(parts), tuple(wanted[index] for index in chosen))
+    return Samples(torch.cat(parts), tuple(texts[index] for index in rows))
 
 
 def mix(
@@ -158,7 +158,7 @@ def mix(
     mix: Rule = "sum",
     device: str = "auto",
 ) -> Mix:
-    """Draw pictures on the way from one prompt to another.
+    """Sample pictures on the way from one prompt to another.
 
     The weights of the two prompts change in even steps; each row uses the same noise at all steps.
 
@@ -187,9 +187,9 @@ def mix(
     run = load(run)
     options = SamplingOptions(seed, temperature, guidance, mix)
     if steps < 2 or rows < 1:
-        raise ZooError(f"{rows} rows of {steps} steps show nothing", "take at least 1 row and 2 steps")
-    place = choose_device(device)
-    model = load_generator(run, place, "mix")
+        raise ZooError(f"cannot mix in {rows} rows of {steps} steps", "use at least 1 row and 2 steps")
+    torch_device = choose_device(device)
+    model = load_generator(run, torch_device, "mix")
     options.check(model, run.name, run.prior_name)
     prompts_for(run, model, [start, goal])
     made = []
@@ -198,6 +198,6 @@ def mix(
         for share in torch.linspace(0, 1, steps).tolist():
             parts = [*scale_weights(first, 1 - share), *scale_weights(last, share)]
             (terms,) = combine_conditions([parts], [0] * rows, options.rule)
-            with fixed_seed(place, options.seed):
+            with fixed_seed(torch_device, options.seed):
                 made.append(sample_images(model, terms, rows, options))
     return Mix(torch.stack(made, 1).flatten(0, 1), steps, (start, goal))

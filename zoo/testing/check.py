@@ -78,9 +78,9 @@ class Check:
         """
         import torch
 
-        from zoo.training.device import unmoved
+        from zoo.training.device import preserve_random_state
 
-        with unmoved(torch.device("cpu")):
+        with preserve_random_state(torch.device("cpu")):
             try:
                 self.rule.run(self.subject)
             except (MissingError, DataError) as error:

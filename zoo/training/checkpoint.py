@@ -1,4 +1,4 @@
-"""The state from which an interrupted training goes on: two newest savings, each one file, atomic and checked."""
+"""Checkpoints of an interrupted training: the two newest, each an atomic file with a checksum."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Saved = tuple[dict[str, Tensors], dict[str, Any]]
 
 
 class StateFolder:
-    """`state/` of a run: `manifest.json` names the savings, newest first; what it does not name is swept away."""
+    """`state/` of a run: `manifest.json` lists the checkpoints, newest first; other files are removed."""
 
     def __init__(self, path: Path, seconds: float) -> None:
         self.path, self.seconds = path, seconds
@@ -27,7 +27,7 @@ class StateFolder:
         return time.monotonic() - self.last >= self.seconds
 
     def save(self, groups: dict[str, Tensors], plain: dict[str, Any]) -> None:
-        """Save groups of tensors and plain values; a kill at any moment leaves a saving that loads."""
+        """Save groups of tensors and plain values; a kill at any moment leaves a checkpoint that loads."""
         before = self.lines()
         number = 1 + max((int(line["file"].split(".")[0]) for line in before), default=0)
         tensors = {f"{group}/{name}": value for group, inner in groups.items() for name, value in inner.items()}
@@ -37,12 +37,12 @@ class StateFolder:
         self.last = time.monotonic()
 
     def load(self) -> Saved | None:
-        """The newest saving that is whole; a damaged one is passed over with a note."""
+        """Load the newest intact checkpoint; a damaged one is skipped with a note."""
         for line in self.lines():
             try:
                 tensors, plain = load_tensors(self.path / line["file"], line)
             except RunError as error:
-                self.notes.append(f"{error}; going on from the saving before")
+                self.notes.append(f"{error}; resuming from the previous checkpoint")
                 continue
             groups: dict[str, Tensors] = {}
             for key, value in tensors.items():
@@ -52,17 +52,17 @@ class StateFolder:
         return None
 
     def lines(self) -> list[dict[str, Any]]:
-        """What the manifest names; nothing where there is none."""
+        """Lines of the manifest; none if there is no manifest."""
         if not (self.path / "manifest.json").exists():
             return []
         try:
             return [line for line in read_manifest(self.path / "manifest.json") if line["file"][:6].isdigit()]
         except RunError as error:
-            self.notes.append(f"{error}; the training starts again")
+            self.notes.append(f"{error}; the training starts over")
             return []
 
     def sweep(self, keep: set[str]) -> None:
-        """Remove savings that are not needed any more, and what a kill left half written.
+        """Remove old checkpoints, and files that a kill left half written.
 
         Windows deletes no file whose tensors are still mapped into memory: it stays until the next time.
         """

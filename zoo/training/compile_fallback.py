@@ -1,4 +1,4 @@
-"""A training that goes on without torch.compile where that fails in the middle of things."""
+"""Continue a training without torch.compile if that fails on the way."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Fallback:
         try:
             return part(*args, **kwargs)
         except Exception as error:
-            if self.eager or not blamed(error):
+            if self.eager or not is_compile_error(error):
                 raise
-            reason = why(error)
+            reason = describe_error(error)
         # Only here, past the except block, the tensors of the failed attempt are free.
         self.give_up(reason)
         return part(*args, **kwargs)
@@ -49,7 +49,7 @@ class Fallback:
         import torch
 
         FAILURES.append(reason)
-        self.note(f"torch.compile failed ({reason}); going on without it")
+        self.note(f"torch.compile failed ({reason}); continuing without it")
         self.stack.enter_context(torch.compiler.set_stance("force_eager"))
         self.eager = True
         self.model.zero_grad(set_to_none=True)
@@ -59,7 +59,7 @@ class Fallback:
         self.stack.close()
 
 
-def blamed(error: Exception) -> bool:
+def is_compile_error(error: Exception) -> bool:
     """Whether an error comes from compiling or from compiled code; not where memory ran out.
 
     The first use of what a cache holds may be within a backward pass, where its errors have no type of their own.
@@ -80,7 +80,7 @@ def origin(error: Exception) -> str:
     return next((name for name in names if name.startswith(COMPILERS) or name.split(".")[0] not in SHARED), "")
 
 
-def why(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """The cause in a line."""
     cause = getattr(error, "inner_exception", error)
     text = str(cause).strip().partition("\n")[0]

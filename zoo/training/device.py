@@ -1,4 +1,4 @@
-"""Devices: which one, its precision, its random state."""
+"""Choose a device and its precision, seed it, and save and restore its random state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KINDS = ("auto", "cpu", "cuda", "mps")
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device of that name; `auto` takes CUDA, then MPS, then the CPU."""
+    """Find the device of a name; `auto` prefers CUDA, then MPS, then the CPU."""
     try:
         device = torch.device("cpu" if name == "auto" else name)
     except RuntimeError:
@@ -26,9 +26,11 @@ def choose_device(name: str = "auto") -> torch.device:
         usable = [kind for kind in ("cuda", "mps") if available(kind)]
         return torch.device(usable[0] if usable else "cpu")
     if device.type not in KINDS or not available(device.type):
-        raise ZooError(f"this machine has no {name} for torch {torch.__version__}", "use --device auto")
+        raise ZooError(f"torch {torch.__version__} finds no {name} device on this machine", "use --device auto")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ZooError(f"there are {torch.cuda.device_count()} CUDA devices, so no {name}", "use --device auto")
+        raise ZooError(
+            f"there are {torch.cuda.device_count()} CUDA devices, so {name} does not exist", "use --device auto"
+        )
     return device
 
 
@@ -40,7 +42,7 @@ def available(kind: str) -> bool:
 
 
 def autocast_type(device: torch.device, precision: str) -> torch.dtype | None:
-    """The lower precision to calculate in, or None for float32."""
+    """The lower precision for autocast, or None for float32."""
     if precision == "float32" or (precision == "auto" and not has_bfloat16(device)):
         return None
     return torch.bfloat16
@@ -55,14 +57,14 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def seed_all(seed: int) -> None:
-    """Seed every generator that a model may draw from."""
+    """Seed the random generators of torch, Python and numpy."""
     torch.manual_seed(seed)
     random.seed(seed)
     np.random.seed(seed % 2**32)
 
 
 def random_state(device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The state of every generator: tensors, and what JSON holds."""
+    """State of every random generator: tensors, and values for JSON."""
     tensors = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         tensors["cuda"] = torch.cuda.get_rng_state(device)
@@ -75,7 +77,7 @@ def random_state(device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any
 
 
 def restore_random(tensors: dict[str, Tensor], plain: dict[str, Any], device: torch.device) -> None:
-    """Put every generator back where `random_state` saw it."""
+    """Restore the state of every random generator, as `random_state` returned it."""
     torch.set_rng_state(tensors["cpu"])
     if "cuda" in tensors and device.type == "cuda":
         torch.cuda.set_rng_state(tensors["cuda"], device)
@@ -88,8 +90,8 @@ def restore_random(tensors: dict[str, Tensor], plain: dict[str, Any], device: to
 
 
 @contextmanager
-def unmoved(device: torch.device) -> Iterator[None]:
-    """After the block every generator is where it was."""
+def preserve_random_state(device: torch.device) -> Iterator[None]:
+    """Restore the state of every random generator after the block."""
     tensors, plain = random_state(device)
     try:
         yield

@@ -1,4 +1,4 @@
-"""How long a stage goes on: for a number of epochs, or for a time, to which its schedule is tied then."""
+"""Length of a stage: a number of epochs, or a time limit that its schedule follows."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ FIRST = 2
 """Validations that are made in any case: the first may wait for a compiler, so the second tells what they take."""
 
 
-class Epochs:
-    """A stage of so many epochs."""
+class EpochBudget:
+    """A stage with a fixed number of epochs."""
 
     length, untold = 0.0, 0
     """Seconds that the stage is to take (0: as long as it needs), and steps of epochs that were left out of the log."""
@@ -44,7 +44,7 @@ class Epochs:
         return step % CHECK == 0
 
     def looked(self) -> None:
-        """The device has caught up."""
+        """Called after waiting for the device."""
 
     def late(self) -> bool:
         """Whether to end the epoch after this step."""
@@ -55,17 +55,17 @@ class Epochs:
         return epoch >= self.epochs
 
     def validates(self) -> bool:
-        """Whether the epoch that ends now is validated and told."""
+        """Whether the epoch that ends now is validated and logged."""
         return True
 
     def passed(self, steps: int) -> None:
-        """An epoch of so many steps was not."""
+        """Called after an epoch of `steps` steps that is not validated."""
 
     def validated(self, seconds: float) -> None:
-        """It was, and that took this time."""
+        """Called after a validation that took `seconds`."""
 
     def state(self) -> dict[str, Any] | None:
-        """What an interrupted stage goes on with."""
+        """State to store in a checkpoint."""
         return None
 
 
@@ -83,8 +83,8 @@ class Times:
     untold: int = 0
 
 
-class Minutes(Epochs):
-    """A stage that ends with its time; `now` gives the seconds of the training, interruptions left out."""
+class TimeBudget(EpochBudget):
+    """A stage with a time limit; `now` returns the seconds of training, without interruptions."""
 
     def __init__(self, times: Times, now: Callable[[], float]) -> None:
         super().__init__(0)
@@ -146,20 +146,22 @@ class Minutes(Epochs):
         self.untold, self.at, self.steps = 0, self.now(), 0
 
     def state(self) -> dict[str, Any]:
-        """What an interrupted stage goes on with."""
+        """State to store in a checkpoint."""
         return vars(self.times) | {"untold": self.untold}
 
 
-def span(spec: TrainSpec, names: Sequence[str], now: Callable[[], float], saved: dict[str, Any] | None) -> Epochs:
+def make_budget(
+    spec: TrainSpec, names: Sequence[str], now: Callable[[], float], saved: dict[str, Any] | None
+) -> EpochBudget:
     """How long the first of the stages that are left goes on; `saved` is the state of one that was interrupted."""
     begin = now()
-    seconds = length(spec, names, begin)
+    seconds = stage_seconds(spec, names, begin)
     if seconds is None:
-        return Epochs(spec.stage(names[0]).epochs)
-    return Minutes(Times(**saved) if saved else Times(begin, begin + seconds, begin), now)
+        return EpochBudget(spec.stage(names[0]).epochs)
+    return TimeBudget(Times(**saved) if saved else Times(begin, begin + seconds, begin), now)
 
 
-def length(spec: TrainSpec, names: Sequence[str], begin: float) -> float | None:
+def stage_seconds(spec: TrainSpec, names: Sequence[str], begin: float) -> float | None:
     """Seconds for the first of the stages that are left, when the training has taken `begin`; None: it has epochs.
 
     What earlier stages, or the preparations, took too much or too little is shared like all the rest.
@@ -174,7 +176,7 @@ def length(spec: TrainSpec, names: Sequence[str], begin: float) -> float | None:
     return rest * epochs[names[0]] / sum(epochs.values())
 
 
-def budget(spec: TrainSpec, names: Sequence[str]) -> float:
+def total_seconds(spec: TrainSpec, names: Sequence[str]) -> float:
     """Seconds that are set for the stages of these names; 0: all of them have epochs."""
     return 60 * (spec.minutes or sum(spec.own_minutes(name) or 0.0 for name in names))
 
@@ -186,8 +188,8 @@ def check_minutes(spec: TrainSpec, names: Sequence[str]) -> None:
         return
     others = [name for name in names if not spec.own_minutes(name)]
     if others and sum(own) >= spec.minutes:
-        text = f"train.minutes={spec.minutes:g} leaves nothing for the stage {others[0]!r}"
-        raise ZooError(text, f"the other stages' own minutes make {sum(own):g}")
+        text = f"train.minutes={spec.minutes:g} leaves no time for the stage {others[0]!r}"
+        raise ZooError(text, f"the other stages' own minutes add up to {sum(own):g}")
     if not others and abs(sum(own) - spec.minutes) > 1e-6 * spec.minutes:
-        text = f"train.minutes={spec.minutes:g}, but the stages' own minutes make {sum(own):g}"
-        raise ZooError(text, "leave train.minutes out, or the minutes of one stage")
+        text = f"train.minutes={spec.minutes:g}, but the stages' own minutes add up to {sum(own):g}"
+        raise ZooError(text, "remove train.minutes, or the minutes of one stage")

@@ -25,8 +25,8 @@ from zoo.training.callbacks import Callback, StageInfo
 from zoo.training.checkpoint import Saved, StateFolder
 from zoo.training.compile_fallback import Fallback
 from zoo.training.device import autocast_type, random_state, restore_random
-from zoo.training.duration import Epochs, budget, check_minutes, span
-from zoo.training.signals import Stop, listening
+from zoo.training.duration import EpochBudget, check_minutes, make_budget, total_seconds
+from zoo.training.signals import Stop, catch_signals
 from zoo.training.stepper import Stepper
 
 WORTH = {"cpu": 1e13, "cuda": 1e15, "mps": 1e15}
@@ -63,7 +63,7 @@ class Job:
     seconds: float = 0.0
     """How long it took, interruptions left out."""
     save_seconds: float | None = None
-    """Seconds between two savings, in place of the spec's."""
+    """Seconds between two checkpoints, instead of the spec's."""
     stop: Stop | None = None
     """Who asks to stop; without it the signals of this process do."""
 
@@ -74,7 +74,7 @@ def fit(job: Job) -> None:
     Raises JobError where a loss or a weight is not finite, InterruptedRun where a signal asked to stop, ResourceError
     where memory runs out; the last good state stays in the folder.
     """
-    with nullcontext(job.stop) if job.stop else listening() as stop, reproducible(job.device):
+    with nullcontext(job.stop) if job.stop else catch_signals() as stop, reproducible(job.device):
         training = Training(job, stop)
         try:
             training.run()
@@ -126,7 +126,7 @@ class Training:
         self.earlier = 0.0
         self.budget, self.epochs = 0.0, 0
         self.stepper: Stepper
-        self.span: Epochs
+        self.stage_budget: EpochBudget
 
     def seconds(self) -> float:
         """How long the training took so far, interruptions left out."""
@@ -137,10 +137,10 @@ class Training:
         stages = self.model.stages()
         if unknown := sorted(self.job.spec.stages.keys() - {stage.name for stage in stages}):
             names = ", ".join(stage.name for stage in stages)
-            raise ZooError(f"train.stages: the model has no stage {unknown[0]!r}", f"its stages: {names}")
+            raise ZooError(f"train.stages: the model has no stage {unknown[0]!r}", f"known stages: {names}")
         self.names = [stage.name for stage in stages]
         check_minutes(self.job.spec, self.names)
-        self.budget = budget(self.job.spec, self.names)
+        self.budget = total_seconds(self.job.spec, self.names)
         saved = self.state.load()
         for note in self.state.notes:
             self.job.callback.note(note)
@@ -168,7 +168,7 @@ class Training:
         self.how = f"{how}, {precision}, {kind}, {torch.get_num_threads()} threads, torch {torch.__version__}"
         self.job.callback.note(self.how)
         if saved and saved[1]["how"] != self.how:
-            self.job.callback.note(f"it was saved with {saved[1]['how']}: the numbers will differ")
+            self.job.callback.note(f"the run was saved with {saved[1]['how']}: the results will differ slightly")
 
     def run_stage(self, stage: Stage, saved: Saved | None) -> None:
         """One stage, from the progress on; at its end the model holds the weights that are kept."""
@@ -179,7 +179,9 @@ class Training:
         job.kept = {}
         if saved:
             self.restore(saved)
-        last = self.span = span(job.spec, self.names[progress.stage :], self.seconds, saved and saved[1].get("times"))
+        last = self.stage_budget = make_budget(
+            job.spec, self.names[progress.stage :], self.seconds, saved and saved[1].get("times")
+        )
         start = progress.epoch * loader.steps + progress.step
         info = StageInfo(stage.name, last.epochs, loader.steps, start, loader.batch, last.length, last.elapsed)
         job.callback.stage(info)
@@ -194,14 +196,14 @@ class Training:
         """The steps of an epoch that are still to do, as far as there is time."""
         progress = self.progress
         for batch in loader.epoch(stage.name, epoch, progress.step):
-            self.stepper.schedule.share = self.span.share()
+            self.stepper.schedule.share = self.stage_budget.share()
             self.fallback(self.stepper.step, batch, epoch * loader.steps + progress.step)
             progress.step += 1
             self.job.callback.step()
-            if self.span.due(progress.step):
+            if self.stage_budget.due(progress.step):
                 self.stepper.check(epoch, progress.step)
-                self.span.looked()
-            if self.span.late():
+                self.stage_budget.looked()
+            if self.stage_budget.late():
                 break
             if progress.step < loader.steps:
                 self.pause()
@@ -209,12 +211,12 @@ class Training:
     def end_epoch(self, stage: Stage, epoch: int, steps: int) -> None:
         """Validate, log, and keep the weights if they are the best so far."""
         stepper, progress = self.stepper, self.progress
-        if not self.span.validates():
-            self.span.passed(progress.step)
+        if not self.stage_budget.validates():
+            self.stage_budget.passed(progress.step)
             progress.epoch, progress.step = epoch + 1, 0
             return
         stepper.check(epoch, progress.step)
-        train = stepper.losses(self.span.untold + progress.step)
+        train = stepper.losses(self.stage_budget.untold + progress.step)
         start = self.seconds()
         with stepper.average.swapped() if stepper.average else nullcontext():
             valid = self.fallback(self.validate)
@@ -231,7 +233,7 @@ class Training:
         self.log.add({"stage": stage.name, "epoch": progress.epoch, "train": train, "valid": valid, "lr": rate})
         about = {"best": progress.best_epoch == epoch, "number": len(self.log.rows), "of": self.epochs}
         self.job.callback.epoch(self.log.rows[-1] | about)
-        self.span.validated(self.seconds() - start)
+        self.stage_budget.validated(self.seconds() - start)
 
     def validate(self) -> dict[str, float]:
         """The model's metrics over the validation pictures."""
@@ -264,7 +266,7 @@ class Training:
         tensors, plain = random_state(self.job.device)
         groups = {"model": self.weights(), "best": self.job.kept, "random": tensors} | self.stepper.state()
         about = {"progress": asdict(self.progress), "random": plain, "rows": len(self.log.rows), "how": self.how}
-        about["times"] = self.span.state()
+        about["times"] = self.stage_budget.state()
         self.state.save(groups, about | {"plateau": self.stepper.schedule.plateau, "seconds": self.seconds()})
 
     def restore(self, saved: Saved) -> None:
@@ -278,4 +280,7 @@ class Training:
             self.job.kept = {name: value.clone() for name, value in groups.get("best", {}).items()}
             restore_random(groups["random"], plain["random"], self.job.device)
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise RunError(f"the state in {self.state.path} does not fit: {error!r:.160}", "use --fresh") from error
+            raise RunError(
+                f"the state in {self.state.path} does not match this run: {error!r:.160}",
+                "start a new run with --fresh",
+            ) from error

@@ -41,9 +41,11 @@ class Optimizers:
         ]
         groups = [group for group in groups if group["params"]]
         if spec.optimizer == "sgd":
-            yield optim.SGD(groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.momentum > 0, fused=fusible(rest))
+            yield optim.SGD(
+                groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.momentum > 0, fused=supports_fused(rest)
+            )
         elif groups:
-            yield optim.AdamW(groups, lr=spec.lr, fused=fusible(rest))
+            yield optim.AdamW(groups, lr=spec.lr, fused=supports_fused(rest))
 
     def step(self, factor: float) -> None:
         """One step with every learning rate at `factor` of its highest."""
@@ -65,8 +67,8 @@ class Optimizers:
     def state(self) -> State:
         """All tensors by name."""
         return {
-            f"{place}/{index}/{name}": torch.as_tensor(value)
-            for place, each in enumerate(self.all)
+            f"{position}/{index}/{name}": torch.as_tensor(value)
+            for position, each in enumerate(self.all)
             for index, values in each.state_dict()["state"].items()
             for name, value in values.items()
             if value is not None
@@ -74,16 +76,18 @@ class Optimizers:
 
     def load(self, state: State) -> None:
         """Take back what `state` gave."""
-        for place, each in enumerate(self.all):
+        for position, each in enumerate(self.all):
             inner: dict[int, dict[str, Any]] = {}
             for key, value in state.items():
                 owner, index, name = key.split("/", 2)
-                if int(owner) == place:
+                if int(owner) == position:
                     inner.setdefault(int(index), {})[name] = value
             each.load_state_dict({"state": inner, "param_groups": each.state_dict()["param_groups"]})
             for parameter, values in each.state.items():
                 # Fused steps walk through the raw memory, so a state must lie in it as its parameter does.
-                values.update({k: laid_like(v, parameter) for k, v in values.items() if v.shape == parameter.shape})
+                values.update(
+                    {k: copy_with_layout_of(v, parameter) for k, v in values.items() if v.shape == parameter.shape}
+                )
 
 
 def matrices(parameters: list[nn.Parameter]) -> list[nn.Parameter]:
@@ -91,7 +95,7 @@ def matrices(parameters: list[nn.Parameter]) -> list[nn.Parameter]:
     return [parameter for parameter in parameters if parameter.ndim >= 2]
 
 
-def laid_like(value: Tensor, parameter: Tensor) -> Tensor:
+def copy_with_layout_of(value: Tensor, parameter: Tensor) -> Tensor:
     """A copy of a value in the memory order of a parameter of the same shape."""
     return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
@@ -103,7 +107,7 @@ def as_matrix(value: Tensor, like: Tensor) -> Tensor:
     return value.contiguous().flatten(1)
 
 
-def fusible(parameters: list[nn.Parameter]) -> bool:
+def supports_fused(parameters: list[nn.Parameter]) -> bool:
     """Whether torch has a fused step for them."""
     kinds = {"cpu", "cuda", "mps"}
     return all(p.device.type in kinds and p.is_floating_point() and p.device.type != "meta" for p in parameters)

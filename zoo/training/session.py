@@ -27,13 +27,13 @@ from zoo.runs.lock import wait_and_lock
 from zoo.runs.run import Run, utc_now, versions
 from zoo.training.callbacks import SILENCE, BackgroundCallback, Callback
 from zoo.training.checkpoint import StateFolder
-from zoo.training.device import seed_all, unmoved
+from zoo.training.device import preserve_random_state, seed_all
 from zoo.training.loop import Job, fit
 from zoo.training.signals import Stop
 
-LOOKED_AT, MOST_EPOCHS = 60_000, 60
+MIN_PICTURES_SEEN, MAX_EPOCHS = 60_000, 60
 """Pictures that a classifier which is kept sees in its training at least, unless that takes more epochs than these."""
-WAIT = 0.3
+POLL_SECONDS = 0.3
 """Seconds between two looks at whether another process has let go of a folder."""
 
 
@@ -71,9 +71,9 @@ class Session:
     max_params: int | None = None
     """A model with more is refused before its weights are allocated, by BudgetError."""
     save_seconds: float | None = None
-    """Seconds between two savings, in place of the entry's."""
+    """Seconds between two checkpoints, instead of the entry's."""
     stop: Stop | None = None
-    """Who asks to stop; without it the signals of this process do."""
+    """Stop request to obey; by default the signals of this process."""
     prepared: Prepared | None = field(default=None, repr=False)
 
     def train(self, before: Run | None) -> Run:
@@ -82,7 +82,9 @@ class Session:
         for file, reason in skipped[:3]:
             self.callback.note(f"skipped {file}: {reason}")
         if before is not None and before.record["fingerprints"] != fingerprints:
-            raise DataError(f"the pictures have changed since {self.path} began", f"undo that, or {self.again}")
+            raise DataError(
+                f"the pictures have changed since {self.path} started", f"undo that change, or {self.again}"
+            )
         size = count_size(self.entry, splits.info)
         if self.max_params is not None and size.parameters > self.max_params:
             raise BudgetError(size.parameters, self.max_params)
@@ -90,7 +92,7 @@ class Session:
         model = build_model(self.entry, splits.info)
         taught = self.teach(model, Prepared(splits, skipped, fingerprints))
         if before is not None and before.record.get("teacher") != taught.get("teacher"):
-            raise DataError(f"the teacher has changed since {self.path} began", self.again)
+            raise DataError(f"the teacher has changed since {self.path} started", self.again)
         run = before or Run.create(
             self.path,
             self.entry,
@@ -115,7 +117,7 @@ class Session:
         if not len(splits.valid):
             self.callback.note("there are no validation pictures, so the last weights are kept")
         if not len(splits.test):
-            self.callback.note("there are no test pictures, so `zoo evaluate` will have none to look at")
+            self.callback.note("there are no test pictures, so `zoo evaluate` will need another split")
         job = Job(model, splits, self.entry.train, self.path, self.device, size.flops, self.callback)
         job.save_seconds, job.stop = self.save_seconds, self.stop
         return self.fit(run, job)
@@ -136,7 +138,7 @@ class Session:
             fit(job)
         except InterruptedRun as stop:
             self.finish(run, job, "interrupted")
-            raise InterruptedRun(f"interrupted; the state is saved. Go on with: {self.command}", stop.code) from None
+            raise InterruptedRun(f"interrupted; the state is saved. Resume with: {self.command}", stop.code) from None
         except JobError as error:
             about = {"finished": utc_now(), "reason": str(error)}
             if not job.kept:
@@ -159,29 +161,29 @@ def cached_classifier(name: str, job: Session) -> Run:
 
     It lies in the cache folder under a name that stands for the pictures and all options, so that every run on the same
     pictures has the same one. Small sets are gone through more often than the entry says. Random generators are left
-    where they were. Raises ZooError where the entry is no classifier.
+    where they were. Raises ZooError if the entry is not a classifier.
     """
     prepared = job.prepared or prepare(job.entry.data)
     job = replace(job, prepared=prepared)
     entry = replace(load_entry(name), data=job.entry.data)
     if not isinstance(build_on_meta(entry, prepared.splits.info)[0], Classifier):
-        raise ZooError(f"the entry {name!r} is no classifier", "name one that is, as cnn")
-    passes = max(entry.train.epochs, -(-LOOKED_AT // len(prepared.splits.train)))
-    entry = with_train(entry, epochs=min(passes, max(entry.train.epochs, MOST_EPOCHS)), minutes=None)
+        raise ZooError(f"the entry {name!r} is not a classifier", "choose one that is, e.g. cnn")
+    passes = max(entry.train.epochs, -(-MIN_PICTURES_SEEN // len(prepared.splits.train)))
+    entry = with_train(entry, epochs=min(passes, max(entry.train.epochs, MAX_EPOCHS)), minutes=None)
     asked = {"model": entry.model.dump(), "train": entry.train.model_dump(mode="json")}
     key = digest(asked | {"pictures": prepared.fingerprints})
     path = cache_dir() / "classifiers" / f"{name}-{key[:16]}"
-    with wait_and_lock(path, Patience(job)), unmoved(job.device):
+    with wait_and_lock(path, WaitForLock(job)), preserve_random_state(job.device):
         run = open_or_clear(path, catalog())
         if run is None or run.state != "done":
             passes = entry.train.epochs
-            job.callback.note(f"training {name} on these pictures, which is done once and takes {passes} epochs")
-            callback, again = BackgroundCallback(name, job.callback.note), f"remove {path}"
+            job.callback.note(f"training {name} on these pictures once; this takes {passes} epochs")
+            callback, again = BackgroundCallback(name, job.callback.note), f"delete {path}"
             run = replace(job, entry=entry, path=path, callback=callback, again=again, max_params=None).train(run)
         return run
 
 
-class Patience:
+class WaitForLock:
     """Waits for another process that trains the same classifier, and says so now and then."""
 
     def __init__(self, job: Session) -> None:
@@ -192,6 +194,6 @@ class Patience:
         if self.job.stop is not None and self.job.stop.code:
             raise InterruptedRun(str(error), self.job.stop.code)
         if time.monotonic() - self.told > SILENCE:
-            self.job.callback.note(f"waiting: {error.args[0]}")
+            self.job.callback.note(f"waiting for another process: {error.args[0]}")
             self.told = time.monotonic()
-        time.sleep(WAIT)
+        time.sleep(POLL_SECONDS)

@@ -11,25 +11,25 @@ from types import FrameType
 
 
 class Stop:
-    """Whether somebody asked to stop, and the exit code that this has."""
+    """A request to stop, and its exit code."""
 
     asked = 0
 
     @property
     def code(self) -> int:
-        """128 + the number of the signal; 0: nobody asked."""
+        """128 + the signal number; 0 without a request."""
         return self.asked
 
     def ask(self, number: int, frame: FrameType | None) -> None:
-        """A signal handler."""
+        """Handle a signal: the first is a request, the second exits at once."""
         if self.asked:
             os._exit(self.asked)
         self.asked = 128 + number
 
 
 @contextmanager
-def listening() -> Iterator[Stop]:
-    """Within the block signals ask; outside of the main thread there are none to hear."""
+def catch_signals() -> Iterator[Stop]:
+    """Turn signals into stop requests within the block; does nothing outside the main thread."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop

@@ -1,4 +1,4 @@
-"""`zoo.train`: train an entry, or go on with its unfinished run."""
+"""`zoo.train`: train an entry, or resume its unfinished run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Trained(NamedTuple):
-    """What a training gave."""
+    """Result of a training."""
 
     run: Path
     epochs: int
@@ -46,18 +46,18 @@ def train(
     registries: Paths = (),
     callback: Callback | None = None,
 ) -> Trained:
-    """Train an entry, or go on with an unfinished run of it.
+    """Train an entry, or resume its unfinished run.
 
-    An unfinished run of exactly this entry goes on where it stopped; with the same seed on the same machine its weights
+    An unfinished run of exactly this entry resumes where it stopped; with the same seed on the same machine its weights
     are bit for bit those of an undisturbed run.
 
     Args:
         name: Name of the entry.
         *overrides: `key=value` texts, as on the command line.
-        seed: Seed of the training, in place of `train.seed`.
+        seed: Seed of the training, in torch_device of `train.seed`.
         out: The run folder; by default the next free one below `runs`.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
-        fresh: Whether to start a new run though there is an unfinished one.
+        fresh: Whether to start a new run even if there is an unfinished one.
         registries: Registry files to read in addition.
         callback: Is told of every step and epoch; by default a progress display in a notebook, and nothing elsewhere.
 
@@ -86,18 +86,18 @@ def train(
     from zoo.training.notebook import NotebookCallback
     from zoo.training.session import Session
 
-    place = choose_device(device)
+    torch_device = choose_device(device)
     path, before = choose_folder(chosen, catalog(), None if out is None else Path(out), fresh)
     with lock_folder(path):
-        # Another process may have finished it between the look and the lock.
+        # Another process may have finished it before this one had the lock.
         before = Run.open(path, catalog()) if (path / "run.json").exists() else before
-        again = "choose another --out" if out else "train anew with --fresh"
+        again = "choose another --out" if out else "start a new run with --fresh"
         if before is not None and before.state == "diverged":
             raise JobError(f"{path} diverged", f"change its options, or {again}")
         if before is None or before.state != "done":
             command = resume_command("train", name, overrides, {"seed": seed, "out": out, "device": device}, registries)
             callback = callback or (NotebookCallback(name) if in_notebook() else Callback())
-            session = Session(chosen, path, place, callback, command, again)
+            session = Session(chosen, path, torch_device, callback, command, again)
             with model_errors(chosen, "training"):
                 before = session.train(before)
         return trained(before)

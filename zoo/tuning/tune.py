@@ -16,7 +16,7 @@ from zoo.registry.search.space import Space
 from zoo.runs.find import resume_command
 from zoo.runs.lock import lock_folder
 from zoo.runs.names import ROOT, is_run
-from zoo.training.signals import listening
+from zoo.training.signals import catch_signals
 from zoo.tuning.callbacks import TuneCallback
 from zoo.tuning.cluster import ClusterOptions
 from zoo.tuning.engine import Engine, TrialsStillRunning
@@ -69,7 +69,7 @@ def run_study(catalog: Catalog, raw: RawEntry, fixed: list[str], request: TuneRe
     check_epochs(entry, space)
     plan = StudyPlan.of(entry.dump(), entry.tune, space.describe())
     folder = choose_study(plan, request.root, request.study, request.fresh).resolve()
-    with lock_folder(folder, "wait for it, or choose another name with --name"), listening() as stop:
+    with lock_folder(folder, "wait for it, or choose another name with --name"), catch_signals() as stop:
         if not is_study(folder):
             write_plan(folder, plan, request.command)
         write_budget(folder, entry.tune)
