@@ -205,8 +205,8 @@ def test_what_takes_no_text_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["mix", "runs/linear", "0", "1"], ["score", "runs/linear", "test:0"]):
         assert takes in refused(capsys, *words)
     assert takes in refused(capsys, "sample", "runs/linear", "--mix", "product")
-    assert "no way back to the base" in refused(capsys, "edit", "runs/linear", "test:0", "--to", "1")
-    assert "no way back to the base" in refused(capsys, "edit", "runs/shades", "test:0", "--to", "1")
+    assert "its prior is not invertible" in refused(capsys, "edit", "runs/linear", "test:0", "--to", "1")
+    assert "its prior is not invertible" in refused(capsys, "edit", "runs/shades", "test:0", "--to", "1")
     assert "neither guidance nor products" in refused(capsys, "sample", "runs/shades", "--guidance", "1")
 
 

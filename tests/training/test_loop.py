@@ -256,7 +256,7 @@ def test_stages_learn_one_after_the_other_and_the_rest_is_frozen(tmp_path: Path)
 
 def test_a_stage_that_the_model_does_not_have_is_refused(tmp_path: Path) -> None:
     spec = TrainSpec.model_validate({"stages": {"prio": {"epochs": 3}}})
-    with pytest.raises(zoo.ZooError, match="no stage 'prio'; its stages: codec, prior"):
+    with pytest.raises(zoo.ZooError, match="no stage 'prio'; known stages: codec, prior"):
         fit(two_stage_job(tmp_path, spec))
 
 
@@ -316,7 +316,7 @@ def test_pictures_that_changed_are_noticed() -> None:
     draw(20)
     with pytest.raises(zoo.ZooError, match=r"have changed since .* may hold training pictures"):
         zoo.evaluate(run)
-    with pytest.raises(zoo.ZooError, match="have changed since other began; undo that, or choose another --out"):
+    with pytest.raises(zoo.ZooError, match="have changed since other started; undo that change, or choose another --out"):
         zoo.train("cnn", *options, "train.epochs=2", out="other")
 
 
