@@ -56,7 +56,7 @@ def test_another_set_of_classes_is_refused(run: Path) -> None:
         (zoo_data / name).mkdir(parents=True)
         for place in range(4):
             Image.new("L", (8, 8), place * 60).save(zoo_data / name / f"{place}.png")
-    with pytest.raises(zoo.ZooError, match=r"knows the classes 0, 1, .* the data has cat, dog"):
+    with pytest.raises(zoo.ZooError, match=r"trained on the classes 0, 1, .* the data has cat, dog"):
         zoo.evaluate(run, "data.kind=folder", f"data.path={zoo_data}", device="cpu")
 
 
