@@ -32,7 +32,7 @@ def build_inception(spec: NoOptions, info: DataInfo) -> Judge:
 @hookimpl
 def zoo_judges() -> Iterator[JudgeKind[Any]]:
     """Yield the judge kinds."""
-    summary = "ImageNet weights that a package brings; needs pixel-zoo[judges]"
+    summary = "ImageNet weights from a package; needs pixel-zoo[judges]"
     yield JudgeKind("efficientnet-lite0", NoOptions, build_lite, summary)
-    summary = "with it the Frechet distance is the FID; needs pixel-zoo[judges], fetches its weights once"
+    summary = "makes the Frechet distance the standard FID; needs pixel-zoo[judges], downloads its weights once"
     yield JudgeKind("inception", NoOptions, build_inception, summary)

@@ -52,8 +52,10 @@ def usage_of_codes(spec: NoOptions, found: Outputs) -> Mapping[str, Any] | None:
 def zoo_metrics() -> Iterator[MetricKind[Any]]:
     """Yield the metric kinds."""
     yield MetricKind("per-class", NoOptions, per_class, "precision, recall and F1 of each class")
-    yield MetricKind("confusion", NoOptions, confusion, "which class is taken for which")
-    yield MetricKind("calibration", CalibrationSpec, calibration, "how far probabilities are from shares of right ones")
-    yield MetricKind("top5", NoOptions, top5, "whether the class is among the five best")
-    yield MetricKind("codes", NoOptions, usage_of_codes, "how many of the code words are used, and what one costs")
+    yield MetricKind("confusion", NoOptions, confusion, "confusion matrix")
+    yield MetricKind(
+        "calibration", CalibrationSpec, calibration, "calibration error: how far confidence is from accuracy"
+    )
+    yield MetricKind("top5", NoOptions, top5, "top-5 accuracy")
+    yield MetricKind("codes", NoOptions, usage_of_codes, "how many code words are used, and bits per code word")
     yield from KINDS

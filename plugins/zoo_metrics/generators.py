@@ -120,15 +120,19 @@ def finite(figures: Figures) -> Figures:
 
 
 KINDS: tuple[MetricKind[Any], ...] = (
-    MetricKind("iwae", BoundSpec, bound, "a tighter bound on the likelihood, from many codes a picture"),
-    MetricKind("reconstruction", NoOptions, seen(reconstruction), "how much like the pictures reconstructions are"),
-    MetricKind("sharpness", NoOptions, seen(sharpness), "fine detail of samples and reconstructions beside real ones"),
-    MetricKind("frechet", NoOptions, seen(frechet), "Frechet distance of samples from real pictures to the judge"),
-    MetricKind("kid", NoOptions, seen(kernel), "kernel distance of samples from real pictures to the judge"),
-    MetricKind("manifold", ManifoldSpec, seen(manifold), "how real samples are, and how much of the real they cover"),
-    MetricKind("judged", NoOptions, seen(judged), "which classes the judge sees in samples, and how surely"),
+    MetricKind("iwae", BoundSpec, bound, "importance-weighted bound on the likelihood, from many codes per picture"),
+    MetricKind(
+        "reconstruction", NoOptions, seen(reconstruction), "similarity of reconstructions to the originals (PSNR, SSIM)"
+    ),
+    MetricKind(
+        "sharpness", NoOptions, seen(sharpness), "fine detail of samples and reconstructions relative to real pictures"
+    ),
+    MetricKind("frechet", NoOptions, seen(frechet), "Frechet distance between samples and real pictures"),
+    MetricKind("kid", NoOptions, seen(kernel), "kernel distance (KID) between samples and real pictures"),
+    MetricKind("manifold", ManifoldSpec, seen(manifold), "precision, recall, density and coverage of samples"),
+    MetricKind("judged", NoOptions, seen(judged), "which classes the judge sees in samples, and with what confidence"),
     MetricKind("classwise", ManifoldSpec, classes, "what the judge sees in the samples of each class"),
-    MetricKind("mixtures", NoOptions, seen(mixtures), "whether samples between two classes show both"),
-    MetricKind("edits", NoOptions, seen(edits), "whether pictures become another class, and what they keep"),
+    MetricKind("mixtures", NoOptions, seen(mixtures), "whether samples for a mix of two classes show both"),
+    MetricKind("edits", NoOptions, seen(edits), "whether edited pictures change class, and how much they keep"),
     MetricKind("memorisation", NoOptions, seen(memorisation), "whether samples are copies of training pictures"),
 )

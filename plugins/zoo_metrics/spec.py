@@ -17,20 +17,20 @@ class CalibrationSpec(Spec):
     """Options of the calibration error."""
 
     bins: Annotated[int, Field(ge=1, le=1000)] = 15
-    """Bins of equal width, of the probability of the predicted class."""
+    """Number of equal-width bins for the probability of the predicted class."""
 
 
 class BoundSpec(Spec):
     """Options of the importance-weighted bound."""
 
     draws: Annotated[int, Field(ge=1, le=100_000)] = 100
-    """Codes drawn for each picture."""
+    """Number of codes sampled per picture."""
     pictures: Annotated[int, Field(ge=1)] = 500
-    """Pictures at most, evenly spread over the split."""
+    """Maximum number of pictures, evenly spread over the split."""
 
 
 class ManifoldSpec(Spec):
     """Options of the figures that look at nearest neighbours."""
 
     neighbours: Annotated[int, Field(ge=1, le=100)] = 5
-    """The neighbour that a ball around a picture reaches to, counted from the nearest."""
+    """k: each picture's ball reaches to its k-th nearest neighbour."""
