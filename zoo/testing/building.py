@@ -1,4 +1,4 @@
-"""From a subject to what a rule looks at: its options, and a model that it is a part of."""
+"""Build what rules check: the options of a subject, and a model that contains it."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from zoo.testing.rule import Broken
 from zoo.training.stepper import Stepper
 
 SHAPES = tuple((channels, side, side) for side in (8, 32, 28, 64, 16, 96, 128, 224, 256) for channels in (1, 3))
-"""Pictures that a model is tried with: the first that it does not refuse."""
+"""Shapes of pictures to try in turn until a model accepts one."""
 RANDOM_SPECS, MAX_DRAWS = 3, 50
-"""Random points of a search space, and draws until there are so many that the spec takes."""
+"""Number of valid random points of a search space, and of attempts to find them."""
 TRAINING = StageSpec(schedule="constant", warmup=0.0, lr=2e-3)
 
 
 def spec_of(subject: Subject) -> Spec:
-    """The options that were given, and defaults; NotRun where one must be given that was not."""
+    """Combine the given options with defaults; raise NotRun if a required one is missing."""
     try:
         spec: Spec = subject.kind.spec.model_validate(dict(subject.options))
     except ValidationError as error:
@@ -51,16 +51,16 @@ def spec_of(subject: Subject) -> Spec:
 
 
 def random_specs(subject: Subject) -> Iterator[Spec]:
-    """Options at random points of the search space; Broken where the spec takes none of them."""
+    """Yield specs at random points of the search space; raise Broken if the spec rejects all of them."""
     spec = spec_of(subject)
     if not search_space(type(spec)).keys() - subject.options.keys():
         return
-    chance, found = random.Random(0), 0
+    rng, found = random.Random(0), 0
     for _ in range(MAX_DRAWS):
         try:
-            yield randomize(spec, chance, subject.options)
+            yield randomize(spec, rng, subject.options)
         except ValidationError:
-            continue  # as in a search, where such a candidate does not count
+            continue  # a search does not count such a candidate either
         if (found := found + 1) == RANDOM_SPECS:
             return
     if not found:
@@ -69,35 +69,35 @@ def random_specs(subject: Subject) -> Iterator[Spec]:
         )
 
 
-def randomize(spec: Spec, chance: random.Random, fixed: Collection[str] = ()) -> Spec:
-    """The options with random values for those that are searched and not fixed; ValidationError where they clash."""
+def randomize(spec: Spec, rng: random.Random, fixed: Collection[str] = ()) -> Spec:
+    """Give random values to searched options that are not fixed; raise ValidationError if they conflict."""
     body = spec.model_dump()
     for name in search_space(type(spec)):
         if name not in fixed:
-            set_option(body, name, random_value(type(spec), name, chance))
+            set_option(body, name, random_value(type(spec), name, rng))
     return type(spec).model_validate(body)
 
 
 def set_option(body: dict[str, Any], name: str, value: Any) -> None:
-    """Set a dotted option."""
+    """Set an option by its dotted name."""
     *path, last = name.split(".")
     for part in path:
         body = body[part]
     body[last] = value
 
 
-def random_value(spec: type[BaseModel], name: str, chance: random.Random) -> Value:
-    """A value from where the tuner may look."""
+def random_value(spec: type[BaseModel], name: str, rng: random.Random) -> Value:
+    """Sample a value of an option from its search range."""
     dimension = dimension_of(spec, name)
     if isinstance(dimension.mark, Choice):
-        return chance.choice(dimension.mark.values)
+        return rng.choice(dimension.mark.values)
     if dimension.step is None:
-        return chance.uniform(dimension.mark.low, dimension.mark.high)
-    return dimension.value_at(chance.randint(0, dimension.steps))
+        return rng.uniform(dimension.mark.low, dimension.mark.high)
+    return dimension.value_at(rng.randint(0, dimension.steps))
 
 
 def dimension_of(spec: type[BaseModel], name: str) -> Dimension:
-    """The dimension of a dotted option; Broken where its mark does not fit it."""
+    """Get the search dimension of a dotted option; raise Broken if its search range does not fit its type."""
     *path, last = name.split(".")
     for part in path:
         nested = spec.model_fields[part].annotation
@@ -112,13 +112,13 @@ def dimension_of(spec: type[BaseModel], name: str) -> Dimension:
 
 
 def entry_of(subject: Subject, spec: Spec) -> Entry:
-    """An entry of a model kind with these options, and the prior and the text encoder that it has by default."""
+    """Make an entry of a model kind with these options and its default prior and text encoder."""
     entry = resolve_entry(catalog(), RawEntry("check", {"model": {"kind": str(subject), **subject.options}}, {}))
     return replace(entry, model=replace(entry.model, spec=spec))
 
 
 def model_of(subject: Subject, info: DataInfo, spec: Spec | None = None, seed: int = 0, saved: bool = False) -> Model:
-    """A fresh model, from a seed; of a prior or a text encoder one that it is a part of, with toys for the rest."""
+    """Build a model from a seed; a prior or text encoder becomes part of a toy generator."""
     spec = spec or spec_of(subject)
     torch.manual_seed(seed)
     with saved_weights_follow() if saved else nullcontext():
@@ -130,7 +130,7 @@ def model_of(subject: Subject, info: DataInfo, spec: Spec | None = None, seed: i
 
 
 def assemble_model(subject: Subject, spec: Spec, info: DataInfo) -> Model:
-    """The model."""
+    """Build the model, with toys around a prior or a text encoder."""
     if subject.family == "model":
         return build_model(entry_of(subject, spec), info)
     with plugin_errors(Component(subject.kind, subject.plugin, spec, str(subject)), "build"):
@@ -144,12 +144,12 @@ def assemble_model(subject: Subject, spec: Spec, info: DataInfo) -> Model:
 
 
 def info_for(subject: Subject) -> DataInfo:
-    """Pictures that the subject takes; ZooError where it refuses all that are tried."""
+    """Describe pictures that the subject accepts; raise Broken if it rejects all that are tried."""
     if subject.family != "model":
         return toys.info_of()
     for shape in SHAPES:
         info = toys.info_of(shape)
-        with suppress(Exception):  # what is no refusal is for the rule that builds it in earnest
+        with suppress(Exception):  # other errors are left to the rules that build the model
             try:
                 build_on_meta(entry_of(subject, spec_of(subject)), info)
             except ZooError as error:
@@ -161,40 +161,40 @@ def info_for(subject: Subject) -> DataInfo:
 
 
 def model_and_batch(subject: Subject, seed: int = 0) -> tuple[Model, Batch]:
-    """A fresh model and a batch that it takes."""
+    """Build a model, and a batch that it accepts."""
     info = info_for(subject)
     return model_of(subject, info, seed=seed), toys.batch_of(info)
 
 
 class ShortTraining:
-    """A model in training: what it learns is found out before the first stage freezes the rest, as the trainer does."""
+    """Trains a model briefly; like the trainer, it lists the trainable parameters before stages freeze them."""
 
     def __init__(self, model: Model) -> None:
         self.model, self.stages = model, model.stages()
-        self.learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
-    def begin(self, stage: Stage, steps: int) -> Stepper:
-        """What optimises a stage, which is in training mode from then on."""
-        made = Stepper(self.model, stage, TRAINING, steps, None, torch.contiguous_format, self.learnt)
+    def start(self, stage: Stage, steps: int) -> Stepper:
+        """Make the stepper of a stage, and put the stage in training mode."""
+        stepper = Stepper(self.model, stage, TRAINING, steps, None, torch.contiguous_format, self.trainable)
         stage.module.train()
-        return made
+        return stepper
 
     def run(self, stage: Stage, batch: Batch, steps: int) -> None:
-        """So many steps of a stage on the same batch."""
-        made = self.begin(stage, steps)
+        """Train a stage for some steps on the same batch."""
+        stepper = self.start(stage, steps)
         for number in range(steps):
-            made.step(batch, number)
+            stepper.step(batch, number)
 
 
 def trained_model_and_batch(subject: Subject) -> tuple[Model, Batch]:
-    """A model after some steps of training, in evaluation mode, and the batch that it learnt from."""
+    """Build a model, train it briefly, and return it in evaluation mode with its batch."""
     model, batch = model_and_batch(subject)
     return train_briefly(model, batch), batch
 
 
 def train_briefly(model: Model, batch: Batch, steps: int = 3) -> Model:
-    """The model in evaluation mode, after some steps of each stage."""
-    course = ShortTraining(model)
-    for stage in course.stages:
-        course.run(stage, batch, steps)
+    """Train each stage for some steps, and return the model in evaluation mode."""
+    training = ShortTraining(model)
+    for stage in training.stages:
+        training.run(stage, batch, steps)
     return model.eval()

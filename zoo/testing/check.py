@@ -1,4 +1,4 @@
-"""A check is a rule for a subject: a kind, or a plugin as a whole. What is checked is found by its name."""
+"""Checks: a rule applied to a kind or to a plugin as a whole, and how to find what to check by name."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ if TYPE_CHECKING:
 
 
 LOADS_RULE = "loads"
-"""The rule of a plugin that comes before all others."""
+"""Name of the plugin rule that is checked first."""
 MISSING_CAUSES = ZooError | ImportError | OSError
-"""Causes by which something is missing here, rather than wrong."""
+"""Causes of a MissingError that mean a missing dependency, not a faulty plugin."""
 State = Literal["holds", "broken", "does not apply", "not run"]
 
 
-class NotRun(ZooError):  # noqa: N818 - it is no fault
-    """A rule could not be tried here; the text says why, and what to do."""
+class NotRun(ZooError):  # noqa: N818 - not an error of the plugin
+    """A rule could not be checked here; the message gives the reason and what to do."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a rule looks at."""
+    """What a rule checks: a kind with options, or a plugin."""
 
     plugin: Plugin
     handle: str
-    """What stands before the colon of `plugin:kind`."""
+    """The part before the colon of `plugin:kind`."""
     kind: Any = None
     """A kind, or None for the plugin as a whole."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Options of the kind in place of its defaults."""
+    """Options that override the defaults of the kind."""
 
     @property
     def family(self) -> str:
-        """The family of the kind, or that of plugins."""
+        """The family of the kind, or PLUGIN."""
         return str(self.kind.family) if self.kind else PLUGIN
 
-    def takes(self, rule: Rule) -> bool:
-        """Whether a rule is of this family; a plugin that does not work has one rule alone."""
+    def applies(self, rule: Rule) -> bool:
+        """Whether a rule applies to this family; a broken plugin is checked by one rule only."""
         return self.family in rule.families and (not self.plugin.trouble or rule.name == LOADS_RULE)
 
     def __str__(self) -> str:
@@ -55,7 +55,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of a check."""
+    """The result of a check."""
 
     subject: str
     family: str
@@ -66,15 +66,18 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """A rule for a subject; calling it raises where the rule is broken."""
+    """A rule for a subject; calling it raises Broken if the rule is broken."""
 
     rule: Rule
     subject: Subject
 
     def __call__(self) -> None:
-        """Try the rule; random generators stay where they are.
+        """Check the rule; the states of random generators are restored.
 
-        Broken says how it is broken, NotRun why it could not be tried, Inapplicable why there is nothing to try.
+        Raises:
+            Broken: If the rule is broken.
+            NotRun: If it could not be checked.
+            Inapplicable: If there is nothing to check.
         """
         import torch
 
@@ -85,11 +88,11 @@ class Check:
                 self.rule.run(self.subject)
             except (MissingError, DataError) as error:
                 if isinstance(error, MissingError) and not isinstance(error.__cause__, MISSING_CAUSES | None):
-                    raise  # the plugin failed in a way that nothing missing explains
+                    raise  # no missing dependency explains the failure
                 raise NotRun(error.args[0], error.hint) from error
 
     def find(self) -> Finding:
-        """Try the rule, and say what came of it."""
+        """Check the rule and return the result."""
         try:
             self()
         except Inapplicable as error:
@@ -103,7 +106,7 @@ class Check:
         return self.finding("holds")
 
     def finding(self, state: State, why: str = "") -> Finding:
-        """The finding of this check."""
+        """Make the finding of this check."""
         return Finding(str(self.subject), self.subject.family, self.rule.name, state, one_line(why)[:500])
 
     def __str__(self) -> str:
@@ -112,43 +115,43 @@ class Check:
 
 
 def checks_of(name: str | None = None, *options: str) -> list[Check]:
-    """All rules for a plugin and its kinds, or for the kinds of a name; of everything where no name is given.
+    """List all checks for a plugin with its kinds, for the kinds of a name, or for everything.
 
-    `options` are `key=value` texts that stand in place of a kind's defaults.
+    `options` are strings `key=value` that override defaults of the kind.
     """
-    given = dict(parse_option(text) for text in options)
-    subjects = list(find_subjects(catalog().wait_for_probes(), name, given))
-    if given and len(kinds := {subject.kind for subject in subjects if subject.kind}) != 1:
+    overrides = dict(parse_option(text) for text in options)
+    subjects = list(find_subjects(catalog().wait_for_probes(), name, overrides))
+    if overrides and len(kinds := {subject.kind for subject in subjects if subject.kind}) != 1:
         raise ZooError(f"options need a single kind, but {name or 'everything'} has {len(kinds)}", "name a single kind")
-    return [Check(rule, subject) for subject in subjects for rule in rules() if subject.takes(rule)]
+    return [Check(rule, subject) for subject in subjects for rule in rules() if subject.applies(rule)]
 
 
 def parse_option(text: str) -> tuple[str, Any]:
-    """The name and the value of `width=32`."""
+    """Parse `width=32` into name and value."""
     key, equals, value = text.partition("=")
     if not equals or not key.isidentifier():
         raise ZooError(f"{text[:80]!r} is not of the form key=value, e.g. width=32")
     return key, parse_value(value, key)
 
 
-def find_subjects(known: Catalog, name: str | None, given: Mapping[str, Any]) -> Iterator[Subject]:
-    """The subjects of a name: plugins and their kinds, or single kinds."""
+def find_subjects(known: Catalog, name: str | None, overrides: Mapping[str, Any]) -> Iterator[Subject]:
+    """Yield the subjects of a name: plugins with their kinds, or single kinds."""
     plugins = [plugin for plugin in known.plugins if name in {None, known.prefix(plugin), plugin.distribution}]
     for plugin in plugins:
-        yield from subjects_of(known, plugin, given)
+        yield from subjects_of(known, plugin, overrides)
     if not plugins:
-        yield from find_kinds(known, str(name), given)
+        yield from find_kinds(known, str(name), overrides)
 
 
-def subjects_of(known: Catalog, plugin: Plugin, given: Mapping[str, Any]) -> Iterator[Subject]:
-    """A plugin and its kinds."""
+def subjects_of(known: Catalog, plugin: Plugin, overrides: Mapping[str, Any]) -> Iterator[Subject]:
+    """Yield a plugin and its kinds."""
     handle, kinds = known.prefix(plugin), plugin.kinds
     yield Subject(plugin, handle)
-    yield from (Subject(plugin, handle, kind, given) for kind in kinds)
+    yield from (Subject(plugin, handle, kind, overrides) for kind in kinds)
 
 
-def find_kinds(known: Catalog, name: str, given: Mapping[str, Any]) -> Iterable[Subject]:
-    """The kinds called `name` or `plugin:name`, of whatever family."""
+def find_kinds(known: Catalog, name: str, overrides: Mapping[str, Any]) -> Iterable[Subject]:
+    """Find the kinds called `name` or `plugin:name`, in any family."""
     giver, _, bare = name.rpartition(":")
     givers = [
         plugin
@@ -160,19 +163,19 @@ def find_kinds(known: Catalog, name: str, given: Mapping[str, Any]) -> Iterable[
         names = {each.name for plugin in known.plugins for each in plugin.kind_summaries}
         handles = {known.prefix(plugin) for plugin in known.plugins}
         raise ZooError(f"no plugin and no kind {name[:80]!r}", did_you_mean(name, names | handles) or PLUGINS_HINT)
-    subjects = (subject for plugin in givers for subject in subjects_of(known, plugin, given))
+    subjects = (subject for plugin in givers for subject in subjects_of(known, plugin, overrides))
     return [subject for subject in subjects if subject.kind and subject.kind.name == bare]
 
 
 def checks(name: str, *options: str) -> pytest.MarkDecorator:
     """Parametrise a test with every check of a plugin or of a kind.
 
-    The test takes an argument `check` and calls it. It is skipped, with the reason, where a check does not apply to the
-    kind or cannot be run, as for pictures that must be downloaded first.
+    The test takes an argument `check` and calls it. It is skipped, with the reason, if a check does not apply to the
+    kind or cannot be run, e.g. because pictures must be downloaded first.
 
     Args:
         name: A plugin, a distribution, a kind or `plugin:kind`.
-        *options: `key=value` texts, in place of the defaults of the kind's options.
+        *options: Strings `key=value` that override defaults of the kind.
 
     Returns:
         A decorator for a test function of pytest.
@@ -190,14 +193,14 @@ def checks(name: str, *options: str) -> pytest.MarkDecorator:
     """
     import pytest
 
-    found = [
+    params = [
         pytest.param(skip_if_not_run(check), id=str(check).replace(" ", "-")) for check in checks_of(name, *options)
     ]
-    return pytest.mark.parametrize("check", found)
+    return pytest.mark.parametrize("check", params)
 
 
 def skip_if_not_run(check: Check) -> Callable[[], Any]:
-    """The check, which skips the test where it cannot be run."""
+    """Wrap a check so that the test is skipped if the check cannot be run."""
 
     @functools.wraps(check.__call__)
     def run() -> None:

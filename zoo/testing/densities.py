@@ -1,4 +1,4 @@
-"""Rules of priors: densities, divergences, and codes that are drawn."""
+"""Rules of priors: densities, divergences and sampled codes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from zoo.testing.check import Subject
 from zoo.testing.rule import Inapplicable, broken_on_error, require, rule
 
 CODE_SHAPES = ((1,), (5,), (2, 2, 2))
-"""Of continuous codes: vectors and a map."""
+"""Shapes of continuous codes: vectors and a feature map."""
 MAX_STANDARD_ERRORS = 5
-"""Standard errors by which an estimate may be off."""
+"""Largest error of an estimate, in standard errors."""
 KL_SAMPLES = 4000
-"""Codes that a mean is taken over."""
+"""Number of codes in a Monte Carlo mean."""
 
 
 class Encoder(nn.Module):
-    """An encoder of pictures for codes of any shape."""
+    """A linear encoder of pictures to codes of any shape."""
 
     def __init__(self, code: CodeInfo, info: DataInfo) -> None:
         super().__init__()
@@ -33,13 +33,13 @@ class Encoder(nn.Module):
         self.linear = nn.Linear(math.prod(info.shape), 2 * code.size)
 
     def encode(self, x: Tensor) -> Posterior:
-        """Means of deviation 1 or so, deviations of about 0.6."""
+        """Encode to means with a deviation of about 1, and standard deviations of about 0.6."""
         mean, log_std = self.linear(2 * x.flatten(1).to(self.linear.weight)).reshape(-1, 2, *self.code.shape).unbind(1)
         return Posterior(mean, log_std - 0.5)
 
 
 def prior_of(subject: Subject, spec: Spec, *shape: int) -> Prior:
-    """A prior over codes of that shape, in evaluation mode, its learnt numbers away from where they began."""
+    """Build a prior over codes of a shape, in evaluation mode, with perturbed parameters."""
     torch.manual_seed(0)
     code = CodeInfo(shape, toys.WORDS if subject.kind.words else None, len(toys.CLASSES))
     prior: Prior = subject.kind.build(spec, code)
@@ -52,7 +52,7 @@ def prior_of(subject: Subject, spec: Spec, *shape: int) -> Prior:
 
 
 def prior_variants(subject: Subject) -> list[tuple[str, Prior]]:
-    """Priors with the defaults and at random points of the search space, over codes of several shapes, with a name."""
+    """Build priors, with names, for the default and random specs and several code shapes."""
     shapes = [(toys.SIDE, toys.SIDE)] if subject.kind.words else CODE_SHAPES
     specs = (spec_of(subject), *random_specs(subject))
     with broken_on_error("build"):
@@ -62,14 +62,14 @@ def prior_variants(subject: Subject) -> list[tuple[str, Prior]]:
 
 
 def codes_for(prior: Prior, n: int) -> Tensor:
-    """Some codes that are not the prior's own."""
+    """Sample codes independently of the prior."""
     torch.manual_seed(1)
     words = prior.code.words
     return torch.randn(n, *prior.code.shape) if words is None else torch.randint(words, (n, *prior.code.shape))
 
 
 def conditions(n: int) -> tuple[Tensor | None, Tensor]:
-    """No text, and a class for each of n codes."""
+    """Make two conditions of n codes: none, and one-hot classes."""
     return None, nn.functional.one_hot(torch.arange(n) % len(toys.CLASSES), len(toys.CLASSES)).float()
 
 
@@ -125,25 +125,25 @@ def divergences(subject: Subject) -> None:
 
 
 def posteriors(prior: Prior, count: int = 4, spread: float = 1.0) -> Posterior:
-    """Posteriors at and off the centre, narrow and wide."""
+    """Sample posteriors with different means and widths."""
     shape = (count, *prior.code.shape)
     return Posterior(spread * torch.randn(shape), torch.empty(shape).uniform_(math.log(0.1), math.log(1.5)))
 
 
 def repeat_each(q: Posterior, times: int) -> Posterior:
-    """Each posterior so many times in a row."""
+    """Repeat each posterior `times` times in a row."""
     return Posterior(q.mean.repeat_interleave(times, 0), q.log_std.repeat_interleave(times, 0))
 
 
 @torch.no_grad()
 def check_kl(prior: Prior, times: int = 60_000, what: str = "the prior") -> None:
-    """Broken unless the divergence is the mean of log q - log p over codes of q, or no less where it is a bound."""
+    """Raise Broken unless the divergence is the mean of log q - log p, or not below it if a bound."""
     torch.manual_seed(2)
     q = posteriors(prior)
     many = repeat_each(q, times)
     kl = prior.kl(q)
     require(
-        kl.value.shape == q.mean.shape[:1], f"{what}: kl is {tuple(kl.value.shape)}, not a number for each posterior"
+        kl.value.shape == q.mean.shape[:1], f"{what}: kl is {tuple(kl.value.shape)}, not one number for each posterior"
     )
     require(
         kl.kind in get_args(Exactness), f"{what}: kl has kind {kl.kind!r}, not one of {', '.join(get_args(Exactness))}"
@@ -154,10 +154,10 @@ def check_kl(prior: Prior, times: int = 60_000, what: str = "the prior") -> None
     if kl.kind == "monte carlo":
         again = prior.kl(many).value.view(-1, times).double()
         value, error = again.mean(1), torch.hypot(error, again.std(1) / math.sqrt(times))
-    room = MAX_STANDARD_ERRORS * error + 1e-5 * (1 + value.abs())  # the second term is float32's
+    tolerance = MAX_STANDARD_ERRORS * error + 1e-5 * (1 + value.abs())  # the second term is float32 rounding
     text = f"{what}: the divergence ({kl.kind}) is {value.tolist()}, the mean of log q - log p {mean.tolist()}"
-    require(bool((value >= mean - room).all()), text)
-    require(kl.kind == "upper bound" or bool((value <= mean + room).all()), text)
+    require(bool((value >= mean - tolerance).all()), text)
+    require(kl.kind == "upper bound" or bool((value <= mean + tolerance).all()), text)
 
 
 @rule("prior")
@@ -174,7 +174,7 @@ def inverts(subject: Subject) -> None:
                 back = prior.from_base(u, single_term(condition))
             require(
                 log_det.shape == (8,),
-                f"{what}: log-determinants are {tuple(log_det.shape)}, not a number for each code",
+                f"{what}: log-determinants are {tuple(log_det.shape)}, not one number for each code",
             )
             far = ((back - code).abs() / (1 + code.abs())).max().item()
             require(far <= 1e-4, f"{what}: from_base(to_base(code)) is off by {far:.2g}")

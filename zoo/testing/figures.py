@@ -1,4 +1,4 @@
-"""Rules of metrics and judges: figures that JSON holds, and eyes that do not wander."""
+"""Rules of metrics and judges: JSON figures, and features that do not depend on the batch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PER_CLASS = 8
 
 
 def example_outputs() -> dict[str, Outputs]:
-    """What metrics are given: of a classifier, of a generator that takes classes, and of one of code words."""
+    """Compute the inputs of metrics for a classifier, a class-conditional generator and one of code words."""
     info = toys.info_of()
     torch.manual_seed(0)
     codec, book = toys.LinearCodec(info), toys.VQCodec(info)
@@ -41,7 +41,7 @@ def example_outputs() -> dict[str, Outputs]:
 
 
 def outputs_of(model: Model, info: DataInfo) -> Outputs:
-    """What a model says of the toy pictures, and what a judge sees in those that it makes."""
+    """Evaluate a model on toy pictures; for a generator, with a gallery that a judge has scored."""
     split, train = toys.pictures_of(info, PER_CLASS, seed=1), toys.pictures_of(info, PER_CLASS)
     found = compute_outputs(model, split, info, CPU)
     if not isinstance(model, Generator):
@@ -53,7 +53,7 @@ def outputs_of(model: Model, info: DataInfo) -> Outputs:
 @rule("metric")
 def figures(subject: Subject) -> None:
     """Figures are numbers or JSON values for at least one kind of model, and None where they do not apply."""
-    found = {name: compute_metric(subject, given) for name, given in example_outputs().items()}
+    found = {name: compute_metric(subject, outputs) for name, outputs in example_outputs().items()}
     require(any(found.values()), f"it returns nothing for {', '.join(found)}")
     for name, values in found.items():
         with broken_on_error(f"JSON of the figures of {name}"):
@@ -65,21 +65,27 @@ def figures(subject: Subject) -> None:
 @rule("metric")
 def computing_changes_nothing(subject: Subject) -> None:
     """Computing twice gives the same figures and leaves weights and random generators unchanged."""
-    for name, given in example_outputs().items():
-        state, chance = snapshot(given.model), generator_states()
-        first = compute_metric(subject, given)
-        require(generator_states() == chance, "it uses the global random generators; use a torch.Generator of its own")
-        changed = any(not torch.equal(value, state[key]) for key, value in given.model.state_dict().items())
+    for name, outputs in example_outputs().items():
+        state, random_states = snapshot(outputs.model), generator_states()
+        first = compute_metric(subject, outputs)
+        require(
+            generator_states() == random_states,
+            "it uses the global random generators; use a torch.Generator of its own",
+        )
+        changed = any(not torch.equal(value, state[key]) for key, value in outputs.model.state_dict().items())
         require(not changed, f"it changes the weights of {name}")
-        require(compute_metric(subject, given) == first, f"computing the figures of {name} again gives different ones")
+        require(
+            compute_metric(subject, outputs) == first, f"computing the figures of {name} again gives different ones"
+        )
 
 
-def compute_metric(subject: Subject, given: Outputs) -> dict[str, Any]:
-    """The figures, a copy; empty where they do not apply."""
+def compute_metric(subject: Subject, outputs: Outputs) -> dict[str, Any]:
+    """Compute a copy of the figures; empty if they do not apply."""
     with broken_on_error("compute"):
-        found = subject.kind.compute(spec_of(subject), given)
+        found = subject.kind.compute(spec_of(subject), outputs)
     require(
-        found is None or isinstance(found, Mapping), f"compute gives {found!r:.80}, which is neither a mapping nor None"
+        found is None or isinstance(found, Mapping),
+        f"compute returns {found!r:.80}, which is neither a mapping nor None",
     )
     return dict(found or {})
 
@@ -91,9 +97,9 @@ def looks(subject: Subject) -> None:
     x = toys.pictures_of(info, 2).floats
     with broken_on_error("build"):
         judge: Judge = subject.kind.build(spec_of(subject), info).eval()
-    with torch.inference_mode(), broken_on_error("looking"):
+    with torch.inference_mode(), broken_on_error("the judge"):
         found, again, alone = judge(x), judge(x), judge(x[:1])
-    require(isinstance(found, JudgeOutput), f"it gives a {type(found).__name__}, not a zoo.models.JudgeOutput")
+    require(isinstance(found, JudgeOutput), f"it returns a {type(found).__name__}, not a zoo.models.JudgeOutput")
     shape = tuple(found.features.shape)
     require(len(shape) == 2 and shape[0] == len(x), f"features are {shape}, not ({len(x)}, D)")
     require(bool(torch.isfinite(found.features).all()), "features are not finite")

@@ -1,4 +1,4 @@
-"""Rules of models in use: evaluation, saving, seeds, single pictures, and the shapes of what goes in and out."""
+"""Rules of using models: evaluation, saving, seeds, single pictures and shapes."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ from zoo.testing.stages import LEARNERS, backward, first_names
 from zoo.training.device import random_state
 
 OTHER_SHAPES = ((1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 20, 28))
-"""Channels, height and width of other pictures."""
+"""Channels, height and width of further pictures."""
 
 
 @rule(*LEARNERS)
 def evaluation_changes_nothing(subject: Subject) -> None:
     """Evaluating twice gives the same figures, and leaves weights, mode and random generators unchanged."""
     model, batch = trained_model_and_batch(subject)
-    state, chance = snapshot(model), generator_states()
+    state, random_states = snapshot(model), generator_states()
     first = evaluate_model(model, batch)
-    require(generator_states() == chance, "evaluation uses the random generators; wrap it in zoo.models.fixed_seed")
+    require(
+        generator_states() == random_states, "evaluation uses the random generators; wrap it in zoo.models.fixed_seed"
+    )
     require(not model.training, "evaluation leaves the model in training mode")
     changed = [name for name, value in model.state_dict().items() if not torch.equal(value, state[name])]
     require(not changed, f"evaluation changes {first_names(changed)}")
@@ -40,12 +42,12 @@ def evaluation_changes_nothing(subject: Subject) -> None:
 
 
 def evaluate_model(model: Model, batch: Batch) -> dict[str, float]:
-    """The model's metrics; Broken where they are not finite scalars, or lack a loss."""
+    """Compute the metrics of a model; raise Broken if they are not finite or lack a loss."""
     with broken_on_error("metrics"):
         found = mean_metrics(model, [batch])
     require(
         "loss" in found,
-        f"metrics gives {', '.join(found) or 'nothing'}, but no `loss`, which is used to choose the epoch",
+        f"metrics returns {', '.join(found) or 'nothing'}, but no `loss`, which is used to choose the epoch",
     )
     wild = [name for name, value in found.items() if not np.isfinite(value)]
     require(not wild, f"metrics: {first_names(wild)} is not finite")
@@ -53,12 +55,12 @@ def evaluate_model(model: Model, batch: Batch) -> dict[str, float]:
 
 
 def snapshot(model: Model) -> dict[str, Tensor]:
-    """A copy of all that is saved."""
+    """Copy the state dict."""
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
 def generator_states() -> tuple[object, ...]:
-    """Where the random generators of torch, NumPy and Python are."""
+    """Get the states of the random generators of torch, NumPy and Python."""
     tensors, plain = random_state(torch.device("cpu"))
     return tensors["cpu"].tolist(), plain
 
@@ -84,7 +86,7 @@ def saves(subject: Subject) -> None:
 
 
 def model_outputs(model: Model, batch: Batch) -> Tensor:
-    """What a model makes of pictures."""
+    """Compute logits, or reconstructions and samples, with a fixed seed."""
     torch.manual_seed(0)
     with torch.inference_mode():
         if isinstance(model, Classifier):
@@ -106,7 +108,7 @@ def same_seed(subject: Subject) -> None:
 
 
 def check_equal_weights(one: Model, other: Model, when: str) -> None:
-    """Broken where two models differ."""
+    """Raise Broken if the weights of two models differ."""
     theirs = other.state_dict()
     different = [name for name, value in one.state_dict().items() if not torch.equal(value, theirs[name])]
     require(
@@ -147,7 +149,7 @@ def shapes(subject: Subject) -> None:
 
 
 def check_codes(model: Generator, batch: Batch) -> None:
-    """Broken where codes or decoded pictures have other shapes or types than `code` says."""
+    """Raise Broken if codes or decoded pictures do not have the shapes and types that `code` declares."""
     codec, n = model.codec, len(batch.y)
     found, expected = codec.encode(batch.x), (n, *codec.code.shape)
     parts = found._asdict() if isinstance(found, Posterior) else {"words": found}
@@ -155,14 +157,14 @@ def check_codes(model: Generator, batch: Batch) -> None:
         require(part.shape == expected, f"encode: {name} is {tuple(part.shape)}, not {expected} as `code` declares")
     words = codec.code.words
     if (words is None) != isinstance(found, Posterior):
-        raise Broken(f"code.words is {words}, but encode gives a {type(found).__name__}")
+        raise Broken(f"code.words is {words}, but encode returns a {type(found).__name__}")
     if isinstance(found, Tensor) and words is not None:
         require(found.dtype == torch.int64, f"code words are {found.dtype}, not int64")
         require(int(found.min()) >= 0 and int(found.max()) < words, f"a code word lies outside 0..{words - 1}")
     decoded = codec.decode(model.codes(batch.x))
-    require(decoded.shape == batch.x.shape, f"decode gives {tuple(decoded.shape)}, not {tuple(batch.x.shape)}")
+    require(decoded.shape == batch.x.shape, f"decode returns {tuple(decoded.shape)}, not {tuple(batch.x.shape)}")
     nats = codec.distortion(batch.x, decoded)
-    require(nats.shape == (n,), f"distortion is {tuple(nats.shape)}, not a number for each of {n} pictures")
+    require(nats.shape == (n,), f"distortion is {tuple(nats.shape)}, not one number for each of {n} pictures")
 
 
 @rule("model")
@@ -182,7 +184,7 @@ def other_pictures(subject: Subject) -> None:
 
 
 def check_backward(model: Model, batch: Batch, what: str) -> None:
-    """One backward pass of the first stage; Broken where it fails."""
+    """Run one backward pass of the first stage; raise Broken if it fails."""
     stage = model.stages()[0]
     stage.module.train()
     with broken_on_error(what):
@@ -207,7 +209,7 @@ def samples(subject: Subject) -> None:
         require(float(x.min()) >= 0 and float(x.max()) <= 1, f"{what} have values outside 0..1")
         require(
             torch.equal(x, sample_pictures(model, batch.y[:n], temperature)),
-            f"{what} differ when drawn again from one seed",
+            f"{what} differ when sampled again with the same seed",
         )
     torch.manual_seed(1)
     before = generator_states()
@@ -216,7 +218,7 @@ def samples(subject: Subject) -> None:
 
 
 def sample_pictures(model: Generator, y: Tensor, temperature: float) -> Tensor:
-    """Samples of these classes, from a seed."""
+    """Sample pictures of these classes with a fixed seed."""
     torch.manual_seed(0)
     with torch.inference_mode(), broken_on_error("sampling"):
         return model.sample(len(y), y, temperature)

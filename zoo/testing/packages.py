@@ -1,4 +1,4 @@
-"""Rules of plugins as a whole: what they do at import, and the entries that they ship."""
+"""Rules of plugins as a whole: their import and the entries that they ship."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def quiet_import(subject: Subject) -> None:
 
 
 def probe_result(subject: Subject) -> ProbeResult:
-    """What a probe finds; the zoo's own plugins are probed only here."""
+    """Probe a plugin in a separate process, or read the cached result."""
     plugin = subject.plugin
     record = plugin.probe_record
     if (result := record.read()) is None:
@@ -63,7 +63,7 @@ def same_hooks(subject: Subject) -> None:
     """Called again after everything is imported, its hooks yield the same kinds."""
     before = subject.plugin.kind_summaries
     for kind in subject.plugin.kinds:
-        with suppress(Exception, SystemExit):  # building has rules of its own; here it imports
+        with suppress(Exception, SystemExit):  # other rules check the build; here it only imports modules
             build_or_load(Subject(subject.plugin, subject.handle, kind))
     assert subject.plugin.point is not None
     try:
@@ -78,7 +78,7 @@ def same_hooks(subject: Subject) -> None:
 
 
 def build_or_load(subject: Subject) -> None:
-    """Build or load what a kind stands for."""
+    """Build, load or compute the kind, so that its modules are imported."""
     if subject.family == "data":
         load_data(subject)
     elif subject.family in LEARNERS:
@@ -96,7 +96,7 @@ def entries(subject: Subject) -> None:
     problems = add_plugin(own, subject.plugin)
     require(not problems, "; ".join(problems))
     others = [plugin for plugin in catalog().plugins if plugin is not subject.plugin]
-    # Entries of the same name that the user or another plugin has would be looked at instead.
+    # The registry without user files: their entries of the same name would hide those of the plugin.
     whole, _ = installed_registry([*others, subject.plugin])
     for name in own.entries:
         raw = whole.resolve(name)

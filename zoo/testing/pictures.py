@@ -1,4 +1,4 @@
-"""Rules of data kinds: pictures as announced, of every class, and the same ones each time."""
+"""Rules of data kinds: pictures match `info`, cover every class and are reproducible."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from zoo.testing.rule import Broken, require, rule
 
 
 def component_of(subject: Subject) -> Component[DataKind[Any]]:
-    """The kind with its options."""
+    """Combine the kind with its options."""
     return Component(subject.kind, subject.plugin, spec_of(subject), str(subject))
 
 
 def load_data(subject: Subject) -> Loaded:
-    """What the kind loads."""
+    """Load the data of the kind; raise Broken if it is not a Loaded."""
     with plugin_errors(component_of(subject), "load"):
         found = component_of(subject).kind.load(spec_of(subject))
-    require(isinstance(found, Loaded), f"load gives a {type(found).__name__}, not a zoo.data.Loaded")
+    require(isinstance(found, Loaded), f"load returns a {type(found).__name__}, not a zoo.data.Loaded")
     return found
 
 
@@ -35,21 +35,21 @@ def load_data(subject: Subject) -> Loaded:
 def announced(subject: Subject) -> None:
     """`info` returns the shape, classes and captions of the pictures that `load` returns."""
     info, found = data_info(component_of(subject)), load_data(subject)
-    told = {"shape": tuple(info.shape), "classes": tuple(info.classes), "captions": tuple(info.captions)}
-    given = {
+    declared = {"shape": tuple(info.shape), "classes": tuple(info.classes), "captions": tuple(info.captions)}
+    actual = {
         "shape": tuple(found.train.x.shape[1:]),
         "classes": tuple(found.classes),
         "captions": tuple(found.captions),
     }
-    for name, value in told.items():
-        require(value == given[name], f"info says {name} {value!r:.80}, load gives {given[name]!r:.80}")
+    for name, value in declared.items():
+        require(value == actual[name], f"info says {name} {value!r:.80}, load returns {actual[name]!r:.80}")
 
 
 @rule("data")
 def splits(subject: Subject) -> None:
     """It can be split into training, validation and test pictures, and the training pictures cover every class."""
     found, spec = load_data(subject), spec_of(subject)
-    assert isinstance(spec, DataSpec), "discovery lets no other data kind in"
+    assert isinstance(spec, DataSpec), "discovery accepts no other data kinds"
     try:
         made = split(found, spec)
     except DataError as error:

@@ -1,4 +1,4 @@
-"""A rule: something that every kind of some families keeps."""
+"""Rules: what every kind of some families must satisfy."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from importlib import import_module
 from typing import Any
 
 RULE_MODULES = ("specs", "models", "stages", "densities", "texts", "pictures", "figures", "packages")
-"""The modules of this package that hold rules, in the order in which they are tried."""
+"""The modules of this package with rules, in the order in which they are checked."""
 PLUGIN = "plugin"
-"""Stands among families for a plugin as a whole."""
+"""The family name that stands for a plugin as a whole."""
 
 
-class Broken(AssertionError):  # noqa: N818 - named for what it says of a rule
-    """A rule is broken; the text says how, and what the author can do."""
+class Broken(AssertionError):  # noqa: N818 - named after the state of a rule
+    """A rule is broken; the message says how, and what the author can do."""
 
 
-class Inapplicable(Exception):  # noqa: N818 - it is no fault
-    """A rule says nothing of a subject; the text says why."""
+class Inapplicable(Exception):  # noqa: N818 - not an error
+    """A rule does not apply to a subject; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule."""
+    """A rule with the function that checks it."""
 
     name: str
     text: str
-    """What is asked, in a sentence."""
+    """What the rule demands, in one sentence."""
     families: frozenset[str]
     run: Callable[[Any], None]
-    """Takes the subject; raises Broken, or Inapplicable."""
+    """Checks a subject; raises Broken or Inapplicable."""
 
 
 _rules: dict[str, Rule] = {}
 
 
 def rule(*families: str) -> Callable[[Callable[[Any], None]], Callable[[Any], None]]:
-    """Make a function a rule of some families, under its own name and with the first line of its docstring."""
+    """Register a function as a rule of some families, with its name and the first line of its docstring."""
 
     def add(run: Callable[[Any], None]) -> Callable[[Any], None]:
         name = run.__name__.replace("_", "-")
@@ -51,21 +51,21 @@ def rule(*families: str) -> Callable[[Callable[[Any], None]], Callable[[Any], No
 
 
 def rules() -> list[Rule]:
-    """All rules."""
+    """List all rules."""
     for module in RULE_MODULES:
         import_module(f"zoo.testing.{module}")
     return list(_rules.values())
 
 
-def require(holds: object, text: str) -> None:
-    """Raise Broken with the text unless something holds."""
-    if not holds:
+def require(condition: object, text: str) -> None:
+    """Raise Broken with the text if the condition is false."""
+    if not condition:
         raise Broken(text)
 
 
 @contextmanager
 def broken_on_error(what: str) -> Iterator[None]:
-    """Within the block any other error of the plugin's becomes Broken, and the text says what was tried."""
+    """Turn any unexpected exception in the block into Broken, with `what` was attempted in the message."""
     from zoo.core.errors import ZooError
 
     try:

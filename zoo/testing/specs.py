@@ -1,4 +1,4 @@
-"""Rules of options, which every kind has: what `zoo show`, registry files and the tuner build on."""
+"""Rules of the options of every kind, on which `zoo show`, registry files and the tuner rely."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ def search_range(subject: Subject) -> None:
 
 
 def searched_options(spec: type[Spec]) -> list[Option]:
-    """The options that the tuner searches; Inapplicable where there are none."""
+    """List the options that the tuner searches; raise Inapplicable if there are none."""
     if not (found := [option for option in options(spec) if option.search is not None]):
         raise Inapplicable("none of its options is searched")
     return found
 
 
 def in_range(value: object, mark: Range | Choice) -> bool:
-    """Whether a value lies where the tuner looks."""
+    """Whether a value lies in a search range."""
     if isinstance(mark, Choice):
         return value in mark.values
     return isinstance(value, int | float) and mark.low <= value <= mark.high
@@ -89,7 +89,7 @@ def search_builds(subject: Subject) -> None:
 
 
 def check_build(subject: Subject, spec: Spec, info: DataInfo) -> None:
-    """Build with these options; Broken, with them, where that fails."""
+    """Build a model with these options; raise Broken if that fails with anything but a refusal."""
     try:
         if subject.family == "model":
             build_on_meta(entry_of(subject, spec), info)
@@ -97,5 +97,5 @@ def check_build(subject: Subject, spec: Spec, info: DataInfo) -> None:
             model_of(subject, info, spec)
     except ZooError as error:
         if type(error) is ZooError:
-            return  # a refusal with a reason, which a search counts as none
+            return  # a refusal with a reason, which a search does not count
         raise Broken(f"{spec!r:.300} cannot be built: {error}") from error

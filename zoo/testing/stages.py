@@ -1,4 +1,4 @@
-"""Rules of what is trained: losses, gradients, and what a stage leaves alone."""
+"""Rules of training stages: losses, gradients, and what a stage must not change."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def finite_losses(subject: Subject) -> None:
 def gradients(subject: Subject) -> None:
     """The losses of a stage give a gradient to all of its parameters and to no others."""
     model, batch = model_and_batch(subject)
-    course = ShortTraining(model)
-    for stage in course.stages:
-        course.begin(stage, STEPS)
+    training = ShortTraining(model)
+    for stage in training.stages:
+        training.start(stage, STEPS)
         own = {id(parameter) for parameter in stage.module.parameters()}
         named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
         require(named, f"stage {stage.name!r} has no trainable parameters")
-        for seed in range(3):  # some of what a step draws may leave a parameter out
+        for seed in range(3):  # the random draws of a single step may not use every parameter
             torch.manual_seed(seed)
             backward(stage.losses(batch))
         silent = [name for name, parameter in named if id(parameter) in own and parameter.grad is None]
@@ -65,12 +65,12 @@ def gradients(subject: Subject) -> None:
 def other_stages_stay(subject: Subject) -> None:
     """Training a stage changes no parameters or buffers of other stages."""
     model, batch = model_and_batch(subject)
-    course = ShortTraining(model)
-    for stage in course.stages:
+    training = ShortTraining(model)
+    for stage in training.stages:
         own = {id(value) for value in (*stage.module.parameters(), *stage.module.buffers())}
         others = {name: value for name, value in tensors(model).items() if id(value) not in own}
         before = {name: value.detach().clone() for name, value in others.items()}
-        course.run(stage, batch, 3)
+        training.run(stage, batch, 3)
         changed = [name for name, value in before.items() if not torch.equal(value, tensors(model)[name])]
         require(
             not changed,
@@ -82,22 +82,22 @@ def other_stages_stay(subject: Subject) -> None:
 def learns(subject: Subject) -> None:
     """Thirty steps on one batch reduce the loss of each stage.
 
-    By AdamW at a learning rate of 0.002. Stages that play against each other had better be one whose losses are summed.
+    Uses AdamW with a learning rate of 0.002. Adversarial stages should be a single stage whose losses are summed.
     """
     model, batch = model_and_batch(subject)
-    course = ShortTraining(model)
-    for index, stage in enumerate(course.stages):
+    training = ShortTraining(model)
+    for index, stage in enumerate(training.stages):
         untouched = deepcopy(model)
         before = loss_of(untouched, index, batch)
         torch.manual_seed(0)
-        course.run(stage, batch, STEPS)
+        training.run(stage, batch, STEPS)
         after = loss_of(restore_counters(model, untouched), index, batch)
         text = f"the loss of stage {stage.name!r} is {before:.4g} before {STEPS} steps and {after:.4g} after them"
         require(after < before, f"{text}; does every loss depend on the parameters?")
 
 
 def loss_of(model: Model, index: int, batch: Batch) -> float:
-    """The loss of a stage in training, from the same draws each time; the model is not changed."""
+    """Compute the training loss of a stage with a fixed seed, without changing the model."""
     model = deepcopy(model)
     stage = model.stages()[index]
     model.eval()
@@ -108,7 +108,7 @@ def loss_of(model: Model, index: int, batch: Batch) -> float:
 
 
 def restore_counters(model: Model, before: Model) -> Model:
-    """A copy of the model whose counters are as they were, so that a warm-up leaves two losses comparable."""
+    """Copy the model with the step counters of `before`, so that losses under a warm-up are comparable."""
     model = deepcopy(model)
     for name, value in model.named_buffers():
         if not value.is_floating_point():
@@ -117,18 +117,18 @@ def restore_counters(model: Model, before: Model) -> Model:
 
 
 def backward(losses: dict[str, Tensor]) -> None:
-    """Gradients of the sum."""
+    """Compute the gradients of the sum of the losses."""
     total: Tensor = torch.stack([value.float() for value in losses.values()]).sum()
     with broken_on_error("the backward pass"):
         total.backward()  # type: ignore[no-untyped-call]
 
 
 def tensors(model: Model) -> dict[str, Tensor]:
-    """Parameters and buffers by name."""
+    """Collect parameters and buffers by name."""
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
 def first_names(names: list[str]) -> str:
-    """The first names of perhaps many."""
+    """Format up to three names and the number of others."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more

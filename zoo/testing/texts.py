@@ -1,4 +1,4 @@
-"""Rules of text encoders: names are understood, what is not known is refused in one line."""
+"""Rules of text encoders: class names are understood, unknown texts refused in one line."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from zoo.testing.check import Subject
 from zoo.testing.rule import Broken, broken_on_error, require, rule
 
 ODD_TEXTS = ("", " ", "xyzzy", "\0", "cat" * 1000, "💃", "the cat, the dog and 1e400")
-"""Texts that few encoders know; each must be understood or refused."""
+"""Texts that few encoders understand; each must be understood or refused."""
 
 
 def encoder_of(subject: Subject) -> TextEncoder:
-    """A fresh encoder in evaluation mode."""
+    """Build an encoder in evaluation mode."""
     torch.manual_seed(0)
     with broken_on_error("build"):
         made: TextEncoder = subject.kind.build(spec_of(subject), toys.info_of())
@@ -27,11 +27,11 @@ def encoder_of(subject: Subject) -> TextEncoder:
 
 
 def encode_checked(encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
-    """Conditions, checked for shape, type and finiteness."""
+    """Encode texts to conditions; raise Broken unless shape, type and values are right."""
     with torch.no_grad():
         found = encoder.encode(texts)
     expected = (len(texts), encoder.size)
-    require(found.shape == expected, f"encode gives {tuple(found.shape)} for {len(texts)} texts, not {expected}")
+    require(found.shape == expected, f"encode returns {tuple(found.shape)} for {len(texts)} texts, not {expected}")
     require(found.dtype == torch.float32, f"conditions are {found.dtype}, not float32")
     require(bool(torch.isfinite(found).all()), f"the condition of {texts[0]!r:.40} is not finite")
     return found
@@ -58,7 +58,7 @@ def labels(subject: Subject) -> None:
         found = encoder.labels(y)
         again = encoder.labels(y.flip(0)).flip(0)
     expected = (len(y), encoder.size)
-    require(found.shape == expected, f"labels gives {tuple(found.shape)}, not {expected}")
+    require(found.shape == expected, f"labels returns {tuple(found.shape)}, not {expected}")
     require(torch.allclose(found, again, atol=1e-5), "in evaluation the condition of a label changes from call to call")
     nearest = torch.cdist(found, found) + 1e9 * torch.eye(len(y))
     require(float(nearest.min()) > 1e-4, "two classes have the same condition, so a prior cannot tell them apart")

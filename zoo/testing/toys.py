@@ -1,4 +1,4 @@
-"""What kinds are tried with: pictures that can be learnt, and the smallest partners of each kind."""
+"""Toy data and minimal models with which kinds are checked."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ CLASSES = ("airplane", "bird", "cat", "dog", "ship", "truck")
 CAPTIONS = (("plane",), (), ("kitten",), ("puppy",), ("boat",), ("lorry",))
 SHAPE = (1, 8, 8)
 PER_CLASS = 4
-"""Pictures of a class."""
+"""Pictures per class."""
 CODE_SIZE, WORDS, SIDE = 6, 7, 2
-"""Numbers of a continuous code; of codes of words how many words there are, and rows and columns of a code."""
+"""Size of continuous codes; number of code words, and height and width of their maps."""
 
 
 def info_of(shape: tuple[int, int, int] = SHAPE, classes: int = len(CLASSES)) -> DataInfo:
-    """What is known of the toy pictures."""
+    """Describe the toy pictures."""
     return DataInfo.of(shape, CLASSES[:classes], CAPTIONS[:classes])
 
 
 def pictures_of(info: DataInfo, each: int = PER_CLASS, seed: int = 0) -> Pictures:
-    """Noisy pictures of a pattern for each class, the same ones each time."""
+    """Make noisy pictures of one pattern per class, reproducible by seed."""
     chance, labels = np.random.default_rng(seed), np.arange(each * len(info.classes)) % len(info.classes)
     patterns = np.random.default_rng(0).uniform(40, 215, (len(info.classes), *info.shape))
     x = patterns[labels] + chance.normal(0, 20, (len(labels), *info.shape))
@@ -39,7 +39,7 @@ def pictures_of(info: DataInfo, each: int = PER_CLASS, seed: int = 0) -> Picture
 
 
 def batch_of(info: DataInfo, each: int = PER_CLASS) -> Batch:
-    """All of them as one batch."""
+    """Make one batch of all toy pictures."""
     pictures = pictures_of(info, each)
     return Batch(pictures.floats, pictures.y)
 
@@ -82,7 +82,7 @@ class LinearCodec(LatentModel):
 
 
 class VQCodec(LinearCodec):
-    """Code words that fixed directions choose, and a learnt decoder."""
+    """Code words chosen by fixed random projections, with a trainable decoder."""
 
     directions: Tensor
 
@@ -105,7 +105,7 @@ class VQCodec(LinearCodec):
 
 
 class ConditionalNormal(Invertible):
-    """A normal distribution whose mean is linear in the condition: a prior that listens and can be inverted."""
+    """A normal distribution whose mean is linear in the condition: a conditional, invertible prior."""
 
     conditional = True
 
@@ -115,7 +115,7 @@ class ConditionalNormal(Invertible):
         self.log_std = nn.Parameter(torch.zeros(code.size))
 
     def centre(self, condition: Tensor | None) -> Tensor:
-        """The mean given a condition (N, K), or given no text."""
+        """Compute the mean for a condition (N, K), or without one."""
         found: Tensor = self.mean.bias if condition is None else self.mean(condition)
         return found
 
@@ -131,7 +131,7 @@ class ConditionalNormal(Invertible):
 
 
 class IndependentWords(Prior):
-    """Words that are drawn independently of each other, whatever the condition."""
+    """Independent code words, whatever the condition."""
 
     def __init__(self, code: CodeInfo) -> None:
         super().__init__(code)
