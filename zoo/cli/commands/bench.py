@@ -1,4 +1,4 @@
-"""`zoo bench`: the training speed of an entry beside that of a plain PyTorch loop."""
+"""`zoo bench`: the training speed of an entry compared with a plain PyTorch loop."""
 
 from __future__ import annotations
 

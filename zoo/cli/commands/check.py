@@ -42,7 +42,7 @@ def check_command(screen: Screen, /, subject: str | None, options: tuple[str, ..
 
 
 def report(screen: Screen, found: list[Finding]) -> None:
-    """The findings of each subject, and how many rules ran; JobError where one is broken."""
+    """Print the findings of each subject and the totals; exit with JobError's code if a rule is broken."""
     counts = Counter(finding.state for finding in found)
     ran = counts["holds"] + counts["broken"]
     total = {"ran": ran, "holds": counts["holds"], "broken": counts["broken"], "not_run": counts["not run"]}
@@ -60,7 +60,7 @@ def report(screen: Screen, found: list[Finding]) -> None:
 
 
 def table(screen: Screen, found: list[Finding]) -> None:
-    """A row for each subject, and below it a line for each rule that is broken or was not run."""
+    """Print a row per subject, then a line per rule that is broken or was not run."""
     subjects: dict[tuple[str, str], list[Finding]] = {}
     for finding in found:
         subjects.setdefault((finding.subject, finding.family), []).append(finding)

@@ -68,7 +68,7 @@ def compare_command(
 
 
 class CompareLines(CompareCallback):
-    """A comparison watched: each training as in `zoo train`, below a line that says which it is."""
+    """Progress of a comparison: each training as in `zoo train`, below a line with its title."""
 
     found: Comparison | None = None
 
@@ -76,21 +76,21 @@ class CompareLines(CompareCallback):
         self.screen = screen
 
     def training(self, title: str, entry: Entry) -> AbstractContextManager[ProgressLines]:
-        """Say which, and watch it."""
+        """Print the title, and show the training's progress."""
         self.note(title)
         return progress_callback(entry, self.screen)
 
     def update(self, comparison: Comparison) -> None:
-        """Remember how far it is."""
+        """Keep the newest state of the comparison."""
         self.found = comparison
 
     def note(self, text: str) -> None:
-        """Something that a person should know."""
+        """Print a message for the user."""
         self.screen.note(text)
 
 
 def choose_figures(found: Comparison, asked: str | None) -> list[str]:
-    """The figures to show; ZooError for one that no evaluation has."""
+    """Return the figures to show; ZooError for an unknown one."""
     if asked is None:
         return found.figures[:DEFAULT_COLUMNS]
     if asked.strip() == "all":
@@ -105,7 +105,7 @@ def choose_figures(found: Comparison, asked: str | None) -> list[str]:
 
 
 def show(screen: Screen, found: Comparison, names: list[str]) -> None:
-    """The result for people."""
+    """Print the result."""
     screen.line(found.title)
     if judges := dict.fromkeys(run.judge for run in found.runs if run.judge):
         screen.line(f"judge: {'; '.join(judges)}")
@@ -116,7 +116,7 @@ def show(screen: Screen, found: Comparison, names: list[str]) -> None:
 
 
 def show_failures(screen: Screen, found: Comparison) -> None:
-    """The runs that did not come to their end, and why."""
+    """Print the runs that did not finish, and why."""
     if rows := found.failures:
         screen.line()
         screen.table(FAILURE_HEADS, rows, right=[1])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 MAX_MATRIX_CLASSES = 20
-"""Classes up to which the confusion matrix is printed; of more, the worst confusions."""
+"""Most classes for which the whole confusion matrix is printed; with more, only the worst confusions."""
 MAX_CONFUSIONS = 10
 
 
@@ -81,7 +81,7 @@ def write_evaluation(screen: Screen, found: dict[str, Any], gallery: Gallery | N
 
 
 def show_evaluation(screen: Screen, found: dict[str, Any]) -> None:
-    """The result for people."""
+    """Print the result."""
     averaging = f", averaged over {found['averaging']}" if found.get("averaging") else ""
     screen.line(f"{found['run']}: {found['pictures']:,} {found['split']} pictures{averaging}")
     if found.get("judge"):
@@ -111,12 +111,12 @@ def show_evaluation(screen: Screen, found: dict[str, Any]) -> None:
 
 
 def format_cell(value: float) -> str:
-    """A share with four decimals, so that a column lines up; a count as it is."""
+    """Format a share with four decimals, so that columns line up, and a count as it is."""
     return f"{value:.4f}" if isinstance(value, float) else format_value(value)
 
 
 def show_confusion(screen: Screen, matrix: list[list[int]], names: list[str]) -> None:
-    """The matrix where it fits; otherwise what is mistaken most often."""
+    """Print the confusion matrix if it fits, otherwise the most frequent confusions."""
     columns = [[names[index], *(str(row[index]) for row in matrix)] for index in range(len(names))]
     corner = "true \\ predicted"
     width = max(map(len, [corner, *names])) + sum(2 + max(map(len, column)) for column in columns)

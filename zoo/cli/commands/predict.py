@@ -1,4 +1,4 @@
-"""`zoo predict`: the classes of pictures, by a trained run."""
+"""`zoo predict`: classify pictures with a trained run."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from zoo.cli.views.pages import report_skipped
 from zoo.runs.find import load
 
 PRINTED_TEXTS = 5
-"""Texts of each picture that are printed, the likeliest first."""
+"""Number of texts printed per picture, likeliest first."""
 
 
 @click.command("score", cls=Command)
@@ -54,5 +54,5 @@ def score_command(screen: Screen, /, run: str, pictures: tuple[str, ...], texts:
 
 
 def by_text(texts: Sequence[str], values: Sequence[float]) -> dict[str, float]:
-    """A number for each text."""
+    """Map each text to its number."""
     return dict(zip(texts, values, strict=True))

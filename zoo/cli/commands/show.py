@@ -40,7 +40,7 @@ def show_command(
 
 
 def show_options(screen: Screen, options: list[OptionDescription]) -> None:
-    """Every option with its value in the entry, default, type, search space and meaning."""
+    """Print every option with its value in the entry, default, type, search range and meaning."""
     heads = ["option", "value", "default", "type", "search", "meaning"]
     rows = [
         (
@@ -57,12 +57,12 @@ def show_options(screen: Screen, options: list[OptionDescription]) -> None:
 
 
 def value_in_entry(option: OptionDescription) -> str:
-    """The value of an option; of tune.space that it is spread over the column of what is searched."""
+    """Format the value of an option; tune.space is shown in the "search" column instead."""
     return 'see "search" column' if option.name == "tune.space" and option.value else yaml_scalar(option.value)
 
 
 def show_entry(screen: Screen, about: EntryDescription) -> None:
-    """What an entry is, what it sets, and what was reached."""
+    """Print what an entry is, the options it sets, and its results."""
     screen.line(f"{about.name}: {about.summary}" if about.summary else about.name)
     screen.line(f"kind {about.kind} from {about.plugin}, hash {about.hash}")
     if about.parameters is not None and about.shape is not None:
@@ -87,7 +87,7 @@ def show_entry(screen: Screen, about: EntryDescription) -> None:
 
 
 def show_results(screen: Screen, results: list[dict[str, Any]]) -> None:
-    """The recorded results, oldest first."""
+    """Print the recorded results, oldest first."""
     heads = ["when", "data", "split", "seed", "metrics", "parameters", "minutes", "device", ""]
     rows = []
     for row in results:
@@ -101,7 +101,7 @@ def show_results(screen: Screen, results: list[dict[str, Any]]) -> None:
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """Every value by its dotted name; mappings also as a whole, since an option may be one."""
+    """Yield every value by its dotted name; mappings also whole, since an option may be a mapping."""
     for key, value in values.items():
         yield f"{prefix}{key}", value
         if isinstance(value, dict):

@@ -19,13 +19,13 @@ from zoo.core.errors import JobError, ZooError
 from zoo.tuning.study import Study, short_path
 
 LOCAL_REGISTRY = Path("registry.yaml")
-"""Where --save-as writes: the project's own registry."""
+"""The registry that --save-as writes to."""
 NUMBER = r"([0-9]*\.?[0-9]+)"
 TIME = re.compile(rf"(?:{NUMBER}h)?(?:{NUMBER}m)?(?:{NUMBER}s)?")
 SIZE = re.compile(rf"{NUMBER}([kM]?)")
 MAX_VALUE = 10**12
 RESET = {"name", "overrides", "fresh", "trials", "seconds", "save_as", "study"}
-"""Parameters that the command for more trials does not repeat as they were."""
+"""Parameters that the command for more trials does not repeat unchanged."""
 
 
 class Duration(click.ParamType[float]):
@@ -34,7 +34,7 @@ class Duration(click.ParamType[float]):
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds."""
+        """Convert a duration to seconds."""
         text = f"{value}s" if re.fullmatch(NUMBER, value) else value
         if match := TIME.fullmatch(text):
             seconds = sum(float(part) * unit for part, unit in zip(match.groups("0"), (3600, 60, 1), strict=True))
@@ -49,7 +49,7 @@ class Count(click.ParamType[int]):
     name = "count"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """The number, written out."""
+        """Convert a number with a suffix to an integer."""
         if match := SIZE.fullmatch(value.replace(",", "")):
             count = round(float(match[1]) * {"": 1, "k": 1000, "M": 1_000_000}[match[2]])
             if 1 <= count < MAX_VALUE:
@@ -129,7 +129,7 @@ def tune_command(
 
 
 def write_plots(screen: Screen, study: Study) -> list[str]:
-    """Draw what there is to see; that it cannot be drawn is a note."""
+    """Draw the plots; an error becomes a note."""
     from zoo.cli.views.plots import draw_plots
 
     try:
@@ -140,7 +140,7 @@ def write_plots(screen: Screen, study: Study) -> list[str]:
 
 
 def write_samples(screen: Screen, study: Study, device: str) -> list[str]:
-    """Draw a page by the best trial where that is a generator; that it cannot be drawn is a note."""
+    """Sample a page from the best trial if it is a generator; an error becomes a note."""
     from zoo.generation.sample import sample
 
     if not study.best or "prior" not in study.entry:
@@ -154,7 +154,7 @@ def write_samples(screen: Screen, study: Study, device: str) -> list[str]:
 
 
 def save_entry(screen: Screen, study: Study, name: str) -> int:
-    """Write the best as an entry; returns the exit code, since what was found is shown in any case."""
+    """Save the best trial as an entry, and return the exit code, since the results are shown in any case."""
     from zoo.tuning.save_as import save_as
 
     try:
@@ -167,7 +167,7 @@ def save_entry(screen: Screen, study: Study, name: str) -> int:
 
 
 def show_next_steps(screen: Screen, study: Study, context: click.Context) -> None:
-    """What a person may want to do with it."""
+    """Print commands to continue with."""
     if study.best:
         screen.note(f"next: zoo evaluate {shlex.quote(short_path(study.best.run))}")
     more = repeat_command(study, context)
@@ -175,7 +175,7 @@ def show_next_steps(screen: Screen, study: Study, context: click.Context) -> Non
 
 
 def repeat_command(study: Study, context: click.Context) -> str:
-    """The command that goes on with the study: with its other trials, or with as many more."""
+    """Return the command that resumes the study, or doubles the trials of a finished one."""
     given = context.params
     words = ["zoo", "tune", given["name"], *given["overrides"]]
     for param in context.command.params:

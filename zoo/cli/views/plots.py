@@ -1,4 +1,4 @@
-"""Plots of a study as PNG: its history, loss against parameters, and which options mattered."""
+"""Plots of a study as PNG: history, loss against parameters, and importance of options."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from zoo.tuning.study import FAILED, Study, Trial, trial_label
 
 BLUE, GREY, RED, GREEN = "#2f6fb0", "#a8a8a8", "#c23b22", "#2c8c4a"
 OUTLIER_FACTOR = 3.0
-"""Quartile distances above the quartiles beyond which a point is drawn at the edge."""
+"""Interquartile ranges from the quartiles beyond which a point is drawn at the axis limit."""
 MIN_DONE_TRIALS = 4
-"""Trials that are done, below which nothing can be said of what mattered."""
+"""Fewest finished trials for which importance is estimated."""
 MAX_OPTIONS = 12
-"""Options in the plot of what mattered."""
+"""Maximum number of options in the plot of importance."""
 
 
 def draw_plots(study: Study) -> list[Path]:
-    """Write what there is to see into the study's folder; returns the files."""
+    """Write all plots that have data to the study's folder, and return the files."""
     found = [(name, make(study)) for name, make in PLOTS.items()]
     return [save_plot(study.path / "plots" / f"{name}.png", made) for name, made in found if made is not None]
 
 
 def save_plot(path: Path, made: Any) -> Path:
-    """Write a figure."""
+    """Write a matplotlib figure as PNG."""
     with warnings.catch_warnings(), atomic_write(path) as temporary:
         warnings.simplefilter("ignore")  # a font without the letters of a name draws boxes
         made.savefig(temporary, format="png")
@@ -37,7 +37,7 @@ def save_plot(path: Path, made: Any) -> Path:
 
 
 def make_axes(title: str, height: float = 4.2) -> tuple[Any, Any]:
-    """A figure with axes in the style of all plots."""
+    """Create a figure with axes in the style of all plots."""
     from matplotlib.figure import Figure
 
     made = Figure(figsize=(7.2, height), dpi=120, layout="constrained")
@@ -59,7 +59,7 @@ class Limits:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Limits:
-        """Limits that a few values far from the others do not stretch."""
+        """Compute limits that ignore outliers."""
         import numpy as np
 
         near = np.sort(np.array(values, dtype=float))
@@ -84,12 +84,12 @@ class Limits:
         axes.set_ylim(self.low, self.high)
 
     def clip(self, value: float) -> float:
-        """The value, or the end of the axis next to it."""
+        """Clip a value to the axis range."""
         return min(max(value, self.low), self.high)
 
 
 def set_plain_ticks(axis: Any) -> None:
-    """Numbers as people write them, on an axis with a logarithmic scale."""
+    """Label a logarithmic axis with plain numbers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
@@ -100,7 +100,7 @@ def set_plain_ticks(axis: Any) -> None:
 
 
 def objective_points(study: Study) -> tuple[str, dict[int, float]]:
-    """What the study compares, and the value of each trial that is done or was stopped early, by number."""
+    """Return the objective's name, and its value for each trial that is done or pruned, by number."""
     what = study.spec.objective
     name = {"pareto": "validation loss", "loss": "validation loss", "fewest-parameters": "parameters"}.get(what, what)
     values = {trial.number: objective_value(what, trial) for trial in study.trials if trial.state in ("done", "pruned")}
@@ -108,7 +108,7 @@ def objective_points(study: Study) -> tuple[str, dict[int, float]]:
 
 
 def objective_value(what: str, trial: Trial) -> float | None:
-    """An objective's value, also of a trial that was stopped."""
+    """Return an objective's value, also for a pruned trial."""
     if what in ("pareto", "loss"):
         return trial.loss
     if what == "fewest-parameters":
@@ -119,7 +119,7 @@ def objective_value(what: str, trial: Trial) -> float | None:
 
 
 def best_so_far(study: Study) -> list[Trial]:
-    """After each trial that is done the best until then."""
+    """Return the best trial so far after each finished trial."""
     found: list[Trial] = []
     for trial in study.trials:
         if trial.state == "done" and (best := replace(study, trials=[*found[-1:], trial]).best):
@@ -128,7 +128,7 @@ def best_so_far(study: Study) -> list[Trial]:
 
 
 def plot_history(study: Study) -> Any:
-    """What each ended trial reached, and the best so far."""
+    """Plot the objective of each ended trial, and the best so far."""
     from matplotlib.ticker import MaxNLocator
 
     what, points = objective_points(study)
@@ -157,7 +157,7 @@ def plot_history(study: Study) -> Any:
 
 
 def draw_dots(axes: Any, limits: Limits, points: dict[int, tuple[float, float]], state: str) -> None:
-    """Trials as dots; those outside the axis range as triangles at its end."""
+    """Draw trials as dots, and those outside the axis range as triangles at its end."""
     style = {"color": BLUE, "s": 26} if state == "done" else {"color": GREY, "s": 18}
     inside = [point for point in points.values() if limits.low <= point[1] <= limits.high]
     axes.scatter(*zip(*inside, strict=True), label=state, zorder=3, **style) if inside else None
@@ -176,14 +176,14 @@ def draw_dots(axes: Any, limits: Limits, points: dict[int, tuple[float, float]],
 
 
 def draw_legend(made: Any) -> None:
-    """Below the axes, where it hides nothing."""
+    """Draw the legend below the axes."""
     handles, names = made.axes[0].get_legend_handles_labels()
     once = dict(zip(names, handles, strict=True))
     made.legend(once.values(), once, loc="outside lower center", ncols=6, frameon=False, fontsize=8)
 
 
 def plot_parameters(study: Study) -> Any:
-    """Loss against parameters, with the front as a line."""
+    """Plot loss against parameters, with the Pareto front as a line."""
     known = [trial for trial in study.trials if trial.state in ("done", "pruned") and has_size(trial)]
     if not known:
         return None
@@ -213,17 +213,17 @@ def plot_parameters(study: Study) -> Any:
 
 
 def has_size(trial: Trial) -> bool:
-    """Whether a trial has a place in the plane of parameters and loss."""
+    """Whether a trial has both a finite loss and a number of parameters."""
     return trial.loss is not None and math.isfinite(trial.loss) and bool(trial.parameters)
 
 
 def coordinates(trial: Trial) -> tuple[float, float]:
-    """Its place there."""
+    """Return a trial's parameters and loss."""
     return float(trial.parameters or 1), float(trial.loss or 0.0)
 
 
 def draw_labels(made: Any, axes: Any, trials: Sequence[Trial]) -> None:
-    """Names of trials beside their dots, first come first served: one that would hide another is left out."""
+    """Label trials beside their dots in order, leaving out labels that would overlap others."""
     from matplotlib.patheffects import withStroke
 
     made.draw_without_rendering()
@@ -250,7 +250,7 @@ def draw_labels(made: Any, axes: Any, trials: Sequence[Trial]) -> None:
 
 
 def plot_importance(study: Study) -> Any:
-    """Which options mattered for what the study compares."""
+    """Plot the importance of options for the objective."""
     if sum(trial.state == "done" for trial in study.trials) < MIN_DONE_TRIALS:
         return None
     shares = {name: share for name, share in option_importance(study).items() if math.isfinite(share)}
@@ -270,7 +270,7 @@ def plot_importance(study: Study) -> Any:
 
 
 def option_importance(study: Study) -> dict[str, float]:
-    """Importance by option; of ranks, so that one bad trial does not outweigh all others."""
+    """Compute the importance of each option for the rank of trials, so that one bad trial does not dominate."""
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
     from optuna.trial import FrozenTrial, TrialState
 

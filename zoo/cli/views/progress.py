@@ -1,4 +1,4 @@
-"""A training watched: one progress bar on a terminal, one plain line an epoch elsewhere."""
+"""Progress of a training: a progress bar on a terminal, one plain line per epoch elsewhere."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def progress_callback(entry: Entry, screen: Screen) -> Iterator[ProgressLines]:
 
 
 class Drawing(Protocol):
-    """Something that rich can draw live, and that is given the live display."""
+    """A renderable that rich can draw live, with a reference to the live display."""
 
     live: Any
 
@@ -62,17 +62,17 @@ class ProgressLines(Progress):
         self.screen, self.printed_at = screen, time.monotonic()
 
     def refresh(self) -> None:
-        """Break a long silence."""
+        """Print a line after a long silence."""
         if time.monotonic() - self.printed_at >= WINDOW:
             epochs, step = divmod(self.done - 1, self.steps)
             self.tell(epochs + 1, f"step {step + 1}/{self.steps}")
 
     def show(self) -> None:
-        """The figures of the epoch that ended."""
+        """Print the figures of the epoch that ended."""
         self.tell(self.row["epoch"], *self.figures(self.row))
 
     def tell(self, epoch: int, *parts: str) -> None:
-        """One line."""
+        """Print one line about an epoch."""
         self.sample()
         speed = [f"{self.rate:,.0f} pictures/s", *self.remaining()] if self.rate else []
         text = ", ".join([*parts, *speed])
@@ -80,23 +80,23 @@ class ProgressLines(Progress):
         self.printed_at = time.monotonic()
 
     def note(self, text: str) -> None:
-        """Something that a person should know."""
+        """Print a message for the user."""
         self.screen.note(text)
 
 
 class ProgressBarCallback(ProgressLines):
-    """The same as one line that is drawn anew four times a second."""
+    """Progress of a training as one line that is redrawn four times a second."""
 
     live: Any = None
 
     def refresh(self) -> None:
-        """The next drawing shows it."""
+        """Do nothing, since the bar is redrawn regularly."""
 
     def show(self) -> None:
-        """Likewise."""
+        """Do nothing, since the display is redrawn regularly."""
 
     def note(self, text: str) -> None:
-        """Above the bar."""
+        """Print a message above the bar."""
         self.live.console.print(one_line(text))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -121,7 +121,7 @@ class ProgressBarCallback(ProgressLines):
         yield grid
 
     def fitting(self, width: int) -> str:
-        """As much as there is room for, what matters most first; the time left stands last."""
+        """Return as many parts as fit, most important first, with the time left at the end."""
         losses = self.figures(self.row) if self.row else []
         rate, left = ([f"{self.rate:,.0f}/s"], self.remaining()) if self.rate else ([], [])
         step = f"step {self.done % self.steps}/{self.steps}"

@@ -1,4 +1,4 @@
-"""What a study found, for people and as JSON."""
+"""The results of a study, as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ JSON_STATES = {
     "waiting": "waiting",
 }
 JSON_CAUSES = {"diverged": "diverged", "oom": "oom", "crashed": "crashed", "hung": "hung", "raised": "failed"}
-"""Names in JSON of what a trial can fail of; there `failed` is all of them."""
+"""JSON names of the states in which a trial failed; in JSON `failed` counts all of them."""
 
 
 def show_study(screen: Screen, study: Study) -> None:
@@ -51,14 +51,14 @@ def show_study(screen: Screen, study: Study) -> None:
 
 
 def show_failures(screen: Screen, study: Study) -> None:
-    """Why trials failed or were refused, with the first reason of each cause."""
+    """Print why trials failed or were refused, with the first reason of each cause."""
     if rows := failure_rows(study):
         screen.line()
         screen.table(FAILURE_HEADS, rows, right=[1])
 
 
 def format_option(value: Any) -> str:
-    """A drawn value; numbers with few digits, as they are in the table of trials."""
+    """Format an option's value; numbers with few digits, as in the table of trials."""
     return format_value(value) if isinstance(value, float) else yaml_scalar(value)
 
 

@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
 
 MAX_ENDED_ROWS = 10
-"""Ended trials in the live table, where the terminal has room for them."""
+"""Maximum number of ended trials in the live table."""
 WIDE_TERMINAL = 80
-"""Columns from which numbers are written out."""
+"""Terminal width from which numbers are written out."""
 MIN_NOTE_WIDTH = 12
-"""Columns below which a note is left out."""
+"""Width below which a note is left out."""
 COLUMN_ORDER = (0, 1, 3, 2, 4, 5)
-"""Where the columns stand; they are listed with those first that matter most."""
+"""Order in which the columns are printed; TRIAL_HEADS has them by importance."""
 STYLES = {"running": "cyan", "done": "green", "pruned": "dim", "waiting": "cyan dim"}
 
 
@@ -54,12 +54,12 @@ class StudyLines(StudyProgress):
         self.screen, self.printed_at = screen, self.began
 
     def head(self, study: Study) -> None:
-        """What begins."""
+        """Print a line about the study that starts."""
         self.printed_at = self.began
         self.screen.note(", ".join(describe_study(study, self.parallel)))
 
     def refresh(self) -> None:
-        """Break a long silence."""
+        """Print a line after a long silence."""
         if self.study and time.monotonic() - self.printed_at >= WINDOW:
             running = [trial for trial in self.study.trials if trial.state == "running"]
             self.tell(
@@ -67,12 +67,12 @@ class StudyLines(StudyProgress):
             )
 
     def show(self, trial: Trial) -> None:
-        """How a trial ended."""
+        """Print how a trial ended."""
         parts = [f"{trial_label(trial)} {trial.state}", trial_progress(trial), *trial_results(trial)]
         self.tell(", ".join(parts) + (f": {trial.reason}" if trial.reason and trial.state in FAILED else ""))
 
     def tell(self, text: str) -> None:
-        """One line, with where the study is."""
+        """Print one line with the state of the study."""
         assert self.study
         best = self.study.best
         parts = [text, *([f"best {trial_label(best)} {headline(self.study, best)[0]}"] if best else [])]
@@ -83,7 +83,7 @@ class StudyLines(StudyProgress):
         self.printed_at = time.monotonic()
 
     def note(self, text: str) -> None:
-        """Something that a person should know."""
+        """Print a message for the user."""
         self.screen.note(text)
 
 
@@ -110,14 +110,14 @@ class StudyBlock(StudyLines):
         """Do nothing, since the block is refreshed regularly."""
 
     def show(self, trial: Trial) -> None:
-        """Likewise."""
+        """Do nothing, since the display is redrawn regularly."""
 
     def note(self, text: str) -> None:
-        """Above the block."""
+        """Print a message above the block."""
         self.live.console.print(one_line(text))
 
     def end(self, study: Study) -> None:
-        """What was found follows on stdout, so the table goes."""
+        """Remove the table, since the results follow on stdout."""
         self.over = True
         if self.study:
             self.study = study
@@ -143,7 +143,7 @@ class StudyBlock(StudyLines):
             yield from trial_table(study, rows, width)
 
     def bar(self, study: Study, width: int) -> Any:
-        """Trials that have ended, and the time."""
+        """Build the bar with the trials that have ended, and the time."""
         from rich.progress_bar import ProgressBar
         from rich.table import Table
 
@@ -158,7 +158,7 @@ class StudyBlock(StudyLines):
 
 
 def fit_line(parts: Iterable[tuple[str, str]], width: int) -> Text:
-    """As many of the parts as fit on one line, the first in any case."""
+    """Join as many parts as fit on one line, always with the first."""
     from rich.text import Text
 
     text = Text(no_wrap=True, overflow="crop", end="\n")
@@ -170,7 +170,7 @@ def fit_line(parts: Iterable[tuple[str, str]], width: int) -> Text:
 
 
 def truncate(text: str, width: int) -> str:
-    """A text that is not broader than that."""
+    """Truncate a text to a width."""
     from rich.cells import cell_len, set_cell_size
 
     text = one_line(text)
@@ -178,7 +178,7 @@ def truncate(text: str, width: int) -> str:
 
 
 def trial_table(study: Study, trials: list[Trial], width: int) -> Iterator[Text]:
-    """A line a trial; columns that do not fit are left out, and what is left of the width is for notes."""
+    """Yield a line per trial; columns that do not fit are left out, and remaining width is used for notes."""
     from rich.text import Text
 
     heads = [*TRIAL_HEADS[:4], "parameters" if width >= WIDE_TERMINAL else "size", TRIAL_HEADS[5]]
@@ -207,7 +207,7 @@ def trial_table(study: Study, trials: list[Trial], width: int) -> Iterator[Text]
 
 
 def trial_note(study: Study, trial: Trial, best: Trial | None, room: int) -> str:
-    """Why a trial failed, or what was drawn for it, as far as there is room."""
+    """Return why a trial failed, or its options, as far as there is room."""
     if trial.state in FAILED:
         return truncate(trial.reason, room)
     marks = ["best"] if best and trial.number == best.number else []
