@@ -35,7 +35,7 @@ class Plan(NamedTuple):
         _, height, breadth = info.shape
         if height % patch or breadth % patch:
             raise ZooError(
-                f"pictures of {height}x{breadth} cannot be cut into squares of {patch}", "change model.patch"
+                f"{height}x{breadth} pictures cannot be divided into {patch}x{patch} patches", "change model.patch"
             )
         sizes = [(height // patch, breadth // patch)]
         while min(sizes[-1]) >= 2 * lowest:

@@ -93,7 +93,7 @@ class AuxiliaryLosses:
         self.teacher: Classifier | None = None
 
     def losses(self, batch: Batch, decoded: Tensor) -> Losses:
-        """Weighted scalars by name, for what pictures are decoded to, (N, C, H, W)."""
+        """Compute the weighted losses by name for decoded pictures (N, C, H, W)."""
         found: Losses = {}
         if self.spec.perceptual:
             step = self.spec.perceptual_every
@@ -106,9 +106,9 @@ class AuxiliaryLosses:
         return found
 
     def perceptual(self, x: Tensor, decoded: Tensor) -> Tensor:
-        """The distance in the teacher's features."""
+        """Compute the perceptual distance in the teacher's features."""
         if self.teacher is None:
-            raise ZooError("model.perceptual needs a teacher, which only a training gives", "set model.perceptual=0")
+            raise ZooError("model.perceptual needs a teacher, which only exists in training", "set model.perceptual=0")
         with torch.no_grad():
             seen = extract_features(self.teacher, x)
         return perceptual_distance(seen, extract_features(self.teacher, decoded))

@@ -50,7 +50,7 @@ def straight_through(x: Tensor, target: Tensor) -> Tensor:
     return x + (target - x).detach()
 
 
-def rotated(x: Tensor, target: Tensor) -> Tensor:
+def rotation_trick(x: Tensor, target: Tensor) -> Tensor:
     """The target as x turned and stretched, both held constant for gradients (Fifty et al. 2024, arXiv:2410.06424)."""
     unit, aim = F.normalize(x.detach(), dim=-1), F.normalize(target.detach(), dim=-1)
     middle = F.normalize(unit + aim, dim=-1)
@@ -144,7 +144,7 @@ class EMA(Quantiser):
             self.learn(x.detach().reshape(-1, self.size))
         words = self.choose(x)
         target = self.look_up(words)
-        through = rotated if self.spec.gradient == "rotation" else straight_through
+        through = rotation_trick if self.spec.gradient == "rotation" else straight_through
         return Quantised(words, through(x, target), self.spec.commitment * F.mse_loss(x, target))
 
     def choose(self, x: Tensor) -> Tensor:
@@ -176,7 +176,7 @@ class EMA(Quantiser):
         """Make words (words,) vectors of the batch, as if they had always had their share of the use."""
         share = len(x) / self.words
         self.use.copy_(torch.where(dead, share, self.use))
-        self.total.copy_(torch.where(dead.unsqueeze(1), picked(x, self.words) * share, self.total))
+        self.total.copy_(torch.where(dead.unsqueeze(1), sample_vectors(x, self.words) * share, self.total))
 
 
 def nearest(x: Tensor, codebook: Tensor) -> Tensor:
@@ -191,7 +191,7 @@ def sums(x: Tensor, words: Tensor, count: int) -> tuple[Tensor, Tensor]:
     return found[:, 0], found[:, 1:]
 
 
-def picked(x: Tensor, count: int) -> Tensor:
+def sample_vectors(x: Tensor, count: int) -> Tensor:
     """Vectors at random, each at most once as far as they last."""
     order = torch.randperm(len(x), device=x.device)
     return x[order.repeat(-(-count // len(x)))[:count]]
@@ -199,14 +199,14 @@ def picked(x: Tensor, count: int) -> Tensor:
 
 def k_means(x: Tensor, count: int) -> Tensor:
     """Centres (count, D) of vectors (M, D) after some rounds; one that loses all stays."""
-    centres = spread(x, count)
+    centres = k_means_plus_plus(x, count)
     for _ in range(ROUNDS):
         use, total = sums(x, nearest(x, centres), count)
         centres = torch.where(use.unsqueeze(1) > 0, total / use.clamp(min=1).unsqueeze(1), centres)
     return centres
 
 
-def spread(x: Tensor, count: int) -> Tensor:
+def k_means_plus_plus(x: Tensor, count: int) -> Tensor:
     """Vectors at random, rather far from those before them: k-means++ (Arthur & Vassilvitskii 2007)."""
     rows = torch.randint(len(x), (1,), device=x.device)
     distance = x.new_full((len(x),), torch.inf)

@@ -51,7 +51,7 @@ class VAE(LatentModel):
         return cast(Tensor, self.decoder(self.up(code)))
 
     def distortion(self, x: Tensor, decoded: Tensor) -> Tensor:
-        """Nats (N,) under normal distributions around what is decoded."""
+        """Compute the nats (N,) under normal distributions around the decoded pictures."""
         return self.variance.nats(x, decoded)
 
     def learn(self, batch: Batch) -> tuple[Posterior | Tensor, Tensor, Losses]:

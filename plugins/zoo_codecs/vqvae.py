@@ -52,7 +52,7 @@ class VQVAE(LatentModel):
         return cast(Tensor, self.decoder(vectors.movedim(-1, 1)))
 
     def distortion(self, x: Tensor, decoded: Tensor) -> Tensor:
-        """Nats (N,) under normal distributions around what is decoded, all of one variance."""
+        """Compute the nats (N,) under normal distributions around the decoded pictures."""
         return self.variance.nats(x, decoded)
 
     def learn(self, batch: Batch) -> tuple[Tensor, Tensor, Losses]:

@@ -136,9 +136,9 @@ class Exponential(Step):
 
     def both(self, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Shifts (U, D) and A (U, D, D) of the U distinct contexts, and which of them each row has, (N,)."""
-        rows, which = distinct(context)
+        rows, which = unique_rows(context)
         shift, raw = self.net(rows).split([self.size, self.size**2], 1)
-        return shift, tame(raw.unflatten(1, (self.size, self.size))), which
+        return shift, limit_spectral_norm(raw.unflatten(1, (self.size, self.size))), which
 
     def to_base(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         shift, matrix, which = self.both(context)
@@ -151,7 +151,7 @@ class Exponential(Step):
         return stretched.squeeze(2) + shift[which]
 
 
-def distinct(context: Tensor) -> tuple[Tensor, Tensor]:
+def unique_rows(context: Tensor) -> tuple[Tensor, Tensor]:
     """The distinct rows (U, C) of contexts (N, C), and which of them each row is, (N,).
 
     The gradient of equal rows reaches one of them, which comes to the same for whatever made them of equal inputs.
@@ -163,7 +163,7 @@ def distinct(context: Tensor) -> tuple[Tensor, Tensor]:
     return context[place.new_zeros(len(found)).scatter(0, which, place)], which
 
 
-def tame(matrix: Tensor) -> Tensor:
+def limit_spectral_norm(matrix: Tensor) -> Tensor:
     """Matrices (U, D, D) shrunk to a spectral norm below STRONGEST; hardly where it is below half of that.
 
     The norm's eighth power is no more than the sum of those of all singular values, which is smooth everywhere.

@@ -17,7 +17,7 @@ from zoo_priors.spec import FlowSpec
 from zoo_priors.tails import Tails
 
 
-def steps(spec: FlowSpec, code: CodeInfo) -> list[Step]:
+def build_steps(spec: FlowSpec, code: CodeInfo) -> list[Step]:
     """From codes to the base."""
     name, _, part = spec.architecture.partition(":")
     tails: list[Step] = [Tails(code.size)] if spec.tails else []
@@ -56,7 +56,7 @@ class Flow(Invertible):
         self.spec = spec
         self.joint, self.mixup = spec.joint, spec.mixup
         self.multiplies = spec.architecture == "transformer"
-        self.steps = nn.ModuleList(steps(spec, code))
+        self.steps = nn.ModuleList(build_steps(spec, code))
         self.conditions = nn.Linear(code.condition, spec.context, bias=False)
         nn.init.normal_(self.conditions.weight)
 

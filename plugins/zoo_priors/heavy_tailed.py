@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from zoo import CodeInfo
 from zoo.models import Exactness, Posterior, Prior, VectorPrior
-from zoo_priors.quadrature import mean_of
+from zoo_priors.quadrature import normal_expectation
 from zoo_priors.scale import Scale
 from zoo_priors.spec import PowerLawSpec, StudentTSpec
 
@@ -44,7 +44,7 @@ class Factorised(StudentT):
         return -self.energy(z.square()).sum(1)
 
     def cross_entropy(self, q: Posterior, condition: Tensor | None) -> tuple[Tensor, Exactness]:
-        return mean_of(lambda z: self.energy(z.square()), q.mean, q.log_std).sum(1), "quadrature"
+        return normal_expectation(lambda z: self.energy(z.square()), q.mean, q.log_std).sum(1), "quadrature"
 
 
 class Multivariate(StudentT):
@@ -72,7 +72,7 @@ class PowerLaw(VectorPrior):
     def __init__(self, spec: PowerLawSpec, code: CodeInfo) -> None:
         super().__init__(code)
         self.alpha = spec.alpha
-        scale = typical(spec.alpha, code.size) if spec.scale is None else spec.scale
+        scale = typical_scale(spec.alpha, code.size) if spec.scale is None else spec.scale
         self.scale = Scale(scale, spec.learn_scale)
 
     def energy(self, length: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ class PowerLaw(VectorPrior):
         return self.energy((q.mean.square() + (2 * q.log_std).exp()).sum(1).sqrt()), "upper bound"
 
 
-def typical(alpha: float, d: int) -> float:
+def typical_scale(alpha: float, d: int) -> float:
     """The scale by which the median length is about that of a standard normal code, sqrt(d).
 
     The median of a Gamma variable is about 1/3 below its shape.

@@ -76,7 +76,7 @@ class Vamp(VectorPrior):
     def parts(self) -> Posterior:
         """Means and log-deviations (K, D)."""
         if self.encode is None:
-            raise ZooError("the vamp prior encodes pictures, so it needs a model; call its `attach` first")
+            raise ZooError("the vamp prior needs a model to encode its pictures; call `attach` first")
         mean, log_std = self.encode(self.logit.sigmoid())
         return Posterior(self.vectors(mean), self.vectors(log_std))
 

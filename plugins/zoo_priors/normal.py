@@ -9,7 +9,7 @@ from torch import Tensor
 
 from zoo import CodeInfo
 from zoo.models import Exactness, Posterior, VectorPrior
-from zoo_priors.quadrature import mean_of
+from zoo_priors.quadrature import normal_expectation
 from zoo_priors.scale import Scale
 from zoo_priors.spec import GeneralizedNormalSpec, LaplaceSpec, NormalSpec
 
@@ -57,10 +57,10 @@ class Laplace(VectorPrior):
         return temperature * scale * unit.sample(torch.Size((n, self.code.size)))
 
     def cross_entropy(self, q: Posterior, condition: Tensor | None) -> tuple[Tensor, Exactness]:
-        return self.energy(folded(q.mean, q.log_std.exp())), "exact"
+        return self.energy(folded_normal_mean(q.mean, q.log_std.exp())), "exact"
 
 
-def folded(mean: Tensor, std: Tensor) -> Tensor:
+def folded_normal_mean(mean: Tensor, std: Tensor) -> Tensor:
     """The mean of |z| for z normal (Leone, Nelson & Nottingham 1961, Technometrics 3:543)."""
     x = mean / std
     return std * math.sqrt(2 / math.pi) * (-x.square() / 2).exp() + mean * torch.erf(x / math.sqrt(2))
@@ -96,4 +96,4 @@ class GeneralizedNormal(VectorPrior):
         return temperature * scale * sign * power.pow(1 / self.beta)
 
     def cross_entropy(self, q: Posterior, condition: Tensor | None) -> tuple[Tensor, Exactness]:
-        return mean_of(self.energy, q.mean, q.log_std).sum(1), "quadrature"
+        return normal_expectation(self.energy, q.mean, q.log_std).sum(1), "quadrature"

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 STEP, LOWEST, HIGHEST = 0.75, -14.25, 6.0
 
 
-def mean_of(function: Callable[[Tensor], Tensor], mean: Tensor, log_std: Tensor) -> Tensor:
+def normal_expectation(function: Callable[[Tensor], Tensor], mean: Tensor, log_std: Tensor) -> Tensor:
     """The mean of function(z), elementwise, for z normal; of the shape of `mean`.
 
     Gradients flow through z as in a reparameterised sample; the points and their weights are constants to them.

@@ -34,7 +34,7 @@ class Transformer(Prior):
         super().__init__(code)
         if code.words is None:
             raise ZooError(
-                "transformer is a prior over code words, but this model's codes are continuous",
+                "transformer is a prior over code words, but this model has continuous codes",
                 "choose another prior.kind",
             )
         self.spec, self.words = spec, code.words

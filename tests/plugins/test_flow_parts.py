@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from scipy.special import log_ndtr
 from torch import Tensor
 from zoo_priors.autoregression import Layout, product
-from zoo_priors.coupling import STRONGEST, distinct, tame
+from zoo_priors.coupling import STRONGEST, limit_spectral_norm, unique_rows
 from zoo_priors.flow import Flow
 from zoo_priors.spec import FlowSpec
 from zoo_priors.tails import Tails, neg_log_erfc, solve
@@ -109,15 +109,15 @@ def test_matrices_are_tamed(size: int, strength: float) -> None:
     torch.manual_seed(0)
     spread = torch.diag_embed(torch.randn(9, size))
     for wild in (torch.randn(9, size, size), spread):
-        found = tame(strength * wild)
+        found = limit_spectral_norm(strength * wild)
         assert bool((torch.linalg.matrix_norm(found, 2) < STRONGEST + 1e-3).all())
     small = 0.4 * STRONGEST * torch.eye(16)[None]
-    torch.testing.assert_close(tame(small), small, rtol=2e-3, atol=0)
+    torch.testing.assert_close(limit_spectral_norm(small), small, rtol=2e-3, atol=0)
 
 
 def test_matrices_are_made_once_for_each_context() -> None:
     a, b = torch.randn(2, 4)
-    rows, which = distinct(torch.stack([a, b, a, a]))
+    rows, which = unique_rows(torch.stack([a, b, a, a]))
     assert rows.shape == (2, 4)
     assert torch.equal(rows[which], torch.stack([a, b, a, a]))
 

@@ -34,7 +34,7 @@ from priors import (
 from pydantic import ValidationError
 from scipy.special import gamma, hyp1f1
 from torch import Tensor
-from zoo_priors.quadrature import mean_of
+from zoo_priors.quadrature import normal_expectation
 from zoo_priors.scale import inverse_soft_clamp, soft_clamp
 
 from zoo.core.errors import ZooError
@@ -185,7 +185,7 @@ def test_bounds_are_close(name: str, options: dict[str, float], d: int) -> None:
 def test_the_quadrature_agrees_with_the_closed_form(beta: float) -> None:
     # Winkelbauer 2012, arXiv:1209.4340, equation 17
     x = torch.cat([torch.zeros(1), torch.logspace(-4, 1.2, 200)])
-    found = mean_of(lambda z: z.abs().pow(beta), -x, torch.zeros_like(x)).double().numpy()
+    found = normal_expectation(lambda z: z.abs().pow(beta), -x, torch.zeros_like(x)).double().numpy()
     squares = x.double().numpy() ** 2
     closed = 2 ** (beta / 2) * gamma((1 + beta) / 2) / math.sqrt(math.pi) * hyp1f1(-beta / 2, 0.5, -squares / 2)
     np.testing.assert_allclose(found, closed, rtol=2e-6)
@@ -194,7 +194,7 @@ def test_the_quadrature_agrees_with_the_closed_form(beta: float) -> None:
 @pytest.mark.parametrize("log_std", [-13.0, 0.0, 6.0])
 def test_the_quadrature_keeps_its_digits_far_out(log_std: float) -> None:
     mean = torch.tensor([1e4, -1e4]).requires_grad_()
-    found = mean_of(lambda z: z, mean, torch.full((2,), log_std))
+    found = normal_expectation(lambda z: z, mean, torch.full((2,), log_std))
     torch.testing.assert_close(found, mean, rtol=1e-5, atol=0)
     torch.testing.assert_close(torch.autograd.grad(found.sum(), mean)[0], torch.ones(2), rtol=1e-5, atol=0)
 
@@ -316,7 +316,7 @@ def test_vamp_follows_the_encoder_and_leaves_it_to_the_model() -> None:
     torch.manual_seed(0)
     kind, toy = OWN["vamp"], Encoder(CodeInfo((3,)), INFO)
     prior = kind.build(kind.spec(components=5), toy.code)
-    with pytest.raises(ZooError, match="call its `attach` first"):
+    with pytest.raises(ZooError, match="call `attach` first"):
         prior.sample(1)
     prior.attach(toy.encode, INFO)
     assert [tuple(parameter.shape) for parameter in prior.parameters()] == [(5, 1, 4, 4)]
@@ -346,7 +346,7 @@ def test_a_copy_of_model_and_vamp_has_an_encoder_of_its_own() -> None:
 
 @pytest.mark.parametrize("name", OWN)
 def test_code_words_are_refused_in_one_line(name: str) -> None:
-    with pytest.raises(ZooError, match=r"is a prior over continuous codes, but this model's are 512 words; choose"):
+    with pytest.raises(ZooError, match=r"is a prior over continuous codes, but this model has 512 code words; choose"):
         OWN[name].build(OWN[name].spec(), CodeInfo((8, 8), 512))
 
 

@@ -131,7 +131,7 @@ def test_continuous_codes_are_refused() -> None:
 @pytest.mark.parametrize("name", ["normal", "mixture", "vamp"])
 def test_priors_over_continuous_codes_refuse_words(name: str) -> None:
     kind = catalog().find("prior", name)[1]
-    with pytest.raises(ZooError, match="64 words"):
+    with pytest.raises(ZooError, match="64 code words"):
         kind.build(kind.spec(), CodeInfo((4, 4), 64))
 
 

@@ -104,7 +104,7 @@ def test_pictures_cut_into_squares_have_codes_of_the_same_size_for_less_work() -
 
 
 def test_squares_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ZooError, match=r"28x30 cannot be cut into squares of 4.*change model.patch"):
+    with pytest.raises(ZooError, match=r"28x30 pictures cannot be divided into 4x4 patches.*change model.patch"):
         made((1, 28, 30), patch=4)
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import Tensor
-from zoo_codecs.quantiser import EMA, FSQ, Quantiser, rotated, straight_through
+from zoo_codecs.quantiser import EMA, FSQ, Quantiser, rotation_trick, straight_through
 from zoo_codecs.spec import VQVAESpec
 from zoo_codecs.vqvae import VQVAE
 from zoo_metrics.likelihood import code_usage
@@ -98,7 +98,7 @@ def test_straight_through_gives_gradients_as_they_are() -> None:
 
 def test_the_rotation_trick_matches_its_definition() -> None:
     x, target = torch.randn(6, 4, dtype=torch.float64, requires_grad=True), torch.randn(6, 4, dtype=torch.float64)
-    found = rotated(x, target)
+    found = rotation_trick(x, target)
     assert torch.allclose(found, target)
     weight = torch.randn(6, 4, dtype=torch.float64)
     (gradient,) = torch.autograd.grad((found * weight).sum(), x)
