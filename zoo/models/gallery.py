@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class JudgedImages(NamedTuple):
-    """Pictures with their features and class scores by a judge; all tensors are on the CPU.
+    """Pictures with features and class scores from a judge, all on the CPU.
 
     Args:
         x: Pictures, float32 (N, C, H, W), values 0..1.

@@ -25,8 +25,8 @@ class Hooks:
         >>> class LinearSpec(Spec):
         ...     "Options of a linear classifier."
         >>> def build(spec: LinearSpec, info: DataInfo):
-        ...     from zoo.testing.toys import Linear
-        ...     return Linear(info)
+        ...     from zoo.testing.toys import LinearClassifier
+        ...     return LinearClassifier(info)
         >>> @hookimpl
         ... def zoo_models():
         ...     yield ModelKind("linear", LinearSpec, build, "One linear layer.")

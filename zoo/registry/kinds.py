@@ -41,8 +41,8 @@ class ModelKind(Generic[S]):
         >>> class LinearSpec(Spec):
         ...     "Options of a linear classifier."
         >>> def build(spec: LinearSpec, info: DataInfo):
-        ...     from zoo.testing.toys import Linear
-        ...     return Linear(info)
+        ...     from zoo.testing.toys import LinearClassifier
+        ...     return LinearClassifier(info)
         >>> kind = ModelKind("linear", LinearSpec, build, "One linear layer.")
         >>> kind.build(kind.spec(), DataInfo.of((1, 8, 8), ("cat", "dog"))).layer.out_features
         2
@@ -76,8 +76,8 @@ class PriorKind(Generic[S]):
         >>> class DiceSpec(Spec):
         ...     "Options of a prior that draws code words independently."
         >>> def build(spec: DiceSpec, code: CodeInfo):
-        ...     from zoo.testing.toys import Dice
-        ...     return Dice(code)
+        ...     from zoo.testing.toys import IndependentWords
+        ...     return IndependentWords(code)
         >>> kind = PriorKind("dice", DiceSpec, build, "Independent code words.", words=True)
         >>> tuple(kind.build(kind.spec(), CodeInfo((2, 2), words=7)).sample(3).shape)
         (3, 2, 2)
@@ -172,9 +172,9 @@ class Outputs:
 
     Example:
         >>> from zoo.registry import Outputs
-        >>> from zoo.testing.toys import Linear, info_of, pictures_of
+        >>> from zoo.testing.toys import LinearClassifier, info_of, pictures_of
         >>> info = info_of()
-        >>> model, pictures = Linear(info), pictures_of(info)
+        >>> model, pictures = LinearClassifier(info), pictures_of(info)
         >>> scores = model(pictures.floats).detach().log_softmax(1)
         >>> len(Outputs(model, info, pictures, {}, scores).labels) == len(scores)
         True
