@@ -88,7 +88,7 @@ def test_a_judge_is_trained_once_for_a_set_of_pictures(capsys: pytest.CaptureFix
     zoo.train("linear")
     lines: list[str] = []
     first = zoo.evaluate("linear", tell=lines.append)
-    assert lines[0].startswith("training judge on these pictures, which is done once")
+    assert lines[0].startswith("training judge on these pictures once")
     assert first.judge.startswith("judge (cnn of ")
     assert classifiers() == ["judge"]
     lines.clear()
@@ -237,7 +237,7 @@ def test_an_interruption_goes_on_with_the_same_teacher_or_not_at_all(home: Path,
         zoo.train("vae", *words, out="broken", callback=Stops(""))
     registry = home / "registry.yaml"
     registry.write_text(registry.read_text().replace(old, new))
-    with pytest.raises(DataError, match="the teacher has changed since broken began"):
+    with pytest.raises(DataError, match="the teacher has changed since broken started"):
         zoo.train("vae", *words, out="broken")
     registry.write_text(registry.read_text().replace(new, old))
     assert zoo.train("vae", *words, out="broken").weights_sha256 == whole.weights_sha256

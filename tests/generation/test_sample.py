@@ -255,7 +255,7 @@ def test_ends_that_are_not_there_and_words_without_a_way(capsys: pytest.CaptureF
     text = refused(capsys, "interpolate", "linear", "test:0", "test:99999", code=3)
     assert "no picture test:99999: the test split has test:0 to test:" in text
     assert "a.png: No such file" in refused(capsys, "interpolate", "linear", "test:0", "a.png", code=3)
-    assert "shades-1 has code words" in refused(capsys, "interpolate", "shades", "test:0", "test:1")
+    assert "shades-1 has discrete code words" in refused(capsys, "interpolate", "shades", "test:0", "test:1")
 
 
 @pytest.mark.usefixtures("runs")
