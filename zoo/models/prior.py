@@ -148,8 +148,7 @@ class Prior(nn.Module):
     mixup = 0.0
     """Share of training pictures that are mixed with another one, and their conditions in the same ratio."""
     multiplies = False
-    """Whether `blend` multiplies the conditional densities of each number as it is sampled; otherwise it adds
-    conditions."""
+    """Whether `blend` multiplies the conditional densities of each number; otherwise it adds conditions."""
 
     def __init__(self, code: CodeInfo) -> None:
         super().__init__()
