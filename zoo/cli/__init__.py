@@ -5,31 +5,54 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from zoo.cli.app import zoo
-from zoo.cli.console import Screen
-from zoo.cli.errors import deprecations_as_notes, report
-from zoo.registry.plugins.blocklist import restore_blocklist
+if TYPE_CHECKING:
+    from zoo.cli.console import Screen
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; errors become a line on stderr."""
+    """Run one command and return its exit code; whatever goes wrong becomes a line on stderr."""
     if argv is None and (asked := os.environ.get("_ZOO_COMPLETE")):
         from zoo.cli.completion.shells import print_completions
 
         return print_completions(asked)
+    from zoo.cli.console import Screen
+    from zoo.cli.errors import report, report_lost_output
+    from zoo.cli.streams import safe_streams
+
     words = list(sys.argv[1:] if argv is None else argv)
-    screen = Screen.from_arguments(words)
-    try:
-        with restore_blocklist(), deprecations_as_notes(screen.note):
-            # Without arguments of ours click takes the process's own, and on Windows expands patterns such as *.png.
-            code = zoo.main(None if argv is None else words, prog_name="zoo", standalone_mode=False, obj=screen)
-            sys.stdout.flush()
-    except BaseException as error:
-        return report(error, screen)
+    with safe_streams() as out:
+        screen = Screen.from_arguments(words)
+        try:
+            code = run_command(None if argv is None else words, screen)
+        except BaseException as error:
+            code = report(error, screen)
+        out.flush()
+        return report_lost_output(out.error, screen) if out.error and not code else code
+
+
+def run_command(words: Sequence[str] | None, screen: Screen) -> int:
+    """Run one command; None takes the words of this process."""
+    from zoo.cli.app import zoo
+    from zoo.cli.errors import deprecations_as_notes
+    from zoo.registry.plugins.blocklist import restore_blocklist
+
+    with restore_blocklist(), deprecations_as_notes(screen.note):
+        # Without arguments of ours click takes the process's own, and on Windows expands patterns such as *.png.
+        code = zoo.main(words, prog_name="zoo", standalone_mode=False, obj=screen)
     return code if isinstance(code, int) else 0
 
 
 def run() -> None:
-    """Entry point of the console script."""
-    sys.exit(main())
+    """The console script; nothing is imported before a Ctrl-C can be told without a traceback."""
+    try:
+        from zoo.cli.interrupts import insistent_interrupt
+        from zoo.cli.streams import open_closed_streams
+
+        open_closed_streams()
+        with insistent_interrupt():
+            code = main()
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)

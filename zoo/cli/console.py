@@ -70,22 +70,20 @@ class Screen:
         print(one_line(text))
 
     def note(self, text: str) -> None:
-        """Print one line to stderr; errors are ignored if stderr is closed."""
-        try:
-            print(one_line(text), file=sys.stderr, flush=True)
-        except (OSError, ValueError):
-            return
+        """Print one line to stderr."""
+        print(one_line(text), file=sys.stderr, flush=True)
 
     def document(self, value: Any) -> None:
         """Print the result as JSON."""
         ascii_only = (self.out.encoding or "ascii").lower().replace("-", "") != "utf8"
         text = json.dumps(non_finite_to_none(value), indent=2, ensure_ascii=ascii_only, allow_nan=False)
-        print(NUMBER_LIST.sub(lambda match: f"[{' '.join(match[1].split())}]", text), file=self.out)
+        text = NUMBER_LIST.sub(lambda match: f"[{' '.join(match[1].split())}]", text)
+        print(escape_in_json(text), file=self.out)
 
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = ()) -> None:
         """Print a table; on a terminal that is too narrow for it, one block per row."""
         columns = [
-            Column(head, [one_line(str(cell)) for cell in cells], index in set(right))
+            Column(one_line(head), [one_line(str(cell)) for cell in cells], index in set(right))
             for index, (head, *cells) in enumerate(zip(heads, *rows, strict=True))
         ]
         if not self.rich(sys.stdout):
@@ -152,3 +150,10 @@ def print_plain(columns: list[Column]) -> None:
     ]
     for row in zip(*padded, strict=True):
         print(GAP.join(row).rstrip())
+
+
+def escape_in_json(text: str) -> str:
+    """Escape characters that JSON may have as they are, though they would confuse a terminal."""
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1].replace("\x7f", "\\u007f") for c in text)

@@ -9,13 +9,13 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from zoo.cli.console import OutputClosedError, Screen
-from zoo.core.errors import ResourceError, ZooDeprecationWarning, ZooError, as_out_of_memory
+from zoo.core.errors import ResourceError, ZooDeprecationWarning, ZooError, as_out_of_memory, printable_lines
 from zoo.core.files import DISK_FULL_ERRNOS, cache_dir
 
 SYSTEM_ERRORS = DISK_FULL_ERRNOS | {
@@ -33,19 +33,15 @@ BUG_CODE, BROKEN_PIPE_CODE = 70, 141
 def report(error: BaseException, screen: Screen) -> int:
     """Print an error, and return the exit code."""
     if isinstance(error, BrokenPipeError | OutputClosedError):
-        return discard_output()
+        return BROKEN_PIPE_CODE
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 1
     if screen.traceback and not isinstance(error, click.ClickException | click.Abort | KeyboardInterrupt):
-        traceback.print_exception(error)
+        sys.stderr.write(printable_lines("".join(traceback.format_exception(error))))
     code, name, message, hint = describe_error(error)
     screen.note(f"error: {message}{'; ' * bool(hint)}{hint}" if code < 128 else f"{message}")
     if screen.json:
-        try:
-            screen.document({"error": {"code": code, "name": name, "message": message, "hint": hint}})
-            sys.stdout.flush()
-        except BrokenPipeError:
-            return discard_output()
+        screen.document({"error": {"code": code, "name": name, "message": message, "hint": hint}})
     return code
 
 
@@ -89,11 +85,13 @@ def describe_bug(error: BaseException) -> tuple[int, str, str, str]:
     return BUG_CODE, "bug", f"a bug in zoo: {what}", f"please report it and attach {path}"
 
 
-def discard_output() -> int:
-    """Redirect stdout to the null device when its reader has exited, and return the exit code."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return BROKEN_PIPE_CODE
+def report_lost_output(error: BaseException, screen: Screen) -> int:
+    """Return the exit code where a part of the result could not be written; print why, unless its reader has exited."""
+    if isinstance(error, BrokenPipeError):
+        return BROKEN_PIPE_CODE
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    screen.note(f"error: the output is incomplete: {reason}; write it elsewhere")
+    return ResourceError.code
 
 
 @contextmanager
@@ -106,10 +104,16 @@ def deprecations_as_notes(tell: Callable[[str], None]) -> Iterator[None]:
 
         def shown(message: Warning | str, category: type[Warning], *position: Any, **more: Any) -> None:
             if not issubclass(category, ZooDeprecationWarning):
-                show(message, category, *position, **more)
+                show(printable_warning(message), category, *position, **more)
             elif str(message) not in seen:
                 seen.add(str(message))
                 tell(f"note: {message}")
 
         warnings.showwarning = shown
         yield
+
+
+def printable_warning(message: Warning | str) -> Warning | str:
+    """Escape the text of a warning, which may quote a file's name; its type stays."""
+    text = printable_lines(str(message))
+    return message if text == str(message) else text

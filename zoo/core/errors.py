@@ -8,7 +8,22 @@ from difflib import get_close_matches
 
 def one_line(text: str) -> str:
     """Remove line breaks and escape control characters."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(text.split()))
+    return escape_controls(" ".join(text.split()))
+
+
+def printable_lines(text: str) -> str:
+    """Escape control characters, except for line breaks."""
+    return "\n".join(escape_controls(line.expandtabs()) for line in text.split("\n"))
+
+
+def escape_controls(text: str) -> str:
+    """Escape what is not printable: control characters, and those that reorder a line."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else escape(c) for c in text)
+
+
+def escape(character: str) -> str:
+    """Write a character as in a Python string."""
+    return character.encode("unicode_escape").decode()
 
 
 def describe_error(error: BaseException) -> str:

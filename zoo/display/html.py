@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
+import html
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from html import escape
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from zoo.core.errors import one_line
 from zoo.display.format import format_value
 
 if TYPE_CHECKING:
@@ -33,17 +34,24 @@ class HasGrid(Protocol):
         ...
 
 
+def escape_text(text: str) -> str:
+    """Escape markup, and characters that would reorder the text around them."""
+    return html.escape(one_line(text))
+
+
 def titled_block(title: str, *parts: str) -> str:
     """Put HTML parts below a title, which is escaped."""
-    return f"<div><div><b>{escape(title)}</b></div>{''.join(parts)}</div>"
+    return f"<div><div><b>{escape_text(title)}</b></div>{''.join(parts)}</div>"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = ()) -> str:
     """Make a table of escaped cells; `right` lists the right-aligned columns."""
     sides = ["right" if column in set(right) else "left" for column in range(len(heads))]
-    top = "".join(f'<th style="{CELL}{side}">{escape(head)}</th>' for head, side in zip(heads, sides, strict=True))
+    top = "".join(f'<th style="{CELL}{side}">{escape_text(head)}</th>' for head, side in zip(heads, sides, strict=True))
     lines = [
-        "".join(f'<td style="{CELL}{side}">{escape(str(cell))}</td>' for cell, side in zip(row, sides, strict=True))
+        "".join(
+            f'<td style="{CELL}{side}">{escape_text(str(cell))}</td>' for cell, side in zip(row, sides, strict=True)
+        )
         for row in rows
     ]
     body = "".join(f"<tr>{line}</tr>" for line in lines)
@@ -53,7 +61,8 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]], right: Iterabl
 def key_value_table(about: dict[str, object]) -> str:
     """Make a table of names and values, without empty values."""
     rows = [
-        f'<tr><th style="{CELL}left">{escape(name)}</th><td style="{CELL}left">{escape(format_value(value))}</td></tr>'
+        f'<tr><th style="{CELL}left">{escape_text(name)}</th>'
+        f'<td style="{CELL}left">{escape_text(format_value(value))}</td></tr>'
         for name, value in about.items()
         if value not in ("", None)
     ]
@@ -62,14 +71,14 @@ def key_value_table(about: dict[str, object]) -> str:
 
 def muted_line(text: str) -> str:
     """Make a line of escaped text in a muted colour."""
-    return f'<div style="{MUTED}">{escape(text)}</div>'
+    return f'<div style="{MUTED}">{escape_text(text)}</div>'
 
 
 def embed_png(png: bytes, text: str) -> str:
     """Embed a PNG picture in the HTML."""
     data = base64.b64encode(png).decode()
     style = "max-width:100%;image-rendering:pixelated"
-    return f'<img alt="{escape(text)}" style="{style}" src="data:image/png;base64,{data}">'
+    return f'<img alt="{escape_text(text)}" style="{style}" src="data:image/png;base64,{data}">'
 
 
 def embed_png_file(path: Path) -> str:

@@ -20,7 +20,7 @@ from zoo.registry.build import build_data, build_model
 from zoo.registry.entry import Entry
 from zoo.registry.listing import load_entry
 from zoo.registry.model_size import count_flops, meta_batch
-from zoo.training.device import autocast_type, seed_all
+from zoo.training.device import autocast_type, preserve_random_state, seed_all
 from zoo.training.stepper import Stepper
 
 if TYPE_CHECKING:
@@ -230,4 +230,6 @@ def bench(
     """
     from zoo.training.device import choose_device
 
-    return measure(load_entry(name, overrides, registries), choose_device(device), seconds)
+    entry, place = load_entry(name, overrides, registries), choose_device(device)
+    with preserve_random_state(place):
+        return measure(entry, place, seconds)

@@ -91,9 +91,16 @@ def restore_random(tensors: dict[str, Tensor], plain: dict[str, Any], device: to
 
 @contextmanager
 def preserve_random_state(device: torch.device) -> Iterator[None]:
-    """Restore the state of every random generator after the block."""
+    """Restore the state of every random generator after the block, also of other devices in use."""
     tensors, plain = random_state(device)
+    # `torch.manual_seed` seeds all devices, whichever is computed on.
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+    mps = torch.mps.get_rng_state() if torch.backends.mps.is_available() else None
     try:
         yield
     finally:
         restore_random(tensors, plain, device)
+        if cuda:
+            torch.cuda.set_rng_state_all(cuda)
+        if mps is not None:
+            torch.mps.set_rng_state(mps)

@@ -29,14 +29,23 @@ class Stop:
 
 @contextmanager
 def catch_signals() -> Iterator[Stop]:
-    """Turn signals into stop requests within the block; does nothing outside the main thread."""
+    """Turn signals into stop requests within the block; does nothing outside the main thread.
+
+    A signal that whoever started this process had it ignore, as `nohup` does, stays ignored.
+    """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [number for number in (signal.SIGINT, signal.SIGTERM) if can_listen(number)]
+    before = {number: signal.signal(number, stop.ask) for number in numbers}
     try:
         yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def can_listen(number: signal.Signals) -> bool:
+    """Whether a signal is neither ignored nor handled by code that is not Python's, and could not be put back."""
+    return signal.getsignal(number) not in (signal.SIG_IGN, None)

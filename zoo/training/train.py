@@ -54,7 +54,7 @@ def train(
     Args:
         name: Name of the entry.
         *overrides: `key=value` texts, as on the command line.
-        seed: Seed of the training, in torch_device of `train.seed`.
+        seed: Seed of the training, in place of `train.seed`.
         out: The run folder; by default the next free one below `runs`.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
         fresh: Whether to start a new run even if there is an unfinished one.
@@ -82,7 +82,7 @@ def train(
     from zoo.display.html import in_notebook
     from zoo.registry.blame import model_errors
     from zoo.training.callbacks import Callback
-    from zoo.training.device import choose_device
+    from zoo.training.device import choose_device, preserve_random_state
     from zoo.training.notebook import NotebookCallback
     from zoo.training.session import Session
 
@@ -98,7 +98,7 @@ def train(
             command = resume_command("train", name, overrides, {"seed": seed, "out": out, "device": device}, registries)
             callback = callback or (NotebookCallback(name) if in_notebook() else Callback())
             session = Session(chosen, path, torch_device, callback, command, again)
-            with model_errors(chosen, "training"):
+            with preserve_random_state(torch_device), model_errors(chosen, "training"):
                 before = session.train(before)
         return trained(before)
 

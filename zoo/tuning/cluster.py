@@ -177,7 +177,8 @@ def keep_signal_handlers() -> Iterator[None]:
     finally:
         if threading.current_thread() is threading.main_thread():
             for number, handler in before.items():
-                signal.signal(number, handler)
+                if handler is not None:
+                    signal.signal(number, handler)
 
 
 def available_cores() -> int:

@@ -117,7 +117,7 @@ class ProgressBarCallback(ProgressLines):
         whole, done = (self.seconds, self.elapsed) if self.seconds else (self.epochs * self.steps, self.done)
         bar = ProgressBar(whole, done, width)
         grid = Table.grid(padding=(0, 1, 0, 0))
-        grid.add_row(left, bar, right)
+        grid.add_row(one_line(left), bar, one_line(right))
         yield grid
 
     def fitting(self, width: int) -> str:
