@@ -1,4 +1,4 @@
-"""Judges that were trained on other pictures, as an outside opinion: `efficientnet-lite0` and `inception`."""
+"""Judges that were trained on ImageNet rather than on the user's pictures: `efficientnet-lite0` and `inception`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 class NoOptions(Spec):
-    """Nothing to choose."""
+    """Options of a judge that has none."""
 
 
 def build_lite(spec: NoOptions, info: DataInfo) -> Judge:
-    """EfficientNet-Lite0 with ImageNet weights; MissingError where its packages are not installed."""
+    """Build EfficientNet-Lite0 with ImageNet weights; MissingError if its packages are not installed."""
     from zoo_judges.pretrained import Lite
 
     return Lite()
 
 
 def build_inception(spec: NoOptions, info: DataInfo) -> Judge:
-    """Inception-v3 as the FID takes it; MissingError where it cannot be fetched."""
+    """Build Inception-v3 as the FID uses it; MissingError if its weights cannot be downloaded."""
     from zoo_judges.pretrained import Inception
 
     return Inception()

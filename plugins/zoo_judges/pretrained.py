@@ -22,7 +22,7 @@ def to_rgb(x: Tensor, side: int) -> Tensor:
 
 
 LITE_SIDE = 128
-"""Pixels of a side: pictures of 224, as in its training, would take three times as long and are small ones enlarged."""
+"""Pixels per side; 224, as in its training, would take three times as long without adding detail to small pictures."""
 MEAN, STD = 127 / 255, 128 / 255
 
 

@@ -1,4 +1,4 @@
-"""First-party metrics: of classifiers, of models of code words, and of what generators make."""
+"""First-party metrics: for classifiers, for models with code words, and for generators."""
 
 from __future__ import annotations
 
@@ -14,35 +14,42 @@ if TYPE_CHECKING:
 
 
 def per_class(spec: NoOptions, found: Outputs) -> Mapping[str, Any] | None:
-    """`per_class`: accuracy (the share of a class's pictures that is right), precision, recall, F1; and `macro_f1`."""
+    """Compute `per_class`: accuracy (equal to recall), precision, recall and F1; and `macro_f1`."""
     from zoo_metrics.classifiers import per_class as compute
 
     return None if found.scores is None else compute(found.scores, found.labels, found.info.classes)
 
 
 def confusion(spec: NoOptions, found: Outputs) -> Mapping[str, Any] | None:
-    """`confusion`: counts of pictures; rows are the true classes, columns the predicted ones."""
+    """Compute `confusion`: numbers of pictures by true class (rows) and predicted class (columns)."""
     from zoo_metrics.classifiers import confusion as compute
 
     return None if found.scores is None else compute(found.scores, found.labels, found.info.classes)
 
 
 def calibration(spec: CalibrationSpec, found: Outputs) -> Mapping[str, Any] | None:
-    """`calibration_error`: the expected calibration error (Guo et al. 2017, arXiv:1706.04599)."""
+    """Compute `calibration_error`: the expected calibration error (Guo et al. 2017, arXiv:1706.04599)."""
     from zoo_metrics.classifiers import calibration_error
 
     return None if found.scores is None else calibration_error(found.scores, found.labels, spec.bins)
 
 
 def top5(spec: NoOptions, found: Outputs) -> Mapping[str, Any] | None:
-    """`top5_accuracy`: the share of pictures whose class is among the five best, where there are more than five."""
+    """Compute `top5_accuracy`, the share of pictures whose class is among the five likeliest.
+
+    Returns None for five classes or fewer.
+    """
     from zoo_metrics.classifiers import top_accuracy
 
     return None if found.scores is None else top_accuracy(found.scores, found.labels, 5)
 
 
 def usage_of_codes(spec: NoOptions, found: Outputs) -> Mapping[str, Any] | None:
-    """Of a model of code words: the share that the split uses, the perplexity of that use, the prior's bits a word."""
+    """Compute `codes_used`, `codes_perplexity` and `codes_bits` of a model with code words.
+
+    They are the share of code words that the split uses, the perplexity of their distribution, and the prior's bits
+    per code word.
+    """
     from zoo_metrics.likelihood import code_usage
 
     return code_usage(found)

@@ -1,4 +1,4 @@
-"""Metrics of classifiers, from log-probabilities (N, K) and labels int64 (N,), both on the CPU."""
+"""Metrics of classifiers from log-probabilities (N, K) and labels int64 (N,), both on the CPU."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from torch import Tensor
 
 
 def per_class(scores: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Precision, recall and F1 of each class, 0 where undefined, and the mean F1 of the classes that occur."""
+    """Compute precision, recall and F1 of each class, and the mean F1 of the classes that occur.
+
+    Undefined values are 0.
+    """
     true, predicted = labels.numpy(), scores.argmax(1).numpy()
     numbers = list(range(len(classes)))
     columns = precision_recall_fscore_support(true, predicted, labels=numbers, zero_division=0.0)
@@ -28,13 +31,16 @@ def per_class(scores: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict[
 
 
 def confusion(scores: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Counts (K, K): rows true, columns predicted."""
+    """Count pictures (K, K) by true class (rows) and predicted class (columns)."""
     numbers = list(range(len(classes)))
     return {"confusion": confusion_matrix(labels.numpy(), scores.argmax(1).numpy(), labels=numbers).tolist()}
 
 
 def calibration_error(scores: Tensor, labels: Tensor, bins: int) -> dict[str, float]:
-    """The mean over pictures of |accuracy - confidence| of their bin (Guo et al. 2017, arXiv:1706.04599)."""
+    """Average |accuracy - confidence| of the confidence bins (Guo et al. 2017, arXiv:1706.04599).
+
+    Each bin is weighted by its number of pictures.
+    """
     confidence, predicted = scores.double().exp().max(1)
     # Bins are open below and closed above, as in the paper.
     index = (confidence * bins).ceil().long().sub(1).clamp(0, bins - 1)
@@ -44,7 +50,7 @@ def calibration_error(scores: Tensor, labels: Tensor, bins: int) -> dict[str, fl
 
 
 def top_accuracy(scores: Tensor, labels: Tensor, count: int) -> dict[str, float] | None:
-    """The share of pictures whose class is among the best; None with too few classes."""
+    """Compute the share of pictures whose class is among the `count` likeliest; None with too few classes."""
     if scores.shape[1] <= count:
         return None
     hits = (scores.topk(count, 1).indices == labels[:, None]).any(1)

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from zoo.models import Gallery, JudgedImages
-from zoo_metrics.judged import confidence, right
-from zoo_metrics.pixels import high_energy, mean
+from zoo_metrics.judged import mean_confidence, share_correct
+from zoo_metrics.pixels import high_frequency_energy, mean_over
 
-CHUNK = 1000
-"""Rows of a kernel matrix that are held at a time."""
+KERNEL_ROWS = 1000
+"""Rows of a kernel matrix that are in memory at a time."""
 
 
 class Normal(NamedTuple):
@@ -22,27 +22,27 @@ class Normal(NamedTuple):
     mean: Tensor
     """(D,)"""
     root: Tensor
-    """(at most D, D); root.T @ root is the covariance."""
+    """(R, D) with R <= D; root.T @ root is the covariance."""
 
     @classmethod
     def of(cls, features: Tensor) -> Normal:
-        """Fitted to features (N, D)."""
+        """Fit a normal distribution to features (N, D)."""
         x = features.double()
         mean = x.mean(0)
         return cls(mean, torch.linalg.qr((x - mean) / (len(x) - 1) ** 0.5, mode="r").R)
 
 
 def frechet_distances(real: Tensor, sets: Sequence[Tensor]) -> list[float]:
-    """Frechet distances of sets of features (N, D) from real ones (Heusel et al. 2017, arXiv:1706.08500)."""
+    """Compute Frechet distances of sets of features (N, D) from real ones (Heusel et al. 2017, arXiv:1706.08500)."""
     true = Normal.of(real)
     return [frechet(true, Normal.of(features)) for features in sets]
 
 
 def frechet(a: Normal, b: Normal) -> float:
-    """|mean difference|^2 + tr(A + B - 2 (A B)^(1/2)) of the covariances A and B.
+    """Compute |mean difference|^2 + tr(A + B - 2 (A B)^(1/2)) for the covariances A and B.
 
-    The trace of the root is the sum of singular values of root_a @ root_b.T. Unlike eigenvalues of A B, which
-    torchmetrics takes, these are exact where there are fewer pictures than features, and several times faster.
+    The trace of the root is the sum of the singular values of root_a @ root_b.T. Unlike the eigenvalues of A B, which
+    torchmetrics uses, they are exact for fewer pictures than features, and several times faster to compute.
     """
     crossed = torch.linalg.svdvals(a.root @ b.root.T).sum()
     spread = a.root.square().sum() + b.root.square().sum() - 2 * crossed
@@ -51,35 +51,35 @@ def frechet(a: Normal, b: Normal) -> float:
 
 
 def kernel_distances(real: Tensor, sets: Sequence[Tensor]) -> list[float]:
-    """Kernel distances of sets of features (N, D) from real ones (Binkowski et al. 2018, arXiv:1801.01401).
+    """Compute kernel distances of sets of features (N, D) from real ones (Binkowski et al. 2018, arXiv:1801.01401).
 
-    These are unbiased estimates, below 0 at times, of the squared maximum mean discrepancy, and from whole sets:
-    torchmetrics takes random parts of them, from torch's generator.
+    They are unbiased estimates of the squared maximum mean discrepancy, so they can be negative. They use whole sets,
+    whereas torchmetrics uses random subsets, drawn from torch's generator.
     """
     true = real.double()
-    own = inner(true)
-    return [own + inner(x) - 2 * mean_kernel(true, x) for x in (features.double() for features in sets)]
+    own = mean_kernel_within(true)
+    return [own + mean_kernel_within(x) - 2 * mean_kernel(true, x) for x in (features.double() for features in sets)]
 
 
-def inner(x: Tensor) -> float:
-    """The mean kernel (x.y / D + 1)^3 of different ones of features (N, D)."""
+def mean_kernel_within(x: Tensor) -> float:
+    """Average the kernel (x.y / D + 1)^3 over all pairs of different features (N, D)."""
     count = len(x)
     same = (x.square().sum(1) / x.shape[1] + 1).pow(3).mean().item()
     return (mean_kernel(x, x) * count - same) / (count - 1)
 
 
 def mean_kernel(x: Tensor, y: Tensor) -> float:
-    """The mean kernel of all pairs of features (N, D) and (M, D)."""
-    total = sum((part @ y.T).div_(x.shape[1]).add_(1).pow_(3).sum().item() for part in torch.split(x, CHUNK))
+    """Average the kernel over all pairs of features (N, D) and (M, D)."""
+    total = sum((part @ y.T).div_(x.shape[1]).add_(1).pow_(3).sum().item() for part in torch.split(x, KERNEL_ROWS))
     return total / (len(x) * len(y))
 
 
-def classwise(gallery: Gallery, names: tuple[str, ...], k: int) -> dict[str, Any] | None:
-    """`samples_per_class`: the figures of each class with at least 2 real pictures; None where there are no classes.
+def figures_per_class(gallery: Gallery, names: tuple[str, ...], k: int) -> dict[str, Any] | None:
+    """Compute `samples_per_class`: figures for each class with at least 2 real pictures; None without classes.
 
-    `judge_right` is the share of samples taken for the class, `judge_right_real` that of real pictures, the ceiling;
-    `judge_confidence` the mean probability of the likeliest class. `frechet`, `frechet_floor` and `coverage` are as of
-    all pictures, but of one class: see `distances`.
+    `judge_right` is the share of samples that the judge assigns to the class, `judge_right_real` the same for real
+    pictures, which is the most to expect. `judge_confidence` is the mean probability of the likeliest class. `frechet`,
+    `frechet_floor` and `coverage` are as for all pictures, but within the class: see `frechet_and_floor`.
     """
     real, drawn, other = gallery.real, gallery.samples, gallery.other
     if real.y is None or drawn.y is None or real.scores is None or drawn.scores is None:
@@ -88,78 +88,86 @@ def classwise(gallery: Gallery, names: tuple[str, ...], k: int) -> dict[str, Any
     for label, name in enumerate(names):
         mine, made = of_class(real, label), of_class(drawn, label)
         if min(len(mine.x), len(made.x)) > 1:
-            rows[name] = one_class(mine, made, of_class(other, label), k)
+            rows[name] = class_figures(mine, made, of_class(other, label), k)
     return {"samples_per_class": rows} if rows else None
 
 
 def of_class(seen: JudgedImages, label: int) -> JudgedImages:
-    """The pictures of a class."""
+    """Select the pictures of a class."""
     assert seen.y is not None
     return seen.at(seen.y == label)
 
 
-def one_class(real: JudgedImages, drawn: JudgedImages, other: JudgedImages, k: int) -> dict[str, float | None]:
-    """The figures of one class; None where there are too few pictures for one."""
+def class_figures(real: JudgedImages, drawn: JudgedImages, other: JudgedImages, k: int) -> dict[str, float | None]:
+    """Compute the figures of one class; those for which there are too few pictures are None."""
     assert real.scores is not None and drawn.scores is not None
-    apart, floor = distances(real.features, drawn.features, other.features)
+    distance, floor = frechet_and_floor(real.features, drawn.features, other.features)
+    real_sharpness = mean_over(high_frequency_energy, real.x)
     return {
-        "judge_right": right(drawn),
-        "judge_right_real": right(real),
-        "judge_confidence": confidence(drawn.scores),
-        "judge_confidence_real": confidence(real.scores),
-        "frechet": apart,
+        "judge_right": share_correct(drawn),
+        "judge_right_real": share_correct(real),
+        "judge_confidence": mean_confidence(drawn.scores),
+        "judge_confidence_real": mean_confidence(real.scores),
+        "frechet": distance,
         "frechet_floor": floor,
         "coverage": coverage(real.features, drawn.features, k),
-        "sharpness": mean(high_energy, drawn.x) / usual if (usual := mean(high_energy, real.x)) else None,
+        "sharpness": mean_over(high_frequency_energy, drawn.x) / real_sharpness if real_sharpness else None,
         "pictures": len(real.x),
     }
 
 
-def distances(real: Tensor, drawn: Tensor, other: Tensor) -> tuple[float | None, float | None]:
-    """Frechet distances of drawn and of training features (N, D) from real ones.
+def frechet_and_floor(real: Tensor, drawn: Tensor, other: Tensor) -> tuple[float | None, float | None]:
+    """Compute the Frechet distances of samples and of training pictures from real ones, from features (N, D).
 
-    From few pictures, and in many dimensions, it is estimated far too high: with fewer pictures of a class than
-    features compare it with the floor alone, never with the distance of all pictures. Hence both are of equally many
-    pictures, as many as the smaller set has.
+    With few pictures and many features the estimate is far too high. If a class has fewer pictures than there are
+    features, compare its distance only with this floor, never with the distance over all pictures. To be comparable,
+    both use the same number of pictures, that of the smaller set.
     """
     count = min(len(drawn), len(other))
     if count < 2:
         return None, None
-    apart, floor = frechet_distances(real, [drawn[:count], other[:count]])
-    return apart, floor
+    distance, floor = frechet_distances(real, [drawn[:count], other[:count]])
+    return distance, floor
 
 
 def coverage(real: Tensor, drawn: Tensor, k: int) -> float | None:
-    """The share of real features (N, D) with a drawn one nearer than their k-th neighbour; None of too few."""
+    """Compute the share of real pictures with a sample nearer than their k-th neighbour; None for too few.
+
+    Both are given by features (N, D).
+    """
     if min(len(real), len(drawn)) <= k:
         return None
-    return figures(real.double(), radii(real.double(), k), drawn.double(), k)["coverage"]
+    return manifold_figures(real.double(), radii(real.double(), k), drawn.double(), k)["coverage"]
 
 
-ROWS = 1000
-"""Rows of a distance matrix that are held at a time."""
+DISTANCE_ROWS = 1000
+"""Rows of a distance matrix that are in memory at a time."""
 
 
-def compare(real: Tensor, drawn: Tensor, other: Tensor, k: int) -> dict[str, float] | None:
-    """The figures of drawn features (N, D), and with `_real` those of other real ones; None of too few pictures."""
+def compare_manifolds(real: Tensor, drawn: Tensor, other: Tensor, k: int) -> dict[str, float] | None:
+    """Compute the manifold figures of samples and, with the suffix `_real`, of other real pictures.
+
+    All are given by features (N, D). Returns None for too few pictures.
+    """
     if min(len(real), len(drawn), len(other)) <= k:
         return None
     true, reach = real.double(), radii(real.double(), k)
-    found = figures(true, reach, drawn.double(), k)
-    return found | {f"{name}_real": value for name, value in figures(true, reach, other.double(), k).items()}
+    found = manifold_figures(true, reach, drawn.double(), k)
+    return found | {f"{name}_real": value for name, value in manifold_figures(true, reach, other.double(), k).items()}
 
 
-def figures(real: Tensor, reach: Tensor, made: Tensor, k: int) -> dict[str, float]:
-    """The four figures of features float64 (N, D), and of real ones (M, D) with balls of the given radii (M,).
+def manifold_figures(real: Tensor, reach: Tensor, made: Tensor, k: int) -> dict[str, float]:
+    """Compute precision, recall, density and coverage of features float64 (N, D).
 
-    Precision and recall: Kynkaanniemi et al. 2019, arXiv:1904.06991. Density and coverage: Naeem et al. 2020,
-    arXiv:2002.09797. What lies at a ball's radius is outside, as in the latter's code: then the density of the real
-    ones themselves is 1.
+    They are compared with real features (M, D), around which lie balls with the radii `reach` (M,). Precision and
+    recall: Kynkaanniemi et al. 2019, arXiv:1904.06991. Density and coverage: Naeem et al. 2020, arXiv:2002.09797. A
+    point at exactly the radius is outside, as in the code of the latter; the density of the real pictures themselves
+    is then 1.
     """
     own = radii(made, k)
-    inside = torch.zeros(len(made), dtype=torch.int64)  # in how many balls of real pictures each one is
+    inside = torch.zeros(len(made), dtype=torch.int64)  # number of real pictures' balls that contain each sample
     recalled = covered = 0
-    for part, radius in zip(torch.split(real, ROWS), torch.split(reach, ROWS), strict=True):
+    for part, radius in zip(torch.split(real, DISTANCE_ROWS), torch.split(reach, DISTANCE_ROWS), strict=True):
         distances = torch.cdist(part, made)
         within = distances < radius[:, None]
         inside += within.sum(0)
@@ -174,45 +182,49 @@ def figures(real: Tensor, reach: Tensor, made: Tensor, k: int) -> dict[str, floa
 
 
 def radii(features: Tensor, k: int) -> Tensor:
-    """Distances (N,) of features (N, D) to their k-th nearest neighbour; each is nearest to itself."""
-    parts = (torch.cdist(part, features) for part in torch.split(features, ROWS))
+    """Compute the distances (N,) of features (N, D) to their k-th nearest neighbour, other than themselves."""
+    parts = (torch.cdist(part, features) for part in torch.split(features, DISTANCE_ROWS))
     return torch.cat([part.topk(k + 1, largest=False).values[:, -1] for part in parts])
 
 
 TRAIN_CHUNK = 2000
-"""Training pictures that are compared at a time."""
-RARE = 0.01
-"""The share of real pictures that are as near to a training picture as a copy."""
+"""Number of training pictures that are compared at a time."""
+COPY_QUANTILE = 0.01
+"""Samples nearer to a training picture than this share of the real pictures count as copies."""
 
 
-def remembered(real: Tensor, drawn: Tensor, train: Tensor) -> dict[str, float]:
-    """`memorisation` and `copies` of drawn pictures, from distances to the nearest training picture.
+def memorisation_figures(real: Tensor, drawn: Tensor, train: Tensor) -> dict[str, float]:
+    """Compute `memorisation` and `copies` of samples from distances to the nearest training picture.
 
-    `memorisation` is the median of samples over that of real pictures that were not trained on: well below 1 of copies.
-    `copies` is the share of samples as near as the nearest 1 % of real pictures: about 0.01 of good samples, and hence
-    only what is far above that is a sign. Both are blind to copies that are shifted or mirrored, and blurred
-    pictures look like copies a little: real pictures of 32x32 averaged over 8x8 squares have `copies` of 0.15.
+    `memorisation` is the median distance of samples, divided by that of real pictures that were not trained on; for
+    copies it is well below 1. `copies` is the share of samples as near as the nearest 1 % of real pictures; it is about
+    0.01 for good samples, so only values far above that are a sign of copying. Neither detects shifted or mirrored
+    copies, and blurred pictures look slightly like copies: real 32x32 pictures averaged over 8x8 squares have `copies`
+    of 0.15.
     """
     usual, found = nearest(real, train), nearest(drawn, train)
-    copies = (found <= usual.quantile(RARE)).double().mean()
+    copies = (found <= usual.quantile(COPY_QUANTILE)).double().mean()
     return {"memorisation": (found.median() / usual.median()).item(), "copies": copies.item()}
 
 
 def nearest(x: Tensor, train: Tensor) -> Tensor:
-    """Root mean square distances (N,) of pictures float32 (N, C, H, W) to the nearest training picture, uint8."""
+    """Compute the root mean square distances (N,) of pictures to the nearest training picture.
+
+    The pictures are float32 (N, C, H, W), the training pictures uint8.
+    """
     flat = x.flatten(1)
     best, row = flat.new_full((len(flat),), -torch.inf), torch.zeros(len(flat), dtype=torch.int64)
     for start in range(0, len(train), TRAIN_CHUNK):
-        part = values(train[start : start + TRAIN_CHUNK])
+        part = to_rows(train[start : start + TRAIN_CHUNK])
         # |x - t|^2 is smallest where x.t - |t|^2 / 2 is largest
         score, index = torch.addmm(part.square().sum(1) / -2, flat, part.T).max(1)
         row = torch.where(score > best, start + index, row)
         best = torch.maximum(score, best)
-    # once more for the nearest alone: a difference of large products would not be 0 for a copy
+    # Computed again for the nearest only: as a difference of large products it would not be 0 for a copy.
     pairs = zip(torch.split(flat, TRAIN_CHUNK), torch.split(row, TRAIN_CHUNK), strict=True)
-    return torch.cat([(part - values(train[rows])).square().mean(1).sqrt() for part, rows in pairs])
+    return torch.cat([(part - to_rows(train[rows])).square().mean(1).sqrt() for part, rows in pairs])
 
 
-def values(pictures: Tensor) -> Tensor:
-    """Pictures uint8 (N, C, H, W) as rows float32 (N, C*H*W) with values 0..1, as those of the gallery are."""
+def to_rows(pictures: Tensor) -> Tensor:
+    """Convert pictures uint8 (N, C, H, W) to rows float32 (N, C*H*W) with values 0..1, like the gallery's."""
     return pictures.flatten(1).float() / 255

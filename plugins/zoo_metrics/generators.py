@@ -1,4 +1,4 @@
-"""Metric kinds of generative models; whatever needs torch is imported when a metric is computed."""
+"""Metric kinds for generators; whatever needs torch is imported when a metric is computed."""
 
 from __future__ import annotations
 
@@ -17,33 +17,36 @@ Figures = Mapping[str, Any] | None
 
 
 def bound(spec: BoundSpec, found: Outputs) -> Figures:
-    """`iwae` in bits a number of the picture, as `loss` is, and `iwae_gap`, by how much that is better than one draw.
+    """Compute `iwae` in bits per dimension, like `loss`, and `iwae_gap`, its gain over the bound from one draw.
 
-    Of a generator with continuous codes (Burda et al. 2015, arXiv:1509.00519); nobody needs to judge for it.
+    It needs a generator with continuous codes (Burda et al. 2015, arXiv:1509.00519), but no judge.
     """
-    from zoo_metrics.likelihood import weighted_bound
+    from zoo_metrics.likelihood import importance_weighted_bound
 
-    return finite(weighted_bound(found, spec.draws, spec.pictures))
+    return finite_figures(importance_weighted_bound(found, spec.draws, spec.pictures))
 
 
 def reconstruction(spec: NoOptions, gallery: Gallery) -> Figures:
-    """`psnr` in decibels and `ssim` of reconstructions, means over the pictures."""
+    """Compute the mean `psnr` (in decibels) and `ssim` of reconstructions."""
     from zoo_metrics.pixels import fidelity
 
     return fidelity(gallery.real.x, gallery.reconstructions.x)
 
 
 def sharpness(spec: NoOptions, gallery: Gallery) -> Figures:
-    """`sharpness` and `sharpness_laplacian` of samples, the same with `_reconstructions`; 1 is as sharp as real."""
-    from zoo_metrics.pixels import relative
+    """Compute `sharpness` and `sharpness_laplacian` of samples, relative to real pictures.
 
-    return relative(gallery.real.x, gallery.samples.x, gallery.reconstructions.x)
+    With the suffix `_reconstructions` they are those of reconstructions.
+    """
+    from zoo_metrics.pixels import relative_sharpness
+
+    return relative_sharpness(gallery.real.x, gallery.samples.x, gallery.reconstructions.x)
 
 
 def frechet(spec: NoOptions, gallery: Gallery) -> Figures:
-    """`frechet`, the distance of samples from real pictures, and `frechet_reconstructions`; `frechet_floor`.
+    """Compute `frechet`, the distance of samples from real pictures, `frechet_reconstructions` and `frechet_floor`.
 
-    The floor, here and elsewhere, is what training pictures get.
+    The floor is the distance of training pictures from the real pictures.
     """
     from zoo_metrics.distances import frechet_distances as distances
 
@@ -53,7 +56,7 @@ def frechet(spec: NoOptions, gallery: Gallery) -> Figures:
 
 
 def kernel(spec: NoOptions, gallery: Gallery) -> Figures:
-    """`kid`, the kernel distance of samples from real pictures, and `kid_floor`."""
+    """Compute `kid`, the kernel distance of samples from real pictures, and `kid_floor`, that of training pictures."""
     from zoo_metrics.distances import kernel_distances as distances
 
     sets = [gallery.samples.features, gallery.other.features]
@@ -61,78 +64,86 @@ def kernel(spec: NoOptions, gallery: Gallery) -> Figures:
 
 
 def manifold(spec: ManifoldSpec, gallery: Gallery) -> Figures:
-    """`precision`, `recall`, `density` and `coverage` of samples; with `_real` those of training pictures."""
-    from zoo_metrics.distances import compare
+    """Compute `precision`, `recall`, `density` and `coverage` of samples; with `_real` of training pictures."""
+    from zoo_metrics.distances import compare_manifolds
 
-    return compare(gallery.real.features, gallery.samples.features, gallery.other.features, spec.neighbours)
+    return compare_manifolds(gallery.real.features, gallery.samples.features, gallery.other.features, spec.neighbours)
 
 
 def judged(spec: NoOptions, gallery: Gallery) -> Figures:
-    """What the judge takes pictures for: `judge_right`, `judge_confidence`, `judge_entropy` and more."""
-    from zoo_metrics.judged import verdict
+    """Compute `judge_right`, `judge_confidence`, `judge_entropy` and more from the judge's classifications."""
+    from zoo_metrics.judged import judge_figures
 
-    return verdict(gallery)
+    return judge_figures(gallery)
 
 
 def memorisation(spec: NoOptions, gallery: Gallery) -> Figures:
-    """`memorisation`, how near samples are to training pictures beside real ones, and `copies`, the share too near."""
-    from zoo_metrics.distances import remembered
+    """Compute `memorisation`, the relative distance of samples to training pictures, and the share of `copies`."""
+    from zoo_metrics.distances import memorisation_figures
 
-    return remembered(gallery.real.x, gallery.samples.x, gallery.train)
+    return memorisation_figures(gallery.real.x, gallery.samples.x, gallery.train)
 
 
 def classes(spec: ManifoldSpec, found: Outputs) -> Figures:
-    """`samples_per_class`: what the judge sees in the samples of each class; of a prior that takes classes."""
-    from zoo_metrics.distances import classwise
+    """Compute `samples_per_class`, the figures of the samples of each class, for a conditional prior."""
+    from zoo_metrics.distances import figures_per_class
 
-    return None if found.gallery is None else classwise(found.gallery, found.info.classes, spec.neighbours)
+    return None if found.gallery is None else figures_per_class(found.gallery, found.info.classes, spec.neighbours)
 
 
 def mixtures(spec: NoOptions, gallery: Gallery) -> Figures:
-    """`mixture_mass` and `mixture_both`: whether the judge sees two classes in one sample; `mixture_monotone`."""
-    from zoo_metrics.judged import mixtures as compute
+    """Compute `mixture_mass` and `mixture_both`, whether a sample shows two classes, and `mixture_monotone`."""
+    from zoo_metrics.judged import mixture_figures as compute
 
     return compute(gallery.mixed) if gallery.mixed else None
 
 
 def edits(spec: NoOptions, gallery: Gallery) -> Figures:
-    """`edit_right`, whether real pictures become another class, `edit_correlation`, what they keep, and more."""
-    from zoo_metrics.judged import edits as compute
+    """Compute `edit_right`, whether edits change the class, `edit_correlation`, what they keep, and more."""
+    from zoo_metrics.judged import edit_figures as compute
 
     return compute(gallery.edited) if gallery.edited else None
 
 
-def seen(compute: Callable[[Any, Gallery], Figures]) -> Callable[[Any, Outputs], Figures]:
-    """A metric of what a generator makes; None where nothing was made, or too little."""
+def on_gallery(compute: Callable[[Any, Gallery], Figures]) -> Callable[[Any, Outputs], Figures]:
+    """Turn a function of the gallery into a metric, which is None without a gallery of at least two pictures."""
 
     def figures(spec: Spec, found: Outputs) -> Figures:
-        # of one picture there is neither a spread nor a neighbour
+        # a single picture has neither a variance nor a neighbour
         if found.gallery is None or len(found.gallery.real.x) < 2:
             return None
-        return finite(compute(spec, found.gallery))
+        return finite_figures(compute(spec, found.gallery))
 
     return figures
 
 
-def finite(figures: Figures) -> Figures:
-    """The figures that are numbers; a result that is recorded holds no others."""
+def finite_figures(figures: Figures) -> Figures:
+    """Leave out figures that are not finite, since a recorded result may not contain them."""
     return {name: value for name, value in figures.items() if isfinite(value)} if figures else None
 
 
 KINDS: tuple[MetricKind[Any], ...] = (
     MetricKind("iwae", BoundSpec, bound, "importance-weighted bound on the likelihood, from many codes per picture"),
     MetricKind(
-        "reconstruction", NoOptions, seen(reconstruction), "similarity of reconstructions to the originals (PSNR, SSIM)"
+        "reconstruction",
+        NoOptions,
+        on_gallery(reconstruction),
+        "similarity of reconstructions to the originals (PSNR, SSIM)",
     ),
     MetricKind(
-        "sharpness", NoOptions, seen(sharpness), "fine detail of samples and reconstructions relative to real pictures"
+        "sharpness",
+        NoOptions,
+        on_gallery(sharpness),
+        "fine detail of samples and reconstructions relative to real pictures",
     ),
-    MetricKind("frechet", NoOptions, seen(frechet), "Frechet distance between samples and real pictures"),
-    MetricKind("kid", NoOptions, seen(kernel), "kernel distance (KID) between samples and real pictures"),
-    MetricKind("manifold", ManifoldSpec, seen(manifold), "precision, recall, density and coverage of samples"),
-    MetricKind("judged", NoOptions, seen(judged), "which classes the judge sees in samples, and with what confidence"),
+    MetricKind("frechet", NoOptions, on_gallery(frechet), "Frechet distance between samples and real pictures"),
+    MetricKind("kid", NoOptions, on_gallery(kernel), "kernel distance (KID) between samples and real pictures"),
+    MetricKind("manifold", ManifoldSpec, on_gallery(manifold), "precision, recall, density and coverage of samples"),
+    MetricKind(
+        "judged", NoOptions, on_gallery(judged), "which classes the judge sees in samples, and with what confidence"
+    ),
     MetricKind("classwise", ManifoldSpec, classes, "what the judge sees in the samples of each class"),
-    MetricKind("mixtures", NoOptions, seen(mixtures), "whether samples for a mix of two classes show both"),
-    MetricKind("edits", NoOptions, seen(edits), "whether edited pictures change class, and how much they keep"),
-    MetricKind("memorisation", NoOptions, seen(memorisation), "whether samples are copies of training pictures"),
+    MetricKind("mixtures", NoOptions, on_gallery(mixtures), "whether samples for a mix of two classes show both"),
+    MetricKind("edits", NoOptions, on_gallery(edits), "whether edited pictures change class, and how much they keep"),
+    MetricKind("memorisation", NoOptions, on_gallery(memorisation), "whether samples are copies of training pictures"),
 )

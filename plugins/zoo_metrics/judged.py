@@ -1,4 +1,4 @@
-"""What a judge takes samples and reconstructions for, beside what it takes real pictures for."""
+"""Metrics from a judge's classification of samples, reconstructions, edits and mixtures."""
 
 from __future__ import annotations
 
@@ -8,112 +8,117 @@ from torch import Tensor
 from zoo.models import EditedImages, Gallery, JudgedImages, MixedImages, Sweep
 
 
-def verdict(gallery: Gallery) -> dict[str, float] | None:
-    """Figures from the judge's log-probabilities; None where it does not know the classes.
+def judge_figures(gallery: Gallery) -> dict[str, float] | None:
+    """Compute figures from the judge's log-probabilities; None if the judge does not predict these classes.
 
-    `judge_accuracy` on real pictures is the most that `judge_right`, the share of samples taken for what they were
-    drawn for, and `judge_right_reconstructions` can be expected to be. `judge_confidence` is the mean probability of
-    the likeliest class and `judge_entropy` the mean entropy in nats, with `_real` those of real pictures. Where samples
-    are drawn for no class, `judge_diversity` is among how many classes they fall, over the same of real pictures.
+    `judge_right` is the share of samples that the judge assigns to their prompted class, and
+    `judge_right_reconstructions` the same for reconstructions; neither can be expected to exceed `judge_accuracy`, that
+    of real pictures. `judge_confidence` is the mean probability of the likeliest class and `judge_entropy` the mean
+    entropy in nats; with `_real` they are those of real pictures. For samples without a class, `judge_diversity` is
+    their effective number of classes, divided by that of real pictures.
     """
     real, drawn = gallery.real, gallery.samples
     if real.scores is None or drawn.scores is None:
         return None
     shares = {"judge_accuracy": real, "judge_right": drawn, "judge_right_reconstructions": gallery.reconstructions}
-    found = {name: share for name, seen in shares.items() if (share := right(seen)) is not None}
+    found = {name: share for name, seen in shares.items() if (share := share_correct(seen)) is not None}
     for scores, name in ((drawn.scores, ""), (real.scores, "_real")):
-        found[f"judge_confidence{name}"] = confidence(scores)
+        found[f"judge_confidence{name}"] = mean_confidence(scores)
         found[f"judge_entropy{name}"] = entropy(scores.double().exp()).mean().item()
     if drawn.y is None:
-        found["judge_diversity"] = classes(drawn.scores) / classes(real.scores)
+        found["judge_diversity"] = class_perplexity(drawn.scores) / class_perplexity(real.scores)
     return found
 
 
-def right(seen: JudgedImages) -> float | None:
-    """The share of pictures whose likeliest class is their own; None where they have none."""
+def share_correct(seen: JudgedImages) -> float | None:
+    """Compute the share of pictures whose likeliest class is their own; None without classes."""
     if seen.y is None or seen.scores is None:
         return None
     return (seen.scores.argmax(1) == seen.y).double().mean().item()
 
 
-def confidence(scores: Tensor) -> float:
-    """The mean probability of the likeliest class, from scores (N, K)."""
+def mean_confidence(scores: Tensor) -> float:
+    """Average the probability of the likeliest class, from log-probabilities (N, K)."""
     return scores.double().exp().amax(1).mean().item()
 
 
-def classes(scores: Tensor) -> float:
-    """Among how many classes pictures fall: the perplexity of the mean of their distributions, from scores (N, K)."""
+def class_perplexity(scores: Tensor) -> float:
+    """Compute the perplexity of the mean class distribution, from log-probabilities (N, K)."""
     return entropy(scores.double().exp().mean(0)).exp().item()
 
 
 def entropy(shares: Tensor) -> Tensor:
-    """Nats (...) of distributions (..., K)."""
+    """Compute the entropy (...) in nats of distributions (..., K)."""
     terms: Tensor = torch.special.entr(shares)
     return terms.sum(-1)
 
 
-def edits(edited: EditedImages) -> dict[str, float]:
-    """Figures of real pictures that were made into another class.
+def edit_figures(edited: EditedImages) -> dict[str, float]:
+    """Compute figures of real pictures that were edited to show another class.
 
-    `edit_right` is the share that the judge takes for the class that they were made into, and `edit_right_from_none`
-    that where the prior was not told the class that they had. `edit_correlation` is the correlation of the mean value
-    of a picture, the ink, between source and edit, and `edit_correlation_fresh` that between source and a sample of the
-    same class, about 0. `edit_same` is the largest difference between a picture made into the class that it has and
-    its reconstruction: rounding.
+    `edit_right` is the share that the judge assigns to the new class, and `edit_right_from_none` the same if the prior
+    was not given the old class. `edit_correlation` is the correlation of the mean value of a picture between source and
+    edit, and `edit_correlation_fresh` that between source and a new sample of the same class, which is about 0.
+    `edit_same` is the largest difference between a picture edited to its own class and its reconstruction, which is the
+    rounding error.
     """
     shares = {"edit_right": edited.edited, "edit_right_from_none": edited.uninformed}
-    found = {name: share for name, seen in shares.items() if (share := right(seen)) is not None}
+    found = {name: share for name, seen in shares.items() if (share := share_correct(seen)) is not None}
     source = edited.source.x
     return found | {
-        "edit_correlation": correlation(ink(source), ink(edited.edited.x)),
-        "edit_correlation_fresh": correlation(ink(source), ink(edited.fresh.x)),
+        "edit_correlation": correlation(mean_value(source), mean_value(edited.edited.x)),
+        "edit_correlation_fresh": correlation(mean_value(source), mean_value(edited.fresh.x)),
         "edit_same": (edited.round_trip - edited.reconstructions).abs().max().item(),
     }
 
 
-def ink(x: Tensor) -> Tensor:
-    """The mean value float64 (N,) of each picture (N, C, H, W)."""
+def mean_value(x: Tensor) -> Tensor:
+    """Compute the mean value float64 (N,) of each picture (N, C, H, W)."""
     return x.double().mean((1, 2, 3))
 
 
 def correlation(one: Tensor, other: Tensor) -> float:
-    """Pearson's, of numbers (N,); NaN where either does not vary."""
+    """Compute Pearson's correlation of numbers (N,); NaN if either does not vary."""
     found: Tensor = torch.corrcoef(torch.stack([one, other]))
     return found[0, 1].item()
 
 
-SEEN = 0.1
+MIN_PROBABILITY = 0.1
 """The probability above which a class counts as seen."""
-ERRORS, LEAST = 2, 0.01
-"""Standard errors beyond which a difference is none of chance, and the least that matters: a judge that is sure of a
-class has errors far smaller than that."""
+STANDARD_ERRORS, MIN_DIFFERENCE = 2, 0.01
+"""Smallest difference that counts, in standard errors and as a probability; the latter is for confident judges, whose
+standard errors are far smaller."""
 
 
-def mixtures(mixed: MixedImages) -> dict[str, float]:
-    """`mixture_mass`, the judge's mean probability of the two classes together, and `mixture_both`.
+def mixture_figures(mixed: MixedImages) -> dict[str, float]:
+    """Compute `mixture_mass`, the mean probability of the two classes together, `mixture_both` and `mixture_monotone`.
 
-    The latter is the share of pictures in which both classes have a probability above 0.1. With `_real` the same of the
-    means of two real pictures, with `_halves` of the left half of one beside the right half of another.
+    `mixture_both` is the share of pictures in which both classes have a probability above 0.1. With the suffix `_real`
+    they are those of averages of two real pictures, with `_halves` those of the left half of one real picture next to
+    the right half of another.
     """
     both = {"mixture_both": mixed.samples, "mixture_both_real": mixed.overlaid, "mixture_both_halves": mixed.halves}
     mass = {"mixture_mass": mixed.samples, "mixture_mass_real": mixed.overlaid}
-    found = {name: named(seen, mixed.pairs).sum(1).mean().item() for name, seen in mass.items()}
-    found |= {name: (named(seen, mixed.pairs) > SEEN).all(1).double().mean().item() for name, seen in both.items()}
+    found = {name: pair_probabilities(seen, mixed.pairs).sum(1).mean().item() for name, seen in mass.items()}
+    found |= {
+        name: (pair_probabilities(seen, mixed.pairs) > MIN_PROBABILITY).all(1).double().mean().item()
+        for name, seen in both.items()
+    }
     return found | {"mixture_monotone": monotone(mixed.sweep)}
 
 
-def named(seen: JudgedImages, pairs: Tensor) -> Tensor:
-    """Probabilities float64 (N, 2) of the two classes of each picture."""
+def pair_probabilities(seen: JudgedImages, pairs: Tensor) -> Tensor:
+    """Select the probabilities float64 (N, 2) of the two classes of each picture."""
     assert seen.scores is not None
     return seen.scores.double().exp().gather(1, pairs)
 
 
 def monotone(sweep: Sweep) -> float:
-    """The share of pairs on whose way from the first class to the second the first fades and the second appears.
+    """Compute the share of pairs for which a sweep of weights from one class to the other is monotone.
 
-    Of the second, the mean probability is higher at the end than at the beginning, and from no weight to the next
-    lower, by more than 0.01 and 2 standard errors of the difference of pictures from the same noise; of the first the
-    opposite.
+    The mean probability of the second class must be higher at the end than at the start, and must not fall from any
+    weight to the next; that of the first class must do the opposite. Only differences above 0.01 and above 2 standard
+    errors, between pictures from the same noise, count.
     """
     found = sweep.scores.double().exp()
     one, other = (found[torch.arange(len(found)), ..., part] for part in sweep.pairs.unbind(1))
@@ -121,14 +126,14 @@ def monotone(sweep: Sweep) -> float:
 
 
 def rises(values: Tensor) -> Tensor:
-    """Whether each (P, W, S) rises along W as `monotone` says, bool (P,)."""
-    whole = beyond(values[:, -1] - values[:, 0])
-    falls = beyond(values[:, :-1] - values[:, 1:]).any(1)
+    """Whether each row of values (P, W, S) rises along W, by the criterion of `monotone`: bool (P,)."""
+    whole = is_clearly_positive(values[:, -1] - values[:, 0])
+    falls = is_clearly_positive(values[:, :-1] - values[:, 1:]).any(1)
     return whole & ~falls
 
 
-def beyond(differences: Tensor) -> Tensor:
-    """Whether the mean of differences (..., S) is above 0 by more than chance, and by so much that it matters."""
+def is_clearly_positive(differences: Tensor) -> Tensor:
+    """Whether the mean of differences (..., S) is significantly above 0, and by at least MIN_DIFFERENCE."""
     error = differences.std(-1) / differences.shape[-1] ** 0.5
-    found: Tensor = differences.mean(-1) > (ERRORS * error).clamp(min=LEAST)
+    found: Tensor = differences.mean(-1) > (STANDARD_ERRORS * error).clamp(min=MIN_DIFFERENCE)
     return found

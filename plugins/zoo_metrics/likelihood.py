@@ -1,4 +1,4 @@
-"""Metrics from likelihoods: use and cost of code words, and the importance-weighted bound."""
+"""Metrics from likelihoods: usage and cost of code words, and the importance-weighted bound."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from zoo.registry import Outputs
 
 
 def code_usage(found: Outputs) -> dict[str, Any] | None:
-    """How much of the words is used, and what one costs; None of other models."""
+    """Compute the usage of code words and the bits per code word; None for a model without code words."""
     model = found.model
     if not isinstance(model, Generator) or model.codec.code.words is None:
         return None
-    share = shares(model, found.pictures, model.codec.code.words)
+    share = word_frequencies(model, found.pictures, model.codec.code.words)
     entropy = -torch.special.xlogy(share, share).sum().item()
     bits = found.means["rate"] / (model.codec.code.size * math.log(2))
     return {"codes_used": (share > 0).double().mean().item(), "codes_perplexity": math.exp(entropy), "codes_bits": bits}
 
 
-def shares(model: Generator, pictures: Pictures, words: int) -> Tensor:
-    """How often each word is used for pictures, as shares (words,) of all."""
+def word_frequencies(model: Generator, pictures: Pictures, words: int) -> Tensor:
+    """Compute the relative frequency (words,) of each code word in the codes of pictures."""
     counts = torch.zeros(words, dtype=torch.float64)
     device = next(model.parameters()).device
     with torch.inference_mode():
@@ -35,39 +35,39 @@ def shares(model: Generator, pictures: Pictures, words: int) -> Tensor:
     return counts / counts.sum()
 
 
-def weighted_bound(found: Outputs, draws: int, most: int) -> dict[str, float] | None:
-    """The importance-weighted bound (Burda et al. 2015, arXiv:1509.00519); None of models without continuous codes.
+def importance_weighted_bound(found: Outputs, draws: int, most: int) -> dict[str, float] | None:
+    """Compute the importance-weighted bound (Burda et al. 2015, arXiv:1509.00519); None without continuous codes.
 
-    `iwae` is in bits a number of the picture, of pictures with uniform noise as `loss` is. `iwae_gap` is the bound of
-    one draw, a mean over the same draws, minus `iwae`: never negative. It leaves out what a rate in closed form that
-    is only a bound adds to `loss`.
+    `iwae` is in bits per dimension, for pictures with uniform noise, as `loss`. `iwae_gap` is the bound from one draw,
+    averaged over the same draws, minus `iwae`; it is never negative. The gap does not include what `loss` gains from a
+    closed-form rate that is itself only an upper bound.
     """
     model = found.model
     if not isinstance(model, Generator) or model.codec.code.words is not None:
         return None
-    weights = all_weights(model, spread(found.pictures, most), draws)
+    weights = log_weights(model, evenly_spaced(found.pictures, most), draws)
     bits = -1 / (model.size * math.log(2))
     many = bits * (weights.logsumexp(0) - math.log(draws)).mean()
     one = bits * weights.mean()
     return {"iwae": many.item() + math.log2(PIXEL_LEVELS), "iwae_gap": (one - many).clamp(min=0).item()}
 
 
-def spread(pictures: Pictures, most: int) -> Pictures:
-    """At most so many of the pictures, evenly spread: a folder's come class by class."""
+def evenly_spaced(pictures: Pictures, most: int) -> Pictures:
+    """Select at most `most` pictures, evenly spaced, since folders are sorted by class."""
     if len(pictures) <= most:
         return pictures
     return pictures.subset(torch.arange(most, device=pictures.x.device) * len(pictures) // most)
 
 
-def all_weights(model: Generator, pictures: Pictures, draws: int) -> Tensor:
-    """Logarithms of the importance weights, float64 (draws, N) on the CPU; the same draws each time."""
+def log_weights(model: Generator, pictures: Pictures, draws: int) -> Tensor:
+    """Compute log importance weights, float64 (draws, N) on the CPU, with a fixed seed."""
     device = next(model.parameters()).device
     with torch.inference_mode(), fixed_seed(device):
-        return torch.cat([log_weights(model, batch, draws) for batch in batches(pictures, EVAL_BATCH, device)], 1)
+        return torch.cat([batch_log_weights(model, batch, draws) for batch in batches(pictures, EVAL_BATCH, device)], 1)
 
 
-def log_weights(model: Generator, batch: Batch, draws: int) -> Tensor:
-    """log p(x, z) - log q(z | x) of codes z drawn from q, float64 (draws, N) on the CPU."""
+def batch_log_weights(model: Generator, batch: Batch, draws: int) -> Tensor:
+    """Compute log p(x, z) - log q(z | x) of codes z sampled from q, float64 (draws, N) on the CPU."""
     x, condition, rows = dequantise(batch.x), model.condition(batch.y), []
     q = model.posterior(x)
     for _ in range(draws):
@@ -78,7 +78,7 @@ def log_weights(model: Generator, batch: Batch, draws: int) -> Tensor:
 
 
 def log_density(q: Posterior, z: Tensor) -> Tensor:
-    """Nats (N,) of codes (N, *shape) under posteriors."""
+    """Compute the log-density (N,) in nats of codes (N, *shape) under their posteriors."""
     log_std = as_float32(q.log_std)
     off = (z - as_float32(q.mean)) / log_std.exp()
     return -(off.square() / 2 + log_std + math.log(2 * math.pi) / 2).flatten(1).sum(1)

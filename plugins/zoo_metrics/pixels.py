@@ -1,4 +1,4 @@
-"""Metrics of the pixels: fidelity of reconstructions, and fine detail beside that of real pictures."""
+"""Metrics from pixels: fidelity of reconstructions, and sharpness relative to real pictures."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-PAIRS = 500
-"""Pictures that are compared at a time."""
-PERFECT = 100.0
-"""Decibels of a reconstruction that is exact, which would be infinite, or nearly so."""
+PAIR_CHUNK = 500
+"""Number of pictures that are compared at a time."""
+MAX_PSNR = 100.0
+"""Largest PSNR in decibels; that of an exact reconstruction would be infinite."""
 
 
 def fidelity(real: Tensor, shown: Tensor) -> dict[str, float]:
-    """`psnr` in decibels and `ssim`, means over pictures (N, C, H, W) with values 0..1 of those of each picture."""
-    pairs = list(zip(torch.split(shown, PAIRS), torch.split(real, PAIRS), strict=True))
+    """Compute the mean `psnr` in decibels and the mean `ssim` over pictures (N, C, H, W) with values 0..1."""
+    pairs = list(zip(torch.split(shown, PAIR_CHUNK), torch.split(real, PAIR_CHUNK), strict=True))
     signal = [psnr(one, other) for one, other in pairs]
     likeness = [ssim(one, other) for one, other in pairs]
     return {"psnr": torch.cat(signal).double().mean().item(), "ssim": torch.cat(likeness).double().mean().item()}
 
 
 def psnr(shown: Tensor, real: Tensor) -> Tensor:
-    """Peak signal-to-noise ratios (N,) in decibels."""
+    """Compute peak signal-to-noise ratios (N,) in decibels."""
     found: Tensor = peak_signal_noise_ratio(shown, real, data_range=1.0, reduction="none", dim=(1, 2, 3))
-    return found.clamp(max=PERFECT)
+    return found.clamp(max=MAX_PSNR)
 
 
 def ssim(shown: Tensor, real: Tensor) -> Tensor:
-    """Structural similarities (N,) (Wang et al. 2004, doi:10.1109/TIP.2003.819861).
+    """Compute structural similarities (N,) (Wang et al. 2004, doi:10.1109/TIP.2003.819861).
 
-    The window is the paper's 11x11 with a deviation of 1.5 pixels, where the shorter side has 22 pixels or more. Of
-    smaller pictures it is as much smaller: 5x5 with 0.55 for 8x8 ones. Pictures are mirrored at their borders.
+    If the shorter side has 22 pixels or more, the window is the paper's: 11x11 with a standard deviation of 1.5 pixels.
+    For smaller pictures it shrinks in proportion: 5x5 with 0.55 for 8x8. Pictures are mirrored at their borders.
     """
     sigma = 1.5 * min(1.0, min(real.shape[2:]) / 22)
     found = structural_similarity_index_measure(shown, real, sigma=sigma, data_range=1.0, reduction="none")
@@ -41,37 +41,43 @@ def ssim(shown: Tensor, real: Tensor) -> Tensor:
 
 
 CHUNK = 500
-"""Pictures that are looked at at a time."""
-HIGH = 0.25
-"""Cycles a pixel above which a frequency is high; a checkerboard has 0.5 in either direction."""
+"""Number of pictures that are measured at a time."""
+MIN_HIGH_FREQUENCY = 0.25
+"""High frequencies are above this many cycles per pixel; a checkerboard has 0.5 in either direction."""
 
 
-def relative(real: Tensor, drawn: Tensor, shown: Tensor) -> dict[str, float]:
-    """Means over samples and reconstructions (N, C, H, W), over those of real pictures; none where these are flat."""
-    ways = {"sharpness": high_energy, "sharpness_laplacian": laplacian_variance}
+def relative_sharpness(real: Tensor, drawn: Tensor, shown: Tensor) -> dict[str, float]:
+    """Divide the mean sharpness of samples and of reconstructions by that of real pictures, all (N, C, H, W).
+
+    A measure by which the real pictures are flat is left out.
+    """
+    measures = {"sharpness": high_frequency_energy, "sharpness_laplacian": laplacian_variance}
     found: dict[str, float] = {}
-    for name, way in ways.items():
-        if usual := mean(way, real):
-            found |= {name: mean(way, drawn) / usual, f"{name}_reconstructions": mean(way, shown) / usual}
+    for name, measure in measures.items():
+        if base := mean_over(measure, real):
+            found |= {
+                name: mean_over(measure, drawn) / base,
+                f"{name}_reconstructions": mean_over(measure, shown) / base,
+            }
     return found
 
 
-def mean(way: Callable[[Tensor], Tensor], pictures: Tensor) -> float:
-    """The mean over pictures of what `way` finds in each."""
-    return torch.cat([way(part) for part in torch.split(pictures, CHUNK)]).double().mean().item()
+def mean_over(measure: Callable[[Tensor], Tensor], pictures: Tensor) -> float:
+    """Average a measure of single pictures over a set of them."""
+    return torch.cat([measure(part) for part in torch.split(pictures, CHUNK)]).double().mean().item()
 
 
-def high_energy(x: Tensor) -> Tensor:
-    """Energy (N,) a channel at high frequencies, in whatever direction."""
+def high_frequency_energy(x: Tensor) -> Tensor:
+    """Compute the energy (N,) per channel at high frequencies in any direction."""
     height, width = x.shape[2:]
-    high = torch.fft.fftfreq(height)[:, None].hypot(torch.fft.fftfreq(width)) > HIGH
+    high = torch.fft.fftfreq(height)[:, None].hypot(torch.fft.fftfreq(width)) > MIN_HIGH_FREQUENCY
     spectrum = torch.fft.fft2(x - x.mean((2, 3), keepdim=True), norm="ortho")
     energy: Tensor = (spectrum.abs().square() * high).sum((2, 3))
     return energy.mean(1)
 
 
 def laplacian_variance(x: Tensor) -> Tensor:
-    """Variance (N,) over a picture of what the Laplacian gives, a mean over channels; borders are left out."""
+    """Compute the variance (N,) of the Laplacian over each picture without its border, averaged over channels."""
     if min(x.shape[2:]) < 3:
         return x.new_zeros(len(x))
     vertical = x[..., :-2, 1:-1] + x[..., 2:, 1:-1]

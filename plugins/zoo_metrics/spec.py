@@ -10,7 +10,7 @@ from zoo import Spec
 
 
 class NoOptions(Spec):
-    """Nothing to choose."""
+    """Options of a metric that has none."""
 
 
 class CalibrationSpec(Spec):
@@ -30,7 +30,7 @@ class BoundSpec(Spec):
 
 
 class ManifoldSpec(Spec):
-    """Options of the figures that look at nearest neighbours."""
+    """Options of the metrics based on nearest neighbours."""
 
     neighbours: Annotated[int, Field(ge=1, le=100)] = 5
     """k: each picture's ball reaches to its k-th nearest neighbour."""
