@@ -36,7 +36,7 @@ def choose_backends(blocks: Iterable[nn.Module], device: str, autocast: torch.dt
 
 
 def choose_backend(block: Block, autocast: torch.dtype | None) -> tuple[str, str]:
-    """Choose the fastest backend that works for a block on the CPU; the text says why no faster one does."""
+    """Choose the fastest backend that works for a block on the CPU, and explain why no faster one does."""
     if autocast != torch.bfloat16:
         reason = "the native kernel needs bfloat16"
     elif not native.is_supported(block):
@@ -65,8 +65,9 @@ def run_blocks(model: CNN, x: Tensor, regions: list[Regions]) -> Tensor:
 
 
 BlockChain = Callable[["CNN", Tensor, "list[Regions]"], Tensor]
+"""A function that runs the blocks and the head of a network."""
 
 
 def compile_blocks(backends: list[str]) -> BlockChain:
-    """`chain` for one model, compiled in one piece for each size of batch where its ways say so."""
+    """Return `run_blocks`, compiled as a whole for each batch size if the backends ask for that."""
     return torch.compile(with_own_code(run_blocks), dynamic=False) if "whole" in backends else run_blocks

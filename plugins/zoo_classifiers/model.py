@@ -22,7 +22,7 @@ EVEN_SAMPLE, FIXED_SAMPLE = 0.5, 0.999
 
 
 def block_windows(spec: CNNSpec, height: int, width: int) -> list[Window]:
-    """Compute the pooling of each block; ZooError if the pictures are too small."""
+    """Compute the pooling window of each block; ZooError if the pictures are too small."""
     if min(height, width) < spec.final:
         least = min(height, width)
         raise ZooError(
@@ -41,7 +41,7 @@ def make_head(spec: CNNSpec, features: int, classes: int) -> nn.Sequential:
 
 
 class CNN(Classifier):
-    """A convolutional classifier for pictures such as `info` describes."""
+    """A convolutional classifier for the pictures that `info` describes."""
 
     def __init__(self, spec: CNNSpec, info: DataInfo) -> None:
         super().__init__(info, spec.label_smoothing)

@@ -130,7 +130,7 @@ class KernelData(ctypes.Structure):
 
     @classmethod
     def of(cls, **tensors: Tensor) -> KernelData:
-        """Take the pointers of tensors, which must outlive the call."""
+        """Collect the pointers of tensors, which must outlive the call."""
         return cls(**{name: tensor.data_ptr() for name, tensor in tensors.items()})
 
 
@@ -232,7 +232,7 @@ def matches_pytorch(library: ctypes.CDLL, activation: str) -> bool:
     norm = cast(Norm, block.norm)
     inputs = [x, norm.weight, norm.bias]
     results = []
-    for way in (reference_tail, functools.partial(run_kernel, library)):
-        y = way(block, x, regions).float()
+    for tail in (reference_tail, functools.partial(run_kernel, library)):
+        y = tail(block, x, regions).float()
         results.append([y, *torch.autograd.grad((y * weights).sum(), inputs)])
     return all((a - b).norm() <= 0.01 * a.norm() for a, b in zip(*results, strict=True))

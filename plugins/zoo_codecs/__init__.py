@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def build_vae(spec: VAESpec, info: DataInfo) -> LatentModel:
-    """Build an untrained variational autoencoder for pictures like `info`'s."""
+    """Build an untrained variational autoencoder for the pictures that `info` describes."""
     from zoo_codecs.vae import VAE
 
     return VAE(spec, info)
 
 
 def build_vq_vae(spec: VQVAESpec, info: DataInfo) -> LatentModel:
-    """Build an untrained VQ-VAE for pictures like `info`'s."""
+    """Build an untrained VQ-VAE for the pictures that `info` describes."""
     from zoo_codecs.vqvae import VQVAE
 
     return VQVAE(spec, info)

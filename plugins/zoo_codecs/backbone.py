@@ -13,25 +13,25 @@ from zoo.core import DataInfo, ZooError
 from zoo.models import MIN_STD
 
 Size = tuple[int, int]
-WIDEST = 4
-"""How many times the channels of the first resolution the lower ones have at most."""
-GROUPS = 8
-"""Groups of a GroupNorm, where the channels can be dealt so."""
+MAX_WIDENING = 4
+"""Largest ratio of the channels at a lower resolution to those at the first."""
+MAX_GROUPS = 8
+"""Largest number of groups of a GroupNorm, lowered to a divisor of the channels."""
 
 
 class Plan(NamedTuple):
-    """The resolutions that an encoder goes down and a decoder up again."""
+    """The resolutions through which an encoder goes down, and a decoder up again."""
 
     sizes: tuple[Size, ...]
-    """Height and width of each, from the picture's own in patches on."""
+    """Height and width at each resolution, highest first."""
     widths: tuple[int, ...]
-    """Channels of each."""
+    """Channels at each resolution."""
     patch: int = 1
-    """Pixels of a side of the squares whose numbers become channels."""
+    """Side in pixels of the square patches that become channels."""
 
     @classmethod
     def of(cls, info: DataInfo, width: int, lowest: int = 4, patch: int = 1) -> Plan:
-        """Halve (upwards where odd) as long as the shorter side stays at `lowest` or above."""
+        """Plan to halve the size, rounding up, as long as the shorter side stays at least `lowest`."""
         _, height, breadth = info.shape
         if height % patch or breadth % patch:
             raise ZooError(
@@ -40,22 +40,22 @@ class Plan(NamedTuple):
         sizes = [(height // patch, breadth // patch)]
         while min(sizes[-1]) >= 2 * lowest:
             sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
-        return cls(tuple(sizes), tuple(width * min(2**level, WIDEST) for level in range(len(sizes))), patch)
+        return cls(tuple(sizes), tuple(width * min(2**level, MAX_WIDENING) for level in range(len(sizes))), patch)
 
 
 class Residual(nn.Module):
-    """GroupNorm, SiLU and a 3 x 3 convolution, twice, around which the input passes; (N, C, H, W) as it was."""
+    """A residual block: twice GroupNorm, SiLU and a 3 x 3 convolution; it keeps the shape (N, C, H, W)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(*activated(channels, channels), *activated(channels, channels))
+        self.body = nn.Sequential(*norm_act_conv(channels, channels), *norm_act_conv(channels, channels))
 
     def forward(self, x: Tensor) -> Tensor:
         return x + cast(Tensor, self.body(x))
 
 
-class Up(nn.Module):
-    """Nearest neighbours at exactly `size`, then a 3 x 3 convolution."""
+class Upsample(nn.Module):
+    """Nearest-neighbour upsampling to exactly `size`, then a 3 x 3 convolution."""
 
     def __init__(self, inputs: int, outputs: int, size: Size) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Up(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Pictures with values 0..1, (N, C, H, W), to (N, outputs, h, w) at the plan's lowest resolution."""
+    """Map pictures (N, C, H, W) with values 0..1 to (N, outputs, h, w) at the plan's lowest resolution."""
 
     def __init__(self, info: DataInfo, plan: Plan, blocks: int, outputs: int) -> None:
         super().__init__()
@@ -77,14 +77,14 @@ class Encoder(nn.Module):
             if level:
                 parts.append(nn.Conv2d(plan.widths[level - 1], width, 3, stride=2, padding=1))
             parts += [Residual(width) for _ in range(blocks)]
-        self.body = nn.Sequential(*parts, *activated(plan.widths[-1], outputs))
+        self.body = nn.Sequential(*parts, *norm_act_conv(plan.widths[-1], outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         return cast(Tensor, self.body(self.scaling(x)))
 
 
 class Decoder(nn.Module):
-    """(N, inputs, h, w) at the plan's lowest resolution to pictures (N, C, H, W) with values around 0..1."""
+    """Map (N, inputs, h, w) at the plan's lowest resolution to pictures (N, C, H, W), values about 0..1."""
 
     def __init__(self, info: DataInfo, plan: Plan, blocks: int, inputs: int) -> None:
         super().__init__()
@@ -93,17 +93,17 @@ class Decoder(nn.Module):
         for level in reversed(range(len(plan.sizes))):
             width = plan.widths[level]
             if level < len(plan.sizes) - 1:
-                parts.append(Up(plan.widths[level + 1], width, plan.sizes[level]))
+                parts.append(Upsample(plan.widths[level + 1], width, plan.sizes[level]))
             parts += [Residual(width) for _ in range(blocks)]
-        last = activated(plan.widths[0], info.shape[0] * plan.patch**2)
+        last = norm_act_conv(plan.widths[0], info.shape[0] * plan.patch**2)
         self.body = nn.Sequential(*parts, *last, nn.PixelShuffle(plan.patch))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.scaling.back(self.body(x))
+        return self.scaling.invert(self.body(x))
 
 
 class Scaling(nn.Module):
-    """Standardises pictures by the training pictures' mean and deviation, and takes that back."""
+    """Standardise pictures by the mean and standard deviation of the training pictures, or undo that."""
 
     mean: Tensor
     std: Tensor
@@ -117,11 +117,11 @@ class Scaling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean) / self.std
 
-    def back(self, y: Tensor) -> Tensor:
-        """Standardised pictures as they were."""
+    def invert(self, y: Tensor) -> Tensor:
+        """Undo the standardisation of pictures."""
         return y * self.std + self.mean
 
 
-def activated(inputs: int, outputs: int) -> list[nn.Module]:
-    """Norm, activation and a convolution that keeps height and width."""
-    return [nn.GroupNorm(math.gcd(GROUPS, inputs), inputs), nn.SiLU(), nn.Conv2d(inputs, outputs, 3, padding=1)]
+def norm_act_conv(inputs: int, outputs: int) -> list[nn.Module]:
+    """Build a norm, an activation and a convolution that keeps height and width."""
+    return [nn.GroupNorm(math.gcd(MAX_GROUPS, inputs), inputs), nn.SiLU(), nn.Conv2d(inputs, outputs, 3, padding=1)]

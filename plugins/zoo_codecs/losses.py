@@ -1,4 +1,4 @@
-"""Losses of decoded pictures: the decoder's variance, perceptual distance and spectra."""
+"""Losses of decoded pictures: likelihood under the decoder's variance, perceptual loss and spectral loss."""
 
 from __future__ import annotations
 
@@ -15,41 +15,33 @@ from zoo.models import Classifier, Features, as_float32, extract_features
 from zoo_codecs.spec import CodecSpec
 
 SPECTRUM_START, SPECTRUM_FULL = 0.5, 0.75
-"""Shares of the training from which on spectra count, and count in full."""
-
-
+"""Shares of the training after which the spectral loss sets in, and has its full weight."""
 MIN_AMPLITUDE = 1e-3
-"""Amplitudes well below this, a quarter of a level, count as none."""
-
-
+"""Amplitude far below which a difference does not count: a quarter of a grey level."""
 MIN_PIXEL_STD = 1 / 512
-"""No deviation is below half a level of a picture: a density of whole levels has no bound otherwise."""
-
-
+"""Smallest standard deviation, half a grey level; below it the density of discrete levels would be unbounded."""
 INITIAL_STD = 0.2
-"""Where a learnt deviation begins."""
-
-
+"""Initial value of a learnt standard deviation."""
 AVERAGE_SHARE = 0.01
-"""Share of the newest batch in the average."""
+"""Weight of the newest batch in the moving average."""
 
 
 class Variance(nn.Module):
-    """A variance for all numbers of all pictures."""
+    """Base class of decoder variances, which all pixels and channels share."""
 
     def forward(self, squared: Tensor) -> Tensor:
-        """The variance, a scalar, given squared errors (N, C, H, W)."""
+        """Return the variance, a scalar, for squared errors (N, C, H, W)."""
         raise NotImplementedError
 
     def nats(self, x: Tensor, decoded: Tensor) -> Tensor:
-        """-log p (N,) of pictures x under normal distributions around those decoded, in float32."""
+        """Compute -log p (N,) of pictures x under normal distributions around the decoded ones, in float32."""
         squared = (as_float32(x) - as_float32(decoded)).square()
         variance: Tensor = self(squared)
         return ((squared / variance + (2 * math.pi * variance).log()) / 2).flatten(1).sum(1)
 
 
 class Analytic(Variance):
-    """The mean squared error of the batch in training, which is the likeliest; its average of late in evaluation."""
+    """The maximum-likelihood variance: the batch's mean squared error; in evaluation its moving average."""
 
     average: Tensor
     count: Tensor
@@ -61,7 +53,7 @@ class Analytic(Variance):
         self.register_buffer("count", torch.zeros((), dtype=torch.int64))
 
     def forward(self, squared: Tensor) -> Tensor:
-        """Without a gradient: at the likeliest variance there is none."""
+        """Return the variance without a gradient, since the gradient vanishes at the maximum."""
         if not self.training:
             return self.average.clamp(min=MIN_PIXEL_STD**2)
         now = squared.detach().mean()
@@ -71,14 +63,14 @@ class Analytic(Variance):
 
 
 class Learnt(Variance):
-    """A parameter."""
+    """A variance that is a parameter of the model."""
 
     def __init__(self, info: DataInfo) -> None:
         super().__init__()
         self.log_std = nn.Parameter(torch.tensor(math.log(INITIAL_STD)))
 
     def forward(self, squared: Tensor) -> Tensor:
-        """Whatever the errors are; the sum, unlike a maximum, has a gradient everywhere."""
+        """Return the variance, whatever the errors; adding the minimum, unlike clamping, keeps the gradient."""
         return (self.log_std.exp() + MIN_PIXEL_STD).square()
 
 
@@ -86,7 +78,7 @@ VARIANCES: dict[str, Callable[[DataInfo], Variance]] = {"analytic": Analytic, "l
 
 
 class AuxiliaryLosses:
-    """The losses beside the distortion that the options ask for; holds the teacher, which is no part of the model."""
+    """Optional losses besides the distortion; keeps the teacher, which is not part of the model."""
 
     def __init__(self, spec: CodecSpec) -> None:
         self.spec = spec
@@ -99,10 +91,10 @@ class AuxiliaryLosses:
             step = self.spec.perceptual_every
             found["perceptual"] = self.spec.perceptual * self.perceptual(batch.x[::step], decoded[::step])
         if self.spec.spectrum:
-            # Before codes tell most of a picture, amplitudes are had by noise, and codes learn less.
+            # Early in training, before codes describe most of a picture, noise would satisfy this loss.
             share = min(1.0, max(0.0, (batch.done - SPECTRUM_START) / (SPECTRUM_FULL - SPECTRUM_START)))
-            unlike = spectrum_nats(as_float32(batch.x), as_float32(decoded)) if share else decoded.new_zeros(())
-            found["spectrum"] = self.spec.spectrum * share * unlike
+            nats = spectrum_nats(as_float32(batch.x), as_float32(decoded)) if share else decoded.new_zeros(())
+            found["spectrum"] = self.spec.spectrum * share * nats
         return found
 
     def perceptual(self, x: Tensor, decoded: Tensor) -> Tensor:
@@ -110,39 +102,42 @@ class AuxiliaryLosses:
         if self.teacher is None:
             raise ZooError("model.perceptual needs a teacher, which only exists in training", "set model.perceptual=0")
         with torch.no_grad():
-            seen = extract_features(self.teacher, x)
-        return perceptual_distance(seen, extract_features(self.teacher, decoded))
+            target = extract_features(self.teacher, x)
+        return perceptual_distance(target, extract_features(self.teacher, decoded))
 
 
 def perceptual_distance(a: Features, b: Features) -> Tensor:
-    """Mean over resolutions of the squared distance of features of unit length at each place (arXiv:1801.03924)."""
+    """Average the squared distances of unit-length features over positions and resolutions (arXiv:1801.03924)."""
     pairs = zip(a.maps, b.maps, strict=True)
     return torch.stack([(unit_length(one) - unit_length(two)).square().sum(1).mean() for one, two in pairs]).mean()
 
 
 def unit_length(x: Tensor) -> Tensor:
-    """A map (N, C, H, W) with vectors of length 1 at each place."""
+    """Scale the vectors at all positions of a map (N, C, H, W) to length 1."""
     return F.normalize(as_float32(x), dim=1, eps=1e-4)
 
 
 def spectrum_nats(x: Tensor, decoded: Tensor) -> Tensor:
-    """How unlike spectra are, in nats under the variance of the batch."""
+    """Compute the spectral loss in nats, under the variance of the batch."""
     return spectrum_error(x, decoded) / (2 * F.mse_loss(decoded, x).detach().clamp(min=MIN_PIXEL_STD**2))
 
 
 def spectrum_error(x: Tensor, decoded: Tensor) -> Tensor:
-    """The part of the mean squared error that amplitudes in bands of frequency make up (as in arXiv:2003.01826).
+    """Compute the part of the mean squared error due to amplitudes in frequency bands (as in arXiv:2003.01826).
 
-    Where detail cannot be told from the code, a decoder that learns from squared errors alone paints it too faintly,
-    which is what makes pictures blurred. That a batch as a whole is to have the energy of the real one makes it paint
-    what it does know more strongly, which costs far less squared error than noise of the same energy would.
+    Detail that the code does not determine comes out too faint from a decoder that minimises squared errors only, and
+    pictures look blurred. Asking for the energy of the real batch makes the decoder amplify the detail that it can
+    predict, which costs far less squared error than noise of the same energy would.
     """
-    (real, size), (drawn, _) = band_energies(x), band_energies(decoded)
-    return ((drawn.sqrt() - real.sqrt()).square() * size).sum() / x[0, 0].numel()
+    (real, size), (found, _) = band_energies(x), band_energies(decoded)
+    return ((found.sqrt() - real.sqrt()).square() * size).sum() / x[0, 0].numel()
 
 
 def band_energies(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean energy of a batch (N, C, H, W) in each band of frequency but the lowest, and frequencies in each."""
+    """Compute the mean energy of a batch (N, C, H, W) in each frequency band, and the size of each band.
+
+    The lowest band, which is the mean of a picture, is left out.
+    """
     band, count = frequency_bands(*x.shape[2:], x.device)
     energy = torch.fft.fft2(x, norm="ortho").abs().square().mean((0, 1))
     total = torch.zeros(len(count), device=x.device).index_add(0, band, energy.flatten())
@@ -152,7 +147,10 @@ def band_energies(x: Tensor) -> tuple[Tensor, Tensor]:
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)
 def frequency_bands(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The band of each frequency, int64 (H * W,), and how many are in each; kept, for counting waits for the device."""
+    """Compute the band of each frequency, int64 (H * W,), and the size of each band.
+
+    The result is cached, because counting synchronises with the device.
+    """
     down, across = (torch.fft.fftfreq(size, device="cpu") for size in (height, width))
     band = (down[:, None].hypot(across) * max(height, width)).round().long().flatten()
     return band.to(device), torch.bincount(band).to(device)

@@ -1,4 +1,4 @@
-"""What every quantiser of vectors does, and the two ways of letting gradients through it."""
+"""Vector quantisers: finite scalar quantisation, a codebook of moving averages, and their gradient estimators."""
 
 from __future__ import annotations
 
@@ -14,69 +14,70 @@ from zoo_codecs.spec import VQVAESpec
 
 
 class Quantised(NamedTuple):
-    """Vectors that became words."""
+    """Quantised vectors and their code words."""
 
     words: Tensor
-    """int64 (...)."""
+    """Code words, int64 (...)."""
     vectors: Tensor
-    """Those of the words, (..., D), with gradients to the vectors before them."""
+    """Vectors of the code words, (..., D), with gradients to the vectors that were quantised."""
     loss: Tensor | None = None
-    """What keeps the vectors near their words, a scalar; None where nothing needs to."""
+    """Commitment loss, a scalar; None for a quantiser that needs none."""
 
 
 class Quantiser(nn.Module):
-    """Vectors (..., D) to words and back."""
+    """Base class of quantisers, which map vectors (..., D) to code words and back."""
 
     size: int
-    """D."""
+    """Size D of a vector."""
     words: int
-    """How many there are."""
+    """Number of code words."""
 
     def forward(self, x: Tensor) -> Quantised:
         """Quantise vectors in float32; in training the codebook may learn from them."""
         raise NotImplementedError
 
     def choose(self, x: Tensor) -> Tensor:
-        """The words int64 (...) of vectors in float32."""
+        """Choose the code words int64 (...) of vectors in float32."""
         raise NotImplementedError
 
     def look_up(self, words: Tensor) -> Tensor:
-        """The vectors (..., D) of words, from the codebook."""
+        """Look up the vectors (..., D) of code words."""
         raise NotImplementedError
 
 
 def straight_through(x: Tensor, target: Tensor) -> Tensor:
-    """The target, with its gradient given to x as it is (Bengio et al. 2013, arXiv:1308.3432)."""
+    """Return the target, and pass its gradient to x unchanged (Bengio et al. 2013, arXiv:1308.3432)."""
     return x + (target - x).detach()
 
 
 def rotation_trick(x: Tensor, target: Tensor) -> Tensor:
-    """The target as x turned and stretched, both held constant for gradients (Fifty et al. 2024, arXiv:2410.06424)."""
+    """Return the target as x rotated and scaled, by constants (Fifty et al. 2024, arXiv:2410.06424)."""
     unit, aim = F.normalize(x.detach(), dim=-1), F.normalize(target.detach(), dim=-1)
     middle = F.normalize(unit + aim, dim=-1)
     stretch = length(target) / length(x).clamp(min=1e-6)
-    turned = x - 2 * dot(x, middle) * middle + 2 * dot(x, unit) * aim
-    return stretch * turned
+    rotated = x - 2 * dot(x, middle) * middle + 2 * dot(x, unit) * aim
+    return stretch * rotated
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
-    """Inner products of vectors (..., D), as (..., 1)."""
+    """Compute the inner products (..., 1) of vectors (..., D)."""
     return (a * b).sum(-1, keepdim=True)
 
 
 def length(x: Tensor) -> Tensor:
-    """Of vectors (..., D), as (..., 1), held constant."""
+    """Compute the lengths (..., 1) of vectors (..., D), without gradients."""
     return dot(x, x).detach().sqrt()
 
 
 SLACK = 1e-3
-"""The outermost levels lie this share within the bounds, so that they can be reached."""
+"""Share by which the bounds lie beyond the outermost levels, so that these can be reached."""
 
 
 class FSQ(Quantiser):
-    """Number i of a vector takes one of levels[i] values in -1..1; the word counts the combinations.
+    """Finite scalar quantisation: element i of a vector is rounded to one of levels[i] values in -1..1.
 
-    There is no codebook to learn, and so none that could fall out of use.
+    A code word is the number of a combination of levels. There is no codebook to learn, so no code word falls out of
+    use.
     """
 
     levels: Tensor
@@ -85,18 +86,18 @@ class FSQ(Quantiser):
     def __init__(self, levels: Sequence[int]) -> None:
         super().__init__()
         self.size, self.words = len(levels), math.prod(levels)
-        bases = [math.prod(levels[:place]) for place in range(len(levels))]
+        bases = [math.prod(levels[:index]) for index in range(len(levels))]
         self.register_buffer("levels", torch.tensor(levels), persistent=False)
         self.register_buffer("bases", torch.tensor(bases), persistent=False)
 
     def bound(self, x: Tensor) -> Tensor:
-        """Numbers squeezed to where rounding leaves as many integers as there are levels; 0 stays 0."""
+        """Squash vectors so that rounding gives as many integers as there are levels; 0 stays 0."""
         half = (self.levels - 1) * (1 + SLACK) / 2
         offset = 0.5 * (1 - self.levels % 2)
         return (x + (offset / half).atanh()).tanh() * half - offset
 
     def digits(self, x: Tensor) -> Tensor:
-        """Levels 0, 1, ... of the numbers of vectors (..., D)."""
+        """Compute the level 0, 1, ... of each element of vectors (..., D)."""
         return (self.bound(x).round() + self.levels // 2).long()
 
     def forward(self, x: Tensor) -> Quantised:
@@ -112,16 +113,17 @@ class FSQ(Quantiser):
         return (digits - self.levels // 2) / (self.levels // 2)
 
 
-ROUNDS = 10
-"""Of k-means, on the first batch."""
-TINY = 1e-5
-"""Smallest use that a mean is divided by."""
+K_MEANS_ROUNDS = 10
+"""Iterations of k-means on the first batch."""
+MIN_USE = 1e-5
+"""Smallest usage by which a mean is divided."""
 
 
 class EMA(Quantiser):
-    """Each vector becomes the nearest of the codebook, which is the moving average of those that became it.
+    """A codebook updated by moving averages: each vector is replaced by the nearest one of the codebook.
 
-    It starts from k-means on the first batch. A word that is hardly used begins anew as a vector of the batch.
+    Each vector of the codebook is the moving average of those it replaced. The codebook is initialised by k-means on
+    the first batch. A code word that is hardly used is re-initialised to a vector of the batch.
     """
 
     codebook: Tensor
@@ -133,7 +135,7 @@ class EMA(Quantiser):
         super().__init__()
         self.spec, self.size, self.words = spec, spec.size, spec.words
         self.initialised = False
-        # The mean is total / use, by word.
+        # The vector of each code word is total / use.
         self.register_buffer("codebook", torch.randn(spec.words, spec.size))
         self.register_buffer("use", torch.ones(spec.words))
         self.register_buffer("total", self.codebook.clone())
@@ -155,16 +157,16 @@ class EMA(Quantiser):
 
     @torch.no_grad()
     def learn(self, x: Tensor) -> None:
-        """Move the codebook towards the means of a batch of vectors (M, D), and begin anew what is not used."""
+        """Update the codebook from a batch of vectors (M, D), and re-initialise unused code words."""
         self.init_codebook(x)
-        count, total = sums(x, self.choose(x), self.words)
+        count, total = sum_by_word(x, self.choose(x), self.words)
         self.use.lerp_(count, 1 - self.spec.decay)
         self.total.lerp_(total, 1 - self.spec.decay)
         self.restart(x, self.use < self.spec.restart * len(x) / self.words)
-        self.codebook.copy_(self.total / self.use.clamp(min=TINY).unsqueeze(1))
+        self.codebook.copy_(self.total / self.use.clamp(min=MIN_USE).unsqueeze(1))
 
     def init_codebook(self, x: Tensor) -> None:
-        """Once, start from the vectors. Only the first batch of a process waits for the device to tell."""
+        """Initialise the codebook from vectors (M, D), once; only the first batch of a process synchronises."""
         if not self.initialised and not self.started:
             self.codebook.copy_(k_means(x, self.words))
             self.use.fill_(len(x) / self.words)
@@ -173,44 +175,44 @@ class EMA(Quantiser):
         self.initialised = True
 
     def restart(self, x: Tensor, dead: Tensor) -> None:
-        """Make words (words,) vectors of the batch, as if they had always had their share of the use."""
+        """Re-initialise dead code words, bool (words,), to vectors of the batch, with average usage."""
         share = len(x) / self.words
         self.use.copy_(torch.where(dead, share, self.use))
         self.total.copy_(torch.where(dead.unsqueeze(1), sample_vectors(x, self.words) * share, self.total))
 
 
 def nearest(x: Tensor, codebook: Tensor) -> Tensor:
-    """Which of the codebook (K, D) is nearest to each vector (..., D)."""
+    """Find the nearest vector of the codebook (K, D) to each vector (..., D)."""
     return (codebook.square().sum(1) - 2 * x @ codebook.T).argmin(-1)
 
 
-def sums(x: Tensor, words: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """How many of the vectors (M, D) have each of the words, (count,), and their sums, (count, D)."""
+def sum_by_word(x: Tensor, words: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Count and sum the vectors (M, D) of each code word: (count,) and (count, D)."""
     counted = torch.cat([torch.ones_like(x[:, :1]), x], 1)
     found = x.new_zeros(count, counted.shape[1]).index_add_(0, words, counted)
     return found[:, 0], found[:, 1:]
 
 
 def sample_vectors(x: Tensor, count: int) -> Tensor:
-    """Vectors at random, each at most once as far as they last."""
+    """Sample `count` vectors, without replacement if there are enough."""
     order = torch.randperm(len(x), device=x.device)
     return x[order.repeat(-(-count // len(x)))[:count]]
 
 
 def k_means(x: Tensor, count: int) -> Tensor:
-    """Centres (count, D) of vectors (M, D) after some rounds; one that loses all stays."""
+    """Compute centres (count, D) of vectors (M, D) by k-means; a centre without vectors stays where it is."""
     centres = k_means_plus_plus(x, count)
-    for _ in range(ROUNDS):
-        use, total = sums(x, nearest(x, centres), count)
+    for _ in range(K_MEANS_ROUNDS):
+        use, total = sum_by_word(x, nearest(x, centres), count)
         centres = torch.where(use.unsqueeze(1) > 0, total / use.clamp(min=1).unsqueeze(1), centres)
     return centres
 
 
 def k_means_plus_plus(x: Tensor, count: int) -> Tensor:
-    """Vectors at random, rather far from those before them: k-means++ (Arthur & Vassilvitskii 2007)."""
+    """Sample initial centres by k-means++ (Arthur & Vassilvitskii 2007)."""
     rows = torch.randint(len(x), (1,), device=x.device)
     distance = x.new_full((len(x),), torch.inf)
     for _ in range(count - 1):
         distance = torch.minimum(distance, (x - x[rows[-1]]).square().sum(1))
-        rows = torch.cat([rows, torch.multinomial(distance + TINY, 1)])
+        rows = torch.cat([rows, torch.multinomial(distance + MIN_USE, 1)])
     return x[rows]

@@ -14,12 +14,12 @@ from zoo_codecs.backbone import Decoder, Encoder, Plan, Size
 from zoo_codecs.losses import VARIANCES, AuxiliaryLosses
 from zoo_codecs.spec import VAESpec
 
-SPAN = 8.0
-"""The logarithm of a posterior's deviation stays within this of 0."""
+MAX_LOG_STD = 8.0
+"""Largest absolute value of the logarithm of a posterior's standard deviation."""
 
 
 class VAE(LatentModel):
-    """Posteriors over vectors or maps, and pictures with one calibrated variance (arXiv:2006.13202)."""
+    """A variational autoencoder with vector or map codes and a calibrated decoder (arXiv:2006.13202)."""
 
     steps: Tensor
 
@@ -31,7 +31,7 @@ class VAE(LatentModel):
         self.code = CodeInfo((spec.latent,) if vector else (spec.latent, *lowest))
         self.encoder = Encoder(info, plan, spec.blocks, channels if vector else 2 * spec.latent)
         self.decoder = Decoder(info, plan, spec.blocks, channels if vector else spec.latent)
-        self.down, self.up = linear(channels, lowest, spec.latent) if vector else (nn.Identity(), nn.Identity())
+        self.down, self.up = linear_maps(channels, lowest, spec.latent) if vector else (nn.Identity(), nn.Identity())
         self.variance = VARIANCES[spec.variance](info)
         self.auxiliary = AuxiliaryLosses(spec)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
@@ -45,13 +45,13 @@ class VAE(LatentModel):
 
     def encode(self, x: Tensor) -> Posterior:
         mean, raw = self.down(self.encoder(x)).chunk(2, 1)
-        return Posterior(mean, SPAN * torch.tanh(as_float32(raw) / SPAN))
+        return Posterior(mean, MAX_LOG_STD * torch.tanh(as_float32(raw) / MAX_LOG_STD))
 
     def decode(self, code: Tensor) -> Tensor:
         return cast(Tensor, self.decoder(self.up(code)))
 
     def distortion(self, x: Tensor, decoded: Tensor) -> Tensor:
-        """Compute the nats (N,) under normal distributions around the decoded pictures."""
+        """Compute -log p(x | code) (N,) in nats, under normal distributions around the decoded pictures."""
         return self.variance.nats(x, decoded)
 
     def learn(self, batch: Batch) -> tuple[Posterior | Tensor, Tensor, Losses]:
@@ -63,7 +63,7 @@ class VAE(LatentModel):
         return posterior, decoded, further
 
     def rate(self, rate: Tensor) -> Tensor:
-        """The mean rate, or with objective=weighted what warm-up, free bits and beta make of it."""
+        """Apply warm-up, free bits and beta to the mean rate, unless objective=elbo."""
         spec = self.spec
         if spec.objective == "elbo":
             return rate
@@ -73,8 +73,8 @@ class VAE(LatentModel):
         return spec.beta * share * rate
 
 
-def linear(channels: int, size: Size, latent: int) -> tuple[nn.Module, nn.Module]:
-    """Features (N, channels, h, w) to the two numbers for each of a vector's, and a vector to features."""
+def linear_maps(channels: int, size: Size, latent: int) -> tuple[nn.Module, nn.Module]:
+    """Build linear maps from features (N, channels, h, w) to mean and deviation of a vector, and back."""
     features = channels * math.prod(size)
     down = nn.Sequential(nn.SiLU(), nn.Flatten(), nn.Linear(features, 2 * latent))
     return down, nn.Sequential(nn.Linear(latent, features), nn.Unflatten(1, (channels, *size)))

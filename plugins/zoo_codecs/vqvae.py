@@ -16,7 +16,7 @@ from zoo_codecs.spec import VQVAESpec
 
 
 class VQVAE(LatentModel):
-    """An encoder to vectors, a quantiser that makes words of them, and a decoder from the vectors of words."""
+    """An encoder to vectors, a quantiser that replaces them by code words, and a decoder."""
 
     def __init__(self, spec: VQVAESpec, info: DataInfo) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class VQVAE(LatentModel):
         self.auxiliary.teacher = teacher
 
     def vectors(self, x: Tensor) -> Tensor:
-        """What the encoder makes of pictures, (N, h, w, D)."""
+        """Encode pictures as vectors (N, h, w, D), before quantisation."""
         return as_float32(self.encoder(x)).movedim(1, -1)
 
     def encode(self, x: Tensor) -> Tensor:
@@ -45,14 +45,14 @@ class VQVAE(LatentModel):
             return self.quantiser.choose(vectors)
 
     def decode(self, code: Tensor) -> Tensor:
-        return self.show(self.quantiser.look_up(code))
+        return self.decode_vectors(self.quantiser.look_up(code))
 
-    def show(self, vectors: Tensor) -> Tensor:
-        """What vectors (N, h, w, D) decode to."""
+    def decode_vectors(self, vectors: Tensor) -> Tensor:
+        """Decode vectors (N, h, w, D) to pictures."""
         return cast(Tensor, self.decoder(vectors.movedim(-1, 1)))
 
     def distortion(self, x: Tensor, decoded: Tensor) -> Tensor:
-        """Compute the nats (N,) under normal distributions around the decoded pictures."""
+        """Compute -log p(x | code) (N,) in nats, under normal distributions around the decoded pictures."""
         return self.variance.nats(x, decoded)
 
     def learn(self, batch: Batch) -> tuple[Tensor, Tensor, Losses]:
@@ -60,5 +60,5 @@ class VQVAE(LatentModel):
         with no_autocast(batch.x.device):
             found: Quantised = self.quantiser(vectors)
         further = {} if found.loss is None else {"commitment": found.loss}
-        decoded = self.show(found.vectors)
+        decoded = self.decode_vectors(found.vectors)
         return found.words, decoded, further | self.auxiliary.losses(batch, decoded)

@@ -52,7 +52,7 @@ class Columns(NamedTuple):
     """Class names of integer labels from the metadata; empty if there are none."""
 
     def read(self, schema: pa.Schema) -> list[str]:
-        """List the columns to read: of a struct only its bytes."""
+        """List the columns to read; only the bytes of a struct are needed."""
         import pyarrow as pa
 
         return [f"{self.image}.bytes" if pa.types.is_struct(schema.field(self.image).type) else self.image, self.label]

@@ -1,4 +1,4 @@
-"""First-party priors: normal, heavy-tailed and learnt ones over continuous codes, a transformer over words."""
+"""First-party priors: normal, heavy-tailed and learnt ones over continuous codes; a transformer over code words."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def build_generalized_normal(spec: GeneralizedNormalSpec, code: CodeInfo) -> Pri
 
 def build_student_t(spec: StudentTSpec, code: CodeInfo) -> Prior:
     """Build a Student t prior, factorised or multivariate."""
-    from zoo_priors.heavy_tailed import build
+    from zoo_priors.heavy_tailed import build_student_t
 
-    return build(spec, code)
+    return build_student_t(spec, code)
 
 
 def build_power_law(spec: PowerLawSpec, code: CodeInfo) -> Prior:
@@ -65,14 +65,14 @@ def build_mixture(spec: MixtureSpec, code: CodeInfo) -> Prior:
 
 
 def build_vamp(spec: VampSpec, code: CodeInfo) -> Prior:
-    """Build a mixture of the posteriors of learnt pictures; it needs an encoder by `attach`."""
+    """Build a mixture of the posteriors of learnt pictures; `attach` must give it an encoder."""
     from zoo_priors.mixture import Vamp
 
     return Vamp(spec, code)
 
 
 def build_flow(spec: FlowSpec, code: CodeInfo) -> Prior:
-    """Build a normalizing flow, conditioned on a text."""
+    """Build a normalizing flow conditioned on a text."""
     from zoo_priors.flow import Flow
 
     return Flow(spec, code)

@@ -10,13 +10,13 @@ from torch.nn import functional as F
 
 
 class Cache:
-    """Keys and values (N, heads, T, width / heads) of the tokens that an attention has seen."""
+    """Keys and values (N, heads, T, width / heads) of the tokens so far."""
 
     def __init__(self) -> None:
         self.seen: tuple[Tensor, Tensor] | None = None
 
     def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """All keys and values, those of further tokens at the end."""
+        """Append the keys and values of further tokens, and return all of them."""
         if self.seen:
             keys, values = torch.cat([self.seen[0], keys], 2), torch.cat([self.seen[1], values], 2)
         self.seen = keys, values
@@ -24,7 +24,7 @@ class Cache:
 
 
 class Attention(nn.Module):
-    """Self-attention (Vaswani et al. 2017, arXiv:1706.03762) in which a token sees itself and those before it."""
+    """Causal self-attention (Vaswani et al. 2017, arXiv:1706.03762)."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Attention(nn.Module):
         self.output = nn.Linear(width, width, bias=False)
 
     def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:
-        """Tokens (N, T, width) to as many; with a cache one token at a time, T = 1."""
+        """Map tokens (N, T, width) to tokens of the same shape; with a cache T must be 1."""
         parts = self.inputs(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         query, keys, values = parts.unbind(0)
         if cache:
@@ -43,7 +43,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then a perceptron, each with a norm before it and a shortcut around it."""
+    """A pre-norm transformer block: attention and an MLP, each with a residual connection."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -53,6 +53,6 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:
-        """Tokens (N, T, width) to as many, as Attention does."""
+        """Map tokens (N, T, width) to tokens of the same shape; with a cache T must be 1."""
         x = x + self.dropout(self.attention(self.norms[0](x), cache))
         return cast(Tensor, x + self.dropout(self.perceptron(self.norms[1](x))))

@@ -1,4 +1,4 @@
-"""Affine couplings (Dinh et al. 2016, arXiv:1605.08803): maps of vectors given a context, with exact inverses."""
+"""Affine couplings (Dinh et al. 2016, arXiv:1605.08803) and other invertible maps that depend on a context."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from torch import Tensor, nn
 from zoo_priors.scale import soft_clamp
 
 Weighted = tuple[float, Tensor]
-"""A context (N, C) and its weight."""
-SPAN = 1.5
-"""The logarithm of the factor by which a coupling stretches a number stays within this of 0."""
-FURTHEST = 4.0
-"""The same for the first step, which brings codes of whatever scale near 0."""
+"""A weight and a context (N, C)."""
+MAX_LOG_SCALE = 1.5
+"""Largest absolute value of the logarithm of the factor by which a coupling scales a dimension."""
+MAX_OUTER_LOG_SCALE = 4.0
+"""Same limit for the first step, which normalises codes of any scale."""
 
 
 class Step(nn.Module):
-    """An invertible map of vectors (N, D), which depends on a context (N, C)."""
+    """Base class of invertible maps of vectors (N, D) that depend on a context (N, C)."""
 
     def to_base(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Vectors (N, D) to as many, and the log-determinants (N,)."""
+        """Map vectors (N, D) to vectors (N, D), and compute the log-determinants (N,)."""
         raise NotImplementedError
 
     def from_base(self, u: Tensor, contexts: Sequence[Weighted]) -> Tensor:
-        """The inverse; given several contexts, a blend of the inverses whose weights sum to 1."""
+        """Apply the inverse map; for several contexts, a blend of their inverses with weights that sum to 1."""
         raise NotImplementedError
 
 
-def total(contexts: Sequence[Weighted]) -> Tensor:
-    """The weighted sum of contexts (N, C)."""
+def weighted_sum(contexts: Sequence[Weighted]) -> Tensor:
+    """Compute the weighted sum of contexts (N, C)."""
     return sum((weight * context for weight, context in contexts[1:]), contexts[0][0] * contexts[0][1])
 
 
 class Standardise(Step):
-    """Subtracts a mean and divides by a deviation, number by number; both follow from the context."""
+    """Subtract a mean and divide by a standard deviation in each dimension; both depend on the context."""
 
     def __init__(self, size: int, context: int) -> None:
         super().__init__()
@@ -44,33 +44,33 @@ class Standardise(Step):
         nn.init.zeros_(self.net.weight)
         nn.init.zeros_(self.net.bias)
 
-    def both(self, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Means and log-deviations (N, D)."""
+    def mean_and_log_std(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute means and log standard deviations (N, D)."""
         mean, raw = self.net(context).chunk(2, 1)
-        return mean, soft_clamp(raw, FURTHEST)
+        return mean, soft_clamp(raw, MAX_OUTER_LOG_SCALE)
 
     def to_base(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_std = self.both(context)
+        mean, log_std = self.mean_and_log_std(context)
         return (z - mean) * (-log_std).exp(), -log_std.sum(1)
 
     def from_base(self, u: Tensor, contexts: Sequence[Weighted]) -> Tensor:
-        mean, log_std = self.both(total(contexts))
+        mean, log_std = self.mean_and_log_std(weighted_sum(contexts))
         return mean + log_std.exp() * u
 
 
 class Coupling(Step):
-    """Moves and stretches half of the numbers by what the other half and the context tell.
+    """Shift and scale half of the dimensions depending on the other half and the context.
 
-    Numbers come out in another order, so that the next coupling keeps others. What the perceptron sees of a number
-    grows like its logarithm: a code far out must not be thrown still further.
+    The dimensions are permuted, so that the next coupling changes others. The inputs of the MLP are compressed, growing
+    like logarithms, so that codes far from 0 are not moved still further.
     """
 
     order: Tensor
     back: Tensor
 
-    def __init__(self, size: int, context: int, width: int, place: int) -> None:
+    def __init__(self, size: int, context: int, width: int, index: int) -> None:
         super().__init__()
-        order = np.random.default_rng(place).permutation(size)
+        order = np.random.default_rng(index).permutation(size)
         self.register_buffer("order", torch.tensor(order.tolist()), persistent=False)
         self.register_buffer("back", torch.tensor(np.argsort(order).tolist()), persistent=False)
         self.kept, self.moved = size // 2, size - size // 2
@@ -80,31 +80,31 @@ class Coupling(Step):
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def both(self, kept: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """By how much the other half is moved, and the logarithm of how far it is stretched, (N, moved) each."""
+    def shift_and_log_scale(self, kept: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute shift and log-scale (N, moved) of the other half."""
         found = self.gain * self.last(self.hidden(torch.cat([torch.asinh(kept), context], 1)))
         shift, raw = found.chunk(2, 1)
-        return shift, soft_clamp(raw, SPAN)
+        return shift, soft_clamp(raw, MAX_LOG_SCALE)
 
     def to_base(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         kept, moved = torch.split(z[:, self.order], [self.kept, self.moved], 1)
-        shift, stretch = self.both(kept, context)
-        return torch.cat([kept, (moved - shift) * (-stretch).exp()], 1), -stretch.sum(1)
+        shift, log_scale = self.shift_and_log_scale(kept, context)
+        return torch.cat([kept, (moved - shift) * (-log_scale).exp()], 1), -log_scale.sum(1)
 
     def from_base(self, u: Tensor, contexts: Sequence[Weighted]) -> Tensor:
         kept, moved = torch.split(u, [self.kept, self.moved], 1)
-        shift, stretch = self.both(kept, total(contexts))
-        return torch.cat([kept, shift + stretch.exp() * moved], 1)[:, self.back]
+        shift, log_scale = self.shift_and_log_scale(kept, weighted_sum(contexts))
+        return torch.cat([kept, shift + log_scale.exp() * moved], 1)[:, self.back]
 
 
-STRONGEST = 2.0
-"""The logarithm of the factor by which the map stretches any vector stays within this of 0."""
+MAX_NORM = 2.0
+"""Upper limit of the spectral norm of A, the logarithm of the factor by which a vector is stretched."""
 
 
 class Centre(Step):
-    """Subtracts a learnt mean and divides by a learnt deviation, number by number, whatever the context.
+    """Subtract a learnt mean and divide by a learnt standard deviation in each dimension, for any context.
 
-    As it is the same map for every context, a product of densities before it is one after it.
+    Since the map is the same for every context, products of densities are preserved.
     """
 
     def __init__(self, size: int) -> None:
@@ -113,18 +113,18 @@ class Centre(Step):
         self.raw = nn.Parameter(torch.zeros(size))
 
     def to_base(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        log_std = soft_clamp(self.raw, FURTHEST)
+        log_std = soft_clamp(self.raw, MAX_OUTER_LOG_SCALE)
         return (z - self.mean) * (-log_std).exp(), -log_std.sum().expand(len(z))
 
     def from_base(self, u: Tensor, contexts: Sequence[Weighted]) -> Tensor:
-        return self.mean + soft_clamp(self.raw, FURTHEST).exp() * u
+        return self.mean + soft_clamp(self.raw, MAX_OUTER_LOG_SCALE).exp() * u
 
 
 class Exponential(Step):
-    """z = exp(A) u + shift, where A (D, D) and shift (D,) are affine in the context.
+    """The map z = exp(A) u + shift, where A (D, D) and shift (D,) are affine in the context.
 
-    Contexts that are blended add up in A: the matrix of half one and half another is the exponential of the mean of
-    their A, but for what `tame` takes from the strongest.
+    Blending contexts blends A: the matrix of half one context and half another is the exponential of the mean of their
+    A, except for what `limit_spectral_norm` changes.
     """
 
     def __init__(self, size: int, context: int) -> None:
@@ -134,42 +134,42 @@ class Exponential(Step):
         nn.init.zeros_(self.net.weight)
         nn.init.zeros_(self.net.bias)
 
-    def both(self, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Shifts (U, D) and A (U, D, D) of the U distinct contexts, and which of them each row has, (N,)."""
+    def shift_and_matrix(self, context: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Compute shift (U, D) and A (U, D, D) of the U distinct contexts, and the index (N,) of each row's."""
         rows, which = unique_rows(context)
         shift, raw = self.net(rows).split([self.size, self.size**2], 1)
         return shift, limit_spectral_norm(raw.unflatten(1, (self.size, self.size))), which
 
     def to_base(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        shift, matrix, which = self.both(context)
+        shift, matrix, which = self.shift_and_matrix(context)
         u = torch.linalg.matrix_exp(-matrix)[which] @ (z - shift[which]).unsqueeze(2)
         return u.squeeze(2), -matrix.diagonal(dim1=1, dim2=2).sum(1)[which]
 
     def from_base(self, u: Tensor, contexts: Sequence[Weighted]) -> Tensor:
-        shift, matrix, which = self.both(total(contexts))
+        shift, matrix, which = self.shift_and_matrix(weighted_sum(contexts))
         stretched: Tensor = torch.linalg.matrix_exp(matrix)[which] @ u.unsqueeze(2)
         return stretched.squeeze(2) + shift[which]
 
 
 def unique_rows(context: Tensor) -> tuple[Tensor, Tensor]:
-    """The distinct rows (U, C) of contexts (N, C), and which of them each row is, (N,).
+    """Find the distinct rows (U, C) of contexts (N, C), and the index (N,) of each row among them.
 
-    The gradient of equal rows reaches one of them, which comes to the same for whatever made them of equal inputs.
+    The gradient of equal rows goes to one of them, which makes no difference if they come from equal inputs.
     """
-    place = torch.arange(len(context), device=context.device)
-    if context.device.type == "meta":  # how many are distinct is not known there
-        return context, place
+    index = torch.arange(len(context), device=context.device)
+    if context.device.type == "meta":  # the number of distinct rows is unknown there
+        return context, index
     found, which = torch.unique(context.detach(), dim=0, return_inverse=True)
-    return context[place.new_zeros(len(found)).scatter(0, which, place)], which
+    return context[index.new_zeros(len(found)).scatter(0, which, index)], which
 
 
 def limit_spectral_norm(matrix: Tensor) -> Tensor:
-    """Matrices (U, D, D) shrunk to a spectral norm below STRONGEST; hardly where it is below half of that.
+    """Shrink matrices (U, D, D) to a spectral norm below MAX_NORM; those below half of it hardly change.
 
-    The norm's eighth power is no more than the sum of those of all singular values, which is smooth everywhere.
+    The eighth power of the norm is at most the sum of the eighth powers of all singular values, which is smooth.
     """
-    small = matrix / STRONGEST
+    small = matrix / MAX_NORM
     squares = small.mT @ small
     eighth = (squares @ squares).square().sum((1, 2), keepdim=True)
-    tamed: Tensor = matrix * (1 + eighth).pow(-1 / 8)
-    return tamed
+    limited: Tensor = matrix * (1 + eighth).pow(-1 / 8)
+    return limited

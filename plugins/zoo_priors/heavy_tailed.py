@@ -16,14 +16,14 @@ from zoo_priors.spec import PowerLawSpec, StudentTSpec
 
 
 class StudentT(VectorPrior):
-    """t with df degrees of freedom over groups of numbers that share one chance to lie far out."""
+    """Base class of Student t priors: independent multivariate t distributions over groups of dimensions."""
 
     def __init__(self, spec: StudentTSpec, code: CodeInfo, group: int) -> None:
         super().__init__(code)
         self.df, self.group, self.scale = spec.df, group, Scale(spec.scale, spec.learn_scale)
 
     def energy(self, squares: Tensor) -> Tensor:
-        """-log density of a group from the sum of its z^2."""
+        """Compute the negative log-density of groups from their sums of z^2."""
         top = (self.df + self.group) / 2
         constant = math.lgamma(self.df / 2) - math.lgamma(top) + self.group / 2 * math.log(self.df * math.pi)
         inner = torch.log1p(squares / (self.df * self.scale.value().square()))
@@ -38,7 +38,7 @@ class StudentT(VectorPrior):
 
 
 class Factorised(StudentT):
-    """Independent numbers, each with its own t."""
+    """Independent t distributions in all dimensions."""
 
     def log_density(self, z: Tensor, condition: Tensor | None) -> Tensor:
         return -self.energy(z.square()).sum(1)
@@ -48,26 +48,26 @@ class Factorised(StudentT):
 
 
 class Multivariate(StudentT):
-    """One t over the whole code, the same in all directions (as in t3VAE, Kim et al. 2023, arXiv:2312.01133)."""
+    """One isotropic t distribution of the whole code (as in t3VAE, Kim et al. 2023, arXiv:2312.01133)."""
 
     def log_density(self, z: Tensor, condition: Tensor | None) -> Tensor:
         return -self.energy(z.square().sum(1))
 
     def cross_entropy(self, q: Posterior, condition: Tensor | None) -> tuple[Tensor, Exactness]:
-        """By Jensen's inequality: the logarithm of the mean of |z|^2, not the mean of the logarithm.
+        """Bound the cross-entropy by Jensen's inequality: the log of the mean of |z|^2, not the mean of the log.
 
-        It equals the bound with an auxiliary Gamma variable for the scale, so the ELBO stays a bound.
+        It equals the bound with an auxiliary Gamma variable for the scale, so the ELBO remains a lower bound.
         """
         return self.energy((q.mean.square() + (2 * q.log_std).exp()).sum(1)), "upper bound"
 
 
-def build(spec: StudentTSpec, code: CodeInfo) -> Prior:
-    """The prior in the form that the options name."""
+def build_student_t(spec: StudentTSpec, code: CodeInfo) -> Prior:
+    """Build the form of Student t prior that the options ask for."""
     return Multivariate(spec, code, code.size) if spec.form == "multivariate" else Factorised(spec, code, 1)
 
 
 class PowerLaw(VectorPrior):
-    """Density (1 + |z| / scale)^-(alpha + D) / Z: |z| / scale is beta prime distributed, every direction as likely."""
+    """The isotropic density (1 + |z| / scale)^-(alpha + D) / Z; |z| / scale is beta prime distributed."""
 
     def __init__(self, spec: PowerLawSpec, code: CodeInfo) -> None:
         super().__init__(code)
@@ -76,7 +76,7 @@ class PowerLaw(VectorPrior):
         self.scale = Scale(scale, spec.learn_scale)
 
     def energy(self, length: Tensor) -> Tensor:
-        """-log_density (N,) from |z| (N,)."""
+        """Compute the negative log-density (N,) from |z| (N,)."""
         d, alpha = self.code.size, self.alpha
         sphere = math.log(2) + d / 2 * math.log(math.pi) - math.lgamma(d / 2)
         constant = sphere + math.lgamma(d) + math.lgamma(alpha) - math.lgamma(d + alpha)
@@ -93,12 +93,12 @@ class PowerLaw(VectorPrior):
         return temperature * scale * direction * above / below
 
     def cross_entropy(self, q: Posterior, condition: Tensor | None) -> tuple[Tensor, Exactness]:
-        """By Jensen's inequality, from the root mean square of |z|."""
+        """Bound the cross-entropy by Jensen's inequality, from the root mean square of |z|."""
         return self.energy((q.mean.square() + (2 * q.log_std).exp()).sum(1).sqrt()), "upper bound"
 
 
 def typical_scale(alpha: float, d: int) -> float:
-    """The scale by which the median length is about that of a standard normal code, sqrt(d).
+    """Compute the scale for which the median length is about that of a standard normal code, sqrt(d).
 
     The median of a Gamma variable is about 1/3 below its shape.
     """

@@ -15,26 +15,26 @@ from zoo_priors.spec import MixtureSpec, VampSpec
 
 
 def log_mixture(z: Tensor, parts: Posterior, log_weight: Tensor) -> Tensor:
-    """Log-density in nats (N,) of z (N, D) under K parts (K, D) with log-weights (K,)."""
-    # The distances are not expanded into a matrix product: it would lose the digits of codes far out.
+    """Compute the log-density in nats (N,) of z (N, D) under K components (K, D) with log-weights (K,)."""
+    # The distances are not expanded into a matrix product, which would lose precision for codes far from 0.
     distance = (z.unsqueeze(1) - parts.mean) * (-parts.log_std).exp()
     constant = parts.log_std.sum(1) + z.shape[1] / 2 * math.log(2 * math.pi)
     return torch.logsumexp(log_weight - constant - distance.square().sum(2) / 2, 1)
 
 
 def draw_mixture(n: int, parts: Posterior, log_weight: Tensor, temperature: float) -> Tensor:
-    """Vectors (n, D): the parts by their weights, and within a part narrower for lower temperatures."""
+    """Sample vectors (n, D); the temperature scales the standard deviations of the components."""
     chosen = torch.multinomial(log_weight.exp(), n, replacement=True)
     mean, log_std = parts.mean[chosen], parts.log_std[chosen]
     return mean + temperature * log_std.exp() * torch.randn_like(mean)
 
 
-SPAN = 7.0
-"""The logarithm of a deviation stays within this of 0, so that no part can collapse onto a point."""
+MAX_LOG_STD = 7.0
+"""Largest absolute value of a log standard deviation, so that no component collapses to a point."""
 
 
 class Mixture(VectorPrior):
-    """K normal distributions with independent parts; means, deviations and weights are learnt."""
+    """A mixture of K diagonal normal distributions; means, deviations and weights are learnt."""
 
     def __init__(self, spec: MixtureSpec, code: CodeInfo) -> None:
         super().__init__(code)
@@ -44,7 +44,7 @@ class Mixture(VectorPrior):
 
     def parts(self) -> Posterior:
         """Means and log-deviations (K, D)."""
-        return Posterior(self.mean, soft_clamp(self.raw_log_std, SPAN))
+        return Posterior(self.mean, soft_clamp(self.raw_log_std, MAX_LOG_STD))
 
     def log_density(self, z: Tensor, condition: Tensor | None) -> Tensor:
         return log_mixture(z, self.parts(), self.logit.log_softmax(0))
@@ -58,7 +58,7 @@ MARGIN = 0.02
 
 
 class Vamp(VectorPrior):
-    """The mean of the posteriors of K learnt pictures (K, C, H, W), whose values a sigmoid keeps in 0..1."""
+    """A mixture of the posteriors of K learnt pictures (K, C, H, W), whose values a sigmoid keeps in 0..1."""
 
     def __init__(self, spec: VampSpec, code: CodeInfo) -> None:
         super().__init__(code)
@@ -67,7 +67,7 @@ class Vamp(VectorPrior):
         self.logit = nn.Parameter(torch.zeros(spec.components))
 
     def attach(self, encode: Encode, info: DataInfo) -> None:
-        """Keep the encoder, and begin with noise that has the pictures' mean and deviation."""
+        """Keep the encoder, and initialise the pictures with noise of the data's mean and deviation."""
         self.encode = encode
         mean, std = (torch.tensor(part, device=self.logit.device).view(-1, 1, 1) for part in (info.mean, info.std))
         noise = torch.randn(self.components, *info.shape, device=self.logit.device)

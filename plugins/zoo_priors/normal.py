@@ -22,7 +22,7 @@ class Normal(VectorPrior):
         self.scale = Scale(spec.scale, spec.learn_scale)
 
     def energy(self, squares: Tensor) -> Tensor:
-        """-log_density from z^2 (N, D)."""
+        """Compute the negative log-density (N,) from z^2 (N, D)."""
         constant = self.scale.log() + math.log(2 * math.pi) / 2
         return (squares / (2 * self.scale.value().square()) + constant).sum(1)
 
@@ -38,14 +38,14 @@ class Normal(VectorPrior):
 
 
 class Laplace(VectorPrior):
-    """Independent numbers with density exp(-|z| / scale) / (2 scale)."""
+    """Independent dimensions with density exp(-|z| / scale) / (2 scale)."""
 
     def __init__(self, spec: LaplaceSpec, code: CodeInfo) -> None:
         super().__init__(code)
         self.scale = Scale(spec.scale, spec.learn_scale)
 
     def energy(self, lengths: Tensor) -> Tensor:
-        """-log_density from |z| (N, D)."""
+        """Compute the negative log-density (N,) from |z| (N, D)."""
         return (lengths / self.scale.value() + self.scale.log() + math.log(2)).sum(1)
 
     def log_density(self, z: Tensor, condition: Tensor | None) -> Tensor:
@@ -61,20 +61,20 @@ class Laplace(VectorPrior):
 
 
 def folded_normal_mean(mean: Tensor, std: Tensor) -> Tensor:
-    """The mean of |z| for z normal (Leone, Nelson & Nottingham 1961, Technometrics 3:543)."""
+    """Compute the mean of |z| for normal z (Leone, Nelson & Nottingham 1961, Technometrics 3:543)."""
     x = mean / std
     return std * math.sqrt(2 / math.pi) * (-x.square() / 2).exp() + mean * torch.erf(x / math.sqrt(2))
 
 
-NEAREST = 1e-12
-"""|z| below which the density is taken for flat: for beta < 1 its slope at 0 is infinite."""
+MIN_LENGTH = 1e-12
+"""|z| / scale below which the density is treated as flat, since for beta < 1 its slope at 0 is infinite."""
 
 
 class GeneralizedNormal(VectorPrior):
-    """Independent numbers with density beta / (2 scale Gamma(1/beta)) exp(-|z / scale|^beta).
+    """Independent dimensions with density beta / (2 scale Gamma(1/beta)) exp(-|z / scale|^beta).
 
-    The mean of |z|^beta under a normal posterior has a closed form (Winkelbauer 2012, arXiv:1209.4340) by a confluent
-    hypergeometric function, which torch has not.
+    The mean of |z|^beta under a normal posterior has a closed form (Winkelbauer 2012, arXiv:1209.4340), but it needs a
+    confluent hypergeometric function, which torch does not provide.
     """
 
     def __init__(self, spec: GeneralizedNormalSpec, code: CodeInfo) -> None:
@@ -82,9 +82,9 @@ class GeneralizedNormal(VectorPrior):
         self.beta, self.scale = spec.beta, Scale(spec.scale, spec.learn_scale)
 
     def energy(self, z: Tensor) -> Tensor:
-        """-log density of each number."""
+        """Compute the negative log-density of each dimension."""
         constant = self.scale.log() + math.log(2 / self.beta) + math.lgamma(1 / self.beta)
-        return (z / self.scale.value()).abs().clamp(min=NEAREST).pow(self.beta) + constant
+        return (z / self.scale.value()).abs().clamp(min=MIN_LENGTH).pow(self.beta) + constant
 
     def log_density(self, z: Tensor, condition: Tensor | None) -> Tensor:
         return -self.energy(z).sum(1)

@@ -7,12 +7,12 @@ import math
 import torch
 from torch import Tensor, nn
 
-SPAN = math.log(100)
-"""How far, in nats, a learnt scale may go: encoder and prior could shrink together for ever at no cost."""
+MAX_LOG_SHIFT = math.log(100)
+"""Largest change of the log of a learnt scale; without it, encoder and prior could shrink forever at no cost."""
 
 
 class Scale(nn.Module):
-    """A positive number (), also known by its logarithm."""
+    """A positive scalar, stored as its logarithm."""
 
     start: Tensor
 
@@ -22,19 +22,19 @@ class Scale(nn.Module):
         self.shift = nn.Parameter(torch.zeros(())) if learn else None
 
     def log(self) -> Tensor:
-        """The natural logarithm."""
-        return self.start if self.shift is None else self.start + soft_clamp(self.shift, SPAN)
+        """Return the natural logarithm of the scale."""
+        return self.start if self.shift is None else self.start + soft_clamp(self.shift, MAX_LOG_SHIFT)
 
     def value(self) -> Tensor:
-        """The number itself."""
+        """Return the scale."""
         return self.log().exp()
 
 
 def soft_clamp(x: Tensor, most: float) -> Tensor:
-    """Nearly x where it is small, and never beyond `most` on either side."""
+    """Limit x smoothly to -most..most; small values hardly change."""
     return most * torch.tanh(x / most)
 
 
 def inverse_soft_clamp(x: Tensor, most: float) -> Tensor:
-    """What `soft_clamp` makes x of, for x within 99 % of the bounds."""
+    """Invert `soft_clamp`, for x within 99 % of the bounds."""
     return most * torch.atanh((x / most).clamp(-0.99, 0.99))

@@ -14,17 +14,17 @@ from zoo.models import Prior, Term, as_float32, single_term
 from zoo_priors.attention import Block, Cache
 from zoo_priors.spec import TransformerSpec
 
-COLDEST = 1e-4
-"""Below this temperature the likeliest word is as good as certain."""
-START = 0.02
-"""Standard deviation of embeddings at the start."""
+MIN_TEMPERATURE = 1e-4
+"""Smallest temperature; at this one the likeliest word is practically certain."""
+INIT_STD = 0.02
+"""Initial standard deviation of embeddings."""
 
 
 class Transformer(Prior):
-    """Each word given those before it, in rows from the top left, and given a condition.
+    """An autoregressive prior: each word given the condition and the words before it, row by row.
 
-    What tells the condition is added to every token, and is linear in it: half one class and half another is the mean
-    of both. Without a condition there is a learnt vector in its place.
+    The condition's embedding is added to every token and is linear in the condition: half one class and half another
+    has the mean of their embeddings. Without a condition, a learnt vector takes its place.
     """
 
     conditional = True
@@ -39,21 +39,21 @@ class Transformer(Prior):
             )
         self.spec, self.words = spec, code.words
         self.embedding = nn.Embedding(self.words, spec.width)
-        self.first = nn.Parameter(START * torch.randn(spec.width))
-        self.places = nn.Parameter(START * torch.randn(code.size, spec.width))
+        self.first = nn.Parameter(INIT_STD * torch.randn(spec.width))
+        self.places = nn.Parameter(INIT_STD * torch.randn(code.size, spec.width))
         self.nothing = nn.Parameter(torch.zeros(spec.width))
         self.blocks = nn.ModuleList(Block(spec.width, spec.heads, spec.dropout) for _ in range(spec.layers))
         self.norm = nn.RMSNorm(spec.width)
         self.head = nn.Linear(spec.width, self.words)
-        nn.init.normal_(self.embedding.weight, std=START)
-        # All words are equally likely at first, so that a codec that learns before it is judged by its distortion.
+        nn.init.normal_(self.embedding.weight, std=INIT_STD)
+        # All words are equally likely at first, so that while the codec trains, only its distortion counts.
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
         self.conditions = nn.Linear(code.condition, spec.width, bias=False)
-        nn.init.normal_(self.conditions.weight, std=START)
+        nn.init.normal_(self.conditions.weight, std=INIT_STD)
 
     def context(self, n: int, condition: Tensor | None) -> Tensor:
-        """What is added to each token, (n, 1, width); in training that of no condition at times."""
+        """Compute the vector (n, 1, width) to add to each token; in training some conditions are dropped."""
         nothing = self.nothing.expand(n, -1)
         if condition is None:
             return nothing.unsqueeze(1)
@@ -64,17 +64,17 @@ class Transformer(Prior):
         return found.unsqueeze(1)
 
     def tokens(self, words: Tensor) -> Tensor:
-        """Words (N, T) to tokens (N, T + 1, width), the start before them; places are not told yet."""
+        """Embed words (N, T) as tokens (N, T + 1, width), with a start token but without positions."""
         return torch.cat([self.first.expand(len(words), 1, -1), self.embedding(words)], 1)
 
     def scores(self, tokens: Tensor, caches: Sequence[Cache | None]) -> Tensor:
-        """Log-probabilities (N, T, words) of the word after each token."""
+        """Compute log-probabilities (N, T, words) of the word after each token."""
         for block, cache in zip(self.blocks, caches, strict=True):
             tokens = block(tokens, cache)
         return as_float32(self.head(self.norm(tokens))).log_softmax(-1)
 
     def log_probs(self, words: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Log-probabilities (N, size, words) of every word at each place, given words (N, size) before it."""
+        """Compute log-probabilities (N, size, words) at each position, given the words (N, size) before it."""
         tokens = self.tokens(words[:, :-1]) + self.places + self.context(len(words), condition)
         return self.scores(tokens, [None] * len(self.blocks))
 
@@ -92,8 +92,8 @@ class Transformer(Prior):
         words = self.first.new_zeros(n, 0, dtype=torch.int64)
         caches = [[Cache() for _ in self.blocks] for _ in terms]
         contexts = [self.context(n, term.condition) for term in terms]
-        for place in self.places:
-            token = self.tokens(words[:, -1:])[:, -1:] + place
+        for position in self.places:
+            token = self.tokens(words[:, -1:])[:, -1:] + position
             scores = [
                 term.weight * self.scores(token + context, cache)[:, 0]
                 for term, context, cache in zip(terms, contexts, caches, strict=True)
@@ -103,5 +103,5 @@ class Transformer(Prior):
 
 
 def draw(scores: Tensor, temperature: float) -> Tensor:
-    """Words (N, 1) with log-probabilities `scores` (N, words) / temperature, up to a constant."""
-    return torch.multinomial((scores / max(temperature, COLDEST)).softmax(-1), 1)
+    """Sample words (N, 1) with log-probabilities `scores` (N, words) / temperature, up to a constant."""
+    return torch.multinomial((scores / max(temperature, MIN_TEMPERATURE)).softmax(-1), 1)

@@ -23,7 +23,7 @@ class TemplateSpec(Spec):
 
     @field_validator("templates")
     @classmethod
-    def _one_place(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_placeholder(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for template in value:
             if template.count("{}") != 1 or {"{", "}"} & set(template.replace("{}", "")):
                 raise ValueError(f"a template needs exactly one {{}} for the name, as in 'a {{}}', got {template!r}")

@@ -17,7 +17,7 @@ class UnfitError(Exception):
 
 
 def check_name(name: str) -> None:
-    """Raise ZooError with the nearest names if timm does not know `name` or its tag."""
+    """Raise ZooError with the nearest names if timm has no architecture `name` or no such tag."""
     base, _, tag = name.partition(".")
     if not timm.is_model(base):
         near = get_close_matches(base, timm.list_models(), n=3, cutoff=0.5)

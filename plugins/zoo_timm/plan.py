@@ -31,7 +31,7 @@ LARGER_SIDES = (32, 64, 96, 120, 128, 160, 192, 224, 256)
 SMALL_NAMES = ("atto", "femto", "pico", "nano", "tiny", "mini", "small", "_xs", "_xx", "_050")
 """Parts of the names of timm's smaller architectures."""
 SLACK = 0.75
-"""Share of the wanted side that a map must have: unpadded convolutions and rounding cost some."""
+"""Share of the wanted side that a map must have, since unpadded convolutions and rounding cost some pixels."""
 
 Size = tuple[int, int]
 
@@ -172,7 +172,7 @@ class Planner:
         return torch.empty(2, self.channels, *size, device="meta")
 
     def size_message(self, error: UnfitError, raised: Plan | None) -> str:
-        """Say in one line why the pictures do not fit, with a size that would."""
+        """Explain in one line why the pictures do not fit, with a size that would."""
         height, width = self.size
         text = f"timm's {self.spec.architecture} does not fit pictures of {height}x{width} pixels ({error})"
         return f"{text}; size={max(raised.size)} would work" if raised else text

@@ -21,7 +21,7 @@ from priors import (
     made,
 )
 from torch import Tensor
-from zoo_priors.flow import ZUKO_FLOWS, Flow
+from zoo_priors.flow import ZUKO_CLASSES, Flow
 from zoo_priors.spec import FlowSpec
 
 from zoo import CodeInfo
@@ -32,7 +32,7 @@ from zoo.testing.densities import check_kl
 SHAPES = [(1,), (5,), (3, 2, 2)]
 OWN = ["coupling", "linear", "transformer"]
 """Architectures that need no extra; the weights of the zoo's own bound what they do, however wild."""
-ZUKO = [f"zuko:{name}" for name in ZUKO_FLOWS]
+ZUKO = [f"zuko:{name}" for name in ZUKO_CLASSES]
 DEAR = ("transformer", "zuko:NSF")
 every = pytest.mark.parametrize("architecture", OWN + ZUKO)
 heavy = pytest.mark.parametrize("tails", [False, True])

@@ -13,11 +13,11 @@ from priors import hill
 from pydantic import ValidationError
 from scipy.special import log_ndtr
 from torch import Tensor
-from zoo_priors.autoregression import Layout, product
-from zoo_priors.coupling import STRONGEST, limit_spectral_norm, unique_rows
+from zoo_priors.autoregression import Layout, product_of_normals
+from zoo_priors.coupling import MAX_NORM, limit_spectral_norm, unique_rows
 from zoo_priors.flow import Flow
 from zoo_priors.spec import FlowSpec
-from zoo_priors.tails import Tails, neg_log_erfc, solve
+from zoo_priors.tails import Tails, inverse_neg_log_erfc, neg_log_erfc
 
 from zoo import CodeInfo
 from zoo.core.errors import MissingError, ZooError
@@ -40,7 +40,7 @@ def test_surprises_keep_their_digits_far_out_and_are_solved_for(dtype: torch.dty
     exact = -log_ndtr(-u.double().numpy()) - math.log(2)
     rtol, atol = (1e-6, 1e-6) if dtype == torch.float32 else (1e-12, 1e-14)
     np.testing.assert_allclose(neg_log_erfc(u).numpy(), exact, rtol=rtol, atol=atol)
-    torch.testing.assert_close(solve(torch.from_numpy(exact).to(dtype)), u, rtol=2 * rtol, atol=2 * atol)
+    torch.testing.assert_close(inverse_neg_log_erfc(torch.from_numpy(exact).to(dtype)), u, rtol=2 * rtol, atol=2 * atol)
 
 
 @pytest.mark.parametrize("raw", [-2.0, 0.0, 2.0])
@@ -72,10 +72,10 @@ def test_products_are_those_of_starflow_under_guidance() -> None:
     mean, log_std, w = torch.randn(2, 50, 3), torch.randn(2, 50, 3), 1.5
     (mu_c, mu_u), (sig_c, sig_u) = mean, log_std.exp()
     s = (sig_c / sig_u).clamp(max=1).square()
-    found = product([1 + w, -w], mean, log_std)
+    found = product_of_normals([1 + w, -w], mean, log_std)
     torch.testing.assert_close(found[0], ((1 + w) * mu_c - w * s * mu_u) / (1 + w - w * s), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found[1], sig_c / (1 + w - w * s).sqrt())
-    torch.testing.assert_close(product([1.0], mean[:1], log_std[:1]), (mu_c, sig_c))
+    torch.testing.assert_close(product_of_normals([1.0], mean[:1], log_std[:1]), (mu_c, sig_c))
 
 
 @pytest.mark.parametrize("tails", [False, True])
@@ -110,8 +110,8 @@ def test_matrices_are_tamed(size: int, strength: float) -> None:
     spread = torch.diag_embed(torch.randn(9, size))
     for wild in (torch.randn(9, size, size), spread):
         found = limit_spectral_norm(strength * wild)
-        assert bool((torch.linalg.matrix_norm(found, 2) < STRONGEST + 1e-3).all())
-    small = 0.4 * STRONGEST * torch.eye(16)[None]
+        assert bool((torch.linalg.matrix_norm(found, 2) < MAX_NORM + 1e-3).all())
+    small = 0.4 * MAX_NORM * torch.eye(16)[None]
     torch.testing.assert_close(limit_spectral_norm(small), small, rtol=2e-3, atol=0)
 
 
