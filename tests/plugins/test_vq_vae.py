@@ -250,4 +250,4 @@ def test_too_many_combinations_are_refused(home: Path, capsys: pytest.CaptureFix
 
 def test_continuous_priors_are_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "vq-vae", "prior.kind=normal"]) == 2
-    assert "60 words" in capsys.readouterr().err
+    assert "60 code words" in capsys.readouterr().err

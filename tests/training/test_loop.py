@@ -80,7 +80,7 @@ def test_an_interrupted_run_goes_on_bit_for_bit(options: tuple[str, ...]) -> Non
     whole = train("train.epochs=3", *options, out="whole")
     for step in (1, 8, 12):
         broken = f"broken-{step}"
-        with pytest.raises(InterruptedRun, match="Go on with") as stopped:
+        with pytest.raises(InterruptedRun, match="Resume with") as stopped:
             train("train.epochs=3", *options, out=broken, callback=Recorder(step))
         assert stopped.value.code == 130
         assert zoo.load(broken).state == "interrupted"
@@ -290,7 +290,7 @@ def test_the_metrics_told_are_those_of_the_last_stage(home: Path) -> None:
 def test_a_run_goes_on_with_the_call_that_the_message_names() -> None:
     with pytest.raises(InterruptedRun) as stopped:
         zoo.train("cnn", *SMALL, "train.epochs=2", fresh=True, callback=Recorder(3))
-    call = str(stopped.value).partition("Go on with: ")[2]
+    call = str(stopped.value).partition("Resume with: ")[2]
     assert call.startswith("zoo.train('cnn', 'model.blocks=2'")
     assert eval(call).run == Path("runs/cnn-1")
     assert zoo.load("cnn-1").record["seconds"] > 0
