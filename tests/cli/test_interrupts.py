@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 import zoo
 from zoo.cli import interrupts
 from zoo.cli.interrupts import insistent_interrupt
+from zoo.registry.plugins.isolation import UserInterrupt, isolate_import
 from zoo.training.signals import catch_signals
 
 Patch = pytest.MonkeyPatch
@@ -67,6 +69,37 @@ def test_an_interrupt_that_was_swallowed_before_a_training_stops_it(monkeypatch:
             while not stop.code and time.monotonic() < deadline:
                 time.sleep(0.01)
             assert stop.code == 130
+
+
+@pytest.mark.usefixtures("handler")
+def test_an_import_is_not_interrupted_but_followed_by_the_interrupt(tmp_path: Path, monkeypatch: Patch) -> None:
+    code = (
+        "import signal\ntry:\n    signal.raise_signal(signal.SIGINT)\nexcept BaseException:\n    pass\nwhole = True\n"
+    )
+    (tmp_path / "pressing.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(KeyboardInterrupt), insistent_interrupt():
+        module = import_module("pressing")
+        assert module.whole
+        time.sleep(10)
+
+
+@pytest.mark.usefixtures("handler")
+def test_an_import_without_end_is_interrupted(tmp_path: Path, monkeypatch: Patch) -> None:
+    monkeypatch.setattr(interrupts, "IMPORT_GRACE", 0.2)
+    code = "import signal, time\nsignal.raise_signal(signal.SIGINT)\nwhile True:\n    time.sleep(0.01)\n"
+    (tmp_path / "endless.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(KeyboardInterrupt), insistent_interrupt():
+        import_module("endless")
+
+
+@pytest.mark.usefixtures("handler")
+def test_an_interrupt_while_a_plugin_is_imported_ends_the_command(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(interrupts, "REPEAT_SECONDS", 0.05)
+    with pytest.raises(UserInterrupt), insistent_interrupt(), isolate_import():
+        swallow()
+        swallow()
 
 
 @pytest.mark.usefixtures("handler")

@@ -1,44 +1,91 @@
-"""Ctrl-C that gets through, also where a library swallows the KeyboardInterrupt that it gets."""
+"""Ctrl-C that gets through, also where a library would swallow it or fail on it."""
 
 from __future__ import annotations
 
 import _thread
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 REPEAT_SECONDS = 1.0
 """Seconds after which a Ctrl-C that did not end the block is repeated."""
+IMPORT_POLL_SECONDS = 0.05
+"""Seconds between two looks at whether the import during which Ctrl-C was pressed is over."""
+IMPORT_GRACE = 10.0
+"""Seconds after which an import is interrupted after all."""
+IMPORT_FILE = "<frozen importlib._bootstrap>"
+INTERRUPTED_CODE = 130
+
+
+class InsistentInterrupt:
+    """A handler of Ctrl-C that raises KeyboardInterrupt until the block is over.
+
+    While modules are imported it waits, since native code such as torch's aborts when it is interrupted as it is
+    loaded, and some modules catch whatever their imports raise. A second Ctrl-C during an import ends the process.
+    """
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self.waiting_since: float | None = None
+        self.repeated = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal, from the user or repeated."""
+        by_user, self.repeated = not self.repeated, False
+        if not is_importing(frame) or self.is_late():
+            self.waiting_since = None
+            self.repeat_after(REPEAT_SECONDS)
+            raise KeyboardInterrupt
+        if by_user and self.waiting_since is not None:
+            os._exit(INTERRUPTED_CODE)
+        self.waiting_since = self.waiting_since or time.monotonic()
+        self.repeat_after(IMPORT_POLL_SECONDS)
+
+    def is_late(self) -> bool:
+        """Whether the import goes on for too long."""
+        return self.waiting_since is not None and time.monotonic() > self.waiting_since + IMPORT_GRACE
+
+    def repeat_after(self, seconds: float) -> None:
+        """Send Ctrl-C again unless the block is over by then."""
+
+        def repeat() -> None:
+            if not self.over.wait(seconds):
+                self.repeated = True
+                interrupt_main_thread()
+
+        threading.Thread(target=repeat, daemon=True).start()
 
 
 @contextmanager
 def insistent_interrupt() -> Iterator[None]:
     """Repeat a Ctrl-C within the block until it has ended it, or another handler has it.
 
-    Python raises KeyboardInterrupt wherever it is, which may be in a finalizer or in an import that catches all. A
-    process that was started with Ctrl-C ignored, as by `nohup` or in the background of a script, goes on ignoring it.
+    Python raises KeyboardInterrupt wherever it is, which may be in a finalizer or in code that catches all. A process
+    that was started with Ctrl-C ignored, as by `nohup` or in the background of a script, goes on ignoring it.
     """
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
-    over = threading.Event()
-
-    def press(number: int, frame: FrameType | None) -> None:
-        threading.Thread(target=repeat, daemon=True).start()
-        raise KeyboardInterrupt
-
-    def repeat() -> None:
-        if not over.wait(REPEAT_SECONDS):
-            interrupt_main_thread()
-
-    signal.signal(signal.SIGINT, press)
+    handler = InsistentInterrupt()
+    signal.signal(signal.SIGINT, handler)
     try:
         yield
     finally:
-        over.set()
+        handler.over.set()
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def is_importing(frame: FrameType | None) -> bool:
+    """Whether a module is being imported where the main thread is."""
+    while frame is not None:
+        if frame.f_code.co_filename == IMPORT_FILE:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def interrupt_main_thread() -> None:

@@ -29,7 +29,9 @@ def isolate_import() -> Iterator[None]:
     def on_interrupt(number: int, frame: FrameType | None) -> None:
         nonlocal pressed
         pressed = True
-        raise KeyboardInterrupt
+        if before is signal.default_int_handler or not callable(before):
+            raise KeyboardInterrupt
+        before(number, frame)  # that of the command line, which interrupts no import of native code
 
     before = signal.getsignal(signal.SIGINT) if in_main_thread() else None
     if callable(before):
