@@ -12,7 +12,7 @@ from torch import nn
 
 from zoo.runs.metrics_log import MetricsLog
 from zoo.training.checkpoint import StateFolder
-from zoo.training.ema import Average
+from zoo.training.ema import WeightAverage
 
 NAN = float("nan")
 
@@ -132,7 +132,7 @@ class Counted(nn.Module):
 
 def test_the_average_lists_the_tensors_once_and_follows_them() -> None:
     module = Counted()
-    average = Average(module, decay=0.5)
+    average = WeightAverage(module, decay=0.5)
     assert module.listed == 1
     assert len(average.names) == 8 * 4
     weight = module.layers[0].weight
@@ -140,6 +140,6 @@ def test_the_average_lists_the_tensors_once_and_follows_them() -> None:
     with torch.no_grad():
         weight.fill_(3.0)
     average.update(step=100)
-    with average.swapped():
+    with average.swapped_in():
         assert weight.tolist() == [2.0, 2.0]
     assert weight.tolist() == [3.0, 3.0]

@@ -27,7 +27,7 @@ from zoo.data.dataset import Pictures, Splits
 from zoo.models.base import Model, Stage
 from zoo.registry.listing import load_entry
 from zoo.training.callbacks import Callback, StageInfo
-from zoo.training.loop import Job, fit
+from zoo.training.loop import TrainingJob, fit
 
 Capture = pytest.CaptureFixture[str]
 
@@ -91,13 +91,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def job(clock: Clock, **options: Any) -> Job:
+def job(clock: Clock, **options: Any) -> TrainingJob:
     """A training of 4 steps an epoch in the folder `run`."""
     Path("run").mkdir(exist_ok=True)
     pictures = Pictures(torch.zeros(64, 1, 2, 2, dtype=torch.uint8), torch.arange(64) % 2)
     splits = Splits(pictures, pictures, pictures, DataInfo.of((1, 2, 2), ("a", "b")))
     spec = TrainSpec.model_validate({"batch": 16} | options)
-    return Job(Timed(clock), splits, spec, Path("run"), torch.device("cpu"), None, clock)
+    return TrainingJob(Timed(clock), splits, spec, Path("run"), torch.device("cpu"), None, clock)
 
 
 def rows(stage: str) -> list[dict[str, Any]]:
@@ -105,7 +105,7 @@ def rows(stage: str) -> list[dict[str, Any]]:
     return [row for row in found if row["stage"] == stage]
 
 
-def seconds(done: Job) -> dict[str, float]:
+def seconds(done: TrainingJob) -> dict[str, float]:
     """Train; how long each stage took by its steps and validations, and the whole."""
     clock = done.callback
     assert isinstance(clock, Clock)

@@ -25,7 +25,7 @@ from zoo.core.types import Batch, DataInfo, Losses
 from zoo.data.dataset import Pictures, Splits
 from zoo.models.base import Model, Stage
 from zoo.training.callbacks import Callback
-from zoo.training.loop import Job, fit
+from zoo.training.loop import TrainingJob, fit
 from zoo.training.train import Trained, trained
 
 SMALL = ("model.blocks=2", "model.first=4", "model.last=8", "model.head=1", "data.limit=300", "train.batch=50")
@@ -226,11 +226,11 @@ class TwoStages(Model):
         return [Stage("codec", self.first, self.one), Stage("prior", self.second, self.two)]
 
 
-def two_stage_job(folder: Path, spec: TrainSpec) -> Job:
+def two_stage_job(folder: Path, spec: TrainSpec) -> TrainingJob:
     torch.manual_seed(0)
     pictures = Pictures(torch.randint(0, 255, (64, 1, 2, 2), dtype=torch.uint8), torch.arange(64) % 2)
     splits = Splits(pictures, pictures, pictures, DataInfo.of((1, 2, 2), ("a", "b")))
-    return Job(TwoStages(), splits, spec, folder, torch.device("cpu"), None, Callback())
+    return TrainingJob(TwoStages(), splits, spec, folder, torch.device("cpu"), None, Callback())
 
 
 def test_stages_learn_one_after_the_other_and_the_rest_is_frozen(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from zoo.core.types import Batch, DataInfo, Losses
 from zoo.data.dataset import Pictures, Splits
 from zoo.models.base import Classifier, why_not_compiled
 from zoo.training.callbacks import Callback
-from zoo.training.loop import Job, fit
+from zoo.training.loop import TrainingJob, fit
 
 POINTS = ("forward", "backward", "validation")
 CACHE = "TORCHINDUCTOR_CACHE_DIR"
@@ -73,19 +73,19 @@ class Notes(Callback):
         return [note for note in self.notes if note.startswith("torch.compile failed")]
 
 
-def trained(folder: Path, width: int, compiling: str = "on", hook: Hook = nothing) -> tuple[Job, Notes]:
+def trained(folder: Path, width: int, compiling: str = "on", hook: Hook = nothing) -> tuple[TrainingJob, Notes]:
     """A training of two epochs."""
     torch.manual_seed(0)
     spec = TrainSpec.model_validate({"epochs": 2, "batch": 16, "compile": compiling, "precision": "float32"})
     pictures = Pictures(torch.randint(0, 255, (64, 1, 2, 2), dtype=torch.uint8), torch.arange(64) % 2)
     splits, notes = Splits(pictures, pictures, pictures, INFO), Notes()
-    job = Job(Tiny(width, hook), splits, spec, folder, torch.device("cpu"), None, notes)
+    job = TrainingJob(Tiny(width, hook), splits, spec, folder, torch.device("cpu"), None, notes)
     folder.mkdir(parents=True)
     fit(job)
     return job, notes
 
 
-def differences(one: Job, other: Job) -> dict[str, float]:
+def differences(one: TrainingJob, other: TrainingJob) -> dict[str, float]:
     return {name: (value - other.kept[name]).abs().max().item() for name, value in one.kept.items()}
 
 

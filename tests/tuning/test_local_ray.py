@@ -15,7 +15,15 @@ from filelock import FileLock
 from zoo.core.errors import ResourceError
 from zoo.tuning import local_ray
 from zoo.tuning.cluster import ClusterOptions, check_address
-from zoo.tuning.local_ray import LOCK, PREFIX, fits_sockets, own_token, private_folder, short_folder, sweep_leftovers
+from zoo.tuning.local_ray import (
+    FOLDER_PREFIX,
+    LOCK_FILE,
+    fits_sockets,
+    own_token,
+    private_folder,
+    short_folder,
+    sweep_leftovers,
+)
 
 Patch = pytest.MonkeyPatch
 posix = pytest.mark.skipif(sys.platform == "win32", reason="sockets of Ray have no path there, and files no mode")
@@ -102,14 +110,14 @@ def test_ray_tmpdir_chooses_the_folder(monkeypatch: Patch) -> None:
 def test_folders_of_killed_processes_are_swept(tmp_path: Path, monkeypatch: Patch) -> None:
     (tmp_path / "elsewhere").mkdir()
     for name in ("left", "held", "young"):
-        (tmp_path / f"{PREFIX}{name}" / "r").mkdir(parents=True)
-    (tmp_path / f"{PREFIX}link").symlink_to(tmp_path / "elsewhere")
+        (tmp_path / f"{FOLDER_PREFIX}{name}" / "r").mkdir(parents=True)
+    (tmp_path / f"{FOLDER_PREFIX}link").symlink_to(tmp_path / "elsewhere")
     for name in ("left", "held", "link"):
-        os.utime(tmp_path / f"{PREFIX}{name}", (0, 0))
-    with FileLock(tmp_path / f"{PREFIX}held" / LOCK):
-        os.utime(tmp_path / f"{PREFIX}held", (0, 0))
+        os.utime(tmp_path / f"{FOLDER_PREFIX}{name}", (0, 0))
+    with FileLock(tmp_path / f"{FOLDER_PREFIX}held" / LOCK_FILE):
+        os.utime(tmp_path / f"{FOLDER_PREFIX}held", (0, 0))
         sweep_leftovers(tmp_path)
-    names = {path.name.removeprefix(PREFIX) for path in tmp_path.iterdir()}
+    names = {path.name.removeprefix(FOLDER_PREFIX) for path in tmp_path.iterdir()}
     assert names == {"held", "young", "link", "elsewhere"}
 
 

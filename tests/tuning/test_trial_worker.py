@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 import zoo
 from zoo.cli import main
 from zoo.core.errors import RunError
-from zoo.tuning.study import FAILED, Study, Trial
+from zoo.tuning.study import FAILED_STATES, Study, Trial
 from zoo.tuning.study_folder import open_study
 
 Capture = pytest.CaptureFixture[str]
@@ -93,7 +93,7 @@ def test_each_failure_is_named_and_none_ends_the_study() -> None:
 
 def check_folder(trial: Trial) -> None:
     """What a trial leaves behind says why it failed, and no figure of a failed one is kept."""
-    if trial.state in FAILED or trial.state == "refused":
+    if trial.state in FAILED_STATES or trial.state == "refused":
         assert (trial.loss, trial.objective, trial.metrics) == (None, None, {})
     assert ("misbehave" in (trial.run / "hung.txt").read_text()) if trial.state == "hung" else True
     assert ("misbehave" in (trial.run / "error.txt").read_text()) if trial.state == "failed" else True

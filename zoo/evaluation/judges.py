@@ -18,7 +18,7 @@ from zoo.registry.entry import Component, Entry
 from zoo.registry.listing import load_registry
 from zoo.runs.find import find_run
 from zoo.runs.run import Run
-from zoo.training.callbacks import NotesOnly
+from zoo.training.callbacks import NotesCallback
 from zoo.training.session import Session, cached_classifier, with_fingerprints
 
 Tell = Callable[[str], object]
@@ -46,7 +46,7 @@ def find_judge(name: str, run: Run, entry: Entry, splits: Splits, device: torch.
     if name in load_registry()[0].entries:
         command = f"zoo evaluate {run.path}"
         judge = cached_classifier(
-            name, Session(entry, run.path, device, NotesOnly(tell), command, "", prepared=with_fingerprints(splits))
+            name, Session(entry, run.path, device, NotesCallback(tell), command, "", prepared=with_fingerprints(splits))
         )
     else:
         judge = find_judge_run(name)

@@ -1,1 +1,1 @@
-"""The only training loop: session, stepper, checkpoints, schedules, callbacks, devices, benchmark."""
+"""Training: session, loop, stepper, checkpoints, schedules, callbacks, devices and benchmark."""

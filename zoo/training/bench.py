@@ -1,4 +1,4 @@
-"""zoo bench: the trainer's steps beside a plain eager PyTorch loop of the same model, in alternation."""
+"""`zoo bench`: compare the speed of the trainer with that of a plain eager PyTorch loop."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 
 ROUNDS = 5
-MATMUL = 2048
+MATMUL_SIZE = 2048
 Step = Callable[[], None]
 
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """Training speed of an entry beside that of a plain eager PyTorch loop.
+    """Training speed of an entry, and of a plain eager PyTorch loop for comparison.
 
     Attributes:
         entry: Name of the entry.
@@ -77,16 +77,19 @@ class BenchmarkResult:
 
 
 def measure(entry: Entry, device: torch.device, seconds: float) -> BenchmarkResult:
-    """Pictures per second of both loops, FLOPs of a training step, and the share of this machine's matmul peak.
+    """Measure the speed of both loops, the FLOPs of a training step and this machine's matrix-product peak.
 
-    Both loops augment, train on the same pictures and update the weights. The plain one is what a user of PyTorch
-    writes: float32, eager, AdamW as it comes.
+    Both loops augment, train on the same pictures and update the weights. The plain one is typical PyTorch code:
+    float32, eager, AdamW with its defaults.
     """
     splits, _ = build_data(entry.data)
     autocast = autocast_type(device, entry.train.precision)
     fast, mode, batch = trainer_loop(entry, splits, device, autocast)
     plain = plain_loop(entry, splits, device)
-    rounds = [(rate(plain, batch, device, share), rate(fast, batch, device, share)) for share in shares(seconds)]
+    rounds = [
+        (measure_speed(plain, batch, device, share), measure_speed(fast, batch, device, share))
+        for share in round_seconds(seconds)
+    ]
     slow_rate, fast_rate = (median(column) for column in zip(*rounds, strict=True))
     flops = step_flops(entry, splits)
     peak = matmul_peak(device, autocast)
@@ -107,13 +110,13 @@ def measure(entry: Entry, device: torch.device, seconds: float) -> BenchmarkResu
     )
 
 
-def shares(seconds: float) -> Iterator[float]:
-    """How long each loop runs in each round."""
+def round_seconds(seconds: float) -> Iterator[float]:
+    """Yield for each round how many seconds each loop runs in it."""
     return (seconds / ROUNDS / 2 for _ in range(ROUNDS))
 
 
-def rate(step: Step, batch: int, device: torch.device, seconds: float) -> float:
-    """Pictures per second of a loop over about that many seconds, after one step that is not counted."""
+def measure_speed(step: Step, batch: int, device: torch.device, seconds: float) -> float:
+    """Measure the pictures per second of a loop for about `seconds`, after a warm-up step."""
     step()
     synchronize(device)
     start = time.perf_counter()
@@ -134,8 +137,8 @@ def synchronize(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def endless(loader: Loader, stage: Stage) -> Iterator[tuple[Batch, int]]:
-    """Batches of one epoch after another, numbered."""
+def endless_batches(loader: Loader, stage: Stage) -> Iterator[tuple[Batch, int]]:
+    """Yield the batches of one epoch after another, with their numbers."""
     numbers = integers()
     for epoch in integers():
         for batch in loader.epoch(stage.name, epoch):
@@ -145,7 +148,7 @@ def endless(loader: Loader, stage: Stage) -> Iterator[tuple[Batch, int]]:
 def trainer_loop(
     entry: Entry, splits: Splits, device: torch.device, autocast: torch.dtype | None
 ) -> tuple[Step, str, int]:
-    """A step of the zoo's trainer at its fastest, how the model runs in it, and pictures per step."""
+    """Prepare the zoo's training step at its fastest; also return how the model runs, and pictures per step."""
     seed_all(entry.train.seed)
     model = build_model(entry, splits.info).to(device)
     model.to(memory_format=torch.channels_last)
@@ -153,22 +156,22 @@ def trainer_loop(
     stage = model.stages()[0]
     spec = entry.train.stage(stage.name)
     loader = Loader(splits.train, spec.batch, entry.train.augment, entry.train.seed, device)
-    learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    stepper = Stepper(model, stage, spec, spec.epochs * loader.steps, autocast, torch.channels_last, learnt)
-    source = endless(loader, stage)
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    stepper = Stepper(model, stage, spec, spec.epochs * loader.steps, autocast, torch.channels_last, trainable)
+    source = endless_batches(loader, stage)
     stage.module.train()
     return lambda: stepper.step(*next(source)), how, loader.batch
 
 
 def plain_loop(entry: Entry, splits: Splits, device: torch.device) -> Step:
-    """A step of the loop that PyTorch's tutorials show."""
+    """Prepare the training step that PyTorch's tutorials show."""
     seed_all(entry.train.seed)
     model = build_model(entry, splits.info).to(device)
     stage = model.stages()[0]
     batch = entry.train.stage(stage.name).batch
     loader = Loader(splits.train, batch, entry.train.augment, entry.train.seed, device)
     optimizer = optim.AdamW(stage.module.parameters(), lr=entry.train.lr)
-    source = endless(loader, stage)
+    source = endless_batches(loader, stage)
     stage.module.train()
 
     def step() -> None:
@@ -182,7 +185,7 @@ def plain_loop(entry: Entry, splits: Splits, device: torch.device) -> Step:
 
 
 def step_flops(entry: Entry, splits: Splits) -> int | None:
-    """Floating-point operations of the forward and backward pass for one picture, by torch's counter."""
+    """Count the floating-point operations of the forward and backward pass for one picture."""
     with torch.device("meta"):
         model = build_model(entry, splits.info).train()
     batch = meta_batch(splits.info, 2)
@@ -191,15 +194,15 @@ def step_flops(entry: Entry, splits: Splits) -> int | None:
 
 
 def matmul_peak(device: torch.device, autocast: torch.dtype | None) -> float:
-    """The highest rate of floating-point operations seen in products of large matrices of the training's type."""
-    a, b = (torch.randn(MATMUL, MATMUL, device=device, dtype=autocast or torch.float32) for _ in range(2))
+    """Measure the peak floating-point operations per second, with products of large matrices."""
+    a, b = (torch.randn(MATMUL_SIZE, MATMUL_SIZE, device=device, dtype=autocast or torch.float32) for _ in range(2))
     best = 0.0
     for _ in range(8):
         synchronize(device)
         start = time.perf_counter()
         torch.mm(a, b)
         synchronize(device)
-        best = max(best, 2 * MATMUL**3 / (time.perf_counter() - start))
+        best = max(best, 2 * MATMUL_SIZE**3 / (time.perf_counter() - start))
     return best
 
 
@@ -208,7 +211,7 @@ def bench(
 ) -> BenchmarkResult:
     """Compare the training speed of an entry with that of a plain PyTorch loop.
 
-    The loop trains the same model eagerly; the two take turns, so that both see the same load of the machine.
+    The plain loop trains the same model eagerly. The two alternate, so that other load on the machine affects both.
 
     Args:
         name: Name of the entry.

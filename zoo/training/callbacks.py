@@ -1,4 +1,4 @@
-"""Training callbacks: the base class, and the progress that bars, lines and notebooks show."""
+"""Training callbacks: the base class, and base classes of progress displays."""
 
 from __future__ import annotations
 
@@ -10,51 +10,52 @@ from typing import Any, NamedTuple
 
 from zoo.display.format import format_duration, format_value
 
-WINDOW = 30.0
-"""Seconds over which the speed is averaged, and after which a plain line is printed."""
-SILENCE = 10.0
-"""Seconds between two lines of a `BackgroundCallback`."""
+SPEED_WINDOW = 30.0
+"""Seconds over which the speed is averaged, and between two printed lines without a terminal."""
+REPORT_INTERVAL = 10.0
+"""Seconds between two messages of a `BackgroundCallback`."""
 
 
 class StageInfo(NamedTuple):
-    """What a callback is told when a stage of a training begins or goes on."""
+    """Description of a stage, passed to callbacks when it starts or resumes."""
 
     name: str
     epochs: int
-    """Epochs of the stage; 0 where it is given a time instead."""
+    """Number of epochs; 0 for a stage with a time limit."""
     steps: int
-    """Steps of one epoch."""
+    """Steps per epoch."""
     start: int
-    """The step to go on from, counted over all epochs of the stage; 0 at the beginning."""
+    """Step to start or resume from, counted over all epochs of the stage."""
     batch: int
-    """Pictures in a step."""
+    """Pictures per step."""
     seconds: float = 0.0
-    """Length of a stage that is given a time; 0 for one with a number of epochs."""
+    """Time limit of the stage; 0 for one with a number of epochs."""
     elapsed: float = 0.0
-    """Seconds of that time that were used before."""
+    """Seconds of the time limit that are already used."""
 
 
 class Callback:
     """Base class of training callbacks; override the methods you need, the others do nothing."""
 
     def stage(self, info: StageInfo) -> None:
-        """Called when a stage begins, or goes on after an interruption."""
+        """Called when a stage starts, or resumes after an interruption."""
 
     def step(self) -> None:
-        """Called after each step; its loss is not known yet."""
+        """Called after each step, without its loss, which may not be computed yet."""
 
     def epoch(self, row: dict[str, Any]) -> None:
         """Called after each epoch with its metrics.
 
-        The row says which epoch it is of all stages, `number` of `of`; `of` is 0 where a time limit decides.
+        The row has the keys of a line of metrics.jsonl, and `best`, `number` and `of`: the epoch's number over all
+        stages, and their total, which is 0 with a time limit.
         """
 
     def note(self, text: str) -> None:
         """Called with a message for the user."""
 
 
-class Progress(Callback):
-    """Base class of callbacks that show progress; they override `refresh`, `show` and `note`."""
+class ProgressCallback(Callback):
+    """Base class of progress displays, which override `refresh`, `show` and `note`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -72,55 +73,55 @@ class Progress(Callback):
         self.samples.clear()
 
     def step(self) -> None:
-        """Count a step; the clock starts after the first, which may wait for a compiler."""
+        """Count a step; the speed is measured from the second on, since the first may wait for a compiler."""
         self.done += 1
         if not self.samples:
             self.sample()
         self.refresh()
 
     def refresh(self) -> None:
-        """Called after each step, to draw the progress if it is time to."""
+        """Called after each step, to redraw the progress if enough time has passed."""
 
     def epoch(self, row: dict[str, Any]) -> None:
-        """Remember the metrics of an epoch, and the best validation loss."""
+        """Store the metrics of an epoch, and the best validation loss."""
         self.row = row
         if row["best"] and "loss" in row["valid"]:
             self.best = (format_value(row["valid"]["loss"]), row["epoch"])
         self.show()
 
     def show(self) -> None:
-        """Called after each epoch, to draw its metrics."""
+        """Called after each epoch, to show its metrics."""
 
     def position(self, epoch: int) -> str:
-        """Text for the epoch, out of all epochs or with the elapsed and the total time."""
+        """Format the epoch, with the number of epochs or the elapsed and total time."""
         return f"{epoch}, {self.times}" if self.seconds else f"{epoch}/{self.epochs}"
 
     @property
     def times(self) -> str:
-        """Elapsed and total time of the stage, as text."""
+        """Elapsed time and time limit of the stage, as text."""
         return f"{format_duration(self.elapsed)}/{format_duration(self.seconds)}"
 
     @property
     def elapsed(self) -> float:
-        """Elapsed seconds of a stage that is given a time."""
+        """Elapsed seconds of a stage with a time limit."""
         return min(time.monotonic() - self.begin, self.seconds)
 
     def remaining(self) -> list[str]:
-        """Text for the time left; empty where `position` says it already."""
+        """Format the time left; empty if `position` already shows it."""
         return [] if self.seconds else [f"{format_duration(self.left)} left"]
 
-    def figures(self, row: dict[str, Any]) -> list[str]:
-        """Texts for the losses and the other validation metrics, most important first."""
+    def format_metrics(self, row: dict[str, Any]) -> list[str]:
+        """Format the losses and the other validation metrics, most important first."""
         valid = {("vloss" if name == "loss" else name): value for name, value in row["valid"].items()}
         parts = {"loss": row["train"].get("loss", sum(row["train"].values()))} | valid
         best = [f"best {self.best[0]} @ {self.best[1]}"] if self.best[1] else []
         return [*(f"{name} {format_value(value)}" for name, value in parts.items()), *best]
 
     def sample(self) -> None:
-        """Record the time and the step, and forget samples older than `WINDOW`."""
+        """Record the time and the step, and drop samples older than `SPEED_WINDOW`."""
         now = time.monotonic()
         self.samples.append((now, self.done))
-        while len(self.samples) > 2 and self.samples[1][0] < now - WINDOW:
+        while len(self.samples) > 2 and self.samples[1][0] < now - SPEED_WINDOW:
             self.samples.popleft()
 
     @property
@@ -143,24 +144,24 @@ class Progress(Callback):
 
 
 class BackgroundCallback(Callback):
-    """Reports now and then on a training that another job waits for."""
+    """Report occasionally on a training that another one waits for."""
 
     def __init__(self, name: str, tell: Callable[[str], object]) -> None:
-        self.name, self.tell, self.told = name, tell, time.monotonic()
+        self.name, self.tell, self.last_report = name, tell, time.monotonic()
 
     def epoch(self, row: dict[str, Any]) -> None:
-        """Report the last epoch, and any other after `SILENCE` seconds without a line."""
+        """Report the last epoch, and any other after `REPORT_INTERVAL` seconds without a message."""
         now = time.monotonic()
-        if row["number"] != row["of"] and now - self.told < SILENCE:
+        if row["number"] != row["of"] and now - self.last_report < REPORT_INTERVAL:
             return
         accuracy = row["valid"].get("accuracy")
         right = "" if accuracy is None else f": {accuracy:.1%} of the validation pictures right"
         self.tell(f"{self.name} epoch {row['number']}/{row['of']}{right}")
-        self.told = now
+        self.last_report = now
 
 
-class NotesOnly(Callback):
-    """Passes on the messages for the user, and nothing else."""
+class NotesCallback(Callback):
+    """Pass on messages for the user, and ignore everything else."""
 
     def __init__(self, tell: Callable[[str], object]) -> None:
         self.tell = tell

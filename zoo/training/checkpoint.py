@@ -1,4 +1,4 @@
-"""Checkpoints of an interrupted training: the two newest, each an atomic file with a checksum."""
+"""Checkpoints of a training: the two newest are kept, each in a file with a checksum."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Saved = tuple[dict[str, Tensors], dict[str, Any]]
 
 
 class StateFolder:
-    """`state/` of a run: `manifest.json` lists the checkpoints, newest first; other files are removed."""
+    """The folder `state/` of a run, whose `manifest.json` lists the checkpoints, newest first."""
 
     def __init__(self, path: Path, seconds: float) -> None:
         self.path, self.seconds = path, seconds
@@ -27,7 +27,7 @@ class StateFolder:
         return time.monotonic() - self.last >= self.seconds
 
     def save(self, groups: dict[str, Tensors], plain: dict[str, Any]) -> None:
-        """Save groups of tensors and plain values; a kill at any moment leaves a checkpoint that loads."""
+        """Save groups of tensors and plain values; a kill at any moment leaves a valid checkpoint."""
         before = self.lines()
         number = 1 + max((int(line["file"].split(".")[0]) for line in before), default=0)
         tensors = {f"{group}/{name}": value for group, inner in groups.items() for name, value in inner.items()}
@@ -52,7 +52,7 @@ class StateFolder:
         return None
 
     def lines(self) -> list[dict[str, Any]]:
-        """Lines of the manifest; none if there is no manifest."""
+        """Read the lines of the manifest; none if there is no manifest."""
         if not (self.path / "manifest.json").exists():
             return []
         try:
@@ -62,16 +62,16 @@ class StateFolder:
             return []
 
     def sweep(self, keep: set[str]) -> None:
-        """Remove old checkpoints, and files that a kill left half written.
+        """Remove old checkpoints, and incomplete files that a kill left.
 
-        Windows deletes no file whose tensors are still mapped into memory: it stays until the next time.
+        Windows cannot delete a file whose tensors are still mapped into memory; it stays until the next call.
         """
         for file in self.path.iterdir():
             if file.name not in keep | {"manifest.json"}:
                 remove(file)
 
     def clear(self) -> None:
-        """Remove everything: the training is done."""
+        """Remove everything, after the training is done."""
         if self.path.is_dir():
             remove(self.path / "manifest.json")
             self.sweep(set())

@@ -1,4 +1,4 @@
-"""Continue a training without torch.compile if that fails on the way."""
+"""Continue a training without torch.compile if that fails along the way."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 FAILURES: list[str] = []
-"""Why torch.compile failed, for each training of this process in which it did."""
-COMPILERS = ("torch._dynamo.", "torch._functorch.", "torch._inductor.", "triton.")
-SHARED = sys.stdlib_module_names | {"torch", "filelock"}
+"""Reasons for which torch.compile failed, one for each affected training of this process."""
+COMPILER_MODULES = ("torch._dynamo.", "torch._functorch.", "torch._inductor.", "triton.")
+SHARED_MODULES = sys.stdlib_module_names | {"torch", "filelock"}
 
 
-class Fallback:
-    """Calls parts of a training; once torch.compile fails in one, it is called again, and all after it, eagerly.
+class EagerFallback:
+    """Call functions of a training; if torch.compile fails in one, repeat it eagerly, and run all later ones eagerly.
 
-    A part must change nothing that counts before the compiled code in it has run. Where it did run in part, batch
-    norms have seen a batch twice.
+    A function must not change any state before its compiled code has run. If that code ran in part, batch norms have
+    seen a batch twice.
     """
 
     def __init__(self, model: nn.Module, note: Callable[[str], None]) -> None:
         self.model, self.note, self.eager, self.stack = model, note, False, ExitStack()
 
-    def __call__(self, part: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What the part returns."""
+    def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function, again without torch.compile if that fails, and return its result."""
         try:
-            return part(*args, **kwargs)
+            return function(*args, **kwargs)
         except Exception as error:
             if self.eager or not is_compile_error(error):
                 raise
             reason = describe_error(error)
-        # Only here, past the except block, the tensors of the failed attempt are free.
-        self.give_up(reason)
-        return part(*args, **kwargs)
+        # The tensors of the failed attempt are released only after the except block.
+        self.switch_to_eager(reason)
+        return function(*args, **kwargs)
 
-    def give_up(self, reason: str) -> None:
-        """From here on nothing is compiled, and what is compiled is not used."""
+    def switch_to_eager(self, reason: str) -> None:
+        """Stop compiling, and stop using compiled code."""
         import torch
 
         FAILURES.append(reason)
@@ -55,33 +55,35 @@ class Fallback:
         self.model.zero_grad(set_to_none=True)
 
     def close(self) -> None:
-        """Let other trainings of this process compile."""
+        """Allow compilation again, for other trainings of this process."""
         self.stack.close()
 
 
 def is_compile_error(error: Exception) -> bool:
-    """Whether an error comes from compiling or from compiled code; not where memory ran out.
+    """Whether an error comes from compiling or from compiled code, other than by running out of memory.
 
-    The first use of what a cache holds may be within a backward pass, where its errors have no type of their own.
+    Cached code may be used first in a backward pass, whose errors have no type of their own.
     """
     exceptions = sys.modules.get("torch._dynamo.exc")
     if exceptions is None:
         return False
     inner = getattr(error, "inner_exception", error)
-    if as_out_of_memory(inner) and not type(inner).__module__.startswith(COMPILERS):
+    if as_out_of_memory(inner) and not type(inner).__module__.startswith(COMPILER_MODULES):
         return False
-    return isinstance(error, exceptions.TorchDynamoException) or origin(error).startswith(COMPILERS)
+    return isinstance(error, exceptions.TorchDynamoException) or origin_module(error).startswith(COMPILER_MODULES)
 
 
-def origin(error: Exception) -> str:
-    """The innermost module that the error came through, passing over what compilers and models alike call."""
+def origin_module(error: Exception) -> str:
+    """Return the innermost module in an error's traceback, except modules that both compilers and models call."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     names = [f"{frame.f_globals.get('__name__', '')}." for frame in reversed(frames)]
-    return next((name for name in names if name.startswith(COMPILERS) or name.split(".")[0] not in SHARED), "")
+    return next(
+        (name for name in names if name.startswith(COMPILER_MODULES) or name.split(".")[0] not in SHARED_MODULES), ""
+    )
 
 
 def describe_error(error: Exception) -> str:
-    """The cause in a line."""
+    """Describe the cause of an error in one line."""
     cause = getattr(error, "inner_exception", error)
     text = str(cause).strip().partition("\n")[0]
     return one_line(f"{type(cause).__name__}: {text}")[:200]

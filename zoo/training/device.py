@@ -35,14 +35,14 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def available(kind: str) -> bool:
-    """Whether torch can use a kind of device here."""
+    """Whether torch can use a type of device on this machine."""
     if kind == "cuda":
         return torch.cuda.is_available()
     return kind == "cpu" or (kind == "mps" and torch.backends.mps.is_available())
 
 
 def autocast_type(device: torch.device, precision: str) -> torch.dtype | None:
-    """The lower precision for autocast, or None for float32."""
+    """Choose the type for autocast; None for float32."""
     if precision == "float32" or (precision == "auto" and not has_bfloat16(device)):
         return None
     return torch.bfloat16
@@ -64,7 +64,7 @@ def seed_all(seed: int) -> None:
 
 
 def random_state(device: torch.device) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """State of every random generator: tensors, and values for JSON."""
+    """Get the state of every random generator, as tensors and as values for JSON."""
     tensors = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         tensors["cuda"] = torch.cuda.get_rng_state(device)

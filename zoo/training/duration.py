@@ -9,56 +9,56 @@ from typing import Any
 from zoo.core.errors import ZooError
 from zoo.core.sections import TrainSpec
 
-CHECK = 50
-"""Steps between two looks at whether the losses are finite: a look waits for the device."""
-LAG = 0.5
-"""Seconds of steps that a device may have in store where the clock counts, about."""
-SHARE = 0.1
-"""Share of a stage's time that validations may take, about."""
-LEAST = 1e-3
-"""Seconds of a stage whose time others have used up; it takes one step."""
-FIRST = 2
-"""Validations that are made in any case: the first may wait for a compiler, so the second tells what they take."""
+MAX_STEPS_BETWEEN_CHECKS = 50
+"""Largest number of steps between two checks that the losses are finite; each check waits for the device."""
+MAX_QUEUED_SECONDS = 0.5
+"""Approximate number of seconds of steps that may be queued on the device of a stage with a time limit."""
+VALIDATION_SHARE = 0.1
+"""Approximate share of a stage's time that validations may take."""
+MIN_SECONDS = 1e-3
+"""Time limit in seconds of a stage whose time earlier stages have used up; it takes one step."""
+MIN_VALIDATIONS = 2
+"""Smallest number of validations: the first may wait for a compiler, so the second shows how long they take."""
 
 
 class EpochBudget:
     """A stage with a fixed number of epochs."""
 
-    length, untold = 0.0, 0
-    """Seconds that the stage is to take (0: as long as it needs), and steps of epochs that were left out of the log."""
+    length, unlogged = 0.0, 0
+    """Time limit in seconds (0: none), and number of steps in earlier epochs that were not logged."""
 
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
 
     @property
     def elapsed(self) -> float:
-        """Seconds of `length` that are gone."""
+        """Seconds of the time limit that are used."""
         return 0.0
 
     def share(self) -> float | None:
-        """Share of the learning that is over, 0 to 1, where a clock tells it."""
+        """Share of the training time that is over, 0 to 1; None without a time limit."""
         return None
 
-    def due(self, step: int) -> bool:
-        """Whether to look at the losses after this step of an epoch, and so to wait for the device."""
-        return step % CHECK == 0
+    def check_is_due(self, step: int) -> bool:
+        """Whether to check the losses after this step of an epoch, which waits for the device."""
+        return step % MAX_STEPS_BETWEEN_CHECKS == 0
 
-    def looked(self) -> None:
-        """Called after waiting for the device."""
+    def checked(self) -> None:
+        """Called after a check of the losses."""
 
-    def late(self) -> bool:
+    def epoch_must_end(self) -> bool:
         """Whether to end the epoch after this step."""
         return False
 
-    def over(self, epoch: int) -> bool:
+    def is_over(self, epoch: int) -> bool:
         """Whether the stage ends before the epoch of this number, counted from 0."""
         return epoch >= self.epochs
 
-    def validates(self) -> bool:
-        """Whether the epoch that ends now is validated and logged."""
+    def validation_is_due(self) -> bool:
+        """Whether to validate and log the epoch that ends now."""
         return True
 
-    def passed(self, steps: int) -> None:
+    def validation_skipped(self, steps: int) -> None:
         """Called after an epoch of `steps` steps that is not validated."""
 
     def validated(self, seconds: float) -> None:
@@ -70,106 +70,110 @@ class EpochBudget:
 
 
 @dataclass
-class Times:
-    """The moments and measures of a timed stage, in seconds of the training."""
+class StageTimes:
+    """Times and measurements of a stage with a time limit, in seconds of training; saved in checkpoints."""
 
     begin: float
     end: float
     zero: float
-    """When the first step was done: it may wait for a compiler, and a warm-up is to follow that."""
+    """End of the first step, which may wait for a compiler; the schedule starts here."""
     validations: int = 0
     shortest: float = 0.0
-    """What a validation takes; that is kept free at the end."""
+    """Duration of the shortest validation, which is reserved at the end."""
     untold: int = 0
+    """Number of steps in epochs that are not logged yet."""
 
 
 class TimeBudget(EpochBudget):
     """A stage with a time limit; `now` returns the seconds of training, without interruptions."""
 
-    def __init__(self, times: Times, now: Callable[[], float]) -> None:
+    def __init__(self, times: StageTimes, now: Callable[[], float]) -> None:
         super().__init__(0)
-        self.times, self.now, self.length, self.untold = times, now, times.end - times.begin, times.untold
-        self.at, self.steps, self.every = now(), 0, 1
+        self.times, self.now, self.length, self.unlogged = times, now, times.end - times.begin, times.untold
+        self.last_check, self.steps, self.check_interval = now(), 0, 1
 
     @property
     def elapsed(self) -> float:
-        """Seconds of `length` that are gone."""
+        """Seconds of the time limit that are used."""
         return self.now() - self.times.begin
 
     def share(self) -> float:
-        """Share of the time for learning that is over; 1 when the last validation is to begin."""
+        """Share of the training time that is over; 1 when the last validation has to start."""
         times = self.times
         whole = times.end - times.shortest - times.zero
         return min(1.0, (self.now() - times.zero) / whole) if whole > 0 else 1.0
 
-    def due(self, step: int) -> bool:
-        """Whether to wait for the device.
+    def check_is_due(self, step: int) -> bool:
+        """Whether to check the losses, which waits for the device.
 
-        A host that only queues steps would read the clock long before they are done. 50 steps are too many where one
-        takes 0.1 s: the stage would end 5 s late. As many as take half a second cost a device hardly any time.
+        Without waiting, the host would queue steps and read the clock long before they are done. Waiting every 50 steps
+        would be too rare for steps of 0.1 s, since the stage would end 5 s late. Waiting every half second costs hardly
+        any time.
         """
         self.steps += 1
-        return self.steps >= self.every
+        return self.steps >= self.check_interval
 
-    def looked(self) -> None:
-        """Learn how long steps take. The first of a stage is not like the others, so the second is looked at again."""
+    def checked(self) -> None:
+        """Measure how long steps take, and set the check interval; the first step is not representative."""
         now = self.now()
         first = self.times.zero == self.times.begin
         self.times.zero = now if first else self.times.zero
-        pace = max((now - self.at) / self.steps, 1e-9)
-        self.every = 1 if first else max(1, min(CHECK, int(LAG / pace)))
-        self.at, self.steps = now, 0
+        seconds = max((now - self.last_check) / self.steps, 1e-9)
+        interval = max(1, min(MAX_STEPS_BETWEEN_CHECKS, int(MAX_QUEUED_SECONDS / seconds)))
+        self.check_interval = 1 if first else interval
+        self.last_check, self.steps = now, 0
 
-    def late(self) -> bool:
-        """Whether there is just time left for a validation."""
+    def epoch_must_end(self) -> bool:
+        """Whether the time left is only enough for a validation."""
         return self.now() + self.times.shortest >= self.times.end
 
-    def over(self, epoch: int) -> bool:
-        """Whether the time is over; not before there is something to keep."""
-        return self.times.validations > 0 and self.late()
+    def is_over(self, epoch: int) -> bool:
+        """Whether the time is over; never before the first validation, which determines the weights to keep."""
+        return self.times.validations > 0 and self.epoch_must_end()
 
-    def validates(self) -> bool:
-        """Whether validations have not used up their share of the time; the last is made in any case."""
+    def validation_is_due(self) -> bool:
+        """Whether validations have time left in their share; the last one always takes place."""
         times = self.times
         used = times.shortest * (times.validations + 1)
-        return times.validations < FIRST or used <= SHARE * self.elapsed or self.late()
+        return times.validations < MIN_VALIDATIONS or used <= VALIDATION_SHARE * self.elapsed or self.epoch_must_end()
 
-    def passed(self, steps: int) -> None:
-        """The next row of the log tells of these steps too."""
-        self.untold += steps
+    def validation_skipped(self, steps: int) -> None:
+        """Count these steps to the next row of the log."""
+        self.unlogged += steps
 
     def validated(self, seconds: float) -> None:
-        """Keep what a validation takes at least: one that waited for a compiler or a disk tells little."""
+        """Record the duration of the shortest validation, since others may have waited for a compiler or a disk."""
         times = self.times
         times.shortest = min(times.shortest, seconds) if times.validations else seconds
         times.validations += 1
-        self.untold, self.at, self.steps = 0, self.now(), 0
+        self.unlogged, self.last_check, self.steps = 0, self.now(), 0
 
     def state(self) -> dict[str, Any]:
         """State to store in a checkpoint."""
-        return vars(self.times) | {"untold": self.untold}
+        return vars(self.times) | {"untold": self.unlogged}
 
 
 def make_budget(
     spec: TrainSpec, names: Sequence[str], now: Callable[[], float], saved: dict[str, Any] | None
 ) -> EpochBudget:
-    """How long the first of the stages that are left goes on; `saved` is the state of one that was interrupted."""
+    """Make the budget of the first of the remaining stages; `saved` is its state if it was interrupted."""
     begin = now()
     seconds = stage_seconds(spec, names, begin)
     if seconds is None:
         return EpochBudget(spec.stage(names[0]).epochs)
-    return TimeBudget(Times(**saved) if saved else Times(begin, begin + seconds, begin), now)
+    return TimeBudget(StageTimes(**saved) if saved else StageTimes(begin, begin + seconds, begin), now)
 
 
 def stage_seconds(spec: TrainSpec, names: Sequence[str], begin: float) -> float | None:
-    """Seconds for the first of the stages that are left, when the training has taken `begin`; None: it has epochs.
+    """Compute the seconds for the first of the remaining stages; None if it has a number of epochs.
 
-    What earlier stages, or the preparations, took too much or too little is shared like all the rest.
+    `begin` is the time that the training has taken so far. If preparations or earlier stages took more or less time
+    than planned, the remaining stages share the difference.
     """
     own = {name: minutes * 60 for name in names if (minutes := spec.own_minutes(name))}
     if spec.minutes is None:
         return own.get(names[0])
-    rest = max(LEAST, spec.minutes * 60 - begin - sum(own[name] for name in names[1:] if name in own))
+    rest = max(MIN_SECONDS, spec.minutes * 60 - begin - sum(own[name] for name in names[1:] if name in own))
     if names[0] in own:
         return min(own[names[0]], rest)
     epochs = {name: spec.stage(name).epochs for name in names if name not in own}
@@ -177,12 +181,12 @@ def stage_seconds(spec: TrainSpec, names: Sequence[str], begin: float) -> float 
 
 
 def total_seconds(spec: TrainSpec, names: Sequence[str]) -> float:
-    """Seconds that are set for the stages of these names; 0: all of them have epochs."""
+    """Compute the total time limit of stages in seconds; 0 if all of them have a number of epochs."""
     return 60 * (spec.minutes or sum(spec.own_minutes(name) or 0.0 for name in names))
 
 
 def check_minutes(spec: TrainSpec, names: Sequence[str]) -> None:
-    """Raise ZooError where the stages' own minutes do not fit into those of the whole training."""
+    """Raise ZooError if the stages' own minutes do not fit into those of the whole training."""
     own = [minutes for name in names if (minutes := spec.own_minutes(name))]
     if spec.minutes is None or not own:
         return

@@ -1,4 +1,4 @@
-"""fit(): the only training loop. It drives any Model through its stages and can be resumed bit for bit."""
+"""The training loop: `fit` trains any Model stage by stage, and resumes bit for bit."""
 
 from __future__ import annotations
 
@@ -23,33 +23,36 @@ from zoo.models.metrics import EVAL_BATCH, mean_metrics
 from zoo.runs.metrics_log import MetricsLog
 from zoo.training.callbacks import Callback, StageInfo
 from zoo.training.checkpoint import Saved, StateFolder
-from zoo.training.compile_fallback import Fallback
+from zoo.training.compile_fallback import EagerFallback
 from zoo.training.device import autocast_type, random_state, restore_random
 from zoo.training.duration import EpochBudget, check_minutes, make_budget, total_seconds
 from zoo.training.signals import Stop, catch_signals
 from zoo.training.stepper import Stepper
 
-WORTH = {"cpu": 1e13, "cuda": 1e15, "mps": 1e15}
-"""Floating-point operations of a training from which on the wait for a compiler is soon made up."""
-LONG = 180.0
-"""Seconds that are set for a training from which on the same holds."""
-WORST = 1e300
+MIN_COMPILE_FLOPS = {"cpu": 1e13, "cuda": 1e15, "mps": 1e15}
+"""Floating-point operations of a training above which compiling pays off."""
+MIN_COMPILE_SECONDS = 180.0
+"""Time limit of a training in seconds above which compiling pays off."""
+WORST_LOSS = 1e300
+"""Stands for the validation loss before the first epoch."""
 
 
 @dataclass
-class Progress:
-    """Where a training is: everything about it that is not a tensor."""
+class LoopState:
+    """Position of a training, saved in checkpoints: stage, epoch and step, counted from 0, and the best epoch."""
 
     stage: int = 0
     epoch: int = 0
     step: int = 0
-    best: float = WORST
+    best: float = WORST_LOSS
+    """Lowest validation loss of the stage so far."""
     best_epoch: int = -1
+    """Epoch of the kept weights; -1 before the first one."""
 
 
 @dataclass
-class Job:
-    """What is trained, on what, how and where; and what came of it so far."""
+class TrainingJob:
+    """Arguments of `fit`, and its results: the kept weights and the duration."""
 
     model: Model
     splits: Splits
@@ -59,20 +62,20 @@ class Job:
     flops: int | None
     callback: Callback
     kept: Tensors = field(default_factory=dict)
-    """The weights that are kept, on the CPU; of a training that failed the best so far, if there are any."""
+    """The kept weights, on the CPU; if the training failed, the best so far, if any."""
     seconds: float = 0.0
-    """How long it took, interruptions left out."""
+    """Duration of the training, without interruptions."""
     save_seconds: float | None = None
     """Seconds between two checkpoints, instead of the spec's."""
     stop: Stop | None = None
-    """Who asks to stop; without it the signals of this process do."""
+    """Stop request to obey; by default the signals of this process."""
 
 
-def fit(job: Job) -> None:
-    """Train, or go on from the state in the run's folder; `job.kept` are then the weights.
+def fit(job: TrainingJob) -> None:
+    """Train, or resume from the checkpoint in the run folder, and store the weights in `job.kept`.
 
-    Raises JobError where a loss or a weight is not finite, InterruptedRun where a signal asked to stop, ResourceError
-    where memory runs out; the last good state stays in the folder.
+    Raises JobError if a loss or a weight is not finite, InterruptedRun if a stop was requested, and ResourceError if
+    memory runs out; the last valid checkpoint stays in the folder.
     """
     with nullcontext(job.stop) if job.stop else catch_signals() as stop, reproducible(job.device):
         training = Training(job, stop)
@@ -90,11 +93,11 @@ def fit(job: Job) -> None:
 
 @contextmanager
 def reproducible(device: torch.device) -> Iterator[None]:
-    """Within the block CUDA takes the algorithms that give the same numbers each time, where there is one."""
+    """Use deterministic CUDA algorithms within the block, where they exist."""
     if device.type != "cuda":
         yield
         return
-    # Read when the first product is computed; without it cuBLAS may take another way each time.
+    # cuBLAS reads this at the first matrix product; without it, results may vary from run to run.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     options = torch.utils.deterministic
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
@@ -109,58 +112,58 @@ def reproducible(device: torch.device) -> Iterator[None]:
 
 
 class Training:
-    """One call of `fit`."""
+    """State of one call of `fit`."""
 
-    def __init__(self, job: Job, stop: Stop) -> None:
+    def __init__(self, job: TrainingJob, stop: Stop) -> None:
         self.job, self.stop = job, stop
         self.start = time.monotonic()
-        self.learnt = [parameter for parameter in job.model.parameters() if parameter.requires_grad]
+        self.trainable = [parameter for parameter in job.model.parameters() if parameter.requires_grad]
         self.model = job.model.to(job.device)
         self.valid = job.splits.valid.to(job.device)
         self.autocast = autocast_type(job.device, job.spec.precision)
         seconds = job.spec.save_seconds if job.save_seconds is None else job.save_seconds
         self.state = StateFolder(job.folder / "state", seconds)
         self.log = MetricsLog(job.folder)
-        self.fallback = Fallback(self.model, job.callback.note)
-        self.progress = Progress()
-        self.earlier = 0.0
-        self.budget, self.epochs = 0.0, 0
+        self.fallback = EagerFallback(self.model, job.callback.note)
+        self.progress = LoopState()
+        self.earlier_seconds = 0.0
+        self.time_limit, self.epochs = 0.0, 0
         self.stepper: Stepper
         self.stage_budget: EpochBudget
 
     def seconds(self) -> float:
-        """How long the training took so far, interruptions left out."""
-        return self.earlier + time.monotonic() - self.start
+        """Duration of the training so far in seconds, without interruptions."""
+        return self.earlier_seconds + time.monotonic() - self.start
 
     def run(self) -> None:
-        """All stages, from where the last saving left off."""
+        """Train all stages, from the last checkpoint on."""
         stages = self.model.stages()
         if unknown := sorted(self.job.spec.stages.keys() - {stage.name for stage in stages}):
             names = ", ".join(stage.name for stage in stages)
             raise ZooError(f"train.stages: the model has no stage {unknown[0]!r}", f"known stages: {names}")
         self.names = [stage.name for stage in stages]
         check_minutes(self.job.spec, self.names)
-        self.budget = total_seconds(self.job.spec, self.names)
+        self.time_limit = total_seconds(self.job.spec, self.names)
         saved = self.state.load()
         for note in self.state.notes:
             self.job.callback.note(note)
-        self.epochs = 0 if self.budget else sum(self.job.spec.stage(name).epochs for name in self.names)
+        self.epochs = 0 if self.time_limit else sum(self.job.spec.stage(name).epochs for name in self.names)
         self.accelerate(saved)
         if saved:
-            self.progress, self.earlier = Progress(**saved[1]["progress"]), saved[1]["seconds"]
+            self.progress, self.earlier_seconds = LoopState(**saved[1]["progress"]), saved[1]["seconds"]
         self.log.rewind(saved[1]["rows"] if saved else 0)
         for index in range(self.progress.stage, len(stages)):
             self.run_stage(stages[index], saved)
-            self.progress, saved = Progress(stage=index + 1), None
+            self.progress, saved = LoopState(stage=index + 1), None
         self.job.kept = self.weights()
 
     def accelerate(self, saved: Saved | None) -> None:
-        """Let the model make itself faster where the work is worth it; channels-last goes with that."""
+        """Accelerate the model if the training is long enough, and choose the memory format."""
         kind, spec = self.job.device.type, self.job.spec
         # The backward pass costs about twice the forward pass.
         work = 3.0 * (self.job.flops or 0) * len(self.job.splits.train) * spec.epochs
-        worth = self.budget > LONG if self.budget else work > WORTH[kind]
-        wanted = spec.compile == "on" or (spec.compile == "auto" and worth)
+        pays_off = self.time_limit > MIN_COMPILE_SECONDS if self.time_limit else work > MIN_COMPILE_FLOPS[kind]
+        wanted = spec.compile == "on" or (spec.compile == "auto" and pays_off)
         self.memory_format = torch.channels_last if wanted or kind == "cuda" else torch.contiguous_format
         self.model.to(memory_format=self.memory_format)
         how = self.model.accelerate(self.autocast) if wanted else "eager"
@@ -171,54 +174,54 @@ class Training:
             self.job.callback.note(f"the run was saved with {saved[1]['how']}: the results will differ slightly")
 
     def run_stage(self, stage: Stage, saved: Saved | None) -> None:
-        """One stage, from the progress on; at its end the model holds the weights that are kept."""
+        """Train a stage, from the current epoch and step on, and load its kept weights into the model."""
         job, progress, spec = self.job, self.progress, self.job.spec.stage(stage.name)
         loader = Loader(job.splits.train, spec.batch, job.spec.augment, job.spec.seed, job.device)
         steps = spec.epochs * loader.steps
-        self.stepper = Stepper(self.model, stage, spec, steps, self.autocast, self.memory_format, self.learnt)
+        self.stepper = Stepper(self.model, stage, spec, steps, self.autocast, self.memory_format, self.trainable)
         job.kept = {}
         if saved:
             self.restore(saved)
-        last = self.stage_budget = make_budget(
+        budget = self.stage_budget = make_budget(
             job.spec, self.names[progress.stage :], self.seconds, saved and saved[1].get("times")
         )
         start = progress.epoch * loader.steps + progress.step
-        info = StageInfo(stage.name, last.epochs, loader.steps, start, loader.batch, last.length, last.elapsed)
+        info = StageInfo(stage.name, budget.epochs, loader.steps, start, loader.batch, budget.length, budget.elapsed)
         job.callback.stage(info)
-        while not last.over(progress.epoch):
+        while not budget.is_over(progress.epoch):
             stage.module.train()
             self.run_epoch(stage, loader, progress.epoch)
             self.end_epoch(stage, progress.epoch, loader.steps)
-            self.pause()
+            self.save_if_due()
         load_into(self.model, {name: value.to(job.device) for name, value in job.kept.items()}, "the kept epoch")
 
     def run_epoch(self, stage: Stage, loader: Loader, epoch: int) -> None:
-        """The steps of an epoch that are still to do, as far as there is time."""
+        """Train the remaining steps of an epoch, until the time is over."""
         progress = self.progress
         for batch in loader.epoch(stage.name, epoch, progress.step):
             self.stepper.schedule.share = self.stage_budget.share()
             self.fallback(self.stepper.step, batch, epoch * loader.steps + progress.step)
             progress.step += 1
             self.job.callback.step()
-            if self.stage_budget.due(progress.step):
+            if self.stage_budget.check_is_due(progress.step):
                 self.stepper.check(epoch, progress.step)
-                self.stage_budget.looked()
-            if self.stage_budget.late():
+                self.stage_budget.checked()
+            if self.stage_budget.epoch_must_end():
                 break
             if progress.step < loader.steps:
-                self.pause()
+                self.save_if_due()
 
     def end_epoch(self, stage: Stage, epoch: int, steps: int) -> None:
         """Validate, log, and keep the weights if they are the best so far."""
         stepper, progress = self.stepper, self.progress
-        if not self.stage_budget.validates():
-            self.stage_budget.passed(progress.step)
+        if not self.stage_budget.validation_is_due():
+            self.stage_budget.validation_skipped(progress.step)
             progress.epoch, progress.step = epoch + 1, 0
             return
         stepper.check(epoch, progress.step)
-        train = stepper.losses(self.stage_budget.untold + progress.step)
+        train = stepper.losses(self.stage_budget.unlogged + progress.step)
         start = self.seconds()
-        with stepper.average.swapped() if stepper.average else nullcontext():
+        with stepper.average.swapped_in() if stepper.average else nullcontext():
             valid = self.fallback(self.validate)
             score = valid.get("loss", -epoch)
             if not math.isfinite(score):
@@ -236,7 +239,7 @@ class Training:
         self.stage_budget.validated(self.seconds() - start)
 
     def validate(self) -> dict[str, float]:
-        """The model's metrics over the validation pictures."""
+        """Compute the model's metrics over the validation pictures."""
         if not len(self.valid):
             return {}
         self.model.eval()
@@ -245,15 +248,15 @@ class Training:
         return mean_metrics(self.model, shaped, self.autocast)
 
     def weights(self) -> Tensors:
-        """A copy of the model's tensors on the CPU; JobError where one of them is not finite."""
+        """Copy the model's tensors to the CPU; JobError if one of them is not finite."""
         state = self.model.state_dict()
         copy = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in state.items()}
         if bad := next((name for name, value in copy.items() if not all_finite(value)), None):
             raise JobError(f"the weights {bad!r} are not finite", "lower train.lr, or set train.clip=1")
         return copy
 
-    def pause(self) -> None:
-        """Save if it is time to, or if somebody asked to stop."""
+    def save_if_due(self) -> None:
+        """Save a checkpoint if it is time to; if a stop was requested, save and raise InterruptedRun."""
         if not (self.stop.code or self.state.due()):
             return
         self.stepper.check(self.progress.epoch, self.progress.step)
@@ -262,7 +265,7 @@ class Training:
             raise InterruptedRun("interrupted; the state is saved", self.stop.code)
 
     def save(self) -> None:
-        """Write everything from which the training goes on."""
+        """Save a checkpoint with everything that is needed to resume."""
         tensors, plain = random_state(self.job.device)
         groups = {"model": self.weights(), "best": self.job.kept, "random": tensors} | self.stepper.state()
         about = {"progress": asdict(self.progress), "random": plain, "rows": len(self.log.rows), "how": self.how}
@@ -270,13 +273,13 @@ class Training:
         self.state.save(groups, about | {"plateau": self.stepper.schedule.plateau, "seconds": self.seconds()})
 
     def restore(self, saved: Saved) -> None:
-        """Take everything back from a saving."""
+        """Restore everything from a checkpoint."""
         groups, plain = saved
         try:
             load_into(self.model, groups["model"], str(self.state.path))
             self.stepper.load(groups, self.job.device)
             self.stepper.schedule.plateau = dict(plain["plateau"])
-            # Copies: what is read from a file may hold it open, and Windows deletes no file that is open.
+            # Copied, since tensors mapped from a file keep it open, and Windows cannot delete an open file.
             self.job.kept = {name: value.clone() for name, value in groups.get("best", {}).items()}
             restore_random(groups["random"], plain["random"], self.job.device)
         except (KeyError, ValueError, TypeError, RuntimeError) as error:

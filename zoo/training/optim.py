@@ -1,4 +1,4 @@
-"""Optimisers: torch.optim's, with weight decay for matrices and filters alone; Muon for filters."""
+"""Optimisers of torch.optim, with weight decay for matrices and filters only, and Muon for filters too."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ State = dict[str, Tensor]
 
 
 class Optimizers:
-    """One or two torch optimisers driven as one; their state is plain tensors."""
+    """One or two torch optimisers used as one, with state as plain tensors."""
 
     def __init__(self, module: nn.Module, spec: StageSpec) -> None:
         parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
@@ -23,7 +23,7 @@ class Optimizers:
         self.rates = [[group["lr"] for group in each.param_groups] for each in self.all]
 
     def make(self, parameters: list[nn.Parameter], spec: StageSpec) -> Iterator[optim.Optimizer]:
-        """The torch optimisers for the parameters."""
+        """Make the torch optimisers for the parameters."""
         inner = {id(p) for p in matrices(parameters)[1:-1]} if spec.optimizer == "muon" else set()
         self.aliases = [(p, nn.Parameter(as_matrix(p.detach(), p))) for p in parameters if id(p) in inner]
         rest = [p for p in parameters if id(p) not in inner]
@@ -48,7 +48,7 @@ class Optimizers:
             yield optim.AdamW(groups, lr=spec.lr, fused=supports_fused(rest))
 
     def step(self, factor: float) -> None:
-        """One step with every learning rate at `factor` of its highest."""
+        """Take a step with every learning rate at `factor` of its maximum."""
         for parameter, alias in self.aliases:
             grad = parameter.grad
             alias.grad = None if grad is None else as_matrix(grad, parameter)
@@ -58,14 +58,14 @@ class Optimizers:
             each.step()
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Clear the gradients."""
         for each in self.all:
             each.zero_grad(set_to_none=True)
         for parameter, _ in self.aliases:
             parameter.grad = None
 
     def state(self) -> State:
-        """All tensors by name."""
+        """Return all tensors by name."""
         return {
             f"{position}/{index}/{name}": torch.as_tensor(value)
             for position, each in enumerate(self.all)
@@ -75,7 +75,7 @@ class Optimizers:
         }
 
     def load(self, state: State) -> None:
-        """Take back what `state` gave."""
+        """Restore the tensors that `state` returned."""
         for position, each in enumerate(self.all):
             inner: dict[int, dict[str, Any]] = {}
             for key, value in state.items():
@@ -84,30 +84,30 @@ class Optimizers:
                     inner.setdefault(int(index), {})[name] = value
             each.load_state_dict({"state": inner, "param_groups": each.state_dict()["param_groups"]})
             for parameter, values in each.state.items():
-                # Fused steps walk through the raw memory, so a state must lie in it as its parameter does.
+                # Fused steps work on raw memory, so a state needs the memory layout of its parameter.
                 values.update(
                     {k: copy_with_layout_of(v, parameter) for k, v in values.items() if v.shape == parameter.shape}
                 )
 
 
 def matrices(parameters: list[nn.Parameter]) -> list[nn.Parameter]:
-    """Matrices and filters in their order; the first and the last are the input and output layers."""
+    """List matrices and filters in order; the first and the last belong to the input and output layers."""
     return [parameter for parameter in parameters if parameter.ndim >= 2]
 
 
 def copy_with_layout_of(value: Tensor, parameter: Tensor) -> Tensor:
-    """A copy of a value in the memory order of a parameter of the same shape."""
+    """Copy a value to the memory layout of a parameter of the same shape."""
     return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def as_matrix(value: Tensor, like: Tensor) -> Tensor:
-    """A filter (O, I, h, w) as a matrix (O, I*h*w) that shares the memory of `value`, in `like`'s memory order."""
+    """View a filter (O, I, h, w) as a matrix (O, I*h*w) without a copy, in the memory layout of `like`."""
     if like.ndim == 4 and like.is_contiguous(memory_format=torch.channels_last) and not like.is_contiguous():
         return value.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).flatten(1)
     return value.contiguous().flatten(1)
 
 
 def supports_fused(parameters: list[nn.Parameter]) -> bool:
-    """Whether torch has a fused step for them."""
+    """Whether torch has a fused step for these parameters."""
     kinds = {"cpu", "cuda", "mps"}
     return all(p.device.type in kinds and p.is_floating_point() and p.device.type != "meta" for p in parameters)

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: a factor of the highest rate by step or by clock; plateau also by the losses."""
+"""Learning-rate schedules: a factor of the peak rate, by step or by time; plateau also by the losses."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from dataclasses import dataclass, field
 
 from zoo.core.sections import StageSpec
 
-PATIENCE = 3
+PLATEAU_PATIENCE = 3
 
 
 @dataclass
 class Schedule:
-    """The factor of one stage; `plateau` is all of it that is not a function of the step or of the time."""
+    """Learning-rate schedule of a stage; `plateau` is the state that does not follow from step or time."""
 
     spec: StageSpec
     steps: int
     plateau: dict[str, float] = field(default_factory=lambda: {"factor": 1.0, "bad": 0.0})
     share: float | None = None
-    """Share of the stage's time that was over at the last step, 0 to 1; None: the step counts, not the clock."""
+    """Share of the stage's time that is over, 0 to 1; None if the schedule goes by steps."""
 
     def factor(self, step: int) -> float:
-        """What the learning rate is multiplied with at a step counted from 0."""
+        """Compute the factor of the peak learning rate at a step, counted from 0."""
         kind, done = self.spec.schedule, self.done(step)
         if kind == "one-cycle":
             return one_cycle(done, self.spec.warmup)
-        warm = self.warm(step)
+        warm = self.warmup_factor(step)
         rest = max(0.0, (done - self.spec.warmup) / (1 - self.spec.warmup))
         if kind == "cosine":
             return warm * (1 + math.cos(math.pi * rest)) / 2
@@ -34,29 +34,29 @@ class Schedule:
         return warm * self.plateau["factor"]
 
     def done(self, step: int) -> float:
-        """The share of the stage that is over at a step counted from 0."""
+        """Compute the share of the stage that is over at a step, counted from 0."""
         return (step + 1) / (self.steps + 1) if self.share is None else self.share
 
-    def warm(self, step: int) -> float:
-        """How far the warm-up is, 0 to 1."""
+    def warmup_factor(self, step: int) -> float:
+        """Compute the factor of the warm-up, which rises from 0 to 1."""
         if self.share is None:
             return min(1.0, (step + 1) / (self.spec.warmup * self.steps + 1))
         return min(1.0, self.share / self.spec.warmup) if self.spec.warmup else 1.0
 
     def epoch(self, better: bool) -> None:
-        """Tell whether an epoch's validation loss was the best so far."""
+        """Update the plateau after an epoch; `better`: its validation loss was the best so far."""
         self.plateau["bad"] = 0.0 if better else self.plateau["bad"] + 1
-        if self.plateau["bad"] >= PATIENCE:
+        if self.plateau["bad"] >= PLATEAU_PATIENCE:
             self.plateau.update(factor=self.plateau["factor"] / 2, bad=0.0)
 
 
 def one_cycle(done: float, rise: float) -> float:
-    """Up by a half cosine from 1/25, then down to 1/250,000 (Smith and Topin 2017, arXiv:1708.07120)."""
+    """Rise by a half cosine from 1/25, then fall to 1/250,000 (Smith and Topin 2017, arXiv:1708.07120)."""
     if done < rise:
-        return blend(1 / 25, 1.0, done / rise)
-    return blend(1.0, 1 / 25e4, (done - rise) / (1 - rise))
+        return half_cosine(1 / 25, 1.0, done / rise)
+    return half_cosine(1.0, 1 / 25e4, (done - rise) / (1 - rise))
 
 
-def blend(start: float, end: float, share: float) -> float:
-    """A half cosine from start to end."""
+def half_cosine(start: float, end: float, share: float) -> float:
+    """Interpolate from start to end by a half cosine."""
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2

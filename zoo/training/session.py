@@ -1,4 +1,4 @@
-"""One training in a run folder that this process holds: begin or go on, keep the weights, say how it ended."""
+"""One training in a locked run folder: start or resume it, save the weights, and record the result."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from zoo.registry.model_size import build_on_meta, count_size
 from zoo.runs.choose_folder import open_or_clear
 from zoo.runs.lock import wait_and_lock
 from zoo.runs.run import Run, utc_now, versions
-from zoo.training.callbacks import SILENCE, BackgroundCallback, Callback
+from zoo.training.callbacks import REPORT_INTERVAL, BackgroundCallback, Callback
 from zoo.training.checkpoint import StateFolder
 from zoo.training.device import preserve_random_state, seed_all
-from zoo.training.loop import Job, fit
+from zoo.training.loop import TrainingJob, fit
 from zoo.training.signals import Stop
 
 MIN_PICTURES_SEEN, MAX_EPOCHS = 60_000, 60
-"""Pictures that a classifier which is kept sees in its training at least, unless that takes more epochs than these."""
+"""Smallest number of training pictures for a cached classifier, counting repetitions, and limit of its epochs."""
 POLL_SECONDS = 0.3
-"""Seconds between two looks at whether another process has let go of a folder."""
+"""Seconds between two attempts to lock a folder that another process uses."""
 
 
 class Prepared(NamedTuple):
-    """Pictures that are ready to be trained on."""
+    """Pictures that are ready for training."""
 
     splits: Splits
     skipped: tuple[tuple[str, str], ...]
@@ -54,22 +54,24 @@ def prepare(data: Component[DataKind[Any]]) -> Prepared:
 
 
 def with_fingerprints(splits: Splits, skipped: tuple[tuple[str, str], ...] = ()) -> Prepared:
-    """Add the fingerprints to splits that were read already."""
+    """Add the fingerprints to splits."""
     return Prepared(splits, skipped, {name: getattr(splits, name).fingerprint() for name in SPLITS})
 
 
 @dataclass
 class Session:
-    """What to train and where; `command` goes on with it, `again` says how to train anew."""
+    """What to train and where."""
 
     entry: Entry
     path: Path
     device: torch.device
     callback: Callback
     command: str
-    again: str
+    """Command that resumes the training."""
+    restart_hint: str
+    """How to start a new training, for error messages."""
     max_params: int | None = None
-    """A model with more is refused before its weights are allocated, by BudgetError."""
+    """Largest number of parameters; BudgetError for a larger model, before its weights are allocated."""
     save_seconds: float | None = None
     """Seconds between two checkpoints, instead of the entry's."""
     stop: Stop | None = None
@@ -77,22 +79,22 @@ class Session:
     prepared: Prepared | None = field(default=None, repr=False)
 
     def train(self, before: Run | None) -> Run:
-        """Train to the end, from where `before` stopped if it is given."""
+        """Train to the end; resume `before` if it is given."""
         splits, skipped, fingerprints = self.prepared or prepare(self.entry.data)
         for file, reason in skipped[:3]:
             self.callback.note(f"skipped {file}: {reason}")
         if before is not None and before.record["fingerprints"] != fingerprints:
             raise DataError(
-                f"the pictures have changed since {self.path} started", f"undo that change, or {self.again}"
+                f"the pictures have changed since {self.path} started", f"undo that change, or {self.restart_hint}"
             )
         size = count_size(self.entry, splits.info)
         if self.max_params is not None and size.parameters > self.max_params:
             raise BudgetError(size.parameters, self.max_params)
         seed_all(self.entry.train.seed)
         model = build_model(self.entry, splits.info)
-        taught = self.teach(model, Prepared(splits, skipped, fingerprints))
-        if before is not None and before.record.get("teacher") != taught.get("teacher"):
-            raise DataError(f"the teacher has changed since {self.path} started", self.again)
+        teacher = self.teach(model, Prepared(splits, skipped, fingerprints))
+        if before is not None and before.record.get("teacher") != teacher.get("teacher"):
+            raise DataError(f"the teacher has changed since {self.path} started", self.restart_hint)
         run = before or Run.create(
             self.path,
             self.entry,
@@ -109,7 +111,7 @@ class Session:
                 "parameters": size.parameters,
                 "flops": size.flops,
                 "seconds": 0.0,
-                **taught,
+                **teacher,
             },
         )
         title = f"{self.entry.name} on {self.entry.data.name}: {size.parameters:,} parameters"
@@ -118,22 +120,22 @@ class Session:
             self.callback.note("there are no validation pictures, so the last weights are kept")
         if not len(splits.test):
             self.callback.note("there are no test pictures, so `zoo evaluate` will need another split")
-        job = Job(model, splits, self.entry.train, self.path, self.device, size.flops, self.callback)
+        job = TrainingJob(model, splits, self.entry.train, self.path, self.device, size.flops, self.callback)
         job.save_seconds, job.stop = self.save_seconds, self.stop
         return self.fit(run, job)
 
     def teach(self, model: Model, prepared: Prepared) -> dict[str, Any]:
-        """Give the model the teacher that it names; who that is, for the record."""
+        """Give the model its teacher, if it has one, and return what to record about it."""
         if not model.teacher:
             return {}
         run = cached_classifier(model.teacher, replace(self, prepared=prepared))
         teacher = run.model(self.device).requires_grad_(False)
-        assert isinstance(teacher, Classifier), "cached_classifier gives no other"
+        assert isinstance(teacher, Classifier), "cached_classifier trains nothing else"
         model.learn_from(teacher)
         return {"teacher": {"entry": model.teacher, "weights_sha256": run.record["weights_sha256"]}}
 
-    def fit(self, run: Run, job: Job) -> Run:
-        """Run the trainer, and leave the folder in the state that its end calls for."""
+    def fit(self, run: Run, job: TrainingJob) -> Run:
+        """Run the training loop, then save the weights and record how it ended."""
         try:
             fit(job)
         except InterruptedRun as stop:
@@ -151,17 +153,17 @@ class Session:
         StateFolder(self.path / "state", 0).clear()
         return run
 
-    def finish(self, run: Run, job: Job, state: str, **values: Any) -> None:
-        """Record the end."""
+    def finish(self, run: Run, job: TrainingJob, state: str, **values: Any) -> None:
+        """Record the end of the training."""
         run.update(state=state, seconds=round(job.seconds, 3), **values)
 
 
 def cached_classifier(name: str, job: Session) -> Run:
-    """The classifier of an entry, trained on the pictures of a session's entry when first asked for, then kept.
+    """Return the classifier of an entry, trained on the pictures of a session; it is trained once and cached.
 
-    It lies in the cache folder under a name that stands for the pictures and all options, so that every run on the same
-    pictures has the same one. Small sets are gone through more often than the entry says. Random generators are left
-    where they were. Raises ZooError if the entry is not a classifier.
+    Its name in the cache folder is a hash of the pictures and all options, so all runs on the same pictures share it.
+    For small data sets the number of epochs is increased. The states of random generators are restored. Raises ZooError
+    if the entry is not a classifier.
     """
     prepared = job.prepared or prepare(job.entry.data)
     job = replace(job, prepared=prepared)
@@ -178,22 +180,22 @@ def cached_classifier(name: str, job: Session) -> Run:
         if run is None or run.state != "done":
             passes = entry.train.epochs
             job.callback.note(f"training {name} on these pictures once; this takes {passes} epochs")
-            callback, again = BackgroundCallback(name, job.callback.note), f"delete {path}"
-            run = replace(job, entry=entry, path=path, callback=callback, again=again, max_params=None).train(run)
+            callback, hint = BackgroundCallback(name, job.callback.note), f"delete {path}"
+            run = replace(job, entry=entry, path=path, callback=callback, restart_hint=hint, max_params=None).train(run)
         return run
 
 
 class WaitForLock:
-    """Waits for another process that trains the same classifier, and says so now and then."""
+    """Wait for another process that trains the same classifier, with a message from time to time."""
 
     def __init__(self, job: Session) -> None:
-        self.job, self.told = job, time.monotonic()
+        self.job, self.last_note = job, time.monotonic()
 
     def __call__(self, error: LockedError) -> None:
-        """Wait a little; InterruptedRun where somebody asks to stop meanwhile."""
+        """Wait a little; InterruptedRun if a stop is requested meanwhile."""
         if self.job.stop is not None and self.job.stop.code:
             raise InterruptedRun(str(error), self.job.stop.code)
-        if time.monotonic() - self.told > SILENCE:
+        if time.monotonic() - self.last_note > REPORT_INTERVAL:
             self.job.callback.note(f"waiting for another process: {error.args[0]}")
-            self.told = time.monotonic()
+            self.last_note = time.monotonic()
         time.sleep(POLL_SECONDS)

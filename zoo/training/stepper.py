@@ -1,4 +1,4 @@
-"""One stage being optimised: the step that everything else waits for."""
+"""Optimise one stage: the training step, with its optimisers, schedule and weight average."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from zoo.core.tensor_files import Tensors
 from zoo.core.types import Batch
 from zoo.models.base import Model, Stage
 from zoo.models.metrics import autocast_context
-from zoo.training.ema import Average
+from zoo.training.ema import WeightAverage
 from zoo.training.optim import Optimizers
 from zoo.training.schedule import Schedule
 
 
 class Stepper:
-    """Optimisers, schedule and average of a stage, and the losses of the epoch so far.
+    """Optimisers, schedule and weight average of a stage, and the losses of the epoch so far.
 
-    Of the stage's parameters those in `learnt` are learnt: a model may freeze some for good when it is built.
+    Only parameters in `trainable` are trained, since a model may freeze some of its parameters when it is built.
     """
 
     def __init__(
@@ -33,21 +33,21 @@ class Stepper:
         steps: int,
         autocast: torch.dtype | None,
         memory_format: torch.memory_format,
-        learnt: Collection[nn.Parameter],
+        trainable: Collection[nn.Parameter],
     ) -> None:
         model.eval().requires_grad_(False)
-        own = {id(parameter) for parameter in learnt}
+        own = {id(parameter) for parameter in trainable}
         for parameter in stage.module.parameters():
             parameter.requires_grad_(id(parameter) in own)
         self.stage, self.spec, self.autocast, self.memory_format = stage, spec, autocast, memory_format
         self.clipped = [parameter for parameter in stage.module.parameters() if parameter.requires_grad]
         self.optimizers = Optimizers(stage.module, spec)
         self.schedule = Schedule(spec, steps)
-        self.average = Average(model, spec.ema) if spec.ema else None
+        self.average = WeightAverage(model, spec.ema) if spec.ema else None
         self.sums: Tensors = {}
 
     def step(self, batch: Batch, number: int) -> None:
-        """Learn from a batch, as step `number` of the stage; nothing here waits for the device."""
+        """Train on a batch, as step `number` of the stage, without waiting for the device."""
         x = batch.x.contiguous(memory_format=self.memory_format)
         with autocast_context(x.device, self.autocast):
             losses = self.stage.losses(Batch(x, batch.y, self.schedule.done(number)))
@@ -64,25 +64,25 @@ class Stepper:
             self.sums[name] = self.sums[name] + loss if name in self.sums else loss
 
     def check(self, epoch: int, step: int) -> None:
-        """Raise JobError where a loss of this epoch was infinite or not a number."""
+        """Raise JobError if a loss of this epoch was infinite or not a number."""
         bad = [name for name, value in self.sums.items() if not math.isfinite(value.item())]
         if bad:
             advice = f"lower train.lr (now {self.spec.lr:g}), or set train.clip=1 or train.precision=float32"
             raise JobError(f"the {bad[0]} is not finite in epoch {epoch + 1}, at step {step} or before", advice)
 
     def losses(self, steps: int) -> dict[str, float]:
-        """The mean losses of the epoch, which is over."""
+        """Return the mean losses of the epoch, and start a new sum."""
         found = {name: value.item() / steps for name, value in self.sums.items()}
         self.sums = {}
         return found
 
     def state(self) -> dict[str, Tensors]:
-        """All tensors of it by group."""
+        """Return all tensors to save, by group."""
         average = self.average.state() if self.average else {}
         return {"optimizer": self.optimizers.state(), "average": average, "sums": self.sums}
 
     def load(self, groups: dict[str, Tensors], device: torch.device) -> None:
-        """Take back what `state` gave."""
+        """Restore the tensors that `state` returned."""
         self.optimizers.load(groups.get("optimizer", {}))
         if self.average:
             self.average.load(groups["average"])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Trained(NamedTuple):
-    """Result of a training."""
+    """Result of a training: run folder, number of epochs, validation metrics and SHA-256 of the weights."""
 
     run: Path
     epochs: int
@@ -49,7 +49,7 @@ def train(
     """Train an entry, or resume its unfinished run.
 
     An unfinished run of exactly this entry resumes where it stopped; with the same seed on the same machine its weights
-    are bit for bit those of an undisturbed run.
+    are bit for bit those of an uninterrupted run.
 
     Args:
         name: Name of the entry.
@@ -59,7 +59,7 @@ def train(
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
         fresh: Whether to start a new run even if there is an unfinished one.
         registries: Registry files to read in addition.
-        callback: Is told of every step and epoch; by default a progress display in a notebook, and nothing elsewhere.
+        callback: Called at every step and epoch; by default a progress display in a notebook, and nothing elsewhere.
 
     Returns:
         The run folder, its number of epochs, the metrics of the kept weights and their SHA-256.
@@ -89,7 +89,7 @@ def train(
     torch_device = choose_device(device)
     path, before = choose_folder(chosen, catalog(), None if out is None else Path(out), fresh)
     with lock_folder(path):
-        # Another process may have finished it before this one had the lock.
+        # Another process may have finished the run before this one had the lock.
         before = Run.open(path, catalog()) if (path / "run.json").exists() else before
         again = "choose another --out" if out else "start a new run with --fresh"
         if before is not None and before.state == "diverged":
@@ -104,6 +104,6 @@ def train(
 
 
 def trained(run: Run) -> Trained:
-    """The result of a run that is done."""
+    """Make the result of a finished run."""
     epochs = sum({row["stage"]: row["epoch"] for row in run.log()}.values())
     return Trained(run.path, epochs, run.kept_epoch()["valid"], str(run.record["weights_sha256"]))

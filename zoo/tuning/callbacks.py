@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 
-from zoo.tuning.study import ENDED, LIVE, Study, Trial
+from zoo.tuning.study import ENDED_STATES, LIVE_STATES, Study, Trial
 
 
 class TuneCallback:
@@ -47,11 +47,11 @@ class StudyProgress(TuneCallback):
     def begin(self, study: Study, parallel: int) -> None:
         """Start the clock when the engine is ready, and announce a resumed study."""
         self.parallel, self.before = parallel, study.ended
-        self.order = [trial.number for trial in study.trials if trial.state in ENDED]
+        self.order = [trial.number for trial in study.trials if trial.state in ENDED_STATES]
         self.began = time.monotonic()
         self.study = study
         self.head(study)
-        waiting = sum(trial.state in LIVE for trial in study.trials)
+        waiting = sum(trial.state in LIVE_STATES for trial in study.trials)
         if study.trials:
             going = f"{waiting} resume from checkpoints, " if waiting else ""
             ahead = f"{max(0, study.spec.trials - self.before - waiting)} to go"
@@ -63,7 +63,7 @@ class StudyProgress(TuneCallback):
     def update(self, study: Study, trial: Trial) -> None:
         """Show a trial that started, finished an epoch, or changed its state."""
         self.study = study
-        if trial.state in ENDED and trial.number not in self.order:
+        if trial.state in ENDED_STATES and trial.number not in self.order:
             self.order.append(trial.number)
             self.show(trial)
         self.refresh()
@@ -100,5 +100,5 @@ class StudyProgress(TuneCallback):
         """Return running trials, then up to `most` of those that ended last."""
         known = {trial.number: trial for trial in study.trials}
         ended = [known[number] for number in reversed(self.order[-most:]) if number in known]
-        running = sorted((trial for trial in study.trials if trial.state in LIVE), key=lambda trial: trial.state)
+        running = sorted((trial for trial in study.trials if trial.state in LIVE_STATES), key=lambda trial: trial.state)
         return [*running, *ended]

@@ -20,7 +20,7 @@ from zoo.registry.entry import Entry
 from zoo.registry.search.space import Space
 from zoo.tuning import storage
 from zoo.tuning.objective import constraints, objective_values
-from zoo.tuning.study import ENDED, Study, Trial
+from zoo.tuning.study import ENDED_STATES, Study, Trial
 
 LEARNED_FAILURES = {"diverged", "oom"}
 """Failures caused by the options: stored so that the sampler learns from them, unlike Optuna's FAIL."""
@@ -59,7 +59,7 @@ class Ledger:
 
     def remaining(self) -> int:
         """Count the trials that are left of the budget."""
-        return max(0, self.spec.trials - sum(trial.state in ENDED for trial in self.trials.values()))
+        return max(0, self.spec.trials - sum(trial.state in ENDED_STATES for trial in self.trials.values()))
 
     def waiting(self) -> list[int]:
         """List the trials that were started and have not ended, oldest first."""

@@ -19,12 +19,12 @@ from filelock import FileLock, Timeout
 
 from zoo.core.errors import ResourceError
 
-PREFIX = "zoo-ray-"
-SOCKET = f"{PREFIX}00000000/r/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store"
+FOLDER_PREFIX = "zoo-ray-"
+SOCKET_EXAMPLE = f"{FOLDER_PREFIX}00000000/r/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store"
 """The longest path of a socket below the folder in which a private one is made."""
-LONGEST_SOCKET = 107 if sys.platform == "linux" else 103
+MAX_SOCKET_PATH = 107 if sys.platform == "linux" else 103
 """Bytes that the path of a socket may have."""
-LOCK = "lock"
+LOCK_FILE = "lock"
 SWEEP_AGE = 60.0
 """Seconds after which a folder that nobody holds is a leftover; a younger one may not be locked yet."""
 
@@ -52,8 +52,8 @@ def private_folder() -> Iterator[Path]:
     """Make a folder of this user alone for the files of Ray; it is removed after the block."""
     base = short_folder()
     sweep_leftovers(base)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
-    lock = FileLock(folder / LOCK)
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=base))
+    lock = FileLock(folder / LOCK_FILE)
     try:
         with lock:
             yield folder
@@ -89,18 +89,18 @@ def temporary_folder() -> tuple[Path, str]:
 def fits_sockets(folder: Path) -> bool:
     """Whether Ray's sockets can lie below a folder."""
     return folder.is_absolute() and (
-        sys.platform == "win32" or len(os.fsencode(f"{folder}/{SOCKET}")) <= LONGEST_SOCKET
+        sys.platform == "win32" or len(os.fsencode(f"{folder}/{SOCKET_EXAMPLE}")) <= MAX_SOCKET_PATH
     )
 
 
 def sweep_leftovers(base: Path) -> None:
     """Remove folders whose process was killed."""
-    for folder in base.glob(f"{PREFIX}*"):
+    for folder in base.glob(f"{FOLDER_PREFIX}*"):
         with suppress(OSError, Timeout):
             about = folder.lstat()
             mine = not hasattr(os, "getuid") or about.st_uid == os.getuid()
             if mine and stat.S_ISDIR(about.st_mode) and time.time() - about.st_mtime > SWEEP_AGE:
-                with FileLock(folder / LOCK, timeout=0):
+                with FileLock(folder / LOCK_FILE, timeout=0):
                     pass
                 shutil.rmtree(folder, ignore_errors=True)
 

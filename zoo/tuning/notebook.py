@@ -9,7 +9,7 @@ import warnings
 from zoo.display.format import format_duration
 from zoo.display.html import NotebookDisplay, muted_line, progress_bar, table, titled_block
 from zoo.tuning.callbacks import StudyProgress
-from zoo.tuning.study import TRIAL_HEADS, Study, Trial, describe_study, drawn_options, headline, trial_label, trial_row
+from zoo.tuning.study import TRIAL_HEADS, Study, Trial, describe_study, headline, trial_label, trial_row, varied_options
 
 SHOWN_TRIALS = 8
 """Ended trials that are shown."""
@@ -71,4 +71,4 @@ class TuneNotebookCallback(NotebookDisplay, StudyProgress):
         """Describe the best trial so far."""
         if (best := study.best) is None:
             return "no result yet"
-        return ", ".join([f"best {trial_label(best)}", *headline(study, best), *drawn_options(study, best)])
+        return ", ".join([f"best {trial_label(best)}", *headline(study, best), *varied_options(study, best)])

@@ -9,7 +9,7 @@ from zoo.core.errors import JobError, ZooError
 from zoo.core.sections import COMPUTED_OBJECTIVES, TuneSpec
 
 Direction = Literal["minimize", "maximize"]
-HIGHER = ("accuracy", "f1", "psnr", "ssim", "precision", "recall", "coverage", "density", "auc")
+HIGHER_IS_BETTER = ("accuracy", "f1", "psnr", "ssim", "precision", "recall", "coverage", "density", "auc")
 """Parts of the names of figures that are better when higher."""
 
 
@@ -29,7 +29,9 @@ def directions(spec: TuneSpec) -> list[Direction]:
         return ["minimize", "minimize"]
     if spec.objective in COMPUTED_OBJECTIVES:
         return ["maximize" if spec.objective == "efficiency" else "minimize"]
-    higher = any(word in spec.objective.lower() for word in HIGHER) if spec.goal == "auto" else spec.goal == "max"
+    higher = (
+        any(word in spec.objective.lower() for word in HIGHER_IS_BETTER) if spec.goal == "auto" else spec.goal == "max"
+    )
     return ["maximize" if higher else "minimize"]
 
 

@@ -46,11 +46,11 @@ def orphan_guard() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(patch.object(ray_constants, "SETUP_WORKER_FILENAME", shim))
         stack.enter_context(patch.object(services, interpreter.__name__, guarded))
-        stack.enter_context(patch.object(utils, die.__name__, die_with(os.getpid(), die)))
+        stack.enter_context(patch.object(utils, die.__name__, die_with_parent(os.getpid(), die)))
         yield
 
 
-def die_with(parent: int, die: Callable[[], None]) -> Callable[[], None]:
+def die_with_parent(parent: int, die: Callable[[], None]) -> Callable[[], None]:
     """Wrap what lets a new process die with its parent: it ends at once where the parent is dead by then."""
 
     def ask() -> None:

@@ -12,14 +12,14 @@ from zoo.core.sections import TuneSpec
 from zoo.display.format import format_count, format_duration, format_value
 from zoo.tuning.objective import directions
 
-LIVE = ("running", "waiting")
+LIVE_STATES = ("running", "waiting")
 STUDY_HEADS = ("study", "entry", "data", "state", "trials", "best", "parameters", "run")
 STUDY_RIGHT = (4, 6)
 TRIAL_HEADS = ("trial", "state", "loss", "epoch", "parameters", "time")
 FAILURE_HEADS = ("cause", "trials", "first", "reason")
-IN_WORDS = {"oom": "out of memory", "failed": "error"}
-FAILED = ("diverged", "oom", "crashed", "hung", "failed")
-ENDED = ("done", "pruned", *FAILED)
+CAUSE_NAMES = {"oom": "out of memory", "failed": "error"}
+FAILED_STATES = ("diverged", "oom", "crashed", "hung", "failed")
+ENDED_STATES = ("done", "pruned", *FAILED_STATES)
 """States that count against the budget; `refused` does not."""
 
 
@@ -55,7 +55,7 @@ class Trial:
     @property
     def live(self) -> bool:
         """Whether it runs, or is to be gone on with."""
-        return self.state in LIVE
+        return self.state in LIVE_STATES
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,12 @@ class Study:
     def counts(self) -> dict[str, int]:
         """How many trials are in each state; only states that occur."""
         states = [trial.state for trial in self.trials]
-        return {state: states.count(state) for state in (*LIVE, *ENDED, "refused") if state in states}
+        return {state: states.count(state) for state in (*LIVE_STATES, *ENDED_STATES, "refused") if state in states}
 
     @property
     def ended(self) -> int:
         """Trials that count against the budget."""
-        return sum(trial.state in ENDED for trial in self.trials)
+        return sum(trial.state in ENDED_STATES for trial in self.trials)
 
     @property
     def state(self) -> str:
@@ -94,7 +94,7 @@ class Study:
     @property
     def causes(self) -> dict[str, list[Trial]]:
         """The trials that failed or were refused, by state; only states that occur."""
-        states = [state for state in (*FAILED, "refused") if state in self.counts]
+        states = [state for state in (*FAILED_STATES, "refused") if state in self.counts]
         return {state: [trial for trial in self.trials if trial.state == state] for state in states}
 
     @property
@@ -153,12 +153,12 @@ def best_of(spec: TuneSpec, done: Sequence[Trial], front: Sequence[Trial]) -> Tr
     if spec.objective == "pareto":
         return max(front, key=efficiency, default=None)
     if spec.objective == "fewest-parameters":
-        return min(done, key=lambda trial: misses(spec, trial))
+        return min(done, key=lambda trial: bound_key(spec, trial))
     sign = 1 if directions(spec) == ["minimize"] else -1
     return min(done, key=lambda trial: (sign * (trial.objective or 0.0), trial.parameters or 0, trial.number))
 
 
-def misses(spec: TuneSpec, trial: Trial) -> tuple[float, ...]:
+def bound_key(spec: TuneSpec, trial: Trial) -> tuple[float, ...]:
     """A key by which feasible trials come first, with fewer parameters before more; then those nearest to the bound."""
     loss, bound = (math.inf if value is None else value for value in (trial.loss, spec.bound))
     return (0.0, trial.parameters or 0, loss) if loss <= bound else (1.0, loss, trial.parameters or 0)
@@ -216,7 +216,7 @@ def headline(study: Study, trial: Trial) -> list[str]:
     return named + trial_results(trial)
 
 
-def drawn_options(study: Study, trial: Trial) -> list[str]:
+def varied_options(study: Study, trial: Trial) -> list[str]:
     """What was drawn for a trial, without what all trials have in common."""
     everywhere = [other.config for other in study.trials if other.config]
     told = [key for key, value in trial.config.items() if any(config.get(key) != value for config in everywhere)]
@@ -251,7 +251,7 @@ def trial_row(trial: Trial, written_out: bool) -> list[str]:
 def failure_rows(study: Study) -> list[list[object]]:
     """Why trials failed or were refused, with the first reason of each cause, in a table with FAILURE_HEADS."""
     return [
-        [IN_WORDS.get(state, state), len(trials), trial_label(trials[0]), trials[0].reason]
+        [CAUSE_NAMES.get(state, state), len(trials), trial_label(trials[0]), trials[0].reason]
         for state, trials in study.causes.items()
     ]
 

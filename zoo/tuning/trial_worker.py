@@ -219,7 +219,7 @@ def train_trial(order: TrialOrder, pictures: dict[str, Any], report: Report, wat
             device=choose_device(order.device),
             callback=callback,
             command=order.command,
-            again="start another study with --fresh",
+            restart_hint="start another study with --fresh",
             max_params=order.max_params,
             save_seconds=SAVE_INTERVAL,
             stop=FileStop(Path(order.folder)),

@@ -24,7 +24,7 @@ from zoo.tuning.ledger import Ledger
 from zoo.tuning.objective import check_objective
 from zoo.tuning.ray_client import SCHEME, RayClientEngine
 from zoo.tuning.storage import write_errors
-from zoo.tuning.study import ENDED, Study
+from zoo.tuning.study import ENDED_STATES, Study
 from zoo.tuning.study_folder import (
     StudyPlan,
     choose_study,
@@ -79,7 +79,9 @@ def run_study(catalog: Catalog, raw: RawEntry, fixed: list[str], request: TuneRe
         try:
             run_engine(engine)
         except ZooError as error:
-            begun = any(trial.epoch or trial.state in ENDED or is_run(trial.run) for trial in ledger.trials.values())
+            begun = any(
+                trial.epoch or trial.state in ENDED_STATES or is_run(trial.run) for trial in ledger.trials.values()
+            )
             if not (begun or (ledger.trials and isinstance(error, InterruptedRun))):
                 ledger.close()
                 discard_study(folder)

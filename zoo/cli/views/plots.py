@@ -11,7 +11,7 @@ from typing import Any
 
 from zoo.core.files import atomic_write
 from zoo.display.format import format_count
-from zoo.tuning.study import FAILED, Study, Trial, trial_label
+from zoo.tuning.study import FAILED_STATES, Study, Trial, trial_label
 
 BLUE, GREY, RED, GREEN = "#2f6fb0", "#a8a8a8", "#c23b22", "#2c8c4a"
 OUTLIER_FACTOR = 3.0
@@ -145,7 +145,7 @@ def plot_history(study: Study) -> Any:
         axes.step([*done, last], [*best, best[-1]], where="post", color=GREEN, linewidth=1.6, label="best so far")
     draw_dots(axes, limits, {number: (number, points[number]) for number in pruned}, "pruned")
     draw_dots(axes, limits, {number: (number, points[number]) for number in done}, "done")
-    if failed := [trial.number for trial in study.trials if trial.state in FAILED]:
+    if failed := [trial.number for trial in study.trials if trial.state in FAILED_STATES]:
         heights = [limits.low] * len(failed)
         axes.scatter(failed, heights, marker="x", color=RED, s=26, label="failed", clip_on=False, zorder=3)
     axes.set_xlim(-0.5 - 0.02 * last, last + 0.5 + 0.02 * last)

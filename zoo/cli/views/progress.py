@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from zoo.cli.console import GAP, Screen
 from zoo.core.errors import one_line
 from zoo.registry.entry import Entry
-from zoo.training.callbacks import WINDOW, Progress
+from zoo.training.callbacks import SPEED_WINDOW, ProgressCallback
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -54,7 +54,7 @@ def draw_live(drawing: D, screen: Screen) -> Iterator[D]:
         yield drawing
 
 
-class ProgressLines(Progress):
+class ProgressLines(ProgressCallback):
     """Progress of a training: a line per epoch, or after 30 seconds of silence."""
 
     def __init__(self, entry: Entry, screen: Screen) -> None:
@@ -63,13 +63,13 @@ class ProgressLines(Progress):
 
     def refresh(self) -> None:
         """Print a line after a long silence."""
-        if time.monotonic() - self.printed_at >= WINDOW:
+        if time.monotonic() - self.printed_at >= SPEED_WINDOW:
             epochs, step = divmod(self.done - 1, self.steps)
             self.tell(epochs + 1, f"step {step + 1}/{self.steps}")
 
     def show(self) -> None:
         """Print the figures of the epoch that ended."""
-        self.tell(self.row["epoch"], *self.figures(self.row))
+        self.tell(self.row["epoch"], *self.format_metrics(self.row))
 
     def tell(self, epoch: int, *parts: str) -> None:
         """Print one line about an epoch."""
@@ -122,7 +122,7 @@ class ProgressBarCallback(ProgressLines):
 
     def fitting(self, width: int) -> str:
         """Return as many parts as fit, most important first, with the time left at the end."""
-        losses = self.figures(self.row) if self.row else []
+        losses = self.format_metrics(self.row) if self.row else []
         rate, left = ([f"{self.rate:,.0f}/s"], self.remaining()) if self.rate else ([], [])
         step = f"step {self.done % self.steps}/{self.steps}"
         best = losses[-1:] if self.best[1] else []

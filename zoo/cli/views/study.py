@@ -8,7 +8,7 @@ from zoo.cli.console import Screen
 from zoo.core.spec import yaml_scalar
 from zoo.display.format import format_duration, format_value
 from zoo.tuning.study import (
-    FAILED,
+    FAILED_STATES,
     FAILURE_HEADS,
     Study,
     Trial,
@@ -66,7 +66,7 @@ def study_document(study: Study) -> dict[str, Any]:
     """Describe the results of a study for JSON."""
     counts = study.counts
     trials = {name: counts.get(state, 0) for name, state in (JSON_STATES | JSON_CAUSES).items()}
-    trials["failed"] = sum(counts.get(state, 0) for state in FAILED)
+    trials["failed"] = sum(counts.get(state, 0) for state in FAILED_STATES)
     best = study.best
     return {
         "study": short_path(study.path),
@@ -76,7 +76,7 @@ def study_document(study: Study) -> dict[str, Any]:
         "trials": trials,
         "best": None if best is None else trial_document(best),
         "front": [trial_document(trial) for trial in study.front],
-        "failures": [failure_document(trial) for trial in study.trials if trial.state in FAILED],
+        "failures": [failure_document(trial) for trial in study.trials if trial.state in FAILED_STATES],
         "files": [],
     }
 

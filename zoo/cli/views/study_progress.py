@@ -13,21 +13,21 @@ from zoo.cli.console import GAP, Screen
 from zoo.cli.views.progress import BAR_WIDTH, draw_live
 from zoo.core.errors import one_line
 from zoo.display.format import format_duration
-from zoo.training.callbacks import WINDOW
+from zoo.training.callbacks import SPEED_WINDOW
 from zoo.tuning.callbacks import StudyProgress
 from zoo.tuning.study import (
-    FAILED,
-    LIVE,
+    FAILED_STATES,
+    LIVE_STATES,
     TRIAL_HEADS,
     Study,
     Trial,
     describe_study,
-    drawn_options,
     headline,
     trial_label,
     trial_progress,
     trial_results,
     trial_row,
+    varied_options,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class StudyLines(StudyProgress):
 
     def refresh(self) -> None:
         """Print a line after a long silence."""
-        if self.study and time.monotonic() - self.printed_at >= WINDOW:
+        if self.study and time.monotonic() - self.printed_at >= SPEED_WINDOW:
             running = [trial for trial in self.study.trials if trial.state == "running"]
             self.tell(
                 ", ".join(f"{trial_label(trial)} {trial_progress(trial)}" for trial in running) or "no trial is running"
@@ -69,7 +69,7 @@ class StudyLines(StudyProgress):
     def show(self, trial: Trial) -> None:
         """Print how a trial ended."""
         parts = [f"{trial_label(trial)} {trial.state}", trial_progress(trial), *trial_results(trial)]
-        self.tell(", ".join(parts) + (f": {trial.reason}" if trial.reason and trial.state in FAILED else ""))
+        self.tell(", ".join(parts) + (f": {trial.reason}" if trial.reason and trial.state in FAILED_STATES else ""))
 
     def tell(self, text: str) -> None:
         """Print one line with the state of the study."""
@@ -135,7 +135,7 @@ class StudyBlock(StudyLines):
         if self.over:
             return
         if best := study.best:
-            parts = [*headline(study, best), *drawn_options(study, best)]
+            parts = [*headline(study, best), *varied_options(study, best)]
             yield fit_line([(f"best {trial_label(best)}", "bold green"), *((part, "") for part in parts)], width)
         room = console.height - 7
         if rows := self.newest(study, MAX_ENDED_ROWS)[: max(0, room)]:
@@ -208,12 +208,12 @@ def trial_table(study: Study, trials: list[Trial], width: int) -> Iterator[Text]
 
 def trial_note(study: Study, trial: Trial, best: Trial | None, room: int) -> str:
     """Return why a trial failed, or its options, as far as there is room."""
-    if trial.state in FAILED:
+    if trial.state in FAILED_STATES:
         return truncate(trial.reason, room)
     marks = ["best"] if best and trial.number == best.number else []
-    marks += [f"attempt {trial.attempts}"] if trial.state in LIVE and trial.attempts > 1 else []
+    marks += [f"attempt {trial.attempts}"] if trial.state in LIVE_STATES and trial.attempts > 1 else []
     fitting = ""
-    for part in [*marks, *drawn_options(study, trial)]:
+    for part in [*marks, *varied_options(study, trial)]:
         if len(longer := f"{fitting} {part}".strip()) <= room:
             fitting = longer
     return fitting
