@@ -1,4 +1,4 @@
-"""The commands of all who work on the zoo, CI included: `nox --list` names them, CONTRIBUTING.md describes them."""
+"""Developer commands, which CI runs too: `nox --list` lists them, CONTRIBUTING.md describes them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def format(session: nox.Session) -> None:  # noqa: A001 - the name of the command
-    """Let ruff mend rules and formatting."""
+    """Fix rules and formatting with ruff."""
     install(session, "test")
     session.run("ruff", "check", "--fix", ".")
     session.run("ruff", "format", ".")
@@ -60,7 +60,7 @@ def notebooks(session: nox.Session) -> None:
 
 @nox.session
 def written(session: nox.Session) -> None:
-    """Write what is made from the code: README's table of entries and the tree of packages."""
+    """Regenerate what is derived from the code: README's table of entries and the tree of packages."""
     install(session, "test")
     session.run("python", "tests/common/entrytable.py", "--write")
     session.run("python", "tests/common/tree.py", "--write")
