@@ -199,7 +199,7 @@ def block(found: Study) -> StudyBlock:
     made.begin(replace(found, trials=[]), 2)
     for number, each in enumerate(found.trials):
         made.update(replace(found, trials=found.trials[: number + 1]), each)
-    made.began -= 760
+    made.start_time -= 760
     return made
 
 

@@ -1,1 +1,1 @@
-"""Many trials: study, ledger, storage, Ray engine and workers."""
+"""Studies of many trials: ledger, storage, the engine on Ray, and its workers."""

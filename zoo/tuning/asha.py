@@ -19,7 +19,7 @@ class StudyASHA(ASHAScheduler):
     """ASHA (Li et al. 2018, arXiv:1810.05934) over the loss by epoch, with trials identified by their number.
 
     Its rungs are filled from the study, so that a resumed study stops the same trials as an uninterrupted one. A trial
-    is never stopped at its last epoch: it is done.
+    is never stopped at its last epoch, since it is done then.
     """
 
     def __init__(self, searcher: StudySearcher) -> None:
@@ -40,10 +40,10 @@ class StudyASHA(ASHAScheduler):
         return self.STOP
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        """Do nothing: rungs know trials by the numbers of the study."""
+        """Do nothing, since rungs identify trials by the numbers of the study."""
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """Do nothing: the searcher handles the end of a trial."""
+        """Do nothing, since the searcher handles the end of a trial."""
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """Save why a worker died, which Ray does not pass to the searcher."""
@@ -52,7 +52,7 @@ class StudyASHA(ASHAScheduler):
             self.searcher.causes[trial.config["number"]] = death_cause(text)
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
-        """Do nothing: rungs keep the trial."""
+        """Do nothing, since rungs keep the trial."""
 
 
 def death_cause(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Callbacks of a study: the base class, and the progress that blocks, lines and notebooks show."""
+"""Callbacks of a study: the base class, and a base class of progress displays."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ class StudyProgress(TuneCallback):
         self.study: Study | None = None
         self.parallel = self.before = 0
         self.order: list[int] = []
-        self.began = time.monotonic()
+        self.start_time = time.monotonic()
 
     def __reduce__(self) -> tuple[type[TuneCallback], tuple[()]]:
-        """Pickle as a callback that does nothing: Ray Tune pickles all it can reach, and a terminal cannot be."""
+        """Pickle as a callback that does nothing, since Ray Tune pickles callbacks, which a terminal does not allow."""
         return TuneCallback, ()
 
     def begin(self, study: Study, parallel: int) -> None:
         """Start the clock when the engine is ready, and announce a resumed study."""
         self.parallel, self.before = parallel, study.ended
         self.order = [trial.number for trial in study.trials if trial.state in ENDED_STATES]
-        self.began = time.monotonic()
+        self.start_time = time.monotonic()
         self.study = study
         self.head(study)
         waiting = sum(trial.state in LIVE_STATES for trial in study.trials)
         if study.trials:
-            going = f"{waiting} resume from checkpoints, " if waiting else ""
-            ahead = f"{max(0, study.spec.trials - self.before - waiting)} to go"
-            self.note(f"resuming: {self.before} finished, {going}{ahead}; --fresh starts a new study")
+            resumed = f"{waiting} resume from checkpoints, " if waiting else ""
+            remaining = f"{max(0, study.spec.trials - self.before - waiting)} to go"
+            self.note(f"resuming: {self.before} finished, {resumed}{remaining}; --fresh starts a new study")
 
     def head(self, study: Study) -> None:
         """Show that a study starts."""
@@ -85,7 +85,7 @@ class StudyProgress(TuneCallback):
     @property
     def elapsed(self) -> float:
         """Seconds since the engine was ready."""
-        return time.monotonic() - self.began
+        return time.monotonic() - self.start_time
 
     @property
     def left(self) -> float:

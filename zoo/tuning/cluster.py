@@ -35,37 +35,37 @@ RAY_ENVIRONMENT = {
     "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
 }
-"""Ray's environment variables: no log output, no usage statistics, no saved state."""
+"""Ray's environment variables, for no log output, no usage statistics and no saved state."""
 
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """Where trials run: the cluster's address, how many in parallel, and the device."""
+    """Where trials run: the address of a Ray cluster, the number in parallel, and the device."""
 
     address: str | None
-    """None for a Ray of this process alone."""
+    """Address of the cluster; None for a private one on this machine."""
     parallel: int | None
     device: str
     from_environment: bool = False
-    """Whether RAY_ADDRESS named the address."""
+    """Whether the address comes from RAY_ADDRESS."""
 
     @classmethod
     def choose(cls, address: str | None, parallel: int | None, device: str) -> ClusterOptions:
-        """Take the address that is given, else that of RAY_ADDRESS; `local` stands for this machine, as with Ray."""
+        """Use the given address, else that in RAY_ADDRESS; `local` means this machine, as in Ray."""
         environment = "" if address else os.environ.get("RAY_ADDRESS", "")
         chosen = address or environment or "local"
         return cls(None if chosen == "local" else chosen, parallel, device, bool(environment))
 
     @property
     def source(self) -> str:
-        """Where the address comes from, as a text to append."""
+        """Where the address comes from, as text to append."""
         return " (RAY_ADDRESS in the environment)" if self.from_environment else ""
 
     @property
     def advice(self) -> str:
-        """What to do where no cluster answers."""
-        alone = "unset RAY_ADDRESS" if self.from_environment else "leave out --address"
-        return f"check the address, start a cluster there, or {alone} to use this machine alone"
+        """What to do if no cluster answers."""
+        local = "unset RAY_ADDRESS" if self.from_environment else "leave out --address"
+        return f"check the address, start a cluster there, or {local} to use only this machine"
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def quiet_ray() -> Iterator[None]:
 
 @contextmanager
 def ray_cluster(options: ClusterOptions) -> Iterator[None]:
-    """Connect to Ray within the block: the one of this process, one at an address, or a new local one."""
+    """Connect to Ray within the block: an existing connection, a cluster at an address, or a new private one."""
     import ray
 
     if ray.is_initialized():
@@ -98,14 +98,14 @@ def ray_cluster(options: ClusterOptions) -> Iterator[None]:
 
 @contextmanager
 def start_ray(ray: Any) -> Iterator[None]:
-    """Start a Ray of this process alone within the block."""
+    """Start a private Ray cluster of this process within the block."""
     with private_ray() as arguments:
         try:
             with keep_signal_handlers(), orphan_guard():
                 init_ray(ray, num_cpus=available_cores(), **arguments)
         except Exception as error:
             text = f"Ray did not start: {one_line(str(error))[:200]}"
-            raise ResourceError(text, "check memory, disk and ports; zoo doctor says more") from error
+            raise ResourceError(text, "check memory, disk and ports; run zoo doctor for details") from error
         try:
             let_agents_exit(ray)
             yield
@@ -133,12 +133,12 @@ def join_ray(ray: Any, options: ClusterOptions) -> Iterator[None]:
 
 
 def init_ray(ray: Any, **arguments: Any) -> None:
-    """Start Ray or join it, without a word."""
+    """Start Ray or connect to it, without log output."""
     ray.init(log_to_driver=False, logging_level=logging.CRITICAL, **arguments)
 
 
 def check_address(options: ClusterOptions) -> None:
-    """Raise ResourceError if nothing listens at the address: Ray would retry for a quarter of an hour."""
+    """Raise ResourceError if nothing listens at the address, since Ray would retry for a quarter of an hour."""
     host, _, port = str(options.address).removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal():
         return
@@ -152,7 +152,7 @@ def check_address(options: ClusterOptions) -> None:
 def let_agents_exit(ray: Any) -> None:
     """Let Ray's agents exit when this process is killed.
 
-    Otherwise they try for a minute to report the death, unless they find three words in a log.
+    Otherwise they try for a minute to report the death, unless a log contains the words written here.
     """
     with suppress(OSError, AttributeError):
         log = Path(ray._private.worker._global_node.get_logs_dir_path(), "raylet.out")
@@ -170,7 +170,7 @@ def silence_worker_deaths() -> None:
 
 @contextmanager
 def keep_signal_handlers() -> Iterator[None]:
-    """Restore the signal handlers after the block: Ray replaces SIGTERM's by one that exits at once."""
+    """Restore the signal handlers after the block, since Ray replaces that of SIGTERM by one that exits at once."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -1,4 +1,4 @@
-"""The engine: Ray Tune runs the trials of a ledger until the budget or time is used up, or the user stops it."""
+"""The engine: run the trials of a ledger with Ray Tune, until the budget or time is used up or the user stops it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Engine:
             self.clear()
 
     def clear(self) -> None:
-        """Remove the files of Ray, and the request to stop."""
+        """Remove the files of Ray, and the stop file."""
         remove(self.ledger.folder / STOP_FILE)
         shutil.rmtree(self.ledger.folder / ".ray", ignore_errors=True)
 
@@ -161,8 +161,8 @@ class Engine:
             entry=entry,
             folder=str(self.ledger.folder),
             run=str(trial.run),
-            known=trial.epoch,
-            figure=objective_metric(spec),
+            reported=trial.epoch,
+            metric=objective_metric(spec),
             max_params=spec.max_params,
             device=self.cluster.device if on_gpu else "cpu",
             patience=spec.patience,
@@ -198,7 +198,7 @@ def trial_name(trial: Any) -> str:
 
 
 def step_callback(engine: Engine) -> Any:
-    """A callback of Ray Tune that is called in each round of its loop."""
+    """Make a callback of Ray Tune that is called in each iteration of its loop."""
     from ray.tune import Callback
 
     class Ticker(Callback):
@@ -206,6 +206,6 @@ def step_callback(engine: Engine) -> Any:
             engine.on_step()
 
         def __reduce__(self) -> tuple[type[Callback], tuple[()]]:
-            return Callback, ()  # Ray Tune keeps a copy on disk, and a terminal can't be pickled
+            return Callback, ()  # Ray Tune pickles it, which a terminal does not allow
 
     return Ticker()

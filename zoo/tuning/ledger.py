@@ -1,4 +1,4 @@
-"""The ledger of a study: every change of a trial is written to Optuna's study first, and then shown."""
+"""The ledger of a study, which writes every change of a trial to Optuna's study before it is shown."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LEARNED_FAILURES = {"diverged", "oom"}
 MAX_DEATHS = 10
 """Consecutive deaths of the whole process without a new epoch of a trial before it is given up."""
 MIN_POPULATION = 10
-"""The smallest generation of NSGA-II; Optuna's 50 would be the whole study."""
+"""Smallest generation of NSGA-II; Optuna's default of 50 would be the whole study."""
 
 
 class Ledger:
@@ -78,22 +78,22 @@ class Ledger:
         return self.start(self.optuna.ask(), {})
 
     def resume(self, number: int, blame: bool) -> Trial | None:
-        """Resume a trial; None if it is given up. `blame`: its own process died."""
+        """Resume a trial; None if it is given up. `blame`: its own process died, not only the driver."""
         old = storage.frozen_trials(self.optuna)[number]
         self.optuna.sampler = make_sampler(self.spec, number)
         epoch = max(storage.losses_of(old), default=0)
         stuck = {key: self.stuck(old, key, epoch) for key in ("crashes", "deaths")}
         stuck["crashes" if blame else "deaths"] += 1
         attempts = old.user_attrs.get("attempts", 0) + 1
-        drawn = optuna.trial.Trial(self.optuna, old._trial_id)
+        optuna_trial = optuna.trial.Trial(self.optuna, old._trial_id)
         if stuck["deaths"] > MAX_DEATHS:
-            self.open[number] = drawn
+            self.open[number] = optuna_trial
             self.end(number, "crashed", reason=f"the process died {MAX_DEATHS} times in a row during this trial")
             return None
-        return self.start(drawn, stuck | {"at": epoch, "attempts": attempts})
+        return self.start(optuna_trial, stuck | {"at": epoch, "attempts": attempts})
 
     def stuck(self, old: FrozenTrial, key: str, epoch: int) -> int:
-        """Count how often in a row a trial crashed without a new epoch."""
+        """Count the consecutive crashes of a trial without a new epoch."""
         return int(old.user_attrs.get(key, 0)) if epoch <= old.user_attrs.get("at", 0) else 0
 
     def hopeless(self, number: int) -> bool:
@@ -101,58 +101,58 @@ class Ledger:
         old = storage.frozen_trials(self.optuna)[number]
         return self.stuck(old, "crashes", max(storage.losses_of(old), default=0)) + 1 >= self.spec.attempts
 
-    def start(self, drawn: optuna.trial.Trial, about: dict[str, Any]) -> Trial | None:
-        """Sample the options, or the same ones again, and record that the trial is running."""
-        config = self.space.sample(drawn)
+    def start(self, optuna_trial: optuna.trial.Trial, about: dict[str, Any]) -> Trial | None:
+        """Sample the options, the same ones for a resumed trial, and record that the trial is running."""
+        config, number = self.space.sample(optuna_trial), optuna_trial.number
         for key, value in {"config": config, "attempts": 1, **about}.items():
-            drawn.set_user_attr(key, value)
-        self.open[drawn.number] = drawn
-        before = self.trials.get(drawn.number)
-        fresh = Trial(drawn.number, "running", storage.trial_folder(self.folder, drawn.number), config)
-        self.trials[drawn.number] = replace(before or fresh, state="running", attempts=about.get("attempts", 1))
+            optuna_trial.set_user_attr(key, value)
+        self.open[number] = optuna_trial
+        before = self.trials.get(number)
+        fresh = Trial(number, "running", storage.trial_folder(self.folder, number), config)
+        self.trials[number] = replace(before or fresh, state="running", attempts=about.get("attempts", 1))
         try:
-            self.entries[drawn.number] = self.space.apply(self.catalog, self.entry, config)
+            self.entries[number] = self.space.apply(self.catalog, self.entry, config)
         except ZooError as error:
-            self.end(drawn.number, "refused", reason=str(error))
+            self.end(number, "refused", reason=str(error))
             return None
-        return self.trials[drawn.number]
+        return self.trials[number]
 
     def report(self, number: int, epoch: int, loss: float, **about: Any) -> Trial:
         """Record the loss of a trial's epoch."""
-        trial, drawn = self.trials[number], self.open[number]
+        trial, optuna_trial = self.trials[number], self.open[number]
         if epoch > trial.epoch:
             if len(self.optuna.directions) == 1:
-                drawn.report(loss, epoch)
+                optuna_trial.report(loss, epoch)
             else:
-                losses = drawn.user_attrs.get("losses", {})
-                drawn.set_user_attr("losses", losses | {str(epoch): loss})
+                losses = optuna_trial.user_attrs.get("losses", {})
+                optuna_trial.set_user_attr("losses", losses | {str(epoch): loss})
             if trial.parameters is None:
-                drawn.set_user_attr("parameters", about["parameters"])
-                drawn.set_user_attr("epochs", about["epochs"])
+                optuna_trial.set_user_attr("parameters", about["parameters"])
+                optuna_trial.set_user_attr("epochs", about["epochs"])
             self.trials[number] = replace(trial, epoch=epoch, loss=loss, **about)
         return self.trials[number]
 
     def end(self, number: int, outcome: str, **about: Any) -> Trial:
         """Record that a trial ended for good or was refused; `about` is stored in the study."""
-        drawn, found = self.open.pop(number), {}
+        optuna_trial, values = self.open.pop(number), None
         try:
             if outcome == "done":
-                found = {"values": objective_values(self.spec, about["metrics"], about["parameters"])}
+                values = objective_values(self.spec, about["metrics"], about["parameters"])
         except JobError as error:
             outcome, about = "failed", about | {"reason": str(error)}
         for key, value in {"outcome": outcome, "reason": "", **about}.items():
-            drawn.set_user_attr(key, value)
-        missed = constraints(self.spec, about["metrics"]) if outcome == "done" else {}
+            optuna_trial.set_user_attr(key, value)
+        violations = constraints(self.spec, about["metrics"]) if outcome == "done" else {}
         if outcome == "refused":
             limit = self.spec.max_params or 0
-            missed = {"parameters": about["parameters"] / limit - 1} if "parameters" in about else {"options": 1.0}
+            violations = {"parameters": about["parameters"] / limit - 1} if "parameters" in about else {"options": 1.0}
         elif outcome in LEARNED_FAILURES:
-            missed = {"outcome": 1.0}
-        for key, value in missed.items():
-            drawn.set_constraint(key, value)
+            violations = {"outcome": 1.0}
+        for key, value in violations.items():
+            optuna_trial.set_constraint(key, value)
         state = {"done": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "refused": TrialState.PRUNED}.get(outcome)
         state = state or (TrialState.PRUNED if outcome in LEARNED_FAILURES else TrialState.FAIL)
-        self.optuna.tell(drawn, found.get("values"), state=state)
+        self.optuna.tell(optuna_trial, values, state=state)
         self.entries.pop(number, None)
         self.refused_in_a_row = self.refused_in_a_row + 1 if outcome == "refused" else 0
         self.trials[number] = storage.to_trial(self.folder, self.spec, storage.frozen_trials(self.optuna)[number])
@@ -160,9 +160,9 @@ class Ledger:
 
     def pause(self, number: int, **about: Any) -> Trial:
         """Record that a trial stopped early, to be resumed from its checkpoint."""
-        drawn = self.open.pop(number)
+        optuna_trial = self.open.pop(number)
         for key, value in about.items():
-            drawn.set_user_attr(key, value)
+            optuna_trial.set_user_attr(key, value)
         self.trials[number] = storage.to_trial(self.folder, self.spec, storage.frozen_trials(self.optuna)[number])
         return self.trials[number]
 

@@ -1,4 +1,4 @@
-"""A Ray of this process alone: it listens on loopback, with a secret and a folder that no other user can read."""
+"""A private Ray cluster: it listens on loopback only, and no other user can read its token or its folder."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from zoo.core.errors import ResourceError
 
 FOLDER_PREFIX = "zoo-ray-"
 SOCKET_EXAMPLE = f"{FOLDER_PREFIX}00000000/r/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store"
-"""The longest path of a socket below the folder in which a private one is made."""
+"""Example of the longest path of a Ray socket, below the folder for temporary files."""
 MAX_SOCKET_PATH = 107 if sys.platform == "linux" else 103
-"""Bytes that the path of a socket may have."""
+"""Largest length of the path of a socket, in bytes."""
 LOCK_FILE = "lock"
 SWEEP_AGE = 60.0
-"""Seconds after which a folder that nobody holds is a leftover; a younger one may not be locked yet."""
+"""Age in seconds after which an unlocked folder is removed; a younger one may not be locked yet."""
 
 
 @contextmanager
 def private_ray() -> Iterator[dict[str, Any]]:
-    """Yield arguments of `ray.init` for a Ray that nobody else reaches.
+    """Yield arguments of `ray.init` for a cluster that no other user can access.
 
-    Ray itself makes its folders writable for all, keeps its token in a file that all may read, and listens on all
-    interfaces. Here both are in a folder of this user alone, the token is a new one each time, and the address is
-    that of loopback. All is as before after the block.
+    By default Ray makes its folders writable for all users, keeps its token in a file that all can read, and listens on
+    all interfaces. Here a folder that only this user can access contains the files and a new token, and Ray listens on
+    loopback only. The environment is restored after the block.
     """
     with ExitStack() as stack:
         folder = stack.enter_context(private_folder())
@@ -49,7 +49,7 @@ def private_ray() -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """Make a folder of this user alone for the files of Ray; it is removed after the block."""
+    """Make a folder that only this user can access, for the files of Ray; it is removed after the block."""
     base = short_folder()
     sweep_leftovers(base)
     folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=base))
@@ -66,7 +66,7 @@ def private_folder() -> Iterator[Path]:
 
 
 def short_folder() -> Path:
-    """The folder for temporary files, or another one where its path is too long for Ray's sockets."""
+    """Find a folder for temporary files whose path is short enough for Ray's sockets."""
     base, source = temporary_folder()
     for folder in (base, *map(Path, ("/tmp", "/var/tmp", os.environ.get("XDG_RUNTIME_DIR", "")))):
         if fits_sockets(folder) and folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
@@ -78,7 +78,7 @@ def short_folder() -> Path:
 
 
 def temporary_folder() -> tuple[Path, str]:
-    """The folder that is set for temporary files, and which variable sets it, as a text to append."""
+    """Return the configured folder for temporary files, and the variable that sets it, as text to append."""
     if folder := os.environ.get("RAY_TMPDIR"):
         return Path(folder).absolute(), " of RAY_TMPDIR"
     base = Path(tempfile.gettempdir())
@@ -87,7 +87,7 @@ def temporary_folder() -> tuple[Path, str]:
 
 
 def fits_sockets(folder: Path) -> bool:
-    """Whether Ray's sockets can lie below a folder."""
+    """Whether Ray's sockets can be created below a folder."""
     return folder.is_absolute() and (
         sys.platform == "win32" or len(os.fsencode(f"{folder}/{SOCKET_EXAMPLE}")) <= MAX_SOCKET_PATH
     )
@@ -107,7 +107,7 @@ def sweep_leftovers(base: Path) -> None:
 
 @contextmanager
 def own_token(path: Path) -> Iterator[None]:
-    """Let Ray ask for the token in a file within the block, whatever the environment says about tokens."""
+    """Make Ray use the token in a file within the block, whatever tokens the environment sets."""
     settings = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path), "RAY_AUTH_TOKEN": None}
     try:
         with changed_environment(settings):
@@ -138,7 +138,7 @@ def set_environment(values: Mapping[str, str | None]) -> None:
 
 
 def forget_token() -> None:
-    """Let Ray read the environment anew: it keeps the token, and whether one is asked for."""
+    """Make Ray read the environment again, since it caches the token and whether one is required."""
     with suppress(ImportError, AttributeError):
         raylet: Any = import_module("ray._raylet")
         raylet.Config.initialize("")
@@ -147,7 +147,7 @@ def forget_token() -> None:
 
 @contextmanager
 def loopback_only() -> Iterator[None]:
-    """Let a Ray that starts within the block listen on loopback alone, as it does anyway on macOS and Windows."""
+    """Make Ray listen on loopback only if it starts within the block, as it always does on macOS and Windows."""
     from ray._private import ray_constants
 
     before = getattr(ray_constants, "ENABLE_RAY_CLUSTER", None)

@@ -1,4 +1,4 @@
-"""Study progress in a notebook: how many trials ended, the best, and those that run or ended last."""
+"""Study progress in a notebook: number of ended trials, the best one, and those that run or ended last."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoo.tuning.callbacks import StudyProgress
 from zoo.tuning.study import TRIAL_HEADS, Study, Trial, describe_study, headline, trial_label, trial_row, varied_options
 
 SHOWN_TRIALS = 8
-"""Ended trials that are shown."""
+"""Number of ended trials that are shown."""
 
 
 class TuneNotebookCallback(NotebookDisplay, StudyProgress):
@@ -27,7 +27,7 @@ class TuneNotebookCallback(NotebookDisplay, StudyProgress):
         logging.getLogger("ray.widgets.util").setLevel(logging.ERROR)
 
     def head(self, study: Study) -> None:
-        """Draw the block of a study that begins."""
+        """Draw the block of a study that starts."""
         self.redraw()
 
     def show(self, trial: Trial) -> None:
@@ -41,7 +41,7 @@ class TuneNotebookCallback(NotebookDisplay, StudyProgress):
         self.redraw()
 
     def html(self) -> str:
-        """Bar, counts, best, trials and notes."""
+        """Format bar, counts, best trial, table of trials and messages as HTML."""
         study, notes = self.study, [muted_line(text) for text in self.notes]
         if study is None:
             return titled_block("preparing ...", *notes)
@@ -62,7 +62,7 @@ class TuneNotebookCallback(NotebookDisplay, StudyProgress):
         return f"{study.name}: {self.counts(study)}; {self.best(study)}" if study else "preparing ..."
 
     def counts(self, study: Study) -> str:
-        """How many trials are in each state, and the time."""
+        """Format the number of trials in each state, and the time."""
         left = [f"{format_duration(self.left)} left"] if math.isfinite(self.left) and not self.over else []
         states = [f"{state} {count}" for state, count in study.counts.items()]
         return ", ".join([f"{study.ended}/{study.spec.trials}", *states, format_duration(self.elapsed), *left])

@@ -1,4 +1,4 @@
-"""Objectives: what a study compares its trials by."""
+"""Objectives, by which a study compares its trials."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zoo.core.sections import COMPUTED_OBJECTIVES, TuneSpec
 
 Direction = Literal["minimize", "maximize"]
 HIGHER_IS_BETTER = ("accuracy", "f1", "psnr", "ssim", "precision", "recall", "coverage", "density", "auc")
-"""Parts of the names of figures that are better when higher."""
+"""Parts of the names of metrics that are better when higher."""
 
 
 def check_objective(spec: TuneSpec) -> None:
@@ -24,7 +24,7 @@ def check_objective(spec: TuneSpec) -> None:
 
 
 def directions(spec: TuneSpec) -> list[Direction]:
-    """Return for each of the study's values whether to minimize or maximize it."""
+    """Return whether to minimize or maximize each of the study's objective values."""
     if spec.objective == "pareto":
         return ["minimize", "minimize"]
     if spec.objective in COMPUTED_OBJECTIVES:
@@ -36,7 +36,7 @@ def directions(spec: TuneSpec) -> list[Direction]:
 
 
 def objective_metric(spec: TuneSpec) -> str:
-    """The figure of the validation split that the objective is made of."""
+    """Return the validation metric from which the objective is computed."""
     return "loss" if spec.objective in COMPUTED_OBJECTIVES else spec.objective
 
 

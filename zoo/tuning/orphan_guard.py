@@ -1,7 +1,7 @@
-"""Let no process of Ray outlive its driver: on Linux workers and agents die with the raylet of their machine.
+"""Make Ray's processes end with their driver: on Linux, workers and agents die with the raylet of their machine.
 
-Without this it takes seconds after a driver was killed, many while a worker is busy with its imports, and a minute for
-an agent that was still starting.
+Without this, workers end only seconds after a driver was killed, later if they are busy with imports, and agents that
+were still starting end after a minute.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import Any
 from unittest.mock import patch
 
 SUPPORTED_RAY = "2.60."
-"""The version of Ray whose way to start processes is known; those of others may outlive a killed driver."""
+"""Version of Ray for which the guard works; processes of other versions may outlive a killed driver."""
 
 
 def is_supported() -> bool:
-    """Tell whether the installed Ray lets its workers and agents be started with the shim."""
+    """Whether workers and agents of the installed Ray can be started with the shim."""
     return sys.platform == "linux" and version("ray").startswith(SUPPORTED_RAY)
 
 
 @contextmanager
 def orphan_guard() -> Iterator[None]:
-    """Let a Ray that starts within the block begin its workers and agents with `orphan_shim.py`."""
+    """Make Ray start its workers and agents with `orphan_shim.py`, if Ray starts within the block."""
     if not is_supported():
         yield
         return
@@ -51,11 +51,11 @@ def orphan_guard() -> Iterator[None]:
 
 
 def die_with_parent(parent: int, die: Callable[[], None]) -> Callable[[], None]:
-    """Wrap what lets a new process die with its parent: it ends at once where the parent is dead by then."""
+    """Wrap the function that makes a process die with its parent, to end at once if the parent is already dead."""
 
-    def ask() -> None:
+    def request() -> None:
         die()
         if os.getppid() != parent:
             os._exit(1)
 
-    return ask
+    return request

@@ -9,7 +9,7 @@ import ctypes
 import os
 import sys
 
-PR_SET_PDEATHSIG, SIGKILL = 1, 9  # the module `signal` takes longer to import than all that is done here
+PR_SET_PDEATHSIG, SIGKILL = 1, 9  # importing the module `signal` would take longer than everything done here
 
 
 def main() -> None:

@@ -99,10 +99,10 @@ class RayClientEngine(Engine):
         """Run the engine on the cluster, and pass its events on to the callback until it ends."""
         import ray
 
-        left = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+        seconds = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
         ledger = self.ledger
         job = RemoteJob(
-            str(ledger.folder), ledger.entry.dump(), ledger.spec, ledger.space, self.cluster, self.command, left
+            str(ledger.folder), ledger.entry.dump(), ledger.spec, ledger.space, self.cluster, self.command, seconds
         )
         try:
             ended = driver.run.remote(job, ray.put(pictures)).future()

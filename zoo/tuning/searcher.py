@@ -27,7 +27,7 @@ MAX_REFUSALS = 300
 
 
 class StudySearcher(Searcher):
-    """A searcher that takes trials from the ledger, waiting ones first, and records their ends there.
+    """A searcher that gets trials from the ledger, waiting ones first, and records there how they end.
 
     Ray's own state is never read, so it is not saved.
     """
@@ -109,7 +109,7 @@ class StudySearcher(Searcher):
         return self.causes.pop(number, "its process died")
 
     def finish(self, number: int, state: str, **about: Any) -> None:
-        """Record the verdict, or let the trial wait for another attempt."""
+        """Record how a trial ended, or let it wait for another attempt."""
         if state == "resources":
             self.stopping, self.trouble = True, ResourceError(about["reason"])
             state = "waiting"
@@ -117,7 +117,7 @@ class StudySearcher(Searcher):
             self.stopping, self.trouble = True, ZooError(about["reason"])
             state = "waiting"
         if state == "waiting":
-            self.changed(self.ledger.pause(number, deaths=0))  # it was asked to
+            self.changed(self.ledger.pause(number, deaths=0))  # it was asked to stop
         elif state in RETRIED_STATES and not self.ledger.hopeless(number):
             self.waiting.append((number, True))
             self.changed(self.ledger.pause(number, **about))
@@ -126,10 +126,10 @@ class StudySearcher(Searcher):
             self.check_refusals()
 
     def save(self, checkpoint_path: str) -> None:
-        """Do nothing: the study is the state."""
+        """Do nothing, since the study contains the state."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Do nothing: the study is the state."""
+        """Do nothing, since the study contains the state."""
 
 
 def mark_pruned(run: Path) -> None:

@@ -33,8 +33,9 @@ def connect(folder: Path, spec: TuneSpec) -> optuna.Study:
         check_new(folder)
     with read_errors(folder):
         check_integrity(folder)
-        ways = list(directions(spec))
-        found = optuna.create_study(storage=storage(folder), study_name=NAME, directions=ways, load_if_exists=True)
+        found = optuna.create_study(
+            storage=storage(folder), study_name=NAME, directions=list(directions(spec)), load_if_exists=True
+        )
         found.get_trials(deepcopy=False)
         return found
 
@@ -62,7 +63,7 @@ def check_new(folder: Path) -> None:
 
 
 def check_integrity(folder: Path) -> None:
-    """Check the whole file: SQLite otherwise detects damage only when it reads the damaged part."""
+    """Check the whole file, since SQLite otherwise detects damage only when it reads the damaged part."""
     with closing(sqlite3.connect(folder / FILE, timeout=PATIENCE)) as file:
         found = file.execute("PRAGMA quick_check").fetchone()
     if found != ("ok",):
@@ -111,7 +112,7 @@ def frozen_trials(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def to_trial(folder: Path, spec: TuneSpec, trial: FrozenTrial) -> Trial:
-    """Convert a trial of Optuna; one that is running there is waiting to be resumed."""
+    """Convert a trial of Optuna; if Optuna lists it as running, it is waiting to be resumed."""
     about = trial.user_attrs
     state = "waiting" if trial.state in (TrialState.RUNNING, TrialState.WAITING) else about.get("outcome", "failed")
     losses = losses_of(trial)

@@ -1,4 +1,4 @@
-"""A study as people and programs see it: its trials, the best of them, and the front of loss and parameters."""
+"""A study: its trials, the best of them, the Pareto front of loss and parameters, and how they are displayed."""
 
 from __future__ import annotations
 
@@ -25,81 +25,83 @@ ENDED_STATES = ("done", "pruned", *FAILED_STATES)
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial."""
+    """One trial of a study: a training with sampled options."""
 
     number: int
     state: str
-    """running, waiting (to be gone on with), done, pruned (stopped by ASHA), refused (no model, or one over
-    the budget of parameters), diverged, oom, crashed (its process died), hung, failed (an error was raised)."""
+    """running, waiting (to be resumed), done, pruned (stopped by ASHA), refused (its model cannot be built or has too
+    many parameters), diverged, oom, crashed (its process died), hung, failed (an error was raised)."""
     run: Path
     """Its run folder."""
     config: dict[str, Any] = field(default_factory=dict)
-    """What was drawn, by dotted option."""
+    """Sampled values, by dotted option."""
     epoch: int = 0
-    """Epochs that it has reported."""
+    """Number of reported epochs."""
     epochs: int = 0
-    """Epochs that it will have when it is done."""
+    """Total number of epochs; 0 if unknown."""
     loss: float | None = None
-    """Validation loss: of the kept epoch where the trial is done, of the last one otherwise; None of a failed trial."""
+    """Validation loss of the kept epoch if the trial is done, else of the last epoch; None if it failed."""
     objective: float | None = None
-    """What the study compares, of a trial that is done; None with pareto."""
+    """Objective value if the trial is done; None with pareto."""
     parameters: int | None = None
+    """Number of trainable parameters; None if unknown."""
     metrics: dict[str, float] = field(default_factory=dict)
-    """Figures of the validation split at the kept epoch."""
+    """Validation metrics of the kept epoch."""
     seconds: float = 0.0
-    """How long it has trained."""
+    """Seconds of training."""
     attempts: int = 1
+    """Number of times it was started or resumed."""
     reason: str = ""
     """Why it was refused or failed, in one line."""
 
     @property
     def live(self) -> bool:
-        """Whether it runs, or is to be gone on with."""
+        """Whether it is running or waiting to be resumed."""
         return self.state in LIVE_STATES
 
 
 @dataclass(frozen=True)
 class Study:
-    """A study at one moment; `zoo.tune` returns it, `open_study` reads it back from its folder."""
+    """The state of a study at one moment; `zoo.tune` returns it, `open_study` reads it from its folder."""
 
     path: Path
     entry: dict[str, Any]
     """The entry that is tuned, as JSON."""
     spec: TuneSpec
     space: dict[str, str]
-    """What is searched, in words, by dotted option."""
+    """Description of each search range, by dotted option."""
     trials: list[Trial]
 
     @property
     def name(self) -> str:
-        """The folder's name."""
+        """Name of the study's folder."""
         return self.path.name
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many trials are in each state; only states that occur."""
+        """Number of trials in each state that occurs."""
         states = [trial.state for trial in self.trials]
         return {state: states.count(state) for state in (*LIVE_STATES, *ENDED_STATES, "refused") if state in states}
 
     @property
     def ended(self) -> int:
-        """Trials that count against the budget."""
+        """Number of trials that count against the budget."""
         return sum(trial.state in ENDED_STATES for trial in self.trials)
 
     @property
     def state(self) -> str:
-        """Whether the budget of trials is used up: `done`, otherwise `unfinished`."""
+        """`done` if the budget of trials is used up, otherwise `unfinished`."""
         return "done" if self.ended >= self.spec.trials else "unfinished"
 
     @property
     def causes(self) -> dict[str, list[Trial]]:
-        """The trials that failed or were refused, by state; only states that occur."""
+        """Trials that failed or were refused, by state, for states that occur."""
         states = [state for state in (*FAILED_STATES, "refused") if state in self.counts]
         return {state: [trial for trial in self.trials if trial.state == state] for state in states}
 
     @property
     def front(self) -> list[Trial]:
-        """The done trials that no other beats in both loss and parameters, smallest first."""
+        """Pareto front: the done trials that no other one beats in both loss and parameters, smallest first."""
         sized = [trial for trial in self.trials if trial.state == "done" and None not in (trial.loss, trial.parameters)]
         front: list[Trial] = []
         for trial in sorted(sized, key=lambda trial: (trial.parameters, trial.loss, trial.number)):
@@ -109,11 +111,11 @@ class Study:
 
     @property
     def best(self) -> Trial | None:
-        """The best trial that is done, None where none is; of a pareto study the most efficient of the front."""
+        """The best of the done trials, the most efficient of the front with pareto; None if none is done."""
         return best_of(self.spec, [trial for trial in self.trials if trial.state == "done"], self.front)
 
     def _repr_html_(self) -> str:
-        """In a notebook: what was found, the front of loss and parameters, and samples where there are any."""
+        """Show the best trial, the front, failures and samples, if any, in a notebook."""
         from zoo.display.html import embed_png_file, key_value_table, muted_line, table, titled_block
 
         best, failed = self.best, failure_rows(self)
@@ -132,10 +134,10 @@ class Studies(NamedTuple):
 
     found: list[Study]
     problems: list[str]
-    """What is wrong with those that cannot be read."""
+    """An error message for each study that cannot be read."""
 
     def _repr_html_(self) -> str:
-        """In a notebook."""
+        """Show the studies as a table in a notebook."""
         from zoo.display.html import muted_line, table, titled_block
 
         shown = (
@@ -147,7 +149,7 @@ class Studies(NamedTuple):
 
 
 def best_of(spec: TuneSpec, done: Sequence[Trial], front: Sequence[Trial]) -> Trial | None:
-    """The best of the trials that are done; of a pareto study the most efficient one of the front."""
+    """Choose the best of the done trials; with pareto, the most efficient one of the front."""
     if not done:
         return None
     if spec.objective == "pareto":
@@ -159,19 +161,19 @@ def best_of(spec: TuneSpec, done: Sequence[Trial], front: Sequence[Trial]) -> Tr
 
 
 def bound_key(spec: TuneSpec, trial: Trial) -> tuple[float, ...]:
-    """A key by which feasible trials come first, with fewer parameters before more; then those nearest to the bound."""
+    """Sort key for fewest-parameters: trials within the bound by parameters, then the others by loss."""
     loss, bound = (math.inf if value is None else value for value in (trial.loss, spec.bound))
     return (0.0, trial.parameters or 0, loss) if loss <= bound else (1.0, loss, trial.parameters or 0)
 
 
 def efficiency(trial: Trial) -> float:
-    """1 / (loss x parameters), or for a loss at or below 0 how low it is."""
+    """Compute 1 / (loss x parameters); for a loss at or below 0, lower losses rank higher."""
     loss, parameters = trial.loss or 0.0, trial.parameters or 1
     return 1 / (loss * parameters) if loss > 0 else math.inf if loss == 0 else -loss * 1e300
 
 
 def describe_study(study: Study, parallel: int | None = None) -> list[str]:
-    """What a study is, most important first."""
+    """Describe what a study searches for, most important part first."""
     spec = study.spec
     size = [] if spec.max_params is None else [f"at most {format_count(spec.max_params)} parameters"]
     bound = "" if spec.bound is None else f" with loss <= {spec.bound:g}"
@@ -187,28 +189,28 @@ def describe_study(study: Study, parallel: int | None = None) -> list[str]:
 
 
 def short_path(path: Path) -> str:
-    """A path as people write it: below the working directory without that."""
+    """Format a path, relative to the working directory if it is below it."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def trial_label(trial: Trial) -> str:
-    """The name of a trial's folder."""
+    """Name of a trial, which is that of its folder."""
     return f"t{trial.number:05d}"
 
 
 def trial_progress(trial: Trial) -> str:
-    """How far a trial is."""
+    """Format the epoch of a trial."""
     return f"epoch {trial.epoch}/{trial.epochs}" if trial.epochs else "not started"
 
 
 def trial_results(trial: Trial) -> list[str]:
-    """Loss and size, as far as they are known."""
+    """Format loss and number of parameters, as far as they are known."""
     loss = [] if trial.loss is None else [f"loss {format_value(trial.loss)}"]
     return loss + ([] if trial.parameters is None else [f"{trial.parameters:,} parameters"])
 
 
 def headline(study: Study, trial: Trial) -> list[str]:
-    """What a trial reached, with what the study compares first."""
+    """Format the results of a trial, the objective first."""
     objective = study.spec.objective
     if objective == "fewest-parameters":
         return trial_results(trial)[::-1]
@@ -217,27 +219,29 @@ def headline(study: Study, trial: Trial) -> list[str]:
 
 
 def varied_options(study: Study, trial: Trial) -> list[str]:
-    """What was drawn for a trial, without what all trials have in common."""
-    everywhere = [other.config for other in study.trials if other.config]
-    told = [key for key, value in trial.config.items() if any(config.get(key) != value for config in everywhere)]
-    ends = [key.rpartition(".")[2] for key in trial.config]
-    names = {key: end if ends.count(end) == 1 else key for key, end in zip(trial.config, ends, strict=True)}
-    return [f"{names[key]}={format_value(trial.config[key])}" for key in told or trial.config]
+    """Format the sampled options of a trial, without those that are the same in all trials."""
+    configs = [other.config for other in study.trials if other.config]
+    varied = [key for key, value in trial.config.items() if any(config.get(key) != value for config in configs)]
+    last_words = [key.rpartition(".")[2] for key in trial.config]
+    short = {
+        key: word if last_words.count(word) == 1 else key for key, word in zip(trial.config, last_words, strict=True)
+    }
+    return [f"{short[key]}={format_value(trial.config[key])}" for key in varied or trial.config]
 
 
 def study_row(study: Study) -> list[str]:
-    """A study in a line."""
+    """Table row of a study, in the order of STUDY_HEADS."""
     best = study.best
-    reached = headline(study, best) if best else []
+    results = headline(study, best) if best else []
     size = "" if best is None or best.parameters is None else f"{best.parameters:,}"
-    figures = [part for part in reached if not part.endswith(" parameters")]
+    figures = [part for part in results if not part.endswith(" parameters")]
     trials = f"{study.ended}/{study.spec.trials}"
     what = [study.name, str(study.entry["name"]), str(study.entry["data"]["kind"]), study.state, trials]
     return [*what, figures[0] if figures else "", size, short_path(best.run) if best else ""]
 
 
 def trial_row(trial: Trial, written_out: bool) -> list[str]:
-    """A row of the table, in the order of TRIAL_HEADS."""
+    """Table row of a trial, in the order of TRIAL_HEADS."""
     loss = "" if trial.loss is None else format_value(trial.loss)
     epoch = f"{trial.epoch}/{trial.epochs}" if trial.epochs else ""
     size = (
@@ -249,7 +253,7 @@ def trial_row(trial: Trial, written_out: bool) -> list[str]:
 
 
 def failure_rows(study: Study) -> list[list[object]]:
-    """Why trials failed or were refused, with the first reason of each cause, in a table with FAILURE_HEADS."""
+    """Table rows of the causes of failed and refused trials, in the order of FAILURE_HEADS."""
     return [
         [CAUSE_NAMES.get(state, state), len(trials), trial_label(trials[0]), trials[0].reason]
         for state, trials in study.causes.items()
@@ -257,7 +261,7 @@ def failure_rows(study: Study) -> list[list[object]]:
 
 
 def front_table(study: Study, best: Trial) -> tuple[list[str], list[list[str]], range]:
-    """The models that no other beats in both loss and parameters: heads, rows, and the columns of numbers."""
+    """Table of the Pareto front: heads, rows, and the columns to align right."""
     named = study.spec.objective not in ("loss", "pareto", "fewest-parameters")
     heads = ["parameters", "loss", *([study.spec.objective] if named else []), "run", ""]
     rows = [

@@ -1,4 +1,4 @@
-"""The folder of a study: which one a command means, what it was begun with, and where its best run is."""
+"""The folder of a study: how it is chosen, and the plan, budget and best run recorded in it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BUDGET = "budget.json"
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """All that the trials of a study have in common; another plan is another study."""
+    """What the trials of a study have in common; a different plan is a different study."""
 
     entry: dict[str, Any]
     tune: dict[str, Any]
@@ -35,7 +35,7 @@ class StudyPlan:
 
     @classmethod
     def of(cls, entry: dict[str, Any], spec: TuneSpec, space: dict[str, str]) -> StudyPlan:
-        """The plan, with the options of the tuner that matter."""
+        """Make a plan, with the tuner's options that affect what trials mean."""
         kept = {
             key: value
             for key, value in spec.model_dump(mode="json").items()
@@ -44,7 +44,7 @@ class StudyPlan:
         return cls({key: value for key, value in entry.items() if key != "summary"}, kept, space)
 
     def changes(self, other: StudyPlan) -> list[str]:
-        """What differs in another plan, as `train.epochs: 24 -> 12`."""
+        """List the differences from another plan, e.g. `train.epochs: 24 -> 12`."""
         searched = set(self.space) | set(other.space)
         lines = [*differences(self.entry, other.entry), *differences(self.tune, other.tune, "tune")]
         for path in sorted(searched):
@@ -54,10 +54,10 @@ class StudyPlan:
 
 
 def choose_study(plan: StudyPlan, root: Path, name: str | None, fresh: bool) -> Path:
-    """The study to go on with, or a folder for a new one.
+    """Choose the study to resume, or a folder for a new one.
 
-    Without a name the newest study of the entry with this plan goes on, with one that of this name. Raises ZooError
-    where there are only studies with other plans, with what differs and the ways on.
+    Resumes the study of that name, or without a name the newest study of the entry with this plan. Raises ZooError,
+    listing the differences, if all existing studies have other plans.
     """
     base = check_name(name or f"{plan.entry['name']}-study", "the study")
     others = [] if name else numbered_folders(root, base).values()
@@ -77,20 +77,20 @@ def choose_study(plan: StudyPlan, root: Path, name: str | None, fresh: bool) -> 
 
 
 def fill_defaults(plan: StudyPlan) -> StudyPlan:
-    """The plan with the options that its zoo did not have yet, at their defaults: they change nothing of it."""
+    """Add options that are newer than the plan, with their defaults."""
     try:
         return replace(plan, entry=restore_entry(catalog(), plan.entry).dump())
-    except ZooError:  # of a plugin that is gone, or that has dropped an option
+    except ZooError:  # a plugin is missing, or has dropped an option
         return plan
 
 
 def is_study(folder: Path) -> bool:
-    """Whether a folder is a study's."""
+    """Whether a folder contains a study."""
     return (folder / FILE).is_file()
 
 
 def free_folder(root: Path, base: str) -> Path:
-    """NAME, or NAME-2 and so on: the first that does not exist."""
+    """Find the first of NAME, NAME-2, ... that does not exist or is empty."""
     number, path = 1, root / base
     while path.exists() and any(path.iterdir()):
         number += 1
@@ -100,35 +100,35 @@ def free_folder(root: Path, base: str) -> Path:
 
 
 def write_plan(folder: Path, plan: StudyPlan, command: str) -> None:
-    """Begin a study: what it is about, before any trial."""
+    """Record the plan of a new study."""
     about = {"schema": SCHEMA, "zoo": __version__, "begun": utc_now(), "command": command}
     about |= {"entry": plan.entry, "tune": plan.tune, "space": plan.space}
     write_json(folder / FILE, about | {"seal": digest(about)})
 
 
 def discard_study(folder: Path) -> None:
-    """Undo the beginning of a study whose trials came to nothing."""
+    """Remove the records of a new study in which no trial started."""
     for name in (FILE, BUDGET, storage.FILE):
         remove(folder / name)
     shutil.rmtree(folder / "trials", ignore_errors=True)
 
 
 def read_about(folder: Path) -> dict[str, Any]:
-    """study.json; RunError where it is damaged or of a newer zoo."""
+    """Read study.json; RunError if it is damaged or was written by a newer zoo."""
     about = read_record(folder / FILE, SCHEMA)
     if about.pop("seal", None) != digest(about):
-        raise RunError(f"{folder / FILE} is damaged: it is not what the zoo wrote")
+        raise RunError(f"{folder / FILE} is damaged: it is not as the zoo wrote it")
     return about
 
 
 def read_plan(folder: Path) -> StudyPlan:
-    """What a study was begun with."""
+    """Read the plan with which a study was started."""
     about = read_about(folder)
     return StudyPlan(about["entry"], about["tune"], about["space"])
 
 
 def open_study(folder: Path) -> Study:
-    """A study as it is on disk; RunError where it is damaged."""
+    """Read a study from its folder; RunError if it is damaged."""
     about = read_about(folder)
     spec = TuneSpec.model_validate(about["tune"] | {"trials": read_budget(folder)})
     trials = [storage.to_trial(folder, spec, each) for each in storage.frozen_trials(storage.load(folder))]
@@ -136,7 +136,7 @@ def open_study(folder: Path) -> Study:
 
 
 def read_budget(folder: Path) -> int:
-    """The number of trials that was asked for last."""
+    """Read the number of trials that was requested last."""
     try:
         return int(json.loads((folder / BUDGET).read_text(encoding="utf-8"))["trials"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -144,18 +144,18 @@ def read_budget(folder: Path) -> int:
 
 
 def write_budget(folder: Path, spec: TuneSpec) -> None:
-    """Note how many trials are asked for."""
+    """Record the requested number of trials."""
     write_json(folder / BUDGET, {"trials": spec.trials})
 
 
 def write_best(study: Study) -> None:
-    """Note where the best run is, so that the study's name stands for it."""
+    """Record the best run, to which the study's name then refers."""
     if best := study.best:
         write_json(study.path / BEST_FILE, {"run": best.run.relative_to(study.path).as_posix()})
 
 
 def read_studies(root: Path = ROOT) -> Studies:
-    """Every study below a folder by name, and what is wrong with those that cannot be read."""
+    """Read every study below a folder, sorted by name."""
     found, problems = list[Study](), list[str]()
     for folder in study_folders(root):
         try:
@@ -166,7 +166,7 @@ def read_studies(root: Path = ROOT) -> Studies:
 
 
 def study_folders(root: Path) -> Iterable[Path]:
-    """The folders of studies, sorted."""
+    """List the folders of studies, sorted by name."""
     return sorted(file.parent for file in root.glob(f"*/{FILE}"))
 
 
@@ -177,7 +177,7 @@ def studies(storage: str | Path | None = None) -> Studies:
         storage: The folder; by default `runs`.
 
     Returns:
-        The studies that were found, and what is wrong with those that cannot be read.
+        The studies, and an error message for each one that cannot be read.
 
     Example:
         >>> from tempfile import TemporaryDirectory

@@ -45,26 +45,26 @@ if TYPE_CHECKING:
 
 
 HANG_TRACE = "hung.txt"
-"""File with the stacks of all threads when the watchdog ended the process; empty while all is well."""
+"""File to which the watchdog writes the stacks of all threads before it ends the process."""
 PAT_INTERVAL = 1.0
-"""Least seconds between two restarts of the countdown: each starts a thread."""
+"""Smallest number of seconds between two restarts of the countdown, since each starts a thread."""
 STOP_FILE = "stop"
 """The file by which a driver asks its workers to stop."""
 FOLDER_TIMEOUT = 20.0
-"""Seconds in which a worker whose driver was killed will have let go of its folder."""
+"""Seconds to wait for a worker of a killed driver to unlock its folder."""
 STOP_POLL = 0.3
-"""Seconds between two looks at whether the driver asks to stop."""
+"""Seconds between two checks for the stop file."""
 SAVE_INTERVAL = 2.0
-"""Seconds between two savings: a killed trial loses no more."""
+"""Seconds between two checkpoints, the most that a killed trial loses."""
 Report = Callable[[dict[str, Any]], None]
 Verdict = dict[str, Any]
 
 
 class MissingMetricError(ZooError):
-    """Raised when the model lacks the metric that trials are compared by, as every other trial will."""
+    """Raised when the model does not report the objective's metric, which affects all trials."""
 
-    def __init__(self, figure: str, known: Iterable[str]) -> None:
-        super().__init__(f"the model reports no validation figure {figure!r}", did_you_mean(figure, known))
+    def __init__(self, metric: str, known: Iterable[str]) -> None:
+        super().__init__(f"the model reports no validation figure {metric!r}", did_you_mean(metric, known))
 
 
 STATE_OF_ERROR: dict[type[ZooError], str] = {
@@ -76,10 +76,10 @@ STATE_OF_ERROR: dict[type[ZooError], str] = {
 
 
 class Watchdog:
-    """End the process when `pat` is not called within the block for `patience` seconds.
+    """End the process if `pat` is not called within the block for `patience` seconds.
 
-    It acts from a thread of faulthandler, which needs no lock of the interpreter, so that a plugin that hangs in
-    native code is caught too.
+    It runs in a thread of faulthandler, which does not need the interpreter lock, so it also works if a plugin hangs in
+    native code.
     """
 
     def __init__(self, folder: Path, patience: float) -> None:
@@ -120,7 +120,7 @@ def was_hung(folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class TrialOrder:
-    """The trial that a worker is to train, as plain data."""
+    """A request to a worker to train a trial, as plain data."""
 
     number: int
     entry: dict[str, Any]
@@ -129,10 +129,10 @@ class TrialOrder:
     """The study's folder."""
     run: str
     """The trial's run folder."""
-    known: int
-    """Epochs that the study knows."""
-    figure: str
-    """The figure of the validation split that trials are compared by."""
+    reported: int
+    """Number of epochs that are already in the study."""
+    metric: str
+    """The validation metric by which trials are compared."""
     max_params: int | None
     device: str
     patience: float
@@ -149,7 +149,7 @@ def run_trial(config: dict[str, Any], pictures: dict[str, Any]) -> None:
 
 
 def try_trial(order: TrialOrder, pictures: dict[str, Any], report: Report) -> Verdict:
-    """Train, and return in plain data how it ended."""
+    """Train, and return how it ended, as plain data."""
     run = Path(order.run)
     try:
         import_training()
@@ -160,7 +160,7 @@ def try_trial(order: TrialOrder, pictures: dict[str, Any], report: Report) -> Ve
             return train_trial(order, pictures, report, watchdog)
     except TrialStopped:
         raise SystemExit(0) from None
-    except BaseException as error:  # a plugin may well call sys.exit
+    except BaseException as error:  # a plugin may even call sys.exit
         return verdict_of(error, run)
 
 
@@ -169,7 +169,7 @@ class TrialStopped(BaseException):
 
 
 def import_training() -> None:
-    """Import what every trial needs: that may take a while, and is no step of a trial."""
+    """Import what every trial needs before the watchdog starts, since it may take a while."""
     import torch._dynamo  # noqa: F401 - the first step of an optimizer would import it
 
     import zoo.training.session  # noqa: F401
@@ -194,7 +194,7 @@ def verdict_of(error: BaseException, run: Path) -> Verdict:
 
 
 def wait_for_folder(stack: ExitStack, run: Path) -> None:
-    """Hold the run folder; a worker whose driver was killed may still have it for some seconds."""
+    """Lock the run folder; wait if a worker of a killed driver still uses it for some seconds."""
     deadline = time.monotonic() + FOLDER_TIMEOUT
 
     def wait(error: LockedError) -> None:
@@ -235,14 +235,14 @@ def train_trial(order: TrialOrder, pictures: dict[str, Any], report: Report, wat
 
 
 class TrialCallback(Callback):
-    """Callback of a trial: it reports each epoch to the driver, and waits for its decision."""
+    """Callback of a trial, which reports each epoch to the driver and waits for its decision."""
 
     def __init__(self, order: TrialOrder, report: Report, watchdog: Watchdog) -> None:
-        self.order, self.report, self.watchdog, self.known = order, report, watchdog, order.known
+        self.order, self.report, self.watchdog, self.reported = order, report, watchdog, order.reported
         self.parameters = 0
 
     def stage(self, info: StageInfo) -> None:
-        """Tell the watchdog that a stage begins."""
+        """Tell the watchdog that a stage starts."""
         self.watchdog.pat()
 
     def step(self) -> None:
@@ -250,15 +250,15 @@ class TrialCallback(Callback):
         self.watchdog.pat()
 
     def epoch(self, row: dict[str, Any]) -> None:
-        """Report the epoch, and before it what a killed driver missed."""
+        """Report the epoch, and first those that a killed driver missed."""
         from zoo.runs.metrics_log import read_rows
 
         run = Path(self.order.run)
-        rows = read_rows(run / "metrics.jsonl") if row["number"] > self.known + 1 else []
+        rows = read_rows(run / "metrics.jsonl") if row["number"] > self.reported + 1 else []
         self.parameters = self.parameters or read_json(run / "run.json")["parameters"]
-        for number in range(self.known + 1, row["number"] + 1):
+        for number in range(self.reported + 1, row["number"] + 1):
             valid = row["valid"] if number == row["number"] else rows[number - 1]["valid"]
-            if missing := {"loss", self.order.figure} - valid.keys():
+            if missing := {"loss", self.order.metric} - valid.keys():
                 raise MissingMetricError(min(missing), valid)
             loss = valid["loss"]
             about = {"epochs": row["of"], "parameters": self.parameters}
@@ -268,7 +268,7 @@ class TrialCallback(Callback):
             except SystemExit:
                 raise TrialStopped from None
             self.watchdog.pat()
-        self.known = max(self.known, row["number"])
+        self.reported = max(self.reported, row["number"])
 
     def note(self, text: str) -> None:
         """Append a message to `notes.txt` in the run folder."""
@@ -285,7 +285,7 @@ class FileStop(Stop):
 
     @property
     def code(self) -> int:
-        """Exit code of the stop that was asked for; 0 while there is none."""
+        """Exit code of the requested stop; 0 without a request."""
         now = time.monotonic()
         if not self.asked and now - self.last_check > STOP_POLL:
             self.last_check = now
@@ -294,7 +294,10 @@ class FileStop(Stop):
 
 
 def read_pictures(data: Component[DataKind[Any]]) -> dict[str, Any]:
-    """Read the pictures once for all trials: arrays that Ray's workers share, NHWC bytes and labels of each split."""
+    """Read the pictures once for all trials, as arrays that Ray's workers share.
+
+    Each split has pictures as NHWC bytes, and labels.
+    """
     from zoo.core.splits import SPLITS
     from zoo.training.session import prepare
 
@@ -308,7 +311,7 @@ def read_pictures(data: Component[DataKind[Any]]) -> dict[str, Any]:
 
 
 def smallest_model(entry: dict[str, Any], space: Space, info: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
-    """Parameters and options of the smallest model of a space; None where none could be built."""
+    """Find number of parameters and options of the smallest model of a space; None if none can be built."""
     from zoo.registry.model_size import count_parameters
     from zoo.registry.search.space import smallest_entry
 
@@ -322,11 +325,11 @@ def smallest_model(entry: dict[str, Any], space: Space, info: dict[str, Any]) ->
 
 
 def unpack_pictures(pictures: dict[str, Any]) -> Prepared:
-    """Rebuild the pictures from `read_pictures`, still in the memory that the workers share."""
+    """Rebuild the pictures from `read_pictures`, without copying the shared memory."""
     from zoo.data.dataset import Pictures, Splits
     from zoo.training.session import Prepared
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # the arrays are read-only, and nobody writes into pictures
+        warnings.simplefilter("ignore", UserWarning)  # about read-only arrays, but nothing writes to pictures
         parts = {name: Pictures.of(*pair) for name, pair in pictures["splits"].items()}
     return Prepared(Splits(**parts, info=DataInfo(**pictures["info"])), pictures["skipped"], pictures["fingerprints"])

@@ -1,4 +1,4 @@
-"""`zoo.tune`: choose the study, lock its folder, run the engine and return what was found."""
+"""`zoo.tune`: choose the study, lock its folder, run the engine and return the result."""
 
 from __future__ import annotations
 
@@ -43,16 +43,18 @@ class AllFailedError(JobError):
     """Raised when no trial of a study finished."""
 
     def __init__(self, study: Study) -> None:
-        super().__init__(f"none of the {study.ended} trials of {study.path} finished", "the table above says why")
+        super().__init__(
+            f"none of the {study.ended} trials of {study.path} finished", "see the reasons in the table above"
+        )
         self.study = study
 
 
 @dataclass(frozen=True)
 class TuneRequest:
-    """What a caller of `zoo.tune` asks for, over what the entry says."""
+    """Arguments of a call of `zoo.tune`, which override those of the entry."""
 
     options: dict[str, Any]
-    """Options of TuneSpec."""
+    """Options of TuneSpec; None for those of the entry."""
     seconds: float | None
     fresh: bool
     study: str | None
@@ -62,7 +64,7 @@ class TuneRequest:
 
 
 def run_study(catalog: Catalog, raw: RawEntry, fixed: list[str], request: TuneRequest, callback: TuneCallback) -> Study:
-    """Run a study from its start, or resume it."""
+    """Run a new study, or resume one."""
     entry = resolve_entry(catalog, with_tune_options(raw, request.options))
     check_objective(entry.tune)
     space = Space.of(catalog, raw, entry, entry.tune.space, fixed)
@@ -94,7 +96,7 @@ def run_study(catalog: Catalog, raw: RawEntry, fixed: list[str], request: TuneRe
 
 
 def check_epochs(entry: Entry, space: Space) -> None:
-    """Refuse minutes: trials are compared at the same epoch, where each would be at another place of its schedule."""
+    """Raise ZooError for time limits, since trials are compared at the same epoch of their schedules."""
     timed = [f"train.stages.{name}.minutes" for name in entry.train.stages if entry.train.own_minutes(name)]
     timed += ["train.minutes"] if entry.train.minutes else []
     searched = [dimension.path for dimension in space.dimensions]
@@ -105,7 +107,7 @@ def check_epochs(entry: Entry, space: Space) -> None:
 
 
 def run_engine(engine: Engine) -> None:
-    """Run the trials that are left, and note the best one whatever happens."""
+    """Run the remaining trials, and record the best one even after an error."""
     ledger = engine.ledger
     try:
         if ledger.remaining():
@@ -119,10 +121,10 @@ def run_engine(engine: Engine) -> None:
 
 
 def with_tune_options(raw: RawEntry, options: dict[str, Any]) -> RawEntry:
-    """Lay the tuner's options from the command line over an entry."""
-    given = {key: value for key, value in options.items() if value is not None}
-    where: Locations = {("tune", key): "command line" for key in given}
-    return overlay(raw, RawEntry(raw.name, {"tune": given}, where, raw.layer))
+    """Override the tuner's options of an entry by those from the command line."""
+    overrides = {key: value for key, value in options.items() if value is not None}
+    where: Locations = {("tune", key): "command line" for key in overrides}
+    return overlay(raw, RawEntry(raw.name, {"tune": overrides}, where, raw.layer))
 
 
 def tune(
@@ -142,26 +144,26 @@ def tune(
     registries: Paths = (),
     callback: TuneCallback | None = None,
 ) -> Study:
-    """Search the options of an entry, or go on with an unfinished study of it.
+    """Search the options of an entry, or resume an unfinished study of it.
 
-    Options that `overrides` set are not searched. Run folders of the trials are below `storage`/STUDY.
+    Options that `overrides` set are not searched. The run folders of the trials are below `storage`/STUDY.
 
     Args:
         name: Name of the entry.
-        *overrides: `key=value` texts, as on the command line; those that begin with `tune.` say how to search.
-        trials: The number of trials of the study, those of earlier calls included.
+        *overrides: `key=value` texts, as on the command line; those that start with `tune.` configure the search.
+        trials: The number of trials of the study, including those of earlier calls.
         seconds: The time after which the search stops; None for no limit.
         objective: What to optimise: a metric of the validation split, efficiency, fewest-parameters or pareto.
         bound: The largest acceptable validation loss, for fewest-parameters.
-        max_params: The largest number of trained parameters; larger candidates are refused.
-        fresh: Whether to start a new study though there is one with the same options.
+        max_params: The largest number of trainable parameters; larger candidates are refused.
+        fresh: Whether to start a new study even if there is one with the same options.
         study: Name of the study; by default NAME-study.
         address: Address of a Ray cluster; None for this machine.
         storage: The folder of studies; by default `runs`.
-        parallel: The number of trials at a time; None for as many as the machine has room for.
+        parallel: The largest number of trials that run at the same time; None for as many as the machine can run.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
         registries: Registry files to read in addition.
-        callback: Is told of every trial; by default a table in a notebook, and nothing elsewhere.
+        callback: Called for every trial; by default a table in a notebook, and nothing elsewhere.
 
     Returns:
         The study with its trials and the best of them.
@@ -179,15 +181,15 @@ def tune(
     """
     from zoo.tuning.notebook import TuneNotebookCallback
 
-    # Made before the imports below, whose warnings it silences.
+    # Created before the imports below, whose warnings it silences.
     callback = callback or (TuneNotebookCallback(seconds) if in_notebook() else TuneCallback())
     from zoo.tuning.cluster import ClusterOptions
 
     raw = load_registry(registries)[0].resolve(name, overrides)
     options = {"trials": trials, "objective": objective, "bound": bound, "max_params": max_params}
-    given: dict[str, Any] = options | {"seconds": seconds, "study": study, "address": address}
-    given |= {"storage": storage, "parallel": parallel, "device": device}
-    command = resume_command("tune", name, overrides, given, registries)
+    arguments: dict[str, Any] = options | {"seconds": seconds, "study": study, "address": address}
+    arguments |= {"storage": storage, "parallel": parallel, "device": device}
+    command = resume_command("tune", name, overrides, arguments, registries)
     request = TuneRequest(
         options, seconds, fresh, study, Path(storage or ROOT), ClusterOptions.choose(address, parallel, device), command
     )

@@ -51,11 +51,11 @@ class StudyLines(StudyProgress):
 
     def __init__(self, screen: Screen, seconds: float | None = None) -> None:
         super().__init__(seconds)
-        self.screen, self.printed_at = screen, self.began
+        self.screen, self.printed_at = screen, self.start_time
 
     def head(self, study: Study) -> None:
         """Print a line about the study that starts."""
-        self.printed_at = self.began
+        self.printed_at = self.start_time
         self.screen.note(", ".join(describe_study(study, self.parallel)))
 
     def refresh(self) -> None:
