@@ -205,7 +205,7 @@ def test_ray_at_an_address_is_named_with_who_is_let_in(monkeypatch: Patch, capsy
     monkeypatch.setenv("RAY_ADDRESS", "auto")
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     (row,) = wrong(found(capsys))
-    assert "RAY_ADDRESS is set, so zoo tune joins the cluster at auto, which lets in everybody" in row["text"]
+    assert "RAY_ADDRESS is set, so zoo tune joins the cluster at auto, which accepts everybody" in row["text"]
     assert "RAY_AUTH_MODE=token" in row["todo"]
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     assert "lets in" not in wrong(found(capsys))[0]["text"]
@@ -231,7 +231,7 @@ def test_a_ray_that_the_guard_does_not_know(monkeypatch: Patch, capsys: Capture)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr("zoo.tuning.orphan_guard.SUPPORTED_RAY", "1.0.")
     (row,) = wrong(found(capsys))
-    assert "after a kill, processes of it may live for a minute" in row["text"] and "ray[tune]==1.0.*" in row["todo"]
+    assert "may survive a kill for a minute" in row["text"] and "ray[tune]==1.0.*" in row["todo"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing is built there")

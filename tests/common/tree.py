@@ -14,12 +14,12 @@ BEGIN, END = "<!-- tree: written by tests/common/tree.py -->\n```none\n", "```\n
 LAYERING = ROOT / "tests" / "integration" / "test_layering.py"
 
 
-def floors() -> list[set[str]]:
-    """The floors of the house, the lowest first, as the test of the layering has them."""
+def layers() -> list[set[str]]:
+    """The layers of the packages, lowest first, as the test of the layering has them."""
     for node in ast.parse(LAYERING.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "FLOORS":
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LAYERS":
             return list(ast.literal_eval(node.value))
-    raise AssertionError(f"{LAYERING} has no FLOORS")
+    raise AssertionError(f"{LAYERING} has no LAYERS")
 
 
 def about(package: Path) -> str:
@@ -34,10 +34,10 @@ def packages(folder: Path) -> list[Path]:
 
 
 def rows() -> Iterator[tuple[str, str, str]]:
-    """Yield name, floor and meaning of each package: the core floor by floor, then the plugins."""
+    """Yield name, layer and meaning of each package: the core layer by layer, then the plugins."""
     yield "zoo/", "", about(ROOT / "zoo")
-    for number, floor in enumerate(floors(), 1):
-        for name in sorted(floor):
+    for number, layer in enumerate(layers(), 1):
+        for name in sorted(layer):
             yield f"  {name}/", str(number), about(ROOT / "zoo" / name)
             for package in packages(ROOT / "zoo" / name):
                 yield f"    {package.name}/", "", about(package)
@@ -48,7 +48,7 @@ def rows() -> Iterator[tuple[str, str, str]]:
 
 def tree() -> str:
     """The tree as text, a line for each package."""
-    return "".join(f"{name:22}{floor:3}{meaning}".rstrip() + "\n" for name, floor, meaning in rows())
+    return "".join(f"{name:22}{layer:3}{meaning}".rstrip() + "\n" for name, layer, meaning in rows())
 
 
 def written(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The packages of the zoo stand on eight floors, and each imports from lower floors only."""
+"""The packages of the zoo are in eight layers, and each imports only from lower ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2] / "zoo"
-FLOORS = (
+LAYERS = (
     {"core"},
     {"display", "data", "models"},
     {"registry"},
@@ -20,8 +20,8 @@ FLOORS = (
     {"testing"},
     {"cli"},
 )
-"""From the lowest: packages on one floor do not know each other."""
-FLOOR_OF = {package: number for number, packages in enumerate(FLOORS) for package in packages}
+"""From the lowest; packages in one layer do not import each other."""
+LAYER_OF = {package: number for number, packages in enumerate(LAYERS) for package in packages}
 
 
 def module(path: Path) -> str:
@@ -50,18 +50,18 @@ GRAPH = {name: imports(name) for name in MODULES}
 
 
 def upward(graph: dict[str, set[str]]) -> list[str]:
-    """The imports that do not go to the own package or to a lower floor."""
+    """The imports that do not go to the own package or to a lower layer."""
     found = []
     for name, used in graph.items():
         own = name.split(".")[1] if "." in name else None
         for other in used:
             package = other.split(".")[1] if "." in other else None
-            if own in FLOOR_OF and (package is None or (package != own and FLOOR_OF[package] >= FLOOR_OF[own])):
+            if own in LAYER_OF and (package is None or (package != own and LAYER_OF[package] >= LAYER_OF[own])):
                 found.append(f"{name} imports {other}")
     return sorted(found)
 
 
-def test_each_package_imports_from_lower_floors_only() -> None:
+def test_each_package_imports_from_lower_layers_only() -> None:
     assert upward(GRAPH) == []
 
 
@@ -81,11 +81,11 @@ def test_an_upward_import_and_a_circle_would_be_seen() -> None:
 
 def test_the_top_of_the_package_holds_only_the_twelve_packages() -> None:
     names = {path.name for path in ROOT.iterdir() if path.name != "__pycache__"}
-    assert names == {"__init__.py", "__main__.py", "py.typed", *FLOOR_OF}
-    assert len(FLOOR_OF) == 12 and len(FLOORS) == 8
+    assert names == {"__init__.py", "__main__.py", "py.typed", *LAYER_OF}
+    assert len(LAYER_OF) == 12 and len(LAYERS) == 8
 
 
-@pytest.mark.parametrize("package", sorted(FLOOR_OF))
+@pytest.mark.parametrize("package", sorted(LAYER_OF))
 def test_each_package_says_in_one_sentence_what_it_is_for(package: str) -> None:
     about = import_module(f"zoo.{package}").__doc__
     assert about and about.endswith(".") and "\n" not in about

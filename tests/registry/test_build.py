@@ -106,4 +106,4 @@ def test_a_model_that_fails_at_work_names_its_plugin(
     assert re.match(rf"error: plugin faulty \(zoo-faulty 1.0\) failed during training: RuntimeError: {says}", said), (
         said
     )
-    assert said.endswith("`zoo check faulty` checks its rules, --traceback shows where")
+    assert said.endswith("check it with `zoo check faulty`, or add --traceback to see where")

@@ -1,4 +1,4 @@
-"""The command line: one file a command, their views, completion, doctor and new plugins."""
+"""The command line: one file per command, views, shell completion, doctor and new plugins."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; whatever goes wrong becomes a line on stderr."""
+    """Run one command and return its exit code; an error becomes one line on stderr."""
     if argv is None and (asked := os.environ.get("_ZOO_COMPLETE")):
         from zoo.cli.completion.shells import print_completions
 

@@ -1,4 +1,4 @@
-"""Errors as a line on stderr and an exit code."""
+"""Report errors as one line on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def describe_bug(error: BaseException) -> tuple[int, str, str, str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
     except OSError:
-        return BUG_CODE, "bug", f"a bug in zoo: {what}", "--traceback shows where"
+        return BUG_CODE, "bug", f"a bug in zoo: {what}", "add --traceback to see where"
     return BUG_CODE, "bug", f"a bug in zoo: {what}", f"please report it and attach {path}"
 
 

@@ -18,7 +18,7 @@ NAME = click.argument("name")
 RUN = click.argument("run")
 PICTURES = click.argument("pictures", metavar="PICTURE|FOLDER...", nargs=-1, required=True)
 OVERRIDES = click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
-DEVICE = click.option("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps.")
+DEVICE = click.option("--device", default="auto", metavar="DEVICE", help="Device: auto, cpu, cuda, cuda:1 or mps.")
 REGISTRY = click.option(
     "--registry", "registries", multiple=True, metavar="FILE", help="Another registry file, which overrides the others."
 )
@@ -41,7 +41,7 @@ MIX_RULE = click.option(
     default="sum",
     help="How to combine the parts of a prompt: add their conditions, or multiply their densities (if the prior can).",
 )
-OUT = click.option("-o", "--out", metavar="FILE.png", help="Where to write the page; default in the run folder.")
+OUT = click.option("-o", "--out", metavar="FILE.png", help="File to write the page to; default in the run folder.")
 TENSORS = click.option("--tensors", metavar="FILE", help="Also write the pictures as float32 safetensors.")
 SEPARATE = click.option("--separate", is_flag=True, help="Also write each picture as a PNG file at its own size.")
 MAX_LISTED_PATHS = 10_000

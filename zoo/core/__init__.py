@@ -1,4 +1,4 @@
-"""The words everything is written in: errors, files, YAML, specs, data and code types; no torch at import."""
+"""What everything else builds on: errors, files, YAML, specs, data and code types; no torch at import."""
 
 from __future__ import annotations
 

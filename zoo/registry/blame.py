@@ -26,7 +26,7 @@ def plugin_errors(component: Component[Kind], what: str) -> Iterator[None]:
         if component.plugin.distribution == OWN:
             raise
         text = f"{component.plugin} cannot {what} {component.name!r}: {type(error).__name__}: {error}"
-        raise MissingError(text, "report it to its authors; --traceback shows where") from error
+        raise MissingError(text, "report it to its authors; add --traceback to see where") from error
 
 
 @contextmanager
@@ -43,7 +43,7 @@ def model_errors(entry: Entry, what: str) -> Iterator[None]:
         lines = {component: last_line_below(component.plugin.location, error) for component in third_party}
         component = next((component for component, line in lines.items() if line), third_party[0])
         text = f"{component.plugin} failed during {what}: {type(error).__name__}: {error}"[:400]
-        advice = f"`zoo check {component.plugin.name}` checks its rules, --traceback shows where"
+        advice = f"check it with `zoo check {component.plugin.name}`, or add --traceback to see where"
         raise MissingError(f"{text}{lines[component]}", advice) from error
 
 

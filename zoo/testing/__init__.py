@@ -1,4 +1,4 @@
-"""The conformance kit: the rules that every kind keeps, for `zoo check` and for the tests of plugin authors."""
+"""The conformance kit: the rules that every kind must follow, for `zoo check` and for the tests of plugin authors."""
 
 from __future__ import annotations
 

@@ -27,7 +27,10 @@ from zoo.display.format import format_value
 @REGISTRY
 @click.pass_obj
 def bench_command(screen: Screen, /, name: str, overrides: tuple[str, ...], **options: Any) -> None:
-    """Measure an entry's training speed against a plain PyTorch loop of the same model, alternating between the two."""
+    """Measure an entry's training speed against a plain PyTorch loop of the same model.
+
+    The two loops take turns, so that both see the same load of the machine.
+    """
     from zoo.training.bench import bench
 
     found = bench(name, *overrides, **options).to_dict()

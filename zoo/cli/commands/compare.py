@@ -27,7 +27,7 @@ from zoo.registry.entry import Entry
 )
 @click.option("--seeds", type=click.IntRange(1), default=1, metavar="N", help="Number of seeds per variant; default 1.")
 @click.option("--minutes", type=float, metavar="M", help="Minutes per training, instead of the entry's epochs.")
-@click.option("--split", type=click.Choice(SPLITS[::-1]), default="test", help="test, valid or train.")
+@click.option("--split", type=click.Choice(SPLITS[::-1]), default="test", help="Split to use: test, valid or train.")
 @click.option("--figures", metavar="NAMES", help="Figures to show, e.g. loss,accuracy; or all.")
 @click.option("--fresh", is_flag=True, help="Start a new comparison even if there is one.")
 @click.option("--name", "comparison", metavar="NAME", help="Name of the comparison; default NAME-compare.")
@@ -43,10 +43,11 @@ def compare_command(
     figures: str | None,
     **options: Any,
 ) -> None:
-    """Train variants of an entry one after another in the same way, and compare their evaluations.
+    """Train variants of an entry under equal conditions, and compare their evaluations.
 
-    KEY=A,B,C varies an option, e.g. model.norm=none,before,after; several of these give every combination.
-    KEY=VALUE sets an option for all. Repeat the command to resume, also with more values or seeds.
+    KEY=A,B,C varies an option, e.g. model.norm=none,before,after; several of these give every combination. KEY=VALUE
+    sets an option for all variants, which are trained one after another. Repeat the command to resume, also with more
+    values or seeds.
     """
     from zoo.evaluation.compare import compare as comparison
 

@@ -1,4 +1,4 @@
-"""`zoo doctor`: a line for each finding, and whether the zoo can work here."""
+"""`zoo doctor`: one line per finding, and whether the zoo works here."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def print_finding(screen: Screen, area: str, finding: Finding) -> None:
 
 
 def summary(areas: Sequence[str], found: Sequence[Finding]) -> str:
-    """Say whether the zoo can work here, with the problems and notes."""
+    """Summarise whether the zoo works here, and the number of problems and notes."""
     notes = sum(finding.state == "note" for finding in found)
     more = f", {notes} note{'s' * (notes != 1)}" if notes else ""
     if not areas:

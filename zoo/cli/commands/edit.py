@@ -43,8 +43,8 @@ def edit_command(
 ) -> int:
     """Edit pictures by giving them another text; show originals above the results.
 
-    Codes are mapped to the base of the flow under one text and back under another, so that whatever neither text
-    mentions stays. A picture may also be test:12, that picture of the test split. RUN is a run folder, or an entry (its
+    Codes are mapped to the base of the flow under one text and back under another, which preserves whatever neither
+    text mentions. A picture may also be test:12, that picture of the test split. RUN is a run folder, or an entry (its
     newest finished run).
     """
     from zoo.generation.edit import edit

@@ -1,4 +1,4 @@
-"""`zoo evaluate`: figures, tables of classes, the confusion matrix as a table and a picture, a page of samples."""
+"""`zoo evaluate`: figures, tables of classes, the confusion matrix, and a page of samples."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_CONFUSIONS = 10
 @click.command("evaluate", cls=Command)
 @RUN
 @OVERRIDES
-@click.option("--split", type=click.Choice(SPLITS[::-1]), default="test", help="test, valid or train.")
+@click.option("--split", type=click.Choice(SPLITS[::-1]), default="test", help="Split to use: test, valid or train.")
 @DEVICE
 @click.option("--record", metavar="FILE", help="Append the result to this registry file.")
 @click.option("--data-name", metavar="TEXT", default="", help="Name for the data in the recorded result.")

@@ -1,4 +1,4 @@
-"""`zoo interpolate`: the way from one picture to another through their codes."""
+"""`zoo interpolate`: interpolate between two pictures through their codes."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from zoo.runs.find import load
 def interpolate_command(
     screen: Screen, /, run: str, start: str, goal: str, steps: int, device: str, out: str | None, **files: Any
 ) -> None:
-    """Pictures on the straight line between the codes of A and B, in one row.
+    """Interpolate linearly between the codes of two pictures, and show the results in one row.
 
-    A and B are picture files, or test:12 for that picture of the test split. The line joins the means of their codes,
-    whatever the prior. RUN is a run folder, or an entry (its newest finished run).
+    A and B are picture files, or test:12 for that picture of the test split. The interpolation is between the means of
+    their codes, whatever the prior. RUN is a run folder, or an entry (its newest finished run).
     """
     from zoo.generation.reconstruct import interpolate
 

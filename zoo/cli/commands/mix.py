@@ -32,9 +32,9 @@ def mix_command(
     separate: bool,
     **options: Any,
 ) -> None:
-    """Sample pictures from prompt A to prompt B in even steps; each row uses the same noise with changing weights.
+    """Sample pictures from prompt A to prompt B in even steps.
 
-    RUN is a run folder, or an entry (its newest finished run).
+    Each row uses the same noise with changing weights. RUN is a run folder, or an entry (its newest finished run).
     """
     from zoo.generation.sample import mix
 

@@ -22,7 +22,9 @@ from zoo.cli.new_plugin.package import PARTS, new_plugin
 @click.option("--out", metavar="DIR", help="The new folder; default zoo-NAME.")
 @click.pass_obj
 def new_plugin_command(screen: Screen, /, new: str, parts: tuple[str, ...], out: str | None) -> None:
-    """Create a plugin package that installs, trains and passes `zoo check` out of the box, for you to adapt.
+    """Create a plugin package that works out of the box, for you to adapt.
+
+    It installs, trains and passes `zoo check` as it is.
 
     model: a classifier; codec: an autoencoder for generators; prior: samples its codes; text: encodes prompts; data: a
     data set; metric: a figure of an evaluation.

@@ -36,10 +36,11 @@ def sample_command(
     separate: bool,
     **options: Any,
 ) -> None:
-    """Sample pictures from a generator onto one page, with a row per prompt or class if its prior takes prompts.
+    """Sample pictures from a generator onto one page.
 
-    A PROMPT is a text, e.g. "cat", or several with weights, e.g. "cat + truck", "0.7 cat + 0.3 truck" or "cat - 0.5
-    dog"; weights are relative to each other. RUN is a run folder, or an entry (its newest finished run).
+    If its prior takes prompts, there is a row per prompt, or per class without a PROMPT. A PROMPT is a text, e.g.
+    "cat", or several with weights, e.g. "cat + truck", "0.7 cat + 0.3 truck" or "cat - 0.5 dog"; weights are relative
+    to each other. RUN is a run folder, or an entry (its newest finished run).
     """
     from zoo.generation.sample import sample
 

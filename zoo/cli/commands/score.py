@@ -25,10 +25,11 @@ PRINTED_TEXTS = 5
 @DEVICE
 @click.pass_obj
 def score_command(screen: Screen, /, run: str, pictures: tuple[str, ...], texts: tuple[str, ...], device: str) -> int:
-    """Score how likely pictures are under each text: log-likelihoods in nats, and the probability of each text.
+    """Score how likely pictures are under each text.
 
-    A text's share is its probability, assuming exactly one is right and all are equally likely a priori. A picture may
-    also be test:12, that picture of the test split. RUN is a run folder, or an entry (its newest finished run).
+    The scores are log-likelihoods in nats. A text's share is its probability, assuming that exactly one text is right
+    and all are equally likely a priori. A picture may also be test:12, that picture of the test split. RUN is a run
+    folder, or an entry (its newest finished run).
     """
     from zoo.generation.edit import score
 

@@ -26,7 +26,7 @@ from zoo.registry.listing import show
 def show_command(
     screen: Screen, /, name: str, overrides: tuple[str, ...], only_options: bool, registries: tuple[str, ...]
 ) -> None:
-    """Show one entry: its options, its parameters and FLOPs on its own data, and its results."""
+    """Show one entry: its options, parameters, FLOPs and results."""
     try:
         about = show(name, overrides, registries, measure=not only_options)
     except DataError as error:

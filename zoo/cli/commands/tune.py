@@ -185,7 +185,7 @@ def repeat_command(study: Study, context: click.Context) -> str:
         for each in value if isinstance(value, tuple) else [value]:
             flagged = isinstance(param, click.Option) and param.is_flag
             words += [param.opts[0]] if flagged else [param.opts[0], str(each)]
-    if given["study"] or given["fresh"]:  # another fresh one would not go on with this
+    if given["study"] or given["fresh"]:  # repeating --fresh would not resume this study
         words += ["--name", study.name]
     trials = study.spec.trials * (2 if study.state == "done" else 1)
     return shlex.join([*words, "--trials", str(trials)])

@@ -60,7 +60,7 @@ def run_check(check: Check) -> list[Finding]:
     except KeyboardInterrupt:
         raise
     except ZooError as error:
-        found.append(problem(str(error.args[0]), error.hint or "fix that", error.code))
+        found.append(problem(str(error.args[0]), error.hint or "fix this, then run zoo doctor again", error.code))
     except OSError as error:
         found.append(problem(describe_error(error), "check the permissions and the disk", ResourceError.code))
     except BaseException as error:  # a library may call sys.exit when it is imported

@@ -117,29 +117,29 @@ def check_ray() -> Iterator[Finding]:
 
 
 def cluster_findings(version: str, address: str) -> Iterator[Finding]:
-    """Report the cluster that is set, and whether it lets everybody in."""
+    """Report the cluster in RAY_ADDRESS, and whether it accepts everybody."""
     text = f"{version}; RAY_ADDRESS is set, so zoo tune joins the cluster at {address}"
     if os.environ.get("RAY_AUTH_MODE") == "token":
         yield note(text)
     else:
         yield note(
-            f"{text}, which lets in everybody who reaches its ports",
+            f"{text}, which accepts everybody who can reach its ports",
             "start and join it with RAY_AUTH_MODE=token, on a private network; or unset RAY_ADDRESS",
         )
 
 
 def local_findings(version: str) -> Iterator[Finding]:
-    """Report where a Ray of this machine alone has its files, who reaches it, and what outlives a kill."""
+    """Report the folder of a local Ray, and whether its processes may outlive a kill."""
     from zoo.tuning.local_ray import short_folder, temporary_folder
     from zoo.tuning.orphan_guard import SUPPORTED_RAY, is_supported
 
     (wanted, source), folder = temporary_folder(), short_folder()
     if folder != wanted:
-        text = f"the folder {wanted}{source} cannot hold Ray's sockets, so Ray has its files in {folder}"
-        yield note(text, "nothing to do; a short path in RAY_TMPDIR chooses another folder")
+        text = f"the folder {wanted}{source} cannot hold Ray's sockets, so Ray uses {folder}"
+        yield note(text, "no action needed; to choose another folder, set RAY_TMPDIR to a short path")
     if sys.platform == "linux" and not is_supported():
-        text = f"{version} is not the version {SUPPORTED_RAY}x that zoo tune is tested with: after a kill, processes"
-        yield note(f"{text} of it may live for a minute", f'pip install "ray[tune]=={SUPPORTED_RAY}*"')
+        text = f"zoo tune is tested with version {SUPPORTED_RAY}x, not {version}, whose processes may survive a kill"
+        yield note(f"{text} for a minute", f'pip install "ray[tune]=={SUPPORTED_RAY}*"')
     yield ok(f"{version} can start, in {folder}; it listens on loopback only", folder=str(folder))
 
 

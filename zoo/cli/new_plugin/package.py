@@ -163,7 +163,7 @@ def check_plan(plan: PluginPlan) -> None:
     name = plan.name
     check_name(name, "the plugin name")
     if name.startswith("zoo-"):
-        raise ZooError(f"the package will be called zoo-NAME anyway; use just {name.removeprefix('zoo-')!r}")
+        raise ZooError(f"the package name gets the prefix zoo- anyway; use just {name.removeprefix('zoo-')!r}")
     if not (KEBAB_CASE.fullmatch(name) and name[0].isalpha()) or name in YAML_WORDS or len(name) > MAX_NAME_LENGTH:
         rule = (
             f"made of lower-case words joined by '-', starting with a letter, at most {MAX_NAME_LENGTH} characters long"

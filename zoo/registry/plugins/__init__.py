@@ -1,1 +1,1 @@
-"""Discover plugins one at a time; third parties are probed in processes of their own."""
+"""Discover and load plugins; third-party ones are first probed in separate processes."""
