@@ -240,7 +240,7 @@ def test_which_sets_the_distances_compare() -> None:
 
 
 def test_kernel_distance_by_whole_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distances, "CHUNK", 7)
+    monkeypatch.setattr(distances, "KERNEL_ROWS", 7)
     real, drawn = normal(50, 5), normal(40, 5, 1) + 0.3
     kernels = [polynomial_kernel(a, b, degree=3) for a, b in ((real, real), (drawn, drawn), (real, drawn))]
     own = [(k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in kernels[:2]]
@@ -273,7 +273,7 @@ def by_hand(real: Tensor, made: Tensor, k: int) -> dict[str, float]:
 
 @pytest.mark.parametrize("k", [1, 5])
 def test_manifold_by_whole_matrices(monkeypatch: pytest.MonkeyPatch, k: int) -> None:
-    monkeypatch.setattr(distances, "ROWS", 7)
+    monkeypatch.setattr(distances, "DISTANCE_ROWS", 7)
     real, drawn, other = normal(60, 4), normal(60, 4, 1) * 1.2 + 0.5, normal(60, 4, 2)
     hung = gallery(seen(features=real), seen(features=drawn), seen(features=other))
     expected = by_hand(real, drawn, k) | {f"{name}_real": value for name, value in by_hand(real, other, k).items()}
