@@ -18,9 +18,10 @@ if TYPE_CHECKING:
         did_you_mean,
     )
     from zoo.core.files import atomic_write, cache_dir, digest, picture_files
+    from zoo.core.notes import note
     from zoo.core.sections import DataSpec, PictureSpec
     from zoo.core.spec import Choice, Range, Spec
-    from zoo.core.splits import SPLIT_NAMES
+    from zoo.core.splits import SPLIT_NAMES, split_of
     from zoo.core.types import Batch, CodeInfo, DataInfo, Losses
     from zoo.core.version import API
 
@@ -48,7 +49,9 @@ __all__ = [
     "deprecated",
     "did_you_mean",
     "digest",
+    "note",
     "picture_files",
+    "split_of",
 ]
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -64,9 +67,10 @@ __getattr__, __dir__ = lazy_names(
             "did_you_mean",
         ),
         "zoo.core.files": ("atomic_write", "cache_dir", "digest", "picture_files"),
+        "zoo.core.notes": ("note",),
         "zoo.core.sections": ("DataSpec", "PictureSpec"),
         "zoo.core.spec": ("Choice", "Range", "Spec"),
-        "zoo.core.splits": ("SPLIT_NAMES",),
+        "zoo.core.splits": ("SPLIT_NAMES", "split_of"),
         "zoo.core.types": ("Batch", "CodeInfo", "DataInfo", "Losses"),
         "zoo.core.version": ("API",),
     },
