@@ -8,7 +8,8 @@ import json
 import math
 import os
 import re
-import threading
+import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo.core.errors import ResourceError, ZooError
+from zoo.core.temporary import create_temporary, sweep, temporary_files
+from zoo.core.trust import OTHERS_WRITE, describe_kind
 
 LEGAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 RESERVED_NAME = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
@@ -52,17 +55,23 @@ def cache_dir() -> Path:
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, *, follow_link: bool = False, private: bool = False) -> Iterator[Path]:
     """Write a file completely or not at all.
+
+    An existing file keeps its mode and owner; the mode of a new one follows the umask.
 
     Args:
         path: The file to write; missing folders above it are created.
+        follow_link: Whether to write the file that a symbolic link points to; otherwise links are refused.
+        private: Whether to withhold the file from other users' writing, and forget the mode and owner of an old one:
+            right for caches.
 
     Yields:
         A temporary path to write to; when the block succeeds, that file replaces `path` in one step.
 
     Raises:
-        ResourceError: If the disk is full or the folder cannot be written to; `path` is then unchanged.
+        ResourceError: If the disk is full, the folder cannot be written to, or `path` is a symbolic link, a folder, a
+            named pipe or a device; `path` is then unchanged.
 
     Example:
         >>> from pathlib import Path
@@ -75,14 +84,20 @@ def atomic_write(path: Path) -> Iterator[Path]:
         ...     path.read_text()
         'done'
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        target = linked_file(path) if follow_link else path
+        before = check_replaceable(target, private)
+        sweep(target.parent)
+        temporary, mode = create_temporary(target, 0o666 if before is None else 0o600)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        replace(temporary, path)
-        sync_folder(path.parent)
+        if private:
+            before, mode = None, mode & ~OTHERS_WRITE
+        put_in_place(temporary, target, mode, before)
+        sync_folder(target.parent)
     except OSError as error:
         hint = (
             "free some space or choose another folder, then repeat the command"
@@ -91,7 +106,66 @@ def atomic_write(path: Path) -> Iterator[Path]:
         )
         raise ResourceError(f"cannot save {path}: {error.strerror or error}", hint) from error
     finally:
-        remove(temporary)
+        if temporary:
+            remove(temporary)
+
+
+def linked_file(path: Path) -> Path:
+    """Return the file that a path leads to; OSError for a link that another user put into a folder of all users."""
+    if not path.is_symlink():
+        return path
+    about, folder = path.lstat(), path.parent.stat()
+    shared = folder.st_mode & stat.S_ISVTX and folder.st_mode & stat.S_IWOTH
+    if not WINDOWS and shared and about.st_uid not in {os.geteuid(), folder.st_uid}:
+        raise OSError(errno.EACCES, "it is a symbolic link of another user")
+    return path.resolve()
+
+
+def check_replaceable(path: Path, read_only: bool = False) -> os.stat_result | None:
+    """Return what is known of an existing file, None if there is none; OSError unless it may be replaced.
+
+    With `read_only` that includes files that the user may not write.
+    """
+    try:
+        about = path.lstat()
+    except FileNotFoundError:
+        return None
+    if stat.S_ISLNK(about.st_mode):
+        raise OSError(errno.ELOOP, "it is a symbolic link; remove it, or give the file that it points to")
+    if not stat.S_ISREG(about.st_mode):
+        raise OSError(errno.EINVAL, f"it is {describe_kind(about.st_mode)}, not a regular file")
+    if not read_only and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return about
+
+
+def put_in_place(temporary: Path, target: Path, mode: int, before: os.stat_result | None) -> None:
+    """Replace the target by a temporary file, with the mode and owner of the file `before`.
+
+    A file whose owner cannot be kept is overwritten instead, which is not atomic.
+    """
+    if WINDOWS:
+        return replace(temporary, target)
+    if before is not None:
+        mode = stat.S_IMODE(before.st_mode)
+        made = temporary.lstat()
+        if (made.st_uid, made.st_gid) != (before.st_uid, before.st_gid):
+            try:
+                os.chown(temporary, before.st_uid, before.st_gid)
+            except OSError:
+                return overwrite(temporary, target)
+    temporary.chmod(mode)
+    return replace(temporary, target)
+
+
+def overwrite(source: Path, target: Path) -> None:
+    """Copy the content of a file into an existing one, and flush it to disk."""
+    handle = os.open(target, os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0))
+    with source.open("rb") as file, os.fdopen(handle, "wb") as out:
+        shutil.copyfileobj(file, out)
+        out.truncate()
+        out.flush()
+        os.fsync(handle)
 
 
 def sync_folder(folder: Path) -> None:
@@ -106,7 +180,7 @@ def sync_folder(folder: Path) -> None:
 
 def remove_temporary_files(folder: Path) -> None:
     """Delete the temporary files of killed processes; this process must hold the lock of the folder."""
-    for file in folder.glob(".*.tmp"):
+    for file in temporary_files(folder):
         remove(file)
 
 
@@ -131,15 +205,15 @@ def replace(source: Path, target: Path) -> None:
             return
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 file atomically."""
-    with atomic_write(path) as temporary:
+def write_text(path: Path, text: str, *, follow_link: bool = False, private: bool = False) -> None:
+    """Write a UTF-8 file atomically; the flags are those of `atomic_write`."""
+    with atomic_write(path, follow_link=follow_link, private=private) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, private: bool = False) -> None:
     """Write a JSON file atomically; raise ValueError for non-finite numbers."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n", private=private)
 
 
 def non_finite_to_none(value: Any) -> Any:

@@ -98,7 +98,7 @@ def append_result(path: Path, result: dict[str, Any]) -> None:
         kept_intact = False
     if not kept_intact:
         raise ZooError(f"{path}: to add results, `results` must come last in the file, with one `- ` line per result")
-    write_text(path, new)
+    write_text(path, new, follow_link=True)
 
 
 def read_registry_text(path: Path) -> str:

@@ -41,7 +41,8 @@ def save_as(path: Path, name: str, study: Study) -> None:
     figures += [] if best.parameters is None else [f"{best.parameters:,} parameters"]
     summary = f"best of {study.name}: {', '.join(figures)}".strip(": ")
     text = read_registry_text(path)
-    write_text(path, insert_entry(path, text, name, {"summary": summary, **entry_sections(entry)}))
+    new = insert_entry(path, text, name, {"summary": summary, **entry_sections(entry)})
+    write_text(path, new, follow_link=True)
 
 
 def entry_sections(entry: Entry) -> dict[str, Any]:

@@ -1,0 +1,86 @@
+"""Temporary files beside what they replace: names that nobody can guess, and the removal of abandoned ones."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+
+WINDOWS = os.name == "nt"
+NAME = re.compile(r"\..+\.(?:(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]{1,9})-[0-9a-f]{16}|[0-9]+-[0-9]+)\.tmp", re.DOTALL)
+"""The name of a temporary file; the second form is that of zoo 1.0 and earlier."""
+NAME_LENGTH = 40
+"""Characters of the final name that the temporary name repeats, so that it is never too long."""
+ABANDONED_SECONDS = 86_400.0
+"""Age in seconds at which a temporary file of another machine counts as abandoned."""
+SWEPT: set[str] = set()
+"""Folders that this process has swept."""
+
+
+@lru_cache(maxsize=1)
+def host() -> str:
+    """Return 8 hexadecimal digits for this machine, or this container."""
+    name = os.environ.get("COMPUTERNAME", "") if WINDOWS else os.uname().nodename
+    with suppress(OSError):
+        name += f" {os.stat('/proc/self/ns/pid').st_ino}"  # noqa: PTH116 - the link itself cannot be opened
+    return f"{zlib.crc32(name.encode(errors='replace')):08x}"
+
+
+def create_temporary(target: Path, mode: int = 0o666) -> tuple[Path, int]:
+    """Create an empty file beside the target, under a random name; return its path and its mode after the umask."""
+    name = f".{target.name[:NAME_LENGTH]}.{host()}-{os.getpid()}-{os.urandom(8).hex()}.tmp"
+    path = target.with_name(name)
+    handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), mode)
+    try:
+        return path, stat.S_IMODE(os.fstat(handle).st_mode)
+    finally:
+        os.close(handle)
+
+
+def is_temporary(name: str) -> bool:
+    """Return whether a file name is that of a temporary file of the zoo."""
+    return NAME.fullmatch(name) is not None
+
+
+def temporary_files(folder: Path) -> Iterator[Path]:
+    """Yield the temporary files in a folder."""
+    with suppress(OSError), os.scandir(folder) as found:
+        for each in found:
+            if is_temporary(each.name) and each.is_file(follow_symlinks=False):
+                yield Path(each.path)
+
+
+def sweep(folder: Path) -> None:
+    """Delete temporary files whose process was killed; once per process and folder."""
+    if str(folder) in SWEPT:
+        return
+    SWEPT.add(str(folder))
+    for path in temporary_files(folder):
+        with suppress(OSError):
+            if is_abandoned(path):
+                path.unlink()
+
+
+def is_abandoned(path: Path) -> bool:
+    """Return whether the process that made a temporary file has ended, as far as can be told from here."""
+    match = NAME.fullmatch(path.name)
+    if match and match["host"] == host() and not WINDOWS:
+        return not is_alive(int(match["pid"]))
+    return time.time() - path.lstat().st_mtime > ABANDONED_SECONDS
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process runs on this machine."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
