@@ -277,7 +277,7 @@ WRONGS = [
     Wrong("bad-text", "deaf", "names", "never heard of it"),
     Wrong("bad-text", "same", "labels", "the same condition"),
     Wrong("bad-text", "raises", "unknown-texts", "KeyError"),
-    Wrong("bad-data", "wrong", "announced", "info says shape (1, 4, 5), load returns (1, 4, 4)"),
+    Wrong("bad-data", "wrong", "announced", "info returns shape (1, 4, 5), load returns (1, 4, 4)"),
     Wrong("bad-data", "empty", "splits", "no training picture of class 'c'"),
     Wrong("bad-data", "unseeded", "same-pictures", "different train pictures"),
     Wrong("bad-metric", "nan", "figures", "JSON of the figures"),

@@ -245,7 +245,7 @@ def test_another_comparison_is_refused_with_what_differs_and_the_ways_on(capsys:
     assert main([*NORMS, "--split", "valid", "train.weight_decay=0"]) == 2
     assert "--split: test -> valid; train.weight_decay: 0.02 -> 0" in capsys.readouterr().err
     assert main([*NORMS, "train.lr=0.01,0.1"]) == 2
-    assert "what varies: model.norm -> model.norm, train.lr" in capsys.readouterr().err
+    assert "varied options: model.norm -> model.norm, train.lr" in capsys.readouterr().err
     assert weights() == before
     assert document(capsys, *other, "--fresh")["comparison"] == str(FOLDER.with_name("cnn-compare-2"))
     assert document(capsys, *other)["comparison"] == str(FOLDER.with_name("cnn-compare-2"))

@@ -165,7 +165,7 @@ class BudgetError(ZooError):
         return type(self), (self.parameters, self.limit)
 
 
-class InterruptedRun(ZooError):  # noqa: N818 - the user asked for it
+class InterruptedRun(ZooError):  # noqa: N818 - not an error, since the user asked for it
     """The run was asked to stop; its state is saved."""
 
     code = 130

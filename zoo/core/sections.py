@@ -91,7 +91,7 @@ class PictureSpec(DataSpec):
 
 
 class StageSpec(Spec):
-    """The training options that each stage of a model may override."""
+    """Training options that each stage of a model may override."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 20
     """Passes over the training pictures."""

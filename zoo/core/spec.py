@@ -54,7 +54,7 @@ class Range:
     Args:
         low: Smallest value.
         high: Largest value.
-        step: Distance between two values; None for any value between the ends.
+        step: Distance between two values; None for any value between the bounds.
         log: Whether to search on a logarithmic scale.
 
     Raises:

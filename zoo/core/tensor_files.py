@@ -81,7 +81,7 @@ def read_manifest(path: Path) -> list[dict[str, Any]]:
             {"file": str(x["file"]), "sha256": str(x["sha256"]), "bytes": int(x["bytes"])} for x in content["files"]
         ]
         if not lines or any(Path(str(line["file"])).name != line["file"] for line in lines):
-            raise ValueError("it names no file in its folder")
+            raise ValueError("it must list at least one file in its folder")
     except FileNotFoundError:
         raise RunError(f"{path} is missing, so the weights cannot be checked") from None
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Pictures as uint8 tensors: what a data kind loads, and checks of it."""
+"""Pictures as uint8 tensors, as data kinds load them, and checks of them."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Pictures:
         return Pictures(self.nhwc.index_select(0, rows).permute(0, 3, 1, 2), self.y.index_select(0, rows))
 
     def fingerprint(self) -> str:
-        """Compute the SHA-256 of pictures and labels, whatever file or device they come from.
+        """Compute the SHA-256 of pictures and labels, independent of their file format and device.
 
         Returns:
             64 hexadecimal digits; equal if and only if the sets are equal.
@@ -133,7 +133,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a data kind loads: the pictures in the splits that the data set provides.
+    """The result of loading a data kind: pictures in the splits that the data set provides.
 
     Args:
         train: Training pictures.

@@ -15,7 +15,7 @@ from zoo.core.types import Batch
 from zoo.data.dataset import Pictures, mean_std
 
 EVERY_EPOCH = -1
-"""Stands for the epoch in random numbers that are drawn once per stage."""
+"""Epoch number used for random numbers that are sampled once per stage."""
 
 
 class Draws(NamedTuple):

@@ -1,1 +1,1 @@
-"""Metrics of a run: evaluate, predict, judges and galleries, comparisons."""
+"""Evaluation of runs: metrics, predictions, judges, galleries and comparisons."""

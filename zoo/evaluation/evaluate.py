@@ -1,4 +1,4 @@
-"""Evaluate a run: class scores, the metrics of the model, and those of the metric plugins."""
+"""Evaluate a run: compute class scores, the metrics of the model, and those of metric kinds."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def compute_outputs(
 def class_scores(
     model: Classifier, pictures: Pictures, device: torch.device, autocast: torch.dtype | None = None
 ) -> Tensor:
-    """Log-probabilities of a classifier, float32 (N, K) on the CPU."""
+    """Compute the log-probabilities of a classifier, float32 (N, K) on the CPU."""
     rows = []
     with torch.inference_mode():
         for batch in batches(pictures, EVAL_BATCH, device):
@@ -62,7 +62,7 @@ def class_scores(
 
 
 class MetricResults(NamedTuple):
-    """What the metric kinds computed: numbers, more detailed results, and one line for each kind that failed."""
+    """Results of the metric kinds: numbers, more detailed results, and one line for each kind that failed."""
 
     metrics: dict[str, float]
     details: dict[str, Any]
@@ -105,19 +105,19 @@ def evaluate(
 
     Args:
         run: A run folder, a name below `runs`, an entry or a study.
-        *overrides: `key=value` texts for the data, and for options that leave the weights as they are.
+        *overrides: `key=value` texts for the data, and for options that do not affect the weights.
         split: The split to evaluate: "train", "valid" or "test".
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
         record: A registry file to which to append the result; None to leave it out.
         data_name: The name of the pictures in the recorded result; by default the data kind.
         judge: The judge of a generator's samples: a judge kind, an entry whose classifier is trained once on the same
             pictures and cached, a run, or "none".
-        guidance: Guidance of the samples that the judge sees.
-        temperature: Temperature of the samples that the judge sees.
+        guidance: Guidance of the samples for the judge.
+        temperature: Temperature of the samples for the judge.
         tell: Called with a message before anything that takes long.
 
     Returns:
-        The metrics and, where metric kinds give more than a number, details such as the confusion matrix.
+        The metrics, and details that are more than a number, such as the confusion matrix.
 
     Raises:
         ZooError: If the run or the split is unknown, or an option does not apply to the model.
@@ -175,7 +175,7 @@ def evaluate(
 
 
 def current_hash(name: str) -> str:
-    """Hash of an entry as it is now; empty if it is unknown or cannot be used."""
+    """Return the current hash of an entry; empty if the entry is unknown or cannot be used."""
     try:
         return load_entry(name).hash()
     except ZooError:

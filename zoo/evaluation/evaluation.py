@@ -1,4 +1,4 @@
-"""What `zoo.evaluate` returns: the metrics of a run over a split, and more detailed results."""
+"""The result of `zoo.evaluate`: the metrics of a run over a split, and more detailed results."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Evaluation:
         pictures: Number of pictures in the split.
         classes: Class names, in the order of the labels.
         metrics: Value of each metric by name, such as `loss` in nats per picture and `accuracy` from 0 to 1.
-        details: Results of metric kinds that are more than a number, by name. Of a classifier, `confusion` is a list of
+        details: Results of metric kinds that are more than a number. For a classifier, `confusion` is a list of
             K rows (true class) of K counts (predicted class), and `per_class` has precision and recall by class.
-        problems: One line for each metric that failed, or that the recorded result is stale.
+        problems: One line for each metric that failed, and if the recorded result is stale.
         judge: Name of the network that judged samples; empty if none did.
         temperature: Temperature of the samples.
         guidance: Guidance of the samples.
         averaging: What a prediction is averaged over; empty if it is not averaged.
-        gallery: Real pictures, samples and reconstructions as the judge saw them; None without a judge.
+        gallery: Real pictures, samples and reconstructions with the judge's features; None without a judge.
     """
 
     run: Path
@@ -44,7 +44,7 @@ class Evaluation:
     gallery: Gallery | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON object; `details` are among its keys, and defaults of what need not apply are left out."""
+        """Return a JSON object, with `details` among its keys, and without optional fields that have defaults."""
         about: dict[str, Any] = {"run": str(self.run), "split": self.split, "pictures": self.pictures}
         about |= {"classes": self.classes, "metrics": self.metrics} | self.details
         optional = {
@@ -57,7 +57,7 @@ class Evaluation:
         return about | {name: value for name, (value, default) in optional.items() if value != default}
 
     def _repr_html_(self) -> str:
-        """In a notebook."""
+        """Show the metrics as a table in a notebook."""
         from zoo.display.html import key_value_table, muted_line, titled_block
 
         table = key_value_table({"judge": self.judge, **self.metrics})

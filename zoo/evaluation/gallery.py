@@ -27,7 +27,7 @@ MAX_PAIRS, PICTURES_PER_PAIR = 45, 16
 MAX_SWEPT_PAIRS, SWEEP_WEIGHTS, PICTURES_PER_WEIGHT = 10, 9, 64
 """Maximum number of swept pairs, number of weights per sweep, and number of pictures per weight."""
 MAX_PICTURES = 10_000
-"""Maximum number of pictures of each set that the judge is given."""
+"""Maximum number of pictures in each set for the judge."""
 MAX_EDITED = 500
 """Maximum number of pictures that are edited."""
 
@@ -40,9 +40,9 @@ class JudgeRunner(NamedTuple):
 
     def run(self, x: Tensor, y: Tensor | None) -> JudgedImages:
         """Run the judge on pictures float32 (N, C, H, W), and return them with its features and scores."""
-        looks = [self.judge(part.to(self.device)) for part in torch.split(x, DECODE_BATCH)]
-        scores = [look.scores for look in looks if look.scores is not None]
-        features = torch.cat([look.features.float().cpu() for look in looks])
+        outputs = [self.judge(part.to(self.device)) for part in torch.split(x, DECODE_BATCH)]
+        scores = [output.scores for output in outputs if output.scores is not None]
+        features = torch.cat([output.features.float().cpu() for output in outputs])
         return JudgedImages(
             x, None if y is None else y.cpu(), features, torch.cat(scores).float().cpu() if scores else None
         )
@@ -99,7 +99,7 @@ def make_gallery(
 def sample_mixtures(
     model: Generator, runner: JudgeRunner, real: JudgedImages, options: SamplingOptions
 ) -> MixedImages | None:
-    """Sample mixtures of pairs of classes; None if the prior takes no classes, or there are too few or too many."""
+    """Sample mixtures of pairs of classes; None if the prior is unconditional, or for too few or too many classes."""
     if not model.prior.conditional or real.y is None or real.scores is None or real.scores.shape[1] > MAX_MIXED_CLASSES:
         return None
     every = torch.combinations(real.y.bincount().nonzero().flatten())
@@ -160,7 +160,7 @@ def sweep_weights(model: Generator, runner: JudgeRunner, pairs: Tensor, options:
 def edit_classes(model: Generator, runner: JudgeRunner, real: JudgedImages) -> EditedImages | None:
     """Edit real pictures into other classes, by inverting the prior, without guidance or temperature.
 
-    Returns None if the prior is not invertible or takes no classes.
+    Returns None if the prior is not invertible or not conditional.
     """
     prior, names, device = model.prior, model.info.classes, runner.device
     if not isinstance(prior, Invertible) or not prior.conditional or real.y is None or len(names) < 2:

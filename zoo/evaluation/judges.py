@@ -79,7 +79,7 @@ def find_judge_run(name: str) -> Run:
 
 
 def refuse_teacher(run: Run, name: str, weights: str | None = None) -> None:
-    """Raise ZooError if the run learned from this judge, whose opinion would then mean nothing.
+    """Raise ZooError if the run learned from this judge, which would then make the metrics meaningless.
 
     The teacher is recognised by its name or its weights, which differ if it was trained again on another machine.
     """

@@ -1,1 +1,1 @@
-"""Pictures from a run: sample, mix, edit, score, reconstruct, interpolate."""
+"""Uses of a trained generator: sample, mix, edit, score, reconstruct, interpolate."""

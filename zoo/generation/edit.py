@@ -71,11 +71,11 @@ class Scores(NamedTuple):
 
     @property
     def shares(self) -> Tensor:
-        """Probabilities (N, texts), if one of the texts is right and all are equally likely beforehand."""
+        """Posterior probabilities (N, texts) of the texts, if all are equally likely beforehand."""
         return self.log_likelihood.softmax(1)
 
     def _repr_html_(self) -> str:
-        """In a notebook: nats, and which text makes each picture likeliest."""
+        """Show the nats of each picture, and the text that makes it likeliest, in a notebook."""
         rows = [
             [name, *(f"{value:.2f}" for value in row.tolist()), self.texts[int(row.argmax())]]
             for name, row in zip(self.names, self.log_likelihood, strict=True)
@@ -90,7 +90,7 @@ class Change(NamedTuple):
     source: str | None = None
     """The text of the original pictures; None for no text."""
     strength: float = 1.0
-    """How far to go: 0 gives reconstructions."""
+    """Strength of the edit: 0 gives reconstructions, 1 the full edit."""
     guidance: float = 0.0
     """Guidance at full strength; scaled by `strength`."""
 
@@ -101,7 +101,7 @@ class Change(NamedTuple):
 
 
 def edit_conditions(model: Generator, change: Change) -> tuple[Tensor | None, Tensor]:
-    """Start and target conditions (1, K) of an edit; the start is None for no text."""
+    """Compute start and target conditions (1, K) of an edit; the start is None for no text."""
     goal = encode_condition(model, change.to)
     start = None if change.source is None else encode_condition(model, change.source)
     return start, change.strength * goal + ((1 - change.strength) * start if start is not None else 0)
@@ -123,7 +123,7 @@ def encode_condition(model: Generator, prompt: str) -> Tensor:
 
 
 def likelihood_bound(model: Generator, x: Tensor, condition: Tensor) -> Tensor:
-    """A lower bound on log p(picture | text) in nats, a float64 scalar on the CPU, for one picture (1, C, H, W)."""
+    """Compute a lower bound on log p(picture | text) in nats, a float64 scalar, for one picture (1, C, H, W)."""
     with fixed_seed(x.device):
         distortion, rate = model.bound(
             dequantise(x.expand(CODES_PER_PICTURE, -1, -1, -1)), condition.expand(CODES_PER_PICTURE, -1)
@@ -142,15 +142,15 @@ def edit(
 ) -> Edit:
     """Change pictures from one text to another, with a generator whose prior is invertible.
 
-    The code of each picture is mapped to the base of the prior under `source` and back under `to`, so that whatever
-    does not depend on the text remains.
+    The code of each picture is mapped to the base of the prior under `source` and back under `to`, so that everything
+    independent of the text is preserved.
 
     Args:
         run: A run of a generator that is open, its folder, a name below `runs`, an entry or a study.
         pictures: Files, folders, or `test:12` for a picture of the test split.
         to: The text of the result.
         source: The text of the pictures; None for no text.
-        strength: How far to go: 0 gives reconstructions, 1 goes all the way.
+        strength: Strength of the edit: 0 gives reconstructions, 1 the full edit.
         guidance: Above 0, results fit the text better and vary less.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
 
@@ -210,11 +210,11 @@ def score(
     run = load(run)
     torch_device = choose_device(device)
     model = load_generator(run, torch_device, "score with")
-    asked, skipped = prompts_for(run, model, as_names(texts) or run.info.classes), list[Skipped]()
+    prompts, skipped = prompts_for(run, model, as_names(texts) or run.info.classes), list[Skipped]()
     names, inputs = read_inputs(run, as_names(pictures), skipped)
-    rows = [torch.zeros(0, len(asked), dtype=torch.float64)]
+    rows = [torch.zeros(0, len(prompts), dtype=torch.float64)]
     with plugin_errors(run.entry.model, "score with"), torch.inference_mode():
-        conditions = [encode_condition(model, text) for text in asked]
+        conditions = [encode_condition(model, text) for text in prompts]
         each = batches(inputs, 1, torch_device)
         rows += [torch.stack([likelihood_bound(model, batch.x, one) for one in conditions])[None] for batch in each]
-    return Scores(tuple(names), tuple(asked), torch.cat(rows), skipped)
+    return Scores(tuple(names), tuple(prompts), torch.cat(rows), skipped)

@@ -14,7 +14,7 @@ from zoo.runs.run import Run
 
 
 def prompts_for(run: Run, model: Generator, prompts: Sequence[str]) -> list[str]:
-    """Prompts to sample for: the given ones, or all classes; none if the prior takes no prompts."""
+    """Return the given prompts, or all classes by default; none if the prior takes no prompts."""
     if model.prior.conditional:
         return list(dict.fromkeys(prompts)) or list(run.info.classes)
     if prompts:
@@ -24,7 +24,7 @@ def prompts_for(run: Run, model: Generator, prompts: Sequence[str]) -> list[str]
 
 
 def no_prompts_reason(run: Run) -> str:
-    """Reason why a run takes no prompts."""
+    """Explain why a run takes no prompts."""
     return f"its prior {run.prior_name!r} takes no text"
 
 

@@ -95,7 +95,7 @@ def reconstruct(
     Args:
         run: A run of a generator that is open, its folder, a name below `runs`, an entry or a study.
         pictures: Files, folders, or `test:12` for a picture of the test split; by default the first `n` of that split.
-        n: The number of test pictures, where no pictures are given.
+        n: The number of test pictures if `pictures` is empty.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
 
     Returns:

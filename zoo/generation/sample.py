@@ -108,21 +108,21 @@ def sample(
 
     Args:
         run: A run of a generator that is open, its folder, a name below `runs`, an entry or a study.
-        prompts: Texts, or sums of texts with weights as "0.7 cat + 0.3 truck"; by default each class, where the prior
+        prompts: Texts, or weighted sums of texts such as "0.7 cat + 0.3 truck"; by default each class if the prior
             takes prompts.
         n: The number of pictures; by default 64, or a few more so that all prompts have equally many.
         seed: Seed of the random numbers.
         temperature: Below 1, samples are likelier and less varied.
         guidance: Above 0, samples fit their prompt better and are less varied.
         mix: How the parts of a prompt are combined: "sum" adds their conditions; "product" multiplies the densities
-            given each, where the prior can.
+            given each part, if the prior supports that.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
 
     Returns:
         The pictures and the prompt of each.
 
     Raises:
-        ZooError: If there is no such run, its model is not a generator, or its prior cannot do what is asked for.
+        ZooError: If there is no such run, its model is not a generator, or its prior does not support an argument.
 
     Example:
         >>> import zoo

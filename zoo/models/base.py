@@ -22,7 +22,7 @@ _saved_follow: ContextVar[bool] = ContextVar("saved_follow", default=False)
 
 @contextmanager
 def saved_weights_follow() -> Iterator[None]:
-    """Tell `build` functions within the block that saved weights are loaded afterwards."""
+    """Make `wants_pretrained` return False within the block, because saved weights are loaded afterwards."""
     token = _saved_follow.set(True)
     try:
         yield
@@ -31,10 +31,10 @@ def saved_weights_follow() -> Iterator[None]:
 
 
 def wants_pretrained() -> bool:
-    """Tell a `build` function whether to fetch pretrained weights.
+    """Whether a `build` function should fetch pretrained weights.
 
     Returns:
-        False where saved weights of a run are loaded right after the model is built, otherwise True.
+        False if saved weights of a run are loaded right after the model is built, otherwise True.
 
     Example:
         >>> from zoo.models import wants_pretrained
@@ -50,9 +50,9 @@ class Stage(NamedTuple):
     The trainer minimises the sum of the losses; all other parameters of the model are frozen, in eval mode.
 
     Args:
-        name: Name of the stage, as in `train.stages`.
-        module: What is trained.
-        losses: Gives named, weighted scalars for a batch.
+        name: Name of the stage, which `train.stages` uses.
+        module: The module to train.
+        losses: Computes named, weighted scalars for a batch.
 
     Example:
         >>> from torch import nn
@@ -129,9 +129,9 @@ class Model(nn.Module):
         return ""
 
     def learn_from(self, teacher: Classifier) -> None:
-        """Take over the trained teacher before the training begins.
+        """Receive the trained teacher before the training starts.
 
-        It is called only where `teacher` names an entry.
+        It is called only if `teacher` names an entry.
 
         Args:
             teacher: The classifier, in eval mode on the device.
@@ -140,8 +140,8 @@ class Model(nn.Module):
     def accelerate(self, autocast: torch.dtype | None) -> str:
         """Make training steps faster, without changing the name or meaning of a parameter.
 
-        It is called at most once, on the device, where the training is long enough. By default the module is compiled
-        in place, if a compiler works here.
+        It is called at most once, after the model is on the device, and only if the training is long enough. By default
+        the module is compiled in place, if a compiler works.
 
         Args:
             autocast: The type to which operations are autocast; None for float32.
@@ -158,7 +158,7 @@ class Model(nn.Module):
 
 @cache
 def why_not_compiled(device: str) -> str:
-    """Try whether torch.compile works on a kind of device.
+    """Test whether torch.compile works on a type of device.
 
     Args:
         device: The type of a device: "cpu", "cuda" or "mps".
@@ -172,7 +172,7 @@ def why_not_compiled(device: str) -> str:
     """
     try:
         torch.compile(lambda x: -x)(torch.ones(4, device=device))
-    except Exception as error:  # whatever is missing or broken, training goes on without
+    except Exception as error:  # whatever is missing or broken, training continues without it
         return (one_line(str(error)) or type(error).__name__)[:120]
     return ""
 
@@ -261,5 +261,5 @@ class Classifier(Model):
             The scalars `loss` and `accuracy`.
         """
         scores = self(batch.x).float()
-        right = (scores.argmax(1) == batch.y).float().mean()
-        return {"loss": F.cross_entropy(scores, batch.y), "accuracy": right}
+        accuracy = (scores.argmax(1) == batch.y).float().mean()
+        return {"loss": F.cross_entropy(scores, batch.y), "accuracy": accuracy}

@@ -87,29 +87,30 @@ class MixedImages(NamedTuple):
 
 
 class EditedImages(NamedTuple):
-    """Real pictures that were made into another class by an invertible prior.
+    """Real pictures that were edited to show another class, with an invertible prior.
 
-    Codes go to the prior's base under one condition, and back under another one; all parts are in the same order.
+    Codes are mapped to the prior's base under one condition, and back under another one. All parts are in the same
+    order.
 
     Args:
         source: The real pictures.
-        edited: The results of going from their own class to another one, `y`.
-        uninformed: The results of going from no class to the same other one.
-        fresh: Samples of the other class, for comparison.
-        round_trip: The results of going from their own class to their own class, float32 (N, C, H, W).
+        edited: The pictures edited from their own class to another one, `y`.
+        uninformed: The pictures edited from no class to the same other one.
+        fresh: New samples of the other class, for comparison.
+        round_trip: The pictures edited from their own class to the same class, float32 (N, C, H, W).
         reconstructions: Reconstructions, which `round_trip` should equal, float32 (N, C, H, W).
     """
 
     source: JudgedImages
     """The real pictures."""
     edited: JudgedImages
-    """The results of going from their own class to another one, `y`."""
+    """The pictures edited from their own class to another one, `y`."""
     uninformed: JudgedImages
-    """The results of going from no class to the same other one."""
+    """The pictures edited from no class to the same other one."""
     fresh: JudgedImages
-    """Samples of the other class, for comparison."""
+    """New samples of the other class, for comparison."""
     round_trip: Tensor
-    """The results of going from their own class to their own class, float32 (N, C, H, W)."""
+    """The pictures edited from their own class to the same class, float32 (N, C, H, W)."""
     reconstructions: Tensor
     """Reconstructions, which `round_trip` should equal, float32 (N, C, H, W)."""
 
@@ -128,8 +129,8 @@ class Gallery:
         reconstructions: Reconstructions of the real pictures, in the same order.
         samples: Samples.
         train: All training pictures, uint8 (M, C, H, W).
-        mixed: Pictures of two classes, where the prior takes classes and the judge knows them, 2 to 20.
-        edited: Edited pictures, where the prior takes classes and is invertible.
+        mixed: Pictures of two classes; None unless the prior is conditional and the judge predicts its 2 to 20 classes.
+        edited: Edited pictures; None unless the prior is conditional and invertible.
 
     Example:
         >>> import torch
@@ -155,6 +156,6 @@ class Gallery:
     train: Tensor
     """All training pictures, uint8 (M, C, H, W)."""
     mixed: MixedImages | None = None
-    """Pictures of two classes, where the prior takes classes and the judge knows them, 2 to 20."""
+    """Pictures of two classes; None unless the prior is conditional and the judge predicts its 2 to 20 classes."""
     edited: EditedImages | None = None
-    """Edited pictures, where the prior takes classes and is invertible."""
+    """Edited pictures; None unless the prior is conditional and invertible."""

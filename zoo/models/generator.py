@@ -1,4 +1,4 @@
-"""A generator: a codec, a prior over its codes, and a text encoder where the prior takes text."""
+"""A generator: a codec, a prior over its codes, and a text encoder for the prior's conditions."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from zoo.models.text import ClassNames, TextEncoder
 class Generator(Model):
     """A latent model and a prior over its codes: it reconstructs, samples and bounds likelihoods.
 
-    Continuous codes: both learn together from the evidence lower bound (Kingma & Welling 2013, arXiv:1312.6114). Code
-    words: the prior learns after the codec (van den Oord et al. 2017, arXiv:1711.00937).
+    With continuous codes, both are trained together on the evidence lower bound (Kingma & Welling 2013,
+    arXiv:1312.6114); with code words, the prior is trained after the codec (van den Oord et al. 2017,
+    arXiv:1711.00937).
 
     Args:
         codec: The latent model.
@@ -84,10 +85,10 @@ class Generator(Model):
         self.codec.learn_from(teacher)
 
     def stages(self) -> list[Stage]:
-        """List the stages of a training: one of everything, or the codec before the prior.
+        """List the stages of a training: one for everything, or the codec before the prior.
 
         Returns:
-            One stage where codes are continuous and the prior learns jointly with the codec, otherwise two.
+            One stage if codes are continuous and the prior is trained jointly with the codec, otherwise two.
         """
         if self.codec.code.words is None and self.prior.joint:
             return [Stage("model", self, self.losses)]
@@ -101,7 +102,7 @@ class Generator(Model):
             batch: Pictures and labels.
 
         Returns:
-            The scalars `distortion` and `rate` in nats per number of the picture, and whatever the codec adds.
+            The scalars `distortion` and `rate` in nats per dimension of the picture, and whatever the codec adds.
         """
         batch, condition = self.seen(batch)
         posterior, decoded, further = self.codec.learn(batch)
@@ -113,14 +114,14 @@ class Generator(Model):
     def codec_losses(self, batch: Batch) -> Losses:
         """Compute the losses of a codec that is trained before its prior.
 
-        Of continuous codes the rate is that under N(0, I), so that the codes that the prior learns later stay near 0.
+        For continuous codes the rate is that under N(0, I), so that codes stay near 0 for the prior trained later.
 
         Args:
             batch: Pictures and labels.
 
         Returns:
-            The scalar `distortion` in nats per number of the picture, whatever the codec adds, and for continuous codes
-            `rate`.
+            The scalar `distortion` in nats per dimension of the picture, whatever the codec adds, and for continuous
+            codes `rate`.
         """
         batch, _ = self.seen(batch)
         found, decoded, further = self.codec.learn(batch)
@@ -130,7 +131,7 @@ class Generator(Model):
         return losses
 
     def prior_losses(self, batch: Batch) -> Losses:
-        """Compute the cross-entropy of codes under the prior, in nats per number of the picture.
+        """Compute the cross-entropy of codes under the prior, in nats per dimension of the picture.
 
         Args:
             batch: Pictures and labels.
@@ -145,7 +146,7 @@ class Generator(Model):
         return {"rate": -self.prior.log_prob(code, condition).mean() / self.size}
 
     def seen(self, batch: Batch) -> tuple[Batch, Tensor | None]:
-        """Prepare a batch for learning: dequantise the pictures, mix some, and encode labels.
+        """Prepare a batch for training: dequantise the pictures, mix some, and encode labels.
 
         Args:
             batch: Pictures and labels.
@@ -162,7 +163,7 @@ class Generator(Model):
     def accelerate(self, autocast: torch.dtype | None) -> str:
         """Compile the parts of the codec in place, except on a CPU.
 
-        Nothing is compiled where no compiler works.
+        Nothing is compiled if no compiler works.
 
         Args:
             autocast: The type to which operations are autocast; None for float32.
@@ -172,7 +173,7 @@ class Generator(Model):
         """
         device = next(self.parameters()).device.type
         if device == "cpu":
-            # Convolutions take nearly all the time there, and those are the same library's either way.
+            # Convolutions take nearly all the time there, and compiled code calls the same library for them.
             return "eager"
         if reason := why_not_compiled(device):
             return f"eager ({reason})"
@@ -189,8 +190,8 @@ class Generator(Model):
             batch: Pictures and labels.
 
         Returns:
-            Scalars: `bound` = `distortion` + `rate` in nats per picture; `loss`, the bound in bits per number of the
-            picture with 256 levels; `mse`, the mean squared error of reconstructions.
+            Scalars: `bound` = `distortion` + `rate` in nats per picture; `loss`, the bound in bits per dimension for
+            256 levels; `mse`, the mean squared error of reconstructions.
         """
         with fixed_seed(batch.x.device):
             x = dequantise(batch.x)
@@ -241,7 +242,7 @@ class Generator(Model):
         return found.mean if isinstance(found, Posterior) else found
 
     def sample(self, n: int, y: Tensor | None = None, temperature: float = 1.0) -> Tensor:
-        """Draw pictures with torch's random number generator.
+        """Sample pictures with torch's random number generator.
 
         Args:
             n: The number of pictures.
@@ -254,7 +255,7 @@ class Generator(Model):
         return self.blend(n, single_term(None if y is None else self.condition(y)), temperature)
 
     def blend(self, n: int, terms: Sequence[Term], temperature: float = 1.0) -> Tensor:
-        """Draw pictures whose codes follow a product of the prior's conditional densities.
+        """Sample pictures whose codes follow a product of the prior's conditional densities.
 
         Args:
             n: The number of pictures.
@@ -265,7 +266,7 @@ class Generator(Model):
             Pictures (n, C, H, W) with values 0..1.
 
         Raises:
-            ZooError: If the prior cannot draw from a product.
+            ZooError: If the prior cannot sample from a product.
         """
         return self.codec.decode(self.prior.blend(n, terms, temperature)).float().clamp(0, 1)
 
@@ -282,12 +283,12 @@ class Generator(Model):
 
     @property
     def size(self) -> int:
-        """Numbers in a picture: channels x height x width."""
+        """Number of dimensions of a picture: channels x height x width."""
         return math.prod(self.info.shape)
 
 
 def mix_rows(rows: Tensor, shares: Tensor) -> Tensor:
-    """Mix the first M of N rows (N, ...) with the row before, which gets the shares (M,)."""
+    """Mix each of the first M of N rows (N, ...) with the row before it, whose weights are `shares` (M,)."""
     count = len(shares)
     weight = shares.to(rows.dtype).view(-1, *(1,) * (rows.ndim - 1))
     return torch.cat([torch.lerp(rows[:count], rows.roll(1, 0)[:count], weight), rows[count:]])
@@ -300,7 +301,7 @@ def kl_from_standard_normal(q: Posterior) -> Tensor:
 
 
 def apply_guidance(terms: Sequence[Term], guidance: float) -> list[Term]:
-    """Apply classifier-free guidance to a product: scale its weights by 1 + guidance, and fill up to 1 without text.
+    """Apply classifier-free guidance: scale weights by 1 + guidance, and add an unconditional term to sum to 1.
 
     A guidance of 0 leaves the product as it is; above 0, codes are closer to their text and less varied.
     """

@@ -1,4 +1,4 @@
-"""Features of pictures by a classifier, and judges, the networks whose features metrics compare."""
+"""Judges, the networks whose features and scores metrics of generators use, and features of a classifier."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def extract_features(model: Classifier, x: Tensor) -> Features:
 
 @contextmanager
 def record_features(model: nn.Module) -> Iterator[tuple[dict[tuple[int, ...], Tensor], list[Tensor]]]:
-    """Record, in passes within the block, the last map at each resolution and the inputs of linear layers."""
+    """Record the last map at each resolution and the inputs of linear layers, in forward passes within the block."""
     maps: dict[tuple[int, ...], Tensor] = {}
     vectors: list[Tensor] = []
 

@@ -1,4 +1,4 @@
-"""Latent models, which encode pictures to codes and decode them, and the random draws of their evaluation."""
+"""Latent models, which encode pictures to codes and decode them, and helpers for their evaluation."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ class LatentModel(nn.Module):
         return ""
 
     def learn_from(self, teacher: Classifier) -> None:
-        """Take over the trained teacher before the training begins.
+        """Receive the trained teacher before the training starts.
 
-        It is called only where `teacher` names an entry.
+        It is called only if `teacher` names an entry.
 
         Args:
             teacher: The classifier, in eval mode on the device.
@@ -100,14 +100,14 @@ class LatentModel(nn.Module):
 
         Returns:
             The posterior or the code words; the pictures to which they decode; and named, weighted scalars to
-            minimise beside distortion and rate, such as the commitment to code words.
+            minimise besides distortion and rate, such as a commitment loss.
         """
         posterior = self.encode(batch.x)
         code = posterior.sample() if isinstance(posterior, Posterior) else posterior
         return posterior, self.decode(code), {}
 
     def rate(self, rate: Tensor) -> Tensor:
-        """Change the rate in the training loss: a warm-up, free bits, a weight.
+        """Adjust the rate in the training loss, e.g. for a warm-up, free bits or a weight.
 
         Args:
             rate: The mean rate of a batch, a scalar in nats.

@@ -1,4 +1,4 @@
-"""A model's own metrics, averaged over batches."""
+"""Averages of a model's own metrics over batches."""
 
 from __future__ import annotations
 

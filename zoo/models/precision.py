@@ -1,4 +1,4 @@
-"""Computations that stay in float32 where the rest runs in a lower precision."""
+"""Helpers for computations that stay in float32 while the rest runs in a lower precision."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def as_float32(x: Tensor) -> Tensor:
         x: A tensor of floats.
 
     Returns:
-        The tensor itself where it has one of the two types, otherwise a float32 copy.
+        The tensor itself if it has one of the two types, otherwise a float32 copy.
 
     Example:
         >>> import torch

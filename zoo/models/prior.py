@@ -39,7 +39,7 @@ class Posterior(NamedTuple):
     """(N, *shape), natural logarithm of the standard deviation."""
 
     def sample(self) -> Tensor:
-        """Draw a code for each picture by reparametrisation (Kingma & Welling 2013, arXiv:1312.6114).
+        """Sample a code for each picture by reparametrisation (Kingma & Welling 2013, arXiv:1312.6114).
 
         Returns:
             Codes (N, *shape), with gradients.
@@ -63,28 +63,28 @@ Encode = Callable[[Tensor], Posterior]
 class KL(NamedTuple):
     """The Kullback-Leibler divergence of posteriors from a prior, and how exact it is.
 
-    It is the rate of a variational autoencoder. In the mean over draws, distortion + value bounds -log p(picture) from
-    above, whatever the kind.
+    It is the rate of a variational autoencoder. For every kind, the expectation of distortion + value is an upper bound
+    of -log p(picture).
 
     Args:
         value: Nats (N,).
         kind: "exact": closed form; "upper bound": closed form, never below the divergence; "quadrature": a sum over
-            fixed points, off by its rounding; "monte carlo": unbiased, from one code drawn for each picture.
+            fixed points, with a small error; "monte carlo": unbiased, from one sampled code for each picture.
     """
 
     value: Tensor
-    """Nats (N,). Whichever kind it is, distortion + value bounds -log p(picture) from above, in the mean over draws."""
+    """Nats (N,). For every kind, the expectation of distortion + value is an upper bound of -log p(picture)."""
     kind: Exactness
     """exact: closed form; upper bound: closed form, never below the divergence; quadrature: a sum over fixed points,
-    off by its rounding; monte carlo: unbiased, from one code drawn for each picture."""
+    with a small error; monte carlo: unbiased, from one sampled code for each picture."""
 
 
 class Term(NamedTuple):
     """A factor of a product of densities: a condition and an exponent.
 
     Args:
-        weight: The exponent; a negative one leads away from the condition.
-        condition: Conditions (N, code.condition), or None for the density given no text.
+        weight: The exponent; a negative one moves samples away from the condition.
+        condition: Conditions (N, code.condition), or None for the unconditional density.
 
     Example:
         >>> import torch
@@ -97,7 +97,7 @@ class Term(NamedTuple):
 
     weight: float
     condition: Tensor | None
-    """(N, code.condition), or None for the density given no text."""
+    """(N, code.condition), or None for the unconditional density."""
 
 
 def single_term(condition: Tensor | None) -> list[Term]:
@@ -144,11 +144,11 @@ class Prior(nn.Module):
     conditional = False
     """Whether the density depends on the condition."""
     joint = True
-    """Whether it trains together with a codec of continuous codes; otherwise after it, on fixed codes."""
+    """Whether it is trained together with a codec of continuous codes; otherwise after it, on fixed codes."""
     mixup = 0.0
-    """Share of training pictures that are mixed with another one, and their conditions in the same ratio."""
+    """Share of training pictures to mix with another one; their conditions are mixed in the same ratio."""
     multiplies = False
-    """Whether `blend` multiplies the conditional densities of each number; otherwise it adds conditions."""
+    """Whether `blend` multiplies conditional densities, element by element; otherwise it adds conditions."""
 
     def __init__(self, code: CodeInfo) -> None:
         super().__init__()
@@ -167,7 +167,7 @@ class Prior(nn.Module):
         raise NotImplementedError
 
     def sample(self, n: int, condition: Tensor | None = None, temperature: float = 1.0) -> Tensor:
-        """Draw codes with torch's random number generator.
+        """Sample codes with torch's random number generator.
 
         Args:
             n: The number of codes.
@@ -180,10 +180,10 @@ class Prior(nn.Module):
         raise NotImplementedError
 
     def blend(self, n: int, terms: Sequence[Term], temperature: float = 1.0) -> Tensor:
-        """Draw codes from a product of this prior's conditional densities.
+        """Sample codes from a product of this prior's conditional densities.
 
-        An autoregressive prior may instead multiply the densities of each number given those before it, which is
-        another distribution. A density to the power of 1 + g, times the one without text to the power of -g, is
+        An autoregressive prior may instead multiply the densities of each element given the previous ones, which is a
+        different distribution. A density to the power of 1 + g, times the unconditional one to the power of -g, is
         classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598).
 
         Args:
@@ -195,7 +195,7 @@ class Prior(nn.Module):
             Codes (n, *shape).
 
         Raises:
-            ZooError: If there are several terms and the prior cannot draw from a product, as by default.
+            ZooError: If there are several terms and the prior cannot sample from a product, which is the default.
         """
         if len(terms) == 1:
             return self.sample(n, terms[0].condition, temperature)
@@ -219,16 +219,16 @@ class Prior(nn.Module):
         """Receive the encoder whose codes this prior models.
 
         A Generator calls it once, before anything else. A prior that keeps the encoder must not register its weights
-        as its own parameters. A model of code words has no posterior, so its encoder cannot be used here.
+        as its own parameters. A model with code words has no posterior, so its encoder cannot be used here.
 
         Args:
-            encode: Gives the posterior of pictures with values 0..1, (N, C, H, W).
+            encode: Computes the posterior of pictures (N, C, H, W) with values 0..1.
             info: Shape, classes and statistics of the pictures.
         """
 
 
 class VectorPrior(Prior):
-    """Base class of priors over continuous codes, seen as float32 vectors (N, D).
+    """Base class of priors over continuous codes, which it reads as float32 vectors (N, D).
 
     A subclass implements `log_density` and `draw`. Computation is in float32 even under autocast.
 
@@ -273,7 +273,7 @@ class VectorPrior(Prior):
         raise NotImplementedError
 
     def draw(self, n: int, condition: Tensor | None, temperature: float) -> Tensor:
-        """Draw vectors with torch's random number generator.
+        """Sample vectors with torch's random number generator.
 
         Args:
             n: The number of vectors.
@@ -312,7 +312,7 @@ class VectorPrior(Prior):
 
     @torch.no_grad()
     def sample(self, n: int, condition: Tensor | None = None, temperature: float = 1.0) -> Tensor:
-        """Draw codes, by `draw`, with torch's random number generator.
+        """Sample codes, by `draw`, with torch's random number generator.
 
         Args:
             n: The number of codes.
@@ -346,7 +346,7 @@ class VectorPrior(Prior):
             code: Codes (N, *shape).
 
         Returns:
-            Vectors (N, D); float64 where the codes are.
+            Vectors (N, D); float64 if the codes are.
         """
         return as_float32(code).reshape(code.shape[0], self.code.size)
 
@@ -420,7 +420,7 @@ class Invertible(VectorPrior):
         return log_det - u.square().sum(1) / 2 - self.code.size / 2 * math.log(2 * math.pi)
 
     def draw(self, n: int, condition: Tensor | None, temperature: float) -> Tensor:
-        """Draw vectors by mapping normally distributed ones back.
+        """Sample vectors by mapping normally distributed ones back.
 
         Args:
             n: The number of vectors.
@@ -434,7 +434,7 @@ class Invertible(VectorPrior):
 
     @torch.no_grad()
     def blend(self, n: int, terms: Sequence[Term], temperature: float = 1.0) -> Tensor:
-        """Draw codes by mapping normally distributed vectors back under several conditions.
+        """Sample codes by mapping normally distributed vectors back under several conditions.
 
         Args:
             n: The number of codes.

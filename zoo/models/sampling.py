@@ -1,4 +1,4 @@
-"""Sampling pictures from a generator for prompts, whose parts are combined by a sum or a product."""
+"""Sample pictures from a generator for prompts, whose parts are combined by a sum or a product."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SamplingOptions(NamedTuple):
             raise ZooError(f"the seed must be a whole number from 0 to {2**63 - 1}, got {self.seed}")
         check_strength(self.guidance, "guidance")
         if self.rule not in get_args(Rule):
-            raise ZooError(f"no mixing rule {self.rule!r}", f"choose {' or '.join(get_args(Rule))}")
+            raise ZooError(f"unknown mixing rule {self.rule!r}", f"choose {' or '.join(get_args(Rule))}")
         if (self.guidance or self.rule == "product") and not model.prior.conditional:
             raise ZooError(f"{name} cannot be guided: its prior {prior!r} takes no text", "drop --guidance and --mix")
         if self.rule == "product" and not model.prior.multiplies:

@@ -1,4 +1,4 @@
-"""Text encoders: from texts or labels to the conditions of a prior."""
+"""Text encoders, which turn texts or labels into conditions of a prior."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TextEncoder(nn.Module):
     """
 
     size: int
-    """Numbers in a condition."""
+    """Number of elements of a condition."""
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """Encode texts as conditions.
@@ -96,7 +96,7 @@ class ClassNames(TextEncoder):
             One-hot vectors float32 (N, number of classes).
 
         Raises:
-            ZooError: If a text is the name of no class, or of several.
+            ZooError: If a text is not the name of exactly one class.
         """
         indices = [class_index(text, self.names) for text in texts]
         return self.labels(torch.tensor(indices, device=self.device.device))
@@ -121,7 +121,7 @@ def unknown_word_hint(word: str, words: Sequence[str]) -> str:
         words: The known words.
 
     Returns:
-        The most similar known word, if there is one, and the known words; of many only the first 20.
+        The most similar known word, if there is one, and the first 20 known words.
 
     Example:
         >>> from zoo.models import unknown_word_hint

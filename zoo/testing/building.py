@@ -1,4 +1,4 @@
-"""Build what rules check: the options of a subject, and a model that contains it."""
+"""Build the options of a subject, and a model that contains it, for rules to check."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def model_and_batch(subject: Subject, seed: int = 0) -> tuple[Model, Batch]:
 
 
 class ShortTraining:
-    """Trains a model briefly; like the trainer, it lists the trainable parameters before stages freeze them."""
+    """Train a model briefly; like the trainer, list the trainable parameters before stages freeze them."""
 
     def __init__(self, model: Model) -> None:
         self.model, self.stages = model, model.stages()

@@ -1,4 +1,4 @@
-"""Checks: a rule applied to a kind or to a plugin as a whole, and how to find what to check by name."""
+"""Checks, which apply a rule to a kind or to a whole plugin, and how to find them by name."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Subject:
     """What a rule checks: a kind with options, or a plugin."""
 
     plugin: Plugin
-    handle: str
+    prefix: str
     """The part before the colon of `plugin:kind`."""
     kind: Any = None
     """A kind, or None for the plugin as a whole."""
@@ -50,18 +50,19 @@ class Subject:
         return self.family in rule.families and (not self.plugin.trouble or rule.name == LOADS_RULE)
 
     def __str__(self) -> str:
-        return f"{self.handle}:{self.kind.name}" if self.kind else self.handle
+        return f"{self.prefix}:{self.kind.name}" if self.kind else self.prefix
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of a check."""
+    """The result of a check, as text."""
 
     subject: str
     family: str
     rule: str
     state: State
     why: str = ""
+    """Why the rule is broken, does not apply or was not checked."""
 
 
 @dataclass(frozen=True)
@@ -119,52 +120,52 @@ def checks_of(name: str | None = None, *options: str) -> list[Check]:
 
     `options` are strings `key=value` that override defaults of the kind.
     """
-    overrides = dict(parse_option(text) for text in options)
+    overrides = dict(map(parse_option, options))
     subjects = list(find_subjects(catalog().wait_for_probes(), name, overrides))
     if overrides and len(kinds := {subject.kind for subject in subjects if subject.kind}) != 1:
         raise ZooError(f"options need a single kind, but {name or 'everything'} has {len(kinds)}", "name a single kind")
     return [Check(rule, subject) for subject in subjects for rule in rules() if subject.applies(rule)]
 
 
-def parse_option(text: str) -> tuple[str, Any]:
+def parse_option(option: str) -> tuple[str, Any]:
     """Parse `width=32` into name and value."""
-    key, equals, value = text.partition("=")
+    key, equals, value = option.partition("=")
     if not equals or not key.isidentifier():
-        raise ZooError(f"{text[:80]!r} is not of the form key=value, e.g. width=32")
+        raise ZooError(f"{option[:80]!r} is not of the form key=value, e.g. width=32")
     return key, parse_value(value, key)
 
 
-def find_subjects(known: Catalog, name: str | None, overrides: Mapping[str, Any]) -> Iterator[Subject]:
+def find_subjects(plugins: Catalog, name: str | None, overrides: Mapping[str, Any]) -> Iterator[Subject]:
     """Yield the subjects of a name: plugins with their kinds, or single kinds."""
-    plugins = [plugin for plugin in known.plugins if name in {None, known.prefix(plugin), plugin.distribution}]
-    for plugin in plugins:
-        yield from subjects_of(known, plugin, overrides)
-    if not plugins:
-        yield from find_kinds(known, str(name), overrides)
+    named = [plugin for plugin in plugins.plugins if name in {None, plugins.prefix(plugin), plugin.distribution}]
+    for plugin in named:
+        yield from subjects_of(plugins, plugin, overrides)
+    if not named:
+        yield from find_kinds(plugins, str(name), overrides)
 
 
-def subjects_of(known: Catalog, plugin: Plugin, overrides: Mapping[str, Any]) -> Iterator[Subject]:
+def subjects_of(plugins: Catalog, plugin: Plugin, overrides: Mapping[str, Any]) -> Iterator[Subject]:
     """Yield a plugin and its kinds."""
-    handle, kinds = known.prefix(plugin), plugin.kinds
-    yield Subject(plugin, handle)
-    yield from (Subject(plugin, handle, kind, overrides) for kind in kinds)
+    prefix, kinds = plugins.prefix(plugin), plugin.kinds
+    yield Subject(plugin, prefix)
+    yield from (Subject(plugin, prefix, kind, overrides) for kind in kinds)
 
 
-def find_kinds(known: Catalog, name: str, overrides: Mapping[str, Any]) -> Iterable[Subject]:
+def find_kinds(plugins: Catalog, name: str, overrides: Mapping[str, Any]) -> Iterable[Subject]:
     """Find the kinds called `name` or `plugin:name`, in any family."""
-    giver, _, bare = name.rpartition(":")
-    givers = [
+    prefix, _, kind_name = name.rpartition(":")
+    providers = [
         plugin
-        for plugin in known.plugins
-        if giver in {"", known.prefix(plugin), plugin.distribution}
-        and bare in {each.name for each in plugin.kind_summaries}
+        for plugin in plugins.plugins
+        if prefix in {"", plugins.prefix(plugin), plugin.distribution}
+        and kind_name in {each.name for each in plugin.kind_summaries}
     ]
-    if not givers:
-        names = {each.name for plugin in known.plugins for each in plugin.kind_summaries}
-        handles = {known.prefix(plugin) for plugin in known.plugins}
-        raise ZooError(f"no plugin and no kind {name[:80]!r}", did_you_mean(name, names | handles) or PLUGINS_HINT)
-    subjects = (subject for plugin in givers for subject in subjects_of(known, plugin, overrides))
-    return [subject for subject in subjects if subject.kind and subject.kind.name == bare]
+    if not providers:
+        names = {each.name for plugin in plugins.plugins for each in plugin.kind_summaries}
+        prefixes = {plugins.prefix(plugin) for plugin in plugins.plugins}
+        raise ZooError(f"no plugin and no kind {name[:80]!r}", did_you_mean(name, names | prefixes) or PLUGINS_HINT)
+    subjects = (subject for plugin in providers for subject in subjects_of(plugins, plugin, overrides))
+    return [subject for subject in subjects if subject.kind and subject.kind.name == kind_name]
 
 
 def checks(name: str, *options: str) -> pytest.MarkDecorator:

@@ -92,7 +92,7 @@ def compute_metric(subject: Subject, outputs: Outputs) -> dict[str, Any]:
 
 @rule("judge")
 def looks(subject: Subject) -> None:
-    """Features are finite (N, D), scores log-probabilities (N, classes) or None, whatever the batch."""
+    """Features are finite (N, D), scores log-probabilities (N, classes) or None, independent of the batch."""
     info = toys.info_of((3, 32, 32))
     x = toys.pictures_of(info, 2).floats
     with broken_on_error("build"):

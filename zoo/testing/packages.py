@@ -41,7 +41,7 @@ def quiet_import(subject: Subject) -> None:
     """Importing prints nothing and changes no global state."""
     result = probe_result(subject)
     require(not result.printed, f"importing it prints {result.printed!r}, which breaks `--json`")
-    require(not result.changed, f"its import changes {', '.join(result.changed)}")
+    require(not result.changed, f"importing it changes {', '.join(result.changed)}")
 
 
 def probe_result(subject: Subject) -> ProbeResult:
@@ -64,7 +64,7 @@ def same_hooks(subject: Subject) -> None:
     before = subject.plugin.kind_summaries
     for kind in subject.plugin.kinds:
         with suppress(Exception, SystemExit):  # other rules check the build; here it only imports modules
-            build_or_load(Subject(subject.plugin, subject.handle, kind))
+            build_or_load(Subject(subject.plugin, subject.prefix, kind))
     assert subject.plugin.point is not None
     try:
         after = [

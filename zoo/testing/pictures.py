@@ -42,7 +42,7 @@ def announced(subject: Subject) -> None:
         "captions": tuple(found.captions),
     }
     for name, value in declared.items():
-        require(value == actual[name], f"info says {name} {value!r:.80}, load returns {actual[name]!r:.80}")
+        require(value == actual[name], f"info returns {name} {value!r:.80}, load returns {actual[name]!r:.80}")
 
 
 @rule("data")

@@ -1,4 +1,4 @@
-"""Rules: what every kind of some families must satisfy."""
+"""Rules, which every kind of some families must satisfy, and the errors that they raise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PLUGIN = "plugin"
 
 
 class Broken(AssertionError):  # noqa: N818 - named after the state of a rule
-    """A rule is broken; the message says how, and what the author can do."""
+    """A rule is broken; the message describes how, and what to do about it."""
 
 
 class Inapplicable(Exception):  # noqa: N818 - not an error
@@ -28,7 +28,7 @@ class Rule:
 
     name: str
     text: str
-    """What the rule demands, in one sentence."""
+    """The rule in one sentence."""
     families: frozenset[str]
     run: Callable[[Any], None]
     """Checks a subject; raises Broken or Inapplicable."""
@@ -57,15 +57,15 @@ def rules() -> list[Rule]:
     return list(_rules.values())
 
 
-def require(condition: object, text: str) -> None:
-    """Raise Broken with the text if the condition is false."""
+def require(condition: object, message: str) -> None:
+    """Raise Broken with the message if the condition is false."""
     if not condition:
-        raise Broken(text)
+        raise Broken(message)
 
 
 @contextmanager
 def broken_on_error(what: str) -> Iterator[None]:
-    """Turn any unexpected exception in the block into Broken, with `what` was attempted in the message."""
+    """Turn any unexpected exception in the block into Broken; `what` names the attempted action in the message."""
     from zoo.core.errors import ZooError
 
     try:

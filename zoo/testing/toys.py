@@ -45,7 +45,7 @@ def batch_of(info: DataInfo, each: int = PER_CLASS) -> Batch:
 
 
 class LinearClassifier(Classifier):
-    """One linear layer: a teacher and a judge."""
+    """A classifier with one linear layer, used as a teacher and a judge."""
 
     def __init__(self, info: DataInfo) -> None:
         super().__init__(info)
@@ -73,8 +73,8 @@ class LinearCodec(LatentModel):
 
     def decode(self, code: Tensor) -> Tensor:
         """Decode codes (N, 6) to pictures (N, C, H, W)."""
-        shown: Tensor = self.decoder(code)
-        return shown.sigmoid().view(-1, *self.shape)
+        decoded: Tensor = self.decoder(code)
+        return decoded.sigmoid().view(-1, *self.shape)
 
     def distortion(self, x: Tensor, decoded: Tensor) -> Tensor:
         """Compute the squared error of pictures, times 10: nats (N,)."""
@@ -131,7 +131,7 @@ class ConditionalNormal(Invertible):
 
 
 class IndependentWords(Prior):
-    """Independent code words, whatever the condition."""
+    """A prior of independent code words that ignores the condition."""
 
     def __init__(self, code: CodeInfo) -> None:
         super().__init__(code)
@@ -143,6 +143,6 @@ class IndependentWords(Prior):
 
     @torch.no_grad()
     def sample(self, n: int, condition: Tensor | None = None, temperature: float = 1.0) -> Tensor:
-        """Draw code words (n, *shape)."""
+        """Sample code words (n, *shape)."""
         shares = (self.scores / temperature).softmax(0)
         return torch.multinomial(shares, n * self.code.size, replacement=True).view(n, *self.code.shape)

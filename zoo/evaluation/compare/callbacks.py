@@ -36,11 +36,11 @@ class CompareNotebookCallback(NotebookDisplay, CompareCallback):
 
     @contextmanager
     def training(self, title: str, entry: Entry) -> Iterator[NotebookCallback]:
-        """Draw a bar in place of the one of the previous training."""
+        """Replace the bar of the previous training by a new one."""
         yield NotebookCallback(title, self.bar)
 
     def update(self, comparison: Comparison) -> None:
-        """Redraw the table; it disappears at the end, when the notebook shows the comparison itself."""
+        """Redraw the table; at the end it is removed, since the notebook then shows the comparison itself."""
         self.comparison = comparison
         self.redraw()
 
@@ -50,12 +50,12 @@ class CompareNotebookCallback(NotebookDisplay, CompareCallback):
         return self.comparison is not None and all(run.state in END_STATES for run in self.comparison.runs)
 
     def html(self) -> str:
-        """The table and the messages, as HTML."""
+        """Format the table and the messages as HTML."""
         table = "" if self.comparison is None or self.finished else self.comparison._repr_html_()
         return titled_block("", muted_line(self.text()), table, *map(muted_line, self.notes))
 
     def text(self) -> str:
-        """How many trainings have finished."""
+        """Format the number of finished trainings."""
         if self.comparison is None:
             return "preparing ..."
         ended = sum(run.state in END_STATES for run in self.comparison.runs)

@@ -37,7 +37,7 @@ def compare(
     registries: Paths = (),
     callback: CompareCallback | None = None,
 ) -> Comparison:
-    """Train and evaluate variants of an entry alike, or resume an unfinished comparison.
+    """Train and evaluate variants of an entry in the same way, or resume an unfinished comparison.
 
     An override with several values, e.g. `model.norm=before,after`, is an axis; several axes give every combination.
     All variants are trained with the first seed before any is trained with the second. Run folders are below
@@ -53,7 +53,7 @@ def compare(
         fresh: Whether to start a new comparison even if there is one with the same options.
         comparison: Name of the comparison.
         registries: Registry files to read in addition.
-        callback: Is told of every run; by default a table in a notebook, and nothing elsewhere.
+        callback: Called for every run; by default a table in a notebook, and nothing elsewhere.
 
     Returns:
         The metrics of each variant, their means and standard deviations over the seeds.
@@ -61,7 +61,7 @@ def compare(
     Raises:
         ZooError: If the entry or an option is unknown, or two variants are the same.
         JobError: If no training finishes.
-        LockedError: If another process works on the same comparison.
+        LockedError: If another process is running the same comparison.
 
     Example:
         >>> import zoo
@@ -77,16 +77,16 @@ def compare(
     plan = ComparisonPlan(
         name, split, sorted(axes.varying), {key: base[key] for key in base if key not in ("summary", "tune")}
     )
-    given = {"seeds": seeds, "minutes": minutes, "split": split, "device": device, "comparison": comparison}
-    command = resume_command("compare", name, overrides, given, registries)
+    arguments = {"seeds": seeds, "minutes": minutes, "split": split, "device": device, "comparison": comparison}
+    command = resume_command("compare", name, overrides, arguments, registries)
     path = choose_comparison(plan, comparison, fresh)
     with lock_folder(path, "wait for it, or choose another name with --name"):
         record = ComparisonRecord.open(path) if is_comparison(path) else ComparisonRecord.begin(path, plan, command)
         refuse_other_plan(record, plan)  # another process may have started it before this one had the lock
         callback = callback or (CompareNotebookCallback() if in_notebook() else CompareCallback())
-        work = ComparisonRunner(axes, jobs, record, device, registries, callback)
+        runner = ComparisonRunner(axes, jobs, record, device, registries, callback)
         try:
-            return work.run()
+            return runner.run()
         except (InterruptedRun, KeyboardInterrupt) as stop:
             code = stop.code if isinstance(stop, InterruptedRun) else InterruptedRun.code
             raise InterruptedRun(f"interrupted; finished work is kept. Resume with: {command}", code) from None

@@ -39,7 +39,7 @@ class ComparisonPlan:
         lines = [f"entry: {self.entry} -> {other.entry}"] if self.entry != other.entry else []
         lines += [f"--split: {self.split} -> {other.split}"] if self.split != other.split else []
         if self.axes != other.axes:
-            lines.append(f"what varies: {', '.join(self.axes)} -> {', '.join(other.axes)}")
+            lines.append(f"varied options: {', '.join(self.axes)} -> {', '.join(other.axes)}")
         return lines + differences(self.base, other.base)
 
 
@@ -66,7 +66,7 @@ def choose_comparison(plan: ComparisonPlan, name: str | None, fresh: bool) -> Pa
 
 
 def is_comparison(folder: Path) -> bool:
-    """Whether a folder holds a comparison."""
+    """Whether a folder contains a comparison."""
     return (folder / FILE).is_file()
 
 
@@ -92,7 +92,7 @@ class ComparisonRecord:
 
     @classmethod
     def open(cls, path: Path) -> ComparisonRecord:
-        """Read the record of a comparison; RunError if it is damaged or of a newer zoo."""
+        """Read the record of a comparison; RunError if it is damaged or was written by a newer zoo."""
         content = read_record(path / FILE, SCHEMA)
         if content.pop("seal", None) != digest(content):
             raise RunError(f"{path / FILE} is damaged: it is not as the zoo wrote it", NEW_COMPARISON_HINT)

@@ -27,18 +27,18 @@ class CompareJob:
 
     values: Values
     seed: int
-    words: list[str]
+    overrides: list[str]
     entry: Entry
 
     @property
     def title(self) -> str:
-        """One-line name: variant and seed."""
+        """Variant and seed in one line."""
         return f"{variant_title(self.values)}, seed {self.seed}"
 
 
 @dataclass
 class ComparisonRunner:
-    """Runs a comparison, in a folder that this process has locked."""
+    """Run a comparison, in a folder that this process has locked."""
 
     axes: Axes
     jobs: list[CompareJob]
@@ -52,7 +52,7 @@ class ComparisonRunner:
     """Current state of each job."""
 
     def run(self) -> Comparison:
-        """Do all jobs that are left, and return the comparison."""
+        """Run the remaining jobs, and return the comparison."""
         self.record_variants()
         self.runs = [self.status(index) for index in range(len(self.jobs))]
         if ended := sum(run.state == "done" for run in self.runs):
@@ -126,13 +126,13 @@ class ComparisonRunner:
         if self.runs[index].state == "trained":
             return
         name = self.axes.entry
-        if changes := differences(job.entry.dump(), load_entry(name, job.words, self.registries).dump()):
+        if changes := differences(job.entry.dump(), load_entry(name, job.overrides, self.registries).dump()):
             raise ZooError(
                 f"the entry {name!r} has changed in the meantime: {'; '.join(changes[:4])}",
                 f"undo that change, or {NEW_COMPARISON_HINT}",
             )
         with self.callback.training(f"[{index + 1}/{len(self.jobs)}] {job.title}", job.entry) as callback:
-            train(name, *job.words, out=path, device=self.device, registries=self.registries, callback=callback)
+            train(name, *job.overrides, out=path, device=self.device, registries=self.registries, callback=callback)
 
     def evaluate(self, path: Path) -> None:
         """Evaluate a finished run, and record the result."""
@@ -160,7 +160,7 @@ class ComparisonRunner:
 
 
 class ParameterCounter:
-    """Counts the parameters of models, reading each data set only once."""
+    """Count the parameters of models, reading each data set only once."""
 
     def __init__(self, split: str) -> None:
         self.split = split
