@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -26,6 +27,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several workers share the cores
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A machine may be busy with other tests when a made-up plugin is first looked at.
 os.environ.setdefault("ZOO_PLUGIN_WAIT", "60")
+
+# Started in the background of a script, these tests and what they start would ignore the Ctrl-C that they send.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Install = Callable[..., Path]
 TINY = ["data.kind=digits", "data.limit=200", "model.blocks=2", "model.first=4", "model.last=8", "train.epochs=2"]

@@ -1,4 +1,4 @@
-"""A `zoo tune` in a process group of its own, to be watched and killed with all that it started; needs /proc."""
+"""A `zoo tune` or another command in a process group of its own, to be watched and killed; needs /proc."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ GONE = 10.0 if is_supported() else 60.0
 class Driver:
     """A driver and what it says; everything that it starts carries a mark in its environment."""
 
-    def __init__(self, *words: str, log: Path) -> None:
+    def __init__(self, *words: str, log: Path, command: str = "tune") -> None:
         self.mark, self.log, self.began = f"ZOO_CHAOS={uuid4()}", log, time.monotonic()
         self.before = log.stat().st_size if log.exists() else 0
         name, _, value = self.mark.partition("=")
         with log.open("a", encoding="utf-8") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "zoo", "tune", *words],
+                [sys.executable, "-m", "zoo", command, *words],
                 stdout=file,
                 stderr=file,
                 env=os.environ | {name: value},
@@ -65,6 +65,12 @@ class Driver:
         """Kill -9 for the whole process group."""
         self.note()
         os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def kill_alone(self) -> None:
+        """Kill -9 for the driver alone, as the system does where memory is short."""
+        self.note()
+        self.process.kill()
         self.process.wait()
 
     def note(self) -> None:
