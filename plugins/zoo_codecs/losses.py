@@ -70,7 +70,7 @@ class Learnt(Variance):
         self.log_std = nn.Parameter(torch.tensor(math.log(INITIAL_STD)))
 
     def forward(self, squared: Tensor) -> Tensor:
-        """Return the variance, whatever the errors; adding the minimum, unlike clamping, keeps the gradient."""
+        """Return the variance, independent of the errors; adding the minimum, unlike clamping, keeps the gradient."""
         return (self.log_std.exp() + MIN_PIXEL_STD).square()
 
 

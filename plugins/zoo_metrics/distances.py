@@ -54,7 +54,7 @@ def kernel_distances(real: Tensor, sets: Sequence[Tensor]) -> list[float]:
     """Compute kernel distances of sets of features (N, D) from real ones (Binkowski et al. 2018, arXiv:1801.01401).
 
     They are unbiased estimates of the squared maximum mean discrepancy, so they can be negative. They use whole sets,
-    whereas torchmetrics uses random subsets, drawn from torch's generator.
+    whereas torchmetrics uses random subsets, sampled with torch's generator.
     """
     true = real.double()
     own = mean_kernel_within(true)
@@ -81,82 +81,82 @@ def figures_per_class(gallery: Gallery, names: tuple[str, ...], k: int) -> dict[
     pictures, which is the most to expect. `judge_confidence` is the mean probability of the likeliest class. `frechet`,
     `frechet_floor` and `coverage` are as for all pictures, but within the class: see `frechet_and_floor`.
     """
-    real, drawn, other = gallery.real, gallery.samples, gallery.other
-    if real.y is None or drawn.y is None or real.scores is None or drawn.scores is None:
+    real, generated, other = gallery.real, gallery.samples, gallery.other
+    if real.y is None or generated.y is None or real.scores is None or generated.scores is None:
         return None
     rows = {}
     for label, name in enumerate(names):
-        mine, made = of_class(real, label), of_class(drawn, label)
-        if min(len(mine.x), len(made.x)) > 1:
-            rows[name] = class_figures(mine, made, of_class(other, label), k)
+        class_real, class_generated = of_class(real, label), of_class(generated, label)
+        if min(len(class_real.x), len(class_generated.x)) > 1:
+            rows[name] = class_figures(class_real, class_generated, of_class(other, label), k)
     return {"samples_per_class": rows} if rows else None
 
 
-def of_class(seen: JudgedImages, label: int) -> JudgedImages:
+def of_class(images: JudgedImages, label: int) -> JudgedImages:
     """Select the pictures of a class."""
-    assert seen.y is not None
-    return seen.at(seen.y == label)
+    assert images.y is not None
+    return images.at(images.y == label)
 
 
-def class_figures(real: JudgedImages, drawn: JudgedImages, other: JudgedImages, k: int) -> dict[str, float | None]:
+def class_figures(real: JudgedImages, generated: JudgedImages, other: JudgedImages, k: int) -> dict[str, float | None]:
     """Compute the figures of one class; those for which there are too few pictures are None."""
-    assert real.scores is not None and drawn.scores is not None
-    distance, floor = frechet_and_floor(real.features, drawn.features, other.features)
+    assert real.scores is not None and generated.scores is not None
+    distance, floor = frechet_and_floor(real.features, generated.features, other.features)
     real_sharpness = mean_over(high_frequency_energy, real.x)
     return {
-        "judge_right": share_correct(drawn),
+        "judge_right": share_correct(generated),
         "judge_right_real": share_correct(real),
-        "judge_confidence": mean_confidence(drawn.scores),
+        "judge_confidence": mean_confidence(generated.scores),
         "judge_confidence_real": mean_confidence(real.scores),
         "frechet": distance,
         "frechet_floor": floor,
-        "coverage": coverage(real.features, drawn.features, k),
-        "sharpness": mean_over(high_frequency_energy, drawn.x) / real_sharpness if real_sharpness else None,
+        "coverage": coverage(real.features, generated.features, k),
+        "sharpness": mean_over(high_frequency_energy, generated.x) / real_sharpness if real_sharpness else None,
         "pictures": len(real.x),
     }
 
 
-def frechet_and_floor(real: Tensor, drawn: Tensor, other: Tensor) -> tuple[float | None, float | None]:
+def frechet_and_floor(real: Tensor, generated: Tensor, other: Tensor) -> tuple[float | None, float | None]:
     """Compute the Frechet distances of samples and of training pictures from real ones, from features (N, D).
 
     With few pictures and many features the estimate is far too high. If a class has fewer pictures than there are
     features, compare its distance only with this floor, never with the distance over all pictures. To be comparable,
     both use the same number of pictures, that of the smaller set.
     """
-    count = min(len(drawn), len(other))
+    count = min(len(generated), len(other))
     if count < 2:
         return None, None
-    distance, floor = frechet_distances(real, [drawn[:count], other[:count]])
+    distance, floor = frechet_distances(real, [generated[:count], other[:count]])
     return distance, floor
 
 
-def coverage(real: Tensor, drawn: Tensor, k: int) -> float | None:
+def coverage(real: Tensor, generated: Tensor, k: int) -> float | None:
     """Compute the share of real pictures with a sample nearer than their k-th neighbour; None for too few.
 
     Both are given by features (N, D).
     """
-    if min(len(real), len(drawn)) <= k:
+    if min(len(real), len(generated)) <= k:
         return None
-    return manifold_figures(real.double(), radii(real.double(), k), drawn.double(), k)["coverage"]
+    return manifold_figures(real.double(), radii(real.double(), k), generated.double(), k)["coverage"]
 
 
 DISTANCE_ROWS = 1000
 """Rows of a distance matrix that are in memory at a time."""
 
 
-def compare_manifolds(real: Tensor, drawn: Tensor, other: Tensor, k: int) -> dict[str, float] | None:
+def compare_manifolds(real: Tensor, generated: Tensor, other: Tensor, k: int) -> dict[str, float] | None:
     """Compute the manifold figures of samples and, with the suffix `_real`, of other real pictures.
 
     All are given by features (N, D). Returns None for too few pictures.
     """
-    if min(len(real), len(drawn), len(other)) <= k:
+    if min(len(real), len(generated), len(other)) <= k:
         return None
     true, reach = real.double(), radii(real.double(), k)
-    found = manifold_figures(true, reach, drawn.double(), k)
+    found = manifold_figures(true, reach, generated.double(), k)
     return found | {f"{name}_real": value for name, value in manifold_figures(true, reach, other.double(), k).items()}
 
 
-def manifold_figures(real: Tensor, reach: Tensor, made: Tensor, k: int) -> dict[str, float]:
+def manifold_figures(real: Tensor, reach: Tensor, generated: Tensor, k: int) -> dict[str, float]:
     """Compute precision, recall, density and coverage of features float64 (N, D).
 
     They are compared with real features (M, D), around which lie balls with the radii `reach` (M,). Precision and
@@ -164,11 +164,11 @@ def manifold_figures(real: Tensor, reach: Tensor, made: Tensor, k: int) -> dict[
     point at exactly the radius is outside, as in the code of the latter; the density of the real pictures themselves
     is then 1.
     """
-    own = radii(made, k)
-    inside = torch.zeros(len(made), dtype=torch.int64)  # number of real pictures' balls that contain each sample
+    own = radii(generated, k)
+    inside = torch.zeros(len(generated), dtype=torch.int64)  # number of real pictures' balls that contain each sample
     recalled = covered = 0
     for part, radius in zip(torch.split(real, DISTANCE_ROWS), torch.split(reach, DISTANCE_ROWS), strict=True):
-        distances = torch.cdist(part, made)
+        distances = torch.cdist(part, generated)
         within = distances < radius[:, None]
         inside += within.sum(0)
         covered += int(within.any(1).sum())
@@ -193,7 +193,7 @@ COPY_QUANTILE = 0.01
 """Samples nearer to a training picture than this share of the real pictures count as copies."""
 
 
-def memorisation_figures(real: Tensor, drawn: Tensor, train: Tensor) -> dict[str, float]:
+def memorisation_figures(real: Tensor, generated: Tensor, train: Tensor) -> dict[str, float]:
     """Compute `memorisation` and `copies` of samples from distances to the nearest training picture.
 
     `memorisation` is the median distance of samples, divided by that of real pictures that were not trained on; for
@@ -202,9 +202,9 @@ def memorisation_figures(real: Tensor, drawn: Tensor, train: Tensor) -> dict[str
     copies, and blurred pictures look slightly like copies: real 32x32 pictures averaged over 8x8 squares have `copies`
     of 0.15.
     """
-    usual, found = nearest(real, train), nearest(drawn, train)
-    copies = (found <= usual.quantile(COPY_QUANTILE)).double().mean()
-    return {"memorisation": (found.median() / usual.median()).item(), "copies": copies.item()}
+    expected, found = nearest(real, train), nearest(generated, train)
+    copies = (found <= expected.quantile(COPY_QUANTILE)).double().mean()
+    return {"memorisation": (found.median() / expected.median()).item(), "copies": copies.item()}
 
 
 def nearest(x: Tensor, train: Tensor) -> Tensor:

@@ -17,24 +17,24 @@ def judge_figures(gallery: Gallery) -> dict[str, float] | None:
     entropy in nats; with `_real` they are those of real pictures. For samples without a class, `judge_diversity` is
     their effective number of classes, divided by that of real pictures.
     """
-    real, drawn = gallery.real, gallery.samples
-    if real.scores is None or drawn.scores is None:
+    real, generated = gallery.real, gallery.samples
+    if real.scores is None or generated.scores is None:
         return None
-    shares = {"judge_accuracy": real, "judge_right": drawn, "judge_right_reconstructions": gallery.reconstructions}
-    found = {name: share for name, seen in shares.items() if (share := share_correct(seen)) is not None}
-    for scores, name in ((drawn.scores, ""), (real.scores, "_real")):
+    shares = {"judge_accuracy": real, "judge_right": generated, "judge_right_reconstructions": gallery.reconstructions}
+    found = {name: share for name, images in shares.items() if (share := share_correct(images)) is not None}
+    for scores, name in ((generated.scores, ""), (real.scores, "_real")):
         found[f"judge_confidence{name}"] = mean_confidence(scores)
         found[f"judge_entropy{name}"] = entropy(scores.double().exp()).mean().item()
-    if drawn.y is None:
-        found["judge_diversity"] = class_perplexity(drawn.scores) / class_perplexity(real.scores)
+    if generated.y is None:
+        found["judge_diversity"] = class_perplexity(generated.scores) / class_perplexity(real.scores)
     return found
 
 
-def share_correct(seen: JudgedImages) -> float | None:
+def share_correct(images: JudgedImages) -> float | None:
     """Compute the share of pictures whose likeliest class is their own; None without classes."""
-    if seen.y is None or seen.scores is None:
+    if images.y is None or images.scores is None:
         return None
-    return (seen.scores.argmax(1) == seen.y).double().mean().item()
+    return (images.scores.argmax(1) == images.y).double().mean().item()
 
 
 def mean_confidence(scores: Tensor) -> float:
@@ -63,7 +63,7 @@ def edit_figures(edited: EditedImages) -> dict[str, float]:
     rounding error.
     """
     shares = {"edit_right": edited.edited, "edit_right_from_none": edited.uninformed}
-    found = {name: share for name, seen in shares.items() if (share := share_correct(seen)) is not None}
+    found = {name: share for name, images in shares.items() if (share := share_correct(images)) is not None}
     source = edited.source.x
     return found | {
         "edit_correlation": correlation(mean_value(source), mean_value(edited.edited.x)),
@@ -84,7 +84,7 @@ def correlation(one: Tensor, other: Tensor) -> float:
 
 
 MIN_PROBABILITY = 0.1
-"""The probability above which a class counts as seen."""
+"""The probability above which a picture counts as showing a class."""
 STANDARD_ERRORS, MIN_DIFFERENCE = 2, 0.01
 """Smallest difference that counts, in standard errors and as a probability; the latter is for confident judges, whose
 standard errors are far smaller."""
@@ -99,18 +99,18 @@ def mixture_figures(mixed: MixedImages) -> dict[str, float]:
     """
     both = {"mixture_both": mixed.samples, "mixture_both_real": mixed.overlaid, "mixture_both_halves": mixed.halves}
     mass = {"mixture_mass": mixed.samples, "mixture_mass_real": mixed.overlaid}
-    found = {name: pair_probabilities(seen, mixed.pairs).sum(1).mean().item() for name, seen in mass.items()}
+    found = {name: pair_probabilities(images, mixed.pairs).sum(1).mean().item() for name, images in mass.items()}
     found |= {
-        name: (pair_probabilities(seen, mixed.pairs) > MIN_PROBABILITY).all(1).double().mean().item()
-        for name, seen in both.items()
+        name: (pair_probabilities(images, mixed.pairs) > MIN_PROBABILITY).all(1).double().mean().item()
+        for name, images in both.items()
     }
     return found | {"mixture_monotone": monotone(mixed.sweep)}
 
 
-def pair_probabilities(seen: JudgedImages, pairs: Tensor) -> Tensor:
+def pair_probabilities(images: JudgedImages, pairs: Tensor) -> Tensor:
     """Select the probabilities float64 (N, 2) of the two classes of each picture."""
-    assert seen.scores is not None
-    return seen.scores.double().exp().gather(1, pairs)
+    assert images.scores is not None
+    return images.scores.double().exp().gather(1, pairs)
 
 
 def monotone(sweep: Sweep) -> float:

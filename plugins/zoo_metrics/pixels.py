@@ -14,28 +14,28 @@ MAX_PSNR = 100.0
 """Largest PSNR in decibels; that of an exact reconstruction would be infinite."""
 
 
-def fidelity(real: Tensor, shown: Tensor) -> dict[str, float]:
+def fidelity(real: Tensor, reconstructed: Tensor) -> dict[str, float]:
     """Compute the mean `psnr` in decibels and the mean `ssim` over pictures (N, C, H, W) with values 0..1."""
-    pairs = list(zip(torch.split(shown, PAIR_CHUNK), torch.split(real, PAIR_CHUNK), strict=True))
+    pairs = list(zip(torch.split(reconstructed, PAIR_CHUNK), torch.split(real, PAIR_CHUNK), strict=True))
     signal = [psnr(one, other) for one, other in pairs]
     likeness = [ssim(one, other) for one, other in pairs]
     return {"psnr": torch.cat(signal).double().mean().item(), "ssim": torch.cat(likeness).double().mean().item()}
 
 
-def psnr(shown: Tensor, real: Tensor) -> Tensor:
+def psnr(reconstructed: Tensor, real: Tensor) -> Tensor:
     """Compute peak signal-to-noise ratios (N,) in decibels."""
-    found: Tensor = peak_signal_noise_ratio(shown, real, data_range=1.0, reduction="none", dim=(1, 2, 3))
+    found: Tensor = peak_signal_noise_ratio(reconstructed, real, data_range=1.0, reduction="none", dim=(1, 2, 3))
     return found.clamp(max=MAX_PSNR)
 
 
-def ssim(shown: Tensor, real: Tensor) -> Tensor:
+def ssim(reconstructed: Tensor, real: Tensor) -> Tensor:
     """Compute structural similarities (N,) (Wang et al. 2004, doi:10.1109/TIP.2003.819861).
 
     If the shorter side has 22 pixels or more, the window is the paper's: 11x11 with a standard deviation of 1.5 pixels.
     For smaller pictures it shrinks in proportion: 5x5 with 0.55 for 8x8. Pictures are mirrored at their borders.
     """
     sigma = 1.5 * min(1.0, min(real.shape[2:]) / 22)
-    found = structural_similarity_index_measure(shown, real, sigma=sigma, data_range=1.0, reduction="none")
+    found = structural_similarity_index_measure(reconstructed, real, sigma=sigma, data_range=1.0, reduction="none")
     assert isinstance(found, Tensor)
     return found
 
@@ -46,7 +46,7 @@ MIN_HIGH_FREQUENCY = 0.25
 """High frequencies are above this many cycles per pixel; a checkerboard has 0.5 in either direction."""
 
 
-def relative_sharpness(real: Tensor, drawn: Tensor, shown: Tensor) -> dict[str, float]:
+def relative_sharpness(real: Tensor, generated: Tensor, reconstructed: Tensor) -> dict[str, float]:
     """Divide the mean sharpness of samples and of reconstructions by that of real pictures, all (N, C, H, W).
 
     A measure by which the real pictures are flat is left out.
@@ -56,8 +56,8 @@ def relative_sharpness(real: Tensor, drawn: Tensor, shown: Tensor) -> dict[str, 
     for name, measure in measures.items():
         if base := mean_over(measure, real):
             found |= {
-                name: mean_over(measure, drawn) / base,
-                f"{name}_reconstructions": mean_over(measure, shown) / base,
+                name: mean_over(measure, generated) / base,
+                f"{name}_reconstructions": mean_over(measure, reconstructed) / base,
             }
     return found
 

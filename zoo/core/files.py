@@ -111,7 +111,7 @@ def atomic_write(path: Path, *, follow_link: bool = False, private: bool = False
 
 
 def linked_file(path: Path) -> Path:
-    """Return the file that a path leads to; OSError for a link that another user put into a folder of all users."""
+    """Resolve a symbolic link; OSError if another user created it in a folder shared by all users."""
     if not path.is_symlink():
         return path
     about, folder = path.lstat(), path.parent.stat()
@@ -122,7 +122,7 @@ def linked_file(path: Path) -> Path:
 
 
 def check_replaceable(path: Path, read_only: bool = False) -> os.stat_result | None:
-    """Return what is known of an existing file, None if there is none; OSError unless it may be replaced.
+    """Return the status of an existing file, or None; OSError if it must not be replaced.
 
     With `read_only` that includes files that the user may not write.
     """

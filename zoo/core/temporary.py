@@ -1,4 +1,4 @@
-"""Temporary files beside what they replace: names that nobody can guess, and the removal of abandoned ones."""
+"""Temporary files next to the files they replace: unpredictable names, and removal of abandoned files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WINDOWS = os.name == "nt"
 NAME = re.compile(r"\..+\.(?:(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]{1,9})-[0-9a-f]{16}|[0-9]+-[0-9]+)\.tmp", re.DOTALL)
 """The name of a temporary file; the second form is that of zoo 1.0 and earlier."""
 NAME_LENGTH = 40
-"""Characters of the final name that the temporary name repeats, so that it is never too long."""
+"""Largest number of characters of the final name in the temporary name, so that it is never too long."""
 ABANDONED_SECONDS = 86_400.0
 """Age in seconds at which a temporary file of another machine counts as abandoned."""
 SWEPT: set[str] = set()
@@ -44,7 +44,7 @@ def create_temporary(target: Path, mode: int = 0o666) -> tuple[Path, int]:
 
 
 def is_temporary(name: str) -> bool:
-    """Return whether a file name is that of a temporary file of the zoo."""
+    """Whether a file name is that of a temporary file of the zoo."""
     return NAME.fullmatch(name) is not None
 
 
@@ -57,7 +57,7 @@ def temporary_files(folder: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Delete temporary files whose process was killed; once per process and folder."""
+    """Delete temporary files of killed processes, once per process and folder."""
     if str(folder) in SWEPT:
         return
     SWEPT.add(str(folder))
@@ -68,7 +68,7 @@ def sweep(folder: Path) -> None:
 
 
 def is_abandoned(path: Path) -> bool:
-    """Return whether the process that made a temporary file has ended, as far as can be told from here."""
+    """Whether the process that created a temporary file has ended, as far as this machine can determine."""
     match = NAME.fullmatch(path.name)
     if match and match["host"] == host() and not WINDOWS:
         return not is_alive(int(match["pid"]))
@@ -76,7 +76,7 @@ def is_abandoned(path: Path) -> bool:
 
 
 def is_alive(pid: int) -> bool:
-    """Return whether a process runs on this machine."""
+    """Whether a process runs on this machine."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):

@@ -1,4 +1,4 @@
-"""Files that may come from others: read without blocking, load only the user's own, write through no link."""
+"""Safe access to files of unknown origin: read without blocking, check the owner, and do not write through links."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ KINDS = {
 
 
 def describe_kind(mode: int) -> str:
-    """Describe what a path is that is no regular file."""
+    """Describe what kind of file a path is, if it is not a regular file."""
     return KINDS.get(stat.S_IFMT(mode), "no regular file")
 
 
 def read_bytes(path: Path, limit: int = MAX_BYTES, *, own: bool = False) -> bytes:
     """Read a whole regular file; a named pipe or a device never blocks.
 
-    Raises OSError if the file is no regular one or too large, or with `own` if another user could have written it.
+    Raises OSError if it is not a regular file or is too large, or with `own` if another user could have written it.
     """
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     about = os.fstat(handle)
@@ -49,13 +49,13 @@ def read_bytes(path: Path, limit: int = MAX_BYTES, *, own: bool = False) -> byte
 
 
 def read_text(path: Path, encoding: str = "utf-8", *, own: bool = False) -> str:
-    """Read a regular text file, with universal line ends; OSError as in `read_bytes`, UnicodeError if it is no text."""
+    """Read a regular text file, with universal line ends; OSError like `read_bytes`, UnicodeError for bad encoding."""
     text = read_bytes(path, own=own).decode(encoding)
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def load_json(path: Path, *, own: bool = False) -> Any:
-    """Read a JSON file; OSError as in `read_bytes`, ValueError if it is no JSON."""
+    """Read a JSON file; OSError like `read_bytes`, ValueError if it is not JSON."""
     try:
         return json.loads(read_bytes(path, own=own))
     except RecursionError:
@@ -63,12 +63,12 @@ def load_json(path: Path, *, own: bool = False) -> Any:
 
 
 def is_own_stat(about: os.stat_result) -> bool:
-    """Return whether a file is the user's or the administrator's, and nobody else may write it."""
+    """Whether a file belongs to the user or the administrator, and nobody else can write to it."""
     return WINDOWS or (about.st_uid in {os.geteuid(), 0} and not about.st_mode & OTHERS_WRITE)
 
 
 def is_own(path: Path) -> bool:
-    """Return whether a path is a regular file or a folder that only this user can have written; links are not."""
+    """Whether a path is a regular file or folder, not a link, that no other user can have written."""
     try:
         about = path.lstat()
     except OSError:
@@ -77,9 +77,9 @@ def is_own(path: Path) -> bool:
 
 
 def is_private(path: Path) -> bool:
-    """Return whether no other user can have put a file at its path, or exchange a folder above it.
+    """Whether no other user can have written a file, or can replace it or a folder above it.
 
-    A folder in which all may create files, but only owners may rename them, such as /tmp, is safe for own files.
+    A folder like /tmp, where all users can create files but only owners can rename them, is safe for own files.
     """
     if not is_own(path):
         return False
@@ -94,7 +94,7 @@ def is_private(path: Path) -> bool:
 
 
 def make_private(folder: Path) -> bool:
-    """Make a folder that only this user can write to, or close an own one to others; return whether it is private."""
+    """Make a folder that only this user can write to, or restrict an existing one; return whether it is private."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -108,14 +108,14 @@ def make_private(folder: Path) -> bool:
 
 
 def refuse_link(path: Path) -> None:
-    """Raise ResourceError if a path inside a run or study is a symbolic link: the zoo makes none, and follows none."""
+    """Raise ResourceError if a path inside a run or study is a symbolic link, since the zoo creates none."""
     if path.is_symlink():
         text = f"{path} is a symbolic link, which may lead to files that are not the zoo's"
         raise ResourceError(text, "remove the link, then repeat the command")
 
 
 def open_regular(path: Path, mode: str) -> IO[str]:
-    """Open a text file of the zoo for writing ("w" or "a"); OSError if it is a link or no regular file."""
+    """Open a text file of the zoo for writing ("w" or "a"); OSError unless it is a regular file."""
 
     def opener(name: str, flags: int) -> int:
         safe = flags & ~os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)

@@ -121,7 +121,7 @@ def sample_mixtures(
 
 
 def real_pairs(real: JudgedImages, pairs: Tensor) -> tuple[Tensor, Tensor]:
-    """For pairs of classes, int64 (N, 2), pick a real picture (N, C, H, W) of each class; the same on every call."""
+    """Pick real pictures (N, C, H, W) of both classes of each pair, int64 (N, 2); the same on every call."""
     assert real.y is not None
     order, counts = real.y.argsort(stable=True), real.y.bincount()
     starts = counts.cumsum(0) - counts

@@ -132,7 +132,7 @@ def interpolate(
 ) -> Interpolation:
     """Decode codes on the straight line between the codes of two pictures.
 
-    The ends of the line are the means of the two posteriors, whatever the prior.
+    The ends of the line are the means of the two posteriors, independent of the prior.
 
     Args:
         run: A run of a generator with continuous codes that is open, its folder, a name below `runs`, an entry or

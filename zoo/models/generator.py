@@ -182,7 +182,7 @@ class Generator(Model):
         return "torch.compile of the codec"
 
     def metrics(self, batch: Batch) -> Losses:
-        """Compute the bound on the negative log-likelihood, whatever the training minimises.
+        """Compute the bound on the negative log-likelihood, independent of the training objective.
 
         The random draws are the same each time. Dequantisation is that of Theis et al. 2015, arXiv:1511.01844.
 

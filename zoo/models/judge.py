@@ -29,7 +29,7 @@ class Features(NamedTuple):
 
 
 def extract_features(model: Classifier, x: Tensor) -> Features:
-    """Compute a classifier's features of pictures, whatever its architecture.
+    """Compute a classifier's features of pictures, for any architecture.
 
     Gradients pass through, so the features can be part of a loss.
 

@@ -65,7 +65,7 @@ def split_signs(prompt: str, known: Sequence[str]) -> list[tuple[float, str]]:
 
 
 def parse_part(sign: float, text: str, known: Sequence[str]) -> Part:
-    """Split a leading weight from a text; a number alone is a text, such as the class 3 of digits."""
+    """Split a leading weight from a text; a bare number is a text, such as the class 3 of digits."""
     if text in known or not (match := WEIGHT_AND_TEXT.fullmatch(text)):
         return Part(sign, text)
     number, star, rest = match[1], match[2].strip(), match[3].strip()

@@ -69,7 +69,7 @@ class BenchmarkResult:
         return {"how" if name == "mode" else name: value for name, value in asdict(self).items()}
 
     def _repr_html_(self) -> str:
-        """In a notebook."""
+        """Show the results as a table in a notebook."""
         from zoo.display.html import key_value_table, titled_block
 
         rows: dict[str, object] = {name.replace("_", " "): value for name, value in asdict(self).items()}

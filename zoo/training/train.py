@@ -29,7 +29,7 @@ class Trained(NamedTuple):
     weights_sha256: str
 
     def _repr_html_(self) -> str:
-        """In a notebook."""
+        """Show the results as a table in a notebook."""
         from zoo.display.html import key_value_table, titled_block
 
         about = {"epochs": self.epochs, **self.metrics, "weights sha256": self.weights_sha256[:12]}

@@ -1,4 +1,4 @@
-"""The engine: run the trials of a ledger with Ray Tune, until the budget or time is used up or the user stops it."""
+"""The engine, which runs the trials of a ledger with Ray Tune."""
 
 from __future__ import annotations
 

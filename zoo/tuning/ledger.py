@@ -133,7 +133,7 @@ class Ledger:
         return self.trials[number]
 
     def end(self, number: int, outcome: str, **about: Any) -> Trial:
-        """Record that a trial ended for good or was refused; `about` is stored in the study."""
+        """Record the final result of a trial; `about` is stored in the study."""
         optuna_trial, values = self.open.pop(number), None
         try:
             if outcome == "done":

@@ -57,7 +57,7 @@ class TuneNotebookCallback(NotebookDisplay, StudyProgress):
         return titled_block(title, *parts, *([rows] if trials and not self.over else []), *notes)
 
     def text(self) -> str:
-        """Describe the study in one line, where no HTML is shown."""
+        """Describe the study in one line, without HTML."""
         study = self.study
         return f"{study.name}: {self.counts(study)}; {self.best(study)}" if study else "preparing ..."
 
