@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zoo.core.errors import ZooError
-from zoo.core.yaml import MAX_CHARACTERS, MAX_DEPTH, parse, parse_value
+from zoo.core.yaml import MAX_CHARACTERS, MAX_DEPTH, as_json, parse, parse_cached, parse_value
 
 
 @pytest.mark.parametrize(
@@ -139,3 +140,23 @@ def test_any_text_gives_plain_data_or_one_line(text: str) -> None:
         assert str(error).startswith("f.yaml") and str(error).isprintable()
     else:
         assert plain(found.data)
+
+
+def test_the_same_text_is_parsed_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "a: {b: [1, 2.5, null, true, x]}\n" + "".join(f"k{number}: {number}\n" for number in range(400))
+    first = parse_cached(text, "one.yaml")
+    assert first == parse(text, "one.yaml")
+    as_json.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr("zoo.core.yaml.parse", None)
+        assert parse_cached(text, "two.yaml").where["k3",] == "two.yaml:5"
+    (kept,) = cache.parent.glob("yaml/*.json")
+    kept.write_text(kept.read_text().replace("2.5", "3.5"))
+    as_json.cache_clear()
+    assert parse_cached(text, "one.yaml") == first, "a damaged cache file is not used"
+
+
+def test_an_error_names_the_file_at_hand() -> None:
+    for name in ("one.yaml", "two.yaml"):
+        with pytest.raises(ZooError, match=f"^{name}:2: "):
+            parse_cached("a: 1\na: 2\n", name)

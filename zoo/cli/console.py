@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from zoo.core.errors import one_line
@@ -105,7 +106,7 @@ class Column:
     cells: list[str]
     right: bool
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Length of the longest cell or the head."""
         return max(map(len, [self.head, *self.cells]))

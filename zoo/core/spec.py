@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
+import textwrap
 import types
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
 from pydantic.fields import FieldInfo
-from pydantic_core import to_jsonable_python
+from pydantic_core import CoreSchema, to_jsonable_python
 
 from zoo.core.deprecation import replace_former_names
 
@@ -37,14 +43,45 @@ class Spec(BaseModel):
         pydantic_core._pydantic_core.ValidationError: ...
     """
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False, protected_namespaces=()
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
 
     @model_validator(mode="before")
     @classmethod
     def _accept_former_names(cls, options: Any) -> Any:
         return replace_former_names(cls, cls.model_fields, options)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schema = handler(core_schema)
+        properties = handler.resolve_ref_schema(schema).get("properties", {})
+        for name, text in attribute_docstrings(cls).items():
+            if name in properties:
+                properties[name].setdefault("description", text)
+        return schema
+
+
+@cache
+def attribute_docstrings(spec: type[BaseModel]) -> dict[str, str]:
+    """Read the string below each option from the source, which pydantic would do at every import."""
+    found: dict[str, str] = {}
+    for base in reversed(spec.__mro__):
+        if issubclass(base, BaseModel) and base is not BaseModel:
+            with suppress(OSError, TypeError, SyntaxError):
+                body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
+                assert isinstance(body, ast.ClassDef)
+                for option, below in pairwise(body.body):
+                    if isinstance(option, ast.AnnAssign) and isinstance(option.target, ast.Name):
+                        text = below.value if isinstance(below, ast.Expr) else None
+                        if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                            found[option.target.id] = inspect.cleandoc(text.value)
+    return found
+
+
+def option_help(spec: type[BaseModel], name: str) -> str:
+    """Get the help text of an option on one line; empty if it has none."""
+    field = spec.model_fields.get(name)
+    text = field and (field.description or attribute_docstrings(spec).get(name))
+    return " ".join((text or "").split())
 
 
 @dataclass(frozen=True)
@@ -140,8 +177,8 @@ def options(spec: type[BaseModel], prefix: str = "") -> Iterator[Option]:
             yield from options(nested, f"{prefix}{name}.")
             continue
         mark = next((m for m in field.metadata if isinstance(m, Range | Choice)), None)
-        text = " ".join((field.description or "").split())
-        yield Option(prefix + name, describe_type(field), json_default(field), mark, text, field.is_required())
+        help_text = option_help(spec, name)
+        yield Option(prefix + name, describe_type(field), json_default(field), mark, help_text, field.is_required())
 
 
 def nested_spec(field: FieldInfo | None) -> type[BaseModel] | None:

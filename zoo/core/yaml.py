@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import re
+from contextlib import suppress
+from functools import lru_cache
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-from ruamel.yaml.reader import ReaderError
+from zoo.core.errors import ResourceError, ZooError
+from zoo.core.files import cache_dir, write_text
+from zoo.core.version import __version__
 
-from zoo.core.errors import ZooError
+if TYPE_CHECKING:
+    from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 MAX_DEPTH = 32
 MAX_CHARACTERS = 500_000
+MIN_CACHED_CHARACTERS = 2_000
+"""Shorter texts are parsed faster than a cache file is written."""
 BRACKETS = {"[": 1, "{": 1, "]": -1, "}": -1}
 TAG_PREFIX = "tag:yaml.org,2002:"
 TEXT_TAGS = {f"{TAG_PREFIX}{name}" for name in ("str", "timestamp", "value")}
@@ -33,6 +39,11 @@ class Document(NamedTuple):
 
 def parse(text: str, name: str) -> Document:
     """Parse YAML 1.2; every error is one line with file and line number."""
+    # the parser takes 60 ms to import, which most commands do not need
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError
+    from ruamel.yaml.reader import ReaderError
+
     check_text(text, name)
     reader = YAML(typ="safe", pure=True)
     try:
@@ -52,6 +63,38 @@ def parse(text: str, name: str) -> Document:
         raise ZooError(f"{name}: not YAML: {type(error).__name__}: {str(error)[:200]}") from None
     builder = Builder(name, {}, reader.constructor)
     return Document(None if root is None else builder.build(root, ()), builder.where)
+
+
+def parse_cached(text: str, name: str) -> Document:
+    """Parse YAML 1.2, or load what the same text was parsed to before, from memory or the cache folder."""
+    try:
+        kept = json.loads(as_json(text))
+    except ZooError:
+        return parse(text, name)  # for the error with the name of this file
+    return Document(kept["data"], {tuple(keys): f"{name}:{line}" for line, *keys in kept["lines"]})
+
+
+@lru_cache(maxsize=8)
+def as_json(text: str) -> str:
+    """Convert YAML to a JSON object with `data` and `lines`, the line number and path of each key."""
+    if len(text) < MIN_CACHED_CHARACTERS:
+        return dump_json(parse(text, ""))
+    key = hashlib.sha256(f"{__version__}\0{text}".encode(errors="surrogatepass")).hexdigest()
+    path = cache_dir() / "yaml" / f"{key}.json"
+    with suppress(OSError, UnicodeError):
+        checksum, _, kept = path.read_text(encoding="utf-8").partition("\n")
+        if hashlib.sha256(kept.encode()).hexdigest() == checksum:
+            return kept
+    made = dump_json(parse(text, ""))
+    with suppress(OSError, ResourceError):
+        write_text(path, f"{hashlib.sha256(made.encode()).hexdigest()}\n{made}")
+    return made
+
+
+def dump_json(document: Document) -> str:
+    """Convert a document without a name to JSON."""
+    lines = [[int(where.removeprefix(":")), *keys] for keys, where in document.where.items()]
+    return json.dumps({"data": document.data, "lines": lines}, allow_nan=False)
 
 
 def check_text(text: str, name: str) -> None:
@@ -83,6 +126,8 @@ class Builder(NamedTuple):
             raise self.fail(node, "anchors (&) and aliases (*) are not allowed; use `extends`")
         if len(path) > MAX_DEPTH:
             raise self.fail(node, f"nested deeper than {MAX_DEPTH} levels")
+        from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+
         if isinstance(node, ScalarNode):
             return self.scalar(node)
         if isinstance(node, SequenceNode) and node.tag == f"{TAG_PREFIX}seq":
@@ -93,6 +138,8 @@ class Builder(NamedTuple):
 
     def mapping(self, node: MappingNode, path: KeyPath) -> dict[str, Any]:
         """Convert a mapping; keys stay text as written, so that a class may be called 1 or true."""
+        from ruamel.yaml.nodes import ScalarNode
+
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = key_node.value if isinstance(key_node, ScalarNode) else ""

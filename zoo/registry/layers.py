@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from copy import deepcopy
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from zoo.core.errors import MissingError, ZooError, did_you_mean, one_line
-from zoo.core.yaml import MAX_CHARACTERS, MAX_DEPTH, Document, parse
+from zoo.core.yaml import MAX_DEPTH, Document
 from zoo.registry.catalog import PLUGINS_HINT, Catalog
 from zoo.registry.plugins.discover import Plugin
 from zoo.registry.raw_entry import Locations, RawEntry, apply_overrides, check_keys, overlay, read_entry
+from zoo.registry.registry_text import parse_registry
 
 VERSION = 1
+MAX_BYTES = 200_000_000
+"""Enough for 100,000 recorded results; entries alone may have MAX_CHARACTERS."""
 REGISTRY_KEYS = ("version", "entries", "results")
 
 
@@ -46,7 +47,8 @@ class Registry:
             raise ZooError(f"{where['entries',]}: `entries` must be a mapping of names to entries")
         if not isinstance(rows, list):
             raise ZooError(f"{where['results',]}: `results` must be a list")
-        raws = [read_entry(key, body, where, self.layers + 1) for key, body in bodies.items()]
+        locations = entry_locations(where)
+        raws = [read_entry(key, body, locations.get(key, {}), self.layers + 1) for key, body in bodies.items()]
         results = [check_result(row, index, where) for index, row in enumerate(rows)]
         self.layers += 1
         self.results += results
@@ -87,6 +89,15 @@ class Registry:
         if self.plugin_troubles and "did you mean" not in hint:
             return MissingError(f"no entry {name[:80]!r}; {'; '.join(self.plugin_troubles)}", PLUGINS_HINT)
         return ZooError(f"no entry {name[:80]!r}", hint)
+
+
+def entry_locations(where: Locations) -> dict[str, Locations]:
+    """Group the locations of a registry file by entry, each with the path inside the entry."""
+    found: dict[str, Locations] = {}
+    for path, location in where.items():
+        if len(path) > 1 and path[0] == "entries":
+            found.setdefault(path[1], {})[path[2:]] = location
+    return found
 
 
 def check_version(data: dict[str, Any], where: Locations, name: str) -> None:
@@ -160,7 +171,7 @@ def add_plugin(registry: Registry, plugin: Plugin) -> list[str]:
     for file in plugin.registries:
         try:
             name = f"{plugin.name}:{file.name}"
-            registry.add(parse(file.read_text(encoding="utf-8-sig"), name), name)
+            registry.add(parse_registry(file.read_text(encoding="utf-8-sig"), name), name)
         except Exception as error:  # a plugin may yield any object that looks like a file
             text = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
             problems.append(one_line(f"skipped a registry of {plugin}: {text}"[:400]))
@@ -180,17 +191,10 @@ def read_registry_file(path: Path, name: str = "") -> Document:
     try:
         if not path.is_file():
             raise ZooError(f"cannot read the registry {path}: {'not a file' if path.exists() else 'no such file'}")
-        if path.stat().st_size > 4 * MAX_CHARACTERS:
-            raise ZooError(f"{path}: larger than {MAX_CHARACTERS:,} characters; is it really a registry?")
-        data, where = parse_once(path.read_text(encoding="utf-8-sig"), name or str(path))
-        return Document(deepcopy(data), where)
+        if path.stat().st_size > MAX_BYTES:
+            raise ZooError(f"{path}: larger than {MAX_BYTES:,} bytes; is it really a registry?")
+        return parse_registry(path.read_text(encoding="utf-8-sig"), name or str(path))
     except UnicodeError as error:
         raise ZooError(f"cannot read the registry {path}: not UTF-8 text ({error})") from None
     except OSError as error:
         raise ZooError(f"cannot read the registry {path}: {error.strerror or error}") from None
-
-
-@lru_cache(maxsize=8)
-def parse_once(text: str, name: str) -> Document:
-    """Parse a text, or return the result for the same text; do not change it."""
-    return parse(text, name)

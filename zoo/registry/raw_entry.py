@@ -34,15 +34,14 @@ class RawEntry:
 
 def read_entry(name: str, body: Any, where: Locations, layer: int) -> RawEntry:
     """Check the outer structure of an entry and make a RawEntry of it."""
-    mine = {path[2:]: location for path, location in where.items() if path[:2] == ("entries", name)}
-    raw = RawEntry(name, body, mine, layer)
+    raw = RawEntry(name, body, where, layer)
     if not LEGAL_NAME.fullmatch(name):
         raise ZooError(
             f"{raw.location()}the entry name {name[:60]!r} may only contain letters, digits, '.', '_' and '-'"
         )
     if not isinstance(body, dict):
         raise ZooError(f"{raw.location()}the entry {name!r} must be a mapping with `model`, `data` and `train`")
-    check_keys(body, ENTRY_KEYS, mine, name)
+    check_keys(body, ENTRY_KEYS, where, name)
     for section in SECTIONS:
         if section in body and not isinstance(body[section], dict):
             raise ZooError(f"{raw.location((section,))}{name}.{section} must be a mapping")

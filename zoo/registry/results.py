@@ -16,6 +16,7 @@ from zoo.core.yaml import parse
 from zoo.display.format import format_value
 from zoo.registry.entry import Entry
 from zoo.registry.layers import VERSION
+from zoo.registry.registry_text import find_rows, parse_registry
 
 METRIC_DIGITS = 5
 
@@ -82,8 +83,17 @@ def append_result(path: Path, result: dict[str, Any]) -> None:
     Raises ZooError and leaves the file unchanged if a line at its end would not become the last result.
     """
     text = read_registry_text(path)
-    data, _ = parse(text, str(path))
-    check_registry(data, path)
+    check_registry(parse_registry(text, str(path)).data, path)
+    row = json.dumps(result, ensure_ascii=False, allow_nan=False)
+    if found := find_rows(text):
+        write_text(path, f"{text.rstrip()}\n{found.indent}- {row}\n", follow_link=True)
+    else:
+        write_text(path, with_result(text, row, path), follow_link=True)
+
+
+def with_result(text: str, row: str, path: Path) -> str:
+    """Append a result to the text of a registry whose results are not all JSON lines, or which has none."""
+    data = parse_registry(text, str(path)).data
     before = data.get("results")
     end = text.rstrip()
     if before:
@@ -91,14 +101,14 @@ def append_result(path: Path, result: dict[str, Any]) -> None:
         indent = first[1] if first else "  "
     else:
         indent, end = "  ", re.sub(r"^results:.*", "", end, flags=re.MULTILINE).rstrip() + "\nresults:"
-    new = f"{end}\n{indent}- {json.dumps(result, ensure_ascii=False, allow_nan=False)}\n"
+    new = f"{end}\n{indent}- {row}\n"
     try:
-        kept_intact = parse(new, str(path)).data == data | {"results": [*(before or []), result]}
+        kept_intact = parse(new, str(path)).data == data | {"results": [*(before or []), json.loads(row)]}
     except ZooError:
         kept_intact = False
     if not kept_intact:
         raise ZooError(f"{path}: to add results, `results` must come last in the file, with one `- ` line per result")
-    write_text(path, new, follow_link=True)
+    return new
 
 
 def read_registry_text(path: Path) -> str:

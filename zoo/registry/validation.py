@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from zoo.core.errors import ZooError, did_you_mean
-from zoo.core.spec import describe_type, nested_spec
+from zoo.core.spec import describe_type, nested_spec, option_help
 from zoo.registry.raw_entry import RawEntry
 
 B = TypeVar("B", bound=BaseModel)
@@ -71,9 +71,3 @@ def nested_spec_at(spec: type[BaseModel], path: tuple[str, ...]) -> type[BaseMod
             break
         spec = nested
     return spec
-
-
-def option_help(spec: type[BaseModel], name: str) -> str:
-    """Return the help text of an option on one line."""
-    field = spec.model_fields.get(name)
-    return " ".join((field.description or "").split()) if field else ""
