@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_command(words: Sequence[str] | None, screen: Screen) -> int:
-    """Run one command; None takes the words of this process."""
+    """Run one command; None stands for the arguments of this process."""
     from zoo.cli.app import zoo
     from zoo.cli.errors import deprecations_as_notes
     from zoo.registry.plugins.blocklist import restore_blocklist
@@ -45,7 +45,7 @@ def run_command(words: Sequence[str] | None, screen: Screen) -> int:
 
 
 def run() -> None:
-    """The console script; nothing is imported before a Ctrl-C can be told without a traceback."""
+    """Run the console script; Ctrl-C never causes a traceback, not even during the first imports."""
     try:
         from zoo.cli.interrupts import insistent_interrupt
         from zoo.cli.streams import open_closed_streams

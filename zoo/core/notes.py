@@ -14,7 +14,7 @@ collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
 
 
 def note(text: str) -> None:
-    """Tell the user what is done otherwise than one may expect.
+    """Inform the user of something unexpected that is not an error.
 
     Commands show notes on stderr. Those on data are also kept with the pictures and in the run.
 

@@ -26,7 +26,7 @@ def check_split(name: str) -> None:
 
 
 def split_of(name: str) -> str | None:
-    """Find the split that the name of a file or folder says.
+    """Find the split in the name of a file or folder.
 
     Args:
         name: A name without the folders above it, such as "mnist_train-00000.parquet" or "Validation".

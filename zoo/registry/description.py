@@ -70,7 +70,7 @@ class EntryDescription:
         }
 
     def _repr_html_(self) -> str:
-        """In a notebook."""
+        """Return the HTML that a notebook shows."""
         from zoo.display.html import key_value_table, table, titled_block
 
         about: dict[str, object] = {"what it is": self.summary, "kind": self.kind, "plugin": self.plugin}

@@ -28,7 +28,7 @@ class EntryInfo:
     summary: str
     kind: str
     data: str
-    """The kind of its own data."""
+    """Data kind of its own data."""
     plugin: str
     needs: list[str]
     """Why the entry cannot be used, one string per reason; empty if it can."""
@@ -40,7 +40,7 @@ class EntryInfo:
         return (self.name, self.summary, self.kind, self.plugin, *describe_best(self.results, self.data))
 
     def _repr_html_(self) -> str:
-        """In a notebook."""
+        """Return the HTML that a notebook shows."""
         from zoo.display.html import key_value_table, titled_block
 
         about: dict[str, object] = dict(zip(ENTRY_COLUMNS[1:], self.row[1:], strict=True))
@@ -51,7 +51,7 @@ class Entries(list[EntryInfo]):
     """A list of entries that a notebook shows as a table."""
 
     def _repr_html_(self) -> str:
-        """In a notebook."""
+        """Return the HTML that a notebook shows."""
         from zoo.display.html import muted_line, table, titled_block
 
         needs = [muted_line(f"{entry.name} cannot be used: {need}") for entry in self for need in entry.needs]

@@ -133,5 +133,5 @@ def read_override(name: str, text: str) -> tuple[tuple[str, ...], Any]:
         advice = f"did you mean {meant}? See all with: zoo show {name} --options" if len(path) == 1 else ""
         raise ZooError(f"{key[:80]!r} is not an option of {name}: options begin with {SECTION_PREFIXES}", advice[:200])
     if len(path) < 2:
-        raise ZooError(f"{key!r} is a section, not an option", f"set one of its options, as in {key}.NAME=VALUE")
+        raise ZooError(f"{key!r} is a section, not an option", f"set one of its options with {key}.NAME=VALUE")
     return path, parse_value(value, key)

@@ -109,7 +109,7 @@ class Run:
         return min(last, key=lambda row: row["valid"].get("loss") or 0.0)
 
     def _repr_html_(self) -> str:
-        """In a notebook."""
+        """Return the HTML that a notebook shows."""
         from zoo.display.html import key_value_table, titled_block
 
         about: dict[str, object] = {"entry": self.entry.name, "state": self.state, "data": self.entry.data.name}
