@@ -133,7 +133,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The result of loading a data kind: pictures in the splits that the data set provides.
+    """Pictures that a data kind loads, in the splits of the data set.
 
     Args:
         train: Training pictures.

@@ -107,7 +107,7 @@ class LatentModel(nn.Module):
         return posterior, self.decode(code), {}
 
     def rate(self, rate: Tensor) -> Tensor:
-        """Adjust the rate in the training loss, e.g. for a warm-up, free bits or a weight.
+        """Adjust the rate in the training loss: warm-up, free bits or a weight.
 
         Args:
             rate: The mean rate of a batch, a scalar in nats.

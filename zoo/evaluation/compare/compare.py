@@ -37,7 +37,7 @@ def compare(
     registries: Paths = (),
     callback: CompareCallback | None = None,
 ) -> Comparison:
-    """Train and evaluate variants of an entry in the same way, or resume an unfinished comparison.
+    """Train and evaluate variants of an entry, or resume an unfinished comparison.
 
     An override with several values, e.g. `model.norm=before,after`, is an axis; several axes give every combination.
     All variants are trained with the first seed before any is trained with the second. Run folders are below
