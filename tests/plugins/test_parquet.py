@@ -74,6 +74,11 @@ def test_a_hub_download_is_read_with_its_splits_and_names(tmp_path: Path) -> Non
         (["Train-1.parquet", "val-1.parquet", "test-1.parquet"], {"train", "valid", "test"}),
         (["train_sets/train-0.parquet", "train_sets/test-0.parquet"], {"train", "test"}),
         (["part-0.parquet", "trainer.parquet"], {"train"}),
+        (["mnist_TRAIN.parquet", "mnist_test.parquet"], {"train", "test"}),
+        (["training.parquet", "dev.parquet", "testing.parquet"], {"train", "valid", "test"}),
+        (["all/partial-train/0.parquet", "all/partial-test/0.parquet"], {"train", "test"}),
+        (["split=train/0.parquet", "split=eval/0.parquet"], {"train", "valid"}),
+        (["train/a-0.parquet", "train/b/0.parquet", "test.PARQUET"], {"train", "test"}),
     ],
 )
 def test_file_and_folder_names_say_the_split(tmp_path: Path, names: list[str], own: set[str]) -> None:
@@ -119,10 +124,10 @@ def test_columns_that_are_not_clear_are_asked_for(tmp_path: Path) -> None:
     columns = {"a": images, "b": images, "fine": labels, "coarse": labels[::-1], "size": [1.5] * 12}
     path = save(tmp_path / "set.parquet", pa.table(columns))
     for options, message in (
-        ({}, "several columns could be the image: a, b; set `image`"),
-        ({"image": "a"}, "several columns could be the label: fine, coarse; set `label`"),
+        ({}, r"several columns could be the image: a \(binary\), b \(binary\); choose one, e.g. data.image=a"),
+        ({"image": "a"}, r"be the label: fine \(int64\), coarse \(int64\); choose one, e.g. data.label=fine"),
         ({"image": "A", "label": "fine"}, "no column 'A'"),
-        ({"image": "a", "label": "size"}, "column 'size' has type double; it cannot be the label column"),
+        ({"image": "a", "label": "size"}, "column 'size' has type double and values such as 1.5, which are no labels"),
     ):
         with pytest.raises(DataError, match=message) as error:
             parquet.load(ParquetSpec(path=path, **options))
@@ -146,8 +151,8 @@ def test_bad_rows_are_listed_and_skipped(tmp_path: Path, monkeypatch: pytest.Mon
     path = save(tmp_path / "set.parquet", table(column, [*labels[:-1], None], features=HF))
     loaded = parquet.load(ParquetSpec(path=path, max_bad=0.2))
     assert loaded.train.y.tolist() == labels[2:-1]
-    assert [name for name, _ in loaded.skipped] == [f"set.parquet row {row}" for row in (0, 1, 19)]
-    with pytest.raises(DataError, match=r"more than 1 of 20 pictures cannot be read \(set.parquet row 0: not a PNG"):
+    assert [name for name, _ in loaded.skipped] == [f"set.parquet row {row}" for row in (0, 1)]
+    with pytest.raises(DataError, match=r"more than 1 of 19 pictures cannot be read \(set.parquet row 0: not a PNG"):
         parquet.load(ParquetSpec(path=path))
 
 
@@ -167,10 +172,10 @@ def test_parquet_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     for name, message in (
         ("a", "test.parquet has label 7, which is not among the classes"),
         ("b", "test.parquet has other columns or classes than .*train.parquet"),
-        ("c", "no training file in"),
+        ("c", "no file in .* holds training pictures; put `train` into the name"),
         ("e", "cannot read .*cut.parquet"),
         ("f", "cannot read .*hole.parquet"),
-        ("g.parquet", "no image column found among x, y"),
+        ("g.parquet", r"no column of pictures among x \(double\), y \(double\); is this"),
         ("h.parquet", r"none of the first \d+ pictures can be read"),
         ("empty", "no .parquet files"),
         ("i.parquet", "does not exist"),
@@ -178,6 +183,157 @@ def test_parquet_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=message) as error:
             parquet.load(ParquetSpec(path=tmp_path / name))
         one_line(error)
+
+
+def test_a_file_that_names_no_split_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("train.parquet", "extra.parquet"):
+        save(tmp_path / name, table(*two(4)))
+    assert len(parquet.load(ParquetSpec(path=tmp_path)).train) == 8
+    assert caplog.messages == [
+        f"extra.parquet in {tmp_path}: left out, for the name says no split as those of others do"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "said", "advised"),
+    [
+        (["fine/train-0.parquet", "coarse/train-0.parquet"], "coarse, fine", "coarse"),
+        (["en/train/0.parquet", "en/test/0.parquet", "fr/train/0.parquet"], "en, fr", "en"),
+        (["fine_train.parquet", "coarse_train.parquet"], "coarse, fine", "coarse_train.parquet"),
+        (["a/b/train.parquet", "train.parquet"], "., a/b", "train.parquet"),
+    ],
+)
+def test_two_subsets_with_the_same_split_are_refused(tmp_path: Path, names: list[str], said: str, advised: str) -> None:
+    for name in names:
+        save(tmp_path / name, table(*two(4)))
+    with pytest.raises(DataError, match="has 2 subsets that each have a train split") as error:
+        parquet.load(ParquetSpec(path=tmp_path))
+    assert one_line(error).endswith(f"split: {said}; give one of them, e.g. data.path={tmp_path / advised}")
+    assert len(parquet.load(ParquetSpec(path=tmp_path / advised)).train) == 8
+    assert len(parquet.load(ParquetSpec(path=tuple(tmp_path / name for name in names))).train) >= 16
+
+
+NO_LABELS = {
+    "minus one": pa.array([-1] * 6),
+    "null": pa.array([None] * 6, pa.int64()),
+    "nothing but null": pa.array([None] * 6),
+    "not a number": pa.array([float("nan")] * 6),
+    "no column": None,
+}
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("labels", NO_LABELS.values(), ids=NO_LABELS)
+def test_a_split_without_labels_is_left_out(
+    tmp_path: Path, labels: Any, named: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    features = HF if named else None
+    save(tmp_path / "train.parquet", table(*two(15), features=features))
+    made = table(two(3)[0], labels, features=features) if labels is not None else pa.table({"img": two(3)[0]})
+    save(tmp_path / "test.parquet", made)
+    for _ in range(2):  # also from the cache
+        caplog.clear()
+        loaded = parquet.load(ParquetSpec(path=tmp_path))
+        assert set(loaded.parts()) == {"train"}
+        assert loaded.classes == (("red", "blue") if named else ("0", "1"))
+        assert caplog.messages == ["none of the 6 test pictures has a label; the test split is left out"]
+
+
+def test_rows_without_labels_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    images, labels = two(6)
+    save(tmp_path / "train.parquet", table(images, [-1, None, *labels[2:]], features=HF))
+    loaded = parquet.load(ParquetSpec(path=tmp_path, max_bad=0))
+    assert (loaded.train.y.tolist(), loaded.skipped) == (labels[2:], ())
+    assert caplog.messages == ["2 of 12 train pictures have no label; they are left out"]
+
+
+def test_class_names_without_pictures_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    images, labels = two(6)
+    features = {"label": {"names": ["none", "red", "rare", "blue"], "_type": "ClassLabel"}}
+    save(tmp_path / "train.parquet", table(images, [1 + 2 * label for label in labels], features=features))
+    save(tmp_path / "test.parquet", table(images[:4], [3, 2, 1, 2], features=features))
+    loaded = parquet.load(ParquetSpec(path=tmp_path))
+    assert loaded.classes == parquet.info(ParquetSpec(path=tmp_path)).classes == ("red", "blue")
+    assert loaded.train.y.tolist() == labels
+    assert loaded.test is not None
+    assert loaded.test.y.tolist() == [1, 0]
+    assert loaded.test.x[:, 0, 0, 0].tolist() == [RED[0], RED[0]]
+    assert caplog.messages[:2] == [
+        "2 test pictures of class 'rare' are left out, for there are none to train on",
+        "no training picture of class 'none', 'rare': left out",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (pa.array([False, True] * 6), ("false", "true")),
+        (pa.array([3.0, 12.0] * 6), ("3", "12")),
+        (pa.array([3, 12] * 6, pa.decimal128(4, 1)), ("3", "12")),
+        (pa.array([-1, 1] * 6), ("-1", "1")),
+    ],
+)
+def test_labels_may_be_of_any_type_with_whole_values(tmp_path: Path, labels: Any, classes: tuple[str, ...]) -> None:
+    path = save(tmp_path / "set.parquet", table(two(6)[0], labels))
+    loaded = parquet.load(ParquetSpec(path=path))
+    assert loaded.classes == classes
+    assert loaded.train.y.tolist() == [0, 1] * 6
+
+
+@pytest.mark.parametrize("labels", [[False, True] * 6, [0.0, 1.0] * 6, ["red", "blue"] * 6])
+def test_declared_names_fit_labels_of_any_type(tmp_path: Path, labels: list[Any]) -> None:
+    loaded = parquet.load(ParquetSpec(path=save(tmp_path / "set.parquet", table(two(6)[0], labels, features=HF))))
+    assert (loaded.classes, loaded.train.y.tolist()) == (("red", "blue"), [0, 1] * 6)
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({}, "no column of labels among img (binary); all pictures are taken as one class"),
+        ({"label": [0.5] * 12}, "column 'label' has type double and values such as 0.5, which are no labels; all"),
+        ({"label": [[1]] * 12}, "no column of labels among img (binary), label (list<"),
+        ({"label": [None] * 12}, "no training picture has a label in column 'label'; all pictures are"),
+        ({"caption": [f"picture {row}" for row in range(12)]}, "column 'caption' is different in every picture; all"),
+    ],
+)
+def test_without_labels_all_pictures_are_one_class(
+    tmp_path: Path, columns: dict[str, Any], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = save(tmp_path / "set.parquet", pa.table({"img": two(6)[0], **columns}))
+    loaded = parquet.load(ParquetSpec(path=path))
+    assert (loaded.classes, loaded.train.y.tolist()) == (("pictures",), [0] * 12)
+    assert parquet.info(ParquetSpec(path=path)).classes == ("pictures",)
+    assert caplog.messages[0].startswith(said)
+
+
+def not_utf8(count: int) -> pa.Array:
+    """Text that no program should have written."""
+    offsets = np.arange(count + 1, dtype=np.int32)
+    return pa.Array.from_buffers(pa.string(), count, [None, pa.py_buffer(offsets), pa.py_buffer(b"\xff" * count)])
+
+
+def test_columns_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
+    images, labels = two(6)
+    twice = pa.Table.from_arrays([pa.array(images), pa.array(labels), pa.array(labels)], ["img", "label", "label"])
+    pictures_twice = pa.Table.from_arrays([pa.array(images), pa.array(images), pa.array(labels)], ["a", "a", "label"])
+    text = pa.table({"img": images, "label": not_utf8(12)})
+    unnamed = pa.table({"img": images, "label": labels})
+    for name, made, options, message in (
+        ("a", twice, {}, r"there are 2 columns 'label' in img \(binary\), label \(int64\), label \(int64\); rename"),
+        ("b", pictures_twice, {"image": "a"}, r"there are 2 columns 'a' in"),
+        ("c", text, {}, r"c.parquet has text that is not UTF-8"),
+        ("d", unnamed, {"label": "lable"}, r"no column 'lable' among img \(binary\), label \(int64\); did you mean"),
+        ("e", unnamed, {"image": "label"}, r"column 'label' has type int64; it cannot be the image column; known: img"),
+    ):
+        path = save(tmp_path / f"{name}.parquet", made)
+        for read in (parquet.load, parquet.info):
+            with pytest.raises(DataError, match=message) as error:
+                read(ParquetSpec(path=path, **options))
+            one_line(error)
+    other = save(tmp_path / "f" / "train.parquet", unnamed)
+    save(tmp_path / "f" / "test.parquet", twice)
+    with pytest.raises(DataError, match="there are 2 columns 'label'"):
+        parquet.load(ParquetSpec(path=other.parent))
 
 
 def cifar_files() -> Path:
