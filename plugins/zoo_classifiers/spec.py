@@ -51,7 +51,7 @@ class CNNSpec(Spec):
     @model_validator(mode="after")
     def _check(self) -> CNNSpec:
         if self.ratio is not None and self.convolution == "full":
-            raise ValueError("ratio needs convolution=separable")
+            raise ValueError("model.ratio needs model.convolution=separable")
         if self.draws > 1 and self.pooling == "max":
-            raise ValueError("draws above 1 need pooling=fractional: max pooling is not random")
+            raise ValueError("model.draws above 1 needs model.pooling=fractional: max pooling is not random")
         return self

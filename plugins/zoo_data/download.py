@@ -39,9 +39,11 @@ def fetch(what: str, spec: DownloadSpec, files: str, get: Callable[[Path], Any])
     from filelock import FileLock
 
     root = spec.folder()
-    elsewhere = "set `root` or ZOO_DATA to their folder"
+    elsewhere = "set data.root or ZOO_DATA to their folder"
     if not spec.download:
-        raise DataError(f"{what} is not in {root} and `download` is off; turn it on, or {elsewhere}")
+        raise DataError(
+            f"{what} is not in {root}, and data.download is false", f"set data.download=true, or {elsewhere}"
+        )
     try:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / f".{what}.lock"), guard_download():

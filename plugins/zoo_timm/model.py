@@ -66,18 +66,18 @@ def download_weights(name: str) -> str:
 
     config: Any = timm.get_pretrained_cfg(name)
     if config is None or not config.hf_hub_id:
-        raise MissingError(f"timm has no weights for {name} on the Hugging Face hub", "set pretrained=false")
+        raise MissingError(f"timm has no weights for {name} on the Hugging Face hub", "set model.pretrained=false")
     repository, _, revision = config.hf_hub_id.partition("@")
     try:
         return hub.hf_hub_download(repository, safetensors_name(config.hf_hub_filename), revision=revision or None)
     except hub.errors.LocalEntryNotFoundError as error:
         raise MissingError(
             f"the weights of {name} are not in the cache and cannot be downloaded from {repository}",
-            "connect to the internet, unset HF_HUB_OFFLINE, or set pretrained=false",
+            "connect to the internet, unset HF_HUB_OFFLINE, or set model.pretrained=false",
         ) from error
     except Exception as error:
         raise MissingError(
-            f"cannot download the weights of {name}: {first_line(error)}", "or set pretrained=false"
+            f"cannot download the weights of {name}: {first_line(error)}", "try again, or set model.pretrained=false"
         ) from error
 
 

@@ -11,15 +11,15 @@ from zoo import Choice, Range, Spec
 RESERVED = {
     "in_chans": "it follows from the data",
     "num_classes": "it follows from the data",
-    "img_size": "set size instead",
-    "input_size": "set size instead",
-    "drop_rate": "set the option of that name instead",
-    "drop_path_rate": "set the option of that name instead",
-    "pretrained": "set the option of that name instead",
-    "pretrained_cfg": "set pretrained instead",
-    "pretrained_cfg_overlay": "set pretrained instead",
-    "checkpoint_path": "set pretrained instead",
-    "pretrained_strict": "set pretrained instead",
+    "img_size": "set model.size instead",
+    "input_size": "set model.size instead",
+    "drop_rate": "set model.drop_rate instead",
+    "drop_path_rate": "set model.drop_path_rate instead",
+    "pretrained": "set model.pretrained instead",
+    "pretrained_cfg": "set model.pretrained instead",
+    "pretrained_cfg_overlay": "set model.pretrained instead",
+    "checkpoint_path": "set model.pretrained instead",
+    "pretrained_strict": "set model.pretrained instead",
     "cache_dir": "set HF_HUB_CACHE instead",
     "features_only": "a classifier needs its head",
     "out_indices": "a classifier needs its head",
@@ -66,5 +66,5 @@ class TimmSpec(Spec):
     def _check(self) -> TimmSpec:
         for name in self.options:
             if name in RESERVED:
-                raise ValueError(f"options.{name} is not allowed: {RESERVED[name]}")
+                raise ValueError(f"model.options.{name} is not allowed: {RESERVED[name]}")
         return self

@@ -115,11 +115,11 @@ FAILURES: list[tuple[BaseException, int, str]] = [
     (JobError("the loss is not finite", "lower train.lr"), 1, "error: the loss is not finite; lower train.lr\n"),
     (OSError(errno.ENOSPC, "No space left on device", "runs/x"), 7, "error: runs/x: No space left on device\n"),
     (PermissionError(errno.EACCES, "Permission denied", "runs"), 7, "error: runs: Permission denied\n"),
-    (MemoryError(), 7, "error: out of memory; try a smaller batch or model\n"),
+    (MemoryError(), 7, "error: out of memory; try a smaller train.batch or model\n"),
     (
         RuntimeError("DefaultCPUAllocator: not enough memory"),
         7,
-        "error: out of memory: DefaultCPUAllocator: not enough memory; try a smaller batch or model\n",
+        "error: out of memory: DefaultCPUAllocator: not enough memory; try a smaller train.batch or model\n",
     ),
     (KeyboardInterrupt(), 130, "\ninterrupted\n"),
     (InterruptedRun("interrupted; go on with: zoo train cnn", 143), 143, "interrupted; go on with: zoo train cnn\n"),

@@ -119,8 +119,6 @@ def floats() -> Loaded:
 
 UNUSABLE: list[tuple[Callable[[], Loaded], str]] = [
     (lambda: numbered([], 2), "no train pictures"),
-    (lambda: numbered([0] * 20, 1), "one class, '0'"),
-    (lambda: numbered([0, 2] * 20, 4), "no training picture of class '1', '3'"),
     (lambda: numbered([0, 1, 5] * 20, 2), "label 5, but there are 2"),
     (lambda: numbered([0, 1, -1] * 20, 2), "label -1"),
     (other_shape, "1x1x2, test pictures 3x8x8"),
@@ -135,8 +133,31 @@ def test_a_set_that_cannot_be_used_is_one_line(make: Callable[[], Loaded], messa
     one_line(error)
 
 
+def test_classes_without_training_pictures_are_left_out_everywhere(caplog: pytest.LogCaptureFixture) -> None:
+    train, test = numbered([0, 2] * 20, 4), numbered([2, 1, 3, 0, 3], 4, first=100)
+    data = Loaded(train.train, ("a", "b", "c", "d"), test=test.train, captions=(("x",), ("y",), ("z",), ()))
+    parts = split(data, DataSpec())
+    assert parts.info.classes == ("a", "c")
+    assert parts.info.captions == (("x",), ("z",))
+    assert (numbers(parts.test), parts.test.y.tolist()) == ([100, 103], [1, 0])
+    assert all((part.y == torch.tensor(numbers(part)) % 2).all() for part in (parts.train, parts.valid))
+    assert caplog.messages == ["no training picture of class 'b', 'd': left out with 3 test pictures"]
+
+
+def test_a_split_without_pictures_of_known_classes_is_taken_from_the_training_pictures() -> None:
+    data = numbered([0] * 20, 2)
+    parts = split(Loaded(data.train, data.classes, test=numbered([1, 1], 2).train), DataSpec())
+    assert parts.info.classes == ("0",)
+    assert [len(part) for part in parts[:3]] == [14, 2, 4]
+
+
+def test_one_class_is_split_like_several() -> None:
+    parts = split(numbered([0] * 20, 1), DataSpec(imbalance=5))
+    assert [len(part) for part in parts[:3]] == [14, 2, 4]
+
+
 def test_a_limit_that_loses_a_class_says_so() -> None:
-    with pytest.raises(DataError, match="increase `limit`"):
+    with pytest.raises(DataError, match=r"increase data\.limit"):
         split(numbered([0, 1, 2] * 20, 3), DataSpec(limit=2))
 
 

@@ -148,7 +148,7 @@ def test_label_smoothing_reaches_the_loss() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"ratio": 0.5}, "ratio needs convolution=separable"),
+        ({"ratio": 0.5}, "model.ratio needs model.convolution=separable"),
         ({"draws": 4, "pooling": "max"}, "draws above 1 need pooling=fractional"),
         ({"blocks": 0}, "greater than or equal to 1"),
         ({"kernel": 4}, "Input should be 1, 3"),

@@ -135,7 +135,7 @@ def test_grey_pictures_stay_grey_unless_one_is_not(tmp_path: Path) -> None:
     assert folder.load(FolderSpec(path=tmp_path / "set")).train.x.shape == (140, 1, 4, 6)
     assert folder.load(FolderSpec(path=tmp_path / "set", channels=3)).train.x.shape == (140, 3, 4, 6)
     write(tmp_path / "set" / "a" / "01.png", encoded(RED))
-    with pytest.raises(DataError, match=r"a/01.png is in colour.*set `channels`") as error:
+    with pytest.raises(DataError, match=r"a/01.png is in colour.*set data.channels=3") as error:
         folder.load(FolderSpec(path=tmp_path / "set"))
     one_line(error)
 

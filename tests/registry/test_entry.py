@@ -110,7 +110,7 @@ def test_what_the_hash_covers() -> None:
         ("model.kind=3", "cnn.model needs a `kind`; see `zoo plugins`"),
         ("data.limit=0", "cnn.data.limit: input should be greater than or equal to 1, got 0"),
         ("data.limit=x", "cnn.data.limit: input should be a valid integer, got 'x'"),
-        ("data.valid=0.9", "cnn.data: valid and test together must be less than 1"),
+        ("data.valid=0.9", "cnn.data: data.valid and data.test together must be less than 1"),
         ("data.kind=folder", "cnn.data.path is required ("),
         ("data.kind=nowhere:digits", "cnn.data: no data kind 'nowhere:digits'"),
     ],

@@ -215,7 +215,7 @@ def test_apply_gives_the_entry_with_what_was_drawn() -> None:
 
 
 def test_apply_refuses_what_the_spec_refuses() -> None:
-    with pytest.raises(ZooError, match="ratio needs convolution=separable"):
+    with pytest.raises(ZooError, match=r"model\.ratio needs model\.convolution=separable"):
         Space.apply(catalog(), get()[1], {"model.ratio": 0.5, "model.convolution": "full"})
 
 

@@ -188,7 +188,7 @@ def as_out_of_memory(error: BaseException) -> OutOfMemoryError | None:
         isinstance(error, RuntimeError) and any(words in text.lower() for words in OUT_OF_MEMORY_TEXTS)
     ):
         return None
-    return OutOfMemoryError(f"out of memory{': ' * bool(text)}{text[:160]}", "try a smaller batch or model")
+    return OutOfMemoryError(f"out of memory{': ' * bool(text)}{text[:160]}", "try a smaller train.batch or model")
 
 
 def did_you_mean(name: str, names: Iterable[str], before: str = "") -> str:

@@ -63,7 +63,9 @@ class DataSpec(Spec):
     @model_validator(mode="after")
     def _leave_some(self) -> Self:
         if self.valid + self.test >= 1:
-            raise ValueError("valid and test together must be less than 1, so that some pictures are left for training")
+            raise ValueError(
+                "data.valid and data.test together must be less than 1, so that some pictures are left for training"
+            )
         return self
 
 

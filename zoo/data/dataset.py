@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo.core.errors import DataError
+from zoo.core.notes import note
 from zoo.core.types import DataInfo
 
 COUNT_CHUNK = 2048
@@ -194,7 +195,7 @@ def mean_std(pictures: Pictures) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def check_loaded(loaded: Loaded) -> None:
-    """Raise DataError if a model cannot be trained on the pictures."""
+    """Raise DataError if no model can be trained on the pictures."""
     train, classes = loaded.train, loaded.classes
     for name, part in loaded.parts().items():
         check_split(name, part, len(classes))
@@ -202,13 +203,10 @@ def check_loaded(loaded: Loaded) -> None:
             raise DataError(
                 f"train pictures are {format_shape(train)}, {name} pictures {format_shape(part)}; make them equal"
             )
-    if len(classes) < 2:
-        raise DataError(f"all pictures are of one class, {classes[0]!r}; a classifier needs at least two classes")
     if len(loaded.captions) not in (0, len(classes)):
         raise DataError(
             f"there are captions for {len(loaded.captions)} of {len(classes)} classes; the data kind must provide all"
         )
-    require_all_classes(train, classes, "add some, or remove the class")
 
 
 def check_split(name: str, part: Pictures, classes: int) -> None:
@@ -232,12 +230,39 @@ def check_split(name: str, part: Pictures, classes: int) -> None:
         )
 
 
-def require_all_classes(train: Pictures, classes: tuple[str, ...], advice: str) -> None:
-    """Raise DataError if a class has no training picture."""
+def require_all_classes(train: Pictures, classes: tuple[str, ...]) -> None:
+    """Raise DataError if the option `limit` leaves a class without a training picture."""
     counts = torch.bincount(train.y, minlength=len(classes))
     if missing := [name for name, count in zip(classes, counts.tolist(), strict=True) if not count]:
-        names = ", ".join(map(repr, missing[:5])) + (", ..." if len(missing) > 5 else "")
-        raise DataError(f"no training picture of class {names}; {advice}")
+        raise DataError(f"no training picture of class {quote_some(missing)}", "increase data.limit")
+
+
+def leave_out_empty_classes(loaded: Loaded) -> Loaded:
+    """Leave out classes without training pictures, from every split, with a note that names them."""
+    count = len(loaded.classes)
+    used = torch.bincount(loaded.train.y, minlength=count).nonzero().flatten()
+    if len(used) == count:
+        return loaded
+    new_labels = torch.full((count,), -1).index_copy(0, used, torch.arange(len(used)))
+    kept, lost = {}, []
+    for name, part in loaded.parts().items():
+        rows = (new_labels[part.y] >= 0).nonzero().flatten()
+        if fewer := len(part) - len(rows):
+            lost.append(f"{fewer} {name} pictures")
+        some = part.subset(rows) if fewer else part
+        if len(some):
+            kept[name] = Pictures(some.x, new_labels[some.y])
+    indices = used.tolist()
+    missing = [name for index, name in enumerate(loaded.classes) if index not in set(indices)]
+    note(f"no training picture of class {quote_some(missing)}: left out{' with ' * bool(lost)}{' and '.join(lost)}")
+    classes = tuple(loaded.classes[index] for index in indices)
+    captions = tuple(loaded.captions[index] for index in indices) if loaded.captions else ()
+    return Loaded(**kept, classes=classes, skipped=loaded.skipped, captions=captions)
+
+
+def quote_some(names: Sequence[str]) -> str:
+    """List names in quotes; of many only the first five."""
+    return ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def format_shape(pictures: Pictures) -> str:

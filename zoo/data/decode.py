@@ -124,7 +124,8 @@ class Skipped:
         if len(self.found) > allowed:
             first = "; ".join(f"{name}: {reason}" for name, reason in self.found[:3])
             raise DataError(
-                f"more than {allowed} of {self.total} pictures cannot be read ({first}); fix them or increase `max_bad`"
+                f"more than {allowed} of {self.total} pictures cannot be read ({first})",
+                "fix them, or allow more, e.g. data.max_bad=0.1",
             )
 
 
@@ -272,10 +273,11 @@ def check_against_recipe(name: str, image: Image.Image, recipe: Recipe) -> None:
     if recipe.same_size and (height, width) != (recipe.height, recipe.width):
         raise DataError(
             f"{name} has {width}x{height} pixels, but the first has {recipe.width}x{recipe.height}",
-            "set `size` to resize all",
+            "set data.size to resize all, e.g. data.size=32",
         )
     if recipe.all_grey and not is_grey(image):
-        raise DataError(f"{name} is in colour, but the first pictures are grey; set `channels` to 1 or 3")
+        hint = "set data.channels=3 for colour, or data.channels=1 for grey"
+        raise DataError(f"{name} is in colour, but the first pictures are grey", hint)
 
 
 @contextmanager

@@ -65,7 +65,8 @@ class Loader:
         _, self.height, self.width, channels = self.x.shape
         self.pad = self.height // 8 if self.spec.pad == "auto" else self.spec.pad
         if self.spec.pad_mode == "reflect" and self.pad >= min(self.height, self.width):
-            raise ZooError(f"pad {self.pad} is too large for mirroring {self.width}x{self.height} pictures; reduce it")
+            text = f"train.augment.pad={self.pad} is too large for mirroring {self.width}x{self.height} pictures"
+            raise ZooError(text, f"set train.augment.pad={min(self.height, self.width) - 1} or less")
         self.flip = channels == 3 if self.spec.flip == "auto" else self.spec.flip
         self.rows = torch.arange(self.height, dtype=torch.int32, device=self.device)
         self.columns = torch.arange(self.width, dtype=torch.int32, device=self.device)

@@ -12,7 +12,14 @@ from torch import Tensor
 
 from zoo.core.sections import DataSpec
 from zoo.core.types import DataInfo
-from zoo.data.dataset import Loaded, Splits, check_loaded, mean_std, require_all_classes
+from zoo.data.dataset import (
+    Loaded,
+    Splits,
+    check_loaded,
+    leave_out_empty_classes,
+    mean_std,
+    require_all_classes,
+)
 
 if TYPE_CHECKING:
     from zoo.data.dataset import Pictures
@@ -21,10 +28,12 @@ if TYPE_CHECKING:
 def split(loaded: Loaded, spec: DataSpec) -> Splits:
     """Split into training, validation and test pictures, stratified by class and chosen by `split_seed`.
 
-    Splits that the data set provides are kept. The order comes from the raw 64-bit output of PCG64, which NumPy keeps
-    unchanged, so that the same seed gives the same split everywhere. Raises DataError if the pictures cannot be used.
+    Splits that the data set provides are kept; classes without training pictures are left out. The order comes from the
+    raw 64-bit output of PCG64, which NumPy keeps unchanged, so that the same seed gives the same split everywhere.
+    Raises DataError if the pictures cannot be used.
     """
     check_loaded(loaded)
+    loaded = leave_out_empty_classes(loaded)
     if spec.imbalance is not None:
         loaded = long_tailed(loaded, spec.imbalance, spec.split_seed)
     train, own = loaded.train, (loaded.test, loaded.valid)
@@ -36,7 +45,7 @@ def split(loaded: Loaded, spec: DataSpec) -> Splits:
         for part, rows in zip(own, kept, strict=True)
     )
     train = train.subset(sorted_rows(rest[: spec.limit]))
-    require_all_classes(train, loaded.classes, "increase `limit`" if spec.limit else "add some, or remove the class")
+    require_all_classes(train, loaded.classes)
     channels, height, width = train.x.shape[1:]
     info = DataInfo((channels, height, width), loaded.classes, *mean_std(train), loaded.captions)
     return Splits(train, valid, test, info)
@@ -72,12 +81,12 @@ def stratified_rows(y: NDArray[np.int64], shares: Sequence[float], seed: int) ->
 
 def long_tailed(loaded: Loaded, imbalance: float, seed: int) -> Loaded:
     """Keep the share imbalance^(-k / (K - 1)) of class k of K, at least one picture, sampled by the seed."""
-    last = len(loaded.classes) - 1
+    last = max(1, len(loaded.classes) - 1)
 
     def subsample(part: Pictures) -> Pictures:
         y, keys = part.y.numpy(), np.random.PCG64(seed).random_raw(len(part))
         kept = []
-        for label in range(last + 1):
+        for label in range(len(loaded.classes)):
             members = np.flatnonzero(y == label)
             members = members[np.argsort(keys[members], kind="stable")]
             kept.append(members[: max(1, round(len(members) * imbalance ** (-label / last)))])

@@ -28,6 +28,8 @@ from zoo.runs.run import Run
 
 NO_JUDGE = "none"
 """The value of `judge` that turns the judge off."""
+DEFAULT_JUDGE = "judge"
+"""The entry whose classifier judges samples by default."""
 
 
 def compute_outputs(
@@ -94,7 +96,7 @@ def evaluate(
     device: str = "auto",
     record: str | Path | None = None,
     data_name: str = "",
-    judge: str = "judge",
+    judge: str = DEFAULT_JUDGE,
     guidance: float = 0.0,
     temperature: float = 1.0,
     tell: Callable[[str], object] = len,
@@ -149,7 +151,9 @@ def evaluate(
     with model_errors(changed, "evaluation"):
         autocast = autocast_type(torch_device, changed.train.precision)
         found = compute_outputs(model, pictures, opened.info, torch_device, autocast)
-        if isinstance(model, Generator) and judge != NO_JUDGE:
+        if judge == DEFAULT_JUDGE and len(opened.info.classes) < 2 and isinstance(model, Generator):
+            tell("samples are not judged: a classifier as judge needs at least two classes; --judge sets another")
+        elif isinstance(model, Generator) and judge != NO_JUDGE:
             named_judge = find_judge(judge, opened, changed, splits, torch_device, tell)
             gallery = make_gallery(model, named_judge, pictures, splits.train, torch_device, options=options)
             found = replace(found, gallery=gallery)

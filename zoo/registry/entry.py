@@ -118,7 +118,7 @@ def resolve_prior(
         location = raw.location(("prior",))
         raise ZooError(
             f"{location}{raw.name}.prior: the model kind {model.name!r} has no codes, so it takes no prior",
-            "remove `prior`",
+            "leave out the options of `prior`",
         )
     return None
 
@@ -131,7 +131,11 @@ def resolve_text(
         return resolve_component(catalog, raw, TextKind, {"kind": prior.kind.text})
     if "text" in raw.data:
         what = f"the prior {prior.name!r} takes no text" if prior else "the model has no prior, so it takes no text"
-        raise ZooError(f"{raw.location(('text',))}{raw.name}.text: {what}", "remove `text`, or set prior.kind=flow")
+        # the first prior that takes text is a flow over continuous codes; over words there is another
+        hint = "leave out the options of `text`" + (
+            ", or set prior.kind=flow" if prior and not prior.kind.words else ""
+        )
+        raise ZooError(f"{raw.location(('text',))}{raw.name}.text: {what}", hint)
     return None
 
 

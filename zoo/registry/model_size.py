@@ -8,11 +8,14 @@ from typing import NamedTuple
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from zoo.core.errors import MissingError
+from zoo.core.errors import DataError, MissingError
 from zoo.core.types import Batch, DataInfo
-from zoo.models.base import Model
+from zoo.models.base import Classifier, Model
 from zoo.registry.build import build_model
 from zoo.registry.entry import Entry
+
+PROBED = 2
+"""Pictures of which the scores are counted."""
 
 
 class Count(NamedTuple):
@@ -27,9 +30,11 @@ class Count(NamedTuple):
 def count_size(entry: Entry, info: DataInfo) -> Count:
     """Count parameters and FLOPs (a multiply-add is two), without allocating weights if possible.
 
-    A model that cannot be built on the meta device is built on the CPU, and its FLOPs are not counted.
+    A model that cannot be built on the meta device is built on the CPU, and its FLOPs are not counted. A model that
+    does not fit the classes is refused, as `check_classes` does.
     """
     model, on_meta = build_on_meta(entry, info)
+    check_classes(entry, model, info)
     return Count(parameter_count(model), forward_flops(model, info) if on_meta else None)
 
 
@@ -50,6 +55,40 @@ def build_on_meta(entry: Entry, info: DataInfo) -> tuple[Model, bool]:
     except (MissingError, RuntimeError, NotImplementedError):
         with torch.random.fork_rng():
             return build_model(entry, info).eval(), False
+
+
+def check_classes(entry: Entry, model: Model, info: DataInfo) -> None:
+    """Raise an error if a model cannot be trained on the classes that there are.
+
+    Raises:
+        DataError: If there is one class, and the model is a classifier or learns from one.
+        MissingError: If a classifier gives another number of scores than there are classes.
+    """
+    if len(info.classes) < 2 and isinstance(model, Classifier):
+        hint = "a classifier needs at least two, a generator such as vae only one"
+        raise DataError(f"all pictures are of one class, {info.classes[0]!r}", hint)
+    if len(info.classes) < 2 and model.teacher:
+        what = f"the classifier {model.teacher!r}, from which {entry.name} learns, needs at least two"
+        raise DataError(f"all pictures are of one class, but {what}", "choose an entry without a teacher, e.g. vae")
+    shape = scores_shape(model, info) if isinstance(model, Classifier) else None
+    if shape is not None and shape != (PROBED, len(info.classes)):
+        what = f"{shape[1]} scores" if shape[:1] == (PROBED,) and len(shape) == 2 else f"scores of shape {shape}"
+        plugin, classes = entry.model.plugin, len(info.classes)
+        raise MissingError(
+            f"{plugin}: the model kind {entry.model.name!r} gives {what} for {classes} classes",
+            f"report it to its authors; `zoo check {plugin.name}` checks its rules",
+        )
+
+
+def scores_shape(model: Classifier, info: DataInfo) -> tuple[int, ...] | None:
+    """Compute the shape of the scores of PROBED pictures; None if that fails, as it then will in training."""
+    parameter = next(model.parameters(), None)
+    device = torch.device("cpu") if parameter is None else parameter.device
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), device:
+            return tuple(model(torch.zeros((PROBED, *info.shape))).shape)
+    except Exception:  # a plugin may raise any
+        return None
 
 
 def parameter_count(model: Model) -> int:

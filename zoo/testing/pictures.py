@@ -56,6 +56,8 @@ def splits(subject: Subject) -> None:
         raise Broken(f"what `load` returns cannot be split: {error}") from error
     for name in SPLITS:
         require(len(getattr(made, name)), f"there are no {name} pictures")
+    missing = [name for name in found.classes if name not in made.info.classes]
+    require(not missing, f"there are no training pictures of {', '.join(map(repr, missing)):.80}")
 
 
 @rule("data")

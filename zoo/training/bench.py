@@ -19,7 +19,7 @@ from zoo.models.base import Stage
 from zoo.registry.build import build_data, build_model
 from zoo.registry.entry import Entry
 from zoo.registry.listing import load_entry
-from zoo.registry.model_size import count_flops, meta_batch
+from zoo.registry.model_size import count_flops, count_size, meta_batch
 from zoo.training.device import autocast_type, preserve_random_state, seed_all
 from zoo.training.stepper import Stepper
 
@@ -83,6 +83,7 @@ def measure(entry: Entry, device: torch.device, seconds: float) -> BenchmarkResu
     float32, eager, AdamW with its defaults.
     """
     splits, _ = build_data(entry.data)
+    count_size(entry, splits.info)  # refuses a model that does not fit the classes
     autocast = autocast_type(device, entry.train.precision)
     fast, mode, batch = trainer_loop(entry, splits, device, autocast)
     plain = plain_loop(entry, splits, device)

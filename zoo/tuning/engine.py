@@ -47,7 +47,7 @@ class Engine:
         try:
             # Reading pictures and starting Ray take about equally long, and neither keeps a core busy.
             with ThreadPoolExecutor(1) as thread, quiet_ray():
-                pictures = thread.submit(read_pictures, self.ledger.entry.data)
+                pictures = thread.submit(read_pictures, self.ledger.entry)
                 with ray_cluster(self.cluster):
                     self.run_trials(self.wait(pictures))
         finally:

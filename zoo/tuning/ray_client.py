@@ -66,7 +66,7 @@ class RayClientEngine(Engine):
         self.ledger.close()
         try:
             with ThreadPoolExecutor(1) as thread, quiet_ray():
-                pictures = thread.submit(read_pictures, self.ledger.entry.data)
+                pictures = thread.submit(read_pictures, self.ledger.entry)
                 with ray_cluster(self.cluster):
                     driver = self.start_driver()
                     self.follow(driver, self.wait(pictures))

@@ -30,8 +30,7 @@ from zoo.core.errors import (
 from zoo.core.files import DISK_FULL_ERRNOS, write_text
 from zoo.core.types import DataInfo
 from zoo.registry.catalog import catalog
-from zoo.registry.entry import Component, Entry, restore_entry
-from zoo.registry.kinds import DataKind
+from zoo.registry.entry import Entry, restore_entry
 from zoo.runs.choose_folder import open_or_clear
 from zoo.runs.lock import wait_and_lock
 from zoo.runs.run import read_json
@@ -293,17 +292,23 @@ class FileStop(Stop):
         return self.asked
 
 
-def read_pictures(data: Component[DataKind[Any]]) -> dict[str, Any]:
+def read_pictures(entry: Entry) -> dict[str, Any]:
     """Read the pictures once for all trials, as arrays that Ray's workers share.
 
-    Each split has pictures as NHWC bytes, and labels.
+    Each split has pictures as NHWC bytes, and labels. Raises an error where no model of the entry fits the classes.
     """
     from zoo.core.splits import SPLITS
+    from zoo.registry.model_size import build_on_meta, check_classes
     from zoo.training.session import prepare
 
-    found = prepare(data)
+    found = prepare(entry.data)
+    model = None
+    with suppress(ZooError):  # the options of the trials may fit the pictures where those of the entry do not
+        model, _ = build_on_meta(entry, found.splits.info)
+    if model is not None:
+        check_classes(entry, model, found.splits.info)
     if not len(found.splits.valid):
-        raise DataError("there are no validation pictures to compare trials by", "set data.valid")
+        raise DataError("there are no validation pictures to compare trials by", "set data.valid, e.g. data.valid=0.1")
     parts = {name: getattr(found.splits, name) for name in SPLITS}
     arrays = {name: (part.nhwc.numpy(), part.y.numpy()) for name, part in parts.items()}
     info = found.splits.info._asdict()
