@@ -116,7 +116,7 @@ def evaluate(
             pictures and cached, a run, or "none".
         guidance: Guidance of the samples for the judge.
         temperature: Temperature of the samples for the judge.
-        tell: Called with a message before anything that takes long.
+        tell: Called with a message before each slow step.
 
     Returns:
         The metrics, and details that are more than a number, such as the confusion matrix.
