@@ -16,11 +16,11 @@ from rich.console import Console
 from zoo.cli import main
 from zoo.cli.commands.evaluate import show_confusion
 from zoo.cli.console import Screen
-from zoo.cli.options import data_overrides
 from zoo.cli.views.evaluation import draw_confusion
 from zoo.cli.views.progress import ProgressBarCallback, ProgressLines
 from zoo.core.errors import DataError
 from zoo.display.format import format_duration
+from zoo.registry.data_source import data_overrides
 from zoo.registry.listing import load_entry, load_registry
 from zoo.runs.find import load
 from zoo.training.bench import BenchmarkResult

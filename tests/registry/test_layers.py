@@ -145,7 +145,7 @@ def test_overrides_lie_on_top_whatever_their_order() -> None:
             "'modle.x' is not an option of a: options begin with data., model., prior., text., train. or tune.",
         ),
         ("summary=x", "'summary' is not an option of a"),
-        ("model=cnn", "'model' is a section, not an option; set one of its options with model.NAME=VALUE"),
+        ("model=cnn", "'model' is a section, not an option; did you mean model.kind=cnn?"),
         ("model.x=[1", "model.x=[1: not YAML: "),
         ("model.x=*y", "model.x=*y: not YAML: found undefined alias"),
         ("model.x=\0", "model.x=\\x00: not YAML: the character 0x0 is not allowed"),

@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from zoo.cli.console import OutputClosedError
-from zoo.core.errors import ZooError, did_you_mean
 from zoo.core.version import __version__
 
 COMMANDS = {
@@ -59,7 +58,9 @@ class LazyGroup(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Return the command; ZooError with the nearest name for an unknown one."""
         if args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise ZooError(f"no command {args[0]!r}", did_you_mean(args[0], COMMANDS) or "see zoo --help")
+            from zoo.cli.usage import unknown_command
+
+            raise unknown_command(args, COMMANDS)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -108,6 +109,11 @@ class Command(click.Command):
         super().__init__(*args, **kwargs)
         self.params += [make_flag("--json", help="Print the output as one JSON document.")] if json else []
         self.params += common_options()
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the words of the command line, which errors quote."""
+        ctx.meta["zoo.words"] = [*args]
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command.

@@ -50,6 +50,8 @@ def describe_error(error: BaseException) -> tuple[int, str, str, str]:
     if isinstance(error, ZooError):
         return error.code, error.name, str(error.args[0]), error.hint
     if isinstance(error, click.ClickException):
+        from zoo.cli.usage import describe_usage_error
+
         return error.exit_code, "usage", *describe_usage_error(error)
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return 130, "interrupted", "interrupted", ""
@@ -59,17 +61,6 @@ def describe_error(error: BaseException) -> tuple[int, str, str, str]:
         where = f"{error.filename}: " if error.filename else ""
         return ResourceError.code, ResourceError.name, f"{where}{error.strerror}", ""
     return describe_bug(error)
-
-
-def describe_usage_error(error: click.ClickException) -> tuple[str, str]:
-    """Return the message and hint of an error of click."""
-    text = " ".join(error.format_message().split()).rstrip(".")
-    text, guess, names = (text[:1].lower() + text[1:]).partition(" Did you mean ")
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    path, params = (context.command_path, context.command.params) if context else ("zoo", [])
-    if isinstance(error, click.NoSuchOption) and not guess and any(param.name == "overrides" for param in params):
-        return text.rstrip("."), f"see {path} --help; options of an entry are set with KEY=VALUE, e.g. train.epochs=10"
-    return text.rstrip("."), f"did you mean {names}" if guess else f"see {path} --help"
 
 
 def describe_bug(error: BaseException) -> tuple[int, str, str, str]:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable
-from itertools import islice
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from zoo.core.errors import DataError, did_you_mean
-from zoo.registry.catalog import catalog
+from zoo.core.errors import ZooError
+
+if TYPE_CHECKING:
+    from zoo.cli.console import Screen
 
 NAME = click.argument("name")
 RUN = click.argument("run")
 PICTURES = click.argument("pictures", metavar="PICTURE|FOLDER...", nargs=-1, required=True)
 OVERRIDES = click.argument("overrides", metavar="[KEY=VALUE]...", nargs=-1)
+DATA = click.option(
+    "--data", metavar="KIND|PATH", help="A data kind, a folder with one subfolder per class, or Parquet files."
+)
 DEVICE = click.option("--device", default="auto", metavar="DEVICE", help="Device: auto, cpu, cuda, cuda:1 or mps.")
 REGISTRY = click.option(
     "--registry", "registries", multiple=True, metavar="FILE", help="Another registry file, which overrides the others."
@@ -44,10 +45,7 @@ MIX_RULE = click.option(
 OUT = click.option("-o", "--out", metavar="FILE.png", help="File to write the page to; default in the run folder.")
 TENSORS = click.option("--tensors", metavar="FILE", help="Also write the pictures as float32 safetensors.")
 SEPARATE = click.option("--separate", is_flag=True, help="Also write each picture as a PNG file at its own size.")
-MAX_LISTED_PATHS = 10_000
 F = TypeVar("F", bound=Callable[..., Any])
-QUALIFIED = re.compile(r"[\w.-]{2,}:[a-z0-9-]+")
-"""plugin:kind; a single letter before the colon is a Windows drive."""
 
 
 def page_options(command: F) -> F:
@@ -67,34 +65,14 @@ def add_options(command: F, *options: Callable[[F], F]) -> F:
     return command
 
 
-def data_overrides(text: str) -> list[str]:
-    """Return the overrides that select a data kind or path; DataError if it is neither."""
-    kinds = catalog().names("data")
-    path = Path(text).expanduser()
-    if text in kinds or (QUALIFIED.fullmatch(text) and not path.exists()):
-        return [f"data.kind={text}"]
-    if not path.exists():
-        here = [child.name for child in path.parent.iterdir() if child.is_dir()] if path.parent.is_dir() else []
-        hint = did_you_mean(text, kinds) or did_you_mean(path.name, here)
-        raise DataError(f"{text!r} is neither a data kind nor a path", hint)
-    # The run may be read from another working directory.
-    whole = str(path.absolute())
-    # YAML reads strings quoted as JSON, whatever characters they have.
-    return [f"data.kind={data_kind_of(path)}", f"data.path={json.dumps(whole, ensure_ascii=False)}"]
+def read_words(screen: Screen, data: str | None, words: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Return the data and the overrides among the words of a command: a folder needs no `--data` before it."""
+    from zoo.registry.data_source import take_data_word
 
-
-def data_kind_of(path: Path) -> str:
-    """Return the data kind for a path: `folder` or `parquet`."""
-    if path.is_file():
-        if path.suffix.lower() == ".parquet":
-            return "parquet"
-        raise DataError(
-            f"{path} is a file that does not end in .parquet",
-            "for pictures, give a folder with one subfolder per class",
-        )
-    inside = [child for child in islice(path.rglob("*"), MAX_LISTED_PATHS) if not child.name.startswith(".")]
-    if any(child.suffix.lower() == ".parquet" for child in inside):
-        return "parquet"
-    if any(child.parent != path and child.is_file() for child in inside):
-        return "folder"
-    raise DataError(f"{path} has neither class folders ({path.name}/CLASS/*.png) nor .parquet files")
+    named, overrides = take_data_word(words)
+    if named is None:
+        return data, overrides
+    if data is not None:
+        raise ZooError(f"the data are named twice, as --data {data} and as {named}", "give one of them")
+    screen.note(f"reading {named} as --data {named}")
+    return named, overrides

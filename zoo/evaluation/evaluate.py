@@ -23,7 +23,7 @@ from zoo.registry.kinds import Outputs
 from zoo.registry.listing import load_entry
 from zoo.registry.results import append_result, make_result
 from zoo.runs.find import load
-from zoo.runs.inputs import check_pictures
+from zoo.runs.inputs import check_pictures, run_overrides
 from zoo.runs.run import Run
 
 NO_JUDGE = "none"
@@ -92,6 +92,7 @@ def compute_metrics(catalog: Catalog, found: Outputs) -> MetricResults:
 def evaluate(
     run: Run | str | Path,
     *overrides: str,
+    data: str | Path | None = None,
     split: str = "test",
     device: str = "auto",
     record: str | Path | None = None,
@@ -108,6 +109,8 @@ def evaluate(
     Args:
         run: A run folder, a name below `runs`, an entry or a study.
         *overrides: `key=value` texts for the data, and for options that do not affect the weights.
+        data: A data kind, a folder with one subfolder per class, or Parquet files, read in the shape that the model
+            takes; by default the data of the run.
         split: The split to evaluate: "train", "valid" or "test".
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
         record: A registry file to which to append the result; None to leave it out.
@@ -139,8 +142,9 @@ def evaluate(
 
     check_split(split)
     opened, torch_device = load(run), choose_device(device)
-    changed = opened.with_overrides(overrides)
-    model = opened.model(torch_device, overrides)
+    words = run_overrides(opened, data, overrides)
+    changed = opened.with_overrides(words)
+    model = opened.model(torch_device, words)
     options = sampling_options(opened, model, guidance, temperature)
     if judge == NO_JUDGE and options.non_default():
         text = "--judge none evaluates no samples, so guidance and temperature have no effect"

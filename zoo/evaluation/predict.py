@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from torch import Tensor
 
-from zoo.core.errors import ZooError
+from zoo.core.errors import DataError, ZooError
+from zoo.core.splits import check_split
 from zoo.data.dataset import Pictures
 from zoo.evaluation.evaluate import class_scores
 from zoo.models.base import Classifier
+from zoo.registry.data_source import data_overrides
 from zoo.runs.find import load
-from zoo.runs.inputs import Skipped, decode_files, expand_folders, run_recipe
+from zoo.runs.inputs import Skipped, decode_files, expand_folders, run_overrides, run_recipe
 from zoo.runs.run import Run
 from zoo.training.device import autocast_type, choose_device
 
@@ -34,13 +37,21 @@ class Prediction(NamedTuple):
     skipped: list[Skipped]
 
 
-def predict(run: Run | str | Path, pictures: Sequence[str | Path], device: str = "auto") -> Prediction:
+def predict(
+    run: Run | str | Path,
+    pictures: Sequence[str | Path] = (),
+    device: str = "auto",
+    data: str | Path | None = None,
+    split: str = "test",
+) -> Prediction:
     """Predict the classes of picture files.
 
     Args:
         run: A run of a classifier that is open, its folder, a name below `runs`, an entry or a study.
         pictures: Picture files, and folders whose pictures are all taken.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
+        data: A folder whose pictures are all taken as well, or a data kind or Parquet files, of which a split is.
+        split: That split of the data: "train", "valid" or "test". Its pictures are called `test:0`, `test:1` and so on.
 
     Returns:
         Path, class and probability of each picture, and the files that cannot be read.
@@ -54,6 +65,7 @@ def predict(run: Run | str | Path, pictures: Sequence[str | Path], device: str =
         '7'
     """
     run = load(run)
+    pictures, named = split_data(pictures, data)
     torch_device = choose_device(device)
     model = run.model(torch_device)
     if not isinstance(model, Classifier):
@@ -62,11 +74,43 @@ def predict(run: Run | str | Path, pictures: Sequence[str | Path], device: str =
     found, shape = Prediction([], []), run_recipe(run)
     files = expand_folders(map(Path, pictures), found.skipped)
     while chunk := list(islice(files, shape.chunk)):
-        read = decode_files(chunk, shape, found.skipped)
-        if not read:
-            continue
-        batch = Pictures.of(np.stack([picture for _, picture in read]), [0] * len(read))
-        best = class_scores(model, batch, torch_device, autocast).exp().max(1)
-        for (path, _), probability, label in zip(read, best.values.tolist(), best.indices.tolist(), strict=True):
-            found.predictions.append(Predicted(str(path), run.info.classes[label], probability))
+        if read := decode_files(chunk, shape, found.skipped):
+            batch = Pictures.of(np.stack([picture for _, picture in read]), [0] * len(read))
+            scores = class_scores(model, batch, torch_device, autocast)
+            found.predictions.extend(label(run, (path for path, _ in read), scores))
+    if named is not None:
+        batch = read_split(run, named, split)
+        names = (f"{split}:{number}" for number in range(len(batch)))
+        found.predictions.extend(label(run, names, class_scores(model, batch, torch_device, autocast)))
+    return found
+
+
+def label(run: Run, names: Iterable[object], scores: Tensor) -> Iterator[Predicted]:
+    """Yield the most probable class of each picture, from its log-probabilities."""
+    best = scores.exp().max(1)
+    for name, probability, index in zip(names, best.values.tolist(), best.indices.tolist(), strict=True):
+        yield Predicted(str(name), run.info.classes[index], probability)
+
+
+def split_data(pictures: Sequence[str | Path], data: str | Path | None) -> tuple[list[str | Path], str | Path | None]:
+    """Return the picture files and folders to read, and the data of which a split is read instead, if any."""
+    if data is not None and Path(data).expanduser().is_dir() and data_overrides(data)[0] == "data.kind=folder":
+        return [*pictures, Path(data).expanduser()], None
+    if data is None and not pictures:
+        raise ZooError("there are no pictures to classify", "name picture files or folders, or data")
+    return list(pictures), data
+
+
+def read_split(run: Run, data: str | Path, split: str) -> Pictures:
+    """Read the pictures of a split of other data in the shape that a run takes; DataError if they do not fit."""
+    from zoo.registry.build import build_data
+
+    check_split(split)
+    splits, _ = build_data(run.with_overrides(run_overrides(run, data, ())).data)
+    found: Pictures = getattr(splits, split)
+    if splits.info.shape != run.info.shape:
+        text = f"{run.path} takes pictures of shape {run.info.shape}; {data} has {splits.info.shape}"
+        raise DataError(text, "check the data options")
+    if not len(found):
+        raise DataError(f"the {split} split of {data} has no pictures", "choose another with --split")
     return found

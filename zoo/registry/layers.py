@@ -11,8 +11,9 @@ from typing import Any
 from zoo.core.errors import MissingError, ZooError, did_you_mean, one_line
 from zoo.core.yaml import MAX_DEPTH, Document
 from zoo.registry.catalog import PLUGINS_HINT, Catalog
+from zoo.registry.overrides import apply_overrides
 from zoo.registry.plugins.discover import Plugin
-from zoo.registry.raw_entry import Locations, RawEntry, apply_overrides, check_keys, overlay, read_entry
+from zoo.registry.raw_entry import Locations, RawEntry, check_keys, overlay, read_entry
 from zoo.registry.registry_text import parse_registry
 
 VERSION = 1

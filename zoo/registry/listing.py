@@ -10,6 +10,7 @@ from typing import Any
 from zoo.core.errors import ZooError
 from zoo.core.spec import options
 from zoo.registry.catalog import catalog
+from zoo.registry.data_source import with_data
 from zoo.registry.description import EntryDescription, OptionDescription
 from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.layers import Registry, read_registry
@@ -105,14 +106,21 @@ def describe_entry(registry: Registry, name: str) -> EntryInfo:
     return EntryInfo(name, summary, kind, entry.data.name, entry.model.plugin.name, [], results)
 
 
-def show(name: str, overrides: Iterable[str] = (), registries: Paths = (), measure: bool = True) -> EntryDescription:
+def show(
+    name: str,
+    overrides: Iterable[str] = (),
+    registries: Paths = (),
+    measure: bool = True,
+    data: str | Path | None = None,
+) -> EntryDescription:
     """Describe an entry: its options, search space, results and size.
 
     Args:
         name: Name of the entry.
         overrides: `key=value` strings, as on the command line.
         registries: Registry files to read in addition.
-        measure: Whether to count parameters and FLOPs for the entry's own data, which imports torch.
+        measure: Whether to count parameters and FLOPs for the data, which imports torch.
+        data: A data kind, a folder with one subfolder per class, or Parquet files; by default the entry's own data.
 
     Returns:
         The summary, hash, kind, plugin, size, values, options and results of the entry.
@@ -127,15 +135,17 @@ def show(name: str, overrides: Iterable[str] = (), registries: Paths = (), measu
         ('cnn', 3)
     """
     registry, _ = load_registry(registries)
-    raw = registry.resolve(name, overrides)
+    words = with_data(data, overrides)
+    raw = registry.resolve(name, words)
     entry = resolve_entry(catalog(), raw)
+    searched = search_space(entry, raw, words)
     parameters = flops = shape = None
     if measure:
         from zoo.registry.build import data_info
-        from zoo.registry.model_size import count_size
+        from zoo.registry.model_size import measure_entry
 
         info = data_info(entry.data)
-        (parameters, flops), shape = count_size(entry, info), info.shape
+        (parameters, flops), shape = measure_entry(entry, info, searched), info.shape
     spec = entry.dump() | {"tune": entry.tune.model_dump(mode="json")}
     return EntryDescription(
         name=name,
@@ -147,7 +157,7 @@ def show(name: str, overrides: Iterable[str] = (), registries: Paths = (), measu
         flops=flops,
         shape=shape,
         spec=spec,
-        options=describe_options(entry, spec, search_space(entry, raw, overridden_options(overrides))),
+        options=describe_options(entry, spec, searched),
         results=results_of(entry, registry.results),
     )
 
@@ -163,14 +173,26 @@ def describe_options(entry: Entry, spec: dict[str, Any], searched: dict[str, str
     ]
 
 
-def search_space(entry: Entry, raw: RawEntry, fixed: list[str]) -> dict[str, str]:
-    """Describe the search range of each option that `zoo tune` would search."""
+def search_space(entry: Entry, raw: RawEntry, overrides: list[str]) -> dict[str, str]:
+    """Describe the search range of each option that `zoo tune` would search.
+
+    Raises ZooError for what `zoo tune` refuses, if the overrides say how to search, and for ranges that are wrong.
+    """
+    from zoo.registry.search.checks import check_epochs, check_objective
+    from zoo.registry.search.planner import NothingToSearchError
     from zoo.registry.search.space import Space
 
+    typed = any(word.startswith("tune.") for word in overrides)
     try:
-        return Space.of(catalog(), raw, entry, entry.tune.space, fixed).describe()
-    except ZooError:
+        space = Space.of(catalog(), raw, entry, entry.tune.space, overridden_options(overrides))
+    except NothingToSearchError:
+        if typed:
+            raise
         return {}
+    if typed:
+        check_objective(entry.tune)
+        check_epochs(entry, space)
+    return space.describe()
 
 
 def overridden_options(overrides: Iterable[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
@@ -13,6 +13,7 @@ from zoo.core.types import Batch, DataInfo
 from zoo.models.base import Classifier, Model
 from zoo.registry.build import build_model
 from zoo.registry.entry import Entry
+from zoo.registry.stages import check_stages
 
 PROBED = 2
 """Pictures of which the scores are counted."""
@@ -35,6 +36,13 @@ def count_size(entry: Entry, info: DataInfo) -> Count:
     """
     model, on_meta = build_on_meta(entry, info)
     check_classes(entry, model, info)
+    return Count(parameter_count(model), forward_flops(model, info) if on_meta else None)
+
+
+def measure_entry(entry: Entry, info: DataInfo, searched: Iterable[str] = ()) -> Count:
+    """Count parameters and FLOPs; ZooError if options of a stage are set or searched that the model does not have."""
+    model, on_meta = build_on_meta(entry, info)
+    check_stages(entry.train, model, searched)
     return Count(parameter_count(model), forward_flops(model, info) if on_meta else None)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from zoo.core.errors import ZooError, did_you_mean
 from zoo.core.files import LEGAL_NAME
-from zoo.core.yaml import MAX_DEPTH, parse_value
 
 SECTIONS = ("data", "model", "prior", "text", "train", "tune")
 SECTION_PREFIXES = ", ".join(f"{section}." for section in SECTIONS[:-1]) + f" or {SECTIONS[-1]}."
@@ -105,33 +104,3 @@ def deep_merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         for key, value in over.items()
     }
     return base | both
-
-
-def apply_overrides(raw: RawEntry, texts: Iterable[str]) -> RawEntry:
-    """Apply `key=value` overrides to an entry; for the same key the last one wins."""
-    data: dict[str, Any] = {}
-    where: Locations = {}
-    for text in texts:
-        path, value = read_override(raw.name, text)
-        where |= {path[:depth]: "command line" for depth in range(1, len(path) + 1)}
-        for part in reversed(path):
-            value = {part: value}
-        data = deep_merge(data, value)
-    return overlay(raw, RawEntry(raw.name, data, where, raw.layer)) if data else raw
-
-
-def read_override(name: str, text: str) -> tuple[tuple[str, ...], Any]:
-    """Parse an override such as `model.latent=32` into its path and value."""
-    if not isinstance(text, str):
-        raise ZooError(f"{text!r:.80} is not a string", "options must be strings like 'train.epochs=10'")
-    key, equals, value = text.partition("=")
-    path = tuple(key.strip().split("."))
-    if not equals or not all(path) or len(path) > MAX_DEPTH:
-        raise ZooError(f"{text[:80]!r} is not of the form key=value, e.g. train.epochs=10")
-    if path[0] not in SECTIONS:
-        meant = " or ".join(f"{section}.{key}" for section in ("model", "train"))
-        advice = f"did you mean {meant}? See all with: zoo show {name} --options" if len(path) == 1 else ""
-        raise ZooError(f"{key[:80]!r} is not an option of {name}: options begin with {SECTION_PREFIXES}", advice[:200])
-    if len(path) < 2:
-        raise ZooError(f"{key!r} is a section, not an option", f"set one of its options with {key}.NAME=VALUE")
-    return path, parse_value(value, key)

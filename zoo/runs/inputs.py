@@ -17,7 +17,9 @@ from zoo.core.files import picture_files
 from zoo.core.sections import PictureSpec
 from zoo.data.dataset import Pictures
 from zoo.data.decode import Picture, Recipe, decode_picture, strict_pillow_warnings
+from zoo.registry.data_source import with_data
 from zoo.registry.entry import Entry
+from zoo.registry.overrides import refuse_without_effect
 from zoo.runs.run import Run
 
 if TYPE_CHECKING:
@@ -51,6 +53,24 @@ def check_pictures(run: Run, changed: Entry, info: DataInfo, split: str, picture
             raise DataError(
                 f"data.{name} changes how pictures are split, so the {split} split may contain training pictures"
             )
+
+
+def run_overrides(run: Run, data: str | Path | None, overrides: Iterable[str]) -> list[str]:
+    """Return the overrides with which a run is used on other data, which are read in the shape that its model takes.
+
+    Raises ZooError for options of its training, which is over.
+    """
+    words = with_data(data, overrides)
+    typed = [word for word in words if word.partition("=")[0].strip() != "train.precision"]
+    refuse_without_effect(typed, ["train", "tune"], f"{run.path}, which is trained", "train another run with it")
+    if data is None:
+        return words
+    named = {word.partition("=")[0].strip() for word in words}
+    spec = run.with_overrides(words).data.spec
+    channels, height, width = run.info.shape
+    shape = {"data.channels": channels} | ({"data.size": height} if height == width else {})
+    fits = isinstance(spec, PictureSpec)
+    return [*words, *(f"{key}={value}" for key, value in shape.items() if fits and key not in named)]
 
 
 def load_test_split(run: Run) -> Pictures:

@@ -18,7 +18,8 @@ from zoo.core.files import digest, write_json
 from zoo.core.types import DataInfo
 from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Entry, resolve_entry, restore_entry
-from zoo.registry.raw_entry import RawEntry, apply_overrides
+from zoo.registry.overrides import apply_overrides
+from zoo.registry.raw_entry import RawEntry
 
 if TYPE_CHECKING:
     import torch

@@ -17,13 +17,17 @@ from zoo.data.dataset import Splits
 from zoo.data.loader import Loader
 from zoo.models.base import Stage
 from zoo.registry.build import build_data, build_model
+from zoo.registry.data_source import with_data
 from zoo.registry.entry import Entry
 from zoo.registry.listing import load_entry
 from zoo.registry.model_size import count_flops, count_size, meta_batch
+from zoo.registry.overrides import refuse_without_effect
 from zoo.training.device import autocast_type, preserve_random_state, seed_all
 from zoo.training.stepper import Stepper
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from zoo.registry.listing import Paths
 
 
@@ -208,7 +212,12 @@ def matmul_peak(device: torch.device, autocast: torch.dtype | None) -> float:
 
 
 def bench(
-    name: str, *overrides: str, device: str = "auto", seconds: float = 20.0, registries: Paths = ()
+    name: str,
+    *overrides: str,
+    data: str | Path | None = None,
+    device: str = "auto",
+    seconds: float = 20.0,
+    registries: Paths = (),
 ) -> BenchmarkResult:
     """Compare the training speed of an entry with that of a plain PyTorch loop.
 
@@ -217,6 +226,7 @@ def bench(
     Args:
         name: Name of the entry.
         *overrides: `key=value` texts, as on the command line.
+        data: A data kind, a folder with one subfolder per class, or Parquet files; by default the entry's own data.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
         seconds: How long to measure.
         registries: Registry files to read in addition.
@@ -234,6 +244,8 @@ def bench(
     """
     from zoo.training.device import choose_device
 
-    entry, place = load_entry(name, overrides, registries), choose_device(device)
+    words = with_data(data, overrides)
+    refuse_without_effect(words, ["tune"], "the speed of a training", "it is for zoo tune")
+    entry, place = load_entry(name, words, registries), choose_device(device)
     with preserve_random_state(place):
         return measure(entry, place, seconds)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.core.errors import ZooError
 from zoo.core.sections import TrainSpec
 
 MAX_STEPS_BETWEEN_CHECKS = 50
@@ -183,17 +182,3 @@ def stage_seconds(spec: TrainSpec, names: Sequence[str], begin: float) -> float 
 def total_seconds(spec: TrainSpec, names: Sequence[str]) -> float:
     """Compute the total time limit of stages in seconds; 0 if all of them have a number of epochs."""
     return 60 * (spec.minutes or sum(spec.own_minutes(name) or 0.0 for name in names))
-
-
-def check_minutes(spec: TrainSpec, names: Sequence[str]) -> None:
-    """Raise ZooError if the stages' own minutes do not fit into those of the whole training."""
-    own = [minutes for name in names if (minutes := spec.own_minutes(name))]
-    if spec.minutes is None or not own:
-        return
-    others = [name for name in names if not spec.own_minutes(name)]
-    if others and sum(own) >= spec.minutes:
-        text = f"train.minutes={spec.minutes:g} leaves no time for the stage {others[0]!r}"
-        raise ZooError(text, f"the other stages' own minutes add up to {sum(own):g}")
-    if not others and abs(sum(own) - spec.minutes) > 1e-6 * spec.minutes:
-        text = f"train.minutes={spec.minutes:g}, but the stages' own minutes add up to {sum(own):g}"
-        raise ZooError(text, "remove train.minutes, or the minutes of one stage")

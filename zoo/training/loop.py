@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from zoo.core.errors import InterruptedRun, JobError, RunError, ZooError, as_out_of_memory
+from zoo.core.errors import InterruptedRun, JobError, RunError, as_out_of_memory
 from zoo.core.sections import TrainSpec
 from zoo.core.tensor_files import Tensors, all_finite, load_into
 from zoo.core.types import Batch
@@ -20,12 +20,13 @@ from zoo.data.dataset import Splits
 from zoo.data.loader import Loader, batches
 from zoo.models.base import Model, Stage
 from zoo.models.metrics import EVAL_BATCH, mean_metrics
+from zoo.registry.stages import check_stages
 from zoo.runs.metrics_log import MetricsLog
 from zoo.training.callbacks import Callback, StageInfo
 from zoo.training.checkpoint import Saved, StateFolder
 from zoo.training.compile_fallback import EagerFallback
 from zoo.training.device import autocast_type, random_state, restore_random
-from zoo.training.duration import EpochBudget, check_minutes, make_budget, total_seconds
+from zoo.training.duration import EpochBudget, make_budget, total_seconds
 from zoo.training.signals import Stop, catch_signals
 from zoo.training.stepper import Stepper
 
@@ -138,11 +139,8 @@ class Training:
     def run(self) -> None:
         """Train all stages, from the last checkpoint on."""
         stages = self.model.stages()
-        if unknown := sorted(self.job.spec.stages.keys() - {stage.name for stage in stages}):
-            names = ", ".join(stage.name for stage in stages)
-            raise ZooError(f"train.stages: the model has no stage {unknown[0]!r}", f"known stages: {names}")
+        check_stages(self.job.spec, self.model)
         self.names = [stage.name for stage in stages]
-        check_minutes(self.job.spec, self.names)
         self.time_limit = total_seconds(self.job.spec, self.names)
         saved = self.state.load()
         for note in self.state.notes:

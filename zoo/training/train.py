@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from zoo.core.errors import JobError
+from zoo.core.errors import JobError, ZooError
 from zoo.registry.catalog import catalog
-from zoo.registry.entry import with_train
+from zoo.registry.data_source import with_data
+from zoo.registry.entry import Entry
 from zoo.registry.listing import load_entry
+from zoo.registry.overrides import refuse_without_effect, with_option
 from zoo.runs.choose_folder import choose_folder
 from zoo.runs.find import resume_command
 from zoo.runs.lock import lock_folder
@@ -39,6 +42,7 @@ class Trained(NamedTuple):
 def train(
     name: str,
     *overrides: str,
+    data: str | Path | None = None,
     seed: int | None = None,
     out: str | Path | None = None,
     device: str = "auto",
@@ -54,6 +58,7 @@ def train(
     Args:
         name: Name of the entry.
         *overrides: `key=value` texts, as on the command line.
+        data: A data kind, a folder with one subfolder per class, or Parquet files; by default the entry's own data.
         seed: Seed of the training, in place of `train.seed`.
         out: The run folder; by default the next free one below `runs`.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
@@ -76,9 +81,10 @@ def train(
         >>> trained.metrics["accuracy"]  # doctest: +SKIP
         0.97
     """
-    chosen = load_entry(name, overrides, registries)
-    if seed is not None:
-        chosen = with_train(chosen, seed=seed)
+    words = with_data(data, overrides)
+    refuse_without_effect(words, ["tune"], "a training", "it is for zoo tune")
+    chosen = load_entry(name, with_option("seed", seed, "train.seed", words), registries)
+    refuse_unused(chosen, words)
     from zoo.display.html import in_notebook
     from zoo.registry.blame import model_errors
     from zoo.training.callbacks import Callback
@@ -95,12 +101,26 @@ def train(
         if before is not None and before.state == "diverged":
             raise JobError(f"{path} diverged", f"change its options, or {again}")
         if before is None or before.state != "done":
-            command = resume_command("train", name, overrides, {"seed": seed, "out": out, "device": device}, registries)
+            command = resume_command("train", name, words, {"seed": seed, "out": out, "device": device}, registries)
             callback = callback or (NotebookCallback(name) if in_notebook() else Callback())
             session = Session(chosen, path, torch_device, callback, command, again)
             with preserve_random_state(torch_device), model_errors(chosen, "training"):
                 before = session.train(before)
         return trained(before)
+
+
+def refuse_unused(entry: Entry, overrides: Iterable[str]) -> None:
+    """Raise ZooError for an option of the training that another one makes void."""
+    train = entry.train
+    optimizers = {train.optimizer, *(train.stage(name).optimizer for name in train.stages)}
+    for word in overrides:
+        key = word.partition("=")[0].strip()
+        name = key.split(".")[2] if key.startswith("train.stages.") else ""
+        used = {train.stage(name).optimizer} if name else optimizers
+        if key.startswith("train.") and key.endswith(".momentum") and used == {"adamw"}:
+            raise ZooError(f"{key} has no effect with the optimizer adamw", "set train.optimizer=sgd or muon")
+        if key == "train.augment.pad_mode" and train.augment.pad == 0:
+            raise ZooError(f"{key} has no effect without a border", "set train.augment.pad above 0")
 
 
 def trained(run: Run) -> Trained:

@@ -5,22 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from zoo.core.errors import JobError, ZooError
+from zoo.core.errors import JobError
 from zoo.core.sections import COMPUTED_OBJECTIVES, TuneSpec
 
 Direction = Literal["minimize", "maximize"]
 HIGHER_IS_BETTER = ("accuracy", "f1", "psnr", "ssim", "precision", "recall", "coverage", "density", "auc")
 """Parts of the names of metrics that are better when higher."""
-
-
-def check_objective(spec: TuneSpec) -> None:
-    """Raise ZooError if the options of an objective do not fit together."""
-    if spec.objective == "fewest-parameters" and spec.bound is None:
-        raise ZooError(
-            "fewest-parameters needs a bound, the largest acceptable validation loss", "give e.g. --bound 0.6"
-        )
-    if spec.objective != "fewest-parameters" and spec.bound is not None:
-        raise ZooError(f"--bound has no effect with objective {spec.objective}", "use --objective fewest-parameters")
 
 
 def directions(spec: TuneSpec) -> list[Direction]:

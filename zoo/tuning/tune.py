@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 from zoo.core.errors import InterruptedRun, JobError, ZooError
 from zoo.display.html import in_notebook
 from zoo.registry.catalog import Catalog, catalog
+from zoo.registry.data_source import with_data
 from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.listing import load_registry, overridden_options
+from zoo.registry.overrides import with_option
 from zoo.registry.raw_entry import Locations, RawEntry, overlay
+from zoo.registry.search.checks import check_epochs, check_objective
 from zoo.registry.search.space import Space
+from zoo.registry.stages import check_stages
 from zoo.runs.find import resume_command
 from zoo.runs.lock import lock_folder
 from zoo.runs.names import ROOT, is_run
@@ -21,7 +25,6 @@ from zoo.tuning.callbacks import TuneCallback
 from zoo.tuning.cluster import ClusterOptions
 from zoo.tuning.engine import Engine, TrialsStillRunning
 from zoo.tuning.ledger import Ledger
-from zoo.tuning.objective import check_objective
 from zoo.tuning.ray_client import SCHEME, RayClientEngine
 from zoo.tuning.storage import write_errors
 from zoo.tuning.study import ENDED_STATES, Study
@@ -69,6 +72,7 @@ def run_study(catalog: Catalog, raw: RawEntry, fixed: list[str], request: TuneRe
     check_objective(entry.tune)
     space = Space.of(catalog, raw, entry, entry.tune.space, fixed)
     check_epochs(entry, space)
+    check_stage_names(entry, space)
     plan = StudyPlan.of(entry.dump(), entry.tune, space.describe())
     folder = choose_study(plan, request.root, request.study, request.fresh).resolve()
     with lock_folder(folder, "wait for it, or choose another name with --name"), catch_signals() as stop:
@@ -95,15 +99,19 @@ def run_study(catalog: Catalog, raw: RawEntry, fixed: list[str], request: TuneRe
         return ledger.study
 
 
-def check_epochs(entry: Entry, space: Space) -> None:
-    """Raise ZooError for time limits, since trials are compared at the same epoch of their schedules."""
-    timed = [f"train.stages.{name}.minutes" for name in entry.train.stages if entry.train.own_minutes(name)]
-    timed += ["train.minutes"] if entry.train.minutes else []
+def check_stage_names(entry: Entry, space: Space) -> None:
+    """Raise ZooError if options of a stage are set or searched that the model does not have."""
     searched = [dimension.path for dimension in space.dimensions]
-    timed += [path for path in searched if path.startswith("train.") and path.endswith(".minutes")]
-    if timed:
-        hint = f"unset it with {timed[0]}=null, and set train.epochs"
-        raise ZooError("`zoo tune` compares trials epoch by epoch, so they cannot be limited by time", hint)
+    if not (entry.train.stages or any(path.startswith("train.stages.") for path in searched)):
+        return
+    from zoo.registry.build import data_info
+    from zoo.registry.model_size import build_on_meta
+
+    try:
+        model, _ = build_on_meta(entry, data_info(entry.data))
+    except Exception:  # the entry itself need not fit together, and what fails is reported by the trials
+        return
+    check_stages(entry.train, model, searched)
 
 
 def run_engine(engine: Engine) -> None:
@@ -130,6 +138,7 @@ def with_tune_options(raw: RawEntry, options: dict[str, Any]) -> RawEntry:
 def tune(
     name: str,
     *overrides: str,
+    data: str | Path | None = None,
     trials: int | None = None,
     seconds: float | None = None,
     objective: str | None = None,
@@ -151,6 +160,7 @@ def tune(
     Args:
         name: Name of the entry.
         *overrides: `key=value` texts, as on the command line; those that start with `tune.` configure the search.
+        data: A data kind, a folder with one subfolder per class, or Parquet files; by default the entry's own data.
         trials: The number of trials of the study, including those of earlier calls.
         seconds: The time after which the search stops; None for no limit.
         objective: What to optimise: a metric of the validation split, efficiency, fewest-parameters or pareto.
@@ -185,12 +195,15 @@ def tune(
     callback = callback or (TuneNotebookCallback(seconds) if in_notebook() else TuneCallback())
     from zoo.tuning.cluster import ClusterOptions
 
-    raw = load_registry(registries)[0].resolve(name, overrides)
+    words = with_data(data, overrides)
+    raw = load_registry(registries)[0].resolve(name, words)
     options = {"trials": trials, "objective": objective, "bound": bound, "max_params": max_params}
+    for key, value in options.items():
+        with_option(f"--{key.replace('_', '-')}", value, f"tune.{key}", words)
     arguments: dict[str, Any] = options | {"seconds": seconds, "study": study, "address": address}
     arguments |= {"storage": storage, "parallel": parallel, "device": device}
-    command = resume_command("tune", name, overrides, arguments, registries)
+    command = resume_command("tune", name, words, arguments, registries)
     request = TuneRequest(
         options, seconds, fresh, study, Path(storage or ROOT), ClusterOptions.choose(address, parallel, device), command
     )
-    return run_study(catalog(), raw, overridden_options(overrides), request, callback)
+    return run_study(catalog(), raw, overridden_options(words), request, callback)

@@ -8,13 +8,14 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY
+from zoo.cli.options import DATA, DEVICE, NAME, OVERRIDES, REGISTRY, read_words
 from zoo.display.format import format_value
 
 
 @click.command("bench", cls=Command)
 @NAME
 @OVERRIDES
+@DATA
 @click.option(
     "--seconds",
     type=click.FloatRange(0.1),
@@ -26,14 +27,15 @@ from zoo.display.format import format_value
 @DEVICE
 @REGISTRY
 @click.pass_obj
-def bench_command(screen: Screen, /, name: str, overrides: tuple[str, ...], **options: Any) -> None:
+def bench_command(screen: Screen, /, name: str, overrides: tuple[str, ...], data: str | None, **options: Any) -> None:
     """Measure an entry's training speed against a plain PyTorch loop of the same model.
 
     The two loops take turns, so that both see the same load of the machine.
     """
     from zoo.training.bench import bench
 
-    found = bench(name, *overrides, **options).to_dict()
+    data, words = read_words(screen, data, overrides)
+    found = bench(name, *words, data=data, **options).to_dict()
     if screen.json:
         return screen.document(found)
     rows = [(key.replace("_", " "), format_value(value)) for key, value in found.items()]

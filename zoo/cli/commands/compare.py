@@ -9,22 +9,21 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, data_overrides
+from zoo.cli.options import DATA, DEVICE, NAME, OVERRIDES, REGISTRY, read_words
 from zoo.cli.views.progress import ProgressLines, progress_callback
 from zoo.core.errors import InterruptedRun, JobError, ZooError, did_you_mean
 from zoo.core.splits import SPLITS
 from zoo.evaluation.compare.callbacks import CompareCallback
 from zoo.evaluation.compare.folder import TABLE
 from zoo.evaluation.compare.result import DEFAULT_COLUMNS, END_STATES, FAILURE_HEADS, Comparison
+from zoo.registry.data_source import with_data
 from zoo.registry.entry import Entry
 
 
 @click.command("compare", cls=Command)
 @NAME
 @OVERRIDES
-@click.option(
-    "--data", metavar="KIND|PATH", help="A data kind, a folder with one subfolder per class, or Parquet files."
-)
+@DATA
 @click.option("--seeds", type=click.IntRange(1), default=1, metavar="N", help="Number of seeds per variant; default 1.")
 @click.option("--minutes", type=float, metavar="M", help="Minutes per training, instead of the entry's epochs.")
 @click.option("--split", type=click.Choice(SPLITS[::-1]), default="test", help="Split to use: test, valid or train.")
@@ -51,7 +50,7 @@ def compare_command(
     """
     from zoo.evaluation.compare import compare as comparison
 
-    words = [*(data_overrides(data) if data else []), *overrides]
+    words = with_data(*read_words(screen, data, overrides))
     callback = CompareLines(screen)
     try:
         found = comparison.compare(name, *words, callback=callback, **options)

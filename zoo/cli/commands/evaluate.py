@@ -9,7 +9,7 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DEVICE, GUIDANCE, OVERRIDES, RUN, TEMPERATURE
+from zoo.cli.options import DATA, DEVICE, GUIDANCE, OVERRIDES, RUN, TEMPERATURE, read_words
 from zoo.core.errors import ResourceError
 from zoo.core.files import non_finite_to_none, write_json
 from zoo.core.splits import SPLITS
@@ -27,6 +27,7 @@ MAX_CONFUSIONS = 10
 @click.command("evaluate", cls=Command)
 @RUN
 @OVERRIDES
+@DATA
 @click.option("--split", type=click.Choice(SPLITS[::-1]), default="test", help="Split to use: test, valid or train.")
 @DEVICE
 @click.option("--record", metavar="FILE", help="Append the result to this registry file.")
@@ -40,18 +41,21 @@ MAX_CONFUSIONS = 10
 @GUIDANCE
 @TEMPERATURE
 @click.pass_obj
-def evaluate_command(screen: Screen, /, run: str, overrides: tuple[str, ...], **options: Any) -> None:
+def evaluate_command(screen: Screen, /, run: str, overrides: tuple[str, ...], data: str | None, **options: Any) -> None:
     """Evaluate a run on a split.
 
-    RUN is a run folder, or an entry (its newest finished run). KEY=VALUE changes the data, or an option that does not
-    affect the weights, e.g. model.draws=8.
+    RUN is a run folder, or an entry (its newest finished run). --data names other pictures; KEY=VALUE changes an
+    option of the data, or one that does not affect the weights, e.g. model.draws=8.
     """
     from zoo.evaluation.evaluate import evaluate
 
-    evaluation = evaluate(run, *overrides, tell=screen.note, **options)
+    data, words = read_words(screen, data, overrides)
+    evaluation = evaluate(run, *words, data=data, tell=screen.note, **options)
     found = evaluation.to_dict()
-    if overrides:
-        found["overrides"] = list(overrides)
+    if words:
+        found["overrides"] = words
+    if data:
+        found["data"] = data
     write_evaluation(screen, found, evaluation.gallery)
     if screen.json:
         return screen.document(found)

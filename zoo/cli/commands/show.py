@@ -9,10 +9,11 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import NAME, OVERRIDES, REGISTRY
+from zoo.cli.options import DATA, NAME, OVERRIDES, REGISTRY, read_words
 from zoo.core.errors import DataError
 from zoo.core.spec import yaml_scalar
 from zoo.display.format import format_value
+from zoo.registry.data_source import with_data
 from zoo.registry.description import EntryDescription, OptionDescription
 from zoo.registry.listing import show
 
@@ -20,18 +21,26 @@ from zoo.registry.listing import show
 @click.command("show", cls=Command)
 @NAME
 @OVERRIDES
+@DATA
 @click.option("--options", "only_options", is_flag=True, help="Show only the options, with types and meanings.")
 @REGISTRY
 @click.pass_obj
 def show_command(
-    screen: Screen, /, name: str, overrides: tuple[str, ...], only_options: bool, registries: tuple[str, ...]
+    screen: Screen,
+    /,
+    name: str,
+    overrides: tuple[str, ...],
+    data: str | None,
+    only_options: bool,
+    registries: tuple[str, ...],
 ) -> None:
     """Show one entry: its options, parameters, FLOPs and results."""
+    words = with_data(*read_words(screen, data, overrides))
     try:
-        about = show(name, overrides, registries, measure=not only_options)
+        about = show(name, words, registries, measure=not only_options)
     except DataError as error:
         screen.note(f"parameters and FLOPs are unknown: {error}")
-        about = show(name, overrides, registries, measure=False)
+        about = show(name, words, registries, measure=False)
     if screen.json:
         return screen.document(about.to_dict())
     if only_options:

@@ -8,18 +8,18 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, data_overrides
+from zoo.cli.options import DATA, DEVICE, NAME, OVERRIDES, REGISTRY, read_words
 from zoo.cli.views.progress import progress_callback
 from zoo.display.format import format_value
+from zoo.registry.data_source import with_data
 from zoo.registry.listing import load_entry as resolve_entry
+from zoo.registry.overrides import with_option
 
 
 @click.command("train", cls=Command)
 @NAME
 @OVERRIDES
-@click.option(
-    "--data", metavar="KIND|PATH", help="A data kind, a folder with one subfolder per class, or Parquet files."
-)
+@DATA
 @click.option("--seed", type=int, metavar="N", help="Seed for the weights, the order of the pictures and augmentation.")
 @click.option("--out", metavar="DIR", help="Run folder; default runs/NAME-1, then -2 and so on.")
 @DEVICE
@@ -41,7 +41,8 @@ def train_command(
     """
     from zoo.training.train import train
 
-    words = [*(data_overrides(data) if data else []), *overrides, *([] if seed is None else [f"train.seed={seed}"])]
+    words = with_data(*read_words(screen, data, overrides))
+    words = with_option("--seed", seed, "train.seed", words)
     entry = resolve_entry(name, words, options["registries"])
     with progress_callback(entry, screen) as callback:
         done = train(name, *words, callback=callback, **options)

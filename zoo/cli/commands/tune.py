@@ -12,10 +12,11 @@ from click.core import ParameterSource
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DEVICE, NAME, OVERRIDES, REGISTRY, data_overrides
+from zoo.cli.options import DATA, DEVICE, NAME, OVERRIDES, REGISTRY, read_words
 from zoo.cli.views.study import show_failures, show_study, study_document
 from zoo.cli.views.study_progress import study_callback
 from zoo.core.errors import JobError, ZooError
+from zoo.registry.data_source import with_data
 from zoo.tuning.study import Study, short_path
 
 LOCAL_REGISTRY = Path("registry.yaml")
@@ -60,9 +61,7 @@ class Count(click.ParamType[int]):
 @click.command("tune", cls=Command)
 @NAME
 @OVERRIDES
-@click.option(
-    "--data", metavar="KIND|PATH", help="A data kind, a folder with one subfolder per class, or Parquet files."
-)
+@DATA
 @click.option(
     "--trials", type=click.IntRange(1), metavar="N", help="Number of trials in the study, including earlier ones."
 )
@@ -102,7 +101,7 @@ def tune_command(
     from zoo.tuning.tune import tune
 
     screen: Screen = context.obj
-    words = [*(data_overrides(data) if data else []), *overrides]
+    words = with_data(*read_words(screen, data, overrides))
     if save_as:
         from zoo.tuning.save_as import check_free
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from zoo.core.errors import ZooError
 from zoo.core.yaml import BRACKETS
-from zoo.registry.raw_entry import read_override
+from zoo.registry.overrides import read_override
+from zoo.registry.raw_entry import RawEntry
 
 TOKEN = re.compile(r"""(?<![^\s\[{,:])(?:"(?:\\.|[^"\\])*"|'(?:''|[^'])*')|.""", re.DOTALL)
 """A quoted string where one may start, or a single character."""
@@ -26,18 +27,21 @@ class Axes:
     options: dict[str, list[str]]
 
     @classmethod
-    def of(cls, entry: str, overrides: Iterable[str]) -> Axes:
-        """Parse overrides; the last one of an option wins. ZooError if nothing varies."""
+    def of(cls, entry: str, overrides: Iterable[str], raw: RawEntry | None = None) -> Axes:
+        """Parse overrides; the last one of an option wins. ZooError if nothing varies.
+
+        `raw` is the entry, from which errors propose options.
+        """
         options: dict[str, list[str]] = {}
         for text in overrides:
             key, equals, value = text.partition("=")
             values = split_values(value)
-            for each in values:
-                read_override(entry, f"{key}{equals}{each}")
             if len(values) > 1 and not all(values):
                 raise ZooError(
                     f"{text[:80]!r} has an empty value", 'write key=a,b for two values, "" for an empty text'
                 )
+            for each in values:
+                read_override(raw or RawEntry(entry, {}, {}), f"{key}{equals}{each}")
             options.pop(key.strip(), None)
             options[key.strip()] = values
         axes = cls(entry, options)
@@ -68,7 +72,7 @@ class Axes:
 
     def read(self, key: str, value: str) -> Any:
         """Parse the value of an option."""
-        return read_override(self.entry, f"{key}={value}")[1]
+        return read_override(RawEntry(self.entry, {}, {}), f"{key}={value}")[1]
 
 
 def variant_title(values: Values) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from zoo.core.errors import InterruptedRun, ZooError
 from zoo.core.files import digest
 from zoo.core.splits import check_split
@@ -18,9 +20,11 @@ from zoo.evaluation.compare.folder import (
 from zoo.evaluation.compare.result import Comparison
 from zoo.evaluation.compare.runner import CompareJob, ComparisonRunner
 from zoo.registry.catalog import catalog
+from zoo.registry.data_source import with_data
 from zoo.registry.entry import resolve_entry
 from zoo.registry.layers import Registry
 from zoo.registry.listing import Paths, load_registry
+from zoo.registry.overrides import refuse_without_effect, with_option
 from zoo.runs.find import resume_command
 from zoo.runs.lock import lock_folder
 
@@ -28,6 +32,7 @@ from zoo.runs.lock import lock_folder
 def compare(
     name: str,
     *overrides: str,
+    data: str | Path | None = None,
     seeds: int = 1,
     minutes: float | None = None,
     split: str = "test",
@@ -46,6 +51,7 @@ def compare(
     Args:
         name: Name of the entry.
         *overrides: `key=value` and `key=value,value` texts.
+        data: A data kind, a folder with one subfolder per class, or Parquet files; by default the entry's own data.
         seeds: The number of seeds for each variant, from `train.seed` on.
         minutes: Training time of each run; None for the entry's own number of epochs.
         split: The split to evaluate: "train", "valid" or "test".
@@ -70,15 +76,17 @@ def compare(
     if seeds < 1:
         raise ZooError(f"cannot compare over {seeds} seeds", "use at least one")
     check_split(split)
-    axes = Axes.of(name, [*overrides, *([] if minutes is None else [f"train.minutes={minutes}"])])
+    refuse_without_effect(overrides, ["tune"], "a comparison", "it is for zoo tune")
+    words = with_option("--minutes", minutes, "train.minutes", with_data(data, overrides))
     found, _ = load_registry(registries)
+    axes = Axes.of(name, words, found.resolve(name))
     jobs = plan_jobs(axes, seeds, found)
     base = found.resolve(name, axes.fixed).data
     plan = ComparisonPlan(
         name, split, sorted(axes.varying), {key: base[key] for key in base if key not in ("summary", "tune")}
     )
     arguments = {"seeds": seeds, "minutes": minutes, "split": split, "device": device, "comparison": comparison}
-    command = resume_command("compare", name, overrides, arguments, registries)
+    command = resume_command("compare", name, with_data(data, overrides), arguments, registries)
     path = choose_comparison(plan, comparison, fresh)
     with lock_folder(path, "wait for it, or choose another name with --name"):
         record = ComparisonRecord.open(path) if is_comparison(path) else ComparisonRecord.begin(path, plan, command)

@@ -14,7 +14,19 @@ from zoo.registry.entry import Entry
 from zoo.registry.raw_entry import RawEntry
 from zoo.registry.search.dimension import Dimension, Value, fit_range, reject_duplicates, validate_values
 from zoo.registry.search.sections import Branch, default_values, is_fixed, kind_sections, make_branches
-from zoo.registry.search.syntax import ConditionalRange, SearchRequest, collect_requests, flatten_requests, parse_range
+from zoo.registry.search.syntax import (
+    COMMAND_LINE,
+    ConditionalRange,
+    SearchRequest,
+    collect_requests,
+    flatten_requests,
+    parse_range,
+)
+
+
+class NothingToSearchError(ZooError):
+    """Raised when no option of an entry is searched."""
+
 
 Plan = tuple[tuple[Dimension, ...], dict[str, Any], dict[str, Mapping[str, Any]]]
 
@@ -30,12 +42,15 @@ def plan_space(
     planner.read_kinds(requested)
     planner.branches = make_branches(catalog, entry, planner.kinds, fixed)
     planner.fixed = [planner.current_name(path) for path in fixed]
-    dimensions = tuple(order_by_condition([*planner.dimensions(planner.valid_requests(requested))], raw))
+    requests = planner.valid_requests(requested)
+    dimensions = tuple(order_by_condition([*planner.dimensions(requests)], raw))
     planner.check_required({dimension.name for dimension in dimensions})
     if not dimensions:
-        raise ZooError(f"nothing to search in {raw.name}", "set tune.space")
+        raise NothingToSearchError(f"nothing to search in {raw.name}", "set tune.space")
+    values = default_values(entry, planner.branches)
+    planner.check_effect(requests, dimensions, values)
     overrides = {branch.name(branch.section): branch.overrides for branch in planner.branches if branch.overrides}
-    return dimensions, default_values(entry, planner.branches), overrides
+    return dimensions, values, overrides
 
 
 @dataclass
@@ -94,8 +109,32 @@ class Planner:
         for request in collect_requests(self.raw, requested, self.is_group).values():
             current = request._replace(path=self.current_name(request.path))
             self.check_known(current, current.path)
+            self.check_typed(current)
             found[current.path] = current
         return found
+
+    def check_typed(self, request: SearchRequest) -> None:
+        """Reject a typed range of an option that is typed as well, and minutes, which no study searches."""
+        typed = request.value is not None and request.location(self.raw) == COMMAND_LINE
+        if typed and is_fixed(request.path, self.fixed):
+            raise request.error(self.raw, f"{request.path} has a value and a search range", "give one of them")
+        if request.value is not None and request.path.startswith("train.") and request.path.endswith(".minutes"):
+            text = "`zoo tune` compares trials epoch by epoch, so minutes cannot be searched"
+            raise request.error(self.raw, text, "search train.epochs")
+
+    def check_effect(
+        self, requests: Mapping[str, SearchRequest], dimensions: Iterable[Dimension], values: Mapping[str, Value]
+    ) -> None:
+        """Reject a typed range whose conditions are never met."""
+        searched = {dimension.path for dimension in dimensions}
+        for dimension in dimensions:
+            request = requests.get(dimension.path)
+            if request is None or request.location(self.raw) != COMMAND_LINE:
+                continue
+            for path, allowed in dimension.when.items():
+                if path not in searched and path in values and values[path] not in allowed:
+                    text = f"it is searched only when {path} is {' or '.join(map(yaml_scalar, allowed))}"
+                    raise request.error(self.raw, f"{text}, but that is {yaml_scalar(values[path])}")
 
     def current_name(self, path: str) -> str:
         """Replace a former option name in a path by the current one."""

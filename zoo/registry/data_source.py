@@ -1,0 +1,89 @@
+"""Data that a user names: a data kind, a folder of pictures or Parquet files, as overrides of an entry."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+
+from zoo.core.errors import DataError, ZooError, did_you_mean
+from zoo.registry.catalog import catalog
+from zoo.registry.raw_entry import SECTIONS
+
+MAX_LISTED_PATHS = 10_000
+QUALIFIED = re.compile(r"[\w.-]{2,}:[a-z0-9-]+")
+"""plugin:kind; a single letter before the colon is a Windows drive."""
+
+
+def data_overrides(data: str | Path) -> list[str]:
+    """Return the overrides that select a data kind or path; DataError if it is neither."""
+    kinds, text = catalog().names("data"), str(data)
+    path = Path(text).expanduser()
+    if text in kinds or (QUALIFIED.fullmatch(text) and not path.exists()):
+        return [f"data.kind={text}"]
+    if not path.exists():
+        here = [child.name for child in path.parent.iterdir() if child.is_dir()] if path.parent.is_dir() else []
+        hint = did_you_mean(text, kinds) or did_you_mean(path.name, here)
+        raise DataError(f"{text!r} is neither a data kind nor a path", hint)
+    # The run may be read from another working directory.
+    whole = str(path.absolute())
+    # YAML reads strings quoted as JSON, whatever characters they have.
+    return [f"data.kind={data_kind_of(path)}", f"data.path={json.dumps(whole, ensure_ascii=False)}"]
+
+
+def data_kind_of(path: Path) -> str:
+    """Return the data kind for a path: `folder` or `parquet`."""
+    if path.is_file():
+        if path.suffix.lower() == ".parquet":
+            return "parquet"
+        raise DataError(
+            f"{path} is a file that does not end in .parquet",
+            "for pictures, give a folder with one subfolder per class",
+        )
+    inside = [child for child in islice(path.rglob("*"), MAX_LISTED_PATHS) if not child.name.startswith(".")]
+    if any(child.suffix.lower() == ".parquet" for child in inside):
+        return "parquet"
+    if any(child.parent != path and child.is_file() for child in inside):
+        return "folder"
+    raise DataError(f"{path} has neither class folders ({path.name}/CLASS/*.png) nor .parquet files")
+
+
+def with_data(data: str | Path | None, overrides: Iterable[str]) -> list[str]:
+    """Return overrides with those that select the data in front; ZooError if both name data."""
+    typed = list(overrides)
+    if data is None:
+        return typed
+    chosen = data_overrides(data)
+    for word in typed:
+        key = word.partition("=")[0].strip()
+        # A plugin's own kind may read the path that was named.
+        if key == chosen[-1].partition("=")[0] and word != chosen[-1]:
+            raise ZooError(f"the data are named twice, as {str(data)!r} and as {word!r}", "give one of them")
+    return [*chosen, *typed]
+
+
+def take_data_word(words: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Split words of a command into the one that names data, if any, and the others.
+
+    Raises ZooError if several words name data.
+    """
+    named = [word for word in words if names_data(word)]
+    if len(named) > 1:
+        raise ZooError(f"the data are named twice, as {named[0]!r} and as {named[1]!r}", "give one of them")
+    return (named[0] if named else None), [word for word in words if word not in named]
+
+
+def names_data(word: str) -> bool:
+    """Return whether a word of a command is meant as data: a path or a data kind, not KEY=VALUE."""
+    key, equals, _ = word.partition("=")
+    if not word.strip() or (equals and key.strip().split(".")[0] in SECTIONS):
+        return False
+    try:
+        exists = Path(word).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # too long, a null byte, an unknown user after ~
+        return False
+    return exists or (
+        not equals and (word[0] in "./~" or "/" in word or "\\" in word or word in catalog().names("data"))
+    )
