@@ -21,6 +21,7 @@ from zoo.registry.search.space import Space
 from zoo.tuning import storage
 from zoo.tuning.objective import constraints, objective_values
 from zoo.tuning.study import ENDED_STATES, Study, Trial
+from zoo.tuning.trial_rows import losses_of, to_trial, trial_folder
 
 LEARNED_FAILURES = {"diverged", "oom"}
 """Failures caused by the options: stored so that the sampler learns from them, unlike Optuna's FAIL."""
@@ -45,7 +46,13 @@ class Ledger:
         """Open the study's file, and read its trials."""
         self.optuna = storage.connect(self.folder, self.spec)
         found = storage.frozen_trials(self.optuna)
-        self.trials = {each.number: storage.to_trial(self.folder, self.spec, each) for each in found}
+        self.trials = {each.number: to_trial(self.folder, self.spec, storage.to_row(each)) for each in found}
+
+    def reload(self, number: int) -> Trial:
+        """Read a trial again after Optuna has changed it."""
+        row = storage.to_row(storage.frozen_trials(self.optuna)[number])
+        self.trials[number] = to_trial(self.folder, self.spec, row)
+        return self.trials[number]
 
     def close(self) -> None:
         """Close the study's file."""
@@ -68,7 +75,7 @@ class Ledger:
     def rungs(self) -> Iterator[tuple[int, int, float]]:
         """Yield number, epoch and loss of every report, to rebuild the rungs of ASHA."""
         for trial in storage.frozen_trials(self.optuna):
-            for epoch, loss in sorted(storage.losses_of(trial).items()):
+            for epoch, loss in sorted(losses_of(storage.to_row(trial)).items()):
                 yield trial.number, epoch, loss
 
     def begin(self) -> Trial | None:
@@ -81,7 +88,7 @@ class Ledger:
         """Resume a trial; None if it is given up. `blame`: its own process died, not only the driver."""
         old = storage.frozen_trials(self.optuna)[number]
         self.optuna.sampler = make_sampler(self.spec, number)
-        epoch = max(storage.losses_of(old), default=0)
+        epoch = max(losses_of(storage.to_row(old)), default=0)
         stuck = {key: self.stuck(old, key, epoch) for key in ("crashes", "deaths")}
         stuck["crashes" if blame else "deaths"] += 1
         attempts = old.user_attrs.get("attempts", 0) + 1
@@ -99,7 +106,7 @@ class Ledger:
     def hopeless(self, number: int) -> bool:
         """Whether a trial has now crashed too often to be retried."""
         old = storage.frozen_trials(self.optuna)[number]
-        return self.stuck(old, "crashes", max(storage.losses_of(old), default=0)) + 1 >= self.spec.attempts
+        return self.stuck(old, "crashes", max(losses_of(storage.to_row(old)), default=0)) + 1 >= self.spec.attempts
 
     def start(self, optuna_trial: optuna.trial.Trial, about: dict[str, Any]) -> Trial | None:
         """Sample the options, the same ones for a resumed trial, and record that the trial is running."""
@@ -108,7 +115,7 @@ class Ledger:
             optuna_trial.set_user_attr(key, value)
         self.open[number] = optuna_trial
         before = self.trials.get(number)
-        fresh = Trial(number, "running", storage.trial_folder(self.folder, number), config)
+        fresh = Trial(number, "running", trial_folder(self.folder, number), config)
         self.trials[number] = replace(before or fresh, state="running", attempts=about.get("attempts", 1))
         try:
             self.entries[number] = self.space.apply(self.catalog, self.entry, config)
@@ -155,16 +162,14 @@ class Ledger:
         self.optuna.tell(optuna_trial, values, state=state)
         self.entries.pop(number, None)
         self.refused_in_a_row = self.refused_in_a_row + 1 if outcome == "refused" else 0
-        self.trials[number] = storage.to_trial(self.folder, self.spec, storage.frozen_trials(self.optuna)[number])
-        return self.trials[number]
+        return self.reload(number)
 
     def pause(self, number: int, **about: Any) -> Trial:
         """Record that a trial stopped early, to be resumed from its checkpoint."""
         optuna_trial = self.open.pop(number)
         for key, value in about.items():
             optuna_trial.set_user_attr(key, value)
-        self.trials[number] = storage.to_trial(self.folder, self.spec, storage.frozen_trials(self.optuna)[number])
-        return self.trials[number]
+        return self.reload(number)
 
 
 def make_sampler(spec: TuneSpec, number: int) -> BaseSampler:

@@ -6,20 +6,18 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.exceptions import OptunaError
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 from sqlalchemy.exc import SQLAlchemyError
 
 from zoo.core.errors import ResourceError, RunError
 from zoo.core.sections import TuneSpec
 from zoo.tuning.objective import directions
-from zoo.tuning.study import Trial
+from zoo.tuning.trial_rows import FILE, TrialRow
 
-FILE = "study.db"
 NAME = "study"
 PATIENCE = 60
 """Seconds to wait for a reader that locks the file, such as optuna-dashboard."""
@@ -111,36 +109,7 @@ def frozen_trials(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False)
 
 
-def to_trial(folder: Path, spec: TuneSpec, trial: FrozenTrial) -> Trial:
-    """Convert a trial of Optuna; if Optuna lists it as running, it is waiting to be resumed."""
-    about = trial.user_attrs
-    state = "waiting" if trial.state in (TrialState.RUNNING, TrialState.WAITING) else about.get("outcome", "failed")
-    losses = losses_of(trial)
-    done = state == "done"
-    loss = about.get("metrics", {}).get("loss") if done else losses.get(max(losses, default=0))
-    return Trial(
-        number=trial.number,
-        state=state,
-        run=trial_folder(folder, trial.number),
-        config=about.get("config", {}),
-        epoch=max(losses, default=0),
-        epochs=about.get("epochs", 0),
-        loss=loss if state in ("done", "pruned", "waiting") else None,
-        objective=trial.values[0] if done and spec.objective != "pareto" and trial.values else None,
-        parameters=about.get("parameters"),
-        metrics=about.get("metrics", {}),
-        seconds=about.get("seconds", 0.0),
-        attempts=about.get("attempts", 1),
-        reason=about.get("reason", ""),
-    )
-
-
-def losses_of(trial: FrozenTrial) -> dict[int, float]:
-    """Return validation losses by epoch; with several objectives they are in an attribute, not in Optuna's reports."""
-    kept: dict[str, Any] = trial.user_attrs.get("losses", {})
-    return dict(trial.intermediate_values) or {int(epoch): loss for epoch, loss in kept.items()}
-
-
-def trial_folder(folder: Path, number: int) -> Path:
-    """Return the run folder of a trial, with a short, sortable and portable name."""
-    return folder / "trials" / f"t{number:05d}"
+def to_row(trial: FrozenTrial) -> TrialRow:
+    """Convert a trial of Optuna to the form in which trials are read from the file."""
+    values = list(trial.values or ())
+    return TrialRow(trial.number, trial.state.name, values, trial.user_attrs, trial.intermediate_values)

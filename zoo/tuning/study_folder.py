@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,8 +18,9 @@ from zoo.registry.catalog import catalog
 from zoo.registry.entry import restore_entry
 from zoo.runs.names import BEST_FILE, ROOT, numbered_folders
 from zoo.runs.run import differences, read_record, utc_now
-from zoo.tuning import storage
 from zoo.tuning.study import Studies, Study
+from zoo.tuning.trial_rows import FILE as DATABASE
+from zoo.tuning.trial_rows import TrialRow, UnknownSchemaError, read_rows, to_trial
 
 SCHEMA = 1
 FILE = "study.json"
@@ -108,7 +110,7 @@ def write_plan(folder: Path, plan: StudyPlan, command: str) -> None:
 
 def discard_study(folder: Path) -> None:
     """Remove the records of a new study in which no trial started."""
-    for name in (FILE, BUDGET, storage.FILE):
+    for name in (FILE, BUDGET, DATABASE):
         remove(folder / name)
     shutil.rmtree(folder / "trials", ignore_errors=True)
 
@@ -131,8 +133,18 @@ def open_study(folder: Path) -> Study:
     """Read a study from its folder; RunError if it is damaged."""
     about = read_about(folder)
     spec = TuneSpec.model_validate(about["tune"] | {"trials": read_budget(folder)})
-    trials = [storage.to_trial(folder, spec, each) for each in storage.frozen_trials(storage.load(folder))]
+    trials = [to_trial(folder, spec, row) for row in load_rows(folder)]
     return Study(folder, about["entry"], spec, about["space"], trials)
+
+
+def load_rows(folder: Path) -> list[TrialRow]:
+    """Read the trials of a study; RunError if its file is missing or damaged."""
+    try:
+        return read_rows(folder)
+    except (sqlite3.Error, UnknownSchemaError, ValueError, OSError):  # Optuna recovers, upgrades or says what is wrong
+        from zoo.tuning import storage
+
+        return [storage.to_row(each) for each in storage.frozen_trials(storage.load(folder))]
 
 
 def read_budget(folder: Path) -> int:
