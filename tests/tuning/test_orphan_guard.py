@@ -89,7 +89,7 @@ def test_agents_are_guarded_as_workers_are() -> None:
 
 
 def test_a_process_whose_parent_died_before_it_asked_ends_at_once() -> None:
-    code = "import sys; from zoo.tuning.orphan_guard import die_with_parent as wrap; wrap(int(sys.argv[1]), str)(); print(1)"
+    code = "import sys, zoo.tuning.orphan_guard as guard; guard.die_with_parent(int(sys.argv[1]), str)(); print(1)"
     for parent, said in ((os.getpid(), "1\n"), (os.getpid() + 1, "")):
         words = [sys.executable, "-c", code, str(parent)]
         assert subprocess.run(words, capture_output=True, text=True, check=False).stdout == said
