@@ -125,11 +125,13 @@ def known_values(files: Files, columns: Columns, counts: Mapping[Path, Counter[V
     else:
         found: set[Any] = {value for path in files["train"] for value in counts[path]} - {None}
         known = {value: index for index, value in enumerate(sorted(found))}
-    for path, some in counts.items():
-        for value in some:
-            if value is not None and value != UNLABELLED and value not in known:
-                what = f"{len(columns.names)} class names" if columns.names else "the labels of training pictures"
-                raise DataError(f"{path.name} has label {value!r:.80}, which is not among the classes ({what})")
+    for paths in files.values():
+        labels = {value for path in paths for value in counts[path]} - {None, UNLABELLED}
+        if (strange := labels - known.keys()) and (columns.names or strange == labels):
+            what = f"{len(columns.names)} class names" if columns.names else "the labels of training pictures"
+            first = min(strange, key=str)
+            name = next(path.name for path in paths if first in counts[path])
+            raise DataError(f"{name} has label {first!r:.80}, which is not among the classes ({what})")
     return known
 
 
@@ -143,18 +145,20 @@ def report_left_out(
 ) -> None:
     """Say which splits, rows and classes are left out."""
     for split, total in totals.items():
-        everything, lost = sum(total.values()), Counter[str]()
-        without = everything
-        for value, count in total.items():
-            if value is not None and value in known:
-                without -= count
-                lost += Counter({names[known[value]]: count} if known[value] not in used else {})
-        if without and without == everything:
-            note(f"none of the {everything} {split} pictures has a label; the {split} split is left out")
+        without = sum(count for value, count in total.items() if is_unlabelled(value, known))
+        if without and without == sum(total.values()):
+            note(f"none of the {without} {split} pictures has a label; the {split} split is left out")
         elif without:
-            note(f"{without} of {everything} {split} pictures have no label; they are left out")
-        for name, count in lost.items():
-            note(f"{count} {split} pictures of class {name!r} are left out, for there are none to train on")
+            note(f"{without} of {sum(total.values())} {split} pictures have no label; they are left out")
+        for value, count in total.items():
+            if value is not None and not is_unlabelled(value, known) and known.get(value) not in used:
+                name = names[known[value]] if names else show_value(value)
+                note(f"{count} {split} pictures of class {name!r} are left out, for there are none to train on")
     if missing := [name for index, name in enumerate(names) if index not in used]:
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         note(f"no training picture of class {', '.join(map(repr, missing[:5]))}{more}: left out")
+
+
+def is_unlabelled(value: Value | None, known: Mapping[Value, int]) -> bool:
+    """Whether a value stands for no label."""
+    return value is None or (value == UNLABELLED and value not in known)

@@ -155,5 +155,5 @@ def test_a_failed_download_says_what_to_put_where(
     said = capfd.readouterr()
     assert said.out == ""
     assert f"fetched into {root}" in said.err
-    with pytest.raises(DataError, match="`download` is off"):
+    with pytest.raises(DataError, match=r"data\.download is false; set data\.download=true"):
         cifar10.load(cifar10.Cifar10Spec(root=root, download=False))

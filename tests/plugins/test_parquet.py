@@ -264,6 +264,20 @@ def test_class_names_without_pictures_are_left_out(tmp_path: Path, caplog: pytes
     ]
 
 
+def test_labels_that_only_the_test_split_has_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    images, _ = two(6)
+    save(tmp_path / "train.parquet", table(images, ["red", "blue"] * 6))
+    save(tmp_path / "test.parquet", table(images[:4], ["green", "red", "", "green"]))
+    loaded = parquet.load(ParquetSpec(path=tmp_path))
+    assert loaded.classes == ("blue", "red")
+    assert loaded.test is not None
+    assert loaded.test.y.tolist() == [1]
+    assert caplog.messages == [
+        "1 of 4 test pictures have no label; they are left out",
+        "2 test pictures of class 'green' are left out, for there are none to train on",
+    ]
+
+
 @pytest.mark.parametrize(
     ("labels", "classes"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -257,7 +257,8 @@ def leave_out_empty_classes(loaded: Loaded) -> Loaded:
     note(f"no training picture of class {quote_some(missing)}: left out{' with ' * bool(lost)}{' and '.join(lost)}")
     classes = tuple(loaded.classes[index] for index in indices)
     captions = tuple(loaded.captions[index] for index in indices) if loaded.captions else ()
-    return Loaded(**kept, classes=classes, skipped=loaded.skipped, captions=captions)
+    parts: dict[str, Any] = {name: kept.get(name) for name in loaded.parts()}
+    return replace(loaded, **parts, classes=classes, captions=captions)
 
 
 def quote_some(names: Sequence[str]) -> str:
