@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from zoo.core import atomic_write, cache_dir, digest
+from zoo.core import atomic_write, digest, is_own, private_cache_dir
 from zoo_classifiers.blocks import Block, Norm
 from zoo_classifiers.pooling import Pools, Regions, Window, max_pool
 from zoo_classifiers.spec import CNNSpec
@@ -56,12 +56,15 @@ def run_compiler(command: list[str], given: str = "") -> str:
 
 
 def build_library(compiler: str, flags: list[str]) -> Path:
-    """Build the library, unless it is cached for the same source, flags, compiler and CPU type."""
+    """Build the library, unless it is cached for the same source, flags, compiler and CPU type.
+
+    A cached one is run only if no other user can have written it.
+    """
     macros = run_compiler([compiler, *flags, "-dM", "-E", "-x", "c++", "-"])  # version and instruction sets
     key = digest([SOURCE.read_text(encoding="utf-8"), flags, compiler, macros])[:20]
-    path = cache_dir() / "kernels" / key / "fused.so"
-    if not path.exists():
-        with atomic_write(path) as temporary:
+    path = private_cache_dir(f"kernels/{key}") / "fused.so"
+    if not is_own(path):
+        with atomic_write(path, private=True) as temporary:
             run_compiler([compiler, *flags, str(SOURCE), "-o", str(temporary)])
     return path
 

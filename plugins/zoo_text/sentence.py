@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo import DataInfo
-from zoo.core import MissingError, ResourceError, atomic_write, cache_dir, digest
+from zoo.core import MissingError, ResourceError, atomic_write, cache_dir, digest, is_own
 from zoo.models import TextEncoder, no_autocast
 from zoo_text.spec import SentenceSpec
 
@@ -84,12 +84,12 @@ class Sentence(TextEncoder):
 def embed(texts: Sequence[str]) -> Tensor:
     """Embed texts as unit vectors float32 (N, 384) on the CPU, cached in a folder."""
     path = cache_dir() / "text" / f"{digest({'model': ENCODER_NAME, 'texts': list(texts)})}.safetensors"
-    try:
-        return load_file(path)["embeddings"]
-    except Exception:  # missing or damaged
-        found = compute_embeddings(texts)
+    with suppress(Exception):  # missing or damaged
+        if is_own(path):
+            return load_file(path)["embeddings"]
+    found = compute_embeddings(texts)
     # If the embeddings cannot be saved, they are just computed again next time.
-    with suppress(OSError, ResourceError), atomic_write(path) as temporary:
+    with suppress(OSError, ResourceError), atomic_write(path, private=True) as temporary:
         save_file({"embeddings": found}, temporary)
     return found
 

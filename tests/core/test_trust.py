@@ -162,11 +162,15 @@ def test_only_own_files_are_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = tmp_path / "a"
     path.touch(0o644)
     assert is_own(path) and read_bytes(path, own=True) == b""
+    monkeypatch.setattr(trust, "is_own_group", lambda number: False)
     for bits in (0o666, 0o664, 0o646):
         path.chmod(bits)
         assert not is_own(path)
         with pytest.raises(OSError, match="another user could have written it"):
             read_bytes(path, own=True)
+    path.chmod(0o664)
+    monkeypatch.setattr(trust, "is_own_group", lambda number: True)
+    assert is_own(path), "the group is the user alone"
     path.chmod(0o644)
     (tmp_path / "link").symlink_to(path)
     assert not is_own(tmp_path / "link") and not is_own(tmp_path / "nowhere")
@@ -179,7 +183,9 @@ def test_a_folder_is_private_if_all_above_it_are(tmp_path: Path) -> None:
     assert make_private(folder) and mode(folder) == 0o700
     folder.chmod(0o777)
     assert not is_private(folder)
-    assert make_private(folder) and mode(folder) == 0o755
+    assert not make_private(folder) and mode(folder) == 0o777, "it is left as it is"
+    folder.chmod(0o755)
+    assert make_private(folder)
     (tmp_path / "open").chmod(0o777)
     assert not is_private(folder) and not make_private(folder)
     (tmp_path / "open").chmod(0o1777)

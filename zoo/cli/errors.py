@@ -16,7 +16,7 @@ import click
 
 from zoo.cli.console import OutputClosedError, Screen
 from zoo.core.errors import ResourceError, ZooDeprecationWarning, ZooError, as_out_of_memory, printable_lines
-from zoo.core.files import DISK_FULL_ERRNOS, cache_dir
+from zoo.core.files import DISK_FULL_ERRNOS, cache_dir, write_text
 
 SYSTEM_ERRORS = DISK_FULL_ERRNOS | {
     errno.EACCES,
@@ -69,9 +69,8 @@ def describe_bug(error: BaseException) -> tuple[int, str, str, str]:
     path = cache_dir() / "crashes" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
     lines = [f"zoo {' '.join(sys.argv[1:])}\n\n", *traceback.format_exception(error)]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(lines), encoding="utf-8", errors="backslashreplace")
-    except OSError:
+        write_text(path, "".join(lines).encode("utf-8", "backslashreplace").decode())
+    except ResourceError:
         return BUG_CODE, "bug", f"a bug in zoo: {what}", "add --traceback to see where"
     return BUG_CODE, "bug", f"a bug in zoo: {what}", f"please report it and attach {path}"
 

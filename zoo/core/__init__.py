@@ -17,11 +17,12 @@ if TYPE_CHECKING:
         ZooError,
         did_you_mean,
     )
-    from zoo.core.files import atomic_write, cache_dir, digest, picture_files
+    from zoo.core.files import atomic_write, cache_dir, digest, picture_files, private_cache_dir
     from zoo.core.notes import note
     from zoo.core.sections import DataSpec, PictureSpec
     from zoo.core.spec import Choice, Range, Spec
     from zoo.core.splits import SPLIT_NAMES, split_of
+    from zoo.core.trust import is_own
     from zoo.core.types import Batch, CodeInfo, DataInfo, Losses
     from zoo.core.version import API
 
@@ -49,8 +50,10 @@ __all__ = [
     "deprecated",
     "did_you_mean",
     "digest",
+    "is_own",
     "note",
     "picture_files",
+    "private_cache_dir",
     "split_of",
 ]
 __getattr__, __dir__ = lazy_names(
@@ -66,11 +69,12 @@ __getattr__, __dir__ = lazy_names(
             "ZooError",
             "did_you_mean",
         ),
-        "zoo.core.files": ("atomic_write", "cache_dir", "digest", "picture_files"),
+        "zoo.core.files": ("atomic_write", "cache_dir", "digest", "picture_files", "private_cache_dir"),
         "zoo.core.notes": ("note",),
         "zoo.core.sections": ("DataSpec", "PictureSpec"),
         "zoo.core.spec": ("Choice", "Range", "Spec"),
         "zoo.core.splits": ("SPLIT_NAMES", "split_of"),
+        "zoo.core.trust": ("is_own",),
         "zoo.core.types": ("Batch", "CodeInfo", "DataInfo", "Losses"),
         "zoo.core.version": ("API",),
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import hashlib
 import json
@@ -10,15 +11,17 @@ import os
 import re
 import shutil
 import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from zoo.core.errors import ResourceError, ZooError
 from zoo.core.temporary import create_temporary, sweep, temporary_files
-from zoo.core.trust import OTHERS_WRITE, describe_kind
+from zoo.core.trust import describe_kind, make_private
 
 LEGAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 RESERVED_NAME = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
@@ -52,6 +55,43 @@ def cache_dir() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("pixel-zoo", appauthor=False)
+
+
+def private_cache_dir(name: str) -> Path:
+    """Find a folder for cached code, such as libraries, that no other user can write.
+
+    Args:
+        name: The name of the folder, or its path with "/", which is created below the cache folder.
+
+    Returns:
+        A folder below `cache_dir`. If others can write there, one below the user's own cache folder, or else a
+        temporary one that is deleted when the process ends.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from unittest.mock import patch
+        >>> from zoo.core import is_own, private_cache_dir
+        >>> with TemporaryDirectory() as folder, patch.dict("os.environ", {"ZOO_CACHE": folder}):
+        ...     is_own(private_cache_dir("kernels"))
+        True
+    """
+    return next(filter(make_private, private_cache_dirs(name)), None) or temporary_cache_dir(name)
+
+
+def private_cache_dirs(name: str) -> list[Path]:
+    """List the folders that `private_cache_dir` tries, without creating any."""
+    from platformdirs import user_cache_path
+
+    bases = (cache_dir().absolute(), user_cache_path("pixel-zoo", appauthor=False))
+    return [base / each for base in bases for each in (name, f"{name}-private")]
+
+
+@lru_cache(maxsize=8)
+def temporary_cache_dir(name: str) -> Path:
+    """Create a folder of this process, which is deleted at its end."""
+    folder = Path(tempfile.mkdtemp(prefix=f"zoo-{name.replace('/', '-')}-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @contextmanager
@@ -95,7 +135,7 @@ def atomic_write(path: Path, *, follow_link: bool = False, private: bool = False
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         if private:
-            before, mode = None, mode & ~OTHERS_WRITE
+            before, mode = None, mode & ~0o022
         put_in_place(temporary, target, mode, before)
         sync_folder(target.parent)
     except OSError as error:

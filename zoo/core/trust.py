@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import stat
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,7 +15,6 @@ from zoo.core.errors import ResourceError
 WINDOWS = os.name == "nt"
 MAX_BYTES = 200_000_000
 """Largest text file that is read, in bytes."""
-OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFLNK: "a symbolic link",
@@ -62,13 +62,50 @@ def load_json(path: Path, *, own: bool = False) -> Any:
         raise ValueError("too deeply nested") from None
 
 
+def user_id() -> int:
+    """Return the number of the user, for cache keys that users do not share; 0 on Windows."""
+    return 0 if WINDOWS else os.geteuid()
+
+
+def others_may_write(about: os.stat_result) -> bool:
+    """Whether the mode lets other users write; a group of only the user counts as the user."""
+    return bool(about.st_mode & stat.S_IWOTH or (about.st_mode & stat.S_IWGRP and not is_own_group(about.st_gid)))
+
+
+@lru_cache(maxsize=8)
+def is_own_group(number: int) -> bool:
+    """Whether a group is the user's private one, with the user's name and no other member."""
+    import grp
+    import pwd
+
+    try:
+        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(number)
+    except KeyError:
+        return False
+    return user.pw_gid == number and group.gr_name == user.pw_name and not set(group.gr_mem) - {user.pw_name}
+
+
 def is_own_stat(about: os.stat_result) -> bool:
     """Whether a file belongs to the user or the administrator, and nobody else can write to it."""
-    return WINDOWS or (about.st_uid in {os.geteuid(), 0} and not about.st_mode & OTHERS_WRITE)
+    return WINDOWS or (about.st_uid in {os.geteuid(), 0} and not others_may_write(about))
 
 
 def is_own(path: Path) -> bool:
-    """Whether a path is a regular file or folder, not a link, that no other user can have written."""
+    """Whether a file or folder belongs to the user and nobody else can write to it.
+
+    Args:
+        path: The file or folder; a symbolic link to one is not enough.
+
+    Returns:
+        True if the user or the administrator owns it, and the mode lets no other user write it; on Windows, whether it
+        exists.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from zoo.core import is_own
+        >>> is_own(Path("no-such-file"))
+        False
+    """
     try:
         about = path.lstat()
     except OSError:
@@ -87,24 +124,26 @@ def is_private(path: Path) -> bool:
         return True
     for folder in path.resolve().parents:
         about = folder.stat()
-        sticky = bool(about.st_mode & stat.S_ISVTX)
-        if about.st_uid not in {os.geteuid(), 0} or (about.st_mode & OTHERS_WRITE and not sticky):
+        if about.st_uid not in {os.geteuid(), 0} or (others_may_write(about) and not about.st_mode & stat.S_ISVTX):
             return False
     return True
 
 
 def make_private(folder: Path) -> bool:
-    """Make a folder that only this user can write to, or restrict an existing one; return whether it is private."""
+    """Create a folder that only this user can write to, if it does not exist; return whether it is private."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
-        about = folder.lstat()
-        open_to_others = not WINDOWS and about.st_mode & OTHERS_WRITE
-        if open_to_others and about.st_uid == os.geteuid() and stat.S_ISDIR(about.st_mode):
-            folder.chmod(stat.S_IMODE(about.st_mode) & ~OTHERS_WRITE)
         return is_private(folder)
     except OSError:
         return False
+
+
+def own_folder(path: Path) -> Path:
+    """Return a cached folder's path, or one of this user alone if others could have written it."""
+    if not path.exists() or (is_own(path) and all(is_own(file) for file in path.iterdir())):
+        return path
+    return path.with_name(f"{path.name}-{user_id()}")
 
 
 def refuse_link(path: Path) -> None:

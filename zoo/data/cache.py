@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -13,18 +16,26 @@ from torch import Tensor
 
 from zoo.core.errors import ResourceError
 from zoo.core.files import atomic_write, cache_dir, digest
+from zoo.core.temporary import sweep
+from zoo.core.trust import is_own, user_id
 from zoo.data.dataset import Loaded, Pictures, checksum, log
+
+SAMPLED_FILES, SAMPLED_BYTES = 1000, 65_536
+"""Files of which the content is part of the key, spread evenly over all, and bytes of their beginnings and ends."""
 
 
 def file_stamps(files: Iterable[Path], root: Path | None = None) -> list[tuple[str, int, int]]:
-    """List name, size and modification time of files, as part of a cache key.
+    """List name, size and a fingerprint of files, as part of a cache key.
+
+    The fingerprint covers the real path of the folder, all that the file system keeps of the file, and for up to 1000
+    files the content, so that no two different sets share a key.
 
     Args:
         files: Existing files.
         root: A folder above all files, to which the names are relative; None for bare file names.
 
     Returns:
-        Name, size in bytes and modification time in nanoseconds of each file.
+        Name, size in bytes and fingerprint of each file.
 
     Raises:
         OSError: If a file does not exist.
@@ -36,21 +47,44 @@ def file_stamps(files: Iterable[Path], root: Path | None = None) -> list[tuple[s
         >>> with TemporaryDirectory() as folder:
         ...     path = Path(folder, "a.png")
         ...     size = path.write_bytes(b"1234")
-        ...     [(name, size) for name, size, changed in file_stamps([path])]
+        ...     [(name, size) for name, size, fingerprint in file_stamps([path])]
         [('a.png', 4)]
     """
-    found = []
-    for path in files:
-        stat = path.stat()
-        found.append((path.relative_to(root).as_posix() if root else path.name, stat.st_size, stat.st_mtime_ns))
+    paths, folders, found = list(files), dict[Path, str](), []
+    step = -(-len(paths) // SAMPLED_FILES) or 1
+    for index, path in enumerate(paths):
+        about, folder = path.stat(), path.parent
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        known = [folders[folder], about.st_mtime_ns, about.st_ctime_ns, about.st_ino]
+        content = sample_content(path, about) if index % step == 0 else b""
+        fingerprint = int.from_bytes(
+            hashlib.sha256(repr(known).encode(errors="surrogateescape") + content).digest()[:7]
+        )
+        found.append((path.relative_to(root).as_posix() if root else path.name, about.st_size, fingerprint))
     return found
+
+
+def sample_content(path: Path, about: os.stat_result) -> bytes:
+    """Read the beginning and the end of a regular file; empty if it cannot be read."""
+    if not stat.S_ISREG(about.st_mode):
+        return b""
+    try:
+        with path.open("rb", buffering=0) as file:
+            begin = file.read(SAMPLED_BYTES) or b""
+            if about.st_size <= SAMPLED_BYTES:
+                return begin
+            file.seek(max(SAMPLED_BYTES, about.st_size - SAMPLED_BYTES))
+            return begin + (file.read(SAMPLED_BYTES) or b"")
+    except OSError:
+        return b""
 
 
 def load_cached(key: dict[str, Any], make: Callable[[], Loaded]) -> Loaded:
     """Load decoded pictures from the cache, or decode and cache them.
 
-    The tensors are memory-mapped from a file in the cache folder. A damaged file is replaced; if the
-    folder is not writable, the pictures are decoded again next time.
+    The tensors are memory-mapped from a file in the cache folder. A file that is damaged, or that another user could
+    have written, is replaced; if the folder is not writable, the pictures are decoded again next time.
 
     Args:
         key: JSON object with everything that determines the pictures: options, `file_stamps`, `decoder_versions`.
@@ -75,7 +109,8 @@ def load_cached(key: dict[str, Any], make: Callable[[], Loaded]) -> Loaded:
         >>> same
         True
     """
-    path = cache_dir() / "data" / f"{digest({'layout': 1, **key})}.safetensors"
+    path = cache_dir() / "data" / f"{digest({'layout': 2, 'user': user_id(), **key})}.safetensors"
+    sweep(path.parent)
     if (kept := read_cache_file(path)) is not None:
         return kept
     made = make()
@@ -94,12 +129,14 @@ def write_cache_file(path: Path, loaded: Loaded) -> None:
         tensors |= {f"{name}.x": part.nhwc, f"{name}.y": part.y.contiguous()}
     about = {"classes": loaded.classes, "skipped": loaded.skipped, "sha256": checksum(tensors)}
     about |= {"captions": loaded.captions} if loaded.captions else {}
-    with atomic_write(path) as temporary:
+    with atomic_write(path, private=True) as temporary:
         save_file(tensors, temporary, metadata={"zoo": json.dumps(about)})
 
 
 def read_cache_file(path: Path) -> Loaded | None:
-    """Memory-map the splits of a cache file; None if it is missing or damaged."""
+    """Memory-map the splits of a cache file; None if it is missing, damaged or not the user's own."""
+    if not is_own(path) or not path.is_file():
+        return None
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads(file.metadata()["zoo"])
@@ -111,5 +148,5 @@ def read_cache_file(path: Path) -> Loaded | None:
         skipped = tuple((str(name), str(reason)) for name, reason in about["skipped"])
         captions = tuple(tuple(str(name) for name in names) for names in about.get("captions", ()))
         return Loaded(**parts, classes=tuple(about["classes"]), skipped=skipped, captions=captions)
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+    except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError, RuntimeError):
         return None

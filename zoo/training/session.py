@@ -13,6 +13,7 @@ from zoo.core.errors import BudgetError, DataError, InterruptedRun, JobError, Lo
 from zoo.core.files import cache_dir, digest
 from zoo.core.splits import SPLITS
 from zoo.core.tensor_files import write_weights
+from zoo.core.trust import own_folder
 from zoo.core.version import __version__
 from zoo.data.dataset import Splits
 from zoo.models.base import Classifier, Model
@@ -176,7 +177,7 @@ def cached_classifier(name: str, job: Session) -> Run:
     entry = with_train(entry, epochs=min(passes, max(entry.train.epochs, MAX_EPOCHS)), minutes=None)
     asked = {"model": entry.model.dump(), "train": entry.train.model_dump(mode="json")}
     key = digest(asked | {"pictures": prepared.fingerprints})
-    path = cache_dir() / "classifiers" / f"{name}-{key[:16]}"
+    path = own_folder(cache_dir() / "classifiers" / f"{name}-{key[:16]}")
     with wait_and_lock(path, WaitForLock(job)), preserve_random_state(job.device):
         run = open_or_clear(path, catalog())
         if run is None or run.state != "done":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -13,13 +14,15 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from zoo.core.errors import ZooError
-from zoo.core.files import cache_dir, replace
+from zoo.core.files import private_cache_dir, private_cache_dirs, replace
+from zoo.core.trust import is_own, make_private
 from zoo.training.compile_fallback import FAILURES
 
 INDUCTOR, TRITON = "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"
 HEADERS = "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS"
 MAX_SEED_BYTES = 200_000_000
 """Largest cache, in bytes, that is used as the seed of others."""
+MAX_SLOTS = 10_000
 MAX_CACHE_BYTES = 1_000_000_000
 """Size in bytes above which a cache is replaced by a new one."""
 
@@ -29,7 +32,6 @@ class Slot:
 
     def __init__(self, path: Path) -> None:
         self.path, self.dirty = path, path / "dirty"
-        path.mkdir(parents=True, exist_ok=True)
         # A thread-local lock would be lost with its thread, and each trial may run in another thread.
         self.lock = FileLock(path / "lock", thread_local=False)
         self.lock.acquire(timeout=0)
@@ -44,7 +46,7 @@ class Slot:
         if old and not self.dirty.exists() and folder_size(old[-1]) < MAX_CACHE_BYTES:
             return old[-1]
         new = self.path / str(int(old[-1].name) + 1 if old else 1)
-        if not copy_at_once(seed_cache(), self.path / "new", new):
+        if not is_own(seed_cache()) or not copy_at_once(seed_cache(), self.path / "new", new):
             new.mkdir()
         for each in old:
             shutil.rmtree(each, ignore_errors=True)
@@ -113,12 +115,13 @@ def release_slot(whole: bool, failed: bool) -> None:
 
 
 def free_slot() -> Slot:
-    """Return the first slot that no process has locked; the locks of dead processes are free."""
-    number = 1
-    while True:
-        with suppress(Timeout):
-            return Slot(cache_root() / f"slot-{number}")
-        number += 1
+    """Return the first slot that is private and not locked; the locks of dead processes are free."""
+    for number in range(1, MAX_SLOTS):
+        path = cache_root() / f"slot-{number}"
+        if make_private(path):
+            with suppress(Timeout):
+                return Slot(path)
+    raise OSError(errno.ENOSPC, "no cache folder can be made", str(cache_root()))
 
 
 def is_user_chosen(name: str) -> bool:
@@ -126,15 +129,16 @@ def is_user_chosen(name: str) -> bool:
     if not (value := os.environ.get(name)):
         return False
     path, own = Path(value).absolute(), Path(tempfile.gettempdir()).absolute()
+    roots = private_cache_dirs("inductor")
     return not any(
-        each == cache_root() or (each.parent == own and each.name.startswith("torchinductor_"))
+        each in roots or (each.parent == own and each.name.startswith(("torchinductor_", "zoo-inductor-")))
         for each in (path, *path.parents)
     )
 
 
 def cache_root() -> Path:
-    """Return the folder of all slots."""
-    return cache_dir().absolute() / "inductor"
+    """Return the folder of all slots, in which no other user can put code."""
+    return private_cache_dir("inductor")
 
 
 def seed_cache() -> Path:

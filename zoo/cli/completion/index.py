@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import sys
 import types
 from collections.abc import Iterable
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 
 from zoo.core.errors import ResourceError, ZooError
 from zoo.core.files import cache_dir, digest, remove, write_json
+from zoo.core.trust import load_json, user_id
 from zoo.core.version import __version__
 from zoo.runs.names import ROOT
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 
 CACHE_FORMAT = 1
+CACHE_FILE = re.compile(r"[0-9a-f]{20}\.json")
 MAX_CACHE_FILES = 20
 """Maximum number of cache files: one per folder with a registry.yaml, and one for all other folders."""
 VARIABLES = ("ZOO_CONFIG", "ZOO_PLUGINS", "HOME", "XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA")
@@ -35,15 +37,16 @@ def cached_names() -> Names:
     """Return the names from the cache, or collect them again if something they depend on has changed."""
     path = cache_dir() / "completion" / f"{cache_key()}.json"
     with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        cached: Names = json.loads(path.read_text(encoding="utf-8"))
+        cached: Names = load_json(path, own=True)
         if cached.pop("seal") == digest(cached) and cached["stamps"] == [
             file_stamp(each) for each, *_ in cached["stamps"]
         ]:
             return cached
     found = collect_names()
     with suppress(OSError, ResourceError):
-        write_json(path, found | {"seal": digest(found)})
-        for old in sorted(path.parent.glob("*.json"), key=lambda file: -file.stat().st_mtime)[MAX_CACHE_FILES:]:
+        write_json(path, found | {"seal": digest(found)}, private=True)
+        mine = [file for file in path.parent.glob("*.json") if CACHE_FILE.fullmatch(file.name)]
+        for old in sorted(mine, key=lambda file: -file.lstat().st_mtime)[MAX_CACHE_FILES:]:
             remove(old)
     return found
 
@@ -54,6 +57,7 @@ def cache_key() -> str:
     return digest(
         [
             CACHE_FORMAT,
+            user_id(),
             __version__,
             sys.executable,
             sys.path,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,12 +16,14 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from zoo.core.files import cache_dir, digest
+from zoo.core.files import cache_dir, digest, remove
+from zoo.core.trust import load_json, user_id
 from zoo.core.version import API, __version__
 
 MAX_FILES = 2000
 """Largest number of files in the fingerprint of a plugin."""
 LEVEL_PATTERN = re.compile(r"^ZOO_API\s*(?::[^=\n]*)?=\s*(\d+)\s*(?:#.*)?$", re.MULTILINE)
+CACHE_FILE = re.compile(r"[a-z0-9-]{0,41}-[0-9a-f]{12}\.json")
 SCHEMA = 1
 SLOW_IMPORT_SECONDS = 1.0
 """An import that takes longer, in seconds, is reported."""
@@ -144,14 +144,14 @@ class ProbeRecord:
         """Make the record of an installed plugin in its current state."""
         what = {"plugin": point.name, "value": point.value, "distribution": distribution[0]}
         slug = re.sub(r"[^a-z0-9]+", "-", point.name.lower())[:40]
-        file = probe_cache_folder() / f"{slug}-{digest([what, code_location(point)])[:12]}.json"
+        file = probe_cache_folder() / f"{slug}-{digest([what, code_location(point), user_id()])[:12]}.json"
         key = what | {"version": distribution[1], "files": code_fingerprint(point), "python": sys.version}
         return cls(point, file, key | {"zoo": __version__, "level": API}, environment_fingerprint(point))
 
     def read(self) -> ProbeResult | None:
         """Read the cached result; None if there is none or the plugin has changed since."""
         try:
-            kept = json.loads(self.file.read_text(encoding="utf-8"))
+            kept = load_json(self.file, own=True)
             if kept["schema"] != SCHEMA or kept["key"] != self.key:
                 return None
             result = ProbeResult.model_validate(kept["verdict"])
@@ -170,8 +170,10 @@ def probe_cache_folder() -> Path:
 
 
 def clear_probe_cache() -> None:
-    """Delete all cached probe results, as far as possible."""
-    shutil.rmtree(probe_cache_folder(), ignore_errors=True)
+    """Delete all cached probe results, as far as possible, and nothing else."""
+    for file in probe_cache_folder().glob("*.json"):
+        if CACHE_FILE.fullmatch(file.name):
+            remove(file)
 
 
 def environment_fingerprint(point: EntryPoint) -> str:

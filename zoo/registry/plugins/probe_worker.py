@@ -73,7 +73,7 @@ class Probe:
         if self.started.exists():
             result = read_result(self.result) or {"error": exit_reason(code, self.limit)}
             with suppress(Exception):  # there is nobody to report it to
-                write_json(Path(self.plugin["file"]), {**self.plugin["kept"], "verdict": result})
+                write_json(Path(self.plugin["file"]), {**self.plugin["kept"], "verdict": result}, private=True)
         else:
             self.failed_early = code is not None
         return True
