@@ -108,7 +108,12 @@ def test_a_file_that_others_could_have_written_is_not_loaded(how: str, cache: Pa
         os.chown(path, 65534, 65534)
     else:
         path.rename(cache / "other")
-        {"link": lambda: path.symlink_to(cache / "other"), "pipe": lambda: os.mkfifo(path), "folder": path.mkdir}[how]()
+        if how == "link":
+            path.symlink_to(cache / "other")
+        elif how == "pipe":
+            os.mkfifo(path)
+        else:
+            path.mkdir()
     calls = []
 
     def counted() -> Loaded:

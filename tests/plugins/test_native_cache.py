@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from zoo_classifiers import native
 
-from zoo.core import files, private_cache_dir
+from zoo.core import ResourceError, private_cache_dir
 from zoo.core.files import atomic_write
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no native kernel on Windows")
@@ -51,7 +51,7 @@ def test_a_library_of_another_user_is_not_run(how: str, cache: Path, tmp_path: P
         (tmp_path / "x.so").write_bytes(b"hostile")
         path.unlink()
         path.symlink_to(tmp_path / "x.so")
-        with pytest.raises(files.ResourceError, match="symbolic link"):
+        with pytest.raises(ResourceError, match="symbolic link"):
             native.build_library("c++", [])
         return
     again = native.build_library("c++", [])
