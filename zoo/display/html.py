@@ -126,7 +126,7 @@ class LiveOutput:
         if not now and time.monotonic() - self.last_drawn < REFRESH_SECONDS:
             return
         self.last_drawn = time.monotonic()
-        data = {"text/html": html(), "text/plain": text()}
+        data = {"text/html": html(), "text/plain": one_line(text())}
         if self.handle is None:
             from IPython.display import display
 
