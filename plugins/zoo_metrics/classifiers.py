@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import torch
 from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 from torch import Tensor
+
+MAX_MATRIX_CLASSES, MAX_CONFUSIONS = 200, 5_000
 
 
 def per_class(scores: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict[str, Any]:
@@ -31,9 +34,17 @@ def per_class(scores: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict[
 
 
 def confusion(scores: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Count pictures (K, K) by true class (rows) and predicted class (columns)."""
-    numbers = list(range(len(classes)))
-    return {"confusion": confusion_matrix(labels.numpy(), scores.argmax(1).numpy(), labels=numbers).tolist()}
+    """Count pictures (K, K) by true class (rows) and predicted class (columns).
+
+    With more than 200 classes `confusions` lists the most frequent mistakes instead, each as true class, predicted
+    class and number of pictures: nearly all cells of the matrix would be 0.
+    """
+    true, predicted = labels.numpy(), scores.argmax(1).numpy()
+    if len(classes) <= MAX_MATRIX_CLASSES:
+        return {"confusion": confusion_matrix(true, predicted, labels=list(range(len(classes)))).tolist()}
+    wrong = Counter((int(a), int(b)) for a, b in zip(true, predicted, strict=True) if a != b)
+    ordered = sorted(wrong.items(), key=lambda item: (-item[1], item[0]))
+    return {"confusions": [[*pair, count] for pair, count in ordered[:MAX_CONFUSIONS]]}
 
 
 def calibration_error(scores: Tensor, labels: Tensor, bins: int) -> dict[str, float]:

@@ -94,3 +94,13 @@ def test_metrics_do_not_apply_to_a_model_without_scores() -> None:
 def test_the_hook_module_imports_no_torch() -> None:
     code = "import sys, zoo_metrics; sys.exit(bool({'torch', 'sklearn', 'numpy'} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_confusion_of_many_classes_lists_mistakes_only() -> None:
+    names = tuple(map(str, range(2000)))
+    labels = torch.arange(2000)
+    scores = torch.full((2000, 2000), -9.0).scatter(1, labels[:, None], 0.0)
+    scores[5], scores[7] = scores[6], scores[6]
+    labels[7] = 5
+    found = confusion(scores, labels, names)
+    assert found == {"confusions": [[5, 6, 2]]}

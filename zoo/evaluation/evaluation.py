@@ -21,7 +21,8 @@ class Evaluation:
         classes: Class names, in the order of the labels.
         metrics: Value of each metric by name, such as `loss` in nats per picture and `accuracy` from 0 to 1.
         details: Results of metric kinds that are more than a number. For a classifier, `confusion` is a list of
-            K rows (true class) of K counts (predicted class), and `per_class` has precision and recall by class.
+            K rows (true class) of K counts (predicted class), or for more than 200 classes `confusions` lists true
+            class, predicted class and count; `per_class` has precision and recall by class.
         problems: One line for each metric that failed, and if the recorded result is stale.
         judge: Name of the network that judged samples; empty if none did.
         temperature: Temperature of the samples.

@@ -108,6 +108,10 @@ def show_evaluation(screen: Screen, found: dict[str, Any]) -> None:
     if matrix := found.get("confusion"):
         screen.line()
         show_confusion(screen, matrix, found["classes"])
+    if wrong := found.get("confusions"):
+        screen.line()
+        names = found["classes"]
+        show_worst(screen, [(names[true], names[predicted], count) for true, predicted, count in wrong])
     for problem in found.get("problems", []):
         screen.note(problem)
     for path in found["files"]:
@@ -128,10 +132,15 @@ def show_confusion(screen: Screen, matrix: list[list[int]], names: list[str]) ->
         rows = [[name, *row] for name, row in zip(names, matrix, strict=True)]
         return screen.table([corner, *names], rows, right=range(1, len(names) + 1))
     wrong = [
-        (count, names[row], names[column])
+        (names[row], names[column], count)
         for row, counts in enumerate(matrix)
         for column, count in enumerate(counts)
         if count and row != column
     ]
-    worst = sorted(wrong, key=lambda item: -item[0])[:MAX_CONFUSIONS]
-    return screen.table(["true", "mistaken for", "times"], [(*pair, count) for count, *pair in worst], right=[2])
+    return show_worst(screen, wrong)
+
+
+def show_worst(screen: Screen, wrong: list[tuple[str, str, int]]) -> None:
+    """Print the most frequent confusions."""
+    worst = sorted(wrong, key=lambda item: (-item[2], item[:2]))[:MAX_CONFUSIONS]
+    screen.table(["true", "mistaken for", "times"], worst, right=[2])
