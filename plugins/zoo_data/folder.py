@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.core import SPLIT_NAMES, DataError, DataInfo, PictureSpec, did_you_mean, picture_files
+from zoo.core import DataError, DataInfo, PictureSpec, did_you_mean, subfolders
+from zoo_data.folder_layout import Layout, Listing, read_layout
 
 if TYPE_CHECKING:
     from zoo.data import Loaded, NamedSource, Recipe
-
-log = logging.getLogger("zoo")
-
-Listing = dict[str, list[tuple[Path, str]]]
-"""The files of each split, with their class names."""
 
 
 class FolderSpec(PictureSpec):
@@ -26,7 +23,8 @@ class FolderSpec(PictureSpec):
     """
 
     path: Path
-    """Folder with PATH/CLASS/*.png, or with PATH/train/CLASS/*.png and optionally PATH/valid (or val) and PATH/test."""
+    """Folder with PATH/CLASS/*.png, or with PATH/train/CLASS/*.png and optionally PATH/valid (or val) and PATH/test;
+    for a generator also PATH/*.png."""
 
     @property
     def root(self) -> Path:
@@ -36,7 +34,7 @@ class FolderSpec(PictureSpec):
 
 def info(spec: FolderSpec) -> DataInfo:
     """Infer shape and classes from the file names and a few picture headers."""
-    files = list_files(spec)
+    files = find_files(spec).files
     return DataInfo.of(infer_recipe(spec, files).shape, class_names(files))
 
 
@@ -44,15 +42,17 @@ def load(spec: FolderSpec) -> Loaded:
     """Load every picture; decoded pictures are cached."""
     from zoo.data import Skipped, decoder_versions, file_stamps, load_cached
 
-    files = list_files(spec)
+    files, notes = find_files(spec)
     paths = [path for split in files.values() for path, _ in split]
     options = spec.model_dump(include={"size", "fit", "channels"})
-    regular = [path for path in paths if path.is_file()]
-    odd = [relative_name(spec.root, path) for path in paths if not path.is_file()]
-    key = {"kind": "folder", **options, **decoder_versions(), "files": file_stamps(regular, spec.root), "odd": odd}
+    regular = [path for path in paths if os.path.isfile(path)]  # noqa: PTH113 - Path.is_file may raise
+    odd = [relative_name(spec.root, path) for path in set(paths).difference(regular)]
+    key = {"kind": "folder", **options, **decoder_versions(), "files": file_stamps(regular, spec.root)}
+    key |= {"odd": sorted(odd), "splits": {split: len(some) for split, some in files.items()}}
+    key |= {"classes": class_names(files)}
     loaded = load_cached(key, lambda: decode_all(spec, files))
     Skipped(len(paths), spec.max_bad, list(loaded.skipped)).check()
-    return loaded
+    return replace(loaded, notes=(*loaded.notes, *notes))
 
 
 def decode_all(spec: FolderSpec, files: Listing) -> Loaded:
@@ -65,7 +65,8 @@ def decode_all(spec: FolderSpec, files: Listing) -> Loaded:
         split: decode_pictures(len(some), labelled_chunks(spec.root, some, names, shape.chunk), shape, skipped)
         for split, some in files.items()
     }
-    return Loaded(**parts, captions=(), classes=names, skipped=tuple(skipped.found))
+    notes = skipped.seen.notes(shape)
+    return Loaded(**parts, captions=(), classes=names, skipped=tuple(skipped.found), notes=notes)
 
 
 def labelled_chunks(
@@ -103,50 +104,17 @@ def class_names(files: Listing) -> tuple[str, ...]:
     return tuple(names)
 
 
-def list_files(spec: FolderSpec) -> Listing:
-    """List all picture files by split and class; raise DataError if there are none."""
-    try:
-        roots = split_folders(check_folder(spec.root))
-        files = {split: list(labelled_paths(root)) for split, root in roots.items()}
-    except OSError as error:
-        raise DataError(f"cannot read the folder {error.filename}: {error.strerror}") from error
-    if not files["train"]:
-        root = roots["train"]
-        raise DataError(f"no pictures in {root}: expected {root}/CLASS/*.png (or jpg, webp, bmp, gif)")
-    return files
+def find_files(spec: FolderSpec) -> Layout:
+    """List all picture files by split and class; raise DataError if there are none, or they cannot be told apart."""
+    return read_layout(check_folder(spec.root))
 
 
 def check_folder(path: Path) -> Path:
     """Return the path if it is a folder, else raise DataError."""
-    if path.is_dir():
+    # unlike their like in pathlib, these do not raise where one may not look
+    if os.path.isdir(path):  # noqa: PTH112
         return path
-    if path.exists():
+    if os.path.exists(path):  # noqa: PTH110
         raise DataError(f"{path} is a file; give the folder that contains the class folders")
-    here = [child.name for child in subfolders(path.parent)] if path.parent.is_dir() else []
+    here = [child.name for child in subfolders(path.parent)] if os.path.isdir(path.parent) else []  # noqa: PTH112
     raise DataError(f"{path} does not exist", did_you_mean(path.name, here))
-
-
-def split_folders(path: Path) -> dict[str, Path]:
-    """Find the folder of each split; without a `train` folder of class folders, all of it is training data."""
-    if not (path / "train").is_dir() or not subfolders(path / "train"):
-        return {"train": path}
-    found = {
-        split: path / name for split, names in SPLIT_NAMES.items() for name in reversed(names) if (path / name).is_dir()
-    }
-    for split, root in list(found.items()):
-        if not any(labelled_paths(root)):
-            log.warning("%s has no class folders with pictures; ignoring it", root)
-            del found[split]
-    return {"train": path / "train", **found}
-
-
-def subfolders(path: Path) -> list[Path]:
-    """List the subfolders by name, without hidden ones."""
-    return sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
-
-
-def labelled_paths(root: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the picture files at any depth below each class folder, with the class name."""
-    for folder in subfolders(root):
-        for path in picture_files(folder):
-            yield path, folder.name

@@ -71,7 +71,8 @@ def decode_all(spec: ParquetSpec, files: Files, columns: Columns, labels: Labels
         split: decode_pictures(labels.rows[split], labelled_chunks(paths, columns, labels, shape.chunk), shape, skipped)
         for split, paths in files.items()
     }
-    return Loaded(**parts, captions=(), classes=labels.classes, skipped=tuple(skipped.found))
+    notes = skipped.seen.notes(shape)
+    return Loaded(**parts, captions=(), notes=notes, classes=labels.classes, skipped=tuple(skipped.found))
 
 
 def labelled_chunks(

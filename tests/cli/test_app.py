@@ -88,7 +88,7 @@ BAD = [
     (["train", "cnn", "--device", "abacus"], 2, "no device 'abacus'"),
     (["train", "cnn", "--data", "phots"], 3, "'phots' is neither a data kind nor a path; "),
     (["train", "cnn", "--data", "notes.txt"], 3, "notes.txt is a file that does not end in .parquet"),
-    (["train", "cnn", "--data", "empty"], 3, "empty has neither class folders (empty/CLASS/*.png) nor .parquet files"),
+    (["train", "cnn", "--data", "empty"], 3, "empty has neither pictures (empty/CLASS/*.png) nor .parquet files"),
     (["list", "--registry", "nix.yaml"], 2, "nix.yaml"),
     (["evaluate", "nix"], 2, "no run 'nix'"),
     (["evaluate", "empty"], 5, "empty is not a run folder: it has no run.json"),

@@ -149,8 +149,11 @@ def test_data_is_a_kind_a_folder_of_classes_or_parquet_files(home: Path) -> None
     assert data_overrides("hub")[0] == "data.kind=parquet"
     assert data_overrides("hub/data/train-0.parquet")[0] == "data.kind=parquet"
     picture(home / "flat" / "a.png")
-    with pytest.raises(DataError, match="neither class folders"):
-        data_overrides("flat")
+    assert data_overrides("flat")[0] == "data.kind=folder"
+    (home / "bare").mkdir()
+    (home / "bare" / "a.heic").touch()
+    with pytest.raises(DataError, match=r"bare has neither pictures .*; left out: .heic files \(1\)"):
+        data_overrides("bare")
     with pytest.raises(DataError, match="did you mean 'digits'"):
         data_overrides("digts")
 

@@ -152,7 +152,7 @@ def test_bad_rows_are_listed_and_skipped(tmp_path: Path, monkeypatch: pytest.Mon
     loaded = parquet.load(ParquetSpec(path=path, max_bad=0.2))
     assert loaded.train.y.tolist() == labels[2:-1]
     assert [name for name, _ in loaded.skipped] == [f"set.parquet row {row}" for row in (0, 1)]
-    with pytest.raises(DataError, match=r"more than 1 of 19 pictures cannot be read \(set.parquet row 0: not a PNG"):
+    with pytest.raises(DataError, match=r"more than 1 of 19 pictures cannot be read \(set.parquet row 0: not a pic"):
         parquet.load(ParquetSpec(path=path))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         ZooError,
         did_you_mean,
     )
-    from zoo.core.files import atomic_write, cache_dir, digest, picture_files, private_cache_dir
+    from zoo.core.files import atomic_write, cache_dir, digest, private_cache_dir
     from zoo.core.notes import note
     from zoo.core.sections import DataSpec, PictureSpec
     from zoo.core.spec import Choice, Range, Spec
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zoo.core.trust import is_own
     from zoo.core.types import Batch, CodeInfo, DataInfo, Losses
     from zoo.core.version import API
+    from zoo.core.walk import format_left_out, picture_files, subfolders
 
 __all__ = [
     "API",
@@ -50,11 +51,13 @@ __all__ = [
     "deprecated",
     "did_you_mean",
     "digest",
+    "format_left_out",
     "is_own",
     "note",
     "picture_files",
     "private_cache_dir",
     "split_of",
+    "subfolders",
 ]
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -69,7 +72,7 @@ __getattr__, __dir__ = lazy_names(
             "ZooError",
             "did_you_mean",
         ),
-        "zoo.core.files": ("atomic_write", "cache_dir", "digest", "picture_files", "private_cache_dir"),
+        "zoo.core.files": ("atomic_write", "cache_dir", "digest", "private_cache_dir"),
         "zoo.core.notes": ("note",),
         "zoo.core.sections": ("DataSpec", "PictureSpec"),
         "zoo.core.spec": ("Choice", "Range", "Spec"),
@@ -77,5 +80,6 @@ __getattr__, __dir__ = lazy_names(
         "zoo.core.trust": ("is_own",),
         "zoo.core.types": ("Batch", "CodeInfo", "DataInfo", "Losses"),
         "zoo.core.version": ("API",),
+        "zoo.core.walk": ("format_left_out", "picture_files", "subfolders"),
     },
 )

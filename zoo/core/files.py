@@ -1,4 +1,4 @@
-"""Atomic writes, legal file names, the cache folder, SHA-256 and the listing of picture files."""
+"""Atomic writes, legal file names, the cache folder and SHA-256."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ LEGAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 RESERVED_NAME = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 WINDOWS = os.name == "nt"
 DISK_FULL_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
-PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"}
 
 
 def check_name(name: str, what: str = "name") -> str:
@@ -289,29 +288,3 @@ def digest(value: Any) -> str:
     """
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def picture_files(folder: Path) -> Iterator[Path]:
-    """Yield the picture files at any depth below a folder.
-
-    Args:
-        folder: The folder to search; files and folders whose names start with a dot are left out.
-
-    Yields:
-        Paths with the suffix of a PNG, JPEG, WebP, BMP or GIF file, each folder's in alphabetical order.
-
-    Example:
-        >>> from pathlib import Path
-        >>> from tempfile import TemporaryDirectory
-        >>> from zoo.core import picture_files
-        >>> with TemporaryDirectory() as folder:
-        ...     for name in ("b.png", "a.jpg", "notes.txt"):
-        ...         Path(folder, name).touch()
-        ...     [path.name for path in picture_files(Path(folder))]
-        ['a.jpg', 'b.png']
-    """
-    for here, inner, names in os.walk(folder):
-        inner[:] = sorted(name for name in inner if not name.startswith("."))
-        for name in sorted(names):
-            if Path(name).suffix.lower() in PICTURE_SUFFIXES and not name.startswith("."):
-                yield Path(here, name)

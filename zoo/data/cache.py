@@ -109,7 +109,7 @@ def load_cached(key: dict[str, Any], make: Callable[[], Loaded]) -> Loaded:
         >>> same
         True
     """
-    path = cache_dir() / "data" / f"{digest({'layout': 2, 'user': user_id(), **key})}.safetensors"
+    path = cache_dir() / "data" / f"{digest({'layout': 3, 'user': user_id(), **key})}.safetensors"
     sweep(path.parent)
     if (kept := read_cache_file(path)) is not None:
         return kept
@@ -123,12 +123,13 @@ def load_cached(key: dict[str, Any], make: Callable[[], Loaded]) -> Loaded:
 
 
 def write_cache_file(path: Path, loaded: Loaded) -> None:
-    """Write the splits as safetensors, with class names, skipped files and a checksum as JSON metadata."""
+    """Write the splits as safetensors, with class names, skipped files, notes and a checksum as JSON metadata."""
     tensors: dict[str, Tensor] = {}
     for name, part in loaded.parts().items():
         tensors |= {f"{name}.x": part.nhwc, f"{name}.y": part.y.contiguous()}
     about = {"classes": loaded.classes, "skipped": loaded.skipped, "sha256": checksum(tensors)}
     about |= {"captions": loaded.captions} if loaded.captions else {}
+    about |= {"notes": loaded.notes} if loaded.notes else {}
     with atomic_write(path, private=True) as temporary:
         save_file(tensors, temporary, metadata={"zoo": json.dumps(about)})
 
@@ -147,6 +148,7 @@ def read_cache_file(path: Path) -> Loaded | None:
         parts = {name: Pictures.of(tensors[f"{name}.x"], tensors[f"{name}.y"]) for name in names}
         skipped = tuple((str(name), str(reason)) for name, reason in about["skipped"])
         captions = tuple(tuple(str(name) for name in names) for names in about.get("captions", ()))
-        return Loaded(**parts, classes=tuple(about["classes"]), skipped=skipped, captions=captions)
+        notes = tuple(str(note) for note in about.get("notes", ()))
+        return Loaded(**parts, classes=tuple(about["classes"]), skipped=skipped, captions=captions, notes=notes)
     except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError, RuntimeError):
         return None

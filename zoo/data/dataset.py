@@ -143,6 +143,7 @@ class Loaded:
         valid: Validation pictures; None to split them off the training pictures.
         skipped: Path of each skipped picture, and the reason.
         captions: Other words for each class; empty if there are none.
+        notes: What was done to the pictures or left out, each in a few words.
 
     Example:
         >>> import torch
@@ -160,6 +161,8 @@ class Loaded:
     """Path and reason of each skipped picture."""
     captions: tuple[tuple[str, ...], ...] = ()
     """Other words for each class; empty if there are none."""
+    notes: tuple[str, ...] = ()
+    """What was done to the pictures or left out, each in a few words."""
 
     def parts(self) -> dict[str, Pictures]:
         """List the splits that the data set has.
@@ -178,6 +181,8 @@ class Splits(NamedTuple):
     valid: Pictures
     test: Pictures
     info: DataInfo
+    notes: tuple[str, ...] = ()
+    """What a user should know of them: what they are, what was left out, and what is odd."""
 
 
 def mean_std(pictures: Pictures) -> tuple[tuple[float, ...], tuple[float, ...]]:

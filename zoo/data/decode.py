@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from statistics import mean, median_low
@@ -23,7 +24,8 @@ from zoo.core.errors import DataError
 from zoo.core.sections import PictureSpec
 from zoo.data.dataset import Pictures
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+FORMATS: tuple[str, ...] = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF", "PPM", "TIFF", "JPEG2000")
+FORMATS += ("AVIF",) if find_spec("PIL.AvifImagePlugin") else ()  # since Pillow 11.3
 MAX_PIXELS = 16_000_000
 CHUNK_BYTES = 32_000_000
 """Approximate size of a chunk of decoded pictures."""
@@ -31,6 +33,8 @@ MIN_BYTES_FOR_THREADS = 6_000
 """Average file size from which threads pay off; below it, they wait for the interpreter lock."""
 SAMPLE_COUNT = 32
 MAX_INFERRED_SIDE = 64
+MIN_LEVELS = 32
+"""Levels of 256 that pictures of more bits should fill."""
 ORIENTATION = 0x0112
 ROTATED = {5, 6, 7, 8}
 """EXIF orientations that swap height and width."""
@@ -79,6 +83,39 @@ class Recipe:
 
 
 @dataclass
+class Seen:
+    """What pictures were like before they were resized and brought to 8 bits; threads may add to it."""
+
+    sizes: set[tuple[int, int]] = field(default_factory=set)
+    """Widths and heights."""
+    deep: set[int] = field(default_factory=set)
+    """The lowest and highest values of pictures of 16 bits."""
+
+    def notes(self, recipe: Recipe) -> tuple[str, ...]:
+        """Describe what is lost when such pictures are decoded."""
+        return tuple(filter(None, (self.describe_sizes(recipe), self.describe_levels())))
+
+    def describe_sizes(self, recipe: Recipe) -> str:
+        """Describe the sizes of pictures that were resized; empty if none was."""
+        if self.sizes <= {(recipe.width, recipe.height)}:
+            return ""
+        ordered = sorted(self.sizes, key=lambda size: (size[0] * size[1], size))
+        low, high = (f"{width}x{height}" for width, height in (ordered[0], ordered[-1]))
+        how = "cropped and resized" if recipe.fit == "crop" else "resized"
+        return f"{how} from {low}" if len(ordered) == 1 else f"{how} from {len(ordered)} sizes, {low} to {high}"
+
+    def describe_levels(self) -> str:
+        """Describe the values of 16-bit pictures that would be nearly one grey in 8 bits; empty if there are none."""
+        if not self.deep or (max(self.deep) >> 8) - (min(self.deep) >> 8) >= MIN_LEVELS:
+            return ""
+        low, high = min(self.deep), max(self.deep)
+        return (
+            f"the pictures of 16 bits use only the levels {low} to {high} of 65,536, so they are nearly of one grey; "
+            "spread them over all 16 bits, or save them with 8"
+        )
+
+
+@dataclass
 class Skipped:
     """The list of pictures that cannot be read, with a limit on their number.
 
@@ -86,6 +123,7 @@ class Skipped:
         total: Pictures of the data set.
         share: Largest share of them that may be skipped; one may always be skipped unless this is 0.
         found: Name of each skipped picture, and the reason.
+        seen: What `decode_pictures` saw of the other pictures; its `notes` describe what was lost.
 
     Example:
         >>> from zoo.data import Skipped
@@ -100,6 +138,8 @@ class Skipped:
     total: int
     share: float
     found: list[tuple[str, str]] = field(default_factory=list)
+    seen: Seen = field(default_factory=Seen, repr=False)
+    """What the other pictures were like before they were resized."""
 
     def add(self, name: str, reason: str) -> None:
         """Add a picture that cannot be read.
@@ -219,7 +259,7 @@ def decode_pictures(
     end = 0
 
     def read(one: NamedSource) -> Picture | str:
-        return decode_picture(*one, recipe)
+        return decode_picture(*one, recipe, skipped.seen)
 
     with strict_pillow_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for named, labels in chunks:
@@ -234,23 +274,27 @@ def decode_pictures(
     return Pictures.of(x[:end], y[:end])
 
 
-def decode_picture(name: str, source: Source, recipe: Recipe) -> Picture | str:
+def decode_picture(name: str, source: Source, recipe: Recipe, seen: Seen | None = None) -> Picture | str:
     """Decode a picture (H, W, C), or return the reason why it cannot be read."""
+    seen = Seen() if seen is None else seen
     try:
         with open_picture(source) as image:
             check_against_recipe(name, image, recipe)
+            size = upright_size(image)[::-1]
             # a JPEG much larger than needed is decoded at a half, a quarter or an eighth
             image.draft(None, (2 * max(recipe.shape[1:]),) * 2)
-            return resize_picture(ImageOps.exif_transpose(image), recipe)
+            picture = resize_picture(ImageOps.exif_transpose(image), recipe, seen)
+            seen.sizes.add(size)
+            return picture
     except (DataError, MemoryError):
         raise
     except Exception as error:  # decoders may raise any exception for a damaged file
         return explain(error)
 
 
-def resize_picture(image: Image.Image, recipe: Recipe) -> Picture:
+def resize_picture(image: Image.Image, recipe: Recipe, seen: Seen) -> Picture:
     """Convert a picture to the size and channels of the recipe."""
-    image, size = to_8bit(image, "L" if recipe.channels == 1 else "RGB"), (recipe.width, recipe.height)
+    image, size = to_8bit(image, "L" if recipe.channels == 1 else "RGB", seen), (recipe.width, recipe.height)
     if image.size != size and recipe.fit == "crop":
         image = ImageOps.fit(image, size, Image.Resampling.BILINEAR)
     elif image.size != size:
@@ -258,13 +302,27 @@ def resize_picture(image: Image.Image, recipe: Recipe) -> Picture:
     return np.asarray(image).reshape(recipe.height, recipe.width, recipe.channels)
 
 
-def to_8bit(image: Image.Image, mode: str) -> Image.Image:
+def to_8bit(image: Image.Image, mode: str, seen: Seen) -> Image.Image:
     """Convert a picture to 8 bits per channel, with a white background where it is transparent."""
-    if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode.startswith(("I", "F")):
+        image = Image.fromarray(float_levels(image) if image.mode == "F" else deep_levels(image, seen))
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     return image if image.mode == mode else image.convert(mode)
+
+
+def deep_levels(image: Image.Image, seen: Seen) -> Picture:
+    """Take the upper 8 of 16 bits."""
+    values = np.asarray(image).clip(0, 0xFFFF)
+    seen.deep |= {int(values.min()), int(values.max())}
+    return (values >> 8).astype(np.uint8)
+
+
+def float_levels(image: Image.Image) -> Picture:
+    """Bring floating-point values, which are 0 to 1 or 0 to 255, to 8 bits."""
+    values = np.nan_to_num(np.asarray(image))
+    scale = 255 if values.max() <= 1 else 1
+    return np.asarray((values * scale).clip(0, 255).round(), np.uint8)
 
 
 def check_against_recipe(name: str, image: Image.Image, recipe: Recipe) -> None:
@@ -310,7 +368,7 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
 
 def is_grey(image: Image.Image) -> bool:
     """Whether a picture is stored as greyscale."""
-    return image.mode in {"1", "L", "LA"} or image.mode.startswith("I")
+    return image.mode in {"1", "L", "LA", "La"} or image.mode.startswith(("I", "F"))
 
 
 def decoder_versions() -> dict[str, str]:
@@ -339,6 +397,6 @@ def byte_count(named: NamedSource) -> int:
 def explain(error: Exception) -> str:
     """Explain briefly why a picture cannot be read."""
     if isinstance(error, UnidentifiedImageError):
-        return "not a PNG, JPEG, WebP, BMP or GIF picture"
+        return "not a picture of a known format"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split())[:120] or type(error).__name__

@@ -93,4 +93,4 @@ def long_tailed(loaded: Loaded, imbalance: float, seed: int) -> Loaded:
         return part.subset(sorted_rows(np.concatenate(kept)))
 
     parts = {name: subsample(part) for name, part in loaded.parts().items()}
-    return Loaded(**parts, classes=loaded.classes, skipped=loaded.skipped, captions=loaded.captions)
+    return Loaded(**parts, classes=loaded.classes, skipped=loaded.skipped, captions=loaded.captions, notes=loaded.notes)

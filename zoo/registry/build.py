@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from zoo.core.errors import ZooError
+from zoo.core.errors import ZooError, one_line
+from zoo.core.notes import collect_notes, note
 from zoo.core.sections import DataSpec
 from zoo.core.types import DataInfo
 from zoo.data.dataset import Splits
+from zoo.data.describe import all_equal, describe_splits
 from zoo.data.split import split
 from zoo.models.base import Model
 from zoo.models.generator import Generator
@@ -19,11 +21,29 @@ from zoo.registry.kinds import DataKind, TextKind
 
 
 def build_data(component: Component[DataKind[Any]]) -> tuple[Splits, tuple[tuple[str, str], ...]]:
-    """Load the splits; also returns each file that could not be read, with the reason."""
-    with plugin_errors(component, "load"):
-        loaded = component.kind.load(component.spec)
+    """Load the splits, and say in one line what they are.
+
+    Also returns each file that could not be read, with the reason.
+    """
     assert isinstance(component.spec, DataSpec), "discovery lets no other data kind in"
-    return split(loaded, component.spec), loaded.skipped
+    with collect_notes() as notes:
+        with plugin_errors(component, "load"):
+            loaded = component.kind.load(component.spec)
+        splits = split(loaded, component.spec)
+        if all_equal(splits.train):
+            note("all training pictures are equal, so there is nothing to learn from them; look at the files")
+    line = one_line(describe_splits(data_name(component), splits, loaded))
+    note(line, usual=not (loaded.notes or loaded.skipped))
+    for each in notes:
+        note(each)
+    return splits._replace(notes=(line, *notes)), loaded.skipped
+
+
+def data_name(component: Component[DataKind[Any]]) -> str:
+    """Name the data in messages: its kind, and its path if it has one."""
+    path = getattr(component.spec, "path", None)
+    paths = path if isinstance(path, tuple | list) else [] if path is None else [path]
+    return " ".join([component.name, *map(str, paths)])
 
 
 def data_info(component: Component[DataKind[Any]]) -> DataInfo:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
 from zoo.core.errors import DataError, ZooError, did_you_mean
+from zoo.core.notes import note
+from zoo.core.walk import format_left_out, picture_files
 from zoo.registry.catalog import catalog
 from zoo.registry.raw_entry import SECTIONS
 
@@ -42,12 +45,16 @@ def data_kind_of(path: Path) -> str:
             f"{path} is a file that does not end in .parquet",
             "for pictures, give a folder with one subfolder per class",
         )
-    inside = [child for child in islice(path.rglob("*"), MAX_LISTED_PATHS) if not child.name.startswith(".")]
-    if any(child.suffix.lower() == ".parquet" for child in inside):
+    left_out: Counter[str] = Counter()
+    pictures = sum(1 for _ in islice(picture_files(path, left_out, follow_links=2), MAX_LISTED_PATHS))
+    if left_out[".parquet files"]:
+        if pictures:
+            note(f"{path} has .parquet files and pictures; the files are read, and with data.kind=folder the pictures")
         return "parquet"
-    if any(child.parent != path and child.is_file() for child in inside):
+    if pictures:
         return "folder"
-    raise DataError(f"{path} has neither class folders ({path.name}/CLASS/*.png) nor .parquet files")
+    found = f"; {text}" if (text := format_left_out(+left_out)) else ""
+    raise DataError(f"{path} has neither pictures ({path.name}/CLASS/*.png) nor .parquet files{found}")
 
 
 def with_data(data: str | Path | None, overrides: Iterable[str]) -> list[str]:

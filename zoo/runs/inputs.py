@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
@@ -13,8 +14,9 @@ import torch
 from torch import Tensor
 
 from zoo.core.errors import DataError, ZooError
-from zoo.core.files import picture_files
+from zoo.core.notes import collect_notes, note
 from zoo.core.sections import PictureSpec
+from zoo.core.walk import format_left_out, picture_files
 from zoo.data.dataset import Pictures
 from zoo.data.decode import Picture, Recipe, decode_picture, strict_pillow_warnings
 from zoo.registry.data_source import with_data
@@ -78,7 +80,8 @@ def load_test_split(run: Run) -> Pictures:
     """Load the test split of a run; DataError if its data has changed since training."""
     from zoo.registry.build import build_data
 
-    splits, _ = build_data(run.entry.data)
+    with collect_notes():  # the run has them already
+        splits, _ = build_data(run.entry.data)
     check_pictures(run, run.entry, splits.info, "test", splits.test)
     return splits.test
 
@@ -167,12 +170,15 @@ def decode_files(paths: Iterable[Path], shape: Recipe, skipped: list[Skipped]) -
 
 
 def expand_folders(paths: Iterable[Path], skipped: list[Skipped]) -> Iterator[Path]:
-    """Yield files as they are, and the pictures in folders."""
+    """Yield files as they are, and the pictures in folders; say what was left out of these."""
+    left_out: Counter[str] = Counter()
     for path in paths:
-        found = picture_files(path) if path.is_dir() else iter([path])
+        found = picture_files(path, left_out) if path.is_dir() else iter([path])
         first = next(found, None)
         if first is None:
             skipped.append(Skipped(str(path), "the folder has no pictures"))
             continue
         yield first
         yield from found
+    if left_out:
+        note(format_left_out(left_out))

@@ -111,6 +111,7 @@ class Session:
                 "pictures": {name: len(getattr(splits, name)) for name in SPLITS},
                 "fingerprints": fingerprints,
                 "skipped": [list(pair) for pair in skipped[:100]],
+                "notes": list(splits.notes),
                 "parameters": size.parameters,
                 "flops": size.flops,
                 "seconds": 0.0,

@@ -311,8 +311,8 @@ def read_pictures(entry: Entry) -> dict[str, Any]:
         raise DataError("there are no validation pictures to compare trials by", "set data.valid, e.g. data.valid=0.1")
     parts = {name: getattr(found.splits, name) for name in SPLITS}
     arrays = {name: (part.nhwc.numpy(), part.y.numpy()) for name, part in parts.items()}
-    info = found.splits.info._asdict()
-    return {"splits": arrays, "info": info, "skipped": found.skipped, "fingerprints": found.fingerprints}
+    about = {"info": found.splits.info._asdict(), "notes": found.splits.notes}
+    return {"splits": arrays, **about, "skipped": found.skipped, "fingerprints": found.fingerprints}
 
 
 def smallest_model(entry: dict[str, Any], space: Space, info: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
@@ -337,4 +337,5 @@ def unpack_pictures(pictures: dict[str, Any]) -> Prepared:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about read-only arrays, but nothing writes to pictures
         parts = {name: Pictures.of(*pair) for name, pair in pictures["splits"].items()}
-    return Prepared(Splits(**parts, info=DataInfo(**pictures["info"])), pictures["skipped"], pictures["fingerprints"])
+    splits = Splits(**parts, info=DataInfo(**pictures["info"]), notes=pictures.get("notes", ()))
+    return Prepared(splits, pictures["skipped"], pictures["fingerprints"])

@@ -148,6 +148,7 @@ def check_training_step() -> Iterator[Finding]:
     if sys.modules.get("torch") is None:
         yield note("not run, since torch cannot be imported")
         return
+    from zoo.core.notes import collect_notes
     from zoo.registry.build import build_data
     from zoo.registry.catalog import catalog
     from zoo.registry.entry import resolve_entry
@@ -157,7 +158,8 @@ def check_training_step() -> Iterator[Finding]:
 
     registry, _ = installed_registry()  # without the user's files, which may be broken
     entry, device = resolve_entry(catalog(), registry.resolve("cnn", ["data.kind=digits"])), choose_device()
-    splits, _ = build_data(entry.data)
+    with collect_notes():
+        splits, _ = build_data(entry.data)
     step = plain_loop(entry, splits, device)
     start = time.monotonic()
     step()

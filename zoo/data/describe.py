@@ -1,0 +1,46 @@
+"""Describe in one line what was read: classes, pictures, size, and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zoo.data.dataset import Loaded, Pictures, Splits
+
+MAX_CLASSES = 8
+"""Classes that are named."""
+EQUAL_CHUNK = 1024
+SPLIT_WORDS = {"train": "training", "valid": "validation", "test": "test"}
+
+
+def describe_splits(name: str, splits: Splits, loaded: Loaded) -> str:
+    """Describe pictures and classes in one line, with what was done to them and left out."""
+    classes = list(splits.info.classes)
+    counts = [f"{len(getattr(splits, split)):,} {word}" for split, word in SPLIT_WORDS.items()]
+    channels, height, width = splits.info.shape
+    colour = {1: "grey", 3: "in colour"}.get(channels, f"of {channels} channels")
+    notes = [*loaded.notes, *([describe_skipped(loaded.skipped)] if loaded.skipped else [])]
+    return "; ".join(
+        [
+            f"{name}: {len(classes):,} class{'es' * (len(classes) != 1)} ({list_some(classes)})",
+            f"{', '.join(counts[:-1])} and {counts[-1]} pictures of {width}x{height}, {colour}",
+            *notes,
+        ]
+    )
+
+
+def describe_skipped(skipped: Sequence[tuple[str, str]]) -> str:
+    """Describe the pictures that could not be read."""
+    (first, reason), more = skipped[0], len(skipped) - 1
+    return f"not readable: {first} ({reason}){f' and {more:,} more' if more else ''}"
+
+
+def list_some(names: Sequence[str]) -> str:
+    """List names; of many only the first."""
+    return ", ".join([*names[:MAX_CLASSES], *(["..."] if len(names) > MAX_CLASSES else [])])
+
+
+def all_equal(pictures: Pictures) -> bool:
+    """Whether there are several pictures, and all have the same pixels."""
+    nhwc = pictures.nhwc
+    chunks = (nhwc[start : start + EQUAL_CHUNK] for start in range(0, len(nhwc), EQUAL_CHUNK))
+    return len(nhwc) > 1 and all(bool((chunk == nhwc[:1]).all()) for chunk in chunks)
