@@ -33,6 +33,8 @@ def build(spec, info):
             if spec.shape == "no meta":
                 self.layer.bias.sum().item()
         def logits(self, x):
+            if spec.shape == "by value" and x.mean().item() > 9:
+                x = x - 9
             found = self.layer(x.flatten(1))
             return found[:1] if spec.shape == "one row" else found[:, None] if spec.shape == "3d" else found
     return Ten()
@@ -59,6 +61,7 @@ def ten(install: Install, home: Path) -> Path:
     [
         ("ten", "10 scores"),
         ("no meta", "10 scores"),
+        ("by value", "10 scores"),
         ("one row", "scores of shape (1, 10)"),
         ("3d", "scores of shape (2, 1, 10)"),
     ],

@@ -145,7 +145,7 @@ def show(
         from zoo.registry.model_size import measure_entry
 
         info = data_info(entry.data)
-        (parameters, flops), shape = measure_entry(entry, info, searched), info.shape
+        (parameters, flops, _), shape = measure_entry(entry, info, searched), info.shape
     spec = entry.dump() | {"tune": entry.tune.model_dump(mode="json")}
     return EntryDescription(
         name=name,

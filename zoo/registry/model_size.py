@@ -26,6 +26,8 @@ class Count(NamedTuple):
     """Number of parameters."""
     flops: int | None
     """Floating-point operations of a forward pass for one picture; None if they cannot be counted."""
+    checked: bool = True
+    """Whether it is certain that the model fits the classes; if not, `check_classes` tells once weights are there."""
 
 
 def count_size(entry: Entry, info: DataInfo) -> Count:
@@ -35,14 +37,15 @@ def count_size(entry: Entry, info: DataInfo) -> Count:
     does not fit the classes is refused, as `check_classes` does.
     """
     model, on_meta = build_on_meta(entry, info)
-    check_classes(entry, model, info)
-    return Count(parameter_count(model), forward_flops(model, info) if on_meta else None)
+    checked = check_classes(entry, model, info)
+    return Count(parameter_count(model), forward_flops(model, info) if on_meta else None, checked)
 
 
 def measure_entry(entry: Entry, info: DataInfo, searched: Iterable[str] = ()) -> Count:
     """Count parameters and FLOPs; ZooError if options of a stage are set or searched that the model does not have."""
     model, on_meta = build_on_meta(entry, info)
     check_stages(entry.train, model, searched)
+    check_classes(entry, model, info)
     return Count(parameter_count(model), forward_flops(model, info) if on_meta else None)
 
 
@@ -65,8 +68,10 @@ def build_on_meta(entry: Entry, info: DataInfo) -> tuple[Model, bool]:
             return build_model(entry, info).eval(), False
 
 
-def check_classes(entry: Entry, model: Model, info: DataInfo) -> None:
+def check_classes(entry: Entry, model: Model, info: DataInfo) -> bool:
     """Raise an error if a model cannot be trained on the classes that there are.
+
+    Returns whether that is certain: the meta device cannot run every model.
 
     Raises:
         DataError: If there is one class, and the model is a classifier or learns from one.
@@ -78,7 +83,9 @@ def check_classes(entry: Entry, model: Model, info: DataInfo) -> None:
     if len(info.classes) < 2 and model.teacher:
         what = f"the classifier {model.teacher!r}, from which {entry.name} learns, needs at least two"
         raise DataError(f"all pictures are of one class, but {what}", "choose an entry without a teacher, e.g. vae")
-    shape = scores_shape(model, info) if isinstance(model, Classifier) else None
+    if not isinstance(model, Classifier):
+        return True
+    shape = scores_shape(model, info)
     if shape is not None and shape != (PROBED, len(info.classes)):
         what = f"{shape[1]} scores" if shape[:1] == (PROBED,) and len(shape) == 2 else f"scores of shape {shape}"
         plugin, classes = entry.model.plugin, len(info.classes)
@@ -86,17 +93,22 @@ def check_classes(entry: Entry, model: Model, info: DataInfo) -> None:
             f"{plugin}: the model kind {entry.model.name!r} gives {what} for {classes} classes",
             f"report it to its authors; `zoo check {plugin.name}` checks its rules",
         )
+    return shape is not None
 
 
 def scores_shape(model: Classifier, info: DataInfo) -> tuple[int, ...] | None:
     """Compute the shape of the scores of PROBED pictures; None if that fails, as it then will in training."""
     parameter = next(model.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device
+    modes = [(module, module.training) for module in model.modules()]
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]), device:
-            return tuple(model(torch.zeros((PROBED, *info.shape))).shape)
+            return tuple(model.eval()(torch.zeros((PROBED, *info.shape))).shape)
     except Exception:  # a plugin may raise any
         return None
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def parameter_count(model: Model) -> int:

@@ -49,7 +49,7 @@ def check_pictures(run: Run, changed: Entry, info: DataInfo, split: str, picture
     if changed.data.dump() == run.entry.data.dump():
         raise DataError(
             f"the pictures changed after {run.path} was trained, so its {split} split may contain training pictures",
-            "choose other data, e.g. data.path=DIR",
+            "choose other data, e.g. --data DIR",
         )
     for name in SPLIT_OPTIONS:
         if getattr(changed.data.spec, name) != getattr(run.entry.data.spec, name):

@@ -22,7 +22,7 @@ from zoo.registry.catalog import catalog
 from zoo.registry.entry import Component, Entry, with_train
 from zoo.registry.kinds import DataKind
 from zoo.registry.listing import load_entry
-from zoo.registry.model_size import build_on_meta, count_size
+from zoo.registry.model_size import build_on_meta, check_classes, count_size
 from zoo.registry.stages import check_stages
 from zoo.runs.choose_folder import open_or_clear
 from zoo.runs.lock import wait_and_lock
@@ -94,6 +94,8 @@ class Session:
             raise BudgetError(size.parameters, self.max_params)
         seed_all(self.entry.train.seed)
         model = build_model(self.entry, splits.info)
+        if not size.checked:
+            check_classes(self.entry, model, splits.info)
         check_stages(self.entry.train, model)
         teacher = self.teach(model, Prepared(splits, skipped, fingerprints))
         if before is not None and before.record.get("teacher") != teacher.get("teacher"):
