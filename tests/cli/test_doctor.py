@@ -200,7 +200,8 @@ def test_torch_that_is_none(code: str, cause: str, tmp_path: Path, monkeypatch: 
     assert broken["todo"].startswith("pip install") and step["text"].startswith("not run")
 
 
-def test_ray_at_an_address_is_named_with_who_is_let_in(monkeypatch: Patch, capsys: Capture) -> None:
+def test_ray_at_an_address_is_named_with_who_is_let_in(tmp_path: Path, monkeypatch: Patch, capsys: Capture) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     only(monkeypatch, "ray")
     monkeypatch.setenv("RAY_ADDRESS", "auto")
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
@@ -213,6 +214,7 @@ def test_ray_at_an_address_is_named_with_who_is_let_in(monkeypatch: Patch, capsy
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sockets of Ray have no path there")
 def test_a_folder_that_ray_cannot_use(tmp_path: Path, monkeypatch: Patch, capsys: Capture) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     only(monkeypatch, "ray")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     long = tmp_path / ("x" * 60)
@@ -225,8 +227,24 @@ def test_a_folder_that_ray_cannot_use(tmp_path: Path, monkeypatch: Patch, capsys
     assert "of RAY_TMPDIR is too long for the path of a socket" in row["text"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="files have no mode there")
+def test_a_token_of_ray_that_others_can_read(tmp_path: Path, monkeypatch: Patch, capsys: Capture) -> None:
+    only(monkeypatch, "ray")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    token = tmp_path / ".ray" / "auth_token"
+    token.parent.mkdir()
+    token.write_text("secret", encoding="utf-8")
+    token.chmod(0o644)
+    (row,) = [row for row in wrong(found(capsys)) if "auth_token" in row["text"]]
+    assert row["todo"] == f"chmod 600 {token}"
+    token.chmod(0o600)
+    assert not [row for row in wrong(found(capsys)) if "auth_token" in row["text"]]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere processes of any Ray may outlive a kill")
-def test_a_ray_that_the_guard_does_not_know(monkeypatch: Patch, capsys: Capture) -> None:
+def test_a_ray_that_the_guard_does_not_know(tmp_path: Path, monkeypatch: Patch, capsys: Capture) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     only(monkeypatch, "ray")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr("zoo.tuning.orphan_guard.SUPPORTED_RAY", "1.0.")

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -114,6 +115,15 @@ def check_ray() -> Iterator[Finding]:
     version = import_module("ray").__version__
     options = ClusterOptions.choose(None, None, "auto")
     yield from cluster_findings(version, str(options.address)) if options.address else local_findings(version)
+    yield from token_findings(Path.home() / ".ray" / "auth_token")
+
+
+def token_findings(token: Path) -> Iterator[Finding]:
+    """Report Ray's own token if others can read it; it lets them into clusters of this user."""
+    with suppress(OSError):
+        if sys.platform != "win32" and token.stat().st_mode & 0o077:
+            text = f"other users can read {token}, which lets them into Ray clusters of yours"
+            yield note(f"{text}; zoo tune itself uses another one", f"chmod 600 {token}")
 
 
 def cluster_findings(version: str, address: str) -> Iterator[Finding]:
@@ -140,6 +150,8 @@ def local_findings(version: str) -> Iterator[Finding]:
     if sys.platform == "linux" and not is_supported():
         text = f"zoo tune is tested with version {SUPPORTED_RAY}x, not {version}, whose processes may survive a kill"
         yield note(f"{text} for a minute", f'pip install "ray[tune]=={SUPPORTED_RAY}*"')
+    elif sys.platform != "linux":
+        yield note("only on Linux are Ray's processes tied to zoo tune", "after `kill -9` of zoo tune: ray stop")
     yield ok(f"{version} can start, in {folder}; it listens on loopback only", folder=str(folder))
 
 
