@@ -41,7 +41,9 @@ def test_help_imports_nothing_heavy() -> None:
     assert not modules_after("--help") & {*HEAVY, "pydantic", "ruamel.yaml", "rich", "pluggy"}
 
 
-@pytest.mark.parametrize("argv", [("list",), ("plugins",), ("show", "cnn", "--options"), ("schema",)])
+@pytest.mark.parametrize(
+    "argv", [("list",), ("plugins",), ("show", "cnn", "--options"), ("schema",), ("runs",), ("cache",)]
+)
 def test_a_listing_imports_no_torch(argv: tuple[str, ...]) -> None:
     assert not modules_after(*argv) & set(HEAVY)
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "Train an entry, or resume its unfinished run.",
     "tune": "Tune the options of an entry, or resume its study.",
     "compare": "Train variants of an entry and compare them.",
+    "runs": "List, remove and rename runs.",
     "studies": "List studies with their state and best trial.",
     "evaluate": "Evaluate a run on a split, with per-class figures.",
     "predict": "Classify pictures with a trained run.",
@@ -33,6 +34,7 @@ COMMANDS = {
     "check": "Check that plugins follow the rules the zoo relies on.",
     "schema": "Print the JSON schema of registry.yaml, for editors.",
     "new-plugin": "Create a plugin package that works out of the box.",
+    "cache": "Show the size of the cache, or clean it.",
     "doctor": "Check whether the zoo works here, and what is missing.",
     "completion": "Print a completion script for bash, zsh, fish or PowerShell.",
 }

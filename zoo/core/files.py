@@ -270,6 +270,16 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def folder_size(folder: Path) -> int:
+    """Add up the sizes in bytes of the files below a folder; links are not followed."""
+    total = 0
+    for here, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # another process may have deleted it
+                total += Path(here, name).lstat().st_size
+    return total
+
+
 def digest(value: Any) -> str:
     """Compute the SHA-256 of a JSON value, independent of the order of its keys.
 

@@ -25,3 +25,13 @@ def format_count(count: int) -> str:
         if count >= size:
             return f"{count / size:.3g}{unit}" if count < 999.5 * size else f"{count / size:,.0f}{unit}"
     return str(count)
+
+
+def format_bytes(count: int) -> str:
+    """Format a number of bytes briefly: 950 B, 87.2 kB, 1.5 MB."""
+    size = float(count)
+    for unit in ("B", "kB", "MB"):
+        if size < 999.5:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"

@@ -63,6 +63,21 @@ def wait_and_lock(path: Path, wait: Callable[[LockedError], None]) -> Iterator[N
         yield
 
 
+def is_locked(path: Path) -> bool:
+    """Return whether another process holds the lock of a folder."""
+    if not (path / "lock").is_file():
+        return False
+    lock = FileLock(path / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    except OSError:
+        return False
+    lock.release()
+    return False
+
+
 def lock_owner(who: Path) -> str:
     """Describe the process that holds the lock of a folder, as far as known."""
     try:

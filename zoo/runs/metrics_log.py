@@ -63,3 +63,9 @@ def read_rows(path: Path) -> list[Row]:
             except ValueError:
                 break
     return rows
+
+
+def kept_row(rows: list[Row], keep: str) -> Row:
+    """Return the epoch whose weights were kept: the last one, or with the lowest validation loss in the last stage."""
+    last = [row for row in rows if row["stage"] == rows[-1]["stage"]]
+    return last[-1] if keep == "last" else min(last, key=lambda row: row["valid"].get("loss") or 0.0)

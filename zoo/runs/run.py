@@ -52,10 +52,7 @@ class Run:
     @classmethod
     def open(cls, path: Path, catalog: Catalog) -> Run:
         """Open a run folder; RunError if it is damaged or from a newer zoo."""
-        record = read_record(path / "run.json", SCHEMA)
-        entry = read_json(path / "entry.json")
-        if record.pop("seal", None) != digest(record) or record.get("entry_sha256") != digest(entry):
-            raise RunError(f"{path} is damaged: run.json or entry.json is not what the zoo wrote")
+        record, entry = read_files(path)
         try:
             return cls(path, restore_entry(catalog, entry), record)
         except ZooError as error:
@@ -103,11 +100,9 @@ class Run:
 
     def kept_epoch(self) -> dict[str, Any]:
         """Return the metrics of the epoch whose weights were kept; the run must be done."""
-        rows = self.log()
-        last = [row for row in rows if row["stage"] == rows[-1]["stage"]]
-        if self.entry.train.keep == "last":
-            return last[-1]
-        return min(last, key=lambda row: row["valid"].get("loss") or 0.0)
+        from zoo.runs.metrics_log import kept_row
+
+        return kept_row(self.log(), self.entry.train.keep)
 
     def _repr_html_(self) -> str:
         """Return the HTML that a notebook shows."""
@@ -154,6 +149,15 @@ class Run:
 
         dumped = self.entry.dump()
         return resolve_entry(catalog(), apply_overrides(RawEntry(dumped.pop("name"), dumped, {}), overrides))
+
+
+def read_files(path: Path) -> tuple[dict[str, Any], Any]:
+    """Read the record and the entry of a run; RunError if they are damaged or from a newer zoo."""
+    record = read_record(path / "run.json", SCHEMA)
+    entry = read_json(path / "entry.json")
+    if record.pop("seal", None) != digest(record) or record.get("entry_sha256") != digest(entry):
+        raise RunError(f"{path} is damaged: run.json or entry.json is not what the zoo wrote")
+    return record, entry
 
 
 def read_json(path: Path) -> Any:

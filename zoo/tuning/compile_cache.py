@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from zoo.core.errors import ZooError
-from zoo.core.files import private_cache_dir, private_cache_dirs, replace
+from zoo.core.files import folder_size, private_cache_dir, private_cache_dirs, replace
 from zoo.core.trust import is_own, make_private
 from zoo.training.compile_fallback import FAILURES
 
@@ -156,8 +156,3 @@ def copy_at_once(source: Path, temporary: Path, target: Path) -> bool:
         shutil.rmtree(temporary, ignore_errors=True)
         return False
     return True
-
-
-def folder_size(path: Path) -> int:
-    """Return the total size in bytes of the files in a folder."""
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
