@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 WORDS = "zoo.words"
 """Key under which a context keeps the words that it parsed."""
+WHOLE_NUMBER = re.compile(r"a valid integer( range)?")
+QUOTED = re.compile(r": '([^']*)' is not one of")
 CLOSE = 0.75
 """How much an option must resemble a known one to be taken for it, from 0 to 1, dashes left out."""
 OTHER_COMMANDS = {
@@ -54,6 +57,7 @@ OTHER_OPTIONS = {
     "--registry": "config config-file registries",
     "--seeds": "repeats n-seeds",
     "--minutes": "time max-time",
+    "--seconds": "time duration",
     "-n": "num count number num-samples samples",
     "--text": "prompt prompts texts",
     "--to": "prompt target",
@@ -63,15 +67,38 @@ OTHER_OPTIONS = {
     "--version": "v V",
 }
 """What other tools call the options of the zoo's commands."""
-VALUES = {"gpu": "cuda", "cuda": "cuda", "cpu": "cpu", "mps": "mps", "use-gpu": "cuda"}
-"""The device that an option of this name means."""
+VALUES = {
+    "gpu": "cuda",
+    "gpus": "cuda",
+    "use-gpu": "cuda",
+    "cuda": "cuda",
+    "cpu": "cpu",
+    "mps": "mps",
+    "fp16": "bfloat16",
+    "amp": "bfloat16",
+    "bf16": "bfloat16",
+}
+"""The value that a flag of this name means."""
+NOT_NEEDED = {
+    "resume": "repeat the command that began the run: it goes on where it stopped",
+    "continue": "repeat the command that began the run: it goes on where it stopped",
+    "workers": "the pictures are held in memory, so no workers read them",
+    "num-workers": "the pictures are held in memory, so no workers read them",
+    "num_workers": "the pictures are held in memory, so no workers read them",
+    "save": "the trained model is always kept, in the run folder that --out names",
+    "model": "the entry is the model: name it first; zoo list shows all entries",
+    "arch": "the entry is the model: name it first; zoo list shows all entries",
+    "network": "the entry is the model: name it first; zoo list shows all entries",
+    "entry": "the entry is the model: name it first; zoo list shows all entries",
+}
+"""What to know about options of other tools that have no counterpart."""
 EXAMPLES = {
-    "NAME": "name an entry, e.g. {path} cnn; zoo list shows them all",
-    "RUN": "name a run folder, or an entry for its newest run, e.g. {path} {run}",
-    "PICTURE|FOLDER...": "name picture files or folders, e.g. {path} {run} photo.png",
-    "A": "it needs two, e.g. {path} {run} {two}",
-    "B": "it needs two, e.g. {path} {run} {two}",
-    "SHELL": "name a shell, e.g. {path} bash",
+    "name": "name an entry, e.g. {path} cnn; zoo list shows them all",
+    "run": "name a run folder, or an entry for its newest run, e.g. {path} {run}",
+    "pictures": "name picture files or folders, e.g. {path} {run} photo.png",
+    "start": "it needs two, e.g. {path} {run} {two}",
+    "goal": "it needs two, e.g. {path} {run} {two}",
+    "shell": "name a shell, e.g. {path} bash",
 }
 """What to write for an argument that is missing."""
 
@@ -79,7 +106,8 @@ EXAMPLES = {
 def describe_usage_error(error: click.ClickException) -> tuple[str, str]:
     """Return the message and hint of an error of click."""
     text = " ".join(error.format_message().split()).rstrip(".")
-    text = (text[:1].lower() + text[1:]).partition(" Did you mean ")[0].rstrip(".")
+    text = (text[:1].lower() + text[1:]).partition(" Did you mean ")[0].partition(". Choose from")[0].rstrip(".")
+    text = WHOLE_NUMBER.sub("a whole number", text)
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is None:
         return text, "see zoo --help"
@@ -92,7 +120,7 @@ def describe_usage_error(error: click.ClickException) -> tuple[str, str]:
     if isinstance(error, click.BadOptionUsage):
         return text, advise_on_value(context, error.option_name) or see
     if isinstance(error, click.BadParameter):
-        return text, advise_on_choice(context, error.param) or see
+        return text, advise_on_bad_value(context, error.param, text) or see
     return text, advise_on_extra(context) or see
 
 
@@ -132,18 +160,22 @@ def likely_options(context: click.Context, own: dict[str, click.Option], name: s
     value = value_of(name, words)
     takes_options = any(param.name == "overrides" for param in context.command.params)
     raw = entry_of(words) if takes_options else None
-    if takes_options:
-        yield set_as(entry_option(raw, bare, exact=True), value)
+    tuned = context.info_name in ("tune", "show")
     for flag, names in OTHER_OPTIONS.items():
         if flag in own and bare in names.split():
             yield f"did you mean {flag_with(own[flag], flag, VALUES.get(bare, '') or value)}?"
+    if takes_options:
+        yield set_as(entry_option(raw, bare, exact=True, tuned=tuned), VALUES.get(bare, "") or value)
+    yield NOT_NEEDED.get(bare, "")
     if others := commands_with(context, f"--{bare}"):
         yield f"that is an option of {' and '.join(f'zoo {other}' for other in others)}"
     if near := get_close_matches(bare, {opt.lstrip("-"): opt for opt in own}, n=1, cutoff=CLOSE):
         flag = next(opt for opt in own if opt.lstrip("-") == near[0])
         yield f"did you mean {flag_with(own[flag], flag, value)}?"
+    if isinstance(group := context.find_root().command, click.Group) and bare in group.list_commands(context):
+        yield f"did you mean zoo {bare}?"
     if takes_options:
-        yield set_as(entry_option(raw, bare, exact=False), value)
+        yield set_as(entry_option(raw, bare, exact=False, tuned=tuned), value)
         yield f"see {context.command_path} --help; options of an entry are set with KEY=VALUE, e.g. train.epochs=10"
 
 
@@ -184,11 +216,14 @@ def entry_of(words: Sequence[str]) -> RawEntry | None:
     return None
 
 
-def entry_option(raw: RawEntry | None, bare: str, *, exact: bool) -> str:
-    """Return the option of an entry that a flag means: `train.lr` for `--lr`; empty if none."""
+def entry_option(raw: RawEntry | None, bare: str, *, exact: bool, tuned: bool) -> str:
+    """Return the option of an entry that a flag means: `train.lr` for `--lr`; empty if none.
+
+    `tuned`: whether the command takes options of `tune`.
+    """
     from zoo.registry.advice import meant_options, option_names
 
-    names = option_names(raw)
+    names = [name for name in option_names(raw) if tuned or not name.startswith("tune.")]
     found = [bare] if bare in names else meant_options(bare, names, exact=exact)
     return found[0] if found else ""
 
@@ -208,15 +243,14 @@ def advise_on_missing(context: click.Context, param: click.Parameter | None) -> 
     """Say what to write for an argument or option that is missing."""
     if param is None:
         return ""
-    run = next(
-        (word for word in words_of(context) if not word.startswith("-")),
-        "cnn" if "predict" in context.command_path else "vae-nf",
-    )
+    example = "cnn" if context.info_name in ("evaluate", "predict") else "vae-nf"
+    run = next((word for word in words_of(context) if not word.startswith("-")), example)
     if isinstance(param, click.Option):
         return f"give {param.opts[0]} {param.metavar or 'VALUE'}"
     two = "photo.png other.png" if context.info_name == "interpolate" else "3 8"
-    label = param.make_metavar(context)
-    return EXAMPLES.get(label, "").format(path=context.command_path, run=run, two=two)
+    if context.info_name == "new-plugin":
+        return f"name the plugin, e.g. {context.command_path} my-models"
+    return EXAMPLES.get(str(param.name), "").format(path=context.command_path, run=run, two=two)
 
 
 def advise_on_value(context: click.Context, name: str) -> str:
@@ -227,17 +261,19 @@ def advise_on_value(context: click.Context, name: str) -> str:
     return ""
 
 
-def advise_on_choice(context: click.Context, param: click.Parameter | None) -> str:
-    """Propose one of the values that an option takes."""
-    if param is None or not isinstance(param.type, click.Choice):
+def advise_on_bad_value(context: click.Context, param: click.Parameter | None, text: str) -> str:
+    """Propose one of the values that an option takes, or say how it is written."""
+    if param is None:
         return ""
+    if not isinstance(param.type, click.Choice):
+        return f"write {flag_with(param, param.opts[0], '')}" if isinstance(param, click.Option) else ""
     from zoo.core.splits import SPLIT_NAMES
 
-    value = value_of(param.opts[0], words_of(context)).lower()
-    if value in param.type.choices:
-        return f"did you mean {value!r}?"
-    meant = next((name for name, words in SPLIT_NAMES.items() if value in words and name in param.type.choices), "")
-    return f"did you mean {meant!r}?" if meant else did_you_mean(value, map(str, param.type.choices))
+    choices = [str(choice) for choice in param.type.choices]
+    value = (QUOTED.findall(text) or [""])[0].lower()
+    meant = next((name for name, words in SPLIT_NAMES.items() if value in words and name in choices), value)
+    near = get_close_matches(meant, choices, n=1, cutoff=0.6)
+    return f"did you mean {near[0]!r}?" if near else ""
 
 
 def advise_on_extra(context: click.Context) -> str:

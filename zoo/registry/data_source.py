@@ -6,16 +6,19 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
-from zoo.core.errors import DataError, ZooError, did_you_mean
+from zoo.core.errors import DataError, ZooError
 from zoo.core.notes import note
 from zoo.core.walk import format_left_out, picture_files
 from zoo.registry.catalog import catalog
 from zoo.registry.raw_entry import SECTIONS
 
 MAX_LISTED_PATHS = 10_000
+NEAR = 0.6
+"""How much a name must resemble another to be taken for it, from 0 to 1."""
 QUALIFIED = re.compile(r"[\w.-]{2,}:[a-z0-9-]+")
 """plugin:kind; a single letter before the colon is a Windows drive."""
 
@@ -27,13 +30,20 @@ def data_overrides(data: str | Path) -> list[str]:
     if text in kinds or (QUALIFIED.fullmatch(text) and not path.exists()):
         return [f"data.kind={text}"]
     if not path.exists():
-        here = [child.name for child in path.parent.iterdir() if child.is_dir()] if path.parent.is_dir() else []
-        hint = did_you_mean(text, kinds) or did_you_mean(path.name, here)
-        raise DataError(f"{text!r} is neither a data kind nor a path", hint)
+        raise DataError(f"{text!r} is neither a data kind nor a path", advise_on_path(text, path, kinds))
     # The run may be read from another working directory.
     whole = str(path.absolute())
     # YAML reads strings quoted as JSON, whatever characters they have.
     return [f"data.kind={data_kind_of(path)}", f"data.path={json.dumps(whole, ensure_ascii=False)}"]
+
+
+def advise_on_path(text: str, path: Path, kinds: list[str]) -> str:
+    """Return what was meant by a path that does not exist: a data kind, or a folder beside it that is spelt alike."""
+    here = [child.name for child in path.parent.iterdir() if child.is_dir()] if path.parent.is_dir() else []
+    near = get_close_matches(path.name, [*here, *(kinds if path.name == text else ())], n=1, cutoff=NEAR)
+    if near:
+        return f"did you mean {str(path.with_name(near[0]) if near[0] in here else near[0])!r}?"
+    return f"there is no {path.absolute()}" if path.name != text else f"known: {', '.join(kinds)}"
 
 
 def data_kind_of(path: Path) -> str:

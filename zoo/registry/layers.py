@@ -10,6 +10,7 @@ from typing import Any
 
 from zoo.core.errors import MissingError, ZooError, did_you_mean, one_line
 from zoo.core.yaml import MAX_DEPTH, Document
+from zoo.registry.advice import advise_on_entry
 from zoo.registry.catalog import PLUGINS_HINT, Catalog
 from zoo.registry.overrides import apply_overrides
 from zoo.registry.plugins.discover import Plugin
@@ -58,7 +59,16 @@ class Registry:
 
     def resolve(self, name: str, overrides: Iterable[str] = ()) -> RawEntry:
         """Return an entry merged over what it extends, with command-line overrides on top."""
-        return apply_overrides(self.resolve_extends(name, None, ()), overrides)
+        words = list(overrides)
+        self.refuse_entries(words)
+        return apply_overrides(self.resolve_extends(name, None, ()), words)
+
+    def refuse_entries(self, overrides: Iterable[str]) -> None:
+        """Raise ZooError for an override that is the name of another entry."""
+        for word in overrides:
+            if isinstance(word, str) and word in self.entries:
+                text = f"{word[:80]!r} is not of the form key=value"
+                raise ZooError(text, f"{word[:80]} is an entry too; name one at a time")
 
     def resolve_extends(self, name: str, below: int | None, chain: tuple[tuple[str, int], ...]) -> RawEntry:
         """Return the topmost entry of a name, merged over what it extends.
@@ -86,10 +96,10 @@ class Registry:
 
     def missing_entry(self, name: str) -> ZooError:
         """Make the error for a missing entry; it names broken and blocked plugins."""
-        hint = did_you_mean(name, self.entries)
+        hint = "" if "=" in name else did_you_mean(name, self.entries)
         if self.plugin_troubles and "did you mean" not in hint:
             return MissingError(f"no entry {name[:80]!r}; {'; '.join(self.plugin_troubles)}", PLUGINS_HINT)
-        return ZooError(f"no entry {name[:80]!r}", hint)
+        return ZooError(f"no entry {name[:80]!r}", hint or advise_on_entry(name))
 
 
 def entry_locations(where: Locations) -> dict[str, Locations]:

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from zoo.core.errors import ZooError, did_you_mean
+from zoo.core.errors import ZooError
 from zoo.core.spec import describe_type, nested_spec, option_help
+from zoo.registry.advice import advise_on_option, advise_on_value
 from zoo.registry.raw_entry import RawEntry
 
 B = TypeVar("B", bound=BaseModel)
@@ -32,8 +33,7 @@ def first_error(
     where = f"{raw.location(full)}{'.'.join((raw.name, *full))}"
     owner = nested_spec_at(spec, loc[:-1])
     if first["type"] == "extra_forbidden":
-        before = "".join(f"{part}." for part in full[:-1])
-        hint = did_you_mean(full[-1], owner.model_fields, before) if loc else ""
+        hint = advise_on_option(raw, full, owner.model_fields, first["input"]) if loc else ""
         return f"{where[:200]} is not an option", hint or f"see `zoo show {raw.name} --options`"
     if first["type"] == "missing":
         return f"{where} is required ({option_help(owner, loc[-1])})", ""
@@ -44,7 +44,8 @@ def first_error(
     elif first["type"] in {"model_type", "model_attributes_type", "dict_type"}:
         text = "should be a mapping of options"
     got = "" if isinstance(first["input"], dict) or ", got " in text else f", got {first['input']!r:.80}"
-    return f"{where}: {text[:1].lower()}{text[1:]}{got}", ""
+    hint = advise_on_value(raw.name, full, field, first["input"]) if "command line" in raw.location(full) else ""
+    return f"{where}: {text[:1].lower()}{text[1:]}{got}", hint
 
 
 def option_path(loc: tuple[str | int, ...], options: Any, missing: bool = False) -> tuple[str, ...]:

@@ -54,7 +54,10 @@ def find_run(text: str, catalog: Catalog, root: Path = ROOT) -> Run:
         done = (path for path in found if read_json(path / "run.json").get("state") == "done")
         return Run.open(next(done, found[0]), catalog)
     if os.path.isdir(text):  # noqa: PTH112 - takes any text
-        raise RunError(f"{text} is not a run folder: it has no run.json")
+        hint = f"the run comes first, and pictures after it, e.g. zoo evaluate RUN --data {text}"
+        raise RunError(f"{text} is not a run folder: it has no run.json", hint)
+    if os.path.isfile(text):  # noqa: PTH113 - takes any text
+        raise ZooError(f"{text} is a file, not a run", f"the run comes first, e.g. zoo predict RUN {text}")
     names = [path.parent.name for path in root.glob("*/run.json")]
     if text in read_registry(catalog)[0].entries:
         raise ZooError(f"no run of {text!r} in {root.absolute()}", f"train one with: zoo train {text}")

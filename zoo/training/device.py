@@ -21,7 +21,7 @@ def choose_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device("cpu" if name == "auto" else name)
     except RuntimeError:
-        raise ZooError(f"no device {name!r}", f"use one of {', '.join(KINDS)}") from None
+        raise ZooError(f"no device {name!r}", advise_on_device(name)) from None
     if name == "auto":
         usable = [kind for kind in ("cuda", "mps") if available(kind)]
         return torch.device(usable[0] if usable else "cpu")
@@ -32,6 +32,14 @@ def choose_device(name: str = "auto") -> torch.device:
             f"there are {torch.cuda.device_count()} CUDA devices, so {name} does not exist", "use --device auto"
         )
     return device
+
+
+def advise_on_device(name: str) -> str:
+    """Return the device that an unknown name may mean, or all of them."""
+    word = name.lower()
+    meant = f"cuda:{word}" if word.isdecimal() else "cuda" if word in ("gpu", "nvidia") else word
+    known = meant != name and meant.partition(":")[0] in KINDS
+    return f"did you mean {meant!r}?" if known else f"use one of {', '.join(KINDS)}"
 
 
 def available(kind: str) -> bool:

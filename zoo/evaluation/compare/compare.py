@@ -79,6 +79,7 @@ def compare(
     refuse_without_effect(overrides, ["tune"], "a comparison", "it is for zoo tune")
     words = with_option("--minutes", minutes, "train.minutes", with_data(data, overrides))
     found, _ = load_registry(registries)
+    found.refuse_entries(words)
     axes = Axes.of(name, words, found.resolve(name))
     jobs = plan_jobs(axes, seeds, found)
     base = found.resolve(name, axes.fixed).data
