@@ -12,11 +12,8 @@ from zoo.core.spec import Spec
 from zoo.registry.catalog import Catalog
 from zoo.registry.kinds import DataKind, Kind, ModelKind, PriorKind, TextKind
 from zoo.registry.plugins.discover import Plugin
-from zoo.registry.raw_entry import ENTRY_KEYS, RawEntry, check_keys
+from zoo.registry.raw_entry import DEFAULT_DATA, ENTRY_KEYS, RawEntry, check_keys
 from zoo.registry.validation import validate
-
-DEFAULT_DATA: dict[str, Any] = {"kind": "digits"}
-
 
 K = TypeVar("K", bound=Kind)
 K_co = TypeVar("K_co", bound=Kind, covariant=True)
@@ -51,6 +48,9 @@ class Entry:
     train: TrainSpec
     tune: TuneSpec = field(default_factory=TuneSpec, compare=False)
     """Options of `zoo tune`; a run does not depend on them, so `dump` and `hash` leave them out."""
+    typed: frozenset[str] | None = field(default=None, compare=False)
+    """Options that overrides set, where they also replaced the pictures that the entry's values were chosen for: all
+    others may follow the pictures when the training begins. None where the values stay as they are."""
 
     @property
     def optional(self) -> dict[str, Component[Kind]]:
@@ -105,7 +105,8 @@ def resolve_entry(catalog: Catalog, raw: RawEntry) -> Entry:
         validate(StageSpec, raw, ("train", "stages", name), stage)
     train = validate(TrainSpec, raw, ("train",), options)
     tune = validate(TuneSpec, raw, ("tune",), raw.data.get("tune", {}))
-    return Entry(raw.name, str(raw.data.get("summary", "")), data, model, prior, text, train, tune)
+    typed = raw.typed if raw.other_pictures else None
+    return Entry(raw.name, str(raw.data.get("summary", "")), data, model, prior, text, train, tune, typed)
 
 
 def resolve_prior(

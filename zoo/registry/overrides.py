@@ -10,7 +10,15 @@ from zoo.core.errors import ZooError
 from zoo.core.sections import StageSpec
 from zoo.core.yaml import MAX_DEPTH, parse_value
 from zoo.registry.advice import advise_on_key, advise_on_word
-from zoo.registry.raw_entry import SECTION_PREFIXES, SECTIONS, Locations, RawEntry, deep_merge, overlay
+from zoo.registry.raw_entry import (
+    DEFAULT_DATA,
+    SECTION_PREFIXES,
+    SECTIONS,
+    Locations,
+    RawEntry,
+    deep_merge,
+    overlay,
+)
 
 COMMAND_LINE = "command line"
 """Where an option comes from that is no line of a file."""
@@ -23,10 +31,12 @@ def apply_overrides(raw: RawEntry, texts: Iterable[str]) -> RawEntry:
     An option of `train` also applies to the stages that have a value of their own in the entry.
     """
     typed: dict[str, Any] = {}
+    names: set[str] = set()
     where: Locations = {}
     base = raw.data
     for text in texts:
         path, value = read_override(raw, text)
+        names.add(".".join(path))
         where |= {path[:depth]: COMMAND_LINE for depth in range(1, len(path) + 1)}
         base = without(base, path) if value == {} else base
         typed = deep_merge(without(typed, path) if value == {} else typed, nest(path, value))
@@ -34,7 +44,16 @@ def apply_overrides(raw: RawEntry, texts: Iterable[str]) -> RawEntry:
         return raw
     refuse_epochs_with_minutes(typed)
     base = make_way(base, typed)
-    return overlay(replace(raw, data=base), RawEntry(raw.name, typed, where, raw.layer))
+    other = names_other_pictures(raw.data.get("data"), typed.get("data"))
+    return overlay(replace(raw, data=base), RawEntry(raw.name, typed, where, raw.layer, frozenset(names), other))
+
+
+def names_other_pictures(own: Any, over: Any) -> bool:
+    """Return whether overrides name another kind or path of data than the entry."""
+    if not isinstance(over, dict):
+        return False
+    own = DEFAULT_DATA | (own if isinstance(own, dict) else {})
+    return any(key in over and over[key] != own.get(key) for key in ("kind", "path"))
 
 
 def read_override(raw: RawEntry, text: str) -> tuple[Keys, Any]:

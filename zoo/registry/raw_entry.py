@@ -12,6 +12,7 @@ from zoo.core.files import LEGAL_NAME
 SECTIONS = ("data", "model", "prior", "text", "train", "tune")
 SECTION_PREFIXES = ", ".join(f"{section}." for section in SECTIONS[:-1]) + f" or {SECTIONS[-1]}."
 ENTRY_KEYS = ("summary", "extends", *SECTIONS)
+DEFAULT_DATA: dict[str, Any] = {"kind": "digits"}
 Locations = dict[tuple[str, ...], str]
 
 
@@ -23,6 +24,10 @@ class RawEntry:
     data: dict[str, Any]
     where: Locations
     layer: int = 0
+    typed: frozenset[str] = frozenset()
+    """Dotted names of the options that overrides set."""
+    other_pictures: bool = False
+    """Whether overrides replaced the pictures that the entry names."""
 
     def location(self, path: tuple[str, ...] = ()) -> str:
         """Return `file:line: ` of a part, or of the nearest known enclosing part."""
@@ -76,7 +81,8 @@ def overlay(base: RawEntry, over: RawEntry) -> RawEntry:
         else:
             data[key] = value
             where = {path: location for path, location in where.items() if path[:1] != (key,)}
-    return RawEntry(over.name, data, where | over.where, over.layer)
+    other = base.other_pictures or over.other_pictures
+    return RawEntry(over.name, data, where | over.where, over.layer, base.typed | over.typed, other)
 
 
 def kind_of(raw: RawEntry, section: str) -> Any:
@@ -104,3 +110,16 @@ def deep_merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         for key, value in over.items()
     }
     return base | both
+
+
+def is_fixed(path: str, fixed: Iterable[str]) -> bool:
+    """Return whether an option, or a mapping that contains it, is among dotted names."""
+    return any(path == one or path.startswith(f"{one}.") for one in fixed)
+
+
+def set_nested(data: dict[str, Any], keys: Iterable[str], value: Any) -> None:
+    """Set a value in nested mappings, creating those that are missing."""
+    *outer, last = keys
+    for key in outer:
+        data = data.setdefault(key, {})
+    data[last] = value

@@ -10,7 +10,7 @@ from zoo.core.files import check_name
 from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Entry
 from zoo.runs.names import ROOT, is_run, numbered_folders
-from zoo.runs.run import UNFINISHED, Run, differences
+from zoo.runs.run import UNFINISHED, Run
 
 
 def choose_folder(entry: Entry, catalog: Catalog, out: Path | None, fresh: bool) -> tuple[Path, Run | None]:
@@ -28,7 +28,7 @@ def choose_folder(entry: Entry, catalog: Catalog, out: Path | None, fresh: bool)
             run = Run.open(path, catalog)
         except ZooError:
             continue  # an old, damaged run should not prevent training
-        if run.state in UNFINISHED and not differences(run.entry.dump(), entry.dump()):
+        if run.state in UNFINISHED and not run.differences_from(entry):
             return path, run
     return make_folder(entry.name, max(before, default=0) + 1), None
 
@@ -43,7 +43,7 @@ def use_folder(entry: Entry, catalog: Catalog, out: Path, fresh: bool) -> Run | 
     if fresh:
         raise ZooError(f"{out} already contains a run", "choose another --out for a new run")
     run = Run.open(out, catalog)
-    if changes := differences(run.entry.dump(), entry.dump()):
+    if changes := run.differences_from(entry):
         raise ZooError(f"{out} contains a different run: {'; '.join(changes[:4])}", "choose another --out")
     return run
 

@@ -19,7 +19,7 @@ from zoo.core.types import DataInfo
 from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Entry, resolve_entry, restore_entry
 from zoo.registry.overrides import apply_overrides
-from zoo.registry.raw_entry import RawEntry
+from zoo.registry.raw_entry import RawEntry, is_fixed, set_nested
 
 if TYPE_CHECKING:
     import torch
@@ -86,6 +86,20 @@ class Run:
             return DataInfo.load(self.record["data"])
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{self.path / 'run.json'} is damaged: `data` is not readable ({error!r})") from None
+
+    def differences_from(self, entry: Entry) -> list[str]:
+        """List what differs in an entry, e.g. `train.epochs: 24 -> 12`.
+
+        Values that were fitted to the pictures are compared as they were before, unless `entry` has them typed.
+        """
+        dumped, typed = self.entry.dump(), entry.typed
+        if typed is None:
+            return differences(dumped, entry.dump())
+        for option, (old, _) in self.record.get("fitted", {}).items():
+            if not is_fixed(option, typed):
+                set_nested(dumped, option.split("."), old)
+        released = [name for name in self.record.get("held", []) if not is_fixed(name, typed)]
+        return [*differences(dumped, entry.dump()), *(f"{name}: as typed -> fitted" for name in released)]
 
     def log(self) -> list[dict[str, Any]]:
         """Read the metrics of each epoch; RunError if the log is damaged or missing."""

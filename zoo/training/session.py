@@ -11,6 +11,7 @@ import torch
 
 from zoo.core.errors import BudgetError, DataError, InterruptedRun, JobError, LockedError, ZooError
 from zoo.core.files import cache_dir, digest
+from zoo.core.sections import PictureSpec
 from zoo.core.splits import SPLITS
 from zoo.core.tensor_files import write_weights
 from zoo.core.trust import own_folder
@@ -22,14 +23,16 @@ from zoo.registry.catalog import catalog
 from zoo.registry.entry import Component, Entry, with_train
 from zoo.registry.kinds import DataKind
 from zoo.registry.listing import load_entry
-from zoo.registry.model_size import build_on_meta, check_classes, count_size
+from zoo.registry.model_size import Count, build_on_meta, check_classes, count_size
 from zoo.registry.stages import check_stages
 from zoo.runs.choose_folder import open_or_clear
 from zoo.runs.lock import wait_and_lock
 from zoo.runs.run import Run, utc_now, versions
+from zoo.training.advice import advise
 from zoo.training.callbacks import REPORT_INTERVAL, BackgroundCallback, Callback
 from zoo.training.checkpoint import StateFolder
 from zoo.training.device import preserve_random_state, seed_all
+from zoo.training.fit_to_pictures import Fit, Task, fit_to_pictures
 from zoo.training.loop import TrainingJob, fit
 from zoo.training.signals import Stop
 
@@ -82,14 +85,13 @@ class Session:
 
     def train(self, before: Run | None) -> Run:
         """Train to the end; resume `before` if it is given."""
-        splits, skipped, fingerprints = self.prepared or prepare(self.entry.data)
+        (splits, skipped, fingerprints), size, fitted = self.settle(before)
         for file, reason in skipped[:3]:
             self.callback.note(f"skipped {file}: {reason}")
         if before is not None and before.record["fingerprints"] != fingerprints:
             raise DataError(
                 f"the pictures have changed since {self.path} started", f"undo that change, or {self.restart_hint}"
             )
-        size = count_size(self.entry, splits.info)
         if self.max_params is not None and size.parameters > self.max_params:
             raise BudgetError(size.parameters, self.max_params)
         seed_all(self.entry.train.seed)
@@ -117,11 +119,14 @@ class Session:
                 "parameters": size.parameters,
                 "flops": size.flops,
                 "seconds": 0.0,
+                **fitted.record(),
                 **teacher,
             },
         )
         title = f"{self.entry.name} on {self.entry.data.name}: {size.parameters:,} parameters"
         self.callback.note(f"{title}, run {self.path}, {self.device}")
+        for text in [fitted.describe(), *advise(self.entry, model, splits)]:
+            self.callback.note(text) if text else None
         if not len(splits.valid):
             self.callback.note("there are no validation pictures, so the last weights are kept")
         if not len(splits.test):
@@ -129,6 +134,20 @@ class Session:
         job = TrainingJob(model, splits, self.entry.train, self.path, self.device, size.flops, self.callback)
         job.save_seconds, job.stop = self.save_seconds, self.stop
         return self.fit(run, job)
+
+    def settle(self, before: Run | None) -> tuple[Prepared, Count, Fit]:
+        """Read the pictures, count the size of the model, and settle the options that follow the pictures."""
+        self.entry = before.entry if before else self.entry
+        prepared = self.prepared or prepare(self.entry.data)
+        size = count_size(self.entry, prepared.splits.info)
+        if before:
+            return prepared, size, Fit.restore(before.record)
+        fitted = fit_entry(self.entry, prepared.splits, size.flops)
+        self.entry = fitted.apply(self.entry)
+        if fitted.other_pictures:
+            prepared = prepare(self.entry.data)
+            size = count_size(self.entry, prepared.splits.info)
+        return prepared, size, fitted
 
     def teach(self, model: Model, prepared: Prepared) -> dict[str, Any]:
         """Give the model its teacher, if it has one, and return what to record about it."""
@@ -189,6 +208,16 @@ def cached_classifier(name: str, job: Session) -> Run:
             callback, hint = BackgroundCallback(name, job.callback.note), f"delete {path}"
             run = replace(job, entry=entry, path=path, callback=callback, restart_hint=hint, max_params=None).train(run)
         return run
+
+
+def fit_entry(entry: Entry, splits: Splits, flops: int | None) -> Fit:
+    """Choose the options of an entry that follow the pictures."""
+    if entry.typed is None:
+        return Fit(pictures=len(splits.train))
+    _, height, width = splits.info.shape
+    resizable = height == width and isinstance(entry.data.spec, PictureSpec) and entry.data.spec.size is None
+    classifier = isinstance(build_on_meta(entry, splits.info)[0], Classifier)
+    return fit_to_pictures(entry, Task(len(splits.train), height if resizable else 0, flops, classifier))
 
 
 class WaitForLock:

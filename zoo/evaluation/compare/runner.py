@@ -91,7 +91,7 @@ class ComparisonRunner:
             run = Run.open(path, catalog())
         except RunError as error:
             raise RunError(error.args[0], error.hint or "delete the folder and repeat the command") from None
-        if changes := differences(run.entry.dump(), job.entry.dump()):
+        if changes := run.differences_from(job.entry):
             raise ZooError(f"{path} contains a different run: {'; '.join(changes[:4])}", NEW_COMPARISON_HINT)
         evaluated = self.record.evaluation(path, str(run.record.get("weights_sha256")))
         state = "trained" if run.state == "done" and evaluated is None else run.state

@@ -11,9 +11,9 @@ from zoo.core.sections import StageSpec
 from zoo.core.spec import Choice, Mark, options, yaml_scalar
 from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Entry
-from zoo.registry.raw_entry import RawEntry
+from zoo.registry.raw_entry import RawEntry, is_fixed
 from zoo.registry.search.dimension import Dimension, Value, fit_range, reject_duplicates, validate_values
-from zoo.registry.search.sections import Branch, default_values, is_fixed, kind_sections, make_branches
+from zoo.registry.search.sections import Branch, default_values, kind_sections, make_branches
 from zoo.registry.search.syntax import (
     COMMAND_LINE,
     ConditionalRange,

@@ -15,6 +15,7 @@ from zoo.core.spec import Mark, nested_spec, options, search_space
 from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Component, Entry
 from zoo.registry.kinds import Kind
+from zoo.registry.raw_entry import is_fixed
 
 KIND_SECTIONS = ("model", "prior", "text")
 """Sections with a kind whose options are searched; `train` is searched too, `data` and `tune` are not."""
@@ -112,11 +113,6 @@ def make_branches(
 def shared_overrides(branch: Branch, own: Mapping[str, Any], fixed: Collection[str]) -> dict[str, Any]:
     """Return the entry's command-line options that the branch also has."""
     return {path: value for path, value in own.items() if is_fixed(path, fixed) and branch.field(path)}
-
-
-def is_fixed(path: str, fixed: Collection[str]) -> bool:
-    """Return whether the command line set an option or a mapping that contains it."""
-    return any(path == one or path.startswith(f"{one}.") for one in fixed)
 
 
 def flatten_values(values: Any, path: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.core.errors import ZooError
 from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Entry, resolve_entry
-from zoo.registry.raw_entry import RawEntry
+from zoo.registry.raw_entry import RawEntry, set_nested
 from zoo.registry.search.dimension import Dimension
 from zoo.registry.search.planner import plan_space
 from zoo.registry.search.sections import KIND_SECTIONS
@@ -95,14 +95,6 @@ class Space:
         for path, value in config.items():
             set_nested(sections, path.split("."), value)
         return replace(resolve_entry(catalog, RawEntry(entry.name, sections, {})), tune=entry.tune)
-
-
-def set_nested(data: dict[str, Any], keys: list[str], value: Any) -> None:
-    """Set a value in nested mappings, creating those that are missing."""
-    *outer, last = keys
-    for key in outer:
-        data = data.setdefault(key, {})
-    data[last] = value
 
 
 MAX_ROUNDS = 4

@@ -1,0 +1,160 @@
+"""Fit batch, learning rate and epochs to the pictures, where an entry's values were chosen for others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Self
+
+from zoo.core.sections import StageSpec
+from zoo.registry.catalog import catalog
+from zoo.registry.entry import Entry, restore_entry
+from zoo.registry.raw_entry import is_fixed, set_nested
+
+STEPS_AN_EPOCH = 10
+"""Steps that an epoch has at least, as far as `LEAST_BATCH` allows."""
+LEAST_BATCH = 32
+STEPS = 1_500
+"""Steps that a training has at least, as far as `WORK` and `MOST_EPOCHS` allow."""
+MOST_EPOCHS = 400
+WORK = 1.5e13
+"""Floating-point operations of a training on few pictures: about a minute on two CPU cores with a compiled kernel."""
+WORTH_COMPILING = 2e12
+"""Floating-point operations from which on a classifier is trained faster with a compiled kernel."""
+BACKWARD = 3
+"""Cost of a training step in forward passes."""
+FEW = 10_000
+"""Training pictures below which the first result should not take longer than `WORK`."""
+SMALL_SIDE = 32
+"""Height and width to which larger square pictures are resized where all their pixels would take longer than `WORK`."""
+
+
+class Task(NamedTuple):
+    """What the values follow."""
+
+    pictures: int
+    """Number of training pictures."""
+    side: int
+    """Height and width of the pictures in pixels, if they are square and may be resized; 0 otherwise."""
+    flops: int | None
+    """Floating-point operations of a forward pass for one picture; None if unknown."""
+    classifier: bool
+
+    def work(self, epochs: int) -> float:
+        """Return the floating-point operations of a training; 0 if unknown."""
+        return float(BACKWARD * (self.flops or 0) * self.pictures * epochs)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The options that follow the pictures."""
+
+    changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    """Value of the entry and fitted value, by option."""
+    held: tuple[str, ...] = ()
+    """Options that would follow the pictures, but were typed."""
+    pictures: int = 0
+    """Number of training pictures."""
+
+    @classmethod
+    def restore(cls, record: Mapping[str, Any]) -> Self:
+        """Read the fit of a run back from its record."""
+        changed = {option: (old, new) for option, (old, new) in record.get("fitted", {}).items()}
+        return cls(changed, tuple(record.get("held", ())), record["pictures"]["train"])
+
+    def record(self) -> dict[str, Any]:
+        """Return what a run's record keeps; nothing if nothing could change."""
+        kept = {"fitted": {option: list(pair) for option, pair in self.changed.items()}, "held": list(self.held)}
+        return {key: value for key, value in kept.items() if value}
+
+    @property
+    def other_pictures(self) -> bool:
+        """Whether the pictures must be read again, at another size."""
+        return any(option.startswith("data.") for option in self.changed)
+
+    def apply(self, entry: Entry) -> Entry:
+        """Return the entry with the fitted values."""
+        if not self.changed:
+            return entry
+        dumped = entry.dump()
+        for option, (_, new) in self.changed.items():
+            set_nested(dumped, option.split("."), new)
+        return replace(restore_entry(catalog(), dumped), tune=entry.tune, typed=entry.typed)
+
+    def describe(self) -> str:
+        """Say in one line what follows the pictures; empty if nothing does."""
+        if not self.changed:
+            return ""
+        parts = ", ".join(f"{option} {old} -> {new}" for option, (old, new) in self.changed.items())
+        return f"{self.pictures:,} training pictures: {parts}; set them to choose yourself"
+
+
+def fit_to_pictures(entry: Entry, task: Task) -> Fit:
+    """Choose values that suit the pictures.
+
+    Options that were typed stay, and so do all options of an entry that is trained on its own pictures.
+    """
+    if entry.typed is None:
+        return Fit(pictures=task.pictures)
+    better = {option: (old, new) for option, old, new in proposals(entry, task) if old != new}
+    held = tuple(option for option in better if is_fixed(option, entry.typed))
+    return Fit({option: pair for option, pair in better.items() if option not in held}, held, task.pictures)
+
+
+def proposals(entry: Entry, task: Task) -> Iterator[tuple[str, Any, Any]]:
+    """Yield option, value of the entry and value that suits the pictures, also for stages with their own values."""
+    typed = entry.typed or frozenset()
+    if task.classifier and task.side > SMALL_SIDE and task.flops:
+        batch = fit_batch(entry.train.batch, task.pictures)
+        if task.work(enough_epochs(batch, task.pictures)) > WORK:
+            yield "data.size", None, SMALL_SIDE
+            if not is_fixed("data.size", typed):
+                task = task._replace(flops=task.flops * SMALL_SIDE**2 // task.side**2, side=SMALL_SIDE)
+    train = entry.train
+    groups = {"train": train.model_dump()} | {f"train.stages.{name}": own for name, own in train.stages.items()}
+    for name, values in groups.items():
+        spec = train.stage(name.rpartition(".")[2]) if name != "train" else train
+        batch = spec.batch if is_fixed(f"{name}.batch", typed) else fit_batch(spec.batch, task.pictures)
+        fitted: dict[str, Any] = {"batch": fit_batch(spec.batch, task.pictures), "lr": fit_rate(spec, batch)}
+        if train.minutes is None and spec.minutes is None:
+            fitted["epochs"] = fit_epochs(spec.epochs, batch, task)
+        yield from ((f"{name}.{key}", values[key], value) for key, value in fitted.items() if key in values)
+        if name == "train" and task.classifier and task.pictures < FEW:
+            epochs = spec.epochs if is_fixed("train.epochs", typed) else fit_epochs(spec.epochs, batch, task)
+            yield from for_few_pictures(entry, task, epochs)
+
+
+def for_few_pictures(entry: Entry, task: Task, epochs: int) -> Iterator[tuple[str, Any, Any]]:
+    """Yield what helps a classifier that learns from few pictures."""
+    train = entry.train
+    if train.compile == "auto" and train.minutes is None and task.work(epochs) > WORTH_COMPILING:
+        yield "train.compile", "auto", "on"
+
+
+def fit_batch(batch: int, pictures: int) -> int:
+    """Return the largest power of two with enough steps an epoch, at most the batch of the entry."""
+    if pictures >= batch * STEPS_AN_EPOCH:
+        return batch
+    return min(batch, max(LEAST_BATCH, int(2 ** int(math.log2(max(1, pictures / STEPS_AN_EPOCH))))))
+
+
+def fit_rate(spec: StageSpec, batch: int) -> float:
+    """Return the learning rate for another batch: it follows the square root, as is usual with Adam."""
+    return spec.lr if batch == spec.batch else float(f"{spec.lr * math.sqrt(batch / spec.batch):.2g}")
+
+
+def enough_epochs(batch: int, pictures: int) -> int:
+    """Return the epochs that have `STEPS` steps, at most `MOST_EPOCHS`."""
+    return min(-(-STEPS // max(1, pictures // batch)), MOST_EPOCHS)
+
+
+def fit_epochs(epochs: int, batch: int, task: Task) -> int:
+    """Return how many epochs give enough steps within `WORK`.
+
+    They are at least those of the entry, or half of them for a classifier of few pictures that would take too long.
+    """
+    wanted = max(epochs, enough_epochs(batch, task.pictures))
+    affordable = int(WORK / task.work(1)) if task.flops else wanted
+    least = -(-epochs // 2) if task.classifier and task.pictures < FEW else epochs
+    return max(least, min(wanted, affordable))
