@@ -223,6 +223,19 @@ def test_numbers_that_mean_nothing(capsys: pytest.CaptureFixture[str]) -> None:
             zoo.mix("runs/flow", "0", "1", device="cpu", **options)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sample", "runs/flow", "0", "-n", "300000000"),
+        ("mix", "runs/flow", "0", "1", "--steps", "999999999"),
+        ("mix", "runs/flow", "0", "1", "-n", "999999999"),
+        ("interpolate", "runs/flow", "test:0", "test:1", "--steps", "2000000"),
+    ],
+)
+def test_more_pictures_than_fit_are_refused_at_once(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "more than the 1,000,000 that are made at a time; ask for fewer" in told_wrong(capsys, *words)
+
+
 def told_wrong(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """What a command says on stderr that finds no picture."""
     capsys.readouterr()

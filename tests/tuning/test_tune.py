@@ -72,6 +72,14 @@ def refused(*overrides: str) -> str:
             "model.head.when.model.norm: input should be 'none', 'before' or 'after', got 'no'",
         ),
         (
+            "train.lr=1e-300..1 step 1e-300",
+            "train.lr: 1e-300..1 step 1e-300 has about 1e300 values, more than 1,000,000; use a larger step",
+        ),
+        (
+            "train.augment.pad=0..1e300",
+            "train.augment.pad: 0..1e+300 has about 1e300 values, more than 1,000,000; use a larger step",
+        ),
+        (
             "train.seed=0..99999999",
             "train.seed: 0..99999999 has 100,000,000 values, more than 1,000,000; use a larger step",
         ),

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 
 import torch
 
 from zoo.core.errors import ZooError
+from zoo.display.format import format_value
 from zoo.models.base import Classifier
 from zoo.models.generator import Generator
 from zoo.runs.run import Run
+
+MAX_PICTURES, MAX_PICTURE_BYTES = 1_000_000, 2**32
+"""Most pictures in one call, and most bytes that they may take as float32."""
 
 
 def prompts_for(run: Run, model: Generator, prompts: Sequence[str]) -> list[str]:
@@ -36,6 +41,18 @@ def load_generator(run: Run, device: torch.device, what: str) -> Generator:
     if isinstance(model, Classifier):
         raise ZooError(f"{run.name} is a classifier, not a generator: there is nothing to {what}", "try zoo predict")
     raise ZooError(f"{run.name} is not a generator: there is nothing to {what}")
+
+
+def check_count(run: Run, count: int) -> None:
+    """Raise ZooError for more pictures than can be kept in memory at once."""
+    shape = run.info.shape
+    limit = min(MAX_PICTURES, MAX_PICTURE_BYTES // (4 * prod(shape)))
+    if count > limit:
+        size = "x".join(map(str, shape))
+        raise ZooError(
+            f"{format_value(count)} pictures of {size} are more than the {limit:,} that are made at a time",
+            "ask for fewer; another --seed gives other pictures",
+        )
 
 
 def as_names(names: str | Path | Sequence[str | Path]) -> list[str]:

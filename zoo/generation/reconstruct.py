@@ -13,7 +13,7 @@ from zoo.core.errors import ZooError
 from zoo.data.loader import batches
 from zoo.display.grid import PictureRows, choose_columns, draw_grid, save_png, to_uint8
 from zoo.display.html import embed_grid
-from zoo.generation.model_of import as_names, load_generator
+from zoo.generation.model_of import as_names, check_count, load_generator
 from zoo.models.sampling import DECODE_BATCH, decode_images, to_images
 from zoo.registry.blame import plugin_errors
 from zoo.runs.find import load
@@ -155,6 +155,7 @@ def interpolate(
     run, ends = load(run), (str(start), str(goal))
     if steps < 2:
         raise ZooError(f"cannot interpolate in {steps} steps", "use at least 2, the two pictures themselves")
+    check_count(run, steps)
     torch_device = choose_device(device)
     model = load_generator(run, torch_device, "interpolate with")
     if model.codec.code.words is not None:

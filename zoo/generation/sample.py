@@ -13,7 +13,7 @@ from torch import Tensor
 from zoo.core.errors import ZooError
 from zoo.display.grid import PictureRows, choose_columns, draw_grid, save_png, to_uint8, wrap_rows
 from zoo.display.html import embed_grid
-from zoo.generation.model_of import as_names, load_generator, prompts_for
+from zoo.generation.model_of import as_names, check_count, load_generator, prompts_for
 from zoo.models.latent import fixed_seed
 from zoo.models.prior import Term
 from zoo.models.sampling import (
@@ -133,6 +133,7 @@ def sample(
     options = SamplingOptions(seed, temperature, guidance, mix)
     if n is not None and n < 1:
         raise ZooError(f"cannot sample {n} pictures", "ask for at least one picture")
+    check_count(run, n or DEFAULT_COUNT)
     torch_device = choose_device(device)
     model = load_generator(run, torch_device, "sample")
     options.check(model, run.name, run.prior_name)
@@ -188,6 +189,7 @@ def mix(
     options = SamplingOptions(seed, temperature, guidance, mix)
     if steps < 2 or rows < 1:
         raise ZooError(f"cannot mix in {rows} rows of {steps} steps", "use at least 1 row and 2 steps")
+    check_count(run, rows * steps)
     torch_device = choose_device(device)
     model = load_generator(run, torch_device, "mix")
     options.check(model, run.name, run.prior_name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from fractions import Fraction
 from math import isfinite
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
@@ -98,7 +99,14 @@ class Dimension:
 
 def count_steps(mark: Range, step: float) -> int:
     """Return how many steps fit into a range."""
-    return int((to_decimal(mark.high) - to_decimal(mark.low)) // to_decimal(step))
+    # Decimal raises when the quotient has more than 28 digits
+    low, high, exact_step = (Fraction(str(value)) for value in (mark.low, mark.high, step))
+    return int((high - low) // exact_step)
+
+
+def count_text(count: int) -> str:
+    """Format a count; beyond ten digits only its size."""
+    return f"{count:,}" if count < 10**10 else f"about 1e{len(str(count)) - 1}"
 
 
 def to_decimal(value: float) -> Decimal:
@@ -139,7 +147,7 @@ def check_grid(mark: Range, integer: bool) -> None:
     if steps < 1:
         raise RangeError(f"with this step {mark} has only one value")
     if steps >= MAX_GRID_VALUES:
-        raise RangeError(f"{mark} has {steps + 1:,} values, more than {MAX_GRID_VALUES:,}; use a larger step")
+        raise RangeError(f"{mark} has {count_text(steps + 1)} values, more than {MAX_GRID_VALUES:,}; use a larger step")
 
 
 def values_to_check(mark: Range, integer: bool) -> list[Any]:
