@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.core import DataError, DataInfo, PictureSpec, did_you_mean, subfolders
-from zoo_data.folder_layout import Layout, Listing, read_layout
+from zoo_data.folder_layout import Layout, Listing, list_names, read_layout
 
 if TYPE_CHECKING:
     from zoo.data import Loaded, NamedSource, Recipe
@@ -94,19 +94,29 @@ def relative_name(root: Path, path: Path) -> str:
 
 
 def class_names(files: Listing) -> tuple[str, ...]:
-    """List the class names in alphabetical order; raise DataError if another split has more."""
-    names = sorted({name for _, name in files["train"]})
-    for split, some in files.items():
-        if extra := sorted({name for _, name in some} - set(names)):
-            raise DataError(
-                f"{split} has pictures of class {extra[0]!r}, but train has none (its classes: {', '.join(names)})"
-            )
-    return tuple(names)
+    """List the class names in alphabetical order."""
+    return tuple(sorted({name for _, name in files["train"]}))
 
 
 def find_files(spec: FolderSpec) -> Layout:
     """List all picture files by split and class; raise DataError if there are none, or they cannot be told apart."""
-    return read_layout(check_folder(spec.root))
+    return leave_out_unknown_classes(read_layout(check_folder(spec.root)))
+
+
+def leave_out_unknown_classes(layout: Layout) -> Layout:
+    """Leave out, with a note, classes that only valid or test has; raise DataError if it has no others."""
+    names, notes = set(class_names(layout.files)), list(layout.notes)
+    files: Listing = {}
+    for split, some in layout.files.items():
+        files[split] = [(path, name) for path, name in some if name in names]
+        if len(files[split]) < len(some):
+            unknown = list_names(sorted({repr(name) for _, name in some} - {repr(name) for name in names}))
+            if not files[split]:
+                text = f"{split} has pictures of class {unknown}, but train of {list_names(sorted(map(repr, names)))}"
+                raise DataError(text, "give class folders the same names in every split")
+            count = len(some) - len(files[split])
+            notes.append(f"left out: {split} pictures of classes without training pictures, {unknown} ({count})")
+    return Layout(files, tuple(notes))
 
 
 def check_folder(path: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,7 +69,7 @@ def read_labels(files: Files, columns: Columns) -> Labels:
         text = f"column {columns.label!r} is different in every picture; all pictures are taken as one class"
         note(f"{text} (data.label={columns.label} takes it for labels)")
         return one_class(files)
-    report_left_out(totals, known, columns.names, used)
+    report_left_out(totals, known, columns.names, set(used))
     new = {old: index for index, old in enumerate(used)}
     index = {value: new[old] for value, old in known.items() if old in new}
     rows = {split: sum(count for value, count in total.items() if value in index) for split, total in totals.items()}
@@ -141,7 +141,7 @@ def show_value(value: Value) -> str:
 
 
 def report_left_out(
-    totals: Mapping[str, Counter[Value | None]], known: Mapping[Value, int], names: tuple[str, ...], used: list[int]
+    totals: Mapping[str, Counter[Value | None]], known: Mapping[Value, int], names: tuple[str, ...], used: set[int]
 ) -> None:
     """Say which splits, rows and classes are left out."""
     for split, total in totals.items():
@@ -150,13 +150,21 @@ def report_left_out(
             note(f"none of the {without} {split} pictures has a label; the {split} split is left out")
         elif without:
             note(f"{without} of {sum(total.values())} {split} pictures have no label; they are left out")
-        for value, count in total.items():
-            if value is not None and not is_unlabelled(value, known) and known.get(value) not in used:
-                name = names[known[value]] if names else show_value(value)
-                note(f"{count} {split} pictures of class {name!r} are left out, for there are none to train on")
+        lost = {
+            v: n for v, n in total.items() if v is not None and not is_unlabelled(v, known) and known.get(v) not in used
+        }
+        if lost:
+            unknown = quote_some([names[known[value]] if names else show_value(value) for value in lost])
+            note(
+                f"{sum(lost.values())} {split} pictures are left out, for there are none to train on of class {unknown}"
+            )
     if missing := [name for index, name in enumerate(names) if index not in used]:
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        note(f"no training picture of class {', '.join(map(repr, missing[:5]))}{more}: left out")
+        note(f"no training picture of class {quote_some(missing)}: left out")
+
+
+def quote_some(names: Sequence[str]) -> str:
+    """List names in quotes; of many only the first five."""
+    return ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def is_unlabelled(value: Value | None, known: Mapping[Value, int]) -> bool:

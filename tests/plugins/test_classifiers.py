@@ -149,7 +149,7 @@ def test_label_smoothing_reaches_the_loss() -> None:
     ("options", "words"),
     [
         ({"ratio": 0.5}, "model.ratio needs model.convolution=separable"),
-        ({"draws": 4, "pooling": "max"}, "draws above 1 need pooling=fractional"),
+        ({"draws": 4, "pooling": "max"}, "model.draws above 1 needs model.pooling=fractional"),
         ({"blocks": 0}, "greater than or equal to 1"),
         ({"kernel": 4}, "Input should be 1, 3"),
         ({"width": 3}, "Extra inputs"),

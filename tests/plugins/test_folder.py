@@ -77,9 +77,17 @@ def test_splits_of_a_folder_are_honoured(colours: Path, tmp_path: Path) -> None:
     assert (len(loaded.train), loaded.valid and len(loaded.valid), loaded.test) == (8, 4, None)
     assert loaded.notes == ("left out: pictures in test without class folders (1)",)
     write(root / "test" / "green" / "0.png", encoded(GREEN))
-    with pytest.raises(DataError, match="test has pictures of class 'green'") as error:
+    with pytest.raises(
+        DataError, match="test has pictures of class 'green', but train of 'blue', 'red'; give"
+    ) as error:
         folder.load(FolderSpec(path=root))
     one_line(error)
+    write(root / "test" / "red" / "0.png", encoded(RED))
+    loaded = folder.load(FolderSpec(path=root))
+    assert loaded.classes == folder.info(FolderSpec(path=root)).classes == ("blue", "red")
+    assert loaded.test is not None
+    assert loaded.test.y.tolist() == [1]
+    assert loaded.notes[-1] == "left out: test pictures of classes without training pictures, 'green' (1)"
 
 
 def test_pictures_of_any_size_become_one(colours: Path) -> None:

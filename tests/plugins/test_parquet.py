@@ -259,7 +259,7 @@ def test_class_names_without_pictures_are_left_out(tmp_path: Path, caplog: pytes
     assert loaded.test.y.tolist() == [1, 0]
     assert loaded.test.x[:, 0, 0, 0].tolist() == [RED[0], RED[0]]
     assert caplog.messages[:2] == [
-        "2 test pictures of class 'rare' are left out, for there are none to train on",
+        "2 test pictures are left out, for there are none to train on of class 'rare'",
         "no training picture of class 'none', 'rare': left out",
     ]
 
@@ -274,7 +274,7 @@ def test_labels_that_only_the_test_split_has_are_left_out(tmp_path: Path, caplog
     assert loaded.test.y.tolist() == [1]
     assert caplog.messages == [
         "1 of 4 test pictures have no label; they are left out",
-        "2 test pictures of class 'green' are left out, for there are none to train on",
+        "2 test pictures are left out, for there are none to train on of class 'green'",
     ]
 
 

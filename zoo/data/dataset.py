@@ -258,7 +258,7 @@ def leave_out_empty_classes(loaded: Loaded) -> Loaded:
         if len(some):
             kept[name] = Pictures(some.x, new_labels[some.y])
     indices = used.tolist()
-    missing = [name for index, name in enumerate(loaded.classes) if index not in set(indices)]
+    missing = [name for index, name in enumerate(loaded.classes) if new_labels[index] < 0]
     note(f"no training picture of class {quote_some(missing)}: left out{' with ' * bool(lost)}{' and '.join(lost)}")
     classes = tuple(loaded.classes[index] for index in indices)
     captions = tuple(loaded.captions[index] for index in indices) if loaded.captions else ()

@@ -78,7 +78,7 @@ def check_classes(entry: Entry, model: Model, info: DataInfo) -> bool:
         MissingError: If a classifier gives another number of scores than there are classes.
     """
     if len(info.classes) < 2 and isinstance(model, Classifier):
-        hint = "a classifier needs at least two, a generator such as vae only one"
+        hint = "a classifier needs at least two, e.g. as PATH/CLASS/*.png, a generator such as vae only one"
         raise DataError(f"all pictures are of one class, {info.classes[0]!r}", hint)
     if len(info.classes) < 2 and model.teacher:
         what = f"the classifier {model.teacher!r}, from which {entry.name} learns, needs at least two"

@@ -57,7 +57,7 @@ def splits(subject: Subject) -> None:
     for name in SPLITS:
         require(len(getattr(made, name)), f"there are no {name} pictures")
     missing = [name for name in found.classes if name not in made.info.classes]
-    require(not missing, f"there are no training pictures of {', '.join(map(repr, missing)):.80}")
+    require(not missing, f"no training picture of class {', '.join(map(repr, missing)):.80}")
 
 
 @rule("data")
