@@ -183,7 +183,8 @@ class Tree:
 def describe_suffixes(files: Listing) -> str:
     """Count the files of each suffix; empty if all have the same."""
     counts = Counter(path.suffix.lower() for some in files.values() for path, _ in some)
-    return ", ".join(f"{suffix} ({count})" for suffix, count in counts.most_common()) if len(counts) > 1 else ""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{suffix} ({count})" for suffix, count in ordered) if len(counts) > 1 else ""
 
 
 def list_names(names: list[str]) -> str:

@@ -33,7 +33,7 @@ SYSTEM_NAMES = frozenset(
 )
 """Names, in lower case, of files and folders that systems put among a user's own."""
 MAX_SUFFIX = 12
-MAX_KINDS = 6
+MAX_KINDS = 8
 """Kinds of files that `format_left_out` names."""
 
 
