@@ -71,7 +71,7 @@ def test_the_wheel_works_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None
 
     assert Path(run("-c", "import zoo, zoo_data; print(zoo.__file__)").strip()) == site / "zoo" / "__init__.py"
     assert (
-        Path(run("-c", "from zoo.registry.layers import shipped as f; print(f())").strip())
+        Path(run("-c", "from zoo.registry.layers import shipped_registry as f; print(f())").strip())
         == site / "zoo" / "registry.yaml"
     )
     found = json.loads(run("-m", "zoo", "list", "--json"))
