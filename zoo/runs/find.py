@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.core.errors import RunError, ZooError, did_you_mean
+from zoo.core.notes import note
 from zoo.registry.catalog import Catalog, catalog
 from zoo.registry.layers import read_registry
-from zoo.runs.names import ROOT, find_folder, newest_runs
+from zoo.runs.listing import list_runs
+from zoo.runs.names import ROOT, best_runs, find_folder, is_run, newest_runs
 from zoo.runs.run import Run, read_json
 
 if TYPE_CHECKING:
@@ -49,10 +51,14 @@ def find_run(text: str, catalog: Catalog, root: Path = ROOT) -> Run:
     The folder of a study means its best run.
     """
     if path := find_folder(text, root):
+        if path.name != Path(text).name:
+            note_removed(path)
         return Run.open(path, catalog)
     if found := newest_runs(text, root):
         done = (path for path in found if read_json(path / "run.json").get("state") == "done")
         return Run.open(next(done, found[0]), catalog)
+    if path := best_left(text, root):
+        return Run.open(path, catalog)
     if os.path.isdir(text):  # noqa: PTH112 - takes any text
         hint = f"the run comes first, and pictures after it, e.g. zoo evaluate RUN --data {text}"
         raise RunError(f"{text} is not a run folder: it has no run.json", hint)
@@ -64,6 +70,25 @@ def find_run(text: str, catalog: Catalog, root: Path = ROOT) -> Run:
     if "did you mean" in (hint := did_you_mean(text, names)):
         raise ZooError(f"no run {text[:80]!r}", hint)
     raise ZooError(f"no run {text[:80]!r} in {root.absolute()}", "train one with: zoo train ENTRY")
+
+
+def note_removed(path: Path) -> None:
+    """Tell if a run was found as the best of its study only because better ones were removed."""
+    if path.parent.name == "trials" and path in (ranked := best_runs(path.parent.parent)) and not is_run(ranked[0]):
+        best = ranked[0].name
+        note(f"the best trial of {path.parent.parent}, {best}, was removed; this is the next best, {path.name}")
+
+
+def best_left(text: str, root: Path) -> Path | None:
+    """Find the finished trial with the lowest validation loss in a study whose best trials were removed."""
+    study = next((path for path in (Path(text), root / text) if best_runs(path)), None)
+    infos = [] if study is None else list_runs(study / "trials")[0]
+    done = [(info.metrics["loss"], info.run) for info in infos if info.state == "done" and "loss" in info.metrics]
+    if not done:
+        return None
+    _, run = min(done)
+    note(f"the best trials of {study} were removed; {run.name} has the lowest validation loss of the others")
+    return run
 
 
 def resume_command(what: str, name: str, overrides: Iterable[str], options: dict[str, Any], registries: Paths) -> str:

@@ -20,12 +20,18 @@ def is_run(path: Path) -> bool:
 
 
 def best_run(path: Path) -> Path:
-    """Return the best run of a study folder, or the folder itself."""
+    """Return the best run of a study folder that was not removed, or the folder itself."""
+    return next((run for run in best_runs(path) if is_run(run)), path)
+
+
+def best_runs(path: Path) -> list[Path]:
+    """Return the best runs of a study folder, also those that were removed; empty for another folder."""
     try:
-        name = json.loads((path / BEST_FILE).read_text(encoding="utf-8"))["run"]
-        return path / name if re.fullmatch(r"trials/t[0-9]{5,9}", name) else path
-    except (OSError, ValueError, KeyError, TypeError):
-        return path
+        found = json.loads((path / BEST_FILE).read_text(encoding="utf-8"))
+        names = [found["run"], *found.get("next", ())]
+        return [path / name for name in names if re.fullmatch(r"trials/t[0-9]{5,9}", name)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
 
 
 def find_folder(text: str, root: Path = ROOT) -> Path | None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from zoo.core.sections import TuneSpec
 from zoo.display.format import format_count, format_duration, format_value
+from zoo.runs.names import is_run
 from zoo.tuning.objective import directions
 
 LIVE_STATES = ("running", "waiting")
@@ -102,17 +103,31 @@ class Study:
     @property
     def front(self) -> list[Trial]:
         """Pareto front: the done trials that no other one beats in both loss and parameters, smallest first."""
-        sized = [trial for trial in self.trials if trial.state == "done" and None not in (trial.loss, trial.parameters)]
-        front: list[Trial] = []
-        for trial in sorted(sized, key=lambda trial: (trial.parameters, trial.loss, trial.number)):
-            if not front or (trial.loss or 0.0) < (front[-1].loss or 0.0):
-                front.append(trial)
-        return front
+        return front_of(self.done)
 
     @property
     def best(self) -> Trial | None:
-        """The best of the done trials, the most efficient of the front with pareto; None if none is done."""
-        return best_of(self.spec, [trial for trial in self.trials if trial.state == "done"], self.front)
+        """The best of the done trials, the most efficient of the front with pareto; None if none is done.
+
+        Trials whose run folders were removed do not count, unless all of them were.
+        """
+        first = best_of(self.spec, self.done)
+        if first is None or is_run(first.run) or not first.run.parent.is_dir():
+            return first
+        return best_of(self.spec, [trial for trial in self.done if is_run(trial.run)]) or first
+
+    @property
+    def done(self) -> list[Trial]:
+        """The trials that are done."""
+        return [trial for trial in self.trials if trial.state == "done"]
+
+    @property
+    def removed_note(self) -> str:
+        """Which trial is the best now that the run of a better one was removed; empty if none was."""
+        first, best = best_of(self.spec, self.done), self.best
+        if first is None or best is None or first is best:
+            return ""
+        return f"the best trial of {self.name}, {trial_label(first)}, was removed; the next best is {trial_label(best)}"
 
     def _repr_html_(self) -> str:
         """Show the best trial, the front, failures and samples, if any, in a notebook."""
@@ -148,16 +163,35 @@ class Studies(NamedTuple):
         return titled_block("", shown, *(muted_line(f"skipped: {problem}") for problem in self.problems))
 
 
-def best_of(spec: TuneSpec, done: Sequence[Trial], front: Sequence[Trial]) -> Trial | None:
+def front_of(done: Sequence[Trial]) -> list[Trial]:
+    """Return the done trials that no other one beats in both loss and parameters, smallest first."""
+    sized = [trial for trial in done if None not in (trial.loss, trial.parameters)]
+    front: list[Trial] = []
+    for trial in sorted(sized, key=lambda trial: (trial.parameters, trial.loss, trial.number)):
+        if not front or (trial.loss or 0.0) < (front[-1].loss or 0.0):
+            front.append(trial)
+    return front
+
+
+def best_of(spec: TuneSpec, done: Sequence[Trial]) -> Trial | None:
     """Choose the best of the done trials; with pareto, the most efficient one of the front."""
     if not done:
         return None
     if spec.objective == "pareto":
-        return max(front, key=efficiency, default=None)
+        return max(front_of(done), key=efficiency, default=None)
     if spec.objective == "fewest-parameters":
         return min(done, key=lambda trial: bound_key(spec, trial))
     sign = 1 if directions(spec) == ["minimize"] else -1
     return min(done, key=lambda trial: (sign * (trial.objective or 0.0), trial.parameters or 0, trial.number))
+
+
+def ranking(spec: TuneSpec, done: Sequence[Trial], most: int) -> list[Trial]:
+    """Return up to `most` of the done trials, the best first."""
+    rest, ranked = list(done), list[Trial]()
+    while len(ranked) < most and (best := best_of(spec, rest)):
+        ranked.append(best)
+        rest.remove(best)
+    return ranked
 
 
 def bound_key(spec: TuneSpec, trial: Trial) -> tuple[float, ...]:

@@ -18,13 +18,15 @@ from zoo.registry.catalog import catalog
 from zoo.registry.entry import restore_entry
 from zoo.runs.names import BEST_FILE, ROOT, numbered_folders
 from zoo.runs.run import differences, read_record, utc_now
-from zoo.tuning.study import Studies, Study
+from zoo.tuning.study import Studies, Study, ranking
 from zoo.tuning.trial_rows import FILE as DATABASE
 from zoo.tuning.trial_rows import TrialRow, UnknownSchemaError, read_rows, to_trial
 
 SCHEMA = 1
 FILE = "study.json"
 BUDGET = "budget.json"
+MAX_NEXT = 20
+"""Number of runs that are recorded after the best one."""
 
 
 @dataclass(frozen=True)
@@ -161,9 +163,12 @@ def write_budget(folder: Path, spec: TuneSpec) -> None:
 
 
 def write_best(study: Study) -> None:
-    """Record the best run, to which the study's name then refers."""
+    """Record the best run, to which the study's name then refers, and the next ones in case that it is removed."""
     if best := study.best:
-        write_json(study.path / BEST_FILE, {"run": best.run.relative_to(study.path).as_posix()})
+        ranked = ranking(study.spec, study.done, 1 + MAX_NEXT)
+        runs = [trial.run.relative_to(study.path).as_posix() for trial in (best, *ranked)]
+        first, *rest = dict.fromkeys(runs)
+        write_json(study.path / BEST_FILE, {"run": first, "next": rest[:MAX_NEXT]})
 
 
 def read_studies(root: Path = ROOT) -> Studies:

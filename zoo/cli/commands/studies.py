@@ -27,6 +27,8 @@ def studies_command(screen: Screen, /, storage: Path | None) -> None:
         screen.table(STUDY_HEADS, [study_row(study) for study in studies], right=STUDY_RIGHT)
     elif not problems:
         screen.note("no studies yet; start one with: zoo tune ENTRY")
+    for removed in filter(None, (study.removed_note for study in studies)):
+        screen.note(f"note: {removed}")
     for problem in problems:
         screen.note(f"skipped: {problem}")
     return None

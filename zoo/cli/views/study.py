@@ -48,6 +48,8 @@ def show_study(screen: Screen, study: Study) -> None:
         heads, rows, right = front_table(study, best)
         screen.table(heads, rows, right=right)
     show_failures(screen, study)
+    if study.removed_note:
+        screen.note(study.removed_note)
 
 
 def show_failures(screen: Screen, study: Study) -> None:
