@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runfolders import copy_run
 
 from zoo.cli import main
-from zoo.core.files import digest, write_json
 from zoo.runs.find import load
 from zoo.runs.lock import lock_folder
 
@@ -22,16 +22,6 @@ def zoo_json(capsys: Capture, *words: str, code: int = 0) -> Any:
     capsys.readouterr()
     assert main([*words, "--json"]) == code
     return json.loads(capsys.readouterr().out)
-
-
-def copy_run(run: Path, name: str, **record: Any) -> Path:
-    """A copy of a run with another record."""
-    path = run.with_name(name)
-    shutil.copytree(run, path)
-    about = json.loads((path / "run.json").read_text(encoding="utf-8")) | record
-    about.pop("seal")
-    write_json(path / "run.json", about | {"seal": digest(about)})
-    return path
 
 
 def test_no_runs_are_no_error(home: Path, capsys: Capture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import random
@@ -20,6 +21,7 @@ import pytest
 import torch
 
 from tests.conftest import Install
+from zoo.cli import main
 from zoo.core.errors import LockedError, MissingError, ResourceError, RunError, ZooError
 from zoo.core.files import write_json
 from zoo.core.tensor_files import write_weights
@@ -31,7 +33,7 @@ from zoo.registry.layers import read_registry
 from zoo.runs.choose_folder import choose_folder
 from zoo.runs.find import find_run
 from zoo.runs.lock import lock_folder
-from zoo.runs.run import Run, differences
+from zoo.runs.run import Run, differences, versions
 
 pytestmark = pytest.mark.usefixtures("home")
 INFO = DataInfo((1, 8, 8), ("a", "b", "c"), (0.25,), (0.5,))
@@ -174,6 +176,20 @@ def test_a_run_whose_plugin_is_broken_or_gone(install: Install) -> None:
         "runs/odd-1/entry.json: cnn.model: no model kind 'odd'; plugin odd (zoo-odd 1.0) is broken: ImportError: no l"
     )
     assert refused(Path("runs/odd-1"), MissingError).replace("\\", "/").startswith(expected)
+
+
+def test_a_run_whose_plugin_is_gone_names_the_package(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    path = install("odd", PLUGIN)
+    chosen = resolve_entry(catalog(), read_registry(catalog())[0].resolve("cnn", ["model.kind=odd"]))
+    Run.create(Path("runs/odd-1"), chosen, {"versions": versions(chosen)})
+    shutil.rmtree(path.parent / "zoo_odd-1.0.dist-info")
+    path.unlink()
+    importlib.invalidate_caches()
+    catalog.cache_clear()
+    assert main(["evaluate", "odd-1"]) == 4
+    assert capsys.readouterr().err.strip().endswith("pip install zoo-odd==1.0")
+    assert main(["runs"]) == 0
+    assert "odd-1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

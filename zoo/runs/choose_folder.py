@@ -3,34 +3,57 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from zoo.core.errors import ResourceError, RunError, ZooError
 from zoo.core.files import check_name
+from zoo.core.notes import note
 from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Entry
+from zoo.runs.lock import is_locked
 from zoo.runs.names import ROOT, is_run, numbered_folders
 from zoo.runs.run import UNFINISHED, Run
 
+MAX_CHANGES = 4
+"""Largest number of differing options in a message."""
 
-def choose_folder(entry: Entry, catalog: Catalog, out: Path | None, fresh: bool) -> tuple[Path, Run | None]:
+
+def choose_folder(
+    entry: Entry, catalog: Catalog, out: Path | None, fresh: bool, tell: Callable[[str], object] = note
+) -> tuple[Path, Run | None]:
     """Choose the folder to train in, and the run to resume, if any.
 
-    Without `out`, an unfinished run of the same entry is resumed, or a folder NAME-<next number> is created. With `out`
-    that folder is used, if it is empty or contains a run of exactly this entry.
+    Without `out`, an unfinished run of the same entry is resumed, or a folder NAME-<next number> is created; `tell` is
+    then called with an unfinished run that has other options. With `out` that folder is used, if it is empty or
+    contains a run of exactly this entry.
     """
     if out is not None:
         return out, use_folder(entry, catalog, out, fresh)
     check_name(entry.name, "the entry")
-    before = numbered_folders(ROOT, entry.name)
+    before, others = numbered_folders(ROOT, entry.name), list[tuple[Run, list[str]]]()
     for path in reversed(before.values() if not fresh else ()):
         try:
             run = Run.open(path, catalog)
         except ZooError:
             continue  # an old, damaged run should not prevent training
-        if run.state in UNFINISHED and not run.differences_from(entry):
-            return path, run
+        if run.state in UNFINISHED:
+            changes = run.differences_from(entry)
+            if not changes:
+                return path, run
+            others.append((run, changes))
+    if others:
+        tell_unfinished(*min(others, key=lambda other: len(other[1])), tell)
     return make_folder(entry.name, max(before, default=0) + 1), None
+
+
+def tell_unfinished(run: Run, changes: list[str], tell: Callable[[str], object]) -> None:
+    """Tell which unfinished run has other options, unless another process is training it now."""
+    if is_locked(run.path):
+        return
+    more = f" and {len(changes) - MAX_CHANGES} more" if len(changes) > MAX_CHANGES else ""
+    told = f"{run.path} is unfinished and has other options ({'; '.join(changes[:MAX_CHANGES])}{more})"
+    tell(f"{told}, so a new run begins; to resume that one: {run.record.get('command', 'zoo train')}")
 
 
 def use_folder(entry: Entry, catalog: Catalog, out: Path, fresh: bool) -> Run | None:
@@ -44,7 +67,7 @@ def use_folder(entry: Entry, catalog: Catalog, out: Path, fresh: bool) -> Run | 
         raise ZooError(f"{out} already contains a run", "choose another --out for a new run")
     run = Run.open(out, catalog)
     if changes := run.differences_from(entry):
-        raise ZooError(f"{out} contains a different run: {'; '.join(changes[:4])}", "choose another --out")
+        raise ZooError(f"{out} contains a different run: {'; '.join(changes[:MAX_CHANGES])}", "choose another --out")
     return run
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.core.errors import RunError, ZooError
+from zoo.core.errors import MissingError, RunError, ZooError
 from zoo.core.files import digest, write_json
 from zoo.core.types import DataInfo
 from zoo.registry.catalog import Catalog
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 UNFINISHED = {"running", "interrupted"}
+LIBRARIES = ("torch", "torchvision", "timm", "numpy")
+"""Packages besides plugins that affect results."""
+PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+"""The name or the version of a package."""
 
 
 @dataclass
@@ -56,6 +61,9 @@ class Run:
         try:
             return cls(path, restore_entry(catalog, entry), record)
         except ZooError as error:
+            if missing := missing_packages(record):
+                text = f"{path} needs {' and '.join(missing)}, not installed here: {error.args[0]}"
+                raise MissingError(text, f"pip install {' '.join(missing)}") from None
             kind = RunError if error.code == ZooError.code else type(error)
             raise kind(f"{path / 'entry.json'}: {error.args[0]}", error.hint) from None
 
@@ -209,10 +217,31 @@ def utc_now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def missing_packages(record: dict[str, Any]) -> list[str]:
+    """Return the plugin packages that a run was trained with and that are not installed, e.g. `zoo-acme==1.0`."""
+    found = record.get("versions")
+    names = found if isinstance(found, dict) else {}
+    plugins = [name for name in names if PACKAGE.fullmatch(name) and name not in {*LIBRARIES, "python", "system"}]
+    return [
+        f"{name}=={names[name]}" if PACKAGE.fullmatch(str(names[name])) else name
+        for name in plugins
+        if not is_installed(name)
+    ]
+
+
+def is_installed(package: str) -> bool:
+    """Return whether a package is installed."""
+    try:
+        version(package)
+    except (PackageNotFoundError, ValueError):
+        return False
+    return True
+
+
 def versions(entry: Entry) -> dict[str, str]:
     """Return the versions of Python, system and packages that affect the results of a run."""
     plugins = {component.plugin.distribution for component in entry.components.values()}
-    names = {"torch", "torchvision", "timm", "numpy", *plugins}
+    names = {*LIBRARIES, *plugins}
     found = {"python": sys.version.split()[0], "system": f"{platform.system()} {platform.machine()}"}
     for name in sorted(names):
         try:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from zoo.core.errors import JobError, ZooError
+from zoo.core.errors import DataError, JobError, ZooError
 from zoo.registry.catalog import catalog
 from zoo.registry.data_source import with_data
 from zoo.registry.entry import Entry
@@ -93,7 +93,8 @@ def train(
     from zoo.training.session import Session
 
     torch_device = choose_device(device)
-    path, before = choose_folder(chosen, catalog(), None if out is None else Path(out), fresh)
+    callback = callback or (NotebookCallback(name) if in_notebook() else Callback())
+    path, before = choose_folder(chosen, catalog(), None if out is None else Path(out), fresh, callback.note)
     with lock_folder(path):
         # Another process may have finished the run before this one had the lock.
         before = Run.open(path, catalog()) if (path / "run.json").exists() else before
@@ -102,11 +103,27 @@ def train(
             raise JobError(f"{path} diverged", f"change its options, or {again}")
         if before is None or before.state != "done":
             command = resume_command("train", name, words, {"seed": seed, "out": out, "device": device}, registries)
-            callback = callback or (NotebookCallback(name) if in_notebook() else Callback())
             session = Session(chosen, path, torch_device, callback, command, again)
             with preserve_random_state(torch_device), model_errors(chosen, "training"):
                 before = session.train(before)
+        else:
+            check_finished(before, callback.note, again)
         return trained(before)
+
+
+def check_finished(run: Run, tell: Callable[[str], object], again: str) -> None:
+    """Tell that a run was finished before; DataError if its pictures have changed since."""
+    from zoo.training.session import prepare
+
+    try:
+        fingerprints = prepare(run.entry.data).fingerprints
+    except DataError as error:
+        tell(f"the pictures of {run.path} cannot be read now: {error}")
+    else:
+        if fingerprints != run.record.get("fingerprints"):
+            raise DataError(f"the pictures have changed since {run.path} was trained", again)
+    when = str(run.record.get("finished", "before"))[:10]
+    tell(f"{run.path} is already finished ({when}), so this is its result; to train once more, {again}")
 
 
 def refuse_unused(entry: Entry, overrides: Iterable[str]) -> None:

@@ -14,9 +14,11 @@ from zoo.core.errors import ResourceError
 from zoo.core.files import non_finite_to_none, write_json
 from zoo.core.splits import SPLITS
 from zoo.display.format import format_value
+from zoo.runs.find import load
 
 if TYPE_CHECKING:
     from zoo.models.gallery import Gallery
+    from zoo.registry.entry import Entry
 
 
 MAX_MATRIX_CLASSES = 20
@@ -50,8 +52,10 @@ def evaluate_command(screen: Screen, /, run: str, overrides: tuple[str, ...], da
     from zoo.evaluation.evaluate import evaluate
 
     data, words = read_words(screen, data, overrides)
-    evaluation = evaluate(run, *words, data=data, tell=screen.note, **options)
+    opened = load(run)
+    evaluation = evaluate(opened, *words, data=data, tell=screen.note, **options)
     found = evaluation.to_dict()
+    found |= {"entry": opened.entry.name, "trained_on": describe_data(opened.entry)}
     if words:
         found["overrides"] = words
     if data:
@@ -60,6 +64,12 @@ def evaluate_command(screen: Screen, /, run: str, overrides: tuple[str, ...], da
     if screen.json:
         return screen.document(found)
     return show_evaluation(screen, found)
+
+
+def describe_data(entry: Entry) -> str:
+    """Describe the data of an entry by its kind and, if it has one, its path."""
+    path = getattr(entry.data.spec, "path", None)
+    return entry.data.name if path is None else f"{entry.data.name} {path}"
 
 
 def write_evaluation(screen: Screen, found: dict[str, Any], gallery: Gallery | None) -> None:
@@ -88,6 +98,8 @@ def show_evaluation(screen: Screen, found: dict[str, Any]) -> None:
     """Print the result."""
     averaging = f", averaged over {found['averaging']}" if found.get("averaging") else ""
     screen.line(f"{found['run']}: {found['pictures']:,} {found['split']} pictures{averaging}")
+    other = f", evaluated on {found['data']}" if "data" in found else ""
+    screen.line(f"entry {found['entry']}, trained on {found['trained_on']}{other}")
     if found.get("judge"):
         screen.line(f"judge: {found['judge']}")
     if said := [f"{key} {format_value(found[key])}" for key in ("guidance", "temperature") if key in found]:
