@@ -1,6 +1,6 @@
 """First results on small folders: `zoo train cnn --data FOLDER` beside a random forest and timm's ResNet-10-T.
 
-small_folders.py WORK [--emoji DIR] [--fashion DIR] [--cifar10 train.parquet] [--only NAME] [--seeds N]
+small_folders.py WORK [--emoji DIR] [--fashion DIR] [--cifar10 train.parquet] [--only NAME] [--models A,B] [--seeds N]
 
 Makes the folders below WORK from what is on this machine: the digits of scikit-learn, the npm package
 `emoji-datasource-twitter` (DIR is the unpacked package), Debian's `dataset-fashion-mnist`, and a Parquet file of
@@ -10,6 +10,7 @@ CIFAR-10. Sources that are missing are left out. Every model gets the same train
 from __future__ import annotations
 
 import argparse
+import functools
 import gzip
 import io
 import json
@@ -151,6 +152,13 @@ def zoo(*words: str) -> tuple[float, float, str]:
     return time.monotonic() - start, cpu, done.stdout
 
 
+MODELS: dict[str, Callable[[Path, int], Score]] = {
+    "cnn": functools.partial(network, "cnn"),
+    "forest": forest,
+    "timm-resnet10t": functools.partial(network, "timm-resnet10t"),
+}
+
+
 def average(scores: list[Score]) -> str:
     """Means as a cell of the table."""
     accuracy, seconds, cpu = (sum(column) / len(scores) for column in zip(*scores, strict=True))
@@ -165,11 +173,11 @@ def main() -> None:
     parser.add_argument("--fashion", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
     parser.add_argument("--cifar10", type=Path, default=Path("cifar10/train.parquet"))
     parser.add_argument("--only", default="")
+    parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--seeds", type=int, default=1)
     args = parser.parse_args()
-    print(
-        "| folder | zoo train cnn | random forest | zoo train timm-resnet10t |\n| --- | --- | --- | --- |", flush=True
-    )
+    models = args.models.split(",")
+    print(f"| folder | {' | '.join(models)} |\n|{' --- |' * (len(models) + 1)}", flush=True)
     for name, pictures in FOLDERS.items():
         if args.only not in name:
             continue
@@ -181,9 +189,7 @@ def main() -> None:
             print(f"| {name} | not measured: {error.filename} is missing | | |", flush=True)
             continue
         seeds = range(args.seeds)
-        cells = [average([network("cnn", folder, seed) for seed in seeds])]
-        cells += [average([forest(folder, seed) for seed in seeds])]
-        cells += [average([network("timm-resnet10t", folder, seed) for seed in seeds])]
+        cells = [average([MODELS[model](folder, seed) for seed in seeds]) for model in models]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 

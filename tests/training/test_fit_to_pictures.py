@@ -13,8 +13,11 @@ from PIL import Image
 
 import zoo
 from zoo.cli import main
-from zoo.registry.listing import load_entry
+from zoo.registry.catalog import catalog
+from zoo.registry.listing import load_entry, load_registry
+from zoo.registry.search.space import Space
 from zoo.training.fit_to_pictures import WORK, Fit, Task, fit_to_pictures
+from zoo.tuning.fit_study import fit_space
 
 SMALL = ["model.blocks=2", "model.first=4", "model.last=8", "model.head=0", "train.compile=off"]
 """Options that make the model cheap; none of them follows the pictures."""
@@ -50,7 +53,7 @@ def train(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[dict[str, An
     return json.loads((Path(run) / "entry.json").read_text(encoding="utf-8")), output.err
 
 
-FEW = Task(pictures=176, side=64, flops=156_000_000, classifier=True)
+FEW = Task(pictures=176, height=64, flops=156_000_000, classifier=True, small_flops=64_000_000)
 
 
 def test_few_pictures_get_small_batches_and_many_epochs() -> None:
@@ -63,15 +66,15 @@ def test_few_pictures_get_small_batches_and_many_epochs() -> None:
 
 @pytest.mark.parametrize("pictures", [20, 176, 450, 1_300, 5_400, 9_000])
 def test_a_classifier_of_few_pictures_takes_about_a_minute(pictures: int) -> None:
-    task = Task(pictures, 64, 156_000_000, True)
+    task = FEW._replace(pictures=pictures)
     changed = fit(task=task).changed
     epochs = changed.get("train.epochs", (24, 24))[1]
-    assert FEW._replace(pictures=pictures, flops=39_000_000).work(epochs) <= max(WORK, 12 * 3 * 39e6 * pictures)
+    assert task._replace(flops=64_000_000).work(epochs) <= max(WORK, 12 * 3 * 64e6 * pictures)
     assert changed.get("train.batch", (250, 250))[1] <= pictures or pictures < 32
 
 
 def test_many_pictures_change_nothing() -> None:
-    assert fit(task=Task(45_000, 32, 64_000_000, True)).changed == {}
+    assert fit(task=Task(45_000, 32, 64_000_000, classifier=True)).changed == {}
 
 
 def test_a_typed_option_stays() -> None:
@@ -88,7 +91,7 @@ def test_an_entry_on_its_own_pictures_stays(home: Path) -> None:
 
 
 def test_stages_follow_too() -> None:
-    found = fit(task=Task(100, 0, 10_000_000, False), entry="vq-vae").changed
+    found = fit(task=Task(100, 8, 10_000_000, classifier=False), entry="vq-vae").changed
     assert found["train.batch"] == (125, 32)
     assert found["train.stages.codec.epochs"][1] > 40 and found["train.stages.prior.epochs"][1] > 60
 
@@ -132,6 +135,31 @@ def test_an_interrupted_run_goes_on_with_its_values(
     run.update(state="done")
     third, _ = train(capsys, *words)
     assert third["train"]["batch"] == 32 and Path("runs", "cnn-3").exists()
+
+
+def test_variants_of_a_comparison_are_trained_alike(
+    home: Path, folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zoo.training.fit_to_pictures.STEPS", 40)
+    words = [word for word in SMALL if not word.startswith("model.first")]
+    words += ["model.first=4,6", "data.kind=folder", f'data.path="{folder(cat=40, dog=40)}"']
+    found = zoo.compare("cnn", *words)
+    entries = [json.loads((run / "entry.json").read_text("utf-8")) for run in found.path.glob("*-seed0")]
+    assert [entry["train"]["epochs"] for entry in entries] == [40, 40]
+    assert {entry["model"]["first"] for entry in entries} == {4, 6}
+    assert zoo.compare("cnn", *words).path == found.path
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"), [([], "16..128 log"), (["tune.space.train.batch=100..200"], "100..200")]
+)
+def test_a_study_searches_the_batch_around_the_fitted_one(home: Path, typed: list[str], expected: str) -> None:
+    words = ["data.kind=folder", "data.path=own", *typed]
+    raw = load_registry()[0].resolve("cnn", words)
+    entry = load_entry("cnn", words)
+    space = Space.of(catalog(), raw, entry, entry.tune.space)
+    fitted = fit_to_pictures(entry, FEW)
+    assert fit_space(space, fitted, fitted.apply(entry)).describe()["train.batch"] == expected
 
 
 def test_few_steps_and_rare_classes_are_said(home: Path, folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:

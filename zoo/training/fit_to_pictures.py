@@ -12,7 +12,7 @@ from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry, restore_entry
 from zoo.registry.raw_entry import is_fixed, set_nested
 
-STEPS_AN_EPOCH = 10
+STEPS_AN_EPOCH = 25
 """Steps that an epoch has at least, as far as `LEAST_BATCH` allows."""
 LEAST_BATCH = 32
 STEPS = 1_500
@@ -22,10 +22,20 @@ WORK = 1.5e13
 """Floating-point operations of a training on few pictures: about a minute on two CPU cores with a compiled kernel."""
 WORTH_COMPILING = 2e12
 """Floating-point operations from which on a classifier is trained faster with a compiled kernel."""
+FEWEST_EPOCHS = 12
+"""Epochs to which a training on few pictures is shortened at most."""
 BACKWARD = 3
 """Cost of a training step in forward passes."""
 FEW = 10_000
 """Training pictures below which the first result should not take longer than `WORK`."""
+VERY_FEW = 2_000
+"""Training pictures below which a classifier needs regularisation, and too few validate to tell the best epoch."""
+WEIGHT_DECAY, LABEL_SMOOTHING, DROPOUT = 0.2, 0.1, 0.2
+"""Regularisation of a classifier of very few pictures."""
+PAD, CUTOUT, JITTER = 3 / 16, 3 / 8, 0.3
+"""Its augmentation: shares of the height, and of brightness and contrast."""
+SHOWN = ("size", "batch", "epochs")
+"""Options whose values are said; of others only the names."""
 SMALL_SIDE = 32
 """Height and width to which larger square pictures are resized where all their pixels would take longer than `WORK`."""
 
@@ -35,11 +45,13 @@ class Task(NamedTuple):
 
     pictures: int
     """Number of training pictures."""
-    side: int
-    """Height and width of the pictures in pixels, if they are square and may be resized; 0 otherwise."""
+    height: int
+    """Height of the pictures in pixels."""
     flops: int | None
     """Floating-point operations of a forward pass for one picture; None if unknown."""
     classifier: bool
+    small_flops: int | None = None
+    """The same for pictures of `SMALL_SIDE`; None if they are not resized."""
 
     def work(self, epochs: int) -> float:
         """Return the floating-point operations of a training; 0 if unknown."""
@@ -86,8 +98,16 @@ class Fit:
         """Say in one line what follows the pictures; empty if nothing does."""
         if not self.changed:
             return ""
-        parts = ", ".join(f"{option} {old} -> {new}" for option, (old, new) in self.changed.items())
-        return f"{self.pictures:,} training pictures: {parts}; set them to choose yourself"
+        shown = [option for option in self.changed if option.rpartition(".")[2] in SHOWN]
+        parts = [f"{option} {show(self.changed[option][0])} -> {show(self.changed[option][1])}" for option in shown]
+        others = [option.removeprefix("train.") for option in self.changed if option not in shown]
+        text = "; also ".join(", ".join(names) for names in (parts, others) if names)
+        return f"{self.pictures:,} training pictures: {text}; set them to choose yourself"
+
+
+def show(value: Any) -> str:
+    """Format a value as it is typed; no value is shown as auto."""
+    return "auto" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def fit_to_pictures(entry: Entry, task: Task) -> Fit:
@@ -105,12 +125,12 @@ def fit_to_pictures(entry: Entry, task: Task) -> Fit:
 def proposals(entry: Entry, task: Task) -> Iterator[tuple[str, Any, Any]]:
     """Yield option, value of the entry and value that suits the pictures, also for stages with their own values."""
     typed = entry.typed or frozenset()
-    if task.classifier and task.side > SMALL_SIDE and task.flops:
+    if task.small_flops:
         batch = fit_batch(entry.train.batch, task.pictures)
         if task.work(enough_epochs(batch, task.pictures)) > WORK:
             yield "data.size", None, SMALL_SIDE
             if not is_fixed("data.size", typed):
-                task = task._replace(flops=task.flops * SMALL_SIDE**2 // task.side**2, side=SMALL_SIDE)
+                task = task._replace(flops=task.small_flops, height=SMALL_SIDE)
     train = entry.train
     groups = {"train": train.model_dump()} | {f"train.stages.{name}": own for name, own in train.stages.items()}
     for name, values in groups.items():
@@ -130,6 +150,17 @@ def for_few_pictures(entry: Entry, task: Task, epochs: int) -> Iterator[tuple[st
     train = entry.train
     if train.compile == "auto" and train.minutes is None and task.work(epochs) > WORTH_COMPILING:
         yield "train.compile", "auto", "on"
+    if task.pictures < VERY_FEW:
+        yield "train.keep", train.keep, "last"
+        if train.optimizer == "adamw":
+            yield "train.weight_decay", train.weight_decay, max(train.weight_decay, WEIGHT_DECAY)
+        augment = {"pad": int(PAD * task.height), "cutout": int(CUTOUT * task.height)}
+        for name, value in (augment | {"brightness": JITTER, "contrast": JITTER}).items():
+            yield f"train.augment.{name}", getattr(train.augment, name), value
+        model = entry.model.spec.model_dump()
+        for name, value in (("label_smoothing", LABEL_SMOOTHING), ("dropout", DROPOUT)):
+            if model.get(name) == 0:
+                yield f"model.{name}", model[name], value
 
 
 def fit_batch(batch: int, pictures: int) -> int:
@@ -152,9 +183,9 @@ def enough_epochs(batch: int, pictures: int) -> int:
 def fit_epochs(epochs: int, batch: int, task: Task) -> int:
     """Return how many epochs give enough steps within `WORK`.
 
-    They are at least those of the entry, or half of them for a classifier of few pictures that would take too long.
+    They are at least those of the entry, or `FEWEST_EPOCHS` for a classifier of few pictures that would take longer.
     """
     wanted = max(epochs, enough_epochs(batch, task.pictures))
     affordable = int(WORK / task.work(1)) if task.flops else wanted
-    least = -(-epochs // 2) if task.classifier and task.pictures < FEW else epochs
+    least = min(epochs, FEWEST_EPOCHS) if task.classifier and task.pictures < FEW else epochs
     return max(least, min(wanted, affordable))

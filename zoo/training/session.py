@@ -12,6 +12,7 @@ import torch
 from zoo.core.errors import BudgetError, DataError, InterruptedRun, JobError, LockedError, ZooError
 from zoo.core.files import cache_dir, digest
 from zoo.core.sections import PictureSpec
+from zoo.core.spec import Spec
 from zoo.core.splits import SPLITS
 from zoo.core.tensor_files import write_weights
 from zoo.core.trust import own_folder
@@ -24,6 +25,7 @@ from zoo.registry.entry import Component, Entry, with_train
 from zoo.registry.kinds import DataKind
 from zoo.registry.listing import load_entry
 from zoo.registry.model_size import Count, build_on_meta, check_classes, count_size
+from zoo.registry.overrides import names_other_pictures
 from zoo.registry.stages import check_stages
 from zoo.runs.choose_folder import open_or_clear
 from zoo.runs.lock import wait_and_lock
@@ -32,12 +34,14 @@ from zoo.training.advice import advise
 from zoo.training.callbacks import REPORT_INTERVAL, BackgroundCallback, Callback
 from zoo.training.checkpoint import StateFolder
 from zoo.training.device import preserve_random_state, seed_all
-from zoo.training.fit_to_pictures import Fit, Task, fit_to_pictures
+from zoo.training.fit_to_pictures import SMALL_SIDE, Fit, Task, fit_to_pictures
 from zoo.training.loop import TrainingJob, fit
 from zoo.training.signals import Stop
 
 MIN_PICTURES_SEEN, MAX_EPOCHS = 60_000, 60
 """Smallest number of training pictures for a cached classifier, counting repetitions, and limit of its epochs."""
+KEPT_BY_JUDGES = frozenset({"data", "model", "train.augment", "train.epochs", "train.keep", "train.weight_decay"})
+"""Options of a cached classifier that do not follow the pictures: its epochs do already, its scores are compared."""
 POLL_SECONDS = 0.3
 """Seconds between two attempts to lock a folder that another process uses."""
 
@@ -192,11 +196,14 @@ def cached_classifier(name: str, job: Session) -> Run:
     """
     prepared = job.prepared or prepare(job.entry.data)
     job = replace(job, prepared=prepared)
-    entry = replace(load_entry(name), data=job.entry.data)
+    own = load_entry(name)
+    typed = KEPT_BY_JUDGES if names_other_pictures(own.data.dump(), job.entry.data.dump()) else None
+    entry = replace(own, data=job.entry.data, typed=typed)
     if not isinstance(build_on_meta(entry, prepared.splits.info)[0], Classifier):
         raise ZooError(f"the entry {name!r} is not a classifier", "choose one that is, e.g. cnn")
     passes = max(entry.train.epochs, -(-MIN_PICTURES_SEEN // len(prepared.splits.train)))
     entry = with_train(entry, epochs=min(passes, max(entry.train.epochs, MAX_EPOCHS)), minutes=None)
+    entry = fit_entry(entry, prepared.splits, None).apply(entry)
     asked = {"model": entry.model.dump(), "train": entry.train.model_dump(mode="json")}
     key = digest(asked | {"pictures": prepared.fingerprints})
     path = own_folder(cache_dir() / "classifiers" / f"{name}-{key[:16]}")
@@ -206,18 +213,34 @@ def cached_classifier(name: str, job: Session) -> Run:
             passes = entry.train.epochs
             job.callback.note(f"training {name} on these pictures once; this takes {passes} epochs")
             callback, hint = BackgroundCallback(name, job.callback.note), f"delete {path}"
+            entry = replace(entry, typed=None)
             run = replace(job, entry=entry, path=path, callback=callback, restart_hint=hint, max_params=None).train(run)
         return run
+
+
+def fit_before_training(entry: Entry) -> Fit:
+    """Read the pictures of an entry, and choose the options that follow them for several trainings alike."""
+    if entry.typed is None:
+        return Fit()
+    splits, _ = build_data(entry.data)
+    return fit_entry(entry, splits, count_size(entry, splits.info).flops)
 
 
 def fit_entry(entry: Entry, splits: Splits, flops: int | None) -> Fit:
     """Choose the options of an entry that follow the pictures."""
     if entry.typed is None:
         return Fit(pictures=len(splits.train))
-    _, height, width = splits.info.shape
-    resizable = height == width and isinstance(entry.data.spec, PictureSpec) and entry.data.spec.size is None
+    channels, height, width = splits.info.shape
     classifier = isinstance(build_on_meta(entry, splits.info)[0], Classifier)
-    return fit_to_pictures(entry, Task(len(splits.train), height if resizable else 0, flops, classifier))
+    small = None
+    if classifier and flops and height == width > SMALL_SIDE and may_resize(entry.data.spec):
+        small = count_size(entry, splits.info._replace(shape=(channels, SMALL_SIDE, SMALL_SIDE))).flops
+    return fit_to_pictures(entry, Task(len(splits.train), height, flops, classifier, small))
+
+
+def may_resize(spec: Spec) -> bool:
+    """Return whether a data kind resizes pictures, but not to a given size."""
+    return isinstance(spec, PictureSpec) and spec.size is None
 
 
 class WaitForLock:

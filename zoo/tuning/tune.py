@@ -20,10 +20,12 @@ from zoo.registry.stages import check_stages
 from zoo.runs.find import resume_command
 from zoo.runs.lock import lock_folder
 from zoo.runs.names import ROOT, is_run
+from zoo.training.fit_to_pictures import Fit
 from zoo.training.signals import catch_signals
 from zoo.tuning.callbacks import TuneCallback
 from zoo.tuning.cluster import ClusterOptions
 from zoo.tuning.engine import Engine, TrialsStillRunning
+from zoo.tuning.fit_study import describe_space, fit_space
 from zoo.tuning.ledger import Ledger
 from zoo.tuning.ray_client import SCHEME, RayClientEngine
 from zoo.tuning.storage import write_errors
@@ -71,6 +73,13 @@ def run_study(catalog: Catalog, raw: RawEntry, fixed: list[str], request: TuneRe
     entry = resolve_entry(catalog, with_tune_options(raw, request.options))
     check_objective(entry.tune)
     space = Space.of(catalog, raw, entry, entry.tune.space, fixed)
+    client = (request.cluster.address or "").startswith(SCHEME)
+    # Through a Ray client the pictures are on another machine.
+    fitted = Fit() if client else fit_to_pictures(entry)
+    if fitted.changed:
+        entry = fitted.apply(entry)
+        space = fit_space(Space.of(catalog, raw, entry, entry.tune.space, fixed), fitted, entry)
+        callback.note(describe_space(fitted, space))
     check_epochs(entry, space)
     check_stage_names(entry, space)
     plan = StudyPlan.of(entry.dump(), entry.tune, space.describe())
@@ -80,7 +89,7 @@ def run_study(catalog: Catalog, raw: RawEntry, fixed: list[str], request: TuneRe
             write_plan(folder, plan, request.command)
         write_budget(folder, entry.tune)
         ledger = Ledger(folder, catalog, entry, entry.tune, space)
-        engine_type = RayClientEngine if (request.cluster.address or "").startswith(SCHEME) else Engine
+        engine_type = RayClientEngine if client else Engine
         engine = engine_type(ledger, request.cluster, callback, stop, request.command, request.seconds)
         try:
             run_engine(engine)
@@ -97,6 +106,15 @@ def run_study(catalog: Catalog, raw: RawEntry, fixed: list[str], request: TuneRe
         if not ledger.remaining() and ledger.study.best is None:
             raise AllFailedError(ledger.study)
         return ledger.study
+
+
+def fit_to_pictures(entry: Entry) -> Fit:
+    """Choose the options that follow the pictures; torch is imported only where some may."""
+    if entry.typed is None:
+        return Fit()
+    from zoo.training.session import fit_before_training
+
+    return fit_before_training(entry)
 
 
 def check_stage_names(entry: Entry, space: Space) -> None:

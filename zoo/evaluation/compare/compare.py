@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 from zoo.core.errors import InterruptedRun, ZooError
@@ -27,6 +29,7 @@ from zoo.registry.listing import Paths, load_registry
 from zoo.registry.overrides import refuse_without_effect, with_option
 from zoo.runs.find import resume_command
 from zoo.runs.lock import lock_folder
+from zoo.training.session import fit_before_training
 
 
 def compare(
@@ -82,6 +85,13 @@ def compare(
     found.refuse_entries(words)
     axes = Axes.of(name, words, found.resolve(name))
     jobs = plan_jobs(axes, seeds, found)
+    callback = callback or (CompareNotebookCallback() if in_notebook() else CompareCallback())
+    if (fitted := fit_before_training(jobs[0].entry)).changed:
+        callback.note(fitted.describe())
+        axes = replace(
+            axes, options=axes.options | {key: [json.dumps(new)] for key, (_, new) in fitted.changed.items()}
+        )
+        jobs = plan_jobs(axes, seeds, found)
     base = found.resolve(name, axes.fixed).data
     plan = ComparisonPlan(
         name, split, sorted(axes.varying), {key: base[key] for key in base if key not in ("summary", "tune")}
@@ -92,7 +102,6 @@ def compare(
     with lock_folder(path, "wait for it, or choose another name with --name"):
         record = ComparisonRecord.open(path) if is_comparison(path) else ComparisonRecord.begin(path, plan, command)
         refuse_other_plan(record, plan)  # another process may have started it before this one had the lock
-        callback = callback or (CompareNotebookCallback() if in_notebook() else CompareCallback())
         runner = ComparisonRunner(axes, jobs, record, device, registries, callback)
         try:
             return runner.run()
