@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import Any
+
+MIN_SCIENTIFIC = 1e7
+"""The smallest float, once rounded, that is written in scientific form."""
 
 
 def format_value(value: Any) -> str:
-    """Format a value: floats with four significant digits, thousands separated by commas."""
+    """Format a value: integers exactly, floats with four significant digits or as integers; a dash for NaN."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "unknown" if value is None else str(value)
-    return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 1000 else f"{value:.4g}"
+    if isnan(value):
+        return "-"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.0f}" if 1000 <= abs(value) < MIN_SCIENTIFIC - 0.5 else f"{value:.4g}"
 
 
 def format_duration(seconds: float) -> str:

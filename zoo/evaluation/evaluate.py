@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,8 +19,10 @@ from zoo.evaluation.evaluation import Evaluation
 from zoo.models.base import Classifier, Model
 from zoo.models.metrics import EVAL_BATCH, autocast_context, mean_metrics
 from zoo.registry.catalog import Catalog, catalog
+from zoo.registry.entry import Entry
 from zoo.registry.kinds import Outputs
 from zoo.registry.listing import load_entry
+from zoo.registry.plugins.blocklist import OWN
 from zoo.registry.results import append_result, make_result
 from zoo.runs.find import load
 from zoo.runs.inputs import check_pictures, run_overrides
@@ -69,11 +71,21 @@ class MetricResults(NamedTuple):
     metrics: dict[str, float]
     details: dict[str, Any]
     problems: list[str]
+    kinds: dict[str, list[str]]
+    """Names of the numbers of each metric kind."""
+    asked: list[str]
+    """The metric kinds that the user asked for, and those of other plugins that the entry uses."""
+    unasked: list[str]
+    """The metric kinds of plugins that the entry does not use and that the user did not ask for."""
 
 
-def compute_metrics(catalog: Catalog, found: Outputs) -> MetricResults:
-    """Compute all metric kinds of a catalog from the outputs of a model."""
-    result = MetricResults(dict(found.means), {}, [])
+def compute_metrics(
+    catalog: Catalog, found: Outputs, entry: Entry | None = None, asked: Collection[str] = ()
+) -> MetricResults:
+    """Compute all metric kinds of a catalog from the outputs of a model of an entry."""
+    result = MetricResults(dict(found.means), {}, [], {}, [], [])
+    used = {OWN, *(part.plugin.distribution for part in (entry.components.values() if entry else ()))}
+    named = {name.rpartition(":")[2] for name in asked}
     for name in catalog.names("metric"):
         source = ""
         try:
@@ -84,6 +96,11 @@ def compute_metrics(catalog: Catalog, found: Outputs) -> MetricResults:
             text = f"metric {name!r}{source} failed: {type(error).__name__}: {error}"
             result.problems.append(one_line(text))
             continue
+        result.kinds[name] = [key for key, value in values.items() if isinstance(value, int | float)]
+        if name in named or plugin.distribution in used - {OWN}:
+            result.asked.append(name)
+        elif result.kinds[name] and entry is not None and plugin.distribution != OWN:
+            result.unasked.append(name)
         for key, value in values.items():
             (result.metrics if isinstance(value, int | float) else result.details)[key] = value
     return result
@@ -100,6 +117,7 @@ def evaluate(
     judge: str = DEFAULT_JUDGE,
     guidance: float = 0.0,
     temperature: float = 1.0,
+    metrics: Collection[str] = (),
     tell: Callable[[str], object] = len,
 ) -> Evaluation:
     """Compute the metrics of a run over a split.
@@ -119,6 +137,7 @@ def evaluate(
             pictures and cached, a run, or "none".
         guidance: Guidance of the samples for the judge.
         temperature: Temperature of the samples for the judge.
+        metrics: Metric kinds of plugins that the entry does not use, to show among the others.
         tell: Called with a message before each slow step.
 
     Returns:
@@ -141,6 +160,8 @@ def evaluate(
     from zoo.training.device import autocast_type, choose_device
 
     check_split(split)
+    for name in metrics:
+        catalog().find("metric", name)
     opened, torch_device = load(run), choose_device(device)
     words = run_overrides(opened, data, overrides)
     changed = opened.with_overrides(words)
@@ -166,7 +187,7 @@ def evaluate(
         split=split,
         pictures=len(pictures),
         classes=list(opened.info.classes),
-        **compute_metrics(catalog(), found)._asdict(),
+        **compute_metrics(catalog(), found, changed, metrics)._asdict(),
         judge=found.gallery.judge if found.gallery else "",
         temperature=options.temperature,
         guidance=options.guidance,

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.display.format import format_value
+
 if TYPE_CHECKING:
     from zoo.models.gallery import Gallery
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """Metrics of a run over one split.
 
@@ -28,6 +30,10 @@ class Evaluation:
         temperature: Temperature of the samples.
         guidance: Guidance of the samples.
         averaging: What a prediction is averaged over; empty if it is not averaged.
+        kinds: Names of the metrics of each metric kind.
+        asked: Metric kinds that the user asked for, and those of other plugins that the entry uses.
+        unasked: Metric kinds that are not shown, since they belong to plugins that the entry does not use;
+            `zoo.evaluate(metrics=...)` asks for them.
         gallery: Real pictures, samples and reconstructions with the judge's features; None without a judge.
     """
 
@@ -42,7 +48,21 @@ class Evaluation:
     temperature: float = 1.0
     guidance: float = 0.0
     averaging: str = ""
+    kinds: dict[str, list[str]] = field(default_factory=dict, compare=False)
+    asked: list[str] = field(default_factory=list, compare=False)
+    unasked: list[str] = field(default_factory=list, compare=False)
     gallery: Gallery | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def shown(self) -> dict[str, float]:
+        """The metrics without those of plugins that nobody asked for."""
+        hidden = {name for kind in self.unasked for name in self.kinds[kind]}
+        return {name: value for name, value in self.metrics.items() if name not in hidden}
+
+    def __repr__(self) -> str:
+        """Describe the evaluation in one line."""
+        figures = ", ".join(f"{name} {format_value(value)}" for name, value in list(self.shown.items())[:3])
+        return f"<Evaluation of {self.run}: {self.pictures:,} {self.split} pictures, {figures}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON object, with `details` among its keys, and without optional fields that have defaults."""
@@ -61,6 +81,6 @@ class Evaluation:
         """Show the metrics as a table in a notebook."""
         from zoo.display.html import key_value_table, muted_line, titled_block
 
-        table = key_value_table({"judge": self.judge, **self.metrics})
+        table = key_value_table({"judge": self.judge, **self.shown})
         title = f"{self.run}: {self.pictures:,} {self.split} pictures"
         return titled_block(title, table, *map(muted_line, self.problems))

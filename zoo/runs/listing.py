@@ -46,7 +46,7 @@ class RunInfo:
     def row(self) -> list[str]:
         """The run as a row of a table with the columns RUN_HEADS."""
         result = "-" if self.value is None else f"{self.metric} {format_value(self.value)}"
-        size = "-" if self.parameters is None else format_value(self.parameters)
+        size = "-" if self.parameters is None else f"{self.parameters:,}"
         return [
             self.run.name,
             self.entry or "-",

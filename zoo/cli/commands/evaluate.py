@@ -17,6 +17,7 @@ from zoo.display.format import format_value
 from zoo.runs.find import load
 
 if TYPE_CHECKING:
+    from zoo.evaluation.evaluation import Evaluation
     from zoo.models.gallery import Gallery
     from zoo.registry.entry import Entry
 
@@ -42,8 +43,12 @@ MAX_CONFUSIONS = 10
 )
 @GUIDANCE
 @TEMPERATURE
+@click.option("--all", "everything", is_flag=True, help="Show all figures, not only those that matter most.")
+@click.option("--metrics", multiple=True, metavar="METRIC", help="Show a metric kind too, also one of another plugin.")
 @click.pass_obj
-def evaluate_command(screen: Screen, /, run: str, overrides: tuple[str, ...], data: str | None, **options: Any) -> None:
+def evaluate_command(
+    screen: Screen, /, run: str, overrides: tuple[str, ...], data: str | None, everything: bool, **options: Any
+) -> None:
     """Evaluate a run on a split.
 
     RUN is a run folder, or an entry (its newest finished run). --data names other pictures; KEY=VALUE changes an
@@ -53,6 +58,7 @@ def evaluate_command(screen: Screen, /, run: str, overrides: tuple[str, ...], da
 
     data, words = read_words(screen, data, overrides)
     opened = load(run)
+    options["metrics"] = [name for text in options["metrics"] for name in text.split(",")]
     evaluation = evaluate(opened, *words, data=data, tell=screen.note, **options)
     found = evaluation.to_dict()
     found |= {"entry": opened.entry.name, "trained_on": describe_data(opened.entry)}
@@ -63,7 +69,7 @@ def evaluate_command(screen: Screen, /, run: str, overrides: tuple[str, ...], da
     write_evaluation(screen, found, evaluation.gallery)
     if screen.json:
         return screen.document(found)
-    return show_evaluation(screen, found)
+    return show_evaluation(screen, found, evaluation, everything=everything)
 
 
 def describe_data(entry: Entry) -> str:
@@ -94,8 +100,10 @@ def write_evaluation(screen: Screen, found: dict[str, Any], gallery: Gallery | N
         found["files"] = []
 
 
-def show_evaluation(screen: Screen, found: dict[str, Any]) -> None:
-    """Print the result."""
+def show_evaluation(screen: Screen, found: dict[str, Any], evaluation: Evaluation, *, everything: bool) -> None:
+    """Print the result: all figures, or those that matter most and those of the metric kinds that are asked for."""
+    from zoo.cli.views.evaluation import show_class_figures, show_classes, show_figures
+
     averaging = f", averaged over {found['averaging']}" if found.get("averaging") else ""
     screen.line(f"{found['run']}: {found['pictures']:,} {found['split']} pictures{averaging}")
     other = f", evaluated on {found['data']}" if "data" in found else ""
@@ -105,17 +113,10 @@ def show_evaluation(screen: Screen, found: dict[str, Any]) -> None:
     if said := [f"{key} {format_value(found[key])}" for key in ("guidance", "temperature") if key in found]:
         screen.line(f"samples drawn with {' and '.join(said)}")
     screen.line()
-    screen.table(
-        ["figure", "value"], [(key, format_value(value)) for key, value in found["metrics"].items()], right=[1]
-    )
+    left_out = show_figures(screen, evaluation, everything=everything)
     if classes := found.get("per_class"):
-        screen.line()
-        columns = ("pictures", "precision", "recall", "f1")
-        rows = [[name, *(format_cell(row[key]) for key in columns)] for name, row in classes.items()]
-        screen.table(["class", "pictures", *columns[1:]], rows, right=[1, 2, 3, 4])
+        show_class_figures(screen, classes, found.get("confusion"))
     if classes := found.get("samples_per_class"):
-        from zoo.cli.views.evaluation import show_classes
-
         show_classes(screen, classes)
     if matrix := found.get("confusion"):
         screen.line()
@@ -124,15 +125,10 @@ def show_evaluation(screen: Screen, found: dict[str, Any]) -> None:
         screen.line()
         names = found["classes"]
         show_worst(screen, [(names[true], names[predicted], count) for true, predicted, count in wrong])
-    for problem in found.get("problems", []):
-        screen.note(problem)
+    for note in [*left_out, *found.get("problems", [])]:
+        screen.note(note)
     for path in found["files"]:
         screen.note(f"wrote {path}")
-
-
-def format_cell(value: float) -> str:
-    """Format a share with four decimals, so that columns line up, and a count as it is."""
-    return f"{value:.4f}" if isinstance(value, float) else format_value(value)
 
 
 def show_confusion(screen: Screen, matrix: list[list[int]], names: list[str]) -> None:

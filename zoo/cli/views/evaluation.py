@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.cli.console import Screen
 from zoo.core.files import atomic_write
+from zoo.display.format import format_value
 
 if TYPE_CHECKING:
+    from zoo.evaluation.evaluation import Evaluation
     from zoo.models.gallery import Gallery
 
 
@@ -26,6 +30,90 @@ CLASS_HEADS = {
     "coverage": "coverage",
     "sharpness": "sharpness",
 }
+
+
+MAIN_FIGURES = (
+    "accuracy",
+    "frechet",
+    "loss",
+    "judge_right",
+    "judge_diversity",
+    "coverage",
+    "macro_f1",
+    "sharpness",
+    "top5_accuracy",
+    "calibration_error",
+)
+"""The figures that matter most, in this order."""
+MAX_FIGURES = 5
+LOWER = {"loss", "frechet", "frechet_reconstructions", "kid", "calibration_error", "iwae", "bound"}
+LOWER |= {"distortion", "rate", "copies", "edit_same"}
+HIGHER = {"accuracy", "macro_f1", "top5_accuracy", "precision", "recall", "density", "coverage", "psnr", "ssim"}
+HIGHER |= {"judge_right", "judge_right_reconstructions", "edit_right", "edit_right_from_none"}
+HIGHER |= {"mixture_mass", "mixture_both", "mixture_monotone"}
+LIKE_REAL = {"sharpness": 1.0, "sharpness_laplacian": 1.0, "judge_diversity": 1.0}
+"""Figures that are divided by those of real pictures."""
+
+
+def show_figures(screen: Screen, found: Evaluation, *, everything: bool) -> list[str]:
+    """Print the figures with those of real pictures; return notes on what is left out.
+
+    Only those that matter most are printed, and those of metric kinds that are asked for, or `everything`.
+    """
+    shown = [name for name in found.shown if not is_reference(name, found.metrics)]
+    names = shown if everything else main_figures(shown, found)
+    real = [real_value(name, found.metrics) for name in names]
+    columns = {
+        "figure": names,
+        "value": [format_value(found.metrics[name]) for name in names],
+        "real pictures": real,
+        "": [better(name) for name in names],
+    }
+    if not any(real):
+        del columns["real pictures"]
+    screen.table(list(columns), zip(*columns.values(), strict=True), right=range(1, len(columns) - 1))
+    left_out = len(shown) - len(names)
+    notes = [f"{left_out} more figure{'s' * (left_out != 1)} with --all"] if left_out else []
+    return [*notes, *(f"another plugin's metric with --metrics {kind}" for kind in found.unasked)]
+
+
+def main_figures(shown: list[str], found: Evaluation) -> list[str]:
+    """Choose the figures that matter most, and those of metric kinds that are asked for."""
+    known = [name for name in MAIN_FIGURES if name in shown]
+    chosen = [*known, *(name for name in shown if name not in known)][:MAX_FIGURES]
+    return list(dict.fromkeys([*chosen, *(name for kind in found.asked for name in found.kinds[kind])]))
+
+
+def is_reference(name: str, metrics: Mapping[str, float]) -> bool:
+    """Return whether a figure is the value of another one for real pictures."""
+    return any(name.endswith(suffix) and name.removesuffix(suffix) in metrics for suffix in ("_real", "_floor"))
+
+
+def real_value(name: str, metrics: Mapping[str, float]) -> str:
+    """Format a figure's value for real pictures; empty if there is none."""
+    value = metrics.get(f"{name}_real", metrics.get(f"{name}_floor", LIKE_REAL.get(name)))
+    return "" if value is None else format_value(value)
+
+
+def better(name: str) -> str:
+    """Return in which direction a figure is better; empty if that is not known."""
+    if name in LOWER:
+        return "lower is better"
+    return "higher is better" if name in HIGHER else ""
+
+
+def show_class_figures(
+    screen: Screen, classes: Mapping[str, Mapping[str, float]], matrix: list[list[int]] | None
+) -> None:
+    """Print precision, recall and F1 of each class; a dash where they are undefined, for want of pictures."""
+    screen.line()
+    predicted = [sum(column) for column in zip(*matrix, strict=True)] if matrix else [1] * len(classes)
+    rows = []
+    for (name, row), count in zip(classes.items(), predicted, strict=True):
+        known = {"precision": bool(count), "recall": bool(row["pictures"]), "f1": bool(count or row["pictures"])}
+        figures = (f"{row[key]:.4f}" if defined else "-" for key, defined in known.items())
+        rows.append([name, format_value(row["pictures"]), *figures])
+    screen.table(["class", "pictures", "precision", "recall", "f1"], rows, right=[1, 2, 3, 4])
 
 
 def draw_samples(path: Path, gallery: Gallery, names: list[str]) -> list[Path]:
@@ -54,9 +142,9 @@ def show_classes(screen: Screen, classes: dict[str, Any]) -> None:
 
 
 def format_cell(value: float | None) -> str:
-    """Format a figure with three decimals, so that columns line up, a count as it is, and None as an empty string."""
-    if value is None:
-        return ""
+    """Format a figure with three decimals, so that columns line up, a count as it is, and a dash if undefined."""
+    if value is None or isnan(value):
+        return "-"
     return f"{value:.3f}" if isinstance(value, float) else f"{value:,}"
 
 
