@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
 
-from zoo.core.errors import ResourceError
+from zoo.core.errors import InterruptedRun, ResourceError
+from zoo.training.signals import catch_signals
 from zoo.tuning import local_ray
+from zoo.tuning.callbacks import TuneCallback
 from zoo.tuning.cluster import ClusterOptions, check_address
+from zoo.tuning.engine import Engine
 from zoo.tuning.local_ray import (
     FOLDER_PREFIX,
     LOCK_FILE,
@@ -40,6 +45,7 @@ from pathlib import Path
 import psutil
 import ray
 
+from zoo.tuning.callbacks import TuneCallback
 from zoo.tuning.cluster import ClusterOptions, quiet_ray, ray_cluster
 
 def stranger(**variables):
@@ -140,3 +146,33 @@ def test_an_address_says_where_it_comes_from(monkeypatch: Patch) -> None:
         check_address(ClusterOptions.choose("127.0.0.1:2", None, "cpu"))
     monkeypatch.setenv("RAY_ADDRESS", "local")
     assert ClusterOptions.choose(None, None, "cpu").address is None
+
+
+class FakeLedger:
+    """Stands in for a ledger."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.entry = folder, None
+
+
+def test_a_request_to_stop_while_ray_starts_is_told_and_kept(tmp_path: Path, monkeypatch: Patch) -> None:
+    told: list[str] = []
+
+    class Callback(TuneCallback):
+        def note(self, text: str) -> None:
+            told.append(text)
+            raise RuntimeError("reentrant call inside a stream")
+
+    def press(name: str) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("zoo.tuning.engine.import_module", press)
+    monkeypatch.setattr("zoo.tuning.engine.read_pictures", lambda entry: {})
+    monkeypatch.setattr("zoo.tuning.engine.ray_cluster", lambda options: pytest.fail("Ray is not started any more"))
+    ledger: Any = FakeLedger(tmp_path)
+    with catch_signals() as stop:
+        engine = Engine(ledger, ClusterOptions(None, None, "cpu"), Callback(), stop, "zoo tune toy")
+        with pytest.raises(InterruptedRun, match="stopped before the first trial"):
+            engine.run()
+        assert stop.on_request is None
+    assert told == ["stopping as soon as Ray has started (press Ctrl-C again to stop at once)"]

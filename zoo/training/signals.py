@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 
@@ -14,6 +14,8 @@ class Stop:
     """A request to stop, and its exit code."""
 
     asked = 0
+    on_request: Callable[[], object] | None = None
+    """Called in the signal handler at the first request, where it will take a while until anybody looks."""
 
     @property
     def code(self) -> int:
@@ -25,6 +27,9 @@ class Stop:
         if self.asked:
             os._exit(self.asked)
         self.asked = 128 + number
+        if self.on_request:
+            with suppress(RuntimeError):  # raised by a stream that is being written to at this moment
+                self.on_request()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import shutil
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from zoo.core.errors import InterruptedRun, ResourceError, ZooError
@@ -48,10 +49,24 @@ class Engine:
             # Reading pictures and starting Ray take about equally long, and neither keeps a core busy.
             with ThreadPoolExecutor(1) as thread, quiet_ray():
                 pictures = thread.submit(read_pictures, self.ledger.entry)
+                self.stop.on_request = self.tell_stopping
+                import_module("ray")
+                self.raise_if_stopped()
                 with ray_cluster(self.cluster):
+                    self.stop.on_request = None
                     self.run_trials(self.wait(pictures))
         finally:
+            self.stop.on_request = None
             self.clear()
+
+    def tell_stopping(self) -> None:
+        """Say that a request to stop was heard while Ray starts, which cannot be interrupted."""
+        self.callback.note("stopping as soon as Ray has started (press Ctrl-C again to stop at once)")
+
+    def raise_if_stopped(self) -> None:
+        """Raise InterruptedRun if the user asked to stop before there is a trial."""
+        if self.stop.code:
+            raise InterruptedRun(f"stopped before the first trial. Resume with: {self.command}", self.stop.code)
 
     def clear(self) -> None:
         """Remove the files of Ray, and the stop file."""
@@ -108,8 +123,7 @@ class Engine:
         """Wait for a result; raise InterruptedRun if the user asks to stop."""
         while not future.done():
             self.callback.tick()
-            if self.stop.code:
-                raise InterruptedRun(f"stopped before the first trial. Resume with: {self.command}", self.stop.code)
+            self.raise_if_stopped()
             time.sleep(0.05)
         return future.result()
 
