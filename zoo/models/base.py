@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -111,6 +111,17 @@ class Model(nn.Module):
         """
         losses = self.losses(batch)
         return {"loss": torch.stack(list(losses.values())).sum(), **losses}
+
+    def comparable_losses(self, losses: Mapping[str, float]) -> dict[str, float]:
+        """Convert the losses of a training epoch to the units of `metrics`, to be shown beside them.
+
+        Args:
+            losses: The mean of each loss of a stage over the epoch.
+
+        Returns:
+            Figures under the names that `metrics` has for them; by default `loss`, the sum of the losses.
+        """
+        return {"loss": losses.get("loss", sum(losses.values()))}
 
     def stages(self) -> list[Stage]:
         """List the stages of a training, in their order.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,8 @@ from zoo.models.latent import PIXEL_LEVELS, LatentModel, dequantise, fixed_seed
 from zoo.models.precision import as_float32
 from zoo.models.prior import Posterior, Prior, Term, single_term
 from zoo.models.text import ClassNames, TextEncoder
+
+B = TypeVar("B", float, Tensor)
 
 
 class Generator(Model):
@@ -198,9 +201,27 @@ class Generator(Model):
             distortion, rate = (part.mean() for part in self.bound(x, self.condition(batch.y)))
             decoded = self.reconstruct(batch.x)
         bound = distortion + rate
-        bits = bound / (self.size * math.log(2)) + math.log2(PIXEL_LEVELS)
         mse = F.mse_loss(decoded.float().clamp(0, 1), batch.x)
-        return {"loss": bits, "bound": bound, "distortion": distortion, "rate": rate, "mse": mse}
+        return {
+            "loss": bits_per_dimension(bound, self.size),
+            "bound": bound,
+            "distortion": distortion,
+            "rate": rate,
+            "mse": mse,
+        }
+
+    def comparable_losses(self, losses: Mapping[str, float]) -> dict[str, float]:
+        """Convert training losses to the units of `metrics`.
+
+        Args:
+            losses: The mean of each loss of a stage over the epoch.
+
+        Returns:
+            `loss` in bits per dimension of a stage that trains codec and prior, else the part of the bound that the
+            stage trains, `distortion` or `rate`, in nats per picture.
+        """
+        parts = {name: losses[name] * self.size for name in ("distortion", "rate") if name in losses}
+        return {"loss": bits_per_dimension(sum(parts.values()), self.size)} if len(parts) == 2 else parts
 
     def bound(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
         """Estimate distortion and rate of pictures from one draw of their codes.
@@ -285,6 +306,11 @@ class Generator(Model):
     def size(self) -> int:
         """Number of dimensions of a picture: channels x height x width."""
         return math.prod(self.info.shape)
+
+
+def bits_per_dimension(bound: B, size: int) -> B:
+    """Convert a bound in nats per picture to bits for each of `size` dimensions with 256 levels."""
+    return bound / (size * math.log(2)) + math.log2(PIXEL_LEVELS)
 
 
 def mix_rows(rows: Tensor, shares: Tensor) -> Tensor:

@@ -46,8 +46,9 @@ class Callback:
     def epoch(self, row: dict[str, Any]) -> None:
         """Called after each epoch with its metrics.
 
-        The row has the keys of a line of metrics.jsonl, and `best`, `number` and `of`: the epoch's number over all
-        stages, and their total, which is 0 with a time limit.
+        The row has the keys of a line of metrics.jsonl; `shown`, the training losses in the units of the validation
+        metrics; and `best`, `number` and `of`: the epoch's number over all stages, and their total, which is 0 with a
+        time limit.
         """
 
     def note(self, text: str) -> None:
@@ -112,8 +113,9 @@ class ProgressCallback(Callback):
 
     def format_metrics(self, row: dict[str, Any]) -> list[str]:
         """Format the losses and the other validation metrics, most important first."""
-        valid = {("vloss" if name == "loss" else name): value for name, value in row["valid"].items()}
-        parts = {"loss": row["train"].get("loss", sum(row["train"].values()))} | valid
+        train = row.get("shown") or {"loss": row["train"].get("loss", sum(row["train"].values()))}
+        both = {"loss", *train}
+        parts = train | {(f"v{name}" if name in both else name): value for name, value in row["valid"].items()}
         best = [f"best {self.best[0]} @ {self.best[1]}"] if self.best[1] else []
         return [*(f"{name} {format_value(value)}" for name, value in parts.items()), *best]
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -232,7 +233,8 @@ class Training:
         progress.epoch, progress.step = epoch + 1, 0
         rate = stepper.spec.lr * stepper.schedule.factor(progress.epoch * steps - 1)
         self.log.add({"stage": stage.name, "epoch": progress.epoch, "train": train, "valid": valid, "lr": rate})
-        about = {"best": progress.best_epoch == epoch, "number": len(self.log.rows), "of": self.epochs}
+        about: dict[str, Any] = {"shown": self.model.comparable_losses(train)}
+        about |= {"best": progress.best_epoch == epoch, "number": len(self.log.rows), "of": self.epochs}
         self.job.callback.epoch(self.log.rows[-1] | about)
         self.stage_budget.validated(self.seconds() - start)
 
