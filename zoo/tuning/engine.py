@@ -44,6 +44,7 @@ class Engine:
 
     def run(self) -> None:
         """Read the pictures, start Ray and run the trials that are left."""
+        self.raise_if_stopped()
         self.clear()
         try:
             # Reading pictures and starting Ray take about equally long, and neither keeps a core busy.
