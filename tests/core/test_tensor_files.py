@@ -103,8 +103,11 @@ def test_mutations_are_never_other_weights(name: str, folder: Path, net: nn.Modu
         (b"{}", "is damaged: 'schema'"),
         (b"\xff\xfe", "is damaged: 'utf-8' codec"),
         (b"[" * 100_000, "is damaged: "),
-        (b'{"schema": 1, "files": []}', "names no file in its folder"),
-        (b'{"schema": 1, "files": [{"file": "../w", "sha256": "", "bytes": 1}]}', "names no file in its folder"),
+        (b'{"schema": 1, "files": []}', "must list at least one file in its folder"),
+        (
+            b'{"schema": 1, "files": [{"file": "../w", "sha256": "", "bytes": 1}]}',
+            "must list at least one file in its folder",
+        ),
         (
             b'{"schema": 1, "files": [{"file": "w", "sha256": "", "bytes": Infinity}]}',
             "is damaged: cannot convert float",

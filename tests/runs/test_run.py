@@ -205,7 +205,9 @@ def test_a_damaged_log(content: str, expected: str) -> None:
 
 def test_the_log_without_its_torn_last_line() -> None:
     run = make("runs/cnn-1")
-    (run.path / "metrics.jsonl").write_text('{"epoch": 1, "valid": {"loss": 1.0}}\n{"epoch": 2, "va', encoding="utf-8")
+    (run.path / "metrics.jsonl").write_text(
+        '{"stage": "model", "epoch": 1, "valid": {"loss": 1.0}}\n{"epoch": 2, "va', encoding="utf-8"
+    )
     assert [row["epoch"] for row in run.log()] == [1]
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from zoo.core.errors import ResourceError, RunError
 from zoo.core.files import atomic_write, sha256, write_json
+from zoo.core.trust import load_json
 
 Tensors = dict[str, Tensor]
 MANIFEST_SCHEMA = 1
@@ -45,6 +46,8 @@ def unshare_memory(tensors: Mapping[str, Tensor]) -> Tensors:
 def load_tensors(path: Path, line: Mapping[str, Any]) -> tuple[Tensors, Any]:
     """Read tensors and JSON metadata after checking size and SHA-256 against a manifest entry."""
     try:
+        if path.exists() and not path.is_file():
+            raise RunError(f"{path} is not a regular file")
         if path.stat().st_size != line["bytes"] or sha256(path) != line["sha256"]:
             raise RunError(f"{path} is damaged or was replaced: its sha256 differs from the manifest's")
         with safe_open(path, framework="pt") as file:
@@ -52,7 +55,7 @@ def load_tensors(path: Path, line: Mapping[str, Any]) -> tuple[Tensors, Any]:
             return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata.get("json", "null"))  # noqa: SIM118
     except FileNotFoundError:
         raise RunError(f"{path} is missing") from None
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise RunError(f"{path} cannot be read: {str(error)[:200]}") from None
 
 
@@ -74,7 +77,7 @@ def read_weights(folder: Path, expected: str | None = None) -> Tensors:
 def read_manifest(path: Path) -> list[dict[str, Any]]:
     """Read the entries of a manifest, newest first; each names a file in the same folder."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = load_json(path)
         if int(content["schema"]) > MANIFEST_SCHEMA:
             raise RunError(f"{path} was written by a newer zoo", "upgrade pixel-zoo to read it")
         lines = [

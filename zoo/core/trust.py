@@ -57,7 +57,7 @@ def read_text(path: Path, encoding: str = "utf-8", *, own: bool = False) -> str:
 def load_json(path: Path, *, own: bool = False) -> Any:
     """Read a JSON file; OSError like `read_bytes`, ValueError if it is not JSON."""
     try:
-        return json.loads(read_bytes(path, own=own))
+        return json.loads(read_bytes(path, own=own).decode())
     except RecursionError:
         raise ValueError("too deeply nested") from None
 
@@ -154,17 +154,21 @@ def refuse_link(path: Path) -> None:
 
 
 def open_regular(path: Path, mode: str) -> IO[str]:
-    """Open a text file of the zoo for writing ("w" or "a"); OSError unless it is a regular file."""
+    """Open a text file of the zoo to write ("w") or append ("a"); ResourceError if it is a link or no regular file."""
+    try:
+        return open(path, mode, encoding="utf-8", newline="\n", opener=open_without_link)
+    except OSError as error:
+        raise ResourceError(f"cannot write {path}: {error.strerror or error}", "remove it") from None
 
-    def opener(name: str, flags: int) -> int:
-        safe = flags & ~os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-        handle = os.open(name, safe, 0o666)
-        about = os.fstat(handle)
-        if not stat.S_ISREG(about.st_mode):
-            os.close(handle)
-            raise OSError(errno.EINVAL, f"it is {describe_kind(about.st_mode)}, not a regular file", name)
-        if flags & os.O_TRUNC:
-            os.ftruncate(handle, 0)
-        return handle
 
-    return open(path, mode, encoding="utf-8", newline="\n", opener=opener)
+def open_without_link(name: str, flags: int) -> int:
+    """Open a regular file and empty it if asked to; OSError for anything else, through which nothing is written."""
+    safe = flags & ~os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    handle = os.open(name, safe, 0o666)
+    about = os.fstat(handle)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, f"it is {describe_kind(about.st_mode)}, not a regular file", name)
+    if flags & os.O_TRUNC:
+        os.ftruncate(handle, 0)
+    return handle

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.core.errors import MissingError, ZooError, did_you_mean, one_line
+from zoo.core.trust import read_bytes, read_text
 from zoo.core.yaml import MAX_DEPTH, Document
 from zoo.registry.advice import advise_on_entry
 from zoo.registry.catalog import PLUGINS_HINT, Catalog
@@ -158,7 +159,7 @@ def read_registry(catalog: Catalog, extra: Iterable[Path] = ()) -> tuple[Registr
     registry, problems = installed_registry(catalog.plugins)
     registry.plugin_troubles = [plugin.trouble for plugin in catalog.plugins if plugin.trouble]
     for file in (user_registry(), Path("registry.yaml")):
-        if file.is_file() and not same_content(file, shipped_registry()):
+        if file.exists() and not same_content(file, shipped_registry()):
             registry.add(read_registry_file(file), str(file))
     for file in extra:
         registry.add(read_registry_file(file), str(file))
@@ -192,7 +193,7 @@ def add_plugin(registry: Registry, plugin: Plugin) -> list[str]:
 def same_content(one: Path, two: Path) -> bool:
     """Return whether two files have the same content, as in a checkout."""
     try:
-        return one.read_bytes() == two.read_bytes()
+        return read_bytes(one) == read_bytes(two)
     except OSError:
         return False
 
@@ -204,7 +205,7 @@ def read_registry_file(path: Path, name: str = "") -> Document:
             raise ZooError(f"cannot read the registry {path}: {'not a file' if path.exists() else 'no such file'}")
         if path.stat().st_size > MAX_BYTES:
             raise ZooError(f"{path}: larger than {MAX_BYTES:,} bytes; is it really a registry?")
-        return parse_registry(path.read_text(encoding="utf-8-sig"), name or str(path))
+        return parse_registry(read_text(path, "utf-8-sig"), name or str(path))
     except UnicodeError as error:
         raise ZooError(f"cannot read the registry {path}: not UTF-8 text ({error})") from None
     except OSError as error:

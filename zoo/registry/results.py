@@ -12,6 +12,7 @@ from typing import Any
 
 from zoo.core.errors import JobError, ZooError
 from zoo.core.files import write_text
+from zoo.core.trust import read_text
 from zoo.core.yaml import parse
 from zoo.display.format import format_value
 from zoo.registry.entry import Entry
@@ -114,7 +115,7 @@ def with_result(text: str, row: str, path: Path) -> str:
 def read_registry_text(path: Path) -> str:
     """Read a registry file, or return the text of an empty one if missing."""
     try:
-        return path.read_text(encoding="utf-8-sig") if path.exists() else f"version: {VERSION}\n"
+        return read_text(path, "utf-8-sig") if path.exists() else f"version: {VERSION}\n"
     except (OSError, UnicodeError) as error:
         raise ZooError(f"cannot add a result to {path}: {error}") from None
 

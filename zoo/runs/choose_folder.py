@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from zoo.core.errors import ResourceError, RunError, ZooError
-from zoo.core.files import check_name
+from zoo.core.files import check_name, remove
 from zoo.core.notes import note
+from zoo.core.temporary import is_temporary
+from zoo.core.trust import refuse_link
 from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Entry
 from zoo.runs.lock import is_locked
@@ -17,6 +19,13 @@ from zoo.runs.run import UNFINISHED, Run
 
 MAX_CHANGES = 4
 """Largest number of differing options in a message."""
+
+RUN_FILES = {
+    *("run.json", "entry.json", "metrics.jsonl", "weights.safetensors", "manifest.json"),
+    *("notes.txt", "hung.txt", "error.txt"),
+}
+RUN_FOLDERS = {"state", "tensorboard", "evaluation"}
+"""What the zoo writes into the folder of a run."""
 
 
 def choose_folder(
@@ -73,7 +82,7 @@ def use_folder(entry: Entry, catalog: Catalog, out: Path, fresh: bool) -> Run | 
 
 def is_remnant(name: str) -> bool:
     """Return whether a file may be left over from a run that never started."""
-    return name in {"lock", "lock.json", "entry.json"} or (name.startswith(".") and name.endswith(".tmp"))
+    return name in {"lock", "lock.json", "entry.json"} or is_temporary(name)
 
 
 def make_folder(name: str, number: int) -> Path:
@@ -91,13 +100,16 @@ def make_folder(name: str, number: int) -> Path:
 
 
 def open_or_clear(path: Path, catalog: Catalog) -> Run | None:
-    """Open the run in a locked folder; a damaged run is deleted."""
+    """Open the run in a locked folder; the files of a damaged run are deleted, and no others."""
     if not is_run(path):
         return None
     try:
         return Run.open(path, catalog)
     except RunError:
+        refuse_link(path)
         for file in path.iterdir():
-            if file.name not in {"lock", "lock.json"}:
-                shutil.rmtree(file, ignore_errors=True) if file.is_dir() else file.unlink(missing_ok=True)
+            if file.name in RUN_FILES or is_temporary(file.name):
+                remove(file)
+            elif file.name in RUN_FOLDERS and not file.is_symlink():
+                shutil.rmtree(file, ignore_errors=True)
         return None

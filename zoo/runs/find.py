@@ -15,7 +15,7 @@ from zoo.registry.catalog import Catalog, catalog
 from zoo.registry.layers import read_registry
 from zoo.runs.listing import list_runs
 from zoo.runs.names import ROOT, best_runs, find_folder, is_run, newest_runs
-from zoo.runs.run import Run, read_json
+from zoo.runs.run import SCHEMA, Run, read_record
 
 if TYPE_CHECKING:
     from zoo.registry.listing import Paths
@@ -55,8 +55,7 @@ def find_run(text: str, catalog: Catalog, root: Path = ROOT) -> Run:
             note_removed(path)
         return Run.open(path, catalog)
     if found := newest_runs(text, root):
-        done = (path for path in found if read_json(path / "run.json").get("state") == "done")
-        return Run.open(next(done, found[0]), catalog)
+        return Run.open(next(filter(is_done, found), found[0]), catalog)
     if path := best_left(text, root):
         return Run.open(path, catalog)
     if os.path.isdir(text):  # noqa: PTH112 - takes any text
@@ -89,6 +88,15 @@ def best_left(text: str, root: Path) -> Path | None:
     _, run = min(done)
     note(f"the best trials of {study} were removed; {run.name} has the lowest validation loss of the others")
     return run
+
+
+def is_done(path: Path) -> bool:
+    """Whether a run has finished; a damaged one, which is noted, has not."""
+    try:
+        return bool(read_record(path / "run.json", SCHEMA).get("state") == "done")
+    except RunError as error:
+        note(f"skipped {path}: {error}")
+        return False
 
 
 def resume_command(what: str, name: str, overrides: Iterable[str], options: dict[str, Any], registries: Paths) -> str:

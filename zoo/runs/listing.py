@@ -12,7 +12,7 @@ from zoo.core.errors import RunError, ZooError, describe_error
 from zoo.core.files import folder_size
 from zoo.display.format import format_value
 from zoo.runs.lock import is_locked
-from zoo.runs.metrics_log import kept_row, read_rows
+from zoo.runs.metrics_log import is_epoch, kept_row, read_rows
 from zoo.runs.names import ROOT, is_run
 from zoo.runs.run import UNFINISHED, read_files
 
@@ -68,9 +68,9 @@ def list_runs(root: Path = ROOT) -> tuple[list[RunInfo], list[str]]:
     for path in run_folders(root):
         try:
             found.append(read_info(path))
-        except (OSError, ZooError) as error:
+        except Exception as error:  # whatever is wrong with one run, the others are listed
             found.append(RunInfo(path))
-            problems.append(str(error))
+            problems.append(str(error) if isinstance(error, ZooError) else f"{path}: {describe_error(error)}")
     return found, problems
 
 
@@ -89,6 +89,8 @@ def read_info(path: Path) -> RunInfo:
             state = "running" if is_locked(path) else "interrupted"
         rows = read_rows(path / "metrics.jsonl")
         metrics = {}
+        if not all(map(is_epoch, rows)):
+            raise RunError(f"{path / 'metrics.jsonl'} is damaged: one of its lines is not an epoch")
         if rows:
             metrics = dict(kept_row(rows, entry["train"].get("keep", "best"))["valid"])
         metric = next((name for name in MAIN_METRICS if isinstance(metrics.get(name), int | float)), "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from zoo.core.errors import LockedError, ResourceError
 from zoo.core.files import remove, remove_temporary_files, write_json
+from zoo.core.trust import load_json, refuse_link
 from zoo.runs.run import utc_now
 
 
@@ -23,6 +23,7 @@ def lock_folder(path: Path, advice: str = "wait for it, or choose another folder
     The lock of a process that died is released at once.
     """
     who, lock = path / "lock.json", FileLock(path / "lock")
+    refuse_link(path / "lock")
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
@@ -49,10 +50,11 @@ def lock_folder(path: Path, advice: str = "wait for it, or choose another folder
 
 @contextmanager
 def wait_and_lock(path: Path, wait: Callable[[LockedError], None]) -> Iterator[None]:
-    """Lock a run folder as soon as it is free.
+    """Lock a folder that the zoo made for a run as soon as it is free; ResourceError if it is a symbolic link.
 
     `wait` is called between two attempts; it may raise.
     """
+    refuse_link(path)
     with ExitStack() as stack:
         while True:
             try:
@@ -81,7 +83,7 @@ def is_locked(path: Path) -> bool:
 def lock_owner(who: Path) -> str:
     """Describe the process that holds the lock of a folder, as far as known."""
     try:
-        about = json.loads(who.read_text(encoding="utf-8"))
+        about = load_json(who)
         return f"pid {about['pid']} on {about['host']} since {about['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"

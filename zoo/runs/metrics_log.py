@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from importlib.util import find_spec
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from zoo.core.files import non_finite_to_none, write_text
+from zoo.core.trust import open_regular, read_bytes, refuse_link
 
 Row = dict[str, Any]
 
@@ -17,7 +19,7 @@ class MetricsLog:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "metrics.jsonl"
-        self.rows = read_rows(self.path)
+        self.rows = list(takewhile(is_epoch, read_rows(self.path)))
         self.tensorboard: Any = None
         self.folder = folder
 
@@ -26,6 +28,7 @@ class MetricsLog:
         self.rows = self.rows[:rows]
         write_text(self.path, "".join(json_line(row) for row in self.rows))
         if find_spec("tensorboard") is not None:
+            refuse_link(self.folder / "tensorboard")
             from torch.utils.tensorboard import SummaryWriter
 
             self.tensorboard = SummaryWriter(str(self.folder / "tensorboard"), purge_step=rows + 1)
@@ -33,7 +36,7 @@ class MetricsLog:
     def add(self, row: Row) -> None:
         """Append the metrics of one epoch."""
         self.rows.append(row)
-        with self.path.open("a", encoding="utf-8", newline="\n") as file:
+        with open_regular(self.path, "a") as file:
             file.write(json_line(row))
         if self.tensorboard is not None:
             for part in ("train", "valid"):
@@ -56,12 +59,15 @@ def json_line(row: Row) -> str:
 def read_rows(path: Path) -> list[Row]:
     """Read the rows of a log, up to the first incomplete line."""
     rows: list[Row] = []
-    if path.is_file():
-        for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                rows.append(json.loads(text))
-            except ValueError:
-                break
+    try:
+        lines = read_bytes(path).decode(errors="replace").splitlines()
+    except OSError:
+        return rows
+    for text in lines:
+        try:
+            rows.append(json.loads(text))
+        except (ValueError, RecursionError):
+            break
     return rows
 
 
@@ -69,3 +75,16 @@ def kept_row(rows: list[Row], keep: str) -> Row:
     """Return the epoch whose weights were kept: the last one, or with the lowest validation loss in the last stage."""
     last = [row for row in rows if row["stage"] == rows[-1]["stage"]]
     return last[-1] if keep == "last" else min(last, key=lambda row: row["valid"].get("loss") or 0.0)
+
+
+def is_epoch(row: Any) -> bool:
+    """Whether a row has what the metrics of an epoch have."""
+    if not isinstance(row, dict) or not isinstance(row.get("stage"), str) or type(row.get("epoch")) is not int:
+        return False
+    parts = (row.get("train", {}), row.get("valid"))
+    return all(isinstance(part, dict) and all(map(is_number, part.values())) for part in parts)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value can be a metric; None stands for a number that is not finite."""
+    return value is None or (isinstance(value, int | float) and -1e300 < value < 1e300)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
+
+from zoo.core.trust import load_json
 
 ROOT = Path("runs")
 BEST_FILE = "best.json"
@@ -27,7 +28,7 @@ def best_run(path: Path) -> Path:
 def best_runs(path: Path) -> list[Path]:
     """Return the best runs of a study folder, also those that were removed; empty for another folder."""
     try:
-        found = json.loads((path / BEST_FILE).read_text(encoding="utf-8"))
+        found = load_json(path / BEST_FILE)
         names = [found["run"], *found.get("next", ())]
         return [path / name for name in names if re.fullmatch(r"trials/t[0-9]{5,9}", name)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import re
 import sys
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.core.errors import MissingError, RunError, ZooError
 from zoo.core.files import digest, write_json
+from zoo.core.trust import load_json
 from zoo.core.types import DataInfo
 from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Entry, resolve_entry, restore_entry
@@ -111,10 +111,10 @@ class Run:
 
     def log(self) -> list[dict[str, Any]]:
         """Read the metrics of each epoch; RunError if the log is damaged or missing."""
-        from zoo.runs.metrics_log import read_rows
+        from zoo.runs.metrics_log import is_epoch, read_rows
 
         rows = read_rows(self.path / "metrics.jsonl")
-        if not all(isinstance(row, dict) and isinstance(row.get("valid"), dict) for row in rows):
+        if not all(map(is_epoch, rows)):
             raise RunError(f"{self.path / 'metrics.jsonl'} is damaged: one of its lines is not an epoch")
         if not rows and self.state == "done":
             raise RunError(f"{self.path / 'metrics.jsonl'} is missing or damaged")
@@ -179,16 +179,19 @@ def read_files(path: Path) -> tuple[dict[str, Any], Any]:
     entry = read_json(path / "entry.json")
     if record.pop("seal", None) != digest(record) or record.get("entry_sha256") != digest(entry):
         raise RunError(f"{path} is damaged: run.json or entry.json is not what the zoo wrote")
+    check_record(record, path / "run.json")
     return record, entry
 
 
 def read_json(path: Path) -> Any:
     """Read a JSON file of a run folder."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        return load_json(path)
+    except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{path.parent} is not a run folder: it has no {path.name}") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
         raise RunError(f"{path} is damaged: {str(error)[:120]}") from None
 
 
@@ -202,6 +205,28 @@ def read_record(path: Path, newest: int) -> dict[str, Any]:
             f"{path.parent} was written by a newer zoo ({record.get('zoo')})", "upgrade pixel-zoo to read it"
         )
     return record
+
+
+RECORD_TYPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("zoo", "command", "device", "state", "started", "finished", "reason", "weights_sha256"), str),
+    **dict.fromkeys(("data", "pictures", "fingerprints", "teacher", "versions"), dict),
+    **dict.fromkeys(("threads", "parameters"), int),
+    "seconds": (int, float),
+    "skipped": list,
+}
+"""Types of the values in run.json that commands use."""
+
+
+def check_record(record: dict[str, Any], path: Path) -> None:
+    """Raise RunError if a value in run.json has another type than the zoo writes."""
+    for key, types in RECORD_TYPES.items():
+        value = record.get(key)
+        wrong = not isinstance(value, types) or isinstance(value, bool)
+        if (value is not None and wrong) or (isinstance(value, float | int) and not 0 <= value < 2**63):
+            raise RunError(f"{path} is damaged: {key!r} is {value!r:.60}")
+    for key in ("fingerprints", "teacher", "versions"):
+        if any(not isinstance(value, str) for value in (record.get(key) or {}).values()):
+            raise RunError(f"{path} is damaged: {key!r} holds values that are no text")
 
 
 def differences(old: Any, new: Any, path: str = "") -> list[str]:

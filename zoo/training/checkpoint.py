@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -9,9 +10,36 @@ from typing import Any
 
 from zoo.core.errors import RunError
 from zoo.core.files import remove, write_json
+from zoo.core.temporary import is_temporary
 from zoo.core.tensor_files import Tensors, load_tensors, read_manifest, save_tensors
+from zoo.core.trust import refuse_link
 
+CHECKPOINT = re.compile(r"[0-9]{6,9}\.safetensors")
 Saved = tuple[dict[str, Tensors], dict[str, Any]]
+
+
+COUNTS = ("stage", "epoch", "step", "best_epoch")
+LARGEST = 2**53
+"""Largest number in a checkpoint that is plausible."""
+
+
+def check_plain(plain: Any, path: Path) -> None:
+    """Raise RunError if the plain values of a checkpoint are not those that a training saves."""
+    try:
+        progress, plateau, times = plain["progress"], plain["plateau"], plain.get("times") or {}
+        numbers = [plain["seconds"], plain["rows"], *plateau.values(), *times.values(), *progress.values()]
+        integers = [plain["rows"], *(progress[name] for name in COUNTS)]
+        fine = (
+            set(progress) == {*COUNTS, "best"}
+            and {"factor", "bad"} <= set(plateau)
+            and isinstance(plain["how"], str)
+            and all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers)
+            and all(isinstance(value, int) and -1 <= value < LARGEST for value in integers)
+        )
+    except (KeyError, TypeError, AttributeError):
+        fine = False
+    if not fine:
+        raise RunError(f"{path} is damaged: its values are not those of a training", "start a new run with --fresh")
 
 
 class StateFolder:
@@ -28,6 +56,7 @@ class StateFolder:
 
     def save(self, groups: dict[str, Tensors], plain: dict[str, Any]) -> None:
         """Save groups of tensors and plain values; a kill at any moment leaves a valid checkpoint."""
+        refuse_link(self.path)
         before = self.lines()
         number = 1 + max((int(line["file"].split(".")[0]) for line in before), default=0)
         tensors = {f"{group}/{name}": value for group, inner in groups.items() for name, value in inner.items()}
@@ -56,7 +85,7 @@ class StateFolder:
         if not (self.path / "manifest.json").exists():
             return []
         try:
-            return [line for line in read_manifest(self.path / "manifest.json") if line["file"][:6].isdigit()]
+            return [line for line in read_manifest(self.path / "manifest.json") if CHECKPOINT.fullmatch(line["file"])]
         except RunError as error:
             self.notes.append(f"{error}; the training starts over")
             return []
@@ -66,13 +95,15 @@ class StateFolder:
 
         Windows cannot delete a file whose tensors are still mapped into memory; it stays until the next call.
         """
+        refuse_link(self.path)
         for file in self.path.iterdir():
-            if file.name not in keep | {"manifest.json"}:
+            if is_temporary(file.name) or (CHECKPOINT.fullmatch(file.name) and file.name not in keep):
                 remove(file)
 
     def clear(self) -> None:
         """Remove everything, after the training is done."""
         if self.path.is_dir():
+            refuse_link(self.path)
             remove(self.path / "manifest.json")
             self.sweep(set())
             with suppress(OSError):

@@ -15,6 +15,9 @@ from zoo.core.errors import ZooError
 
 KINDS = ("auto", "cpu", "cuda", "mps")
 
+NUMPY_WORDS = 624
+"""Words of the state of NumPy's default random generator."""
+
 
 def choose_device(name: str = "auto") -> torch.device:
     """Find the device of a name; `auto` prefers CUDA, then MPS, then the CPU."""
@@ -92,6 +95,8 @@ def restore_random(tensors: dict[str, Tensor], plain: dict[str, Any], device: to
     if "mps" in tensors and device.type == "mps":
         torch.mps.set_rng_state(tensors["mps"])
     name, keys, position, has_gauss, gauss = plain["numpy"]
+    if len(keys) != NUMPY_WORDS or not 0 <= int(position) <= NUMPY_WORDS:
+        raise ValueError("the state of NumPy's random generator is damaged")
     np.random.set_state((name, np.array(keys, np.uint32), int(position), int(has_gauss), gauss))
     version, words, spare = plain["python"]
     random.setstate((version, tuple(words), spare))

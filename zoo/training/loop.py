@@ -24,7 +24,7 @@ from zoo.models.metrics import EVAL_BATCH, mean_metrics
 from zoo.registry.stages import check_stages
 from zoo.runs.metrics_log import MetricsLog
 from zoo.training.callbacks import Callback, StageInfo
-from zoo.training.checkpoint import Saved, StateFolder
+from zoo.training.checkpoint import Saved, StateFolder, check_plain
 from zoo.training.compile_fallback import EagerFallback
 from zoo.training.device import autocast_type, random_state, restore_random
 from zoo.training.duration import EpochBudget, make_budget, total_seconds
@@ -144,6 +144,11 @@ class Training:
         self.names = [stage.name for stage in stages]
         self.time_limit = total_seconds(self.job.spec, self.names)
         saved = self.state.load()
+        if saved:
+            check_plain(saved[1], self.state.path)
+        if saved and saved[1]["rows"] > len(self.log.rows):
+            self.state.notes.append(f"{self.log.path} is damaged; the training starts over")
+            saved = None
         for note in self.state.notes:
             self.job.callback.note(note)
         self.epochs = 0 if self.time_limit else sum(self.job.spec.stage(name).epochs for name in self.names)
@@ -282,7 +287,7 @@ class Training:
             # Copied, since tensors mapped from a file keep it open, and Windows cannot delete an open file.
             self.job.kept = {name: value.clone() for name, value in groups.get("best", {}).items()}
             restore_random(groups["random"], plain["random"], self.job.device)
-        except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        except (LookupError, ValueError, TypeError, RuntimeError, AttributeError, OverflowError) as error:
             raise RunError(
                 f"the state in {self.state.path} does not match this run: {error!r:.160}",
                 "start a new run with --fresh",

@@ -13,6 +13,7 @@ from ruamel.yaml.nodes import MappingNode, Node
 
 from zoo.core.errors import ZooError
 from zoo.core.files import check_name, digest, write_text
+from zoo.core.trust import read_bytes
 from zoo.core.yaml import parse
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry, restore_entry
@@ -63,7 +64,7 @@ def entry_sections(entry: Entry) -> dict[str, Any]:
 def read_registry_text(path: Path) -> str:
     """Read the text of a registry file with its line ends, or return the start of a new one."""
     try:
-        return path.read_bytes().decode() if path.exists() else START
+        return read_bytes(path).decode() if path.exists() else START
     except (OSError, UnicodeError) as error:
         raise ZooError(f"cannot add an entry to {path}: {error}") from None
 

@@ -15,18 +15,22 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from zoo.core.errors import ResourceError, RunError
 from zoo.core.sections import TuneSpec
+from zoo.core.trust import refuse_link
 from zoo.tuning.objective import directions
 from zoo.tuning.trial_rows import FILE, TrialRow
 
 NAME = "study"
 PATIENCE = 60
 """Seconds to wait for a reader that locks the file, such as optuna-dashboard."""
-DAMAGE_ERRORS = (SQLAlchemyError, sqlite3.Error, OptunaError, KeyError, ValueError, RuntimeError, AssertionError)
+FOREIGN_ERRORS = (LookupError, ValueError, TypeError, AttributeError, RuntimeError, AssertionError, OverflowError)
+DAMAGE_ERRORS = (SQLAlchemyError, sqlite3.Error, OptunaError, *FOREIGN_ERRORS)
 ADVICE = "start a new study with --fresh; finished trials keep their run folders"
 
 
 def connect(folder: Path, spec: TuneSpec) -> optuna.Study:
     """Open the Optuna study of a folder, or create it; RunError if the file is damaged."""
+    refuse_link(folder / FILE)
+    refuse_link(folder / "trials")
     if is_empty(folder):
         check_new(folder)
     with read_errors(folder):
@@ -44,14 +48,18 @@ def load(folder: Path) -> optuna.Study:
         raise RunError(f"{folder} is not a study: its {FILE} is missing or empty")
     with read_errors(folder):
         check_integrity(folder)
+        check_tables(folder)
         found = optuna.load_study(storage=storage(folder), study_name=NAME)
         found.get_trials(deepcopy=False)
         return found
 
 
 def is_empty(folder: Path) -> bool:
-    """Whether the study's file is missing or empty."""
-    return not (folder / FILE).is_file() or not (folder / FILE).stat().st_size
+    """Whether the study's file is missing or empty; RunError if something else is in its place."""
+    path = folder / FILE
+    if path.exists() and not path.is_file():
+        raise RunError(f"{path} is not a regular file", ADVICE)
+    return not path.is_file() or not path.stat().st_size
 
 
 def check_new(folder: Path) -> None:
@@ -66,6 +74,13 @@ def check_integrity(folder: Path) -> None:
         found = file.execute("PRAGMA quick_check").fetchone()
     if found != ("ok",):
         raise sqlite3.DatabaseError(found)
+
+
+def check_tables(folder: Path) -> None:
+    """Check that a file to be read is a study's, since Optuna would create its tables in any other."""
+    with closing(sqlite3.connect((folder / FILE).resolve().as_uri() + "?mode=ro", uri=True, timeout=PATIENCE)) as file:
+        if not file.execute("SELECT study_id FROM studies WHERE study_name = ?", (NAME,)).fetchall():
+            raise sqlite3.DatabaseError("it holds no study")
 
 
 def storage(folder: Path) -> RDBStorage:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sqlite3
 from collections.abc import Iterable
@@ -10,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from zoo.core.errors import RunError, ZooError
+from zoo.core.errors import RunError, ZooError, describe_error
 from zoo.core.files import check_name, digest, remove, write_json
 from zoo.core.sections import CHANGEABLE_OPTIONS, TuneSpec
+from zoo.core.trust import load_json
 from zoo.core.version import __version__
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import restore_entry
@@ -20,13 +20,14 @@ from zoo.runs.names import BEST_FILE, ROOT, numbered_folders
 from zoo.runs.run import differences, read_record, utc_now
 from zoo.tuning.study import Studies, Study, ranking
 from zoo.tuning.trial_rows import FILE as DATABASE
-from zoo.tuning.trial_rows import TrialRow, UnknownSchemaError, read_rows, to_trial
+from zoo.tuning.trial_rows import TrialRow, UnknownSchemaError, check_trial, read_rows, to_trial
 
 SCHEMA = 1
 FILE = "study.json"
 BUDGET = "budget.json"
 MAX_NEXT = 20
 """Number of runs that are recorded after the best one."""
+NEW_STUDY_HINT = "start a new study with --fresh; finished trials keep their run folders"
 
 
 @dataclass(frozen=True)
@@ -121,29 +122,46 @@ def read_about(folder: Path) -> dict[str, Any]:
     """Read study.json; RunError if it is damaged or was written by a newer zoo."""
     about = read_record(folder / FILE, SCHEMA)
     if about.pop("seal", None) != digest(about):
-        raise RunError(f"{folder / FILE} is damaged: it is not as the zoo wrote it")
+        raise RunError(f"{folder / FILE} is damaged: it is not as the zoo wrote it", NEW_STUDY_HINT)
     return about
 
 
 def read_plan(folder: Path) -> StudyPlan:
     """Read the plan with which a study was started."""
     about = read_about(folder)
-    return StudyPlan(about["entry"], about["tune"], about["space"])
+    entry: Any = about.get("entry")
+    tune: Any = about.get("tune")
+    space: Any = about.get("space")
+    try:
+        fine = all(isinstance(text, str) for text in (entry["name"], entry["data"]["kind"], *space, *space.values()))
+    except (LookupError, TypeError, AttributeError):
+        fine = False
+    if not fine or not isinstance(tune, dict):
+        raise RunError(f"{folder / FILE} is damaged: it holds no plan of a study", NEW_STUDY_HINT)
+    return StudyPlan(entry, tune, space)
 
 
 def open_study(folder: Path) -> Study:
     """Read a study from its folder; RunError if it is damaged."""
-    about = read_about(folder)
-    spec = TuneSpec.model_validate(about["tune"] | {"trials": read_budget(folder)})
-    trials = [to_trial(folder, spec, row) for row in load_rows(folder)]
-    return Study(folder, about["entry"], spec, about["space"], trials)
+    try:
+        plan = read_plan(folder)
+        spec = TuneSpec.model_validate(plan.tune | {"trials": read_budget(folder)})
+        trials = [to_trial(folder, spec, row) for row in load_rows(folder)]
+        for trial in trials:
+            check_trial(trial)
+    except (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise RunError(f"{folder} is damaged: {describe_error(error):.160}", NEW_STUDY_HINT) from None
+    return Study(folder, plan.entry, spec, plan.space, trials)
 
 
 def load_rows(folder: Path) -> list[TrialRow]:
     """Read the trials of a study; RunError if its file is missing or damaged."""
+    if not (folder / DATABASE).is_file():
+        raise RunError(f"{folder} is not a study: its {DATABASE} is missing or not a regular file", NEW_STUDY_HINT)
     try:
         return read_rows(folder)
-    except (sqlite3.Error, UnknownSchemaError, ValueError, OSError):  # Optuna recovers, upgrades or says what is wrong
+    except (sqlite3.Error, UnknownSchemaError, ValueError, TypeError, OSError, RecursionError):
+        # Optuna recovers, upgrades or says what is wrong.
         from zoo.tuning import storage
 
         return [storage.to_row(each) for each in storage.frozen_trials(storage.load(folder))]
@@ -152,8 +170,8 @@ def load_rows(folder: Path) -> list[TrialRow]:
 def read_budget(folder: Path) -> int:
     """Read the number of trials that was requested last."""
     try:
-        return int(json.loads((folder / BUDGET).read_text(encoding="utf-8"))["trials"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return int(TuneSpec(trials=load_json(folder / BUDGET)["trials"]).trials)
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return int(TuneSpec().trials)
 
 
@@ -179,6 +197,8 @@ def read_studies(root: Path = ROOT) -> Studies:
             found.append(open_study(folder))
         except ZooError as error:
             problems.append(str(error))
+        except Exception as error:  # whatever is wrong with one study, the others are listed
+            problems.append(f"{folder} cannot be read: {describe_error(error)}")
     return Studies(found, problems)
 
 

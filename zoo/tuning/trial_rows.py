@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from zoo.core.sections import TuneSpec
-from zoo.tuning.study import Trial
+from zoo.tuning.study import ENDED_STATES, LIVE_STATES, Trial
 
 FILE = "study.db"
 SCHEMA_VERSION = 12
 """The version of Optuna's tables that is read here; any other is left to Optuna."""
 INFINITIES = {"INF_POS": float("inf"), "INF_NEG": float("-inf"), "NAN": float("nan")}
+KNOWN_STATES = {*LIVE_STATES, *ENDED_STATES, "refused"}
 OPEN_STATES = {"RUNNING", "WAITING"}
 
 
@@ -84,6 +85,21 @@ def to_trial(folder: Path, spec: TuneSpec, row: TrialRow) -> Trial:
         attempts=about.get("attempts", 1),
         reason=about.get("reason", ""),
     )
+
+
+def check_trial(trial: Trial) -> None:
+    """Raise ValueError if a value of a trial has another type than the zoo writes."""
+    numbers = [trial.seconds, trial.loss, trial.objective, *trial.metrics.values()]
+    counts = [trial.number, trial.epoch, trial.epochs, trial.attempts, trial.parameters]
+    fine = (
+        trial.state in KNOWN_STATES
+        and all(value is None or type(value) in (int, float) for value in numbers)
+        and all(value is None or (type(value) is int and 0 <= value < 2**63) for value in counts)
+        and isinstance(trial.reason, str)
+        and isinstance(trial.config, dict)
+    )
+    if not fine:
+        raise ValueError(f"trial {trial.number} holds values that the zoo never writes")
 
 
 def losses_of(row: TrialRow) -> dict[int, float]:

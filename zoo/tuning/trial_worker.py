@@ -28,6 +28,7 @@ from zoo.core.errors import (
     one_line,
 )
 from zoo.core.files import DISK_FULL_ERRNOS, write_text
+from zoo.core.trust import open_regular
 from zoo.core.types import DataInfo
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry, restore_entry
@@ -87,7 +88,7 @@ class Watchdog:
         self.file: IO[str]
 
     def __enter__(self) -> Self:
-        self.file = self.path.open("w", encoding="utf-8")
+        self.file = open_regular(self.path, "w")
         self.pat()
         return self
 
@@ -272,7 +273,7 @@ class TrialCallback(Callback):
     def note(self, text: str) -> None:
         """Append a message to `notes.txt` in the run folder."""
         self.watchdog.pat()
-        with (Path(self.order.run) / "notes.txt").open("a", encoding="utf-8", newline="\n") as file:
+        with open_regular(Path(self.order.run) / "notes.txt", "a") as file:
             file.write(f"{text}\n")
 
 

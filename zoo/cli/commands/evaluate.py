@@ -13,6 +13,7 @@ from zoo.cli.options import DATA, DEVICE, GUIDANCE, OVERRIDES, RUN, TEMPERATURE,
 from zoo.core.errors import ResourceError
 from zoo.core.files import non_finite_to_none, write_json
 from zoo.core.splits import SPLITS
+from zoo.core.trust import refuse_link
 from zoo.display.format import format_value
 from zoo.runs.find import load
 
@@ -83,6 +84,7 @@ def write_evaluation(screen: Screen, found: dict[str, Any], gallery: Gallery | N
     folder = Path(found["run"]) / "evaluation"
     found["files"] = [str(folder / f"{found['split']}.json")]
     try:
+        refuse_link(folder)
         if found.get("confusion"):
             from zoo.cli.views.evaluation import draw_confusion
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from zoo.cli.console import Screen
 from zoo.core.errors import DataError, ResourceError, ZooError
 from zoo.core.files import check_name, remove
+from zoo.core.trust import refuse_link
 from zoo.display.format import format_value
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def save_separate(pictures: Tensor, folder: Path, labels: tuple[str, ...]) -> li
     """Write each picture at its own size; the file name has the class if it can be part of one."""
     from zoo.display.grid import save_png, to_image, to_uint8
 
+    refuse_link(folder)
     paths = [folder / f"{file_name(index, labels)}.png" for index in range(len(pictures))]
     for path, picture in zip(paths, to_uint8(pictures), strict=True):
         save_png(path, to_image(picture))
@@ -110,6 +112,7 @@ def report_skipped(screen: Screen, skipped: list[Skipped], *, done: bool) -> int
 @contextmanager
 def reserve_path(folder: Path) -> Iterator[Path]:
     """Reserve the next free number in a folder against other processes; free it if the block fails."""
+    refuse_link(folder)
     path = next_free(folder)
     try:
         yield path

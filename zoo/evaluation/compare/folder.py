@@ -70,6 +70,24 @@ def is_comparison(folder: Path) -> bool:
     return (folder / FILE).is_file()
 
 
+def is_record(content: dict[str, Any]) -> bool:
+    """Whether a record has the values that the zoo writes."""
+    try:
+        plan, evaluations = ComparisonPlan(**content["plan"]), content["evaluations"].values()
+        kept = [(each["weights_sha256"], each["judge"]) for each in evaluations]
+        numbers = [value for each in evaluations for value in each["metrics"].values() if value is not None]
+        return (
+            all(isinstance(text, str) for text in (plan.entry, plan.split, *plan.axes, *plan.base, *sum(kept, ())))
+            and all(
+                isinstance(each["values"], dict) and type(each["parameters"]) is int for each in content["variants"]
+            )
+            and all(type(seed) is int for seed in content["seeds"])
+            and all(type(value) in (int, float) for value in numbers)
+        )
+    except (LookupError, TypeError, AttributeError):
+        return False
+
+
 def refuse_other_plan(record: ComparisonRecord, plan: ComparisonPlan) -> None:
     """Raise ZooError, listing the differences, if a comparison has another plan."""
     if lines := record.plan.changes(plan):
@@ -96,6 +114,8 @@ class ComparisonRecord:
         content = read_record(path / FILE, SCHEMA)
         if content.pop("seal", None) != digest(content):
             raise RunError(f"{path / FILE} is damaged: it is not as the zoo wrote it", NEW_COMPARISON_HINT)
+        if not is_record(content):
+            raise RunError(f"{path / FILE} is damaged: it holds no plan of a comparison", NEW_COMPARISON_HINT)
         return cls(path, content)
 
     @property

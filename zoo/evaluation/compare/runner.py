@@ -8,6 +8,7 @@ from typing import Any
 
 from zoo.core.errors import DataError, InterruptedRun, JobError, RunError, ZooError, as_out_of_memory
 from zoo.core.files import digest
+from zoo.core.trust import refuse_link
 from zoo.evaluation.compare.axes import Axes, Values, variant_title
 from zoo.evaluation.compare.callbacks import CompareCallback
 from zoo.evaluation.compare.folder import NEW_COMPARISON_HINT, ComparisonRecord
@@ -85,6 +86,7 @@ class ComparisonRunner:
     def status(self, index: int, reason: str = "") -> ComparedRun:
         """State of a job, from its run folder; ZooError if that contains a different run."""
         job, path = self.jobs[index], self.folder(index)
+        refuse_link(path)
         if not is_run(path):
             return ComparedRun(job.seed, path, "failed" if reason else "waiting", reason=reason)
         try:
