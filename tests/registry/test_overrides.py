@@ -196,6 +196,28 @@ def test_the_epochs_that_were_typed_are_trained() -> None:
     assert rows == [("codec", 1), ("prior", 1)]
 
 
+NO_EFFECT = [
+    (["reconstruct", "{run}", "a.png", "-n", "3"], "-n has no effect where pictures are named"),
+    (["evaluate", "{run}", "--data-name", "mine"], "--data-name has no effect without --record"),
+    (["evaluate", "{run}", "--judge", "inception"], "is not a generator, so there are no samples to judge"),
+    (["predict", "{run}", "a.png", "--split", "valid"], "--split has no effect on pictures in files"),
+    (["check", "digits", "--rules"], "digits has no effect on the list of rules"),
+]
+
+
+@pytest.mark.parametrize(("argv", "text"), NO_EFFECT)
+def test_a_flag_without_effect_is_refused(run: Path, argv: list[str], text: str, capsys: Capture) -> None:
+    assert main([word.format(run=run) for word in argv]) == 2
+    assert text in capsys.readouterr().err
+
+
+def test_prediction_takes_a_split_of_data(run: Path, capsys: Capture) -> None:
+    assert main(["predict", str(run), "--data", "digits", "--split", "valid", "--device", "cpu"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("valid:0 ")
+    assert len(lines) == 1 + len(zoo.predict(run, data="digits", split="valid", device="cpu").predictions)
+
+
 @pytest.mark.parametrize("word", ["train.epochs=3", "tune.trials=2", "train.lr=1"])
 def test_evaluation_refuses_options_of_the_training(run: Path, word: str, capsys: Capture) -> None:
     assert main(["evaluate", str(run), word]) == 2

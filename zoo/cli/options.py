@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from zoo.core.errors import ZooError
 
@@ -76,3 +77,12 @@ def read_words(screen: Screen, data: str | None, words: Sequence[str]) -> tuple[
         raise ZooError(f"the data are named twice, as --data {data} and as {named}", "give one of them")
     screen.note(f"reading {named} as --data {named}")
     return named, overrides
+
+
+def refuse_typed(name: str, why: str, hint: str) -> None:
+    """Raise ZooError if an option was typed that has no effect, with the reason."""
+    context = click.get_current_context()
+    if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        flag = next(param.opts[0] for param in context.command.params if param.name == name)
+        flag = flag if flag.startswith("-") else str(context.params[name])
+        raise ZooError(f"{flag} has no effect {why}", hint)

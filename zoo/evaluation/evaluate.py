@@ -170,6 +170,8 @@ def evaluate(
     if judge == NO_JUDGE and options.non_default():
         text = "--judge none evaluates no samples, so guidance and temperature have no effect"
         raise ZooError(text, "drop --judge none")
+    if judge not in (DEFAULT_JUDGE, NO_JUDGE) and not isinstance(model, Generator):
+        raise ZooError(f"{opened.name} is not a generator, so there are no samples to judge", "drop --judge")
     splits, _ = build_data(changed.data)
     pictures: Pictures = getattr(splits, split)
     check_pictures(opened, changed, splits.info, split, pictures)

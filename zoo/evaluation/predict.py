@@ -94,11 +94,14 @@ def label(run: Run, names: Iterable[object], scores: Tensor) -> Iterator[Predict
 
 def split_data(pictures: Sequence[str | Path], data: str | Path | None) -> tuple[list[str | Path], str | Path | None]:
     """Return the picture files and folders to read, and the data of which a split is read instead, if any."""
-    if data is not None and Path(data).expanduser().is_dir() and data_overrides(data)[0] == "data.kind=folder":
+    if data is not None and not splits_of(data):
         return [*pictures, Path(data).expanduser()], None
-    if data is None and not pictures:
-        raise ZooError("there are no pictures to classify", "name picture files or folders, or data")
     return list(pictures), data
+
+
+def splits_of(data: str | Path) -> bool:
+    """Return whether data are read by split, unlike a folder, whose pictures are all taken."""
+    return not Path(data).expanduser().is_dir() or data_overrides(data)[0] != "data.kind=folder"
 
 
 def read_split(run: Run, data: str | Path, split: str) -> Pictures:

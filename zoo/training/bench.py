@@ -157,7 +157,7 @@ def trainer_loop(
     seed_all(entry.train.seed)
     model = build_model(entry, splits.info).to(device)
     model.to(memory_format=torch.channels_last)
-    how = model.accelerate(autocast)
+    how = "eager (train.compile=off)" if entry.train.compile == "off" else model.accelerate(autocast)
     stage = model.stages()[0]
     spec = entry.train.stage(stage.name)
     loader = Loader(splits.train, spec.batch, entry.train.augment, entry.train.seed, device)

@@ -10,6 +10,7 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
+from zoo.cli.options import refuse_typed
 from zoo.core.errors import JobError
 from zoo.testing.check import Finding, checks_of
 from zoo.testing.rule import rules
@@ -27,6 +28,7 @@ def check_command(screen: Screen, /, subject: str | None, options: tuple[str, ..
     KEY=VALUE sets an option of the kind, e.g. zoo check folder path=my-pictures
     """
     if only_rules:
+        refuse_typed("subject", "on the list of rules", "drop --rules to check it")
         rows = [(rule.name, ", ".join(sorted(rule.families)), rule.text) for rule in rules()]
         if screen.json:
             return screen.document(

@@ -9,7 +9,7 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DATA, DEVICE, GUIDANCE, OVERRIDES, RUN, TEMPERATURE, read_words
+from zoo.cli.options import DATA, DEVICE, GUIDANCE, OVERRIDES, RUN, TEMPERATURE, read_words, refuse_typed
 from zoo.core.errors import ResourceError
 from zoo.core.files import non_finite_to_none, write_json
 from zoo.core.splits import SPLITS
@@ -57,6 +57,8 @@ def evaluate_command(
     """
     from zoo.evaluation.evaluate import evaluate
 
+    if not options["record"]:
+        refuse_typed("data_name", "without --record", "give the registry file too, e.g. --record registry.yaml")
     data, words = read_words(screen, data, overrides)
     opened = load(run)
     options["metrics"] = [name for text in options["metrics"] for name in text.split(",")]

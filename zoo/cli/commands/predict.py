@@ -8,7 +8,7 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DEVICE, RUN
+from zoo.cli.options import DEVICE, RUN, refuse_typed
 from zoo.cli.views.pages import report_skipped
 from zoo.core.errors import ZooError
 from zoo.core.splits import SPLITS
@@ -33,10 +33,12 @@ def predict_command(screen: Screen, /, run: str, pictures: tuple[str, ...], **op
 
     RUN is a run folder, or an entry (its newest finished run).
     """
-    from zoo.evaluation.predict import predict
+    from zoo.evaluation.predict import predict, splits_of
 
     if not pictures and options["data"] is None:
         raise ZooError("no pictures to classify", f"name files or folders, as in: zoo predict {run} photo.png")
+    if options["data"] is None or not splits_of(options["data"]):
+        refuse_typed("split", "on pictures in files", "all pictures of a folder are classified; drop --split")
     opened = load(run)
     screen.note(f"{opened.path}, trained on {opened.entry.data.name}")
     found = predict(opened, pictures, **options)

@@ -8,7 +8,7 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import RUN, page_options
+from zoo.cli.options import RUN, page_options, refuse_typed
 from zoo.cli.views.pages import NOT_WRITTEN, check_out, report_skipped, show_page, write_page
 from zoo.runs.find import load
 
@@ -45,6 +45,8 @@ def reconstruct_command(
     from zoo.generation.reconstruct import reconstruct
 
     check_out(out)
+    if pictures:
+        refuse_typed("count", "where pictures are named", "drop it, or the pictures")
     opened = load(run)
     found = reconstruct(opened, pictures, count, device)
     done = len(found.pictures) > 0
