@@ -10,6 +10,7 @@ from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DATA, DEVICE, NAME, OVERRIDES, REGISTRY, read_words
 from zoo.display.format import MIN_SCIENTIFIC, format_value
+from zoo.registry.data_source import with_data
 
 
 @click.command("bench", cls=Command)
@@ -34,8 +35,7 @@ def bench_command(screen: Screen, /, name: str, overrides: tuple[str, ...], data
     """
     from zoo.training.bench import bench
 
-    data, words = read_words(screen, data, overrides)
-    found = bench(name, *words, data=data, **options).to_dict()
+    found = bench(name, *with_data(*read_words(screen, data, overrides)), **options).to_dict()
     if screen.json:
         return screen.document(found)
     rows = [(key.replace("_", " "), format_figure(value)) for key, value in found.items()]
