@@ -74,7 +74,7 @@ class Lab:
         self.patch.setenv("ZOO_CONFIG", str(config))
         if words[0] in ON_RUNS:
             self.need(words[1])
-        if "--data" in words:  # so that the entry's newest run stays one of its own data
+        if "--data" in words and words[0] == "train":  # so that the entry's newest run stays one of its own data
             words += ["--out", f"elsewhere/{len(list(self.folder.glob('elsewhere/*')))}"]
         if words[0] == "tune":  # a study that another command wanted would only be told as done
             rmtree(self.folder / "runs" / f"{words[1]}-study", ignore_errors=True)
