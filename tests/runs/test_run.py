@@ -224,7 +224,7 @@ def test_find(home: Path) -> None:
         "mine": "mine",
     }
     assert {text: find_run(text, catalog()).path.name for text in cases} == cases
-    with pytest.raises(RunError, match=r"^other is not a run folder: it has no run\.json; the run comes first, and pictures after it, e\.g\. "):
+    with pytest.raises(RunError, match=r"^other is not a run folder: it has no run\.json; the run comes first, "):
         find_run("other", catalog())
     with pytest.raises(ZooError, match=r"^no run 'cnn-3'; did you mean 'cnn-\d+'\?$"):
         find_run("cnn-3", catalog())
