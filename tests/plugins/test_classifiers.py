@@ -19,6 +19,7 @@ from zoo_classifiers.pooling import Pools, Regions, Window, average_pool, max_po
 from zoo_classifiers.spec import CNNSpec
 
 from zoo import DataInfo, ZooError
+from zoo.core.spec import options
 from zoo.core.types import Batch
 
 Way = Callable[[Block, Tensor, Regions], Tensor]
@@ -168,7 +169,7 @@ def test_pictures_below_the_final_size_are_refused_in_one_line() -> None:
 def test_every_option_is_documented() -> None:
     (kind,) = zoo_models()
     assert kind.name == "cnn"
-    assert all(field.description for field in kind.spec.model_fields.values())
+    assert all(option.help for option in options(kind.spec))
 
 
 def test_evaluation_is_deterministic_and_training_draws_from_the_global_generator() -> None:

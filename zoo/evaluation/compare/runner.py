@@ -171,7 +171,7 @@ class ParameterCounter:
     def parameters(self, entry: Entry) -> int:
         """Count the parameters of an entry's model; DataError if the split to evaluate is empty."""
         from zoo.registry.build import build_data
-        from zoo.registry.model_size import count_parameters
+        from zoo.registry.model_size import count_size
 
         key = digest(entry.data.dump())
         if key not in self.infos:
@@ -179,4 +179,4 @@ class ParameterCounter:
             if not len(getattr(splits, self.split)):
                 raise DataError(f"the {self.split} split has no pictures", "choose another with --split")
             self.infos[key] = splits.info
-        return count_parameters(entry, self.infos[key])
+        return count_size(entry, self.infos[key]).parameters
