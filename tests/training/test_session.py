@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 from samples import encoded, write
 
+import zoo
 from zoo.cli import main
+from zoo.core.errors import DataError
+from zoo.registry.listing import load_entry
+from zoo.tuning.trial_worker import read_pictures
 
 TINY = ("model.width=8", "model.blocks=1", "train.epochs=1", "train.batch=8", "--device", "cpu")
 
@@ -48,6 +52,17 @@ def test_a_classifier_refuses_one_class(folder: Path, capsys: pytest.CaptureFixt
     assert error.startswith("error: all pictures are of one class, ")
     assert error.endswith("a classifier needs at least two, e.g. as PATH/CLASS/*.png, a generator such as vae only one")
     assert not list(Path("runs").glob("*/run.json"))
+
+
+def test_comparisons_and_studies_of_a_classifier_refuse_one_class_at_once(home: Path) -> None:
+    for number in range(24):
+        write(home / "flat" / f"{number}.png", encoded((10 * number, 90, 200), (8, 8)))
+    words = ["data.kind=folder", "data.path=flat"]
+    with pytest.raises(DataError, match="all pictures are of one class, 'flat'"):
+        zoo.compare("cnn", "model.norm=before,after", *words, device="cpu")
+    with pytest.raises(DataError, match="all pictures are of one class, 'flat'"):
+        read_pictures(load_entry("cnn", words))
+    assert read_pictures(load_entry("vae", words))["info"]["classes"] == ("flat",)
 
 
 @pytest.mark.parametrize(
