@@ -15,10 +15,10 @@ from zoo.registry.raw_entry import is_fixed, set_nested
 STEPS_AN_EPOCH = 25
 """Steps that an epoch has at least, as far as `LEAST_BATCH` allows."""
 LEAST_BATCH = 32
-STEPS = 1_500
+STEPS = 3_000
 """Steps that a training has at least, as far as `WORK` and `MOST_EPOCHS` allow."""
 MOST_EPOCHS = 400
-WORK = 1.5e13
+WORK = 2e13
 """Floating-point operations of a training on few pictures: about a minute on two CPU cores with a compiled kernel."""
 WORTH_COMPILING = 2e12
 """Floating-point operations from which on a classifier is trained faster with a compiled kernel."""
