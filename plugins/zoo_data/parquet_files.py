@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from zoo.core import SPLIT_NAMES, DataError, ZooError, did_you_mean, note, split_of
+from zoo.core import SPLIT_NAMES, DataError, ZooError, data_files, did_you_mean, format_left_out, note, split_of
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
@@ -58,10 +59,12 @@ def find_files(path: Path) -> list[Path]:
     if not path.is_dir():
         here = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
         raise DataError(f"{path} does not exist", did_you_mean(path.name, here))
-    found = [each for each in sorted(path.rglob("*")) if each.suffix.lower() == ".parquet" and each.is_file()]
-    found = [each for each in found if not any(part.startswith(".") for part in each.relative_to(path).parts)]
+    left_out: Counter[str] = Counter()
+    found = sorted(each for each in data_files(path, {".parquet"}, left_out) if each.is_file())
     if not found:
-        raise DataError(f"no .parquet files in {path}")
+        raise DataError(f"no .parquet files in {path}", format_left_out(left_out))
+    if left_out:
+        note(f"{format_left_out(left_out)} of {path}", usual=True)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from zoo_data.parquet_files import find_files
 
 from zoo.core import DataError, format_left_out, picture_files, subfolders
 
@@ -79,3 +81,15 @@ def test_what_is_left_out_is_one_short_line() -> None:
     text = format_left_out(many)
     assert text.startswith("left out: .x9 files (9), .x8 files (8)")
     assert text.endswith("others (1)")
+
+
+def test_parquet_files_are_found_in_the_same_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    touch(tmp_path, "b/train.parquet", "a.PARQUET", ".cache/x.parquet", "README.md")
+    caplog.set_level(logging.INFO, "zoo")
+    assert [path.name for path in find_files(tmp_path)] == ["a.PARQUET", "train.parquet"]
+    assert "left out: .md files (1), hidden folders (1)" in caplog.text
+    forbid(monkeypatch, "b")
+    with pytest.raises(DataError, match="cannot read the folder"):
+        find_files(tmp_path)

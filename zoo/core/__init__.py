@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from zoo.core.trust import is_own
     from zoo.core.types import Batch, CodeInfo, DataInfo, Losses
     from zoo.core.version import API
-    from zoo.core.walk import format_left_out, picture_files, subfolders
+    from zoo.core.walk import data_files, format_left_out, picture_files, subfolders
 
 __all__ = [
     "API",
@@ -48,6 +48,7 @@ __all__ = [
     "ZooError",
     "atomic_write",
     "cache_dir",
+    "data_files",
     "deprecated",
     "did_you_mean",
     "digest",
@@ -80,6 +81,6 @@ __getattr__, __dir__ = lazy_names(
         "zoo.core.trust": ("is_own",),
         "zoo.core.types": ("Batch", "CodeInfo", "DataInfo", "Losses"),
         "zoo.core.version": ("API",),
-        "zoo.core.walk": ("format_left_out", "picture_files", "subfolders"),
+        "zoo.core.walk": ("data_files", "format_left_out", "picture_files", "subfolders"),
     },
 )

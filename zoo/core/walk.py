@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from zoo.core.errors import DataError
@@ -63,16 +63,46 @@ def picture_files(folder: Path, left_out: Counter[str] | None = None, *, follow_
         ...     [path.name for path in picture_files(Path(folder), left_out)], dict(left_out)
         (['a.jpg', 'b.png'], {'.txt files': 1})
     """
+    return data_files(folder, PICTURE_SUFFIXES, left_out, follow_links=follow_links)
+
+
+def data_files(
+    folder: Path, suffixes: Collection[str], left_out: Counter[str] | None = None, *, follow_links: int = 0
+) -> Iterator[Path]:
+    """Yield the files with one of some suffixes at any depth below a folder.
+
+    Args:
+        folder: The folder to search; hidden files and folders, and those of the system, are left out.
+        suffixes: The suffixes in lower case, such as ".parquet".
+        left_out: Counts what else there is, by kind.
+        follow_links: Depth to which links to folders are followed; 0 for none of those in the folder.
+
+    Yields:
+        Paths, each folder's in alphabetical order, before those of its subfolders.
+
+    Raises:
+        DataError: If a folder cannot be read.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from zoo.core import data_files
+        >>> with TemporaryDirectory() as folder:
+        ...     for name in ("b.csv", "A.CSV", "notes.txt"):
+        ...         Path(folder, name).touch()
+        ...     [path.name for path in data_files(Path(folder), {".csv"})]
+        ['A.CSV', 'b.csv']
+    """
     counts: Counter[str] = Counter() if left_out is None else left_out
     waiting = [(folder, 0)]
     while waiting:
         here, depth = waiting.pop()
         inner = []
         for entry in entries(here):
-            is_folder = is_directory(entry)
-            if kind := left_out_kind(entry.name, is_folder=is_folder):
+            directory = is_directory(entry)
+            if kind := left_out_kind(entry.name, suffixes, is_folder=directory):
                 counts[kind] += 1
-            elif not is_folder:
+            elif not directory:
                 yield Path(here, entry.name)
             elif entry.is_symlink() and depth >= follow_links:
                 counts["links to folders"] += 1
@@ -120,6 +150,11 @@ def entries(folder: Path) -> list[os.DirEntry[str]]:
         raise DataError(f"cannot read the folder {folder}: {error.strerror or error}", hint) from error
 
 
+def is_folder(path: Path) -> bool:
+    """Return whether a path is a folder or a link to one; False where one may not look."""
+    return os.path.isdir(path)  # noqa: PTH112 - unlike Path.is_dir, this does not raise
+
+
 def is_directory(entry: os.DirEntry[str]) -> bool:
     """Whether an entry is a folder or a link to one."""
     try:
@@ -128,7 +163,7 @@ def is_directory(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def left_out_kind(name: str, *, is_folder: bool) -> str:
+def left_out_kind(name: str, suffixes: Collection[str] = (), *, is_folder: bool) -> str:
     """Describe the kind of a file or folder that is left out; empty if it is not."""
     what = "folders" if is_folder else "files"
     if name.lower() in SYSTEM_NAMES or name.startswith("._"):
@@ -136,7 +171,7 @@ def left_out_kind(name: str, *, is_folder: bool) -> str:
     if name.startswith("."):
         return f"hidden {what}"
     suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - much faster, and there are many
-    if is_folder or suffix in PICTURE_SUFFIXES:
+    if is_folder or suffix in suffixes:
         return ""
     return f"{suffix[:MAX_SUFFIX]} files" if suffix else "files without a suffix"
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from zoo.core.errors import DataError, ZooError
 from zoo.core.notes import collect_notes, note
 from zoo.core.sections import PictureSpec
-from zoo.core.walk import format_left_out, picture_files
+from zoo.core.walk import format_left_out, is_folder, picture_files
 from zoo.data.dataset import Pictures
 from zoo.data.decode import Picture, Recipe, decode_picture, strict_pillow_warnings
 from zoo.registry.data_source import with_data
@@ -173,7 +173,7 @@ def expand_folders(paths: Iterable[Path], skipped: list[Skipped]) -> Iterator[Pa
     """Yield files as they are, and the pictures in folders; say what was left out of these."""
     left_out: Counter[str] = Counter()
     for path in paths:
-        found = picture_files(path, left_out) if path.is_dir() else iter([path])
+        found = picture_files(path, left_out) if is_folder(path) else iter([path])
         first = next(found, None)
         if first is None:
             skipped.append(Skipped(str(path), "the folder has no pictures"))
