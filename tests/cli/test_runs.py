@@ -117,13 +117,15 @@ def test_predict_reads_files_and_folders(run: Path, capsys: Capture) -> None:
     picture(Path("more/deep/b.JPG"), (30, 20))
     Path("more/notes.txt").write_text("not a picture", encoding="utf-8")
     Path("more/bad.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
-    assert main(["predict", str(run), "a.png", "more", "gone.png", "--json"]) == 0
+    assert main(["predict", str(run), "a.png", "more", "gone.png", "--json"]) == 3
     out, err = capsys.readouterr()
     found = json.loads(out)
     assert [row["path"] for row in found["predictions"]] == ["a.png", str(Path("more/deep/b.JPG"))]
     assert all(row["label"] in "0123456789" and 0.1 <= row["probability"] <= 1 for row in found["predictions"])
     assert {row["path"] for row in found["skipped"]} == {str(Path("more/bad.png")), "gone.png"}
-    assert "skipped gone.png: " in err
+    assert "skipped gone.png: " in err and err.endswith("error: gone.png could not be read\n")
+    assert main(["predict", str(run), "a.png", "more"]) == 0, "a folder may have files that are no pictures"
+    capsys.readouterr()
     assert main(["predict", str(run), "a.png"]) == 0
     assert capsys.readouterr().out.splitlines()[0].split() == ["picture", "class", "probability"]
 

@@ -30,6 +30,8 @@ BACKGROUND, TEXT_COLOUR = 208, 0
 """Grey levels of the page, on which black and white pictures stay visible, and of the names."""
 FONT_SIZE, MAX_NAME_WIDTH = 14, 240
 """Font height, and largest width of a name, in pixels."""
+LINE_HEIGHT, CAPTION_WIDTH = 18, 480
+"""Height of a line of a caption, and the width to which a narrow page is widened for it, in pixels."""
 
 
 class PictureRows(NamedTuple):
@@ -82,8 +84,11 @@ class Layout(NamedTuple):
         return self.left + self.across * self.cell[1] - GAP + 2 * MARGIN
 
 
-def draw_grid(blocks: Sequence[PictureRows]) -> Image.Image:
-    """Draw blocks one below the other, in several columns if there are many; grey if the pictures are."""
+def draw_grid(blocks: Sequence[PictureRows], caption: str = "") -> Image.Image:
+    """Draw blocks one below the other, in several columns if there are many; grey if the pictures are.
+
+    A caption stands above them.
+    """
     _, height, width, channels = blocks[0].lines[0].shape
     if channels not in {1, 3}:
         raise ZooError(
@@ -98,7 +103,34 @@ def draw_grid(blocks: Sequence[PictureRows]) -> Image.Image:
     page.paste((BACKGROUND,) * channels, (0, 0, *page.size))
     for index, part in enumerate(parts):
         page.paste(draw_column(part, layout, channels), (index * layout.width, 0))
-    return page
+    return with_caption(page, caption) if caption else page
+
+
+def with_caption(page: Image.Image, caption: str) -> Image.Image:
+    """Return the page below a caption, wrapped to its width; a narrow page is widened."""
+    width = max(page.width, min(CAPTION_WIDTH, text_width(caption) + 2 * MARGIN))
+    lines = wrap_caption(caption, width - 2 * MARGIN)
+    top = MARGIN + len(lines) * LINE_HEIGHT
+    bands = len(page.getbands())
+    whole = Image.new(page.mode, (width, top + page.height))
+    whole.paste((BACKGROUND,) * bands, (0, 0, *whole.size))
+    whole.paste(page, (0, top))
+    pen = ImageDraw.Draw(whole)
+    for index, line in enumerate(lines):
+        pen.text((MARGIN, MARGIN + index * LINE_HEIGHT), line, fill=(TEXT_COLOUR,) * bands, font=font())
+    return whole
+
+
+def wrap_caption(text: str, width: int) -> list[str]:
+    """Wrap a text at spaces to lines of a width in pixels; words that are too long are shortened."""
+    lines: list[str] = []
+    for word in text.split():
+        short = shorten(word, width)
+        if lines and text_width(longer := f"{lines[-1]} {short}") <= width:
+            lines[-1] = longer
+        else:
+            lines.append(short)
+    return lines
 
 
 def compute_layout(blocks: Sequence[PictureRows], height: int, width: int) -> Layout:
@@ -154,12 +186,12 @@ def write_names(image: Image.Image, names: Sequence[tuple[str, float]], left: in
             pen.text((left, middle), name, fill=(TEXT_COLOUR,) * len(image.getbands()), font=font(), anchor="rm")
 
 
-def shorten(name: str) -> str:
-    """Shorten a name to the largest width, with an ellipsis."""
+def shorten(name: str, width: int = MAX_NAME_WIDTH) -> str:
+    """Shorten a name to a width in pixels, with an ellipsis."""
     name = " ".join(name.split())
-    if text_width(name) <= MAX_NAME_WIDTH:
+    if text_width(name) <= width:
         return name
-    return next(cut for end in range(len(name) - 1, -1, -1) if text_width(cut := f"{name[:end]}…") <= MAX_NAME_WIDTH)
+    return next(cut for end in range(len(name) - 1, -1, -1) if text_width(cut := f"{name[:end]}…") <= width)
 
 
 def text_width(text: str) -> int:

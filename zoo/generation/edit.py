@@ -44,10 +44,16 @@ class Edit(NamedTuple):
     """Path of each original, or `test:` and its number."""
     skipped: list[Skipped]
     """Files that could not be read."""
+    to: str = ""
+    """The text of the edited pictures."""
 
     def grid(self) -> Image:
         """The first 64 pairs on one page, each original above its edit."""
-        return draw_pairs(self.originals, self.pictures)
+        return draw_pairs(self.originals, self.pictures, f"above: originals; below: edited to {self.to}")
+
+    def __repr__(self) -> str:
+        """Describe the pictures in one line."""
+        return f"<Edit of {len(self.pictures)} pictures to {self.to!r}>"
 
     def _repr_html_(self) -> str | None:
         """The page of pictures, for a notebook."""
@@ -68,6 +74,10 @@ class Scores(NamedTuple):
     """float64 (N, texts), nats: a lower bound, the mean over several codes of each picture."""
     skipped: list[Skipped]
     """Files that could not be read."""
+
+    def __repr__(self) -> str:
+        """Describe the scores in one line."""
+        return f"<Scores of {len(self.names)} pictures under {len(self.texts)} texts>"
 
     @property
     def shares(self) -> Tensor:
@@ -180,7 +190,7 @@ def edit(
         shown = [
             to_images(apply_edit(model, batch.x, start, goal, change.guidance * change.strength)) for batch in each
         ]
-    return Edit(originals, torch.cat(shown) if shown else originals, tuple(names), skipped)
+    return Edit(originals, torch.cat(shown) if shown else originals, tuple(names), skipped, to)
 
 
 def score(

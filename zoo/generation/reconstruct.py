@@ -47,7 +47,13 @@ class Reconstruction(NamedTuple):
 
     def grid(self) -> Image:
         """The first 64 pairs on one page, each original above its reconstruction."""
-        return draw_pairs(self.originals, self.pictures)
+        return draw_pairs(
+            self.originals, self.pictures, f"above: originals; below: reconstructions, PSNR {self.psnr:.1f} dB"
+        )
+
+    def __repr__(self) -> str:
+        """Describe the pictures in one line."""
+        return f"<Reconstruction of {len(self.pictures)} pictures, PSNR {self.psnr:.1f} dB>"
 
     def _repr_html_(self) -> str | None:
         """The page of pictures, for a notebook."""
@@ -68,7 +74,11 @@ class Interpolation(NamedTuple):
 
     def grid(self) -> Image:
         """All pictures in one row."""
-        return draw_grid([PictureRows([to_uint8(self.pictures)])])
+        return draw_grid([PictureRows([to_uint8(self.pictures)])], f"from {self.names[0]} to {self.names[1]}")
+
+    def __repr__(self) -> str:
+        """Describe the pictures in one line."""
+        return f"<Interpolation: {len(self.pictures)} pictures from {self.names[0]!r} to {self.names[1]!r}>"
 
     def _repr_html_(self) -> str | None:
         """The page of pictures, for a notebook."""
@@ -79,12 +89,13 @@ class Interpolation(NamedTuple):
         save_png(Path(path), self.grid())
 
 
-def draw_pairs(above: Tensor, below: Tensor) -> Image:
-    """Draw the first 64 pairs of pictures (N, C, H, W) on one page."""
+def draw_pairs(above: Tensor, below: Tensor, caption: str) -> Image:
+    """Draw the first 64 pairs of pictures (N, C, H, W) on one page below a caption."""
     over, under = to_uint8(above[:MAX_PAIRS_ON_PAGE]), to_uint8(below[:MAX_PAIRS_ON_PAGE])
     count = choose_columns(1, 2 * len(over))
     starts = range(0, len(over), count)
-    return draw_grid([PictureRows([over[start : start + count], under[start : start + count]]) for start in starts])
+    rows = [PictureRows([over[start : start + count], under[start : start + count]]) for start in starts]
+    return draw_grid(rows, caption)
 
 
 def reconstruct(

@@ -57,6 +57,12 @@ class Samples(NamedTuple):
         count = choose_columns(len(rows), max(map(len, rows.values())))
         return draw_grid([wrap_rows(row, count, name) for name, row in rows.items()])
 
+    def __repr__(self) -> str:
+        """Describe the pictures in one line."""
+        prompts = len(dict.fromkeys(self.labels))
+        about = f" for {prompts} prompt{'s' * (prompts != 1)}" if prompts else ""
+        return f"<Samples: {len(self.pictures)} pictures{about}>"
+
     def _repr_html_(self) -> str | None:
         """The page of pictures, for a notebook."""
         return embed_grid(self)
@@ -79,9 +85,12 @@ class Mix(NamedTuple):
     def grid(self) -> Image:
         """All rows on one page."""
         lines = to_uint8(self.pictures)
-        return draw_grid(
-            [PictureRows([lines[start : start + self.steps] for start in range(0, len(lines), self.steps)])]
-        )
+        rows = [lines[start : start + self.steps] for start in range(0, len(lines), self.steps)]
+        return draw_grid([PictureRows(rows)], f"from {self.ends[0]} to {self.ends[1]} in {self.steps} steps")
+
+    def __repr__(self) -> str:
+        """Describe the pictures in one line."""
+        return f"<Mix of {len(self.pictures)} pictures from {self.ends[0]!r} to {self.ends[1]!r}>"
 
     def _repr_html_(self) -> str | None:
         """The page of pictures, for a notebook."""

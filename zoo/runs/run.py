@@ -36,7 +36,7 @@ PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 """The name or the version of a package."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Run:
     """An opened run folder; `record` is its run.json."""
 
@@ -125,6 +125,10 @@ class Run:
         from zoo.runs.metrics_log import kept_row
 
         return kept_row(self.log(), self.entry.train.keep)
+
+    def __repr__(self) -> str:
+        """Describe the run in one line."""
+        return f"<Run {self.path}: {self.entry.name} on {self.entry.data.name}, {self.state}>"
 
     def _repr_html_(self) -> str:
         """Return the HTML that a notebook shows."""

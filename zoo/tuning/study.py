@@ -61,7 +61,7 @@ class Trial:
         return self.state in LIVE_STATES
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Study:
     """The state of a study at one moment; `zoo.tune` returns it, `open_study` reads it from its folder."""
 
@@ -129,6 +129,12 @@ class Study:
             return ""
         return f"the best trial of {self.name}, {trial_label(first)}, was removed; the next best is {trial_label(best)}"
 
+    def __repr__(self) -> str:
+        """Describe the study in one line."""
+        best = self.best
+        about = f", best {trial_label(best)}: {', '.join(headline(self, best))}" if best else ""
+        return f"<Study {short_path(self.path)}: {self.state}, {self.ended} of {self.spec.trials} trials{about}>"
+
     def _repr_html_(self) -> str:
         """Show the best trial, the front, failures and samples, if any, in a notebook."""
         from zoo.display.html import embed_png_file, key_value_table, muted_line, table, titled_block
@@ -150,6 +156,10 @@ class Studies(NamedTuple):
     found: list[Study]
     problems: list[str]
     """An error message for each study that cannot be read."""
+
+    def __repr__(self) -> str:
+        """List the studies in one line."""
+        return f"<Studies: {', '.join(study.name for study in self.found) or 'none'}>"
 
     def _repr_html_(self) -> str:
         """Show the studies as a table in a notebook."""

@@ -9,7 +9,7 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DATA, DEVICE, NAME, OVERRIDES, REGISTRY, read_words
-from zoo.display.format import MIN_SCIENTIFIC, format_value
+from zoo.display.format import format_value
 from zoo.registry.data_source import with_data
 
 
@@ -38,10 +38,5 @@ def bench_command(screen: Screen, /, name: str, overrides: tuple[str, ...], data
     found = bench(name, *with_data(*read_words(screen, data, overrides)), **options).to_dict()
     if screen.json:
         return screen.document(found)
-    rows = [(key.replace("_", " "), format_figure(value)) for key, value in found.items()]
+    rows = [(key.replace("_", " "), format_value(value)) for key, value in found.items()]
     return screen.table(["figure", "value"], rows)
-
-
-def format_figure(value: Any) -> str:
-    """Format a figure; a large count, such as FLOPs, in scientific form."""
-    return format_value(float(value) if isinstance(value, int) and value >= MIN_SCIENTIFIC else value)

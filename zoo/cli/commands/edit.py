@@ -58,4 +58,4 @@ def edit_command(
     about |= {"to": options["to"], "from": options["source"]}
     about |= {key: options[key] for key in ("strength", "guidance")}
     show_page(screen, about | {"skipped": [row._asdict() for row in found.skipped]})
-    return report_skipped(screen, found.skipped, done=done)
+    return report_skipped(screen, found.skipped, pictures, done=done)

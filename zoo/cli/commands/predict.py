@@ -48,4 +48,4 @@ def predict_command(screen: Screen, /, run: str, pictures: tuple[str, ...], **op
     elif found.predictions:
         rows = [(row.path, row.label, f"{row.probability:.4f}") for row in found.predictions]
         screen.table(["picture", "class", "probability"], rows, right=[2])
-    return report_skipped(screen, found.skipped, done=bool(found.predictions))
+    return report_skipped(screen, found.skipped, pictures, done=bool(found.predictions))

@@ -53,4 +53,4 @@ def reconstruct_command(
     written = write_page(found, opened.path / "reconstructions", out, **files) if done else NOT_WRITTEN
     about = {"run": str(opened.path), **written, "pictures": len(found.pictures), "psnr": found.psnr, "mse": found.mse}
     show_page(screen, about | {"skipped": [row._asdict() for row in found.skipped]}, ("psnr", "mse"))
-    return report_skipped(screen, found.skipped, done=done)
+    return report_skipped(screen, found.skipped, pictures, done=done)

@@ -51,7 +51,7 @@ def score_command(screen: Screen, /, run: str, pictures: tuple[str, ...], texts:
             for share, value, text in sorted(zip(shares, each, found.texts, strict=True), reverse=True)[:PRINTED_TEXTS]
         ]
         screen.table(["picture", "text", "nats", "share"], lines, right=[2, 3])
-    return report_skipped(screen, found.skipped, done=bool(rows))
+    return report_skipped(screen, found.skipped, pictures, done=bool(rows))
 
 
 def by_text(texts: Sequence[str], values: Sequence[float]) -> dict[str, float]:

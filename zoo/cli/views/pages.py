@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -100,13 +100,21 @@ def file_name(index: int, labels: tuple[str, ...]) -> str:
         return number
 
 
-def report_skipped(screen: Screen, skipped: list[Skipped], *, done: bool) -> int:
-    """Report the pictures that could not be read, and return the exit code."""
+def report_skipped(screen: Screen, skipped: list[Skipped], named: Sequence[str], *, done: bool) -> int:
+    """Report the pictures that could not be read, and return the exit code.
+
+    It is 3 if none could be read, or if one of those `named` could not; other files in a folder may be anything.
+    """
     for row in skipped:
         screen.note(f"skipped {row.path}: {row.reason}")
     if not done:
         screen.note("error: none of the pictures could be read")
-    return 0 if done else DataError.code
+        return DataError.code
+    paths = {str(Path(name)) for name in named}
+    if lost := [row.path for row in skipped if row.path in paths]:
+        screen.note(f"error: {lost[0]} could not be read{f', nor could {len(lost) - 1} more' if lost[1:] else ''}")
+        return DataError.code
+    return 0
 
 
 @contextmanager
