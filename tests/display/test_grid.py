@@ -102,3 +102,20 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatc
     with pytest.raises(ZooError, match="No space left"):
         save_png(tmp_path / "a.png", draw_grid([wrap_rows(made(2), 2)]))
     assert not list(tmp_path.iterdir())
+
+
+TEXTS = ["from 3 to 8 in 9 steps", "above: originals; below: edited to " + "a dog " * 40, "x" * 400]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+    "text", ["from 3 to 8 in 9 steps", "above: originals; below: edited to " + "a dog " * 40, "x" * 400]
+)
+def test_a_caption_stands_above_the_unchanged_page(text: str, channels: int) -> None:
+    blocks = [wrap_rows(made(4, channels=channels), 2)]
+    bare, whole = draw_grid(blocks), draw_grid(blocks, text)
+    assert whole.mode == bare.mode and whole.width >= bare.width
+    top = whole.height - bare.height
+    assert whole.crop((0, top, bare.width, whole.height)).tobytes() == bare.tobytes()
+    head = np.asarray(whole.crop((0, 0, whole.width, top)).convert("L"))
+    assert (head < BACKGROUND).any(), "there is ink"
+    assert (head[:, -MARGIN:] == BACKGROUND).all() and (head[:, : MARGIN - 1] == BACKGROUND).all()

@@ -36,6 +36,11 @@ class Prediction(NamedTuple):
     predictions: list[Predicted]
     skipped: list[Skipped]
 
+    def __repr__(self) -> str:
+        """Describe the prediction in one line."""
+        skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
+        return f"<Prediction of {len(self.predictions)} pictures{skipped}>"
+
 
 def predict(
     run: Run | str | Path,

@@ -27,7 +27,7 @@ class OptionDescription:
     help: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EntryDescription:
     """An entry with its options, search space, results and size.
 
@@ -56,6 +56,11 @@ class EntryDescription:
     spec: dict[str, Any]
     options: list[OptionDescription]
     results: list[dict[str, Any]]
+
+    def __repr__(self) -> str:
+        """Describe the entry in one line."""
+        size = "" if self.parameters is None else f", {self.parameters:,} parameters"
+        return f"<Entry {self.name}: kind {self.kind}{size}, {len(self.options)} options>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object that `zoo show --json` prints."""

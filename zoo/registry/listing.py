@@ -51,6 +51,10 @@ class EntryInfo:
 class Entries(list[EntryInfo]):
     """A list of entries that a notebook shows as a table."""
 
+    def __repr__(self) -> str:
+        """List the entries in one line."""
+        return f"<Entries: {', '.join(entry.name for entry in self)}>"
+
     def _repr_html_(self) -> str:
         """Return the HTML that a notebook shows."""
         from zoo.display.html import muted_line, table, titled_block

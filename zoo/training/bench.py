@@ -32,11 +32,13 @@ if TYPE_CHECKING:
 
 
 ROUNDS = 5
+PEAK_SHARE, MIN_SHARE = 0.1, 0.25
+"""Share of the time for the products of matrices, and least share for the two loops."""
 MATMUL_SIZE = 2048
 Step = Callable[[], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BenchmarkResult:
     """Training speed of an entry, and of a plain eager PyTorch loop for comparison.
 
@@ -68,6 +70,11 @@ class BenchmarkResult:
     matmul_peak_flops: float
     share_of_peak: float | None
 
+    def __repr__(self) -> str:
+        """Describe the speed in one line."""
+        speed, ratio = self.pictures_per_second, self.ratio_to_eager
+        return f"<Benchmark of {self.entry}: {speed:,.0f} pictures per second, {ratio:.2f} times plain PyTorch>"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object that `zoo bench --json` prints, where `mode` is called `how`."""
         return {"how" if name == "mode" else name: value for name, value in asdict(self).items()}
@@ -84,20 +91,22 @@ def measure(entry: Entry, device: torch.device, seconds: float) -> BenchmarkResu
     """Measure the speed of both loops, the FLOPs of a training step and this machine's matrix-product peak.
 
     Both loops augment, train on the same pictures and update the weights. The plain one is typical PyTorch code:
-    float32, eager, AdamW with its defaults.
+    float32, eager, AdamW with its defaults. All of that takes about `seconds`, or longer if a compiler does.
     """
+    start = time.perf_counter()
     splits, _ = build_data(entry.data)
     count_size(entry, splits.info)  # refuses a model that does not fit the classes
     autocast = autocast_type(device, entry.train.precision)
     fast, mode, batch = trainer_loop(entry, splits, device, autocast)
     plain = plain_loop(entry, splits, device)
-    rounds = [
-        (measure_speed(plain, batch, device, share), measure_speed(fast, batch, device, share))
-        for share in round_seconds(seconds)
-    ]
-    slow_rate, fast_rate = (median(column) for column in zip(*rounds, strict=True))
     flops = step_flops(entry, splits)
-    peak = matmul_peak(device, autocast)
+    peak = matmul_peak(device, autocast, PEAK_SHARE * seconds)
+    for step in (plain, fast):  # the first steps allocate memory, and may compile
+        step()
+    synchronize(device)
+    left = max(start + seconds - time.perf_counter(), MIN_SHARE * seconds)
+    rounds = measure_rounds(plain, fast, batch, device, left)
+    slow_rate, fast_rate = (median(column) for column in zip(*rounds, strict=True))
     achieved = None if flops is None else flops * fast_rate
     return BenchmarkResult(
         entry=entry.name,
@@ -115,13 +124,20 @@ def measure(entry: Entry, device: torch.device, seconds: float) -> BenchmarkResu
     )
 
 
-def round_seconds(seconds: float) -> Iterator[float]:
-    """Yield for each round how many seconds each loop runs in it."""
-    return (seconds / ROUNDS / 2 for _ in range(ROUNDS))
+def measure_rounds(
+    plain: Step, fast: Step, batch: int, device: torch.device, seconds: float
+) -> list[tuple[float, float]]:
+    """Measure the speeds of both loops in turns, at most 5 times each, until `seconds` have passed."""
+    deadline, rounds = time.perf_counter() + seconds, list[tuple[float, float]]()
+    while len(rounds) < ROUNDS and (not rounds or time.perf_counter() < deadline):
+        share = max(0.0, deadline - time.perf_counter()) / (ROUNDS - len(rounds)) / 2
+        rounds.append((measure_speed(plain, batch, device, share), measure_speed(fast, batch, device, share)))
+    return rounds
 
 
 def measure_speed(step: Step, batch: int, device: torch.device, seconds: float) -> float:
-    """Measure the pictures per second of a loop for about `seconds`, after a warm-up step."""
+    """Measure the pictures per second of a loop for about `seconds`, with a warm-up step."""
+    begin = time.perf_counter()
     step()
     synchronize(device)
     start = time.perf_counter()
@@ -129,8 +145,9 @@ def measure_speed(step: Step, batch: int, device: torch.device, seconds: float) 
         step()
         if steps % 2 == 0:
             synchronize(device)
-            if (passed := time.perf_counter() - start) >= seconds:
-                return steps * batch / passed
+            now = time.perf_counter()
+            if now - begin >= seconds:
+                return steps * batch / (now - start)
     raise AssertionError("unreachable")
 
 
@@ -198,11 +215,13 @@ def step_flops(entry: Entry, splits: Splits) -> int | None:
     return None if total is None else total // 2
 
 
-def matmul_peak(device: torch.device, autocast: torch.dtype | None) -> float:
-    """Measure the peak floating-point operations per second, with products of large matrices."""
+def matmul_peak(device: torch.device, autocast: torch.dtype | None, seconds: float) -> float:
+    """Measure the peak floating-point operations per second for about `seconds`, with products of large matrices."""
     a, b = (torch.randn(MATMUL_SIZE, MATMUL_SIZE, device=device, dtype=autocast or torch.float32) for _ in range(2))
-    best = 0.0
-    for _ in range(8):
+    best, deadline = 0.0, time.perf_counter() + seconds
+    for number in range(8):
+        if number > 1 and time.perf_counter() > deadline:
+            break
         synchronize(device)
         start = time.perf_counter()
         torch.mm(a, b)
@@ -228,7 +247,7 @@ def bench(
         *overrides: `key=value` texts, as on the command line.
         data: A data kind, a folder with one subfolder per class, or Parquet files; by default the entry's own data.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
-        seconds: How long to measure.
+        seconds: How long it may take, the compilation of the model apart.
         registries: Registry files to read in addition.
 
     Returns:

@@ -22,7 +22,7 @@ from zoo.registry.data_source import with_data
     type=click.FloatRange(0.1),
     metavar="N",
     default=20.0,
-    help="Total seconds for both loops.",
+    help="About how many seconds it takes, compilation apart.",
     show_default=True,
 )
 @DEVICE

@@ -101,7 +101,7 @@ class Variant:
         return about | {"runs": [run.to_dict() for run in self.runs], "figures": figures}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Variants of an entry side by side; `zoo.compare` returns it."""
 
@@ -113,6 +113,11 @@ class Comparison:
     axes: dict[str, list[Any]]
     """The values of each axis, by dotted option."""
     variants: list[Variant]
+
+    def __repr__(self) -> str:
+        """Describe the comparison in one line."""
+        count, seeds = len(self.variants), len(self.seeds)
+        return f"<Comparison {self.path}: {count} variants of {self.entry}, {seeds} seed{'s' * (seeds != 1)} each>"
 
     @property
     def runs(self) -> list[ComparedRun]:
