@@ -188,7 +188,7 @@ def test_bench_prints_whatever_was_measured(monkeypatch: pytest.MonkeyPatch, cap
     assert main(["bench", "cnn", "model.first=4", "--seconds", "3", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["achieved_flops"], found["how"]) == (None, "eager")
-    assert asked == [(("cnn", "model.first=4"), {"data": None, "seconds": 3.0, "device": "auto", "registries": ()})]
+    assert asked == [(("cnn", "model.first=4"), {"seconds": 3.0, "device": "auto", "registries": ()})]
     assert main(["bench", "cnn"]) == 0
     lines = {line[:26].rstrip(): line[26:].strip() for line in capsys.readouterr().out.splitlines()}
     assert lines["pictures per second"] == "1,234"

@@ -140,7 +140,7 @@ def test_the_likeliest_text_is_the_class(capsys: pytest.CaptureFixture[str]) -> 
     right = (found.log_likelihood.argmax(1) == y).float().mean()
     assert right > 0.6
     assert torch.allclose(found.shares.sum(1), torch.ones(100, dtype=torch.float64))
-    shown = told(capsys, "score", "runs/flow", "test:0", "none.png", "--text", "3", "--text", "eight")
+    shown = told(capsys, "score", "runs/flow", "test:0", "none.png", "--text", "3", "--text", "eight", code=3)
     (row,) = shown["scores"]
     assert row["picture"] == "test:0"
     assert row["log_likelihood"] == pytest.approx(

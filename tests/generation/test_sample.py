@@ -218,7 +218,7 @@ def test_picture_files_are_read_as_predict_reads_them(capsys: pytest.CaptureFixt
     draw_digit("a.png")
     draw_digit("more/b.png")
     Path("more/c.png").write_text("no picture")
-    found = told(capsys, "reconstruct", "shades", "a.png", "more", "none.png")
+    found = told(capsys, "reconstruct", "shades", "a.png", "more", "none.png", code=3)
     assert found["pictures"] == 2
     assert [(row["path"], row["reason"]) for row in found["skipped"]] == [
         (str(Path("more/c.png")), "not a picture of a known format"),
