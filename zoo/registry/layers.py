@@ -60,9 +60,9 @@ class Registry:
 
     def resolve(self, name: str, overrides: Iterable[str] = ()) -> RawEntry:
         """Return an entry merged over what it extends, with command-line overrides on top."""
-        words = list(overrides)
+        found, words = self.resolve_extends(name, None, ()), list(overrides)
         self.refuse_entries(words)
-        return apply_overrides(self.resolve_extends(name, None, ()), words)
+        return apply_overrides(found, words)
 
     def refuse_entries(self, overrides: Iterable[str]) -> None:
         """Raise ZooError for an override that is the name of another entry."""
