@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 CLASSES = ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 FOLDERS = (".", "fashion-mnist", "FashionMNIST/raw")
 PARTS = {"train": "train", "test": "t10k"}
+MAX_BYTES = 64_000_000
+"""More than any of the files has when it is unpacked."""
 KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
 
 
@@ -66,6 +68,9 @@ def read(paths: dict[str, Path]) -> Loaded:
 
     def read_split(name: str) -> Pictures:
         images, labels = (read_idx(paths[f"{PARTS[name]}-{kind}"]) for kind in KINDS)
+        if images.shape != (len(labels), 28, 28) or labels.ndim != 1:
+            shapes = f"{tuple(images.shape)} and {tuple(labels.shape)}"
+            raise DataError(f"the {name} pictures and labels are of shape {shapes}; download the files again")
         return Pictures.of(images, labels)
 
     return Loaded(read_split("train"), CLASSES, test=read_split("test"))
@@ -78,7 +83,9 @@ def read_idx(path: Path) -> Tensor:
 
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            content = file.read()
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise ValueError(f"it has more than {MAX_BYTES:,} bytes")
         rank = content[3]  # the magic number ends in the rank; then come the sizes, then the values
         shape = np.frombuffer(content, ">i4", rank, offset=4)
         values = np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)

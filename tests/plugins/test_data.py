@@ -92,6 +92,19 @@ def test_a_damaged_idx_file_is_named(fashion: Path) -> None:
         one_line(error)
 
 
+def test_idx_files_that_unpack_to_too_much_or_do_not_fit_are_named(fashion: Path) -> None:
+    images, labels = fashion / "train-images-idx3-ubyte.gz", fashion / "train-labels-idx1-ubyte"
+    kept = labels.read_bytes()
+    for wrong in (idx(np.zeros(39, np.uint8)), idx(np.zeros((40, 1), np.uint8))):
+        write(labels, wrong)
+        with pytest.raises(DataError, match="train pictures and labels are of shape"):
+            fashion_mnist.load(fashion_mnist.FashionMNISTSpec(root=fashion))
+    write(labels, kept)
+    write(images, gzip.compress(bytes(70_000_000), 1))
+    with pytest.raises(DataError, match="more than 64,000,000 bytes"):
+        fashion_mnist.load(fashion_mnist.FashionMNISTSpec(root=fashion))
+
+
 @pytest.mark.skipif(not DEBIAN.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed")
 def test_debians_fashion_mnist_works_as_root() -> None:
     spec = fashion_mnist.FashionMNISTSpec(root=DEBIAN, download=False)
