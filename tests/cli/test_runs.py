@@ -192,7 +192,7 @@ def test_bench_prints_whatever_was_measured(monkeypatch: pytest.MonkeyPatch, cap
     assert main(["bench", "cnn"]) == 0
     lines = {line[:26].rstrip(): line[26:].strip() for line in capsys.readouterr().out.splitlines()}
     assert lines["pictures per second"] == "1,234"
-    assert lines["training flops per picture"] == "1.566e+07"
+    assert lines["training flops per picture"] == "15,660,000"
     assert lines["achieved flops"] == "unknown"
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
@@ -39,7 +40,9 @@ def data_overrides(data: str | Path) -> list[str]:
 
 def advise_on_path(text: str, path: Path, kinds: list[str]) -> str:
     """Return what was meant by a path that does not exist: a data kind, or a folder beside it that is spelt alike."""
-    here = [child.name for child in path.parent.iterdir() if child.is_dir()] if path.parent.is_dir() else []
+    here: list[str] = []
+    with suppress(OSError):  # what lies beside it is only looked at for the advice
+        here = [child.name for child in path.parent.iterdir() if child.is_dir()]
     near = get_close_matches(path.name, [*here, *(kinds if path.name == text else ())], n=1, cutoff=NEAR)
     if near:
         return f"did you mean {str(path.with_name(near[0]) if near[0] in here else near[0])!r}?"
