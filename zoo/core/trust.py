@@ -91,7 +91,7 @@ def is_own_stat(about: os.stat_result) -> bool:
 
 
 def is_own(path: Path) -> bool:
-    """Whether a file or folder belongs to the user and nobody else can write to it.
+    """Whether a file or folder is the user's and nobody else can write to it.
 
     Args:
         path: The file or folder; a symbolic link to one is not enough.
