@@ -90,6 +90,15 @@ def test_an_entry_on_its_own_pictures_stays(home: Path) -> None:
         assert fit_to_pictures(load_entry("cnn", words), FEW).changed == {}
 
 
+def test_what_the_users_own_registry_says_stays(home: Path) -> None:
+    (home / "registry.yaml").write_text(
+        "version: 1\nentries:\n  mine:\n    extends: cnn\n    train: {epochs: 7, batch: 100}\n", encoding="utf-8"
+    )
+    found = fit(task=FEW, entry="mine")
+    assert not {"train.batch", "train.epochs"} & found.changed.keys()
+    assert "data.size" in found.changed
+
+
 def test_stages_follow_too() -> None:
     found = fit(task=Task(100, 8, 10_000_000, classifier=False), entry="vq-vae").changed
     assert found["train.batch"] == (125, 32)

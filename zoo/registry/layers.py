@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from zoo.registry.advice import advise_on_entry
 from zoo.registry.catalog import PLUGINS_HINT, Catalog
 from zoo.registry.overrides import apply_overrides
 from zoo.registry.plugins.discover import Plugin
-from zoo.registry.raw_entry import Locations, RawEntry, check_keys, overlay, read_entry
+from zoo.registry.raw_entry import Locations, RawEntry, check_keys, option_names, overlay, read_entry
 from zoo.registry.registry_text import parse_registry
 
 VERSION = 1
@@ -34,8 +34,8 @@ class Registry:
     plugin_troubles: list[str] = field(default_factory=list)
     """Errors of broken or blocked plugins, which might have provided a missing entry."""
 
-    def add(self, document: Document, name: str) -> None:
-        """Add one file as the topmost layer.
+    def add(self, document: Document, name: str, *, users_own: bool = False) -> None:
+        """Add one file as the topmost layer; options in a file of the user's own count as typed.
 
         Raises ZooError and changes nothing if it is not a valid registry.
         """
@@ -52,6 +52,8 @@ class Registry:
             raise ZooError(f"{where['results',]}: `results` must be a list")
         locations = entry_locations(where)
         raws = [read_entry(key, body, locations.get(key, {}), self.layers + 1) for key, body in bodies.items()]
+        if users_own:
+            raws = [replace(raw, typed=frozenset(option_names(raw.data))) for raw in raws]
         results = [check_result(row, index, where) for index, row in enumerate(rows)]
         self.layers += 1
         self.results += results
@@ -160,9 +162,9 @@ def read_registry(catalog: Catalog, extra: Iterable[Path] = ()) -> tuple[Registr
     registry.plugin_troubles = [plugin.trouble for plugin in catalog.plugins if plugin.trouble]
     for file in (user_registry(), Path("registry.yaml")):
         if file.exists() and not same_content(file, shipped_registry()):
-            registry.add(read_registry_file(file), str(file))
+            registry.add(read_registry_file(file), str(file), users_own=True)
     for file in extra:
-        registry.add(read_registry_file(file), str(file))
+        registry.add(read_registry_file(file), str(file), users_own=True)
     return registry, problems
 
 

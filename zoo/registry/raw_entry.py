@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ class RawEntry:
     where: Locations
     layer: int = 0
     typed: frozenset[str] = frozenset()
-    """Dotted names of the options that overrides set."""
+    """Dotted names of the options that overrides or a registry file of the user set."""
     other_pictures: bool = False
     """Whether overrides replaced the pictures that the entry names."""
 
@@ -53,6 +53,15 @@ def read_entry(name: str, body: Any, where: Locations, layer: int) -> RawEntry:
         if key in body and not isinstance(body[key], str):
             raise ZooError(f"{raw.location((key,))}{name}.{key} must be a string")
     return raw
+
+
+def option_names(body: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted names of the options that an entry sets."""
+    for key, value in body.items():
+        if isinstance(value, dict) and value:
+            yield from option_names(value, f"{prefix}{key}.")
+        elif prefix:
+            yield f"{prefix}{key}"
 
 
 def check_keys(data: Mapping[str, Any], known: Iterable[str], where: Locations, what: str) -> None:
