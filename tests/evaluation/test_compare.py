@@ -165,7 +165,7 @@ def test_spreads_in_words() -> None:
     assert format_spread(MetricSummary.of([2.0])) == "2"
     assert format_spread(MetricSummary.of([1.0, 2.0, 3.0])) == "2 ± 1"
     assert format_spread(MetricSummary.of([1234.0, 5678.0])) == "3,456 ± 3,142"
-    assert format_spread(MetricSummary.of([1.0, math.inf])) == "inf ± nan"
+    assert format_spread(MetricSummary.of([1.0, math.inf])) == "inf ± -"
 
 
 def test_several_axes_are_named_by_all_that_differs(capsys: Capture) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from commands import refused
 from linear import PLUGIN, REGISTRY
 
 import zoo
@@ -72,16 +73,6 @@ def told(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> Any:
     capsys.readouterr()
     assert main([*words, "--json"]) == code
     return json.loads(capsys.readouterr().out)
-
-
-def refused(capsys: pytest.CaptureFixture[str], *words: str, code: int = 2) -> str:
-    """The one line that a command ends with."""
-    capsys.readouterr()
-    assert main([*words]) == code
-    text = capsys.readouterr().err
-    assert text.startswith("error: ")
-    assert text.count("\n") == 1
-    return text
 
 
 def test_a_judge_is_trained_once_for_a_set_of_pictures(capsys: pytest.CaptureFixture[str]) -> None:

@@ -122,8 +122,8 @@ def test_its_options_are_checked_like_the_zoos_own(acme: Acme) -> None:
 
 def test_its_run_cannot_be_read_without_it(acme: Acme, trained: Any) -> None:
     bare = acme._replace(site=None)
-    error = bare.run("evaluate", trained["run"], code=5)
-    assert "no model kind 'depthwise'" in error
+    error = bare.run("evaluate", trained["run"], code=4)
+    assert "no model kind 'depthwise'" in error and "pip install zoo-acme==" in error
 
 
 @pytest.fixture

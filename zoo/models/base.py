@@ -113,7 +113,7 @@ class Model(nn.Module):
         return {"loss": torch.stack(list(losses.values())).sum(), **losses}
 
     def comparable_losses(self, losses: Mapping[str, float]) -> dict[str, float]:
-        """Convert the losses of a training epoch to the units of `metrics`, to be shown beside them.
+        """Convert the losses of a training epoch to the units of `metrics`.
 
         Args:
             losses: The mean of each loss of a stage over the epoch.

@@ -51,11 +51,17 @@ def check_pictures(run: Run, changed: Entry, info: DataInfo, split: str, picture
             f"the pictures changed after {run.path} was trained, so its {split} split may contain training pictures",
             "choose other data, e.g. --data DIR",
         )
-    for name in SPLIT_OPTIONS:
+    for name in SPLIT_OPTIONS if same_source(changed, run.entry) else ():
         if getattr(changed.data.spec, name) != getattr(run.entry.data.spec, name):
             raise DataError(
                 f"data.{name} changes how pictures are split, so the {split} split may contain training pictures"
             )
+
+
+def same_source(one: Entry, other: Entry) -> bool:
+    """Return whether two entries take their pictures from the same place."""
+    sources = [(entry.data.name, getattr(entry.data.spec, "path", None)) for entry in (one, other)]
+    return sources[0] == sources[1]
 
 
 def run_overrides(run: Run, data: str | Path | None, overrides: Iterable[str]) -> list[str]:
