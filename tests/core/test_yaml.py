@@ -154,6 +154,12 @@ def test_the_same_text_is_parsed_once(cache: Path, monkeypatch: pytest.MonkeyPat
     kept.write_text(kept.read_text().replace("2.5", "3.5"))
     as_json.cache_clear()
     assert parse_cached(text, "one.yaml") == first, "a damaged cache file is not used"
+    kept.chmod(0o666)
+    as_json.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr("zoo.core.yaml.parse", None)
+        with pytest.raises(TypeError):
+            parse_cached(text, "one.yaml")  # is parsed again, since anybody could have written the file
 
 
 def test_an_error_names_the_file_at_hand() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zoo.core.errors import ResourceError, ZooError
 from zoo.core.files import cache_dir, write_text
+from zoo.core.trust import read_bytes
 from zoo.core.version import __version__
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def as_json(text: str) -> str:
     key = hashlib.sha256(f"{__version__}\0{text}".encode(errors="surrogatepass")).hexdigest()
     path = cache_dir() / "yaml" / f"{key}.json"
     with suppress(OSError, UnicodeError):
-        checksum, _, kept = path.read_text(encoding="utf-8").partition("\n")
+        checksum, _, kept = read_bytes(path, own=True).decode().partition("\n")
         if hashlib.sha256(kept.encode()).hexdigest() == checksum:
             return kept
     made = dump_json(parse(text, ""))
