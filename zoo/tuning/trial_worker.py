@@ -304,8 +304,10 @@ def read_pictures(entry: Entry) -> dict[str, Any]:
 
     found = prepare(entry.data)
     model = None
-    with suppress(ZooError):  # the options of the trials may fit the pictures where those of the entry do not
-        model, _ = build_on_meta(entry, found.splits.info)
+    # a plugin may end the process when it builds a model, which is left to the trials where it can be
+    if len(found.splits.info.classes) < 2:
+        with suppress(ZooError):  # the options of the trials may fit the pictures where those of the entry do not
+            model, _ = build_on_meta(entry, found.splits.info)
     if model is not None:
         check_classes(entry, model, found.splits.info)
     if not len(found.splits.valid):
