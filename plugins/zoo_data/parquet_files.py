@@ -21,7 +21,7 @@ Files = dict[str, list[Path]]
 """The Parquet files of each split."""
 
 
-class Placed(NamedTuple):
+class LocatedFile(NamedTuple):
     """A file with what its path says."""
 
     file: Path
@@ -34,11 +34,11 @@ class Placed(NamedTuple):
 def list_files(path: Path | tuple[Path, ...]) -> Files:
     """List the files of each split; if no file name contains a split, all files are training data."""
     roots = (path,) if isinstance(path, Path) else path
-    found = [place(file, root, alone=len(roots) == 1) for root in roots for file in find_files(root)]
-    if all(placed.split is None for placed in found):
-        return {"train": [placed.file for placed in found]}
+    found = [locate_file(file, root, alone=len(roots) == 1) for root in roots for file in find_files(root)]
+    if all(each.split is None for each in found):
+        return {"train": [each.file for each in found]}
     where = " ".join(map(str, roots))
-    if unnamed := [placed.file.name for placed in found if placed.split is None]:
+    if unnamed := [each.file.name for each in found if each.split is None]:
         more = f" and {len(unnamed) - 3} more" if len(unnamed) > 3 else ""
         note(f"{', '.join(unnamed[:3])}{more} in {where}: left out, for the name says no split as those of others do")
     if isinstance(path, Path):
@@ -68,7 +68,7 @@ def find_files(path: Path) -> list[Path]:
     return found
 
 
-def place(file: Path, root: Path, *, alone: bool) -> Placed:
+def locate_file(file: Path, root: Path, *, alone: bool) -> LocatedFile:
     """Read split and subset from the name of a file, else from its nearest folder; a single file is training data."""
     parts = file.relative_to(root.expanduser()).parts or (() if alone else (file.name,))
     for index in range(len(parts) - 1, -1, -1):
@@ -76,14 +76,14 @@ def place(file: Path, root: Path, *, alone: bool) -> Placed:
             words = WORD.findall(file.stem) if index == len(parts) - 1 else []
             # in `mnist-00000-train.parquet` the letters are the subset's name, the digits a shard's
             before = " ".join(takewhile(lambda word: split_of(word) is None, words))
-            return Placed(file, split, "/".join([*parts[:index], before] if before else parts[:index]))
-    return Placed(file, None, "")
+            return LocatedFile(file, split, "/".join([*parts[:index], before] if before else parts[:index]))
+    return LocatedFile(file, None, "")
 
 
-def refuse_subsets(found: list[Placed], root: Path) -> None:
+def refuse_subsets(found: list[LocatedFile], root: Path) -> None:
     """Raise DataError if several subsets each have a split of the same name."""
     for split in SPLIT_NAMES:
-        subsets = {placed.subset: placed.file for placed in found if placed.split == split}
+        subsets = {each.subset: each.file for each in found if each.split == split}
         if len(subsets) > 1:
             names = ", ".join(sorted(subset or "." for subset in subsets)[:5])
             first = min(subsets)

@@ -46,7 +46,7 @@ class Job:
         self.path = Path(f"runs/{self.command}-{number}")
         self.kept: list[int] = []
 
-    def words(self) -> list[str]:
+    def arguments(self) -> list[str]:
         """The words that start it and resume it."""
         raise NotImplementedError
 
@@ -68,7 +68,7 @@ class Job:
 
     def driver(self) -> Driver:
         """Start it, or resume it."""
-        return Driver(*self.words(), log=Path("log.txt"), command=self.command)
+        return Driver(*self.arguments(), log=Path("log.txt"), command=self.command)
 
     def finish(self) -> None:
         """Run it to its end."""
@@ -88,7 +88,7 @@ class Training(Job):
 
     command = "train"
 
-    def words(self) -> list[str]:
+    def arguments(self) -> list[str]:
         return ["cnn", *SMALL, f"train.epochs={EPOCHS}", "train.save_seconds=0.05", f"--out={self.path}"]
 
     def progress(self) -> list[int]:
@@ -122,7 +122,7 @@ class Search(Job):
 
     command = "tune"
 
-    def words(self) -> list[str]:
+    def arguments(self) -> list[str]:
         options = [f"train.epochs={STUDY_EPOCHS}", f"--trials={TRIALS}", "--parallel=2", "tune.attempts=50"]
         return ["cnn", *SMALL, *options, f"--name={self.path.name}"]
 

@@ -22,7 +22,7 @@ NOTHING: Any = None
 BARE = Outputs(NOTHING, DataInfo.of((1, 8, 8), NAMES), NOTHING, {}, None)
 
 
-def seen(y: Tensor | None, seed: int, count: int, size: int = 12) -> JudgedImages:
+def random_judged(y: Tensor | None, seed: int, count: int, size: int = 12) -> JudgedImages:
     """Random pictures, features and scores."""
     chance = torch.Generator().manual_seed(seed)
     x = torch.rand(count, 1, 8, 8, generator=chance)
@@ -30,9 +30,11 @@ def seen(y: Tensor | None, seed: int, count: int, size: int = 12) -> JudgedImage
     return JudgedImages(x, y, torch.randn(count, size, generator=chance) + seed, scores)
 
 
-def hung(y: Tensor, other: Tensor, size: int = 12) -> Gallery:
-    real, drawn = seen(y, 0, len(y), size), seen(y, 1, len(y), size)
-    return Gallery("judge", real, seen(other, 2, len(other), size), real, drawn, torch.zeros(1, 1, 8, 8).byte())
+def gallery_of(y: Tensor, other: Tensor, size: int = 12) -> Gallery:
+    real, drawn = random_judged(y, 0, len(y), size), random_judged(y, 1, len(y), size)
+    return Gallery(
+        "judge", real, random_judged(other, 2, len(other), size), real, drawn, torch.zeros(1, 1, 8, 8).byte()
+    )
 
 
 def figures(name: str, gallery: Gallery) -> Any:
@@ -52,7 +54,7 @@ def direct(a: Tensor, b: Tensor) -> float:
 def test_figures_of_a_class_are_of_its_pictures_alone(size: int) -> None:
     """With 40 features and about 20 pictures of a class its covariance has no full rank."""
     y = torch.arange(62) % 3
-    gallery = hung(y, torch.arange(62) % 3, size)
+    gallery = gallery_of(y, torch.arange(62) % 3, size)
     rows = figures("classwise", gallery)["samples_per_class"]
     assert list(rows) == ["a", "b", "c"]
     for label, name in enumerate(rows):
@@ -72,7 +74,7 @@ def test_figures_of_a_class_are_of_its_pictures_alone(size: int) -> None:
 
 
 def test_distances_of_a_class_are_of_equally_many_pictures() -> None:
-    gallery = hung(torch.arange(40) % 2, torch.tensor([0] * 7 + [1] * 33))
+    gallery = gallery_of(torch.arange(40) % 2, torch.tensor([0] * 7 + [1] * 33))
     real, drawn, other = (part.at(part.y == 0) for part in (gallery.real, gallery.samples, gallery.other))  # type: ignore[arg-type]
     row = figures("classwise", gallery)["samples_per_class"]["a"]
     assert row["frechet"] == pytest.approx(direct(real.features, drawn.features[:7]), rel=1e-4)
@@ -81,22 +83,22 @@ def test_distances_of_a_class_are_of_equally_many_pictures() -> None:
 
 def test_few_pictures_of_a_class() -> None:
     y = torch.tensor([0] * 10 + [1] * 2 + [2])
-    rows = figures("classwise", hung(y, torch.tensor([0] * 12 + [1])))["samples_per_class"]
+    rows = figures("classwise", gallery_of(y, torch.tensor([0] * 12 + [1])))["samples_per_class"]
     assert list(rows) == ["a", "b"]
     assert rows["b"]["pictures"] == 2
     assert rows["b"]["frechet"] is rows["b"]["frechet_floor"] is rows["b"]["coverage"] is None
     assert rows["b"]["judge_right"] is not None
-    assert figures("classwise", hung(torch.tensor([0, 1, 2]), torch.tensor([0, 1, 2]))) is None
+    assert figures("classwise", gallery_of(torch.tensor([0, 1, 2]), torch.tensor([0, 1, 2]))) is None
 
 
 def test_flat_pictures_have_no_sharpness_to_compare_with() -> None:
-    gallery = hung(torch.zeros(8).long(), torch.zeros(8).long())
+    gallery = gallery_of(torch.zeros(8).long(), torch.zeros(8).long())
     flat = replace(gallery, real=gallery.real._replace(x=torch.ones(8, 1, 8, 8)))
     assert figures("classwise", flat)["samples_per_class"]["a"]["sharpness"] is None
 
 
 def test_without_classes_there_is_nothing_to_say() -> None:
-    gallery = hung(torch.arange(8) % 2, torch.arange(8) % 2)
+    gallery = gallery_of(torch.arange(8) % 2, torch.arange(8) % 2)
     for part in (gallery.samples._replace(y=None), gallery.samples._replace(scores=None)):
         assert figures("classwise", replace(gallery, samples=part)) is None
     for name in ("mixtures", "edits"):
@@ -113,7 +115,7 @@ def mixtures(drawn: JudgedImages, sweep: Sweep) -> Any:
     real = judged([0.5, 0.1, 0.2, 0.2], [0.1, 0.4, 0.4, 0.1])
     halves = judged([0.2, 0.3, 0.3, 0.2], [0.85, 0.05, 0.05, 0.05])
     mixed = MixedImages(torch.tensor([[0, 2], [1, 2]]), drawn, real, halves, sweep)
-    return figures("mixtures", replace(hung(torch.arange(8) % 2, torch.arange(8) % 2), mixed=mixed))
+    return figures("mixtures", replace(gallery_of(torch.arange(8) % 2, torch.arange(8) % 2), mixed=mixed))
 
 
 def way(one: list[float], other: list[float], noise: float = 0.0) -> Sweep:
@@ -158,12 +160,12 @@ def test_ways_that_are_monotone(sweep: Sweep, share: float) -> None:
 
 def test_edits_against_numpy() -> None:
     y, goal = torch.arange(30) % 4, (torch.arange(30) + 1) % 4
-    source, edited, uninformed, fresh = (seen(goal, seed, 30) for seed in range(4))
+    source, edited, uninformed, fresh = (random_judged(goal, seed, 30) for seed in range(4))
     edited = edited._replace(x=(source.x + edited.x) / 2)
     same = source.x.clone()
     same[3, 0, 2, 2] += 0.25
     whole = EditedImages(source._replace(y=y), edited, uninformed, fresh, same, source.x)
-    found = figures("edits", replace(hung(y, y), edited=whole))
+    found = figures("edits", replace(gallery_of(y, y), edited=whole))
     ink = [part.x.double().mean((1, 2, 3)).numpy() for part in (source, edited, fresh)]
     assert found["edit_correlation"] == pytest.approx(np.corrcoef(ink[0], ink[1])[0, 1])
     assert found["edit_correlation_fresh"] == pytest.approx(np.corrcoef(ink[0], ink[2])[0, 1])
@@ -171,5 +173,5 @@ def test_edits_against_numpy() -> None:
     assert edited.scores is not None and uninformed.scores is not None
     assert found["edit_right"] == (edited.scores.argmax(1) == goal).double().mean()
     assert found["edit_right_from_none"] == (uninformed.scores.argmax(1) == goal).double().mean()
-    flat = replace(hung(y, y), edited=whole._replace(fresh=fresh._replace(x=torch.ones_like(fresh.x))))
+    flat = replace(gallery_of(y, y), edited=whole._replace(fresh=fresh._replace(x=torch.ones_like(fresh.x))))
     assert "edit_correlation_fresh" not in figures("edits", flat)

@@ -40,7 +40,7 @@ def normal(count: int, size: int, seed: int = 0) -> Tensor:
     return torch.randn(count, size, generator=torch.Generator().manual_seed(seed))
 
 
-def seen(
+def judged(
     x: Tensor | None = None, features: Tensor | None = None, scores: Tensor | None = None, y: Tensor | None = None
 ) -> JudgedImages:
     count = next(len(part) for part in (x, features, scores) if part is not None)
@@ -86,7 +86,7 @@ def test_they_apply_to_generators_alone() -> None:
 
 
 def test_of_a_single_picture_there_is_nothing_to_say() -> None:
-    one = seen(pictures(1), normal(1, 3))
+    one = judged(pictures(1), normal(1, 3))
     for name in OF_GALLERY:
         assert KINDS[name].compute(KINDS[name].spec(), replace(BARE, gallery=gallery(one, one))) is None
 
@@ -126,7 +126,7 @@ def test_reconstructions_are_compared_picture_by_picture(side: int, sigma: float
         0, 1
     )
     shown[0] = 1 - real[0]
-    found = figures("reconstruction", gallery(seen(real), seen(real), shown=seen(shown)))
+    found = figures("reconstruction", gallery(judged(real), judged(real), shown=judged(shown)))
     errors = (shown - real).double().square().flatten(1).mean(1)
     pairs = zip(real[:, 0].double().numpy(), shown[:, 0].double().numpy(), strict=True)
     assert found["psnr"] == pytest.approx((-10 * errors.log10()).mean().item(), abs=1e-4)
@@ -134,12 +134,12 @@ def test_reconstructions_are_compared_picture_by_picture(side: int, sigma: float
 
 
 def test_exact_reconstructions_are_finite() -> None:
-    real = seen(pictures(700, 0, (3, 9, 4)))
+    real = judged(pictures(700, 0, (3, 9, 4)))
     assert figures("reconstruction", gallery(real, real)) == pytest.approx({"psnr": 100, "ssim": 1}, abs=1e-5)
 
 
 def test_tiny_pictures_are_compared_too() -> None:
-    real = seen(pictures(3, 0, (1, 2, 2)))
+    real = judged(pictures(3, 0, (1, 2, 2)))
     assert figures("reconstruction", gallery(real, real))["ssim"] == pytest.approx(1)
     assert set(figures("sharpness", gallery(real, real))) <= {"sharpness", "sharpness_reconstructions"}
 
@@ -148,17 +148,17 @@ def test_blurred_pictures_are_not_sharp_and_noisy_ones_too_sharp() -> None:
     real = pictures(50, 0, (3, 32, 32))
     blurred = torch.from_numpy(ndimage.gaussian_filter(real.numpy(), (0, 0, 1, 1)))
     noisy = real + 0.3 * torch.randn(real.shape, generator=torch.Generator().manual_seed(3))
-    found = figures("sharpness", gallery(seen(real), seen(noisy), shown=seen(blurred)))
+    found = figures("sharpness", gallery(judged(real), judged(noisy), shown=judged(blurred)))
     assert found["sharpness"] > 2 and found["sharpness_laplacian"] > 2
     assert 0 < found["sharpness_reconstructions"] < 0.5 and 0 < found["sharpness_laplacian_reconstructions"] < 0.5
-    same = figures("sharpness", gallery(seen(real), seen(real)))
+    same = figures("sharpness", gallery(judged(real), judged(real)))
     assert len(same) == 4 and set(same.values()) == {1.0}
 
 
 def test_sharpness_is_absolute() -> None:
     """Half the contrast is a quarter of the energy, though the share of high frequencies is the same."""
     real = pictures(20)
-    found = figures("sharpness", gallery(seen(real), seen(real / 2 + 0.25), shown=seen(1 - real)))
+    found = figures("sharpness", gallery(judged(real), judged(real / 2 + 0.25), shown=judged(1 - real)))
     assert found["sharpness"] == pytest.approx(0.25) and found["sharpness_laplacian"] == pytest.approx(0.25)
     assert found["sharpness_reconstructions"] == pytest.approx(1, abs=1e-5)
 
@@ -172,15 +172,15 @@ def test_sharpness_by_other_means() -> None:
         energy.append(spectrum[..., frequency > 0.25].sum())
         edges = [ndimage.laplace(plane)[1:-1, 1:-1].var() for plane in x.reshape(-1, 9, 12)]
         laplacian.append(np.mean(edges))
-    found = figures("sharpness", gallery(seen(real), seen(drawn)))
+    found = figures("sharpness", gallery(judged(real), judged(drawn)))
     assert found["sharpness"] == pytest.approx(energy[0] / energy[1], rel=1e-5)
     assert found["sharpness_laplacian"] == pytest.approx(laplacian[0] / laplacian[1], rel=1e-5)
 
 
 def test_beside_flat_pictures_nothing_is_sharp() -> None:
-    flat = seen(torch.full((5, 1, 8, 8), 0.5))
+    flat = judged(torch.full((5, 1, 8, 8), 0.5))
     kind = KINDS["sharpness"]
-    assert kind.compute(kind.spec(), replace(BARE, gallery=gallery(flat, seen(pictures(5))))) is None
+    assert kind.compute(kind.spec(), replace(BARE, gallery=gallery(flat, judged(pictures(5))))) is None
 
 
 def direct(a: Tensor, b: Tensor) -> float:
@@ -192,7 +192,7 @@ def direct(a: Tensor, b: Tensor) -> float:
 
 
 def frechet(real: Tensor, drawn: Tensor) -> float:
-    found: float = figures("frechet", gallery(seen(features=real), seen(features=drawn)))["frechet"]
+    found: float = figures("frechet", gallery(judged(features=real), judged(features=drawn)))["frechet"]
     return found
 
 
@@ -227,7 +227,7 @@ def test_frechet_distance_of_moved_and_stretched_features(count: int) -> None:
 
 def test_which_sets_the_distances_compare() -> None:
     real, other, shown, drawn = (
-        seen(features=normal(50, 4, seed) + shift) for seed, shift in ((0, 0), (1, 0), (0, 1), (0, 2))
+        judged(features=normal(50, 4, seed) + shift) for seed, shift in ((0, 0), (1, 0), (0, 1), (0, 2))
     )
     hung = gallery(real, drawn, other, shown)
     found = figures("frechet", hung)
@@ -245,13 +245,13 @@ def test_kernel_distance_by_whole_matrices(monkeypatch: pytest.MonkeyPatch) -> N
     kernels = [polynomial_kernel(a, b, degree=3) for a, b in ((real, real), (drawn, drawn), (real, drawn))]
     own = [(k.sum() - np.trace(k)) / (len(k) * (len(k) - 1)) for k in kernels[:2]]
     expected = own[0] + own[1] - 2 * kernels[2].mean()
-    found = figures("kid", gallery(seen(features=real), seen(features=drawn)))
+    found = figures("kid", gallery(judged(features=real), judged(features=drawn)))
     assert found["kid"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_kernel_distance_is_unbiased() -> None:
     rows = [
-        figures("kid", gallery(seen(features=normal(20, 3, seed)), seen(features=normal(20, 3, seed + 1))))["kid"]
+        figures("kid", gallery(judged(features=normal(20, 3, seed)), judged(features=normal(20, 3, seed + 1))))["kid"]
         for seed in range(0, 400, 2)
     ]
     assert min(rows) < 0 < max(rows)
@@ -275,7 +275,7 @@ def by_hand(real: Tensor, made: Tensor, k: int) -> dict[str, float]:
 def test_manifold_by_whole_matrices(monkeypatch: pytest.MonkeyPatch, k: int) -> None:
     monkeypatch.setattr(distances, "DISTANCE_ROWS", 7)
     real, drawn, other = normal(60, 4), normal(60, 4, 1) * 1.2 + 0.5, normal(60, 4, 2)
-    hung = gallery(seen(features=real), seen(features=drawn), seen(features=other))
+    hung = gallery(judged(features=real), judged(features=drawn), judged(features=other))
     expected = by_hand(real, drawn, k) | {f"{name}_real": value for name, value in by_hand(real, other, k).items()}
     assert figures("manifold", hung, neighbours=k) == pytest.approx(expected)
     assert 0 < expected["precision"] < 1 and 0 < expected["recall"] < 1
@@ -283,7 +283,7 @@ def test_manifold_by_whole_matrices(monkeypatch: pytest.MonkeyPatch, k: int) -> 
 
 def test_the_same_pictures_cover_all() -> None:
     real = normal(100, 30)
-    found = figures("manifold", gallery(seen(features=real), seen(features=real.flip(0))))
+    found = figures("manifold", gallery(judged(features=real), judged(features=real.flip(0))))
     assert found == pytest.approx(dict.fromkeys(found, 1.0), abs=0.01) and len(found) == 8
 
 
@@ -291,19 +291,19 @@ def test_dropped_modes_cost_recall_and_coverage_but_no_precision() -> None:
     modes = 20 * F.one_hot(torch.arange(200) % 4, 6)
     real, other, drawn = (normal(200, 6, seed) + modes for seed in range(3))
     drawn = drawn[modes[:, 0] > 0].repeat(4, 1) + 0.3 * normal(200, 6, 9)
-    found = figures("manifold", gallery(seen(features=real), seen(features=drawn), seen(features=other)))
+    found = figures("manifold", gallery(judged(features=real), judged(features=drawn), judged(features=other)))
     assert found["recall_real"] > 0.8 and found["coverage_real"] > 0.9 and found["precision_real"] > 0.8
     assert found["recall"] < 0.3 and found["coverage"] < 0.3 and found["precision"] > 0.7
 
 
 def test_far_away_nothing_is_covered() -> None:
     real = normal(50, 3)
-    found = figures("manifold", gallery(seen(features=real), seen(features=real + 100)))
+    found = figures("manifold", gallery(judged(features=real), judged(features=real + 100)))
     assert {found[name] for name in ("precision", "recall", "density", "coverage")} == {0.0}
 
 
 def test_too_few_pictures_have_no_neighbours() -> None:
-    kind, few = KINDS["manifold"], seen(features=normal(5, 3))
+    kind, few = KINDS["manifold"], judged(features=normal(5, 3))
     assert kind.compute(kind.spec(), replace(BARE, gallery=gallery(few, few))) is None
 
 
@@ -312,9 +312,9 @@ def scores(*rows: list[float]) -> Tensor:
 
 
 def test_what_the_judge_says() -> None:
-    real = seen(scores=scores([0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]), y=torch.tensor([0, 1, 0]))
-    shown = seen(scores=scores([0.8, 0.1, 0.1], [0.8, 0.1, 0.1], [0.8, 0.1, 0.1]), y=real.y)
-    drawn = seen(scores=scores([0.5, 0.5, 0], [0.5, 0.5, 0], [1, 0, 0]), y=torch.tensor([2, 2, 0]))
+    real = judged(scores=scores([0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]), y=torch.tensor([0, 1, 0]))
+    shown = judged(scores=scores([0.8, 0.1, 0.1], [0.8, 0.1, 0.1], [0.8, 0.1, 0.1]), y=real.y)
+    drawn = judged(scores=scores([0.5, 0.5, 0], [0.5, 0.5, 0], [1, 0, 0]), y=torch.tensor([2, 2, 0]))
     found = figures("judged", gallery(real, drawn, shown=shown))
     assert found == pytest.approx(
         {
@@ -330,8 +330,8 @@ def test_what_the_judge_says() -> None:
 
 
 def test_samples_of_no_class_are_spread_over_the_classes() -> None:
-    real = seen(scores=scores([1, 0, 0], [0, 1, 0], [0, 0, 1]), y=torch.arange(3))
-    dropped = seen(scores=scores([1, 0, 0], [0, 1, 0], [0.5, 0.5, 0]))
+    real = judged(scores=scores([1, 0, 0], [0, 1, 0], [0, 0, 1]), y=torch.arange(3))
+    dropped = judged(scores=scores([1, 0, 0], [0, 1, 0], [0.5, 0.5, 0]))
     found = figures("judged", gallery(real, dropped))
     assert found["judge_diversity"] == pytest.approx(2 / 3)
     assert "judge_right" not in found
@@ -339,12 +339,12 @@ def test_samples_of_no_class_are_spread_over_the_classes() -> None:
 
 
 def test_a_judge_that_does_not_know_the_classes_says_nothing() -> None:
-    kind, some = KINDS["judged"], seen(features=normal(4, 3), y=torch.arange(4))
+    kind, some = KINDS["judged"], judged(features=normal(4, 3), y=torch.arange(4))
     assert kind.compute(kind.spec(), replace(BARE, gallery=gallery(some, some))) is None
 
 
 def beside(train: Tensor, real: Tensor, drawn: Tensor) -> dict[str, Any]:
-    hung = replace(gallery(seen(real), seen(drawn)), train=(train * 255).round().byte())
+    hung = replace(gallery(judged(real), judged(drawn)), train=(train * 255).round().byte())
     return figures("memorisation", hung)
 
 

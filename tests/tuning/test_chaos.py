@@ -122,7 +122,7 @@ class Chaos:
         self.opened: list[float] = []
         self.outlived: list[float] = []
 
-    def words(self) -> list[str]:
+    def arguments(self) -> list[str]:
         """The command that goes on with the newest study."""
         return [*WORDS, f"--trials={TRIALS}", f"--name={self.studies[-1].name}"]
 
@@ -130,7 +130,7 @@ class Chaos:
         """Start a driver, and kill workers and then all of it at random moments; where it is done another is next."""
         if self.over():
             self.studies.append(Path(f"runs/chaos-{len(self.studies) + 1}"))
-        with Driver(*self.words(), log=Path("log.txt")) as driver:
+        with Driver(*self.arguments(), log=Path("log.txt")) as driver:
             if not early:
                 self.opened.append(driver.hear(f"{TRIALS} trials"))
             for _ in range(workers):
@@ -172,7 +172,7 @@ def test_kills_at_any_moment_lose_nothing(toy: Path, monkeypatch: pytest.MonkeyP
         chaos.run(early)
     while len(chaos.outlived) < 5:
         chaos.run(early=False)
-    with Driver(*chaos.words(), log=Path("log.txt")) as driver:
+    with Driver(*chaos.arguments(), log=Path("log.txt")) as driver:
         assert driver.finish() == 0, driver.said()
         driver.note()
         chaos.outlived.append(driver.gone())

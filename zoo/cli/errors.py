@@ -92,14 +92,14 @@ def deprecations_as_notes(tell: Callable[[str], None]) -> Iterator[None]:
         warnings.simplefilter("always", ZooDeprecationWarning)
         show = warnings.showwarning
 
-        def shown(message: Warning | str, category: type[Warning], *position: Any, **more: Any) -> None:
+        def show_warning(message: Warning | str, category: type[Warning], *position: Any, **more: Any) -> None:
             if not issubclass(category, ZooDeprecationWarning):
                 show(printable_warning(message), category, *position, **more)
             elif str(message) not in seen:
                 seen.add(str(message))
                 tell(f"note: {message}")
 
-        warnings.showwarning = shown
+        warnings.showwarning = show_warning
         yield
 
 

@@ -54,14 +54,14 @@ class Evaluation:
     gallery: Gallery | None = field(default=None, repr=False, compare=False)
 
     @property
-    def shown(self) -> dict[str, float]:
+    def visible_metrics(self) -> dict[str, float]:
         """The metrics without those of plugins that nobody asked for."""
         hidden = {name for kind in self.unasked for name in self.kinds[kind]}
         return {name: value for name, value in self.metrics.items() if name not in hidden}
 
     def __repr__(self) -> str:
         """Describe the evaluation in one line."""
-        figures = ", ".join(f"{name} {format_value(value)}" for name, value in list(self.shown.items())[:3])
+        figures = ", ".join(f"{name} {format_value(value)}" for name, value in list(self.visible_metrics.items())[:3])
         return f"<Evaluation of {self.run}: {self.pictures:,} {self.split} pictures, {figures}>"
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,6 +81,6 @@ class Evaluation:
         """Show the metrics as a table in a notebook."""
         from zoo.display.html import key_value_table, muted_line, titled_block
 
-        table = key_value_table({"judge": self.judge, **self.shown})
+        table = key_value_table({"judge": self.judge, **self.visible_metrics})
         title = f"{self.run}: {self.pictures:,} {self.split} pictures"
         return titled_block(title, table, *map(muted_line, self.problems))

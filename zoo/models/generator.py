@@ -107,7 +107,7 @@ class Generator(Model):
         Returns:
             The scalars `distortion` and `rate` in nats per dimension of the picture, and whatever the codec adds.
         """
-        batch, condition = self.seen(batch)
+        batch, condition = self.prepare_batch(batch)
         posterior, decoded, further = self.codec.learn(batch)
         assert isinstance(posterior, Posterior)
         rate = self.codec.rate(self.prior.kl(posterior, condition).value.mean())
@@ -126,7 +126,7 @@ class Generator(Model):
             The scalar `distortion` in nats per dimension of the picture, whatever the codec adds, and for continuous
             codes `rate`.
         """
-        batch, _ = self.seen(batch)
+        batch, _ = self.prepare_batch(batch)
         found, decoded, further = self.codec.learn(batch)
         losses = {"distortion": self.codec.distortion(batch.x, decoded).mean() / self.size, **further}
         if isinstance(found, Posterior):
@@ -142,13 +142,13 @@ class Generator(Model):
         Returns:
             The scalar `rate`.
         """
-        batch, condition = self.seen(batch)
+        batch, condition = self.prepare_batch(batch)
         with torch.no_grad():
             found = self.codec.encode(batch.x)
             code = found.sample() if isinstance(found, Posterior) else found
         return {"rate": -self.prior.log_prob(code, condition).mean() / self.size}
 
-    def seen(self, batch: Batch) -> tuple[Batch, Tensor | None]:
+    def prepare_batch(self, batch: Batch) -> tuple[Batch, Tensor | None]:
         """Prepare a batch for training: dequantise the pictures, mix some, and encode labels.
 
         Args:

@@ -149,7 +149,8 @@ def show(
         from zoo.registry.model_size import measure_entry
 
         info = data_info(entry.data)
-        (parameters, flops, _), shape = measure_entry(entry, info, searched), info.shape
+        size, shape = measure_entry(entry, info, searched), info.shape
+        parameters, flops = size.parameters, size.flops
     spec = entry.dump() | {"tune": entry.tune.model_dump(mode="json")}
     return EntryDescription(
         name=name,

@@ -26,7 +26,9 @@ class Count(NamedTuple):
     """Number of parameters."""
     flops: int | None
     """Floating-point operations of a forward pass for one picture; None if they cannot be counted."""
-    checked: bool = True
+    classifier: bool
+    """Whether the model is a classifier."""
+    checked: bool
     """Whether it is certain that the model fits the classes; if not, `check_classes` tells once weights are there."""
 
 
@@ -37,16 +39,21 @@ def count_size(entry: Entry, info: DataInfo) -> Count:
     does not fit the classes is refused, as `check_classes` does.
     """
     model, on_meta = build_on_meta(entry, info)
-    checked = check_classes(entry, model, info)
-    return Count(parameter_count(model), forward_flops(model, info) if on_meta else None, checked)
+    return size_of(entry, model, info, on_meta)
 
 
 def measure_entry(entry: Entry, info: DataInfo, searched: Iterable[str] = ()) -> Count:
     """Count parameters and FLOPs; ZooError if options of a stage are set or searched that the model does not have."""
     model, on_meta = build_on_meta(entry, info)
     check_stages(entry.train, model, searched)
-    check_classes(entry, model, info)
-    return Count(parameter_count(model), forward_flops(model, info) if on_meta else None)
+    return size_of(entry, model, info, on_meta)
+
+
+def size_of(entry: Entry, model: Model, info: DataInfo, on_meta: bool) -> Count:
+    """Count the size of a model that was built, and check that it fits the classes."""
+    checked = check_classes(entry, model, info)
+    flops = forward_flops(model, info) if on_meta else None
+    return Count(parameter_count(model), flops, isinstance(model, Classifier), checked)
 
 
 def count_parameters(entry: Entry, info: DataInfo) -> int:

@@ -84,17 +84,17 @@ def append_result(path: Path, result: dict[str, Any]) -> None:
     Raises ZooError and leaves the file unchanged if a line at its end would not become the last result.
     """
     text = read_registry_text(path)
-    check_registry(parse_registry(text, str(path)).data, path)
+    data = parse_registry(text, str(path)).data
+    check_registry(data, path)
     row = json.dumps(result, ensure_ascii=False, allow_nan=False)
     if found := find_rows(text):
         write_text(path, f"{text.rstrip()}\n{found.indent}- {row}\n", follow_link=True)
     else:
-        write_text(path, with_result(text, row, path), follow_link=True)
+        write_text(path, with_result(text, data, row, path), follow_link=True)
 
 
-def with_result(text: str, row: str, path: Path) -> str:
+def with_result(text: str, data: dict[str, Any], row: str, path: Path) -> str:
     """Append a result to the text of a registry whose results are not all JSON lines, or which has none."""
-    data = parse_registry(text, str(path)).data
     before = data.get("results")
     end = text.rstrip()
     if before:

@@ -146,7 +146,7 @@ class Session:
         size = count_size(self.entry, prepared.splits.info)
         if before:
             return prepared, size, Fit.restore(before.record)
-        fitted = fit_entry(self.entry, prepared.splits, size.flops)
+        fitted = fit_entry(self.entry, prepared.splits, size.flops, size.classifier)
         self.entry = fitted.apply(self.entry)
         if fitted.other_pictures:
             prepared = prepare(self.entry.data)
@@ -203,7 +203,7 @@ def cached_classifier(name: str, job: Session) -> Run:
         raise ZooError(f"the entry {name!r} is not a classifier", "choose one that is, e.g. cnn")
     passes = max(entry.train.epochs, -(-MIN_PICTURES_SEEN // len(prepared.splits.train)))
     entry = with_train(entry, epochs=min(passes, max(entry.train.epochs, MAX_EPOCHS)), minutes=None)
-    entry = fit_entry(entry, prepared.splits, None).apply(entry)
+    entry = fit_entry(entry, prepared.splits, None, classifier=True).apply(entry)
     asked = {"model": entry.model.dump(), "train": entry.train.model_dump(mode="json")}
     key = digest(asked | {"pictures": prepared.fingerprints})
     path = own_folder(cache_dir() / "classifiers" / f"{name}-{key[:16]}")
@@ -223,15 +223,15 @@ def fit_before_training(entry: Entry) -> Fit:
     if entry.typed is None:
         return Fit()
     splits, _ = build_data(entry.data)
-    return fit_entry(entry, splits, count_size(entry, splits.info).flops)
+    size = count_size(entry, splits.info)
+    return fit_entry(entry, splits, size.flops, size.classifier)
 
 
-def fit_entry(entry: Entry, splits: Splits, flops: int | None) -> Fit:
-    """Choose the options of an entry that follow the pictures."""
+def fit_entry(entry: Entry, splits: Splits, flops: int | None, classifier: bool) -> Fit:
+    """Choose the options of an entry that follow the pictures; `flops` are those of a forward pass, if known."""
     if entry.typed is None:
         return Fit(pictures=len(splits.train))
     channels, height, width = splits.info.shape
-    classifier = isinstance(build_on_meta(entry, splits.info)[0], Classifier)
     small = None
     if classifier and flops and height == width > SMALL_SIDE and may_resize(entry.data.spec):
         small = count_size(entry, splits.info._replace(shape=(channels, SMALL_SIDE, SMALL_SIDE))).flops

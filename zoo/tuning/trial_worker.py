@@ -303,13 +303,14 @@ def read_pictures(entry: Entry) -> dict[str, Any]:
     from zoo.training.session import prepare
 
     found = prepare(entry.data)
-    model = None
     # a plugin may end the process when it builds a model, which is left to the trials where it can be
     if len(found.splits.info.classes) < 2:
-        with suppress(ZooError):  # the options of the trials may fit the pictures where those of the entry do not
+        try:
             model, _ = build_on_meta(entry, found.splits.info)
-    if model is not None:
-        check_classes(entry, model, found.splits.info)
+        except ZooError:  # the options of the trials may fit the pictures where those of the entry do not
+            pass
+        else:
+            check_classes(entry, model, found.splits.info)
     if not len(found.splits.valid):
         raise DataError("there are no validation pictures to compare trials by", "set data.valid, e.g. data.valid=0.1")
     parts = {name: getattr(found.splits, name) for name in SPLITS}

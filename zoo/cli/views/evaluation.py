@@ -60,7 +60,7 @@ def show_figures(screen: Screen, found: Evaluation, *, everything: bool) -> list
 
     Only those that matter most are printed, and those of metric kinds that are asked for, or `everything`.
     """
-    shown = [name for name in found.shown if not is_reference(name, found.metrics)]
+    shown = [name for name in found.visible_metrics if not is_reference(name, found.metrics)]
     names = shown if everything else main_figures(shown, found)
     real = [real_value(name, found.metrics) for name in names]
     columns = {
