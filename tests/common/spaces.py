@@ -6,7 +6,6 @@ from typing import Any
 
 import optuna
 
-from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.layers import read_registry
 from zoo.registry.raw_entry import RawEntry
@@ -17,14 +16,14 @@ KINDS = {"model.kind": ["cnn", "timm"], "model.architecture": ["resnet10t", "res
 
 def get(*overrides: str, name: str = "cnn") -> tuple[RawEntry, Entry]:
     """A shipped entry with overrides, raw and resolved."""
-    raw = read_registry(catalog())[0].resolve(name, overrides)
-    return raw, resolve_entry(catalog(), raw)
+    raw = read_registry()[0].resolve(name, overrides)
+    return raw, resolve_entry(raw)
 
 
 def space(asked: dict[str, Any], *fixed: str, overrides: tuple[str, ...] = ()) -> Space:
     """The space of `cnn`."""
     raw, entry = get(*overrides)
-    return Space.of(catalog(), raw, entry, asked, fixed)
+    return Space.of(raw, entry, asked, fixed)
 
 
 def only(*paths: str) -> dict[str, Any]:

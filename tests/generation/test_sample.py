@@ -22,7 +22,6 @@ from zoo.core.errors import ZooError
 from zoo.core.files import digest
 from zoo.display.grid import to_uint8
 from zoo.generation import reconstruct as encoding
-from zoo.registry.catalog import Catalog
 from zoo.runs.run import Run
 
 
@@ -92,9 +91,9 @@ def test_samples_go_to_the_next_number_in_the_run(capsys: pytest.CaptureFixture[
 def test_a_command_opens_the_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
     whole, paths = Run.open, list[Path]()
 
-    def counted(path: Path, catalog: Catalog) -> Run:
+    def counted(path: Path) -> Run:
         paths.append(path)
-        return whole(path, catalog)
+        return whole(path)
 
     monkeypatch.setattr(Run, "open", counted)
     assert main(["sample", "linear", "-n", "2"]) == 0

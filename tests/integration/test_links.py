@@ -14,7 +14,6 @@ import zoo
 from tests.conftest import TINY
 from zoo.cli import main
 from zoo.core.errors import ResourceError, RunError
-from zoo.registry.catalog import catalog
 from zoo.runs.choose_folder import open_or_clear
 from zoo.runs.lock import lock_folder, wait_and_lock
 from zoo.runs.metrics_log import MetricsLog
@@ -47,7 +46,7 @@ def test_a_trial_that_is_a_link_is_not_opened_and_not_emptied(victim: Path) -> N
     with pytest.raises(ResourceError, match="t00001 is a symbolic link"), wait_and_lock(trial, lambda error: None):
         pass
     with pytest.raises(ResourceError, match="symbolic link"):
-        open_or_clear(trial, catalog())
+        open_or_clear(trial)
     assert content(victim) == before and trial.is_symlink()
 
 
@@ -58,7 +57,7 @@ def test_only_what_the_zoo_wrote_is_deleted_of_a_damaged_run(run: Path, victim: 
     (run / "state").symlink_to(victim)
     (run / "hung.txt").symlink_to(victim / "important.txt")
     before = content(victim)
-    assert open_or_clear(run, catalog()) is None
+    assert open_or_clear(run) is None
     assert {path.name for path in run.iterdir()} - {"lock", "lock.json"} == {"important.txt", "photos", "state"}
     assert content(victim) == before
 

@@ -18,7 +18,6 @@ from zoo.models.base import Classifier, Model
 from zoo.models.generator import Generator
 from zoo.models.judge import extract_features
 from zoo.registry.build import build_model
-from zoo.registry.catalog import catalog
 from zoo.registry.entry import resolve_entry
 from zoo.registry.raw_entry import RawEntry
 
@@ -33,9 +32,7 @@ CODECS: list[dict[str, Any]] = [{"kind": "vae", "latent": 4}, {"kind": "vq-vae",
 
 def made(model: dict[str, Any], shape: tuple[int, int, int] = (3, 32, 32)) -> Model:
     torch.manual_seed(0)
-    return build_model(
-        resolve_entry(catalog(), RawEntry("small", {"model": model}, {})), DataInfo.of(shape, ("a", "b", "c"))
-    )
+    return build_model(resolve_entry(RawEntry("small", {"model": model}, {})), DataInfo.of(shape, ("a", "b", "c")))
 
 
 def teacher(shape: tuple[int, int, int] = (3, 32, 32)) -> Classifier:

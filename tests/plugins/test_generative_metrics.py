@@ -20,7 +20,6 @@ from zoo import DataInfo
 from zoo.data.dataset import Pictures
 from zoo.evaluation.evaluate import compute_metrics
 from zoo.models.gallery import Gallery, JudgedImages
-from zoo.registry.catalog import catalog
 from zoo.registry.kinds import Outputs
 
 KINDS = {kind.name: kind for kind in zoo_metrics()}
@@ -92,12 +91,12 @@ def test_of_a_single_picture_there_is_nothing_to_say() -> None:
 
 
 def test_an_evaluation_holds_them_as_figures_and_always_the_same() -> None:
-    found = compute_metrics(catalog(), replace(BARE, gallery=whole()))
+    found = compute_metrics(replace(BARE, gallery=whole()))
     assert not found.problems
     assert set(found.details) == {"samples_per_class"}
     assert found.metrics.keys() >= {"psnr", "ssim", "sharpness", "frechet", "kid", "recall", "judge_right", "copies"}
     assert all(math.isfinite(value) for value in found.metrics.values())
-    assert compute_metrics(catalog(), replace(BARE, gallery=whole())) == found
+    assert compute_metrics(replace(BARE, gallery=whole())) == found
 
 
 def test_no_kind_takes_the_name_of_another_ones_figure() -> None:

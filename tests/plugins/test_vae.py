@@ -20,7 +20,6 @@ from zoo.core.types import Batch
 from zoo.models.generator import Generator
 from zoo.models.latent import dequantise, fixed_seed
 from zoo.registry.build import build_model
-from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.model_size import count_size
 from zoo.registry.raw_entry import RawEntry
@@ -39,7 +38,7 @@ def info(shape: tuple[int, int, int] = (1, 8, 8)) -> DataInfo:
 
 def entry(prior: str = "normal", **options: Any) -> Entry:
     model = {"kind": "vae", "latent": 4, "width": 8, "blocks": 1, "warmup": 0} | options
-    return resolve_entry(catalog(), RawEntry("small", {"model": model, "prior": {"kind": prior}}, {}))
+    return resolve_entry(RawEntry("small", {"model": model, "prior": {"kind": prior}}, {}))
 
 
 def made(shape: tuple[int, int, int] = (1, 8, 8), prior: str = "normal", **options: Any) -> Generator:

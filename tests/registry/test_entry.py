@@ -12,7 +12,6 @@ import pytest
 from tests.conftest import Install
 from zoo.core.errors import MissingError, RunError, ZooError
 from zoo.core.spec import Spec
-from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry, resolve_entry, restore_entry, with_train
 from zoo.registry.layers import read_registry
 from zoo.registry.raw_entry import RawEntry
@@ -23,14 +22,14 @@ pytestmark = pytest.mark.usefixtures("home")
 
 def entry(*overrides: str, name: str = "cnn") -> Entry:
     """A shipped entry with overrides."""
-    return resolve_entry(catalog(), read_registry(catalog())[0].resolve(name, overrides))
+    return resolve_entry(read_registry()[0].resolve(name, overrides))
 
 
 def test_there_and_back() -> None:
-    for name in read_registry(catalog())[0].entries:
+    for name in read_registry()[0].entries:
         found = entry("train.stages.main.lr=1e-4", "data.limit=7", name=name)
         dumped = json.loads(json.dumps(found.dump()))
-        again = restore_entry(catalog(), dumped)
+        again = restore_entry(dumped)
         assert again == found and again.dump() == dumped and again.hash() == found.hash()
 
 
@@ -49,7 +48,7 @@ def test_there_and_back() -> None:
 )
 def test_what_is_no_entry(dumped: Any, expected: str) -> None:
     with pytest.raises(ZooError) as caught:
-        restore_entry(catalog(), dumped)
+        restore_entry(dumped)
     assert str(caught.value).startswith(expected)
 
 
@@ -125,7 +124,7 @@ def test_messages(override: str, expected: str) -> None:
 
 def test_data_is_digits_unless_it_says_otherwise() -> None:
     raw = RawEntry("a", {"model": {"kind": "cnn"}, "data": {"limit": 5}}, {})
-    found = resolve_entry(catalog(), raw)
+    found = resolve_entry(raw)
     assert (found.data.name, found.data.dump()["limit"]) == ("digits", 5)
 
 
@@ -163,6 +162,6 @@ def zoo_models():
 def test_a_spec_with_a_bug_is_the_fault_of_its_plugin(model: dict[str, Any], cause: str, install: Install) -> None:
     install("odd", BAD_SPEC)
     with pytest.raises(MissingError, match=r"^a\.model: plugin odd \(zoo-odd 1\.0\) failed to validate it: ") as caught:
-        resolve_entry(catalog(), RawEntry("a", {"model": model}, {}))
+        resolve_entry(RawEntry("a", {"model": model}, {}))
     assert cause in str(caught.value)
     assert not isinstance(caught.value, RunError)

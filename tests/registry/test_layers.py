@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from tests.conftest import Install
 from zoo.core.errors import MissingError, ZooError
 from zoo.core.yaml import MAX_CHARACTERS, parse
-from zoo.registry.catalog import catalog
 from zoo.registry.entry import resolve_entry
 from zoo.registry.layers import Registry, read_registry, read_registry_file, shipped_registry, user_registry
 from zoo.registry.raw_entry import RawEntry
@@ -60,9 +59,9 @@ def registry(*texts: str) -> Registry:
 def message(path: Path) -> str:
     """The error that reading a registry file or resolving its entries gives."""
     with pytest.raises(ZooError) as caught:
-        found = read_registry(catalog(), [path])[0]
+        found = read_registry([path])[0]
         for name in found.entries:
-            resolve_entry(catalog(), found.resolve(name))
+            resolve_entry(found.resolve(name))
     assert str(caught.value).isprintable()
     assert caught.value.code == 2
     return str(caught.value)
@@ -73,7 +72,7 @@ def test_the_layers_in_their_order(install: Install, home: Path) -> None:
         return f"version: 1\nentries:\n  cnn: {{summary: {who}, model: {{kind: cnn}}}}\n"
 
     def summary() -> str:
-        found, problems = read_registry(catalog(), extra)
+        found, problems = read_registry(extra)
         assert not problems
         return str(found.resolve("cnn").data["summary"])
 
@@ -88,19 +87,19 @@ def test_the_layers_in_their_order(install: Install, home: Path) -> None:
     extra.append(write(home / "one.yaml", entry("first")))
     extra.append(write(home / "two.yaml", entry("second")))
     assert summary() == "second"
-    assert read_registry(catalog())[0].resolve("cnn", ["train.lr=1e-3"]).data["train"]["lr"] == 0.001
+    assert read_registry()[0].resolve("cnn", ["train.lr=1e-3"]).data["train"]["lr"] == 0.001
 
 
 def test_the_shipped_registry_is_read_once_in_its_own_checkout(home: Path) -> None:
     write(home / "registry.yaml", shipped_registry().read_bytes())
-    assert read_registry(catalog())[0].layers == 1
+    assert read_registry()[0].layers == 1
 
 
 def test_every_shipped_entry_resolves(home: Path) -> None:
-    found, problems = read_registry(catalog())
+    found, problems = read_registry()
     assert not problems and "cnn" in found.entries
     for name in found.entries:
-        assert resolve_entry(catalog(), found.resolve(name)).summary
+        assert resolve_entry(found.resolve(name)).summary
 
 
 def test_extends_merges_key_by_key_and_reaches_lower_layers() -> None:
@@ -256,9 +255,9 @@ def test_an_unknown_entry_names_the_nearest(home: Path) -> None:
 def test_an_entry_that_a_broken_plugin_may_give_names_that(install: Install, home: Path) -> None:
     install("flowers", "def f(:")
     with pytest.raises(MissingError, match=r"^no entry 'flowers'; plugin flowers .* is broken: SyntaxError"):
-        read_registry(catalog())[0].resolve("flowers")
+        read_registry()[0].resolve("flowers")
     with pytest.raises(ZooError, match=r"^no entry 'cnm'; did you mean 'cnn'\?$"):
-        read_registry(catalog())[0].resolve("cnm")
+        read_registry()[0].resolve("cnm")
 
 
 def test_files_that_cannot_be_read(home: Path) -> None:
@@ -291,7 +290,7 @@ def test_a_broken_file_adds_nothing() -> None:
 def test_a_broken_registry_of_a_plugin_is_left_out(code: str, cause: str, install: Install) -> None:
     path = install("shipping", code)
     write(path.parent / "entries.yaml", "version: 1\nversion: 1\n")
-    found, problems = read_registry(catalog())
+    found, problems = read_registry()
     assert "cnn" in found.entries
     assert len(problems) == 1
     assert problems[0].startswith("skipped a registry of plugin shipping (zoo-shipping 1.0): ")
@@ -307,7 +306,7 @@ def outcome(text: str) -> Registry | ZooError:
         return error
     for name in found.entries:
         try:
-            resolve_entry(catalog(), found.resolve(name, ["train.epochs=1"]))
+            resolve_entry(found.resolve(name, ["train.epochs=1"]))
         except ZooError as error:
             assert str(error).isprintable()
     return found
@@ -316,7 +315,7 @@ def outcome(text: str) -> Registry | ZooError:
 def test_the_text_that_is_mutated_is_valid() -> None:
     found = outcome(VALID)
     assert isinstance(found, Registry)
-    small = resolve_entry(catalog(), found.resolve("vae-nf-small"))
+    small = resolve_entry(found.resolve("vae-nf-small"))
     assert (small.model.spec.model_dump()["blocks"], small.train.stage("prior").epochs) == (2, 60)
 
 
@@ -380,7 +379,7 @@ BODY = st.fixed_dictionaries(
 @given(BODY)
 def test_any_options_give_an_entry_or_one_line(body: dict[str, Any]) -> None:
     try:
-        entry = resolve_entry(catalog(), RawEntry("a", json.loads(json.dumps(body)), {}))
+        entry = resolve_entry(RawEntry("a", json.loads(json.dumps(body)), {}))
     except ZooError as error:
         assert str(error).isprintable() and len(str(error)) < 1000
     else:

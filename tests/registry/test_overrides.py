@@ -11,7 +11,6 @@ import zoo
 from tests.conftest import TINY
 from zoo.cli import main
 from zoo.core.errors import ZooError
-from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry
 from zoo.registry.listing import load_entry, load_registry
 from zoo.registry.search.space import Space
@@ -89,9 +88,9 @@ def searched(*words: str) -> list[str]:
     raw = load_registry()[0].resolve("staged", words)
     entry = load_entry("staged", words)
     fixed = [word.partition("=")[0] for word in words if not word.startswith("tune.")]
-    space = Space.of(catalog(), raw, entry, entry.tune.space, fixed)
+    space = Space.of(raw, entry, entry.tune.space, fixed)
     config = space.assign(lambda dimension: dimension.bounds()[0])
-    tried = Space.apply(catalog(), entry, config)
+    tried = Space.apply(entry, config)
     assert all(stages(tried, "batch") == [config["train.batch"]] * 2 for _ in range("train.batch" in words[-1:]))
     return [dimension.path for dimension in space.dimensions if dimension.path.startswith("train.")]
 
@@ -104,9 +103,9 @@ def test_a_typed_value_is_not_searched_in_a_stage() -> None:
 @pytest.mark.parametrize("word", ["tune.space.train.batch=[20, 30]", "tune.space={train.batch: [20, 30]}"])
 def test_a_typed_range_is_searched_in_every_stage(word: str) -> None:
     raw, entry = load_registry()[0].resolve("staged", [word]), load_entry("staged", [word])
-    space = Space.of(catalog(), raw, entry, entry.tune.space, [])
+    space = Space.of(raw, entry, entry.tune.space, [])
     config = space.assign(lambda dimension: dimension.bounds()[-1])
-    assert stages(Space.apply(catalog(), entry, config), "batch") == [30, 30]
+    assert stages(Space.apply(entry, config), "batch") == [30, 30]
 
 
 REFUSED = [

@@ -9,7 +9,6 @@ import pytest
 
 from zoo.core.errors import ZooError
 from zoo.core.yaml import MAX_CHARACTERS, parse
-from zoo.registry.catalog import catalog
 from zoo.registry.layers import read_registry, shipped_registry
 from zoo.registry.registry_text import find_rows, parse_registry
 from zoo.registry.results import append_result
@@ -72,6 +71,6 @@ def test_a_registry_takes_results_beyond_the_limit_of_yaml(home: Path) -> None:
     count = 5 * MAX_CHARACTERS // len(ROW)
     path.write_text(f"{HEAD}results:\n" + f"  - {ROW}\n" * count, encoding="utf-8")
     append_result(path, json.loads(ROW) | {"seed": 9})
-    registry, _ = read_registry(catalog())
+    registry, _ = read_registry()
     assert len([row for row in registry.results if row.get("seed") == 3]) >= count
     assert registry.results[-1]["seed"] == 9

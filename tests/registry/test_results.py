@@ -9,7 +9,6 @@ import pytest
 
 from zoo.core.errors import JobError, ZooError
 from zoo.core.yaml import parse
-from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.layers import read_registry, shipped_registry
 from zoo.registry.results import append_result, make_result, results_of
@@ -21,7 +20,7 @@ EVALUATION = {"metrics": {"loss": 0.123456789, "accuracy": 0.97}, "split": "test
 
 def entry(*overrides: str) -> Entry:
     """The shipped cnn with overrides."""
-    return resolve_entry(catalog(), read_registry(catalog())[0].resolve("cnn", overrides))
+    return resolve_entry(read_registry()[0].resolve("cnn", overrides))
 
 
 def result(**values: Any) -> dict[str, Any]:
@@ -72,12 +71,12 @@ def test_append_keeps_the_rest(text: str, home: Path) -> None:
     assert [line for line in text.splitlines() if line.startswith("#")] == [
         line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")
     ]
-    assert "cnn" in read_registry(catalog())[0].entries
+    assert "cnn" in read_registry()[0].entries
 
 
 def test_a_new_file(home: Path) -> None:
     append_result(home / "new.yaml", result())
-    found, _ = read_registry(catalog(), [home / "new.yaml"])
+    found, _ = read_registry([home / "new.yaml"])
     assert results_of(entry(), found.results)[-1] == result(stale=False)
 
 

@@ -15,7 +15,6 @@ from spaces import KINDS, ask, first_ends, get, only, space
 from zoo.core.errors import ZooError
 from zoo.core.sections import TuneSpec
 from zoo.registry.build import data_info
-from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry
 from zoo.registry.model_size import count_size
 from zoo.registry.search.space import Space, smallest_entry
@@ -81,10 +80,10 @@ def test_the_command_line_lies_over_a_file_however_both_are_written() -> None:
             f"version: 1\nentries:\n  mine:\n    extends: cnn\n    tune: {{space: {{{body}}}}}\n", encoding="utf-8"
         )
         raw, entry = get("tune.space.model.first.high=24", "tune.space.model.last=8..16", name="mine")
-        words = Space.of(catalog(), raw, entry, entry.tune.space, ()).describe()
+        words = Space.of(raw, entry, entry.tune.space, ()).describe()
         assert (words["model.first"], words["model.last"]) == ("20..24", "8..16")
     raw, entry = get("tune.space.model.first=3..5", name="mine")
-    assert Space.of(catalog(), raw, entry, entry.tune.space, ()).describe()["model.first"] == "3..5"
+    assert Space.of(raw, entry, entry.tune.space, ()).describe()["model.first"] == "3..5"
 
 
 def test_values_have_the_type_of_their_option() -> None:
@@ -95,10 +94,10 @@ def test_values_have_the_type_of_their_option() -> None:
 
 def test_a_stage_of_the_training_may_be_searched() -> None:
     raw, entry = get("tune.space.train.stages.prior.lr=1e-5..1e-3 log", "train.stages.prior.epochs=3")
-    wanted = Space.of(catalog(), raw, entry, entry.tune.space, ())
+    wanted = Space.of(raw, entry, entry.tune.space, ())
     config = first_ends(wanted)
     assert config["train.stages.prior.lr"] == 1e-5
-    tuned = wanted.apply(catalog(), entry, config)
+    tuned = wanted.apply(entry, config)
     assert (tuned.train.stage("prior").lr, tuned.train.stage("prior").epochs) == (1e-5, 3)
 
 
@@ -159,10 +158,10 @@ def test_the_kind_of_a_section_may_be_searched() -> None:
 
 def test_another_kind_starts_afresh_and_the_own_kind_goes_on_from_the_entry() -> None:
     raw, entry = get("model.residual=true", "model.label_smoothing=0.125")
-    wanted = Space.of(catalog(), raw, entry, KINDS, {"model.residual", "model.label_smoothing"})
+    wanted = Space.of(raw, entry, KINDS, {"model.residual", "model.label_smoothing"})
     assert {"model[cnn].label_smoothing", "model[timm].label_smoothing"}.isdisjoint(wanted.describe())
-    own = wanted.apply(catalog(), entry, first_ends(wanted))
-    other = wanted.apply(catalog(), entry, first_ends(wanted, model_kind="timm"))
+    own = wanted.apply(entry, first_ends(wanted))
+    other = wanted.apply(entry, first_ends(wanted, model_kind="timm"))
     assert (own.name, own.model.name, own.model.dump()["residual"]) == ("cnn", "cnn", True)
     assert (other.name, other.model.name) == ("cnn", "timm")
     assert other.model.dump()["label_smoothing"] == own.model.dump()["label_smoothing"] == 0.125
@@ -199,10 +198,10 @@ def test_kinds_do_not_clash_in_a_study() -> None:
 
 def test_apply_gives_the_entry_with_what_was_drawn() -> None:
     raw, entry = get()
-    wanted = Space.of(catalog(), raw, entry, {"train.augment.pad": [0, 2]}, ())
+    wanted = Space.of(raw, entry, {"train.augment.pad": [0, 2]}, ())
     for number in range(20):
         config = wanted.sample(ask(make_sampler(TuneSpec(sampler="random"), number)))
-        tuned = wanted.apply(catalog(), entry, config)
+        tuned = wanted.apply(entry, config)
         dumped = tuned.dump()
         for path, value in config.items():
             found: Any = dumped
@@ -216,7 +215,7 @@ def test_apply_gives_the_entry_with_what_was_drawn() -> None:
 
 def test_apply_refuses_what_the_spec_refuses() -> None:
     with pytest.raises(ZooError, match=r"model\.ratio needs model\.convolution=separable"):
-        Space.apply(catalog(), get()[1], {"model.ratio": 0.5, "model.convolution": "full"})
+        Space.apply(get()[1], {"model.ratio": 0.5, "model.convolution": "full"})
 
 
 def by(*names: str) -> Callable[[Entry], int]:
@@ -234,30 +233,29 @@ def by(*names: str) -> Callable[[Entry], int]:
 def test_the_smallest_model_of_a_space() -> None:
     raw, entry = get()
     info = data_info(entry.data)
-    wanted = Space.of(catalog(), raw, entry, {}, ())
-    parameters, config = smallest_entry(wanted, catalog(), entry, lambda each: count_size(each, info).parameters)
+    wanted = Space.of(raw, entry, {}, ())
+    parameters, config = smallest_entry(wanted, entry, lambda each: count_size(each, info).parameters)
     assert (config["model.blocks"], config["model.first"], config["model.head"]) == (3, 16, 0)
     assert config["model.convolution"] == "separable" and config["model.norm"] == "none"
     assert not [path for path in config if path.startswith("train")]
-    assert parameters == count_size(wanted.apply(catalog(), entry, config), info).parameters < 20_000
+    assert parameters == count_size(wanted.apply(entry, config), info).parameters < 20_000
     for number in range(10):
-        drawn = wanted.apply(catalog(), entry, wanted.sample(ask(make_sampler(TuneSpec(sampler="random"), number))))
+        drawn = wanted.apply(entry, wanted.sample(ask(make_sampler(TuneSpec(sampler="random"), number))))
         assert count_size(drawn, info).parameters > parameters
 
 
 def test_the_smallest_model_skips_what_is_refused_and_follows_conditions() -> None:
     raw, entry = get()
     asked = only("model.first", "model.convolution", "train.optimizer") | {"model.ratio": [1, 0.5]}
-    wanted = Space.of(catalog(), raw, entry, asked, ())
-    assert smallest_entry(wanted, catalog(), entry, by("first"))[1]["model.convolution"] == "separable"
+    wanted = Space.of(raw, entry, asked, ())
+    assert smallest_entry(wanted, entry, by("first"))[1]["model.convolution"] == "separable"
     asked |= {"model.ratio": None, "model.last": {"low": 4, "high": 8, "when": {"train.optimizer": "sgd"}}}
-    wanted = Space.of(catalog(), raw, entry, asked, ())
-    size, config = smallest_entry(wanted, catalog(), entry, by("first", "last"))
+    wanted = Space.of(raw, entry, asked, ())
+    size, config = smallest_entry(wanted, entry, by("first", "last"))
     assert (size, config["train.optimizer"], config["model.last"]) == (16 * 4, "sgd", 4)
     with pytest.raises(ZooError, match="ratio needs"):
         smallest_entry(
-            Space.of(catalog(), raw, entry, only("model.first") | {"model.ratio": [1, 0.5]}, ()),
-            catalog(),
+            Space.of(raw, entry, only("model.first") | {"model.ratio": [1, 0.5]}, ()),
             entry,
             by("first"),
         )
@@ -265,24 +263,24 @@ def test_the_smallest_model_skips_what_is_refused_and_follows_conditions() -> No
 
 def test_the_smallest_model_over_all_kinds() -> None:
     raw, entry = get()
-    wanted = Space.of(catalog(), raw, entry, only("model.first") | KINDS, ())
+    wanted = Space.of(raw, entry, only("model.first") | KINDS, ())
     sizes = {"resnet10t": 9, "resnet18": 7}
 
     def size(each: Entry) -> int:
         options = each.model.dump()
         return sizes[options["architecture"]] if options["kind"] == "timm" else 10 + int(options["first"])
 
-    least, config = smallest_entry(wanted, catalog(), entry, size)
+    least, config = smallest_entry(wanted, entry, size)
     assert least == 7 and config["model.kind"] == "timm" and config["model.architecture"] == "resnet18"
 
 
 def test_the_search_of_a_kind_that_is_replaced_falls_away() -> None:
     raw, entry = get(name="vae")
-    assert "prior.components" in Space.of(catalog(), raw, entry, entry.tune.space, []).describe()
+    assert "prior.components" in Space.of(raw, entry, entry.tune.space, []).describe()
     raw, entry = get("prior.kind=student-t", name="vae")
-    found = Space.of(catalog(), raw, entry, entry.tune.space, ["prior.kind"]).describe()
+    found = Space.of(raw, entry, entry.tune.space, ["prior.kind"]).describe()
     assert {"model.latent", "train.batch"} <= found.keys()
     own = {name for name in found if name.startswith("prior.")}
     assert own and "prior.components" not in own, "what student-t itself marks"
     raw, entry = get("prior.kind=vamp", "tune.space.prior.components=2..3", name="vae")
-    assert Space.of(catalog(), raw, entry, entry.tune.space, []).describe()["prior.components"] == "2..3"
+    assert Space.of(raw, entry, entry.tune.space, []).describe()["prior.components"] == "2..3"

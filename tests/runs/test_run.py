@@ -42,7 +42,7 @@ SMALL = ("model.blocks=2", "model.first=2", "model.last=4", "model.head=0", "mod
 
 def entry(*overrides: str) -> Entry:
     """The shipped cnn, very small."""
-    return resolve_entry(catalog(), read_registry(catalog())[0].resolve("cnn", [*SMALL, *overrides]))
+    return resolve_entry(read_registry()[0].resolve("cnn", [*SMALL, *overrides]))
 
 
 def make(path: str | Path, state: str = "done", **values: Any) -> Run:
@@ -63,14 +63,14 @@ def change(path: Path, **values: Any) -> None:
 def refused(path: Path, kind: type[ZooError] = RunError) -> str:
     """The line that opening the folder and building the model gives."""
     with pytest.raises(kind) as caught:
-        Run.open(path, catalog()).model()
+        Run.open(path).model()
     assert caught.value.code == kind.code and str(caught.value).isprintable()
     return str(caught.value)
 
 
 def test_there_and_back() -> None:
     made = make("runs/cnn-1")
-    run = Run.open(Path("runs/cnn-1"), catalog())
+    run = Run.open(Path("runs/cnn-1"))
     assert (run.entry, run.record, run.info, run.state) == (made.entry, made.record, INFO, "done")
     model = run.model()
     torch.manual_seed(0)
@@ -98,7 +98,7 @@ def test_every_mutation_of_its_json_is_refused_or_harmless() -> None:
             at, size = chance.randrange(len(whole)), chance.randint(0, 8)
             path.write_bytes(whole[:at] + chance.randbytes(chance.choice([0, size])) + whole[at + size :])
             try:
-                run = Run.open(made.path, catalog())
+                run = Run.open(made.path)
             except RunError as error:
                 assert str(error).isprintable()
                 count += 1
@@ -152,7 +152,7 @@ def test_weights_and_manifest_of_another_run_are_refused() -> None:
     for name in ("weights.safetensors", "manifest.json"):
         (one.path / name).write_bytes((two.path / name).read_bytes())
     assert "belongs to the weights of another run" in refused(one.path)
-    assert Run.open(two.path, catalog()).model()
+    assert Run.open(two.path).model()
 
 
 PLUGIN = """
@@ -167,7 +167,7 @@ def zoo_models():
 
 def test_a_run_whose_plugin_is_broken_or_gone(install: Install) -> None:
     path = install("odd", PLUGIN)
-    chosen = resolve_entry(catalog(), read_registry(catalog())[0].resolve("cnn", ["model.kind=odd"]))
+    chosen = resolve_entry(read_registry()[0].resolve("cnn", ["model.kind=odd"]))
     Run.create(Path("runs/odd-1"), chosen, {})
     path.write_text("raise ImportError('no luck')", encoding="utf-8")
     sys.modules.pop(path.stem)
@@ -180,7 +180,7 @@ def test_a_run_whose_plugin_is_broken_or_gone(install: Install) -> None:
 
 def test_a_run_whose_plugin_is_gone_names_the_package(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
     path = install("odd", PLUGIN)
-    chosen = resolve_entry(catalog(), read_registry(catalog())[0].resolve("cnn", ["model.kind=odd"]))
+    chosen = resolve_entry(read_registry()[0].resolve("cnn", ["model.kind=odd"]))
     Run.create(Path("runs/odd-1"), chosen, {"versions": versions(chosen)})
     shutil.rmtree(path.parent / "zoo_odd-1.0.dist-info")
     path.unlink()
@@ -223,27 +223,27 @@ def test_find(home: Path) -> None:
         str(home / "runs" / "cnn-1"): "cnn-1",
         "mine": "mine",
     }
-    assert {text: find_run(text, catalog()).path.name for text in cases} == cases
+    assert {text: find_run(text).path.name for text in cases} == cases
     with pytest.raises(RunError, match=r"^other is not a run folder: it has no run\.json; the run comes first, "):
-        find_run("other", catalog())
+        find_run("other")
     with pytest.raises(ZooError, match=r"^no run 'cnn-3'; did you mean 'cnn-\d+'\?$"):
-        find_run("cnn-3", catalog())
+        find_run("cnn-3")
     with pytest.raises(ZooError, match=r"^no run of 'vae' in .*runs; train one with: zoo train vae$"):
-        find_run("vae", catalog())
+        find_run("vae")
     with pytest.raises(ZooError, match=r"^no run 'quux' in .*runs; train one with: zoo train ENTRY$"):
-        find_run("quux", catalog())
+        find_run("quux")
 
 
 @pytest.mark.parametrize("text", ["x" * 300, "a\0b", "*", "[", "../..", "\udcff", "(", ""])
 def test_find_takes_any_text(text: str) -> None:
     with pytest.raises(ZooError) as caught:
-        find_run(text, catalog())
+        find_run(text)
     assert str(caught.value).isprintable()
 
 
 def choose(*overrides: str, out: str | None = None, fresh: bool = False) -> tuple[str, bool]:
     """The folder that is chosen, and whether a run in it goes on."""
-    path, run = choose_folder(entry(*overrides), catalog(), None if out is None else Path(out), fresh)
+    path, run = choose_folder(entry(*overrides), None if out is None else Path(out), fresh)
     return path.as_posix(), run is not None
 
 
@@ -266,7 +266,7 @@ def test_only_an_unfinished_run_of_the_same_entry_goes_on() -> None:
     make("runs/cnn-6", state="running")
     assert choose() == ("runs/cnn-6", True)
     changed = replace(entry(), summary="another summary")
-    assert choose_folder(changed, catalog(), None, False)[1] is not None
+    assert choose_folder(changed, None, False)[1] is not None
 
 
 def test_a_damaged_run_of_long_ago_is_passed_over(home: Path) -> None:
@@ -381,7 +381,7 @@ def test_a_folder_in_which_nothing_was_begun_goes_away(home: Path) -> None:
 
 def test_the_newest_finished_run_of_an_entry_is_found_first(run: Path) -> None:
     shutil.copytree(run, "runs/tiny-2")
-    find_run("runs/tiny-2", catalog()).update(state="interrupted")
-    assert find_run("tiny", catalog()).path == run
-    find_run(str(run), catalog()).update(state="interrupted")
-    assert find_run("tiny", catalog()).path == Path("runs/tiny-2"), "it says how to go on with it"
+    find_run("runs/tiny-2").update(state="interrupted")
+    assert find_run("tiny").path == run
+    find_run(str(run)).update(state="interrupted")
+    assert find_run("tiny").path == Path("runs/tiny-2"), "it says how to go on with it"

@@ -13,7 +13,6 @@ from PIL import Image
 
 import zoo
 from zoo.cli import main
-from zoo.registry.catalog import catalog
 from zoo.registry.listing import load_entry, load_registry
 from zoo.registry.search.space import Space
 from zoo.training.fit_to_pictures import WORK, Fit, Task, fit_to_pictures
@@ -166,7 +165,7 @@ def test_a_study_searches_the_batch_around_the_fitted_one(home: Path, typed: lis
     words = ["data.kind=folder", "data.path=own", *typed]
     raw = load_registry()[0].resolve("cnn", words)
     entry = load_entry("cnn", words)
-    space = Space.of(catalog(), raw, entry, entry.tune.space)
+    space = Space.of(raw, entry, entry.tune.space)
     fitted = fit_to_pictures(entry, FEW)
     assert fit_space(space, fitted, fitted.apply(entry)).describe()["train.batch"] == expected
 

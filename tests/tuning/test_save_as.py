@@ -12,7 +12,6 @@ from studies import Engine, study, trial
 from zoo.cli import main
 from zoo.core.errors import ZooError
 from zoo.core.yaml import parse
-from zoo.registry.catalog import catalog
 from zoo.registry.listing import load_entry
 from zoo.runs.run import Run
 from zoo.tuning.save_as import check_free, insert_entry, save_as
@@ -92,7 +91,7 @@ def test_the_winner_becomes_an_entry(fake: Engine, run: Path, home: Path, mark: 
     assert "train it with: zoo train best-cnn" in err and "wrote registry.yaml" in err
     written = (home / "registry.yaml").read_bytes().decode()
     assert written.startswith(f"{mark}# mine\r\nversion: 1\r\nentries:\r\n  best-cnn:\r\n    summary: ")
-    mine, theirs = load_entry("best-cnn").dump(), Run.open(run, catalog()).entry.dump()
+    mine, theirs = load_entry("best-cnn").dump(), Run.open(run).entry.dump()
     assert mine.pop("summary") == "best of cnn-study: loss 0.0371, 87,210 parameters"
     assert {key: mine[key] for key in ("data", "model", "train")} == {
         key: theirs[key] for key in ("data", "model", "train")
@@ -127,4 +126,4 @@ def test_options_that_do_not_follow_from_those_set_are_all_written(
     monkeypatch.setattr("zoo.tuning.save_as.restore_entry", lambda catalog, data: load_entry("cnn"))
     save_as(home / "new.yaml", "win", winning(run))
     found = parse((home / "new.yaml").read_text(encoding="utf-8"), "x").data["entries"]["win"]
-    assert found["model"] == Run.open(run, catalog()).entry.model.dump()
+    assert found["model"] == Run.open(run).entry.model.dump()

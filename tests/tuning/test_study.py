@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from zoo.cli import main
-from zoo.registry.catalog import catalog
 from zoo.runs.find import find_run
 from zoo.tuning.study_folder import open_study, write_best
 
@@ -36,10 +35,10 @@ def test_the_next_best_is_found_and_said(
             "run": "trials/t00000",
             "next": ["trials/t00001"],
         }
-    assert find_run("cnn-study", catalog()).name == "t00000"
+    assert find_run("cnn-study").name == "t00000"
     assert not caplog.messages
     shutil.rmtree(golden / "trials" / "t00000")
-    assert find_run("cnn-study", catalog()).name == "t00001"
+    assert find_run("cnn-study").name == "t00001"
     (said,) = caplog.messages
     assert "removed" in said and "t00001" in said
     assert main(["studies", "--json"]) == 0
@@ -50,7 +49,7 @@ def test_the_next_best_is_found_and_said(
     assert str(Path("trials/t00001")) in out
     assert "the best trial of cnn-study, t00000, was removed; the next best is t00001" in err
     caplog.clear()
-    assert find_run(str(golden / "trials" / "t00001"), catalog()).name == "t00001"
+    assert find_run(str(golden / "trials" / "t00001")).name == "t00001"
     assert not caplog.messages, "it was named itself"
 
 

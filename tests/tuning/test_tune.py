@@ -9,7 +9,6 @@ from spaces import get, space
 
 from tests.conftest import Install
 from zoo.core.errors import ZooError
-from zoo.registry.catalog import catalog
 from zoo.registry.search.space import Space
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -19,7 +18,7 @@ def refused(*overrides: str) -> str:
     """The line with which the space of `cnn` is refused."""
     raw, entry = get(*overrides)
     with pytest.raises(ZooError) as caught:
-        Space.of(catalog(), raw, entry, entry.tune.space, ())
+        Space.of(raw, entry, entry.tune.space, ())
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -106,7 +105,7 @@ def test_the_place_of_a_mistake_in_a_file() -> None:
     )
     raw, entry = get(name="mine")
     with pytest.raises(ZooError) as caught:
-        Space.of(catalog(), raw, entry, entry.tune.space, ())
+        Space.of(raw, entry, entry.tune.space, ())
     expected = "registry.yaml:8: mine.tune.space.model.first: input should be less than or equal to 4096, got 9999"
     assert str(caught.value) == expected
 
@@ -131,9 +130,9 @@ def test_a_plugins_own_mark_is_checked(install: Install) -> None:
     Path("registry.yaml").write_text("version: 1\nentries:\n  wide: {model: {kind: wide}}\n", encoding="utf-8")
     raw, entry = get(name="wide")
     with pytest.raises(ZooError) as caught:
-        Space.of(catalog(), raw, entry, {}, ())
+        Space.of(raw, entry, {}, ())
     assert str(caught.value) == "wide.model.size: its search range: input should be less than or equal to 4, got 5"
-    assert "model.size" in Space.of(catalog(), raw, entry, {"model.size": "1..4"}, ()).describe()
+    assert "model.size" in Space.of(raw, entry, {"model.size": "1..4"}, ()).describe()
 
 
 NEEDY = """

@@ -18,7 +18,7 @@ from zoo.data.loader import batches
 from zoo.evaluation.evaluation import Evaluation
 from zoo.models.base import Classifier, Model
 from zoo.models.metrics import EVAL_BATCH, autocast_context, mean_metrics
-from zoo.registry.catalog import Catalog, catalog
+from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry
 from zoo.registry.kinds import Outputs
 from zoo.registry.listing import load_entry
@@ -79,17 +79,15 @@ class MetricResults(NamedTuple):
     """The metric kinds of plugins that the entry does not use and that the user did not ask for."""
 
 
-def compute_metrics(
-    catalog: Catalog, found: Outputs, entry: Entry | None = None, asked: Collection[str] = ()
-) -> MetricResults:
-    """Compute all metric kinds of a catalog from the outputs of a model of an entry."""
+def compute_metrics(found: Outputs, entry: Entry | None = None, asked: Collection[str] = ()) -> MetricResults:
+    """Compute all metric kinds from the outputs of a model of an entry."""
     result = MetricResults(dict(found.means), {}, [], {}, [], [])
     used = {OWN, *(part.plugin.distribution for part in (entry.components.values() if entry else ()))}
     named = {name.rpartition(":")[2] for name in asked}
-    for name in catalog.names("metric"):
+    for name in catalog().names("metric"):
         source = ""
         try:
-            plugin, kind = catalog.find("metric", name)
+            plugin, kind = catalog().find("metric", name)
             source = f" of {plugin}"
             values = dict(kind.compute(kind.spec(), found) or {})
         except Exception as error:  # a failing plugin must not cost the others' metrics
@@ -189,7 +187,7 @@ def evaluate(
         split=split,
         pictures=len(pictures),
         classes=list(opened.info.classes),
-        **compute_metrics(catalog(), found, changed, metrics)._asdict(),
+        **compute_metrics(found, changed, metrics)._asdict(),
         judge=found.gallery.judge if found.gallery else "",
         temperature=options.temperature,
         guidance=options.guidance,

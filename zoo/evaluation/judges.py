@@ -70,7 +70,7 @@ def find_judge(name: str, run: Run, entry: Entry, splits: Splits, device: torch.
 def find_judge_run(name: str) -> Run:
     """Find the run of a judge; the ZooError of an unknown name suggests similar judges."""
     try:
-        return find_run(name, catalog())
+        return find_run(name)
     except ZooError as error:
         if Path(name).exists():
             raise

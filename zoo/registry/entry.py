@@ -9,7 +9,7 @@ from zoo.core.errors import MissingError, ZooError
 from zoo.core.files import digest
 from zoo.core.sections import StageSpec, TrainSpec, TuneSpec
 from zoo.core.spec import Spec
-from zoo.registry.catalog import Catalog
+from zoo.registry.catalog import catalog
 from zoo.registry.kinds import DataKind, Kind, ModelKind, PriorKind, TextKind
 from zoo.registry.plugins.discover import Plugin
 from zoo.registry.raw_entry import DEFAULT_DATA, ENTRY_KEYS, RawEntry, check_keys
@@ -93,12 +93,12 @@ DEFAULT_TEXT = {"kind": "classes"}
 """Left out of the hash: all priors were class-conditional before text encoders existed."""
 
 
-def resolve_entry(catalog: Catalog, raw: RawEntry) -> Entry:
+def resolve_entry(raw: RawEntry) -> Entry:
     """Validate an entry; the first error is raised with its file and line."""
-    model = resolve_component(catalog, raw, ModelKind, {})
-    data = resolve_component(catalog, raw, DataKind, DEFAULT_DATA)
-    prior = resolve_prior(catalog, raw, model)
-    text = resolve_text(catalog, raw, prior)
+    model = resolve_component(raw, ModelKind, {})
+    data = resolve_component(raw, DataKind, DEFAULT_DATA)
+    prior = resolve_prior(raw, model)
+    text = resolve_text(raw, prior)
     options = raw.data.get("train", {})
     stages = options.get("stages") if isinstance(options, dict) else None
     for name, stage in stages.items() if isinstance(stages, dict) else ():
@@ -109,12 +109,10 @@ def resolve_entry(catalog: Catalog, raw: RawEntry) -> Entry:
     return Entry(raw.name, str(raw.data.get("summary", "")), data, model, prior, text, train, tune, typed)
 
 
-def resolve_prior(
-    catalog: Catalog, raw: RawEntry, model: Component[ModelKind[Any]]
-) -> Component[PriorKind[Any]] | None:
+def resolve_prior(raw: RawEntry, model: Component[ModelKind[Any]]) -> Component[PriorKind[Any]] | None:
     """Resolve the prior of a latent model; ZooError if another model sets one."""
     if model.kind.prior:
-        return resolve_component(catalog, raw, PriorKind, {"kind": model.kind.prior})
+        return resolve_component(raw, PriorKind, {"kind": model.kind.prior})
     if "prior" in raw.data:
         location = raw.location(("prior",))
         raise ZooError(
@@ -124,12 +122,10 @@ def resolve_prior(
     return None
 
 
-def resolve_text(
-    catalog: Catalog, raw: RawEntry, prior: Component[PriorKind[Any]] | None
-) -> Component[TextKind[Any]] | None:
+def resolve_text(raw: RawEntry, prior: Component[PriorKind[Any]] | None) -> Component[TextKind[Any]] | None:
     """Resolve the text encoder of a prior; ZooError if the prior takes none."""
     if prior and prior.kind.text:
-        return resolve_component(catalog, raw, TextKind, {"kind": prior.kind.text})
+        return resolve_component(raw, TextKind, {"kind": prior.kind.text})
     if "text" in raw.data:
         what = f"the prior {prior.name!r} takes no text" if prior else "the model has no prior, so it takes no text"
         # the first prior that takes text is a flow over continuous codes; over words there is another
@@ -140,13 +136,13 @@ def resolve_text(
     return None
 
 
-def restore_entry(catalog: Catalog, dumped: Any) -> Entry:
+def restore_entry(dumped: Any) -> Entry:
     """Make an entry from the output of `Entry.dump`."""
     if not isinstance(dumped, dict) or not isinstance(dumped.get("name"), str):
         raise ZooError("not an entry: it has no `name`")
     parts = {key: value for key, value in dumped.items() if key != "name"}
     check_keys(parts, ENTRY_KEYS, {}, dumped["name"])
-    return resolve_entry(catalog, RawEntry(dumped["name"], parts, {}))
+    return resolve_entry(RawEntry(dumped["name"], parts, {}))
 
 
 def with_train(entry: Entry, **options: Any) -> Entry:
@@ -155,7 +151,7 @@ def with_train(entry: Entry, **options: Any) -> Entry:
     return replace(entry, train=validate(TrainSpec, raw, ("train",), raw.data["train"]))
 
 
-def resolve_component(catalog: Catalog, raw: RawEntry, family: type[K], default: dict[str, Any]) -> Component[K]:
+def resolve_component(raw: RawEntry, family: type[K], default: dict[str, Any]) -> Component[K]:
     """Find the kind of one section and validate its options."""
     section = family.family
     location, where = raw.location((section, "kind")), f"{raw.name}.{section}"
@@ -167,7 +163,7 @@ def resolve_component(catalog: Catalog, raw: RawEntry, family: type[K], default:
     if not isinstance(name, str):
         raise ZooError(f"{location}{where} needs a `kind`", "see `zoo plugins`")
     try:
-        plugin, kind = catalog.find(section, name)
+        plugin, kind = catalog().find(section, name)
     except ZooError as error:
         raise type(error)(f"{location}{where}: {error.args[0]}", error.hint) from None
     try:

@@ -12,7 +12,7 @@ from zoo.core.errors import MissingError, ZooError, did_you_mean, one_line
 from zoo.core.trust import read_bytes, read_text
 from zoo.core.yaml import MAX_DEPTH, Document
 from zoo.registry.advice import advise_on_entry
-from zoo.registry.catalog import PLUGINS_HINT, Catalog
+from zoo.registry.catalog import PLUGINS_HINT, catalog
 from zoo.registry.overrides import apply_overrides
 from zoo.registry.plugins.discover import Plugin
 from zoo.registry.raw_entry import Locations, RawEntry, check_keys, option_names, overlay, read_entry
@@ -153,13 +153,13 @@ def user_registry() -> Path:
     return (Path(folder).expanduser() if folder else user_config_path("pixel-zoo", appauthor=False)) / "registry.yaml"
 
 
-def read_registry(catalog: Catalog, extra: Iterable[Path] = ()) -> tuple[Registry, list[str]]:
+def read_registry(extra: Iterable[Path] = ()) -> tuple[Registry, list[str]]:
     """Read all layers; returns the registry and one message per file that was skipped.
 
     Lowest first: the zoo's own, those of plugins, the user's, the project's, and `--registry` files.
     """
-    registry, problems = installed_registry(catalog.plugins)
-    registry.plugin_troubles = [plugin.trouble for plugin in catalog.plugins if plugin.trouble]
+    registry, problems = installed_registry(catalog().plugins)
+    registry.plugin_troubles = [plugin.trouble for plugin in catalog().plugins if plugin.trouble]
     for file in (user_registry(), Path("registry.yaml")):
         if file.exists() and not same_content(file, shipped_registry()):
             registry.add(read_registry_file(file), str(file), users_own=True)

@@ -68,12 +68,12 @@ def load_registry(extra: Paths = ()) -> tuple[Registry, list[str]]:
 
     Also returns one message per file that was skipped.
     """
-    return read_registry(catalog(), [Path(path) for path in extra])
+    return read_registry([Path(path) for path in extra])
 
 
 def load_entry(name: str, overrides: Iterable[str] = (), registries: Paths = ()) -> Entry:
     """Load and validate an entry of the registry with `key=value` overrides."""
-    return resolve_entry(catalog(), load_registry(registries)[0].resolve(name, overrides))
+    return resolve_entry(load_registry(registries)[0].resolve(name, overrides))
 
 
 def entries(registries: Paths = ()) -> Entries:
@@ -103,7 +103,7 @@ def describe_entry(registry: Registry, name: str) -> EntryInfo:
     try:
         raw = registry.resolve(name)
         summary, kind = str(raw.data.get("summary", "")), str(raw.data.get("model", {}).get("kind", ""))
-        entry = resolve_entry(catalog(), raw)
+        entry = resolve_entry(raw)
     except ZooError as error:
         return EntryInfo(name, summary, kind, "", "", [str(error)], [])
     results = results_of(entry, registry.results)
@@ -141,7 +141,7 @@ def show(
     registry, _ = load_registry(registries)
     words = with_data(data, overrides)
     raw = registry.resolve(name, words)
-    entry = resolve_entry(catalog(), raw)
+    entry = resolve_entry(raw)
     searched = search_space(entry, raw, words)
     parameters = flops = shape = None
     if measure:
@@ -189,7 +189,7 @@ def search_space(entry: Entry, raw: RawEntry, overrides: list[str]) -> dict[str,
 
     typed = any(word.startswith("tune.") for word in overrides)
     try:
-        space = Space.of(catalog(), raw, entry, entry.tune.space, overridden_options(overrides))
+        space = Space.of(raw, entry, entry.tune.space, overridden_options(overrides))
     except NothingToSearchError:
         if typed:
             raise

@@ -11,7 +11,6 @@ from zoo.core.files import check_name, remove
 from zoo.core.notes import note
 from zoo.core.temporary import is_temporary
 from zoo.core.trust import refuse_link
-from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Entry
 from zoo.runs.lock import is_locked
 from zoo.runs.names import ROOT, is_run, numbered_folders
@@ -29,7 +28,7 @@ RUN_FOLDERS = {"state", "tensorboard", "evaluation"}
 
 
 def choose_folder(
-    entry: Entry, catalog: Catalog, out: Path | None, fresh: bool, tell: Callable[[str], object] = note
+    entry: Entry, out: Path | None, fresh: bool, tell: Callable[[str], object] = note
 ) -> tuple[Path, Run | None]:
     """Choose the folder to train in, and the run to resume, if any.
 
@@ -38,12 +37,12 @@ def choose_folder(
     contains a run of exactly this entry.
     """
     if out is not None:
-        return out, use_folder(entry, catalog, out, fresh)
+        return out, use_folder(entry, out, fresh)
     check_name(entry.name, "the entry")
     before, others = numbered_folders(ROOT, entry.name), list[tuple[Run, list[str]]]()
     for path in reversed(before.values() if not fresh else ()):
         try:
-            run = Run.open(path, catalog)
+            run = Run.open(path)
         except ZooError:
             continue  # an old, damaged run should not prevent training
         if run.state in UNFINISHED:
@@ -65,7 +64,7 @@ def tell_unfinished(run: Run, changes: list[str], tell: Callable[[str], object])
     tell(f"{told}, so a new run begins; to resume that one: {run.record.get('command', 'zoo train')}")
 
 
-def use_folder(entry: Entry, catalog: Catalog, out: Path, fresh: bool) -> Run | None:
+def use_folder(entry: Entry, out: Path, fresh: bool) -> Run | None:
     """Open the run in a folder that the user chose; None if it is empty."""
     check_name(out.resolve().name, "the run folder")
     if not is_run(out):
@@ -74,7 +73,7 @@ def use_folder(entry: Entry, catalog: Catalog, out: Path, fresh: bool) -> Run | 
         return None
     if fresh:
         raise ZooError(f"{out} already contains a run", "choose another --out for a new run")
-    run = Run.open(out, catalog)
+    run = Run.open(out)
     if changes := run.differences_from(entry):
         raise ZooError(f"{out} contains a different run: {'; '.join(changes[:MAX_CHANGES])}", "choose another --out")
     return run
@@ -99,12 +98,12 @@ def make_folder(name: str, number: int) -> Path:
     return path
 
 
-def open_or_clear(path: Path, catalog: Catalog) -> Run | None:
+def open_or_clear(path: Path) -> Run | None:
     """Open the run in a locked folder; the files of a damaged run are deleted, and no others."""
     if not is_run(path):
         return None
     try:
-        return Run.open(path, catalog)
+        return Run.open(path)
     except RunError:
         refuse_link(path)
         for file in path.iterdir():

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.core.errors import RunError, ZooError, did_you_mean
 from zoo.core.notes import note
-from zoo.registry.catalog import Catalog, catalog
 from zoo.registry.layers import read_registry
 from zoo.runs.listing import list_runs
 from zoo.runs.names import ROOT, best_runs, find_folder, is_run, newest_runs
@@ -42,10 +41,10 @@ def load(run: Run | str | Path) -> Run:
             ...
         zoo.core.errors.ZooError: ...
     """
-    return run if isinstance(run, Run) else find_run(str(run), catalog())
+    return run if isinstance(run, Run) else find_run(str(run))
 
 
-def find_run(text: str, catalog: Catalog, root: Path = ROOT) -> Run:
+def find_run(text: str, root: Path = ROOT) -> Run:
     """Find a run by path, by name, or as an entry's newest finished run.
 
     The folder of a study means its best run.
@@ -53,18 +52,18 @@ def find_run(text: str, catalog: Catalog, root: Path = ROOT) -> Run:
     if path := find_folder(text, root):
         if path.name != Path(text).name:
             note_removed(path)
-        return Run.open(path, catalog)
+        return Run.open(path)
     if found := newest_runs(text, root):
-        return Run.open(next(filter(is_done, found), found[0]), catalog)
+        return Run.open(next(filter(is_done, found), found[0]))
     if path := best_left(text, root):
-        return Run.open(path, catalog)
+        return Run.open(path)
     if os.path.isdir(text):  # noqa: PTH112 - takes any text
         hint = f"the run comes first, and pictures after it, e.g. zoo evaluate RUN --data {text}"
         raise RunError(f"{text} is not a run folder: it has no run.json", hint)
     if os.path.isfile(text):  # noqa: PTH113 - takes any text
         raise ZooError(f"{text} is a file, not a run", f"the run comes first, e.g. zoo predict RUN {text}")
     names = [path.parent.name for path in root.glob("*/run.json")]
-    if text in read_registry(catalog)[0].entries:
+    if text in read_registry()[0].entries:
         raise ZooError(f"no run of {text!r} in {root.absolute()}", f"train one with: zoo train {text}")
     if "did you mean" in (hint := did_you_mean(text, names)):
         raise ZooError(f"no run {text[:80]!r}", hint)

@@ -17,7 +17,6 @@ from zoo.core.errors import MissingError, RunError, ZooError
 from zoo.core.files import digest, write_json
 from zoo.core.trust import load_json
 from zoo.core.types import DataInfo
-from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Entry, resolve_entry, restore_entry
 from zoo.registry.overrides import apply_overrides
 from zoo.registry.raw_entry import RawEntry, is_fixed, set_nested
@@ -55,11 +54,11 @@ class Run:
         return run
 
     @classmethod
-    def open(cls, path: Path, catalog: Catalog) -> Run:
+    def open(cls, path: Path) -> Run:
         """Open a run folder; RunError if it is damaged or from a newer zoo."""
         record, entry = read_files(path)
         try:
-            return cls(path, restore_entry(catalog, entry), record)
+            return cls(path, restore_entry(entry), record)
         except ZooError as error:
             if missing := missing_packages(record):
                 text = f"{path} needs {' and '.join(missing)}, not installed here: {error.args[0]}"
@@ -171,10 +170,8 @@ class Run:
 
     def with_overrides(self, overrides: Iterable[str]) -> Entry:
         """Return the run's entry with `key=value` overrides."""
-        from zoo.registry.catalog import catalog
-
         dumped = self.entry.dump()
-        return resolve_entry(catalog(), apply_overrides(RawEntry(dumped.pop("name"), dumped, {}), overrides))
+        return resolve_entry(apply_overrides(RawEntry(dumped.pop("name"), dumped, {}), overrides))
 
 
 def read_files(path: Path) -> tuple[dict[str, Any], Any]:

@@ -19,7 +19,6 @@ from zoo.models.base import Model, Stage, saved_weights_follow
 from zoo.models.generator import Generator
 from zoo.registry.blame import plugin_errors
 from zoo.registry.build import build_model
-from zoo.registry.catalog import catalog
 from zoo.registry.entry import Component, Entry, resolve_entry
 from zoo.registry.model_size import build_on_meta
 from zoo.registry.raw_entry import RawEntry
@@ -113,7 +112,7 @@ def dimension_of(spec: type[BaseModel], name: str) -> Dimension:
 
 def entry_of(subject: Subject, spec: Spec) -> Entry:
     """Make an entry of a model kind with these options and its default prior and text encoder."""
-    entry = resolve_entry(catalog(), RawEntry("check", {"model": {"kind": str(subject), **subject.options}}, {}))
+    entry = resolve_entry(RawEntry("check", {"model": {"kind": str(subject), **subject.options}}, {}))
     return replace(entry, model=replace(entry.model, spec=spec))
 
 

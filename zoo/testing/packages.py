@@ -102,6 +102,6 @@ def entries(subject: Subject) -> None:
         raw = whole.resolve(name)
         require(raw.data.get("summary"), f"the entry {name} has no summary; `zoo list` shows it")
         try:
-            resolve_entry(catalog(), raw)
+            resolve_entry(raw)
         except ZooError as error:
             raise Broken(f"the entry {name} cannot be used: {error}") from error

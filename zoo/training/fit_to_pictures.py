@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Self
 
 from zoo.core.sections import StageSpec
-from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry, restore_entry
 from zoo.registry.raw_entry import is_fixed, set_nested
 
@@ -92,7 +91,7 @@ class Fit:
         dumped = entry.dump()
         for option, (_, new) in self.changed.items():
             set_nested(dumped, option.split("."), new)
-        return replace(restore_entry(catalog(), dumped), tune=entry.tune, typed=entry.typed)
+        return replace(restore_entry(dumped), tune=entry.tune, typed=entry.typed)
 
     def describe(self) -> str:
         """Say in one line what follows the pictures; empty if nothing does."""

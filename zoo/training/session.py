@@ -20,7 +20,6 @@ from zoo.core.version import __version__
 from zoo.data.dataset import Splits
 from zoo.models.base import Classifier, Model
 from zoo.registry.build import build_data, build_model
-from zoo.registry.catalog import catalog
 from zoo.registry.entry import Component, Entry, with_train
 from zoo.registry.kinds import DataKind
 from zoo.registry.listing import load_entry
@@ -208,7 +207,7 @@ def cached_classifier(name: str, job: Session) -> Run:
     key = digest(asked | {"pictures": prepared.fingerprints})
     path = own_folder(cache_dir() / "classifiers" / f"{name}-{key[:16]}")
     with wait_and_lock(path, WaitForLock(job)), preserve_random_state(job.device):
-        run = open_or_clear(path, catalog())
+        run = open_or_clear(path)
         if run is None or run.state != "done":
             passes = entry.train.epochs
             job.callback.note(f"training {name} on these pictures once; this takes {passes} epochs")

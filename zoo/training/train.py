@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from zoo.core.errors import DataError, JobError, ZooError
-from zoo.registry.catalog import catalog
 from zoo.registry.data_source import with_data
 from zoo.registry.entry import Entry
 from zoo.registry.listing import load_entry
@@ -94,10 +93,10 @@ def train(
 
     torch_device = choose_device(device)
     callback = callback or (NotebookCallback(name) if in_notebook() else Callback())
-    path, before = choose_folder(chosen, catalog(), None if out is None else Path(out), fresh, callback.note)
+    path, before = choose_folder(chosen, None if out is None else Path(out), fresh, callback.note)
     with lock_folder(path):
         # Another process may have finished the run before this one had the lock.
-        before = Run.open(path, catalog()) if (path / "run.json").exists() else before
+        before = Run.open(path) if (path / "run.json").exists() else before
         again = "choose another --out" if out else "start a new run with --fresh"
         if before is not None and before.state == "diverged":
             raise JobError(f"{path} diverged", f"change its options, or {again}")

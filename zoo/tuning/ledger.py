@@ -15,7 +15,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from zoo.core.errors import JobError, ZooError
 from zoo.core.sections import TuneSpec
-from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Entry
 from zoo.registry.search.space import Space
 from zoo.tuning import storage
@@ -34,8 +33,8 @@ MIN_POPULATION = 10
 class Ledger:
     """The trials of a study, for the one process that has locked its folder."""
 
-    def __init__(self, folder: Path, catalog: Catalog, entry: Entry, spec: TuneSpec, space: Space) -> None:
-        self.folder, self.catalog, self.entry, self.spec, self.space = folder, catalog, entry, spec, space
+    def __init__(self, folder: Path, entry: Entry, spec: TuneSpec, space: Space) -> None:
+        self.folder, self.entry, self.spec, self.space = folder, entry, spec, space
         self.dumped, self.words = entry.dump(), space.describe()
         self.connect()
         self.open: dict[int, optuna.trial.Trial] = {}
@@ -118,7 +117,7 @@ class Ledger:
         fresh = Trial(number, "running", trial_folder(self.folder, number), config)
         self.trials[number] = replace(before or fresh, state="running", attempts=about.get("attempts", 1))
         try:
-            self.entries[number] = self.space.apply(self.catalog, self.entry, config)
+            self.entries[number] = self.space.apply(self.entry, config)
         except ZooError as error:
             self.end(number, "refused", reason=str(error))
             return None

@@ -15,7 +15,6 @@ from typing import Any
 from zoo.core.errors import LockedError, MissingError, ResourceError, ZooError, one_line
 from zoo.core.sections import TuneSpec
 from zoo.core.version import __version__
-from zoo.registry.catalog import catalog
 from zoo.registry.entry import restore_entry
 from zoo.registry.search.space import Space
 from zoo.training.signals import Stop
@@ -169,8 +168,8 @@ class Driver(TuneCallback):
 
     def drive(self, job: RemoteJob, pictures: dict[str, Any]) -> None:
         """Run the engine on the study's file, which only this process has open."""
-        entry = replace(restore_entry(catalog(), job.entry), tune=job.spec)
-        ledger = Ledger(Path(job.folder), catalog(), entry, job.spec, job.space)
+        entry = replace(restore_entry(job.entry), tune=job.spec)
+        ledger = Ledger(Path(job.folder), entry, job.spec, job.space)
         engine = Engine(ledger, job.cluster, self, self.stop, job.command, job.seconds)
         engine.clear()
         try:

@@ -15,7 +15,6 @@ from zoo.core.errors import ZooError
 from zoo.core.files import check_name, digest, write_text
 from zoo.core.trust import read_bytes
 from zoo.core.yaml import parse
-from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry, restore_entry
 from zoo.registry.layers import VERSION
 from zoo.runs.run import Run
@@ -37,7 +36,7 @@ def save_as(path: Path, name: str, study: Study) -> None:
     best = study.best
     if best is None:
         raise ZooError(f"{study.path} has no finished trial, so nothing was saved as {name}")
-    entry = Run.open(best.run, catalog()).entry
+    entry = Run.open(best.run).entry
     figures = [] if best.loss is None else [f"loss {best.loss:.4g}"]
     figures += [] if best.parameters is None else [f"{best.parameters:,} parameters"]
     summary = f"best of {study.name}: {', '.join(figures)}".strip(": ")
@@ -55,7 +54,7 @@ def entry_sections(entry: Entry) -> dict[str, Any]:
     short |= {"train": entry.train.model_dump(mode="json", exclude_defaults=True)}
     whole = {key: value for key, value in entry.dump().items() if key in short}
     try:
-        same = restore_entry(catalog(), {"name": entry.name, "summary": entry.summary, **short}).dump() == entry.dump()
+        same = restore_entry({"name": entry.name, "summary": entry.summary, **short}).dump() == entry.dump()
     except ZooError:
         same = False
     return short if same else whole

@@ -13,7 +13,6 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from zoo.core.errors import JobError, ResourceError, ZooError
-from zoo.registry.catalog import catalog
 from zoo.runs.run import Run
 from zoo.tuning.ledger import Ledger
 from zoo.tuning.study import Trial
@@ -135,5 +134,5 @@ class StudySearcher(Searcher):
 def mark_pruned(run: Path) -> None:
     """Mark a run as pruned by ASHA, and delete its checkpoint, which is not needed any more."""
     with suppress(ZooError, OSError):
-        Run.open(run, catalog()).update(state="pruned")
+        Run.open(run).update(state="pruned")
         shutil.rmtree(run / "state", ignore_errors=True)

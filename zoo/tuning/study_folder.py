@@ -14,7 +14,6 @@ from zoo.core.files import check_name, digest, remove, write_json
 from zoo.core.sections import CHANGEABLE_OPTIONS, TuneSpec
 from zoo.core.trust import load_json
 from zoo.core.version import __version__
-from zoo.registry.catalog import catalog
 from zoo.registry.entry import restore_entry
 from zoo.runs.names import BEST_FILE, ROOT, numbered_folders
 from zoo.runs.run import differences, read_record, utc_now
@@ -84,7 +83,7 @@ def choose_study(plan: StudyPlan, root: Path, name: str | None, fresh: bool) -> 
 def fill_defaults(plan: StudyPlan) -> StudyPlan:
     """Add options that are newer than the plan, with their defaults."""
     try:
-        return replace(plan, entry=restore_entry(catalog(), plan.entry).dump())
+        return replace(plan, entry=restore_entry(plan.entry).dump())
     except ZooError:  # a plugin is missing, or has dropped an option
         return plan
 

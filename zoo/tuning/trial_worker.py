@@ -30,7 +30,6 @@ from zoo.core.errors import (
 from zoo.core.files import DISK_FULL_ERRNOS, write_text
 from zoo.core.trust import open_regular
 from zoo.core.types import DataInfo
-from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry, restore_entry
 from zoo.runs.choose_folder import open_or_clear
 from zoo.runs.lock import wait_and_lock
@@ -210,11 +209,11 @@ def train_trial(order: TrialOrder, pictures: dict[str, Any], report: Report, wat
     from zoo.training.device import choose_device
     from zoo.training.session import Session
 
-    before = open_or_clear(Path(order.run), catalog())
+    before = open_or_clear(Path(order.run))
     if before is None or before.state in ("running", "interrupted"):
         callback = TrialCallback(order, report, watchdog)
         session = Session(
-            entry=restore_entry(catalog(), order.entry),
+            entry=restore_entry(order.entry),
             path=Path(order.run),
             device=choose_device(order.device),
             callback=callback,
@@ -328,7 +327,7 @@ def smallest_model(entry: dict[str, Any], space: Space, info: dict[str, Any]) ->
         return count_parameters(each, DataInfo(**info))
 
     try:
-        return smallest_entry(space, catalog(), restore_entry(catalog(), entry), size)
+        return smallest_entry(space, restore_entry(entry), size)
     except ZooError:
         return None
 

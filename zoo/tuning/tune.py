@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.core.errors import InterruptedRun, JobError, ZooError
 from zoo.display.html import in_notebook
-from zoo.registry.catalog import Catalog, catalog
 from zoo.registry.data_source import with_data
 from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.listing import load_registry, overridden_options
@@ -68,17 +67,17 @@ class TuneRequest:
     command: str
 
 
-def run_study(catalog: Catalog, raw: RawEntry, fixed: list[str], request: TuneRequest, callback: TuneCallback) -> Study:
+def run_study(raw: RawEntry, fixed: list[str], request: TuneRequest, callback: TuneCallback) -> Study:
     """Run a new study, or resume one."""
-    entry = resolve_entry(catalog, with_tune_options(raw, request.options))
+    entry = resolve_entry(with_tune_options(raw, request.options))
     check_objective(entry.tune)
-    space = Space.of(catalog, raw, entry, entry.tune.space, fixed)
+    space = Space.of(raw, entry, entry.tune.space, fixed)
     client = (request.cluster.address or "").startswith(SCHEME)
     # Through a Ray client the pictures are on another machine.
     fitted = Fit() if client else fit_to_pictures(entry)
     if fitted.changed:
         entry = fitted.apply(entry)
-        space = fit_space(Space.of(catalog, raw, entry, entry.tune.space, fixed), fitted, entry)
+        space = fit_space(Space.of(raw, entry, entry.tune.space, fixed), fitted, entry)
         callback.note(describe_space(fitted, space))
     check_epochs(entry, space)
     check_stage_names(entry, space)
@@ -88,7 +87,7 @@ def run_study(catalog: Catalog, raw: RawEntry, fixed: list[str], request: TuneRe
         if not is_study(folder):
             write_plan(folder, plan, request.command)
         write_budget(folder, entry.tune)
-        ledger = Ledger(folder, catalog, entry, entry.tune, space)
+        ledger = Ledger(folder, entry, entry.tune, space)
         engine_type = RayClientEngine if client else Engine
         engine = engine_type(ledger, request.cluster, callback, stop, request.command, request.seconds)
         try:
@@ -224,4 +223,4 @@ def tune(
     request = TuneRequest(
         options, seconds, fresh, study, Path(storage or ROOT), ClusterOptions.choose(address, parallel, device), command
     )
-    return run_study(catalog(), raw, overridden_options(words), request, callback)
+    return run_study(raw, overridden_options(words), request, callback)

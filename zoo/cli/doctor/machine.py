@@ -162,14 +162,13 @@ def check_training_step() -> Iterator[Finding]:
         return
     from zoo.core.notes import collect_notes
     from zoo.registry.build import build_data
-    from zoo.registry.catalog import catalog
     from zoo.registry.entry import resolve_entry
     from zoo.registry.layers import installed_registry
     from zoo.training.bench import plain_loop, synchronize
     from zoo.training.device import choose_device
 
     registry, _ = installed_registry()  # without the user's files, which may be broken
-    entry, device = resolve_entry(catalog(), registry.resolve("cnn", ["data.kind=digits"])), choose_device()
+    entry, device = resolve_entry(registry.resolve("cnn", ["data.kind=digits"])), choose_device()
     with collect_notes():
         splits, _ = build_data(entry.data)
     step = plain_loop(entry, splits, device)

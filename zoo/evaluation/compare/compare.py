@@ -21,7 +21,6 @@ from zoo.evaluation.compare.folder import (
 )
 from zoo.evaluation.compare.result import Comparison
 from zoo.evaluation.compare.runner import CompareJob, ComparisonRunner
-from zoo.registry.catalog import catalog
 from zoo.registry.data_source import with_data
 from zoo.registry.entry import resolve_entry
 from zoo.registry.layers import Registry
@@ -114,7 +113,7 @@ def plan_jobs(axes: Axes, seeds: int, found: Registry) -> list[CompareJob]:
     """Plan and validate all trainings, seed by seed; ZooError if two variants are the same."""
     known: dict[str, Values] = {}
     for values in axes.variants:
-        chosen = resolve_entry(catalog(), found.resolve(axes.entry, axes.overrides(values)))
+        chosen = resolve_entry(found.resolve(axes.entry, axes.overrides(values)))
         other = known.setdefault(digest(chosen.dump()), values)
         if other is not values:
             text = f"{variant_title(other)} and {variant_title(values)} are the same for {axes.entry}"
@@ -127,4 +126,4 @@ def plan_jobs(axes: Axes, seeds: int, found: Registry) -> list[CompareJob]:
 def plan_job(axes: Axes, values: Values, seed: int, found: Registry) -> CompareJob:
     """Plan the training of a variant with one seed."""
     words = [*axes.overrides(values), f"train.seed={seed}"]
-    return CompareJob(values, seed, words, resolve_entry(catalog(), found.resolve(axes.entry, words)))
+    return CompareJob(values, seed, words, resolve_entry(found.resolve(axes.entry, words)))

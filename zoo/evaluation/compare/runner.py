@@ -14,7 +14,6 @@ from zoo.evaluation.compare.callbacks import CompareCallback
 from zoo.evaluation.compare.folder import NEW_COMPARISON_HINT, ComparisonRecord
 from zoo.evaluation.compare.result import ComparedRun, Comparison, Variant
 from zoo.evaluation.evaluate import evaluate
-from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry
 from zoo.registry.listing import Paths, load_entry
 from zoo.runs.names import is_run
@@ -90,7 +89,7 @@ class ComparisonRunner:
         if not is_run(path):
             return ComparedRun(job.seed, path, "failed" if reason else "waiting", reason=reason)
         try:
-            run = Run.open(path, catalog())
+            run = Run.open(path)
         except RunError as error:
             raise RunError(error.args[0], error.hint or "delete the folder and repeat the command") from None
         if changes := run.differences_from(job.entry):
@@ -141,7 +140,7 @@ class ComparisonRunner:
         found = evaluate(path, split=self.record.plan.split, device=self.device, tell=self.callback.note)
         for problem in found.problems:
             self.callback.note(problem)
-        self.record.keep(path, Run.open(path, catalog()).record["weights_sha256"], found)
+        self.record.keep(path, Run.open(path).record["weights_sha256"], found)
 
     def publish(self) -> None:
         """Update table.json and the callback."""

@@ -9,7 +9,7 @@ from typing import Any
 from zoo.core.errors import ZooError, did_you_mean
 from zoo.core.sections import StageSpec
 from zoo.core.spec import Choice, Mark, options, yaml_scalar
-from zoo.registry.catalog import Catalog
+from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry
 from zoo.registry.raw_entry import RawEntry, is_fixed
 from zoo.registry.search.dimension import Dimension, Value, fit_range, reject_duplicates, validate_values
@@ -31,16 +31,14 @@ class NothingToSearchError(ZooError):
 Plan = tuple[tuple[Dimension, ...], dict[str, Any], dict[str, Mapping[str, Any]]]
 
 
-def plan_space(
-    catalog: Catalog, raw: RawEntry, entry: Entry, requested: Mapping[str, Any], fixed: Collection[str]
-) -> Plan:
+def plan_space(raw: RawEntry, entry: Entry, requested: Mapping[str, Any], fixed: Collection[str]) -> Plan:
     """Plan the search space of an entry.
 
     Returns the dimensions in sampling order, the values of all other options, and the overrides for other kinds.
     """
-    planner = Planner(catalog, raw, entry, fixed)
+    planner = Planner(raw, entry, fixed)
     planner.read_kinds(requested)
-    planner.branches = make_branches(catalog, entry, planner.kinds, fixed)
+    planner.branches = make_branches(entry, planner.kinds, fixed)
     planner.fixed = [planner.current_name(path) for path in fixed]
     requests = planner.valid_requests(requested)
     dimensions = tuple(order_by_condition([*planner.dimensions(requests)], raw))
@@ -57,7 +55,6 @@ def plan_space(
 class Planner:
     """The state while a search space is planned."""
 
-    catalog: Catalog
     raw: RawEntry
     entry: Entry
     fixed: Collection[str]
@@ -87,7 +84,7 @@ class Planner:
         if not isinstance(name, str):
             raise request.error(self.raw, f"a kind must be a string, got {name!r:.60}")
         try:
-            kind = self.catalog.find(section, name)[1]
+            kind = catalog().find(section, name)[1]
         except ZooError as error:
             raise type(error)(str(request.error(self.raw, error.args[0])), error.hint) from None
         return own.name if kind == own.kind else name

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from zoo.core.deprecation import former_names
 from zoo.core.sections import StageSpec, TrainSpec
 from zoo.core.spec import Mark, nested_spec, options, search_space
-from zoo.registry.catalog import Catalog
+from zoo.registry.catalog import catalog
 from zoo.registry.entry import Component, Entry
 from zoo.registry.kinds import Kind
 from zoo.registry.raw_entry import is_fixed
@@ -90,14 +90,12 @@ def kind_sections(entry: Entry) -> dict[str, Component[Kind]]:
     return {section: component for section, component in entry.components.items() if section in KIND_SECTIONS}
 
 
-def make_branches(
-    catalog: Catalog, entry: Entry, kinds: Mapping[str, tuple[str, ...]], fixed: Collection[str]
-) -> list[Branch]:
+def make_branches(entry: Entry, kinds: Mapping[str, tuple[str, ...]], fixed: Collection[str]) -> list[Branch]:
     """Make a branch for each section, or one per kind if that is searched."""
     found = []
     for section, component in kind_sections(entry).items():
         for kind in kinds.get(section, ()):
-            spec = catalog.find(section, kind)[1].spec
+            spec = catalog().find(section, kind)[1].spec
             branch = Branch(section, spec, kind)
             kept = (
                 {}

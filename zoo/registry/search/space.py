@@ -8,7 +8,6 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from zoo.core.errors import ZooError
-from zoo.registry.catalog import Catalog
 from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.raw_entry import RawEntry, set_nested
 from zoo.registry.search.dimension import Dimension
@@ -35,14 +34,12 @@ class Space:
     """Command-line overrides that also apply to kinds other than the entry's, by `model[kind]`."""
 
     @classmethod
-    def of(
-        cls, catalog: Catalog, raw: RawEntry, entry: Entry, requested: Mapping[str, Any], fixed: Collection[str] = ()
-    ) -> Space:
+    def of(cls, raw: RawEntry, entry: Entry, requested: Mapping[str, Any], fixed: Collection[str] = ()) -> Space:
         """Build the search space of an entry.
 
         `requested` is its `tune.space`; `fixed` are the options set on the command line.
         """
-        return cls(*plan_space(catalog, raw, entry, requested, fixed))
+        return cls(*plan_space(raw, entry, requested, fixed))
 
     def __len__(self) -> int:
         """Return the number of dimensions."""
@@ -82,7 +79,7 @@ class Space:
         return self.defaults.get(name, MISSING)
 
     @staticmethod
-    def apply(catalog: Catalog, entry: Entry, config: Mapping[str, Any]) -> Entry:
+    def apply(entry: Entry, config: Mapping[str, Any]) -> Entry:
         """Return the entry with sampled values.
 
         A section whose kind changes drops its former options. Raises ZooError if a spec rejects a value.
@@ -94,7 +91,7 @@ class Space:
                 sections[section] = {"kind": kind}
         for path, value in config.items():
             set_nested(sections, path.split("."), value)
-        return replace(resolve_entry(catalog, RawEntry(entry.name, sections, {})), tune=entry.tune)
+        return replace(resolve_entry(RawEntry(entry.name, sections, {})), tune=entry.tune)
 
 
 MAX_ROUNDS = 4
@@ -119,9 +116,9 @@ def smallest_config(space: Space, size: Size) -> tuple[int, Config]:
     return min(found, key=lambda each: each[0])
 
 
-def smallest_entry(space: Space, catalog: Catalog, entry: Entry, size: Callable[[Entry], int]) -> tuple[int, Config]:
+def smallest_entry(space: Space, entry: Entry, size: Callable[[Entry], int]) -> tuple[int, Config]:
     """Find the smallest size of an entry in its space, and its options."""
-    return smallest_config(space, lambda config: size(space.apply(catalog, entry, config)))
+    return smallest_config(space, lambda config: size(space.apply(entry, config)))
 
 
 def kind_combinations(space: Space) -> Iterator[Config]:
