@@ -18,11 +18,11 @@ import zoo
 from zoo.evaluation.evaluate import compute_metrics
 from zoo.evaluation.gallery import JudgeRunner, random_rows, random_subset
 from zoo.evaluation.judges import find_judge
+from zoo.models.device import choose_device
 from zoo.models.gallery import Gallery
 from zoo.registry.build import build_data
 from zoo.registry.catalog import catalog
 from zoo.registry.kinds import Outputs
-from zoo.training.device import choose_device
 
 METRICS = {"reconstruction", "sharpness", "frechet", "kid", "manifold", "judged", "memorisation"}
 

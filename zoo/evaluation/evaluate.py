@@ -152,10 +152,10 @@ def evaluate(
     """
     from zoo.evaluation.gallery import make_gallery, sampling_options
     from zoo.evaluation.judges import find_judge
+    from zoo.models.device import autocast_type, choose_device
     from zoo.models.generator import Generator
     from zoo.registry.blame import model_errors
     from zoo.registry.build import build_data
-    from zoo.training.device import autocast_type, choose_device
 
     check_split(split)
     for name in metrics:

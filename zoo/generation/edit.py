@@ -15,6 +15,7 @@ from zoo.display.grid import save_png
 from zoo.display.html import embed_grid, table, titled_block
 from zoo.generation.model_of import as_names, load_generator, prompts_for
 from zoo.generation.reconstruct import draw_pairs
+from zoo.models.device import choose_device
 from zoo.models.generator import Generator, apply_guidance
 from zoo.models.latent import dequantise, fixed_seed
 from zoo.models.prior import Invertible, Term
@@ -23,7 +24,6 @@ from zoo.registry.blame import plugin_errors
 from zoo.runs.find import load
 from zoo.runs.inputs import Skipped, read_inputs
 from zoo.runs.run import Run
-from zoo.training.device import choose_device
 
 if TYPE_CHECKING:
     from PIL.Image import Image

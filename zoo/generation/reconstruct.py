@@ -14,12 +14,12 @@ from zoo.data.loader import batches
 from zoo.display.grid import PictureRows, choose_columns, draw_grid, save_png, to_uint8
 from zoo.display.html import embed_grid
 from zoo.generation.model_of import as_names, check_count, load_generator
+from zoo.models.device import choose_device
 from zoo.models.sampling import DECODE_BATCH, decode_images, to_images
 from zoo.registry.blame import plugin_errors
 from zoo.runs.find import load
 from zoo.runs.inputs import Skipped, first_pictures, load_test_split, read_inputs, read_picture
 from zoo.runs.run import Run
-from zoo.training.device import choose_device
 
 if TYPE_CHECKING:
     from PIL.Image import Image

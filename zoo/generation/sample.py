@@ -14,6 +14,7 @@ from zoo.core.errors import ZooError
 from zoo.display.grid import PictureRows, choose_columns, draw_grid, save_png, to_uint8, wrap_rows
 from zoo.display.html import embed_grid
 from zoo.generation.model_of import as_names, check_count, load_generator, prompts_for
+from zoo.models.device import choose_device
 from zoo.models.latent import fixed_seed
 from zoo.models.prior import Term
 from zoo.models.sampling import (
@@ -27,7 +28,6 @@ from zoo.models.sampling import (
 from zoo.registry.blame import plugin_errors
 from zoo.runs.find import load
 from zoo.runs.run import Run
-from zoo.training.device import choose_device
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -16,13 +16,14 @@ from zoo.core.types import Batch
 from zoo.data.dataset import Splits
 from zoo.data.loader import Loader
 from zoo.models.base import Stage
+from zoo.models.device import autocast_type
 from zoo.registry.build import build_data, build_model
 from zoo.registry.data_source import with_data
 from zoo.registry.entry import Entry
 from zoo.registry.listing import load_entry
 from zoo.registry.model_size import count_flops, count_size, meta_batch
 from zoo.registry.overrides import refuse_without_effect
-from zoo.training.device import autocast_type, preserve_random_state, seed_all
+from zoo.training.device import preserve_random_state, seed_all
 from zoo.training.stepper import Stepper
 
 if TYPE_CHECKING:
@@ -263,7 +264,7 @@ def bench(
         >>> zoo.bench("cnn", seconds=10).pictures_per_second  # doctest: +SKIP
         5120.4
     """
-    from zoo.training.device import choose_device
+    from zoo.models.device import choose_device
 
     words = with_data(data, overrides)
     refuse_without_effect(words, ["tune"], "the speed of a training", "it is for zoo tune")

@@ -20,13 +20,14 @@ from zoo.core.types import Batch
 from zoo.data.dataset import Splits
 from zoo.data.loader import Loader, batches
 from zoo.models.base import Model, Stage
+from zoo.models.device import autocast_type
 from zoo.models.metrics import EVAL_BATCH, mean_metrics
 from zoo.registry.stages import check_stages
 from zoo.runs.metrics_log import MetricsLog
 from zoo.training.callbacks import Callback, StageInfo
 from zoo.training.checkpoint import Saved, StateFolder, check_plain
 from zoo.training.compile_fallback import EagerFallback
-from zoo.training.device import autocast_type, random_state, restore_random
+from zoo.training.device import random_state, restore_random
 from zoo.training.duration import EpochBudget, make_budget, total_seconds
 from zoo.training.signals import Stop, catch_signals
 from zoo.training.stepper import Stepper

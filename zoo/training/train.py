@@ -85,9 +85,10 @@ def train(
     chosen = load_entry(name, with_option("seed", seed, "train.seed", words), registries)
     refuse_unused(chosen, words)
     from zoo.display.html import in_notebook
+    from zoo.models.device import choose_device
     from zoo.registry.blame import model_errors
     from zoo.training.callbacks import Callback
-    from zoo.training.device import choose_device, preserve_random_state
+    from zoo.training.device import preserve_random_state
     from zoo.training.notebook import NotebookCallback
     from zoo.training.session import Session
 

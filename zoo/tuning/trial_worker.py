@@ -206,7 +206,7 @@ def wait_for_folder(stack: ExitStack, run: Path) -> None:
 
 def train_trial(order: TrialOrder, pictures: dict[str, Any], report: Report, watchdog: Watchdog) -> Verdict:
     """Start the run of the trial, or resume it."""
-    from zoo.training.device import choose_device
+    from zoo.models.device import choose_device
     from zoo.training.session import Session
 
     before = open_or_clear(Path(order.run))

@@ -161,11 +161,11 @@ def check_training_step() -> Iterator[Finding]:
         yield note("not run, since torch cannot be imported")
         return
     from zoo.core.notes import collect_notes
+    from zoo.models.device import choose_device
     from zoo.registry.build import build_data
     from zoo.registry.entry import resolve_entry
     from zoo.registry.layers import installed_registry
     from zoo.training.bench import plain_loop, synchronize
-    from zoo.training.device import choose_device
 
     registry, _ = installed_registry()  # without the user's files, which may be broken
     entry, device = resolve_entry(registry.resolve("cnn", ["data.kind=digits"])), choose_device()
