@@ -239,8 +239,9 @@ def test_another_comparison_is_refused_with_what_differs_and_the_ways_on(capsys:
     other = [*NORMS, "train.lr=0.01"]
     before = weights()
     assert main(other) == 2
-    assert f"{FOLDER} compares something else: train.lr: 0.004 -> 0.01; start a new comparison with --fresh" in (
-        capsys.readouterr().err
+    assert (
+        f"{FOLDER} was started with other options: train.lr: 0.004 -> 0.01; use those options, start a new comparison"
+        in (capsys.readouterr().err)
     )
     assert main([*NORMS, "--split", "valid", "train.weight_decay=0"]) == 2
     assert "--split: test -> valid; train.weight_decay: 0.02 -> 0" in capsys.readouterr().err
@@ -371,7 +372,7 @@ def test_minutes_are_the_budget_of_each_training(capsys: Capture) -> None:
     assert all(0.2 < variant["seconds"] < 20 for variant in found["variants"])
     words[-1] = "0.01"
     assert main(words) == 2
-    assert "compares something else: train.minutes: 0.005 -> 0.01" in capsys.readouterr().err
+    assert "was started with other options: train.minutes: 0.005 -> 0.01" in capsys.readouterr().err
     words[-1] = "0"
     assert main(words) == 2
     assert "train.minutes" in capsys.readouterr().err

@@ -123,7 +123,7 @@ def test_what_was_found_is_shown_although_it_cannot_be_saved(fake: Engine, capsy
 def test_options_that_do_not_follow_from_those_set_are_all_written(
     run: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zoo.tuning.save_as.restore_entry", lambda catalog, data: load_entry("cnn"))
+    monkeypatch.setattr("zoo.tuning.save_as.restore_entry", lambda data: load_entry("cnn"))
     save_as(home / "new.yaml", "win", winning(run))
     found = parse((home / "new.yaml").read_text(encoding="utf-8"), "x").data["entries"]["win"]
     assert found["model"] == Run.open(run).entry.model.dump()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,9 +12,9 @@ from torch import Tensor
 
 from zoo.core.errors import ZooError
 from zoo.data.loader import batches
-from zoo.display.grid import save_png
-from zoo.display.html import embed_grid, table, titled_block
+from zoo.display.html import table, titled_block
 from zoo.generation.model_of import as_names, load_generator, prompts_for
+from zoo.generation.page import PicturePage
 from zoo.generation.reconstruct import draw_pairs
 from zoo.models.device import choose_device
 from zoo.models.generator import Generator, apply_guidance
@@ -33,7 +34,8 @@ CODES_PER_PICTURE = 16
 """Number of codes per picture from which a likelihood is estimated."""
 
 
-class Edit(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class Edit(PicturePage):
     """Pictures and their edited versions."""
 
     originals: Tensor
@@ -54,14 +56,6 @@ class Edit(NamedTuple):
     def __repr__(self) -> str:
         """Describe the pictures in one line."""
         return f"<Edit of {len(self.pictures)} pictures to {self.to!r}>"
-
-    def _repr_html_(self) -> str | None:
-        """The page of pictures, for a notebook."""
-        return embed_grid(self)
-
-    def save(self, path: str | Path) -> None:
-        """Write the page as a PNG file."""
-        save_png(Path(path), self.grid())
 
 
 class Scores(NamedTuple):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from zoo.core.errors import ZooError
 from zoo.data.loader import batches
-from zoo.display.grid import PictureRows, choose_columns, draw_grid, save_png, to_uint8
-from zoo.display.html import embed_grid
+from zoo.display.grid import PictureRows, choose_columns, draw_grid, to_uint8
 from zoo.generation.model_of import as_names, check_count, load_generator
+from zoo.generation.page import PicturePage
 from zoo.models.device import choose_device
 from zoo.models.sampling import DECODE_BATCH, decode_images, to_images
 from zoo.registry.blame import plugin_errors
@@ -29,7 +30,8 @@ MAX_PAIRS_ON_PAGE = 64
 """Maximum number of pairs on a page."""
 
 
-class Reconstruction(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class Reconstruction(PicturePage):
     """Pictures and their reconstructions."""
 
     originals: Tensor
@@ -55,16 +57,9 @@ class Reconstruction(NamedTuple):
         """Describe the pictures in one line."""
         return f"<Reconstruction of {len(self.pictures)} pictures, PSNR {self.psnr:.1f} dB>"
 
-    def _repr_html_(self) -> str | None:
-        """The page of pictures, for a notebook."""
-        return embed_grid(self)
 
-    def save(self, path: str | Path) -> None:
-        """Write the page as a PNG file."""
-        save_png(Path(path), self.grid())
-
-
-class Interpolation(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class Interpolation(PicturePage):
     """Pictures on the straight line between the codes of two pictures."""
 
     pictures: Tensor
@@ -79,14 +74,6 @@ class Interpolation(NamedTuple):
     def __repr__(self) -> str:
         """Describe the pictures in one line."""
         return f"<Interpolation: {len(self.pictures)} pictures from {self.names[0]!r} to {self.names[1]!r}>"
-
-    def _repr_html_(self) -> str | None:
-        """The page of pictures, for a notebook."""
-        return embed_grid(self)
-
-    def save(self, path: str | Path) -> None:
-        """Write the row as a PNG file."""
-        save_png(Path(path), self.grid())
 
 
 def draw_pairs(above: Tensor, below: Tensor, caption: str) -> Image:

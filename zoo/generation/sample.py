@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from zoo.core.errors import ZooError
-from zoo.display.grid import PictureRows, choose_columns, draw_grid, save_png, to_uint8, wrap_rows
-from zoo.display.html import embed_grid
+from zoo.display.grid import PictureRows, choose_columns, draw_grid, to_uint8, wrap_rows
 from zoo.generation.model_of import as_names, check_count, load_generator, prompts_for
+from zoo.generation.page import PicturePage
 from zoo.models.device import choose_device
 from zoo.models.latent import fixed_seed
 from zoo.models.prior import Term
@@ -39,7 +40,8 @@ DEFAULT_COUNT = 64
 """Number of pictures sampled by default."""
 
 
-class Samples(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class Samples(PicturePage):
     """Pictures sampled from a generator."""
 
     pictures: Tensor
@@ -63,16 +65,9 @@ class Samples(NamedTuple):
         about = f" for {prompts} prompt{'s' * (prompts != 1)}" if prompts else ""
         return f"<Samples: {len(self.pictures)} pictures{about}>"
 
-    def _repr_html_(self) -> str | None:
-        """The page of pictures, for a notebook."""
-        return embed_grid(self)
 
-    def save(self, path: str | Path) -> None:
-        """Write the page as a PNG file."""
-        save_png(Path(path), self.grid())
-
-
-class Mix(NamedTuple):
+@dataclass(frozen=True, eq=False, repr=False)
+class Mix(PicturePage):
     """Pictures between two prompts; each row uses the same noise with changing weights."""
 
     pictures: Tensor
@@ -91,14 +86,6 @@ class Mix(NamedTuple):
     def __repr__(self) -> str:
         """Describe the pictures in one line."""
         return f"<Mix of {len(self.pictures)} pictures from {self.ends[0]!r} to {self.ends[1]!r}>"
-
-    def _repr_html_(self) -> str | None:
-        """The page of pictures, for a notebook."""
-        return embed_grid(self)
-
-    def save(self, path: str | Path) -> None:
-        """Write the page as a PNG file."""
-        save_png(Path(path), self.grid())
 
 
 def sample(

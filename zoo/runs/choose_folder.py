@@ -1,4 +1,4 @@
-"""Choose the folder of a new run, or the unfinished run to resume."""
+"""Choose the folder of a new run, study or comparison, or the one to resume."""
 
 from __future__ import annotations
 
@@ -55,12 +55,64 @@ def choose_folder(
     return make_folder(entry.name, max(before, default=0) + 1), None
 
 
+def choose_resumable(
+    what: str, base: str, file: str, changes: Callable[[Path], list[str]], named: bool, fresh: bool, root: Path = ROOT
+) -> Path:
+    """Choose the study or the comparison to resume, or a folder for a new one.
+
+    Args:
+        what: "study" or "comparison".
+        base: Name of the folder; those after it are NAME-2, NAME-3, ...
+        file: The file that such a folder has.
+        changes: Lists how what is requested differs from what is in a folder.
+        named: Whether the user gave the name.
+        fresh: Whether to choose a new folder in any case.
+        root: The folder above.
+
+    Returns:
+        The newest folder without changes, or a new one.
+
+    Raises:
+        ZooError: If every folder has changes, those of the newest are listed.
+    """
+    first, numbered = root / check_name(base, f"the {what}"), numbered_folders(root, base)
+    found = [path for path in (first, *numbered.values()) if (path / file).is_file()]
+    if found and not fresh:
+        differing = {path: changes(path) for path in found}
+        same = [path for path, lines in differing.items() if not lines]
+        if not same:
+            refuse_changes(what, found[-1], differing[found[-1]])
+        return same[-1]
+    if is_free(first):
+        return first
+    if named and not fresh:
+        raise ZooError(f"{first} exists but is not a {what}", "choose another --name")
+    return root / check_name(f"{base}-{max(numbered, default=1) + 1}", f"the {what}")
+
+
+def refuse_changes(what: str, path: Path, changes: list[str]) -> None:
+    """Raise ZooError, listing the changes, if a study or comparison was started with other options."""
+    if changes:
+        hint = f"use those options, start a new {what} with --fresh, or choose a name with --name"
+        raise ZooError(f"{path} was started with other options: {summarise(changes)}", hint)
+
+
+def summarise(changes: list[str]) -> str:
+    """Join the first changes, and the number of the others."""
+    more = f" and {len(changes) - MAX_CHANGES} more" if len(changes) > MAX_CHANGES else ""
+    return "; ".join(changes[:MAX_CHANGES]) + more
+
+
+def is_free(path: Path) -> bool:
+    """Return whether a folder is missing, empty, or has only what is left of something that never started."""
+    return not path.exists() or (path.is_dir() and all(is_remnant(file.name) for file in path.iterdir()))
+
+
 def tell_unfinished(run: Run, changes: list[str], tell: Callable[[str], object]) -> None:
     """Tell which unfinished run has other options, unless another process is training it now."""
     if is_locked(run.path):
         return
-    more = f" and {len(changes) - MAX_CHANGES} more" if len(changes) > MAX_CHANGES else ""
-    told = f"{run.path} is unfinished and has other options ({'; '.join(changes[:MAX_CHANGES])}{more})"
+    told = f"{run.path} is unfinished and has other options ({summarise(changes)})"
     tell(f"{told}, so a new run begins; to resume that one: {run.record.get('command', 'zoo train')}")
 
 
@@ -68,14 +120,14 @@ def use_folder(entry: Entry, out: Path, fresh: bool) -> Run | None:
     """Open the run in a folder that the user chose; None if it is empty."""
     check_name(out.resolve().name, "the run folder")
     if not is_run(out):
-        if out.exists() and not (out.is_dir() and all(is_remnant(file.name) for file in out.iterdir())):
+        if not is_free(out):
             raise ZooError(f"{out} exists but is not a run folder", "choose another --out")
         return None
     if fresh:
         raise ZooError(f"{out} already contains a run", "choose another --out for a new run")
     run = Run.open(out)
     if changes := run.differences_from(entry):
-        raise ZooError(f"{out} contains a different run: {'; '.join(changes[:MAX_CHANGES])}", "choose another --out")
+        raise ZooError(f"{out} contains a different run: {summarise(changes)}", "choose another --out")
     return run
 
 

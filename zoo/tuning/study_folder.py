@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from zoo.core.errors import RunError, ZooError, describe_error
-from zoo.core.files import check_name, digest, remove, write_json
+from zoo.core.files import digest, remove, write_json
 from zoo.core.sections import CHANGEABLE_OPTIONS, TuneSpec
 from zoo.core.trust import load_json
 from zoo.core.version import __version__
 from zoo.registry.entry import restore_entry
-from zoo.runs.names import BEST_FILE, ROOT, numbered_folders
+from zoo.runs.choose_folder import choose_resumable
+from zoo.runs.names import BEST_FILE, ROOT
 from zoo.runs.run import differences, read_record, utc_now
 from zoo.tuning.study import Studies, Study, ranking
 from zoo.tuning.trial_rows import FILE as DATABASE
@@ -58,26 +59,14 @@ class StudyPlan:
 
 
 def choose_study(plan: StudyPlan, root: Path, name: str | None, fresh: bool) -> Path:
-    """Choose the study to resume, or a folder for a new one.
+    """Choose the study to resume, or a folder for a new one."""
+    base = name or f"{plan.entry['name']}-study"
+    return choose_resumable("study", base, FILE, lambda path: changes_in(path, plan), bool(name), fresh, root)
 
-    Resumes the study of that name, or without a name the newest study of the entry with this plan. Raises ZooError,
-    listing the differences, if all existing studies have other plans.
-    """
-    base = check_name(name or f"{plan.entry['name']}-study", "the study")
-    others = [] if name else numbered_folders(root, base).values()
-    found = [path for path in (root / base, *others) if is_study(path)]
-    if fresh or not found:
-        return free_folder(root, base)
-    plans = {path: fill_defaults(read_plan(path)) for path in found}
-    same = [path for path, old in plans.items() if not old.changes(plan)]
-    if same:
-        return same[-1]
-    lines = plans[found[-1]].changes(plan)
-    more = f" and {len(lines) - 4} more" if len(lines) > 4 else ""
-    raise ZooError(
-        f"{found[-1]} was started with other options: {'; '.join(lines[:4])}{more}",
-        "use those options, start a new study with --fresh, or choose a name with --name",
-    )
+
+def changes_in(path: Path, plan: StudyPlan) -> list[str]:
+    """List how a plan differs from that of an existing study."""
+    return fill_defaults(read_plan(path)).changes(plan)
 
 
 def fill_defaults(plan: StudyPlan) -> StudyPlan:
@@ -91,16 +80,6 @@ def fill_defaults(plan: StudyPlan) -> StudyPlan:
 def is_study(folder: Path) -> bool:
     """Whether a folder contains a study."""
     return (folder / FILE).is_file()
-
-
-def free_folder(root: Path, base: str) -> Path:
-    """Find the first of NAME, NAME-2, ... that does not exist or is empty."""
-    number, path = 1, root / base
-    while path.exists() and any(path.iterdir()):
-        number += 1
-        path = root / f"{base}-{number}"
-    check_name(path.name, "the study")
-    return path
 
 
 def write_plan(folder: Path, plan: StudyPlan, command: str) -> None:

@@ -16,6 +16,7 @@ from zoo.registry.raw_entry import Locations, RawEntry, overlay
 from zoo.registry.search.checks import check_epochs, check_objective
 from zoo.registry.search.space import Space
 from zoo.registry.stages import check_stages
+from zoo.runs.choose_folder import refuse_changes
 from zoo.runs.find import resume_command
 from zoo.runs.lock import lock_folder
 from zoo.runs.names import ROOT, is_run
@@ -31,6 +32,7 @@ from zoo.tuning.storage import write_errors
 from zoo.tuning.study import ENDED_STATES, Study
 from zoo.tuning.study_folder import (
     StudyPlan,
+    changes_in,
     choose_study,
     discard_study,
     is_study,
@@ -84,7 +86,9 @@ def run_study(raw: RawEntry, fixed: list[str], request: TuneRequest, callback: T
     plan = StudyPlan.of(entry.dump(), entry.tune, space.describe())
     folder = choose_study(plan, request.root, request.study, request.fresh).resolve()
     with lock_folder(folder, "wait for it, or choose another name with --name"), catch_signals() as stop:
-        if not is_study(folder):
+        if is_study(folder):
+            refuse_changes("study", folder, changes_in(folder, plan))  # another process may have been first
+        else:
             write_plan(folder, plan, request.command)
         write_budget(folder, entry.tune)
         ledger = Ledger(folder, entry, entry.tune, space)

@@ -17,7 +17,6 @@ from zoo.evaluation.compare.folder import (
     ComparisonRecord,
     choose_comparison,
     is_comparison,
-    refuse_other_plan,
 )
 from zoo.evaluation.compare.result import Comparison
 from zoo.evaluation.compare.runner import CompareJob, ComparisonRunner
@@ -26,6 +25,7 @@ from zoo.registry.entry import resolve_entry
 from zoo.registry.layers import Registry
 from zoo.registry.listing import Paths, load_registry
 from zoo.registry.overrides import refuse_without_effect, with_option
+from zoo.runs.choose_folder import refuse_changes
 from zoo.runs.find import resume_command
 from zoo.runs.lock import lock_folder
 from zoo.training.session import fit_before_training
@@ -100,7 +100,7 @@ def compare(
     path = choose_comparison(plan, comparison, fresh)
     with lock_folder(path, "wait for it, or choose another name with --name"):
         record = ComparisonRecord.open(path) if is_comparison(path) else ComparisonRecord.begin(path, plan, command)
-        refuse_other_plan(record, plan)  # another process may have started it before this one had the lock
+        refuse_changes("comparison", path, record.plan.changes(plan))  # another process may have been first
         runner = ComparisonRunner(axes, jobs, record, device, registries, callback)
         try:
             return runner.run()

@@ -9,13 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.core.errors import RunError, ZooError
+from zoo.core.errors import RunError
 from zoo.core.files import check_name, digest, non_finite_to_none, write_json
 from zoo.core.version import __version__
 from zoo.evaluation.compare.result import Comparison
 from zoo.evaluation.evaluation import Evaluation
-from zoo.runs.choose_folder import is_remnant
-from zoo.runs.names import ROOT, numbered_folders
+from zoo.runs.choose_folder import choose_resumable
 from zoo.runs.run import differences, read_record, utc_now
 
 SCHEMA = 1
@@ -44,25 +43,14 @@ class ComparisonPlan:
 
 
 def choose_comparison(plan: ComparisonPlan, name: str | None, fresh: bool) -> Path:
-    """Choose the comparison to resume, or a folder for a new one.
+    """Choose the comparison to resume, or a folder for a new one."""
+    base = name or f"{plan.entry}-compare"
+    return choose_resumable("comparison", base, FILE, lambda path: changes_in(path, plan), bool(name), fresh)
 
-    Among NAME, NAME-2, ... the newest with this plan is resumed. Raises ZooError, listing the differences, if all
-    have other plans.
-    """
-    base = check_name(name or f"{plan.entry}-compare", "the comparison")
-    folders = [ROOT / base, *numbered_folders(ROOT, base).values()]
-    found = [path for path in folders if is_comparison(path)]
-    if not fresh and found:
-        records = [ComparisonRecord.open(path) for path in found]
-        same = [record.path for record in records if not record.plan.changes(plan)]
-        if not same:
-            refuse_other_plan(records[-1], plan)
-        return same[-1]
-    if not folders[0].exists() or (folders[0].is_dir() and all(is_remnant(file.name) for file in folders[0].iterdir())):
-        return folders[0]
-    if name and not fresh:
-        raise ZooError(f"{folders[0]} exists but is not a comparison", "choose another --name")
-    return ROOT / check_name(f"{base}-{max(numbered_folders(ROOT, base), default=1) + 1}", "the comparison")
+
+def changes_in(path: Path, plan: ComparisonPlan) -> list[str]:
+    """List how a plan differs from that of an existing comparison."""
+    return ComparisonRecord.open(path).plan.changes(plan)
 
 
 def is_comparison(folder: Path) -> bool:
@@ -86,13 +74,6 @@ def is_record(content: dict[str, Any]) -> bool:
         )
     except (LookupError, TypeError, AttributeError):
         return False
-
-
-def refuse_other_plan(record: ComparisonRecord, plan: ComparisonPlan) -> None:
-    """Raise ZooError, listing the differences, if a comparison has another plan."""
-    if lines := record.plan.changes(plan):
-        more = f" and {len(lines) - 4} more" if len(lines) > 4 else ""
-        raise ZooError(f"{record.path} compares something else: {'; '.join(lines[:4])}{more}", NEW_COMPARISON_HINT)
 
 
 @dataclass
