@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def build(spec: CNNSpec, info: DataInfo) -> Model:
-    """Build an untrained network for the pictures that `info` describes; ZooError if the options do not fit them."""
+    """Build an untrained network for the pictures that `info` describes.
+
+    Raises ZooError if the options do not fit them.
+    """
     from zoo_classifiers.model import CNN
 
     return CNN(spec, info)

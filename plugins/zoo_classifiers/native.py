@@ -38,7 +38,9 @@ def find_compilers() -> list[str]:
 
 
 def run_compiler(command: list[str], given: str = "") -> str:
-    """Run a compiler and return its output; KernelUnavailableError with its first error message if it fails.
+    """Run a compiler and return its output.
+
+    Raises KernelUnavailableError with its first error message if it fails.
 
     It runs in a session of its own, so that a Ctrl-C, which the training handles, does not end it.
     """

@@ -44,7 +44,10 @@ class Plan(NamedTuple):
 
 
 class Residual(nn.Module):
-    """A residual block: twice GroupNorm, SiLU and a 3 x 3 convolution; it keeps the shape (N, C, H, W)."""
+    """A residual block: twice GroupNorm, SiLU and a 3 x 3 convolution.
+
+    It keeps the shape (N, C, H, W).
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -99,7 +99,9 @@ def count_values(path: Path, column: str) -> Counter[Value | None]:
 
 
 def plain_value(value: object) -> Value | None:
-    """Convert a value to a whole number or text; None for none, for not a number and for empty text.
+    """Convert a value to a whole number or text.
+
+    Returns None for none, for not a number and for empty text.
 
     Raises NoLabelError for anything else.
     """

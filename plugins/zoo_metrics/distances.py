@@ -99,7 +99,10 @@ def of_class(images: JudgedImages, label: int) -> JudgedImages:
 
 
 def class_figures(real: JudgedImages, generated: JudgedImages, other: JudgedImages, k: int) -> dict[str, float | None]:
-    """Compute the figures of one class; those for which there are too few pictures are None."""
+    """Compute the figures of one class.
+
+    Those for which there are too few pictures are None.
+    """
     assert real.scores is not None and generated.scores is not None
     distance, floor = frechet_and_floor(real.features, generated.features, other.features)
     real_sharpness = mean_over(high_frequency_energy, real.x)
@@ -131,7 +134,9 @@ def frechet_and_floor(real: Tensor, generated: Tensor, other: Tensor) -> tuple[f
 
 
 def coverage(real: Tensor, generated: Tensor, k: int) -> float | None:
-    """Compute the share of real pictures with a sample nearer than their k-th neighbour; None for too few.
+    """Compute the share of real pictures with a sample nearer than their k-th neighbour.
+
+    Returns None for too few.
 
     Both are given by features (N, D).
     """

@@ -15,7 +15,10 @@ from zoo.registry import Outputs
 
 
 def code_usage(found: Outputs) -> dict[str, Any] | None:
-    """Compute the usage of code words and the bits per code word; None for a model without code words."""
+    """Compute the usage of code words and the bits per code word.
+
+    Returns None for a model without code words.
+    """
     model = found.model
     if not isinstance(model, Generator) or model.codec.code.words is None:
         return None

@@ -118,7 +118,10 @@ class Zuko(Step):
 
 
 def zuko_class(name: str) -> Any:
-    """Return a class of zuko; MissingError without zuko, ZooError if the name is not in ZUKO_CLASSES."""
+    """Return a class of zuko.
+
+    Raises MissingError without zuko, ZooError if the name is not in ZUKO_CLASSES.
+    """
     if name not in ZUKO_CLASSES:
         raise ZooError(f"the prior flow has no architecture zuko:{name}", f"choose {', '.join(ZUKO_CLASSES)}")
     try:

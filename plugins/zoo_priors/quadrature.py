@@ -18,7 +18,9 @@ STEP, LOWEST, HIGHEST = 0.75, -14.25, 6.0
 
 
 def normal_expectation(function: Callable[[Tensor], Tensor], mean: Tensor, log_std: Tensor) -> Tensor:
-    """Compute the expectation of function(z), elementwise, for normal z; the result has the shape of `mean`.
+    """Compute the expectation of function(z), elementwise, for normal z.
+
+    The result has the shape of `mean`.
 
     Gradients flow through z as in a reparameterised sample; the points and their weights are constants.
     """

@@ -43,7 +43,10 @@ class Words(TextEncoder):
         self.register_buffer("starts", len(texts) + counts.cumsum(0) - counts, persistent=False)
 
     def word_indices(self, text: str) -> list[int]:
-        """Return the indices of the words of a text; ZooError for an unknown word, or if there is none."""
+        """Return the indices of the words of a text.
+
+        Raises ZooError for an unknown word, or if there is none.
+        """
         words = words_of(text)
         for word in words:
             if word not in self.known:

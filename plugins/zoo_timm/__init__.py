@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def build(spec: TimmSpec, info: DataInfo) -> Model:
-    """Build an architecture for the pictures that `info` describes; ZooError if it or the budget does not fit."""
+    """Build an architecture for the pictures that `info` describes.
+
+    Raises ZooError if it or the budget does not fit.
+    """
     from zoo_timm.model import build_model
 
     return build_model(spec, info)

@@ -66,7 +66,10 @@ def constructor_parameters(net: nn.Module) -> dict[str, Any]:
 
 
 def patch_size(net: nn.Module, options: dict[str, Any]) -> int | None:
-    """Return the side of the square patches in pixels; None if `net` has none that a constructor might accept."""
+    """Return the side of the square patches in pixels.
+
+    Returns None if `net` has none that a constructor might accept.
+    """
     default = constructor_parameters(net).get("patch_size")
     embeddings = (getattr(net, name, None) for name in ("patch_embed", "patch_embed1", "embeds", "stem"))
     known = [getattr(embedding, "patch_size", None) for embedding in embeddings]

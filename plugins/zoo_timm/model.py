@@ -61,7 +61,10 @@ SAFETENSORS_NAMES = {"open_clip_pytorch_model.bin": "open_clip_model.safetensors
 
 
 def download_weights(name: str) -> str:
-    """Return the path of the weights in the hub's cache, downloading them if needed; MissingError if that fails."""
+    """Return the path of the weights in the hub's cache, downloading them if needed.
+
+    Raises MissingError if that fails.
+    """
     import huggingface_hub as hub
 
     config: Any = timm.get_pretrained_cfg(name)

@@ -217,7 +217,9 @@ def entry_of(words: Sequence[str]) -> RawEntry | None:
 
 
 def entry_option(raw: RawEntry | None, bare: str, *, exact: bool, tuned: bool) -> str:
-    """Return the option of an entry that a flag means: `train.lr` for `--lr`; empty if none.
+    """Return the option of an entry that a flag means: `train.lr` for `--lr`.
+
+    Empty if none.
 
     `tuned`: whether the command takes options of `tune`.
     """

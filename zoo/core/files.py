@@ -150,7 +150,10 @@ def atomic_write(path: Path, *, follow_link: bool = False, private: bool = False
 
 
 def linked_file(path: Path) -> Path:
-    """Resolve a symbolic link; OSError if another user created it in a folder shared by all users."""
+    """Resolve a symbolic link.
+
+    Raises OSError if another user created it in a folder shared by all users.
+    """
     if not path.is_symlink():
         return path
     about, folder = path.lstat(), path.parent.stat()
@@ -161,7 +164,9 @@ def linked_file(path: Path) -> Path:
 
 
 def check_replaceable(path: Path, read_only: bool = False) -> os.stat_result | None:
-    """Return the status of an existing file, or None; OSError if it must not be replaced.
+    """Return the status of an existing file, or None.
+
+    Raises OSError if it must not be replaced.
 
     With `read_only` that includes files that the user may not write.
     """
@@ -218,7 +223,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_temporary_files(folder: Path) -> None:
-    """Delete the temporary files of killed processes; this process must hold the lock of the folder."""
+    """Delete the temporary files of killed processes.
+
+    This process must hold the lock of the folder.
+    """
     for file in temporary_files(folder):
         remove(file)
 

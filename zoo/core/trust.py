@@ -49,7 +49,10 @@ def read_bytes(path: Path, limit: int = MAX_BYTES, *, own: bool = False) -> byte
 
 
 def read_text(path: Path, encoding: str = "utf-8", *, own: bool = False) -> str:
-    """Read a regular text file, with universal line ends; OSError like `read_bytes`, UnicodeError for bad encoding."""
+    """Read a regular text file, with universal line ends.
+
+    Raises OSError like `read_bytes`, UnicodeError for bad encoding.
+    """
     text = read_bytes(path, own=own).decode(encoding)
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
@@ -154,7 +157,10 @@ def refuse_link(path: Path) -> None:
 
 
 def open_regular(path: Path, mode: str) -> IO[str]:
-    """Open a text file of the zoo to write ("w") or append ("a"); ResourceError if it is a link or no regular file."""
+    """Open a text file of the zoo to write ("w") or append ("a").
+
+    Raises ResourceError if it is a link or no regular file.
+    """
     try:
         return open(path, mode, encoding="utf-8", newline="\n", opener=open_without_link)
     except OSError as error:
@@ -162,7 +168,10 @@ def open_regular(path: Path, mode: str) -> IO[str]:
 
 
 def open_without_link(name: str, flags: int) -> int:
-    """Open a regular file and empty it if asked to; OSError for anything else, through which nothing is written."""
+    """Open a regular file and empty it if asked to.
+
+    Raises OSError for anything else, through which nothing is written.
+    """
     safe = flags & ~os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     handle = os.open(name, safe, 0o666)
     about = os.fstat(handle)

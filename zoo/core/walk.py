@@ -151,7 +151,10 @@ def entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether a path is a folder or a link to one; False where one may not look."""
+    """Return whether a path is a folder or a link to one.
+
+    Returns False where one may not look.
+    """
     return os.path.isdir(path)  # noqa: PTH112 - unlike Path.is_dir, this does not raise
 
 
@@ -164,7 +167,10 @@ def is_directory(entry: os.DirEntry[str]) -> bool:
 
 
 def left_out_kind(name: str, suffixes: Collection[str] = (), *, is_folder: bool) -> str:
-    """Describe the kind of a file or folder that is left out; empty if it is not."""
+    """Describe the kind of a file or folder that is left out.
+
+    Empty if it is not.
+    """
     what = "folders" if is_folder else "files"
     if name.lower() in SYSTEM_NAMES or name.startswith("._"):
         return f"{what} of the system"

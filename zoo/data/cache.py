@@ -66,7 +66,10 @@ def file_stamps(files: Iterable[Path], root: Path | None = None) -> list[tuple[s
 
 
 def sample_content(path: Path, about: os.stat_result) -> bytes:
-    """Read the beginning and the end of a regular file; empty if it cannot be read."""
+    """Read the beginning and the end of a regular file.
+
+    Empty if it cannot be read.
+    """
     if not stat.S_ISREG(about.st_mode):
         return b""
     try:
@@ -135,7 +138,10 @@ def write_cache_file(path: Path, loaded: Loaded) -> None:
 
 
 def read_cache_file(path: Path) -> Loaded | None:
-    """Memory-map the splits of a cache file; None if it is missing, damaged or not the user's own."""
+    """Memory-map the splits of a cache file.
+
+    Returns None if it is missing, damaged or not the user's own.
+    """
     if not is_own(path) or not path.is_file():
         return None
     try:

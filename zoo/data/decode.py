@@ -105,7 +105,10 @@ class Seen:
         return f"{how} from {low}" if len(ordered) == 1 else f"{how} from {len(ordered)} sizes, {low} to {high}"
 
     def describe_levels(self) -> str:
-        """Describe the values of 16-bit pictures that would be nearly one grey in 8 bits; empty if there are none."""
+        """Describe the values of 16-bit pictures that would be nearly one grey in 8 bits.
+
+        Empty if there are none.
+        """
         if not self.deep or (max(self.deep) >> 8) - (min(self.deep) >> 8) >= MIN_LEVELS:
             return ""
         low, high = min(self.deep), max(self.deep)

@@ -90,7 +90,10 @@ def embed_png_file(path: Path) -> str:
 
 
 def embed_grid(made: HasGrid) -> str | None:
-    """Embed the grid of a result; None if it cannot be drawn, so that the notebook shows text."""
+    """Embed the grid of a result.
+
+    Returns None if it cannot be drawn, so that the notebook shows text.
+    """
     file = BytesIO()
     try:
         made.grid().save(file, "PNG")

@@ -204,7 +204,10 @@ def evaluate(
 
 
 def current_hash(name: str) -> str:
-    """Return the current hash of an entry; empty if the entry is unknown or cannot be used."""
+    """Return the current hash of an entry.
+
+    Empty if the entry is unknown or cannot be used.
+    """
     try:
         return load_entry(name).hash()
     except ZooError:

@@ -49,7 +49,10 @@ class JudgeRunner(NamedTuple):
 
 
 def sampling_options(run: Run, model: Model, guidance: float, temperature: float) -> SamplingOptions:
-    """Return the options for sampling from a run; ZooError if its model does not support them."""
+    """Return the options for sampling from a run.
+
+    Raises ZooError if its model does not support them.
+    """
     options = SamplingOptions(temperature=temperature, guidance=guidance)
     if isinstance(model, Generator):
         options.check(model, run.name, run.prior_name)
@@ -99,7 +102,10 @@ def make_gallery(
 def sample_mixtures(
     model: Generator, runner: JudgeRunner, real: JudgedImages, options: SamplingOptions
 ) -> MixedImages | None:
-    """Sample mixtures of pairs of classes; None if the prior is unconditional, or for too few or too many classes."""
+    """Sample mixtures of pairs of classes.
+
+    Returns None if the prior is unconditional, or for too few or too many classes.
+    """
     if not model.prior.conditional or real.y is None or real.scores is None or real.scores.shape[1] > MAX_MIXED_CLASSES:
         return None
     every = torch.combinations(real.y.bincount().nonzero().flatten())

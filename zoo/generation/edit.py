@@ -105,7 +105,10 @@ class Change(NamedTuple):
 
 
 def edit_conditions(model: Generator, change: Change) -> tuple[Tensor | None, Tensor]:
-    """Compute start and target conditions (1, K) of an edit; the start is None for no text."""
+    """Compute start and target conditions (1, K) of an edit.
+
+    The start is None for no text.
+    """
     goal = encode_condition(model, change.to)
     start = None if change.source is None else encode_condition(model, change.source)
     return start, change.strength * goal + ((1 - change.strength) * start if start is not None else 0)

@@ -135,7 +135,10 @@ def unknown_word_hint(word: str, words: Sequence[str]) -> str:
 
 
 def class_index(text: str, names: Sequence[Sequence[str]]) -> int:
-    """Return the index of the class with that name, first case-sensitively; ZooError unless there is exactly one."""
+    """Return the index of the class with that name, first case-sensitively.
+
+    Raises ZooError unless there is exactly one.
+    """
     for normalise in (str, str.casefold):
         matches = [index for index, each in enumerate(names) if normalise(text) in map(normalise, each)]
         if len(matches) == 1:

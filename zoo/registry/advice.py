@@ -189,7 +189,10 @@ def advise_on_option(raw: RawEntry, path: tuple[str, ...], fields: Iterable[str]
 
 
 def advise_on_value(entry: str, path: tuple[str, ...], field: FieldInfo | None, value: Any) -> str:
-    """Return how a typed value that its option refuses is to be written; empty if that is not plain."""
+    """Return how a typed value that its option refuses is to be written.
+
+    Empty if that is not plain.
+    """
     kind = describe_type(field) if field is not None else ""
     text = ",".join(map(str, value)) if isinstance(value, list) else value
     return next(likely_values(entry, ".".join(path), kind, text), "") if isinstance(text, str) else ""

@@ -43,7 +43,10 @@ def count_size(entry: Entry, info: DataInfo) -> Count:
 
 
 def measure_entry(entry: Entry, info: DataInfo, searched: Iterable[str] = ()) -> Count:
-    """Count parameters and FLOPs; ZooError if options of a stage are set or searched that the model does not have."""
+    """Count parameters and FLOPs.
+
+    Raises ZooError if options of a stage are set or searched that the model does not have.
+    """
     model, on_meta = build_on_meta(entry, info)
     check_stages(entry.train, model, searched)
     return size_of(entry, model, info, on_meta)
@@ -104,7 +107,10 @@ def check_classes(entry: Entry, model: Model, info: DataInfo) -> bool:
 
 
 def scores_shape(model: Classifier, info: DataInfo) -> tuple[int, ...] | None:
-    """Compute the shape of the scores of PROBED pictures; None if that fails, as it then will in training."""
+    """Compute the shape of the scores of PROBED pictures.
+
+    Returns None if that fails, as it then will in training.
+    """
     parameter = next(model.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device
     modes = [(module, module.training) for module in model.modules()]

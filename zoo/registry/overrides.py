@@ -95,7 +95,10 @@ def without(data: dict[str, Any], path: Keys) -> dict[str, Any]:
 
 
 def with_option(flag: str, given: object, key: str, overrides: Iterable[str]) -> list[str]:
-    """Return overrides with the value of a flag added; ZooError if they set the same option to another value."""
+    """Return overrides with the value of a flag added.
+
+    Raises ZooError if they set the same option to another value.
+    """
     words = list(overrides)
     if given is None:
         return words

@@ -64,7 +64,10 @@ def find_rows(text: str) -> RecordedRows | None:
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make a JSON object; ValueError if a key is empty or stands twice, which YAML refuses too."""
+    """Make a JSON object.
+
+    Raises ValueError if a key is empty or stands twice, which YAML refuses too.
+    """
     found = dict(pairs)
     if len(found) < len(pairs) or "" in found:
         raise ValueError("a key is empty or stands twice")

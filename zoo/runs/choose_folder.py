@@ -151,7 +151,10 @@ def make_folder(name: str, number: int) -> Path:
 
 
 def open_or_clear(path: Path) -> Run | None:
-    """Open the run in a locked folder; the files of a damaged run are deleted, and no others."""
+    """Open the run in a locked folder.
+
+    The files of a damaged run are deleted, and no others.
+    """
     if not is_run(path):
         return None
     try:

@@ -21,7 +21,10 @@ USELESS_STATES = ("interrupted", "diverged")
 
 
 def named_folder(text: str, root: Path = ROOT) -> Path:
-    """Find the run, study or comparison of a name, as `cnn-1` or `runs/cnn-1`; ZooError for anything else."""
+    """Find the run, study or comparison of a name, as `cnn-1` or `runs/cnn-1`.
+
+    Raises ZooError for anything else.
+    """
     path = root / check_name(bare_name(text, root), "the run")
     refuse_link(path)
     if is_made_by_zoo(path):
@@ -36,7 +39,10 @@ def named_folder(text: str, root: Path = ROOT) -> Path:
 
 
 def bare_name(text: str, root: Path) -> str:
-    """Return the name of a folder that is directly below `root`; ZooError for any other path."""
+    """Return the name of a folder that is directly below `root`.
+
+    Raises ZooError for any other path.
+    """
     given = Path(text)
     if len(given.parts) < 2:
         return text
@@ -66,7 +72,10 @@ def remove_runs(names: list[str], root: Path = ROOT, *, dry_run: bool = False) -
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a run; the file by which it is known goes last, so that a removal that was killed can be repeated."""
+    """Remove a run.
+
+    The file by which it is known goes last, so that a removal that was killed can be repeated.
+    """
     with lock_folder(path, "wait for it, or interrupt it first"):
         try:
             for file in sorted(path.iterdir(), key=lambda file: file.name in MARKERS):
@@ -78,7 +87,10 @@ def remove_folder(path: Path) -> None:
 
 
 def rename_run(old: str, new: str, root: Path = ROOT) -> Path:
-    """Rename a run; ZooError if the new name is taken, LockedError if the run is in use."""
+    """Rename a run.
+
+    Raises ZooError if the new name is taken, LockedError if the run is in use.
+    """
     path = named_folder(old, root)
     target = root / check_name(bare_name(new, root), "the run")
     if os.path.lexists(target):

@@ -26,7 +26,10 @@ def best_run(path: Path) -> Path:
 
 
 def best_runs(path: Path) -> list[Path]:
-    """Return the best runs of a study folder, also those that were removed; empty for another folder."""
+    """Return the best runs of a study folder, also those that were removed.
+
+    Empty for another folder.
+    """
     try:
         found = load_json(path / BEST_FILE)
         names = [found["run"], *found.get("next", ())]

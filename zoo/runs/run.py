@@ -175,7 +175,10 @@ class Run:
 
 
 def read_files(path: Path) -> tuple[dict[str, Any], Any]:
-    """Read the record and the entry of a run; RunError if they are damaged or from a newer zoo."""
+    """Read the record and the entry of a run.
+
+    Raises RunError if they are damaged or from a newer zoo.
+    """
     record = read_record(path / "run.json", SCHEMA)
     entry = read_json(path / "entry.json")
     if record.pop("seal", None) != digest(record) or record.get("entry_sha256") != digest(entry):

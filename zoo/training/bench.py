@@ -137,7 +137,10 @@ def measure_rounds(
 
 
 def measure_speed(step: Step, batch: int, device: torch.device, seconds: float) -> float:
-    """Measure the pictures per second of a loop for about `seconds`; the first step only warms up if there is time."""
+    """Measure the pictures per second of a loop for about `seconds`.
+
+    The first step only warms up if there is time.
+    """
     begin = time.perf_counter()
     step()
     synchronize(device)

@@ -74,7 +74,10 @@ class ProgressCallback(Callback):
         self.samples.clear()
 
     def step(self) -> None:
-        """Count a step; the speed is measured from the second on, since the first may wait for a compiler."""
+        """Count a step.
+
+        The speed is measured from the second on, since the first may wait for a compiler.
+        """
         self.done += 1
         if not self.samples:
             self.sample()

@@ -113,7 +113,10 @@ class TimeBudget(EpochBudget):
         return self.steps >= self.check_interval
 
     def checked(self) -> None:
-        """Measure how long steps take, and set the check interval; the first step is not representative."""
+        """Measure how long steps take, and set the check interval.
+
+        The first step is not representative.
+        """
         now = self.now()
         first = self.times.zero == self.times.begin
         self.times.zero = now if first else self.times.zero
@@ -164,7 +167,9 @@ def make_budget(
 
 
 def stage_seconds(spec: TrainSpec, names: Sequence[str], begin: float) -> float | None:
-    """Compute the seconds for the first of the remaining stages; None if it has a number of epochs.
+    """Compute the seconds for the first of the remaining stages.
+
+    Returns None if it has a number of epochs.
 
     `begin` is the time that the training has taken so far. If preparations or earlier stages took more or less time
     than planned, the remaining stages share the difference.

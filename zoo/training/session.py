@@ -187,7 +187,9 @@ class Session:
 
 
 def cached_classifier(name: str, job: Session) -> Run:
-    """Return the classifier of an entry, trained on the pictures of a session; it is trained once and cached.
+    """Return the classifier of an entry, trained on the pictures of a session.
+
+    It is trained once and cached.
 
     Its name in the cache folder is a hash of the pictures and all options, so all runs on the same pictures share it.
     For small data sets the number of epochs is increased. The states of random generators are restored. Raises ZooError

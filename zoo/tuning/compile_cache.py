@@ -57,7 +57,10 @@ class Slot:
         self.dirty.touch()
 
     def end(self) -> None:
-        """Mark that the trial ended without an interrupted compilation; the first such cache becomes the seed."""
+        """Mark that the trial ended without an interrupted compilation.
+
+        The first such cache becomes the seed.
+        """
         self.dirty.unlink(missing_ok=True)
         if not seed_cache().exists() and 0 < folder_size(self.current) < MAX_SEED_BYTES:
             copy_at_once(self.current, self.path / "seed", seed_cache())
@@ -115,7 +118,10 @@ def release_slot(whole: bool, failed: bool) -> None:
 
 
 def free_slot() -> Slot:
-    """Return the first slot that is private and not locked; the locks of dead processes are free."""
+    """Return the first slot that is private and not locked.
+
+    The locks of dead processes are free.
+    """
     for number in range(1, MAX_SLOTS):
         path = cache_root() / f"slot-{number}"
         if make_private(path):
@@ -147,7 +153,10 @@ def seed_cache() -> Path:
 
 
 def copy_at_once(source: Path, temporary: Path, target: Path) -> bool:
-    """Copy a cache atomically; False if it is missing or vanishes, or if another process was faster."""
+    """Copy a cache atomically.
+
+    Returns False if it is missing or vanishes, or if another process was faster.
+    """
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         shutil.copytree(source, temporary, ignore=shutil.ignore_patterns("locks", "*.tmp"))

@@ -32,7 +32,10 @@ def narrow(dimension: Dimension, batch: int) -> Dimension:
 
 
 def describe_space(fitted: Fit, space: Space) -> str:
-    """Say in one line what follows the pictures, with the range of the batch; empty if nothing does."""
+    """Say in one line what follows the pictures, with the range of the batch.
+
+    Empty if nothing does.
+    """
     text = fitted.describe()
     ranges = [dimension.describe() for dimension in space.dimensions if dimension.path == "train.batch"]
     batch = fitted.changed.get("train.batch")

@@ -78,13 +78,19 @@ class Ledger:
                 yield trial.number, epoch, loss
 
     def begin(self) -> Trial | None:
-        """Start a new candidate; None if it was refused because its options do not fit together."""
+        """Start a new candidate.
+
+        Returns None if it was refused because its options do not fit together.
+        """
         number = len(storage.frozen_trials(self.optuna))
         self.optuna.sampler = make_sampler(self.spec, number)
         return self.start(self.optuna.ask(), {})
 
     def resume(self, number: int, blame: bool) -> Trial | None:
-        """Resume a trial; None if it is given up. `blame`: its own process died, not only the driver."""
+        """Resume a trial.
+
+        Returns None if it is given up. `blame`: its own process died, not only the driver.
+        """
         old = storage.frozen_trials(self.optuna)[number]
         self.optuna.sampler = make_sampler(self.spec, number)
         epoch = max(losses_of(storage.to_row(old)), default=0)

@@ -49,7 +49,10 @@ def private_ray() -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """Make a folder that only this user can access, for the files of Ray; it is removed after the block."""
+    """Make a folder that only this user can access, for the files of Ray.
+
+    It is removed after the block.
+    """
     base = short_folder()
     sweep_leftovers(base)
     folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=base))

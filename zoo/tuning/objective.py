@@ -44,5 +44,8 @@ def objective_values(spec: TuneSpec, metrics: Mapping[str, float], parameters: i
 
 
 def constraints(spec: TuneSpec, metrics: Mapping[str, float]) -> dict[str, float]:
-    """Return by how much a finished trial violates each constraint; it is met at 0 and below."""
+    """Return by how much a finished trial violates each constraint.
+
+    It is met at 0 and below.
+    """
     return {} if spec.bound is None else {"loss": metrics["loss"] - spec.bound}

@@ -73,7 +73,10 @@ class RayClientEngine(Engine):
             self.ledger.connect()
 
     def start_driver(self) -> Any:
-        """Start an actor on the cluster; ZooError if it has another zoo or cannot access the study's folder."""
+        """Start an actor on the cluster.
+
+        Raises ZooError if it has another zoo or cannot access the study's folder.
+        """
         import ray
 
         folder = self.ledger.folder

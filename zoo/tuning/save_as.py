@@ -32,7 +32,10 @@ def check_free(path: Path, name: str) -> None:
 
 
 def save_as(path: Path, name: str, study: Study) -> None:
-    """Write the best trial of a study as an entry of a registry file; ZooError if that is not possible."""
+    """Write the best trial of a study as an entry of a registry file.
+
+    Raises ZooError if that is not possible.
+    """
     best = study.best
     if best is None:
         raise ZooError(f"{study.path} has no finished trial, so nothing was saved as {name}")
@@ -69,7 +72,10 @@ def read_registry_text(path: Path) -> str:
 
 
 def insert_entry(path: Path, text: str, name: str, body: dict[str, Any]) -> str:
-    """Return the text with one more entry; ZooError if the name is taken or no position for it is found."""
+    """Return the text with one more entry.
+
+    Raises ZooError if the name is taken or no position for it is found.
+    """
     mark = "\ufeff" * text.startswith("\ufeff")  # some Windows editors start files with it
     text = text.removeprefix(mark)
     data, _ = parse(text, str(path))

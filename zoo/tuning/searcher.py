@@ -57,7 +57,10 @@ class StudySearcher(Searcher):
         return asdict(self.order(trial, self.ledger.entries[trial.number].dump()))
 
     def next(self) -> Trial | None:
-        """Return a waiting trial or a new one; None if it was refused or given up."""
+        """Return a waiting trial or a new one.
+
+        Returns None if it was refused or given up.
+        """
         if self.waiting:
             return self.ledger.resume(*self.waiting.pop(0))
         trial = self.ledger.begin()

@@ -28,7 +28,10 @@ ADVICE = "start a new study with --fresh; finished trials keep their run folders
 
 
 def connect(folder: Path, spec: TuneSpec) -> optuna.Study:
-    """Open the Optuna study of a folder, or create it; RunError if the file is damaged."""
+    """Open the Optuna study of a folder, or create it.
+
+    Raises RunError if the file is damaged.
+    """
     refuse_link(folder / FILE)
     refuse_link(folder / "trials")
     if is_empty(folder):
@@ -43,7 +46,10 @@ def connect(folder: Path, spec: TuneSpec) -> optuna.Study:
 
 
 def load(folder: Path) -> optuna.Study:
-    """Open the Optuna study of a folder; RunError if there is none or it is damaged."""
+    """Open the Optuna study of a folder.
+
+    Raises RunError if there is none or it is damaged.
+    """
     if is_empty(folder):
         raise RunError(f"{folder} is not a study: its {FILE} is missing or empty")
     with read_errors(folder):
@@ -55,7 +61,10 @@ def load(folder: Path) -> optuna.Study:
 
 
 def is_empty(folder: Path) -> bool:
-    """Whether the study's file is missing or empty; RunError if something else is in its place."""
+    """Whether the study's file is missing or empty.
+
+    Raises RunError if something else is in its place.
+    """
     path = folder / FILE
     if path.exists() and not path.is_file():
         raise RunError(f"{path} is not a regular file", ADVICE)

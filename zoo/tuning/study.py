@@ -107,7 +107,9 @@ class Study:
 
     @property
     def best(self) -> Trial | None:
-        """The best of the done trials, the most efficient of the front with pareto; None if none is done.
+        """The best of the done trials, the most efficient of the front with pareto.
+
+        Returns None if none is done.
 
         Trials whose run folders were removed do not count, unless all of them were.
         """
@@ -123,7 +125,10 @@ class Study:
 
     @property
     def removed_note(self) -> str:
-        """Which trial is the best now that the run of a better one was removed; empty if none was."""
+        """Which trial is the best now that the run of a better one was removed.
+
+        Empty if none was.
+        """
         first, best = best_of(self.spec, self.done), self.best
         if first is None or best is None or first is best:
             return ""

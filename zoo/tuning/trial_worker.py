@@ -319,7 +319,10 @@ def read_pictures(entry: Entry) -> dict[str, Any]:
 
 
 def smallest_model(entry: dict[str, Any], space: Space, info: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
-    """Find number of parameters and options of the smallest model of a space; None if none can be built."""
+    """Find number of parameters and options of the smallest model of a space.
+
+    Returns None if none can be built.
+    """
     from zoo.registry.model_size import count_parameters
     from zoo.registry.search.space import smallest_entry
 

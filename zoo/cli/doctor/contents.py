@@ -149,7 +149,10 @@ def requirements(name: str, extra: str = "") -> list[Requirement]:
 
 
 def why_unmet(need: Requirement) -> tuple[str, str] | None:
-    """Return an unmet requirement in pip's syntax with the reason, or None; its extras count too."""
+    """Return an unmet requirement in pip's syntax with the reason, or None.
+
+    Its extras count too.
+    """
     line = str(need).partition(";")[0].strip()
     here = installed_version(need.name)
     if here is None:
@@ -162,7 +165,10 @@ def why_unmet(need: Requirement) -> tuple[str, str] | None:
 
 
 def installed_version(name: str) -> str | None:
-    """Return the version of a distribution; None if it is not installed or its metadata has no version."""
+    """Return the version of a distribution.
+
+    Returns None if it is not installed or its metadata has no version.
+    """
     try:
         return version(name) or None
     except (PackageNotFoundError, KeyError):

@@ -92,7 +92,10 @@ def check_compiler() -> Iterator[Finding]:
 
 
 def why_build_fails(path: str) -> str:
-    """Return why a compiler cannot build a library that can be loaded; empty if it can."""
+    """Return why a compiler cannot build a library that can be loaded.
+
+    Empty if it can.
+    """
     with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
         library = Path(folder, "probe.so")
         command = [path, "-x", "c++", "-shared", "-fPIC", "-", "-o", str(library)]

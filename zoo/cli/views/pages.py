@@ -81,7 +81,10 @@ def page_tensors(found: Page) -> dict[str, Tensor]:
 
 
 def save_separate(pictures: Tensor, folder: Path, labels: tuple[str, ...]) -> list[str]:
-    """Write each picture at its own size; the file name has the class if it can be part of one."""
+    """Write each picture at its own size.
+
+    The file name has the class if it can be part of one.
+    """
     from zoo.display.grid import save_png, to_image, to_uint8
 
     refuse_link(folder)

@@ -91,7 +91,10 @@ class ComparisonRecord:
 
     @classmethod
     def open(cls, path: Path) -> ComparisonRecord:
-        """Read the record of a comparison; RunError if it is damaged or was written by a newer zoo."""
+        """Read the record of a comparison.
+
+        Raises RunError if it is damaged or was written by a newer zoo.
+        """
         content = read_record(path / FILE, SCHEMA)
         if content.pop("seal", None) != digest(content):
             raise RunError(f"{path / FILE} is damaged: it is not as the zoo wrote it", NEW_COMPARISON_HINT)
