@@ -13,8 +13,8 @@ from PIL import Image
 import zoo
 from zoo.core.errors import ZooError
 from zoo.data.dataset import Pictures
-from zoo.evaluation.evaluate import class_scores
 from zoo.models.base import Classifier, Model
+from zoo.runs.apply import class_scores
 from zoo.runs.run import Run
 
 pytestmark = pytest.mark.usefixtures("home")

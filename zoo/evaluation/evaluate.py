@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
 from zoo.core.errors import ZooError, one_line
 from zoo.core.splits import check_split
@@ -17,13 +16,14 @@ from zoo.data.dataset import Pictures
 from zoo.data.loader import batches
 from zoo.evaluation.evaluation import Evaluation
 from zoo.models.base import Classifier, Model
-from zoo.models.metrics import EVAL_BATCH, autocast_context, mean_metrics
+from zoo.models.metrics import EVAL_BATCH, mean_metrics
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry
 from zoo.registry.kinds import Outputs
 from zoo.registry.listing import load_entry
 from zoo.registry.plugins.blocklist import OWN
 from zoo.registry.results import append_result, make_result
+from zoo.runs.apply import class_scores
 from zoo.runs.find import load
 from zoo.runs.inputs import check_pictures, run_overrides
 from zoo.runs.run import Run
@@ -51,18 +51,6 @@ def compute_outputs(
     loss = torch.nn.functional.nll_loss(scores.double(), labels).item()
     accuracy = (scores.argmax(1) == labels).double().mean().item()
     return Outputs(model, info, pictures, {"loss": loss, "accuracy": accuracy}, scores)
-
-
-def class_scores(
-    model: Classifier, pictures: Pictures, device: torch.device, autocast: torch.dtype | None = None
-) -> Tensor:
-    """Compute the log-probabilities of a classifier, float32 (N, K) on the CPU."""
-    rows = []
-    with torch.inference_mode():
-        for batch in batches(pictures, EVAL_BATCH, device):
-            with autocast_context(device, autocast):
-                rows.append(model(batch.x))
-    return torch.cat(rows).float().log_softmax(1).cpu()
 
 
 class MetricResults(NamedTuple):

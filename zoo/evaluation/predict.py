@@ -13,10 +13,10 @@ from torch import Tensor
 from zoo.core.errors import DataError, ZooError
 from zoo.core.splits import check_split
 from zoo.data.dataset import Pictures
-from zoo.evaluation.evaluate import class_scores
 from zoo.models.base import Classifier
 from zoo.models.device import autocast_type, choose_device
 from zoo.registry.data_source import data_overrides
+from zoo.runs.apply import class_scores
 from zoo.runs.find import load
 from zoo.runs.inputs import Skipped, decode_files, expand_folders, run_overrides, run_recipe
 from zoo.runs.run import Run

@@ -150,16 +150,10 @@ class Skipped(NamedTuple):
 
 
 def run_recipe(run: Run) -> Recipe:
-    """Return how to decode pictures to the run's shape.
-
-    Other aspect ratios are fitted as the run's data option `fit` says, or else cropped to the centre.
-    """
-    channels, height, width = run.info.shape
-    if channels not in {1, 3}:
-        raise ZooError(f"{run.path} takes {channels} channels; picture files have 1 or 3")
-    spec = run.entry.data.spec
-    fit = spec.fit if isinstance(spec, PictureSpec) else "crop"
-    return Recipe(height, width, channels, fit, same_size=False, all_grey=False)
+    """Return how to decode picture files to the run's shape."""
+    if run.info.shape[0] not in {1, 3}:
+        raise ZooError(f"{run.path} takes {run.info.shape[0]} channels; picture files have 1 or 3")
+    return run.recipe
 
 
 def decode_files(paths: Iterable[Path], shape: Recipe, skipped: list[Skipped]) -> list[tuple[Path, Picture]]:

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.core.errors import MissingError, RunError, ZooError
 from zoo.core.files import digest, write_json
+from zoo.core.sections import PictureSpec
 from zoo.core.trust import load_json
 from zoo.core.types import DataInfo
 from zoo.registry.entry import Entry, resolve_entry, restore_entry
@@ -23,8 +24,12 @@ from zoo.registry.raw_entry import RawEntry, is_fixed, set_nested
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
+    from zoo.data.any_pictures import AnyPictures
+    from zoo.data.decode import Recipe
     from zoo.models.base import Model
+    from zoo.runs.predictions import Predictions
 
 
 SCHEMA = 1
@@ -42,6 +47,8 @@ class Run:
     path: Path
     entry: Entry
     record: dict[str, Any]
+    _loaded: dict[tuple[str, object], Model] = field(default_factory=dict, compare=False)
+    """The model on each device on which it was called."""
 
     @classmethod
     def create(cls, path: Path, entry: Entry, record: dict[str, Any]) -> Run:
@@ -167,6 +174,82 @@ class Run:
             model = build_model(entry, self.info)
         load_into(model, weights, str(self.path / "weights.safetensors"))
         return model.to(device).eval()
+
+    def __call__(self, pictures: AnyPictures, device: str = "auto") -> Predictions:
+        """Compute the class probabilities of pictures.
+
+        The model stays loaded for the next call.
+
+        Args:
+            pictures: One or several paths, folders, PIL images, and arrays of NumPy or torch: uint8 or floats of 0 to
+                1, with the channels first or last. Other sizes and colours are brought to the shape of the model.
+            device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
+
+        Returns:
+            The probability of every class for each picture, in their order.
+
+        Raises:
+            ZooError: If the model is not a classifier.
+            DataError: If a picture cannot be read.
+
+        Example:
+            >>> import zoo
+            >>> zoo.load("cnn")("seven.png")[0].label  # doctest: +SKIP
+            '7'
+        """
+        from zoo.models.device import autocast_type, choose_device
+        from zoo.runs.apply import classify
+
+        torch_device = choose_device(device)
+        autocast = autocast_type(torch_device, self.entry.train.precision)
+        return classify(self.loaded(torch_device), self.info.classes, pictures, self.recipe, torch_device, autocast)
+
+    def embed(self, pictures: AnyPictures, device: str = "auto") -> Tensor:
+        """Compute features of pictures by a classifier, or their codes by a generator.
+
+        Args:
+            pictures: One or several pictures, as for a call of the run.
+            device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
+
+        Returns:
+            On the CPU: the inputs of a classifier's last linear layer, float32 (N, D), or a generator's most likely
+            codes, float32 or, for code words, int64 (N, *shape).
+
+        Raises:
+            ZooError: If the model has neither features nor codes, or there are no pictures.
+            DataError: If a picture cannot be read.
+
+        Example:
+            >>> import zoo
+            >>> zoo.load("cnn").embed(["seven.png", "eight.png"]).shape  # doctest: +SKIP
+            torch.Size([2, 284])
+        """
+        from zoo.models.device import autocast_type, choose_device
+        from zoo.runs.apply import embed
+
+        torch_device = choose_device(device)
+        autocast = autocast_type(torch_device, self.entry.train.precision)
+        return embed(self.loaded(torch_device), pictures, self.recipe, torch_device, autocast)
+
+    def loaded(self, device: torch.device) -> Model:
+        """Return the trained model on a device, which stays loaded for the next call."""
+        key = str(device), self.record.get("weights_sha256")
+        if key not in self._loaded:
+            self._loaded = {key: self.model(device)}
+        return self._loaded[key]
+
+    @property
+    def recipe(self) -> Recipe:
+        """How pictures are brought to the run's shape.
+
+        Other aspect ratios are fitted as the run's data option `fit` says, or else cropped to the centre.
+        """
+        from zoo.data.decode import Recipe
+
+        channels, height, width = self.info.shape
+        spec = self.entry.data.spec
+        fit = spec.fit if isinstance(spec, PictureSpec) else "crop"
+        return Recipe(height, width, channels, fit, same_size=False, all_grey=False)
 
     def with_overrides(self, overrides: Iterable[str]) -> Entry:
         """Return the run's entry with `key=value` overrides."""
