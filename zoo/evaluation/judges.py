@@ -18,8 +18,7 @@ from zoo.registry.entry import Component, Entry
 from zoo.registry.listing import load_registry
 from zoo.runs.find import find_run
 from zoo.runs.run import Run
-from zoo.training.callbacks import NotesCallback
-from zoo.training.session import Session, cached_classifier, with_fingerprints
+from zoo.training.session import cached_classifier, with_fingerprints
 
 Tell = Callable[[str], object]
 
@@ -45,9 +44,7 @@ def find_judge(name: str, run: Run, entry: Entry, splits: Splits, device: torch.
             return NamedJudge(kind.build(component.spec, info).to(device).eval(), name)
     if name in load_registry()[0].entries:
         command = f"zoo evaluate {run.path}"
-        judge = cached_classifier(
-            name, Session(entry, run.path, device, NotesCallback(tell), command, "", prepared=with_fingerprints(splits))
-        )
+        judge = cached_classifier(name, entry.data, with_fingerprints(splits), device, tell, command)
     else:
         judge = find_judge_run(name)
     refuse_teacher(run, name, judge.record.get("weights_sha256"))

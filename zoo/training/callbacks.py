@@ -163,14 +163,3 @@ class BackgroundCallback(Callback):
         right = "" if accuracy is None else f": {accuracy:.1%} of the validation pictures right"
         self.tell(f"{self.name} epoch {row['number']}/{row['of']}{right}")
         self.last_report = now
-
-
-class NotesCallback(Callback):
-    """Pass on messages for the user, and ignore everything else."""
-
-    def __init__(self, tell: Callable[[str], object]) -> None:
-        self.tell = tell
-
-    def note(self, text: str) -> None:
-        """Pass on a message for the user."""
-        self.tell(text)

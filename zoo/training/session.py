@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -156,7 +157,8 @@ class Session:
         """Give the model its teacher, if it has one, and return what to record about it."""
         if not model.teacher:
             return {}
-        run = cached_classifier(model.teacher, replace(self, prepared=prepared))
+        data, tell = self.entry.data, self.callback.note
+        run = cached_classifier(model.teacher, data, prepared, self.device, tell, self.command, self.stop)
         teacher = run.model(self.device).requires_grad_(False)
         assert isinstance(teacher, Classifier), "cached_classifier trains nothing else"
         model.learn_from(teacher)
@@ -186,20 +188,39 @@ class Session:
         run.update(state=state, seconds=round(job.seconds, 3), **values)
 
 
-def cached_classifier(name: str, job: Session) -> Run:
-    """Return the classifier of an entry, trained on the pictures of a session.
-
-    It is trained once and cached.
+def cached_classifier(
+    name: str,
+    data: Component[DataKind[Any]],
+    prepared: Prepared,
+    device: torch.device,
+    tell: Callable[[str], object],
+    command: str,
+    stop: Stop | None = None,
+) -> Run:
+    """Return the classifier of an entry, trained on the given pictures once and then cached.
 
     Its name in the cache folder is a hash of the pictures and all options, so all runs on the same pictures share it.
-    For small data sets the number of epochs is increased. The states of random generators are restored. Raises ZooError
-    if the entry is not a classifier.
+    For small data sets the number of epochs is increased. The states of random generators are restored.
+
+    Args:
+        name: The entry.
+        data: The data that the pictures are from.
+        prepared: The pictures.
+        device: Where to train.
+        tell: Called with messages for the user.
+        command: The command that starts again after an interruption.
+        stop: The stop request to obey; by default the signals of this process.
+
+    Returns:
+        The run of the classifier.
+
+    Raises:
+        ZooError: If the entry is not a classifier.
+        InterruptedRun: If a stop is requested.
     """
-    prepared = job.prepared or prepare(job.entry.data)
-    job = replace(job, prepared=prepared)
     own = load_entry(name)
-    typed = KEPT_BY_JUDGES if names_other_pictures(own.data.dump(), job.entry.data.dump()) else None
-    entry = replace(own, data=job.entry.data, typed=typed)
+    typed = KEPT_BY_JUDGES if names_other_pictures(own.data.dump(), data.dump()) else None
+    entry = replace(own, data=data, typed=typed)
     if not isinstance(build_on_meta(entry, prepared.splits.info)[0], Classifier):
         raise ZooError(f"the entry {name!r} is not a classifier", "choose one that is, e.g. cnn")
     passes = max(entry.train.epochs, -(-MIN_PICTURES_SEEN // len(prepared.splits.train)))
@@ -208,14 +229,13 @@ def cached_classifier(name: str, job: Session) -> Run:
     asked = {"model": entry.model.dump(), "train": entry.train.model_dump(mode="json")}
     key = digest(asked | {"pictures": prepared.fingerprints})
     path = own_folder(cache_dir() / "classifiers" / f"{name}-{key[:16]}")
-    with wait_and_lock(path, WaitForLock(job)), preserve_random_state(job.device):
+    with wait_and_lock(path, WaitForLock(tell, stop)), preserve_random_state(device):
         run = open_or_clear(path)
         if run is None or run.state != "done":
-            passes = entry.train.epochs
-            job.callback.note(f"training {name} on these pictures once; this takes {passes} epochs")
-            callback, hint = BackgroundCallback(name, job.callback.note), f"delete {path}"
-            entry = replace(entry, typed=None)
-            run = replace(job, entry=entry, path=path, callback=callback, restart_hint=hint, max_params=None).train(run)
+            tell(f"training {name} on these pictures once; this takes {entry.train.epochs} epochs")
+            callback, entry = BackgroundCallback(name, tell), replace(entry, typed=None)
+            session = Session(entry, path, device, callback, command, f"delete {path}", stop=stop, prepared=prepared)
+            run = session.train(run)
         return run
 
 
@@ -247,14 +267,14 @@ def may_resize(spec: Spec) -> bool:
 class WaitForLock:
     """Wait for another process that trains the same classifier, with a message from time to time."""
 
-    def __init__(self, job: Session) -> None:
-        self.job, self.last_note = job, time.monotonic()
+    def __init__(self, tell: Callable[[str], object], stop: Stop | None) -> None:
+        self.tell, self.stop, self.last_note = tell, stop, time.monotonic()
 
     def __call__(self, error: LockedError) -> None:
         """Wait a little; InterruptedRun if a stop is requested meanwhile."""
-        if self.job.stop is not None and self.job.stop.code:
-            raise InterruptedRun(str(error), self.job.stop.code)
+        if self.stop is not None and self.stop.code:
+            raise InterruptedRun(str(error), self.stop.code)
         if time.monotonic() - self.last_note > REPORT_INTERVAL:
-            self.job.callback.note(f"waiting for another process: {error.args[0]}")
+            self.tell(f"waiting for another process: {error.args[0]}")
             self.last_note = time.monotonic()
         time.sleep(POLL_SECONDS)
