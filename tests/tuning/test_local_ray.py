@@ -168,11 +168,11 @@ def test_a_request_to_stop_while_ray_starts_is_told_and_kept(tmp_path: Path, mon
 
     monkeypatch.setattr("zoo.tuning.engine.import_module", press)
     monkeypatch.setattr("zoo.tuning.engine.read_pictures", lambda entry: {})
-    monkeypatch.setattr("zoo.tuning.engine.ray_cluster", lambda options: pytest.fail("Ray is not started any more"))
+    monkeypatch.setattr("zoo.tuning.engine.ray_cluster", lambda *args: pytest.fail("Ray is not started any more"))
     ledger: Any = FakeLedger(tmp_path)
     with catch_signals() as stop:
         engine = Engine(ledger, ClusterOptions(None, None, "cpu"), Callback(), stop, "zoo tune toy")
         with pytest.raises(InterruptedRun, match="stopped before the first trial"):
             engine.run()
         assert stop.on_request is None
-    assert told == ["stopping as soon as Ray has started (press Ctrl-C again to stop at once)"]
+    assert told == ["stopping the start of Ray (press Ctrl-C again to stop at once)"]

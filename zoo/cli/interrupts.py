@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from zoo.core.interrupts import is_importing
+
 REPEAT_SECONDS = 1.0
 """Seconds after which a Ctrl-C that did not end the block is repeated."""
 IMPORT_POLL_SECONDS = 0.05
 """Seconds between two looks at whether the import during which Ctrl-C was pressed is over."""
 IMPORT_GRACE = 10.0
 """Seconds after which an import is interrupted after all."""
-IMPORT_FILE = "<frozen importlib._bootstrap>"
 INTERRUPTED_CODE = 130
 
 
@@ -77,15 +78,6 @@ def insistent_interrupt() -> Iterator[None]:
     finally:
         handler.over.set()
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def is_importing(frame: FrameType | None) -> bool:
-    """Whether a module is being imported where the main thread is."""
-    while frame is not None:
-        if frame.f_code.co_filename == IMPORT_FILE:
-            return True
-        frame = frame.f_back
-    return False
 
 
 def interrupt_main_thread() -> None:

@@ -17,7 +17,11 @@ def check_stages(spec: TrainSpec, model: Model, searched: Iterable[str] = ()) ->
 
     `searched` are the options that are searched.
     """
-    names = [stage.name for stage in model.stages()]
+    check_stage_names(spec, [stage.name for stage in model.stages()], searched)
+
+
+def check_stage_names(spec: TrainSpec, names: Sequence[str], searched: Iterable[str] = ()) -> None:
+    """Do as `check_stages`, by the names of the model's stages."""
     tuned = {option.split(".")[2] for option in searched if option.startswith("train.stages.")}
     if unknown := sorted({*spec.stages, *tuned} - {*names}):
         text = f"train.stages.{unknown[0][:60]}: the model has no stage {unknown[0][:60]!r}"

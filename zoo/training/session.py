@@ -17,6 +17,7 @@ from zoo.core.spec import Spec
 from zoo.core.splits import SPLITS
 from zoo.core.tensor_files import write_weights
 from zoo.core.trust import own_folder
+from zoo.core.types import DataInfo
 from zoo.core.version import __version__
 from zoo.data.dataset import Splits
 from zoo.models.base import Classifier, Model
@@ -44,6 +45,8 @@ KEPT_BY_JUDGES = frozenset({"data", "model", "train.augment", "train.epochs", "t
 """Options of a cached classifier that do not follow the pictures: its epochs do already, its scores are compared."""
 POLL_SECONDS = 0.3
 """Seconds between two attempts to lock a folder that another process uses."""
+Counter = Callable[[Entry, DataInfo], Count]
+"""Counts the size of an entry's model."""
 
 
 class Prepared(NamedTuple):
@@ -239,23 +242,23 @@ def cached_classifier(
         return run
 
 
-def fit_before_training(entry: Entry) -> Fit:
+def fit_before_training(entry: Entry, count: Counter = count_size) -> Fit:
     """Read the pictures of an entry, and choose the options that follow them for several trainings alike."""
     if entry.typed is None:
         return Fit()
     splits, _ = build_data(entry.data)
-    size = count_size(entry, splits.info)
-    return fit_entry(entry, splits, size.flops, size.classifier)
+    size = count(entry, splits.info)
+    return fit_entry(entry, splits, size.flops, size.classifier, count)
 
 
-def fit_entry(entry: Entry, splits: Splits, flops: int | None, classifier: bool) -> Fit:
+def fit_entry(entry: Entry, splits: Splits, flops: int | None, classifier: bool, count: Counter = count_size) -> Fit:
     """Choose the options of an entry that follow the pictures; `flops` are those of a forward pass, if known."""
     if entry.typed is None:
         return Fit(pictures=len(splits.train))
     channels, height, width = splits.info.shape
     small = None
     if classifier and flops and height == width > SMALL_SIDE and may_resize(entry.data.spec):
-        small = count_size(entry, splits.info._replace(shape=(channels, SMALL_SIDE, SMALL_SIDE))).flops
+        small = count(entry, splits.info._replace(shape=(channels, SMALL_SIDE, SMALL_SIDE))).flops
     return fit_to_pictures(entry, Task(len(splits.train), height, flops, classifier, small))
 
 

@@ -16,6 +16,8 @@ from typing import Any
 
 from zoo.core.errors import ResourceError, one_line
 from zoo.registry.plugins.blocklist import blocklist_variables
+from zoo.training.signals import Stop
+from zoo.tuning.interruptible_start import interruptible_start
 from zoo.tuning.local_ray import private_ray
 from zoo.tuning.orphan_guard import orphan_guard
 
@@ -84,24 +86,28 @@ def quiet_ray() -> Iterator[None]:
 
 
 @contextmanager
-def ray_cluster(options: ClusterOptions) -> Iterator[None]:
-    """Connect to Ray within the block: an existing connection, a cluster at an address, or a new private one."""
+def ray_cluster(options: ClusterOptions, stop: Stop | None = None) -> Iterator[None]:
+    """Connect to Ray within the block: an existing connection, a cluster at an address, or a new private one.
+
+    A request to stop raises KeyboardInterrupt until Ray is there.
+    """
     import ray
 
     if ray.is_initialized():
         yield
         return
     silence_worker_deaths()
-    with join_ray(ray, options) if options.address else start_ray(ray):
+    stop = stop or Stop()
+    with join_ray(ray, options, stop) if options.address else start_ray(ray, stop):
         yield
 
 
 @contextmanager
-def start_ray(ray: Any) -> Iterator[None]:
+def start_ray(ray: Any, stop: Stop) -> Iterator[None]:
     """Start a private Ray cluster of this process within the block."""
     with private_ray() as arguments:
         try:
-            with keep_signal_handlers(), orphan_guard():
+            with keep_signal_handlers(), orphan_guard(), interruptible_start(ray, stop):
                 init_ray(ray, num_cpus=available_cores(), **arguments)
         except Exception as error:
             text = f"Ray did not start: {one_line(str(error))[:200]}"
@@ -115,11 +121,11 @@ def start_ray(ray: Any) -> Iterator[None]:
 
 
 @contextmanager
-def join_ray(ray: Any, options: ClusterOptions) -> Iterator[None]:
+def join_ray(ray: Any, options: ClusterOptions, stop: Stop) -> Iterator[None]:
     """Connect to the cluster at an address within the block."""
     check_address(options)
     try:
-        with keep_signal_handlers():
+        with keep_signal_handlers(), interruptible_start(ray, stop):
             # Workers of an existing cluster do not inherit the environment of this process.
             init_ray(ray, address=options.address, runtime_env={"env_vars": blocklist_variables()})
     except Exception as error:

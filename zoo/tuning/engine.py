@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -22,6 +25,8 @@ from zoo.tuning.trial_worker import run_trial as trial_in_worker
 
 GPU_SHARE = 0.25
 """Default share of a GPU per trial: small models leave most of a GPU idle."""
+READ_GRACE = 0.5
+"""Seconds to wait for pictures that are being read when nobody needs them any more."""
 SAVE_GRACE = 10.0
 """Seconds that trials have to save their state when the study is stopped."""
 
@@ -48,21 +53,23 @@ class Engine:
         self.clear()
         try:
             # Reading pictures and starting Ray take about equally long, and neither keeps a core busy.
-            with ThreadPoolExecutor(1) as thread, quiet_ray():
-                pictures = thread.submit(read_pictures, self.ledger.entry)
+            with background(read_pictures, self.ledger.entry) as pictures, quiet_ray():
                 self.stop.on_request = self.tell_stopping
                 import_module("ray")
                 self.raise_if_stopped()
-                with ray_cluster(self.cluster):
+                with ray_cluster(self.cluster, self.stop):
                     self.stop.on_request = None
                     self.run_trials(self.wait(pictures))
+        except KeyboardInterrupt:
+            self.raise_if_stopped()
+            raise
         finally:
             self.stop.on_request = None
             self.clear()
 
     def tell_stopping(self) -> None:
-        """Say that a request to stop was heard while Ray starts, which cannot be interrupted."""
-        self.callback.note("stopping as soon as Ray has started (press Ctrl-C again to stop at once)")
+        """Say that a request to stop was heard, since ending what has started takes a moment."""
+        self.callback.note("stopping the start of Ray (press Ctrl-C again to stop at once)")
 
     def raise_if_stopped(self) -> None:
         """Raise InterruptedRun if the user asked to stop before there is a trial."""
@@ -110,6 +117,7 @@ class Engine:
                 progress_reporter=tune.CLIReporter(),  # prints nothing; the one for notebooks clears the cell's output
             ),
         )
+        self.raise_if_stopped()
         tuner.fit()
         self.raise_reason()
 
@@ -205,6 +213,28 @@ class Engine:
 
 class TrialsStillRunning(Exception):  # noqa: N818 - not an error, but the way out of Ray Tune's loop
     """Raised when trials do not stop in time; they will resume from their last checkpoint."""
+
+
+@contextmanager
+def background(function: Callable[..., Any], *arguments: Any) -> Iterator[Future[Any]]:
+    """Call a function in a thread during the block.
+
+    After the block, which may have been interrupted, it is hardly waited for.
+    """
+    future: Future[Any] = Future()
+
+    def call() -> None:
+        try:
+            future.set_result(function(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    try:
+        yield future
+    finally:
+        thread.join(READ_GRACE)
 
 
 def trial_name(trial: Any) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -20,7 +19,7 @@ from zoo.registry.search.space import Space
 from zoo.training.signals import Stop
 from zoo.tuning.callbacks import TuneCallback
 from zoo.tuning.cluster import ClusterOptions, quiet_ray, ray_cluster
-from zoo.tuning.engine import SAVE_GRACE, Engine, TrialsStillRunning
+from zoo.tuning.engine import SAVE_GRACE, Engine, TrialsStillRunning, background
 from zoo.tuning.ledger import Ledger
 from zoo.tuning.storage import write_errors
 from zoo.tuning.study import Study, Trial
@@ -64,11 +63,16 @@ class RayClientEngine(Engine):
         logging.getLogger("ray.util.client").setLevel(logging.CRITICAL)
         self.ledger.close()
         try:
-            with ThreadPoolExecutor(1) as thread, quiet_ray():
-                pictures = thread.submit(read_pictures, self.ledger.entry)
-                with ray_cluster(self.cluster):
-                    driver = self.start_driver()
-                    self.follow(driver, self.wait(pictures))
+            with (
+                background(read_pictures, self.ledger.entry) as pictures,
+                quiet_ray(),
+                ray_cluster(self.cluster, self.stop),
+            ):
+                driver = self.start_driver()
+                self.follow(driver, self.wait(pictures))
+        except KeyboardInterrupt:
+            self.raise_if_stopped()
+            raise
         finally:
             self.ledger.connect()
 

@@ -298,18 +298,14 @@ def read_pictures(entry: Entry) -> dict[str, Any]:
     Each split has pictures as NHWC bytes, and labels. Raises an error where no model of the entry fits the classes.
     """
     from zoo.core.splits import SPLITS
-    from zoo.registry.model_size import build_on_meta, check_classes
     from zoo.training.session import prepare
+    from zoo.tuning.trial_build import trial_build
 
     found = prepare(entry.data)
-    # a plugin may end the process when it builds a model, which is left to the trials where it can be
     if len(found.splits.info.classes) < 2:
-        try:
-            model, _ = build_on_meta(entry, found.splits.info)
-        except ZooError:  # the options of the trials may fit the pictures where those of the entry do not
-            pass
-        else:
-            check_classes(entry, model, found.splits.info)
+        build = trial_build(entry, found.splits.info)
+        if build.stages is not None:  # the options of the trials may fit the pictures where those of the entry do not
+            build.size()
     if not len(found.splits.valid):
         raise DataError("there are no validation pictures to compare trials by", "set data.valid, e.g. data.valid=0.1")
     parts = {name: getattr(found.splits, name) for name in SPLITS}

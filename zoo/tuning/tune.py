@@ -15,7 +15,7 @@ from zoo.registry.overrides import with_option
 from zoo.registry.raw_entry import Locations, RawEntry, overlay
 from zoo.registry.search.checks import check_epochs, check_objective
 from zoo.registry.search.space import Space
-from zoo.registry.stages import check_stages
+from zoo.registry.stages import check_stage_names
 from zoo.runs.choose_folder import refuse_changes
 from zoo.runs.find import resume_command
 from zoo.runs.lock import lock_folder
@@ -82,7 +82,7 @@ def run_study(raw: RawEntry, fixed: list[str], request: TuneRequest, callback: T
         space = fit_space(Space.of(raw, entry, entry.tune.space, fixed), fitted, entry)
         callback.note(describe_space(fitted, space))
     check_epochs(entry, space)
-    check_stage_names(entry, space)
+    check_stage_options(entry, space)
     plan = StudyPlan.of(entry.dump(), entry.tune, space.describe())
     folder = choose_study(plan, request.root, request.study, request.fresh).resolve()
     with lock_folder(folder, "wait for it, or choose another name with --name"), catch_signals() as stop:
@@ -116,23 +116,26 @@ def fit_to_pictures(entry: Entry) -> Fit:
     if entry.typed is None:
         return Fit()
     from zoo.training.session import fit_before_training
+    from zoo.tuning.trial_build import trial_build
 
-    return fit_before_training(entry)
+    return fit_before_training(entry, lambda each, info: trial_build(each, info).size())
 
 
-def check_stage_names(entry: Entry, space: Space) -> None:
+def check_stage_options(entry: Entry, space: Space) -> None:
     """Raise ZooError if options of a stage are set or searched that the model does not have."""
     searched = [dimension.path for dimension in space.dimensions]
     if not (entry.train.stages or any(path.startswith("train.stages.") for path in searched)):
         return
     from zoo.registry.build import data_info
-    from zoo.registry.model_size import build_on_meta
+    from zoo.tuning.trial_build import trial_build
 
     try:
-        model, _ = build_on_meta(entry, data_info(entry.data))
-    except Exception:  # the entry itself need not fit together, and what fails is reported by the trials
+        info = data_info(entry.data)
+    except Exception:  # what fails is reported by the trials
         return
-    check_stages(entry.train, model, searched)
+    found = trial_build(entry, info)
+    if found.stages is not None:  # the entry itself need not fit together, likewise
+        check_stage_names(entry.train, found.stages, searched)
 
 
 def run_engine(engine: Engine) -> None:
