@@ -12,12 +12,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from zoo.core.errors import ResourceError, RunError
+from zoo.core.errors import ResourceError, RunError, ZooError
 from zoo.core.files import atomic_write, sha256, write_json
 from zoo.core.trust import load_json
 
 Tensors = dict[str, Tensor]
 MANIFEST_SCHEMA = 1
+MIN_HALF_VALUES = 1024
+"""Fewest values of a tensor that is stored as float16: smaller ones, such as statistics, would save nothing."""
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], plain: Any = None) -> dict[str, Any]:
@@ -90,6 +92,25 @@ def read_manifest(path: Path) -> list[dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise RunError(f"{path} is damaged: {str(error)[:120]}") from None
     return lines
+
+
+def to_half(weights: Mapping[str, Tensor]) -> Tensors:
+    """Convert large float32 tensors to float16, except for those with numbers that float16 cannot hold."""
+    if any(value.dtype == torch.float16 for value in weights.values()):
+        raise ZooError("some of these weights are float16 already", "leave out --half")
+    return {name: value.half() if fits_half(value) else value for name, value in weights.items()}
+
+
+def fits_half(value: Tensor) -> bool:
+    """Whether a tensor is worth storing as float16 and stays finite."""
+    if value.dtype != torch.float32 or value.numel() < MIN_HALF_VALUES:
+        return False
+    return bool(value.abs().amax() <= torch.finfo(torch.float16).max)
+
+
+def from_half(weights: Mapping[str, Tensor]) -> Tensors:
+    """Convert the tensors that `to_half` stored as float16 back to float32."""
+    return {name: value.float() if value.dtype == torch.float16 else value for name, value in weights.items()}
 
 
 def load_into(module: nn.Module, weights: Tensors, where: str) -> None:

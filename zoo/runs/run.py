@@ -157,16 +157,11 @@ class Run:
         """
         from torch.random import fork_rng
 
-        from zoo.core.tensor_files import load_into, read_weights
+        from zoo.core.tensor_files import load_into
         from zoo.models.base import saved_weights_follow
         from zoo.registry.build import build_model
 
-        if not (self.path / "weights.safetensors").exists() and self.state in UNFINISHED:
-            raise RunError(f"{self.path} has not finished", f"resume with: {self.record.get('command', 'zoo train')}")
-        if self.state == "diverged" and "weights_sha256" not in self.record:
-            raise RunError(f"{self.path} diverged before its first epoch ended, so it has no weights")
-        entry = self.with_overrides(overrides)
-        weights = read_weights(self.path, self.record.get("weights_sha256"))
+        entry, weights = self.with_overrides(overrides), self.weights()
         with (
             saved_weights_follow(),
             fork_rng(devices=[]),
@@ -251,6 +246,17 @@ class Run:
         fit = spec.fit if isinstance(spec, PictureSpec) else "crop"
         return Recipe(height, width, channels, fit, same_size=False, all_grey=False)
 
+    def weights(self) -> dict[str, Tensor]:
+        """Read the kept weights by name, after checking them; RunError if there are none."""
+        from zoo.core.tensor_files import from_half, read_weights
+
+        if not (self.path / "weights.safetensors").exists() and self.state in UNFINISHED:
+            raise RunError(f"{self.path} has not finished", f"resume with: {self.record.get('command', 'zoo train')}")
+        if self.state == "diverged" and "weights_sha256" not in self.record:
+            raise RunError(f"{self.path} diverged before its first epoch ended, so it has no weights")
+        weights = read_weights(self.path, self.record.get("weights_sha256"))
+        return from_half(weights) if self.record.get("stored_as") == "float16" else weights
+
     def with_overrides(self, overrides: Iterable[str]) -> Entry:
         """Return the run's entry with `key=value` overrides."""
         dumped = self.entry.dump()
@@ -295,7 +301,8 @@ def read_record(path: Path, newest: int) -> dict[str, Any]:
 
 
 RECORD_TYPES: dict[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("zoo", "command", "device", "state", "started", "finished", "reason", "weights_sha256"), str),
+    **dict.fromkeys(("zoo", "command", "device", "state", "started", "finished", "reason"), str),
+    **dict.fromkeys(("weights_sha256", "stored_as", "origin"), str),
     **dict.fromkeys(("data", "pictures", "fingerprints", "teacher", "versions"), dict),
     **dict.fromkeys(("threads", "parameters"), int),
     "seconds": (int, float),
