@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from torch import Tensor
+import torch
 
 from zoo.core.errors import DataError, ZooError
 from zoo.core.splits import check_split
@@ -19,6 +19,7 @@ from zoo.registry.data_source import data_overrides
 from zoo.runs.apply import class_scores
 from zoo.runs.find import load
 from zoo.runs.inputs import Skipped, decode_files, expand_folders, run_overrides, run_recipe
+from zoo.runs.predictions import Predictions
 from zoo.runs.run import Run
 
 
@@ -69,6 +70,20 @@ def predict(
         >>> zoo.predict("cnn", ["seven.png"]).predictions[0].label  # doctest: +SKIP
         '7'
     """
+    found, skipped = predict_all(run, pictures, device, data, split)
+    best = found.probabilities.max(1) if len(found) else None
+    values = zip(found.paths, found.labels, best.values.tolist() if best else (), strict=True)
+    return Prediction([Predicted(*each) for each in values], skipped)
+
+
+def predict_all(
+    run: Run | str | Path,
+    pictures: Sequence[str | Path] = (),
+    device: str = "auto",
+    data: str | Path | None = None,
+    split: str = "test",
+) -> tuple[Predictions, list[Skipped]]:
+    """Predict the probabilities of all classes of picture files; the arguments are those of `predict`."""
     run = load(run)
     pictures, named = split_data(pictures, data)
     torch_device = choose_device(device)
@@ -76,25 +91,19 @@ def predict(
     if not isinstance(model, Classifier):
         raise ZooError(f"{run.path} is not a classifier, so it has no classes to predict")
     autocast = autocast_type(torch_device, run.entry.train.precision)
-    found, shape = Prediction([], []), run_recipe(run)
-    files = expand_folders(map(Path, pictures), found.skipped)
+    paths, skipped, shape = list[str](), list[Skipped](), run_recipe(run)
+    scores = [torch.empty(0, len(run.info.classes))]
+    files = expand_folders(map(Path, pictures), skipped)
     while chunk := list(islice(files, shape.chunk)):
-        if read := decode_files(chunk, shape, found.skipped):
+        if read := decode_files(chunk, shape, skipped):
             batch = Pictures.of(np.stack([picture for _, picture in read]), [0] * len(read))
-            scores = class_scores(model, batch, torch_device, autocast)
-            found.predictions.extend(label(run, (path for path, _ in read), scores))
+            scores.append(class_scores(model, batch, torch_device, autocast))
+            paths += [str(path) for path, _ in read]
     if named is not None:
         batch = read_split(run, named, split)
-        names = (f"{split}:{number}" for number in range(len(batch)))
-        found.predictions.extend(label(run, names, class_scores(model, batch, torch_device, autocast)))
-    return found
-
-
-def label(run: Run, names: Iterable[object], scores: Tensor) -> Iterator[Predicted]:
-    """Yield the most probable class of each picture, from its log-probabilities."""
-    best = scores.exp().max(1)
-    for name, probability, index in zip(names, best.values.tolist(), best.indices.tolist(), strict=True):
-        yield Predicted(str(name), run.info.classes[index], probability)
+        scores.append(class_scores(model, batch, torch_device, autocast))
+        paths += [f"{split}:{number}" for number in range(len(batch))]
+    return Predictions(tuple(paths), run.info.classes, torch.cat(scores).exp()), skipped
 
 
 def split_data(pictures: Sequence[str | Path], data: str | Path | None) -> tuple[list[str | Path], str | Path | None]:

@@ -10,6 +10,15 @@ from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, RUN, refuse_typed
 from zoo.cli.views.pages import report_skipped
+from zoo.cli.views.predictions import (
+    check_parquet,
+    prediction_columns,
+    prediction_rows,
+    show_predictions,
+    write_csv,
+    write_files,
+    write_parquet,
+)
 from zoo.core.errors import ZooError
 from zoo.core.splits import SPLITS
 from zoo.runs.find import load
@@ -26,14 +35,33 @@ from zoo.runs.find import load
     help="The split to classify of a data kind or of Parquet files.",
     show_default=True,
 )
+@click.option("--top", type=click.IntRange(1), default=1, metavar="N", help="Show the N most probable classes.")
+@click.option("--all", "every", is_flag=True, help="Show the probability of every class.")
+@click.option("--csv", metavar="FILE", help="Write the predictions to a CSV file, rather than printing them.")
+@click.option("--parquet", metavar="FILE", help="Write the predictions to a Parquet file, rather than printing them.")
 @DEVICE
 @click.pass_obj
-def predict_command(screen: Screen, /, run: str, pictures: tuple[str, ...], **options: Any) -> int:
+def predict_command(
+    screen: Screen,
+    /,
+    run: str,
+    pictures: tuple[str, ...],
+    top: int,
+    every: bool,
+    csv: str | None,
+    parquet: str | None,
+    **options: Any,
+) -> int:
     """Classify pictures, and all pictures in folders; print class and probability.
 
     RUN is a run folder, or an entry (its newest finished run).
     """
-    from zoo.evaluation.predict import predict, splits_of
+    from zoo.evaluation.predict import predict_all, splits_of
+
+    if every and top > 1:
+        raise ZooError("--top has no effect beside --all", "give one of them")
+    if parquet:
+        check_parquet()
 
     if not pictures and options["data"] is None:
         raise ZooError("no pictures to classify", f"name files or folders, as in: zoo predict {run} photo.png")
@@ -41,11 +69,16 @@ def predict_command(screen: Screen, /, run: str, pictures: tuple[str, ...], **op
         refuse_typed("split", "on pictures in files", "all pictures of a folder are classified; drop --split")
     opened = load(run)
     screen.note(f"{opened.path}, trained on {opened.entry.data.name}")
-    found = predict(opened, pictures, **options)
+    found, skipped = predict_all(opened, pictures, **options)
+    columns = prediction_columns(found, top, every=every) if csv or parquet else {}
+    files = write_files([(csv, write_csv), (parquet, write_parquet)], columns) if len(found) else []
     if screen.json:
-        predictions = [row._asdict() for row in found.predictions]
-        screen.document({"predictions": predictions, "skipped": [row._asdict() for row in found.skipped]})
-    elif found.predictions:
-        rows = [(row.path, row.label, f"{row.probability:.4f}") for row in found.predictions]
-        screen.table(["picture", "class", "probability"], rows, right=[2])
-    return report_skipped(screen, found.skipped, pictures, done=bool(found.predictions))
+        about: dict[str, Any] = {"classes": list(found.classes)} if every else {}
+        about |= {"predictions": prediction_rows(found, top, every=every), "skipped": [x._asdict() for x in skipped]}
+        screen.document(about | ({"files": files} if files else {}))
+    elif files:
+        for path in files:
+            screen.line(f"wrote {path}: {len(found):,} picture{'s' * (len(found) != 1)}")
+    elif len(found):
+        show_predictions(screen, found, top, every=every)
+    return report_skipped(screen, skipped, pictures, done=len(found) > 0)
