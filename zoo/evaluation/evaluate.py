@@ -26,6 +26,7 @@ from zoo.registry.results import append_result, make_result
 from zoo.runs.apply import class_scores
 from zoo.runs.find import load
 from zoo.runs.inputs import check_pictures, run_overrides
+from zoo.runs.lock import lock_file
 from zoo.runs.run import Run
 
 NO_JUDGE = "none"
@@ -184,7 +185,9 @@ def evaluate(
     )
     if record is not None:
         data = data_name or changed.data.name
-        append_result(Path(record), make_result(opened.entry, data, evaluation.to_dict(), opened.record))
+        result = make_result(opened.entry, data, evaluation.to_dict(), opened.record)
+        with lock_file(Path(record)):
+            append_result(Path(record), result)
         if opened.entry.hash() != current_hash(opened.entry.name):
             note = f"recorded as stale: the run's options differ from those of the entry {opened.entry.name!r}"
             evaluation.problems.append(note)

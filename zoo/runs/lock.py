@@ -1,9 +1,10 @@
-"""Locks, so that only one process at a time works in a run folder."""
+"""Locks, so that only one process at a time works in a run folder, or changes a file."""
 
 from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -15,6 +16,13 @@ from zoo.core.files import remove, remove_temporary_files, write_json
 from zoo.core.trust import load_json, refuse_link
 from zoo.runs.run import utc_now
 
+FILE_TIMEOUT = 60.0
+"""Seconds to wait for another process that changes the same file."""
+FILE_POLL = 0.05
+"""Seconds between two attempts to lock a file."""
+VANISHED_RETRIES = 20
+"""Attempts to lock a folder that another process creates and removes."""
+
 
 @contextmanager
 def lock_folder(path: Path, advice: str = "wait for it, or choose another folder with --out") -> Iterator[None]:
@@ -25,8 +33,7 @@ def lock_folder(path: Path, advice: str = "wait for it, or choose another folder
     who, lock = path / "lock.json", FileLock(path / "lock")
     refuse_link(path / "lock")
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
+        create_and_acquire(path, lock)
     except Timeout:
         raise LockedError(f"{path} is in use by {lock_owner(who)}", advice) from None
     except OSError as error:
@@ -48,6 +55,19 @@ def lock_folder(path: Path, advice: str = "wait for it, or choose another folder
                 path.rmdir()
 
 
+def create_and_acquire(path: Path, lock: FileLock) -> None:
+    """Create a folder and take its lock, also where whoever had it removes both at this moment."""
+    for retry in range(VANISHED_RETRIES):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except FileNotFoundError:
+            if retry == VANISHED_RETRIES - 1:
+                raise
+        else:
+            return
+
+
 @contextmanager
 def wait_and_lock(path: Path, wait: Callable[[LockedError], None]) -> Iterator[None]:
     """Lock a folder that the zoo made for a run as soon as it is free; ResourceError if it is a symbolic link.
@@ -62,6 +82,30 @@ def wait_and_lock(path: Path, wait: Callable[[LockedError], None]) -> Iterator[N
                 break
             except LockedError as error:
                 wait(error)
+        yield
+
+
+@contextmanager
+def lock_file(path: Path) -> Iterator[None]:
+    """Wait until no other process reads a file to change it, and keep others from that during the block.
+
+    The lock is a folder beside the file, which is removed afterwards.
+    """
+    target, deadline = Path(os.path.realpath(path)), time.monotonic() + FILE_TIMEOUT
+    if target.exists() and not target.is_file():
+        yield  # whoever reads it says what is wrong
+        return
+
+    def wait(error: LockedError) -> None:
+        if time.monotonic() > deadline:
+            raise LockedError(f"{path} is being changed: {error.args[0]}", "repeat the command when that has ended")
+        time.sleep(FILE_POLL)
+
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(wait_and_lock(target.with_name(f".{target.name[:200]}.lock"), wait))
+        except ResourceError as error:
+            raise ResourceError(f"cannot change {path}: {error.args[0]}", "choose another file") from None
         yield
 
 

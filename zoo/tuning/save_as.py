@@ -17,6 +17,7 @@ from zoo.core.trust import read_bytes
 from zoo.core.yaml import parse
 from zoo.registry.entry import Entry, restore_entry
 from zoo.registry.layers import VERSION
+from zoo.runs.lock import lock_file
 from zoo.runs.run import Run
 from zoo.tuning.study import Study
 
@@ -43,9 +44,9 @@ def save_as(path: Path, name: str, study: Study) -> None:
     figures = [] if best.loss is None else [f"loss {best.loss:.4g}"]
     figures += [] if best.parameters is None else [f"{best.parameters:,} parameters"]
     summary = f"best of {study.name}: {', '.join(figures)}".strip(": ")
-    text = read_registry_text(path)
-    new = insert_entry(path, text, name, {"summary": summary, **entry_sections(entry)})
-    write_text(path, new, follow_link=True)
+    body = {"summary": summary, **entry_sections(entry)}
+    with lock_file(path):
+        write_text(path, insert_entry(path, read_registry_text(path), name, body), follow_link=True)
 
 
 def entry_sections(entry: Entry) -> dict[str, Any]:
