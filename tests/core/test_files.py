@@ -8,6 +8,7 @@ import random
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from zoo.core.files import (
     write_json,
     write_text,
 )
+from zoo.core.temporary import host, scratch_folder
 
 WRITER = """
 import sys
@@ -223,3 +225,30 @@ def test_digests(tmp_path: Path) -> None:
     assert sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert digest({"a": 1, "b": [1.5, None]}) == digest({"b": [1.5, None], "a": 1})
     assert digest({"a": 1}) != digest({"a": 2})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nobody is told there whether a process runs")
+def test_scratch_folders_of_killed_processes_are_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    here, dead = host(), subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    names = {
+        "killed": f"zoo-probe-{here}-{dead.pid}-abcdefgh",
+        "running": f"zoo-probe-{here}-{os.getpid()}-abcdefgh",
+        "elsewhere": f"zoo-probe-00000000-{dead.pid}-abcdefgh",
+        "elsewhere and old": f"zoo-probe-00000000-{dead.pid}-bbbbbbbb",
+        "of zoo 1.0": "zoo-probe-abc_efg1",
+        "young of zoo 1.0": "zoo-probe-abc_efg2",
+        "other": "zoo-probe-notes",
+    }
+    for name in names.values():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.begun").touch()
+    (tmp_path / f"zoo-plugins-{here}-{dead.pid}-abcdefgh").symlink_to(tmp_path / names["other"])
+    for name in ("elsewhere and old", "of zoo 1.0", "other"):
+        os.utime(tmp_path / names[name], (0, 0))
+    made = scratch_folder("probe")
+    assert made.name.startswith(f"zoo-probe-{here}-{os.getpid()}-") and made.stat().st_mode & 0o777 == 0o700
+    left = {key for key, name in names.items() if (tmp_path / name).exists()}
+    assert left == {"running", "elsewhere", "young of zoo 1.0", "other"}
+    assert (tmp_path / names["other"] / "0.begun").exists()

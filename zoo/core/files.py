@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.core.errors import ResourceError, ZooError
-from zoo.core.temporary import create_temporary, sweep, temporary_files
+from zoo.core.temporary import create_temporary, scratch_folder, sweep, temporary_files
 from zoo.core.trust import describe_kind, make_private
 
 LEGAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -88,7 +87,7 @@ def private_cache_dirs(name: str) -> list[Path]:
 @lru_cache(maxsize=8)
 def temporary_cache_dir(name: str) -> Path:
     """Create a folder of this process, which is deleted at its end."""
-    folder = Path(tempfile.mkdtemp(prefix=f"zoo-{name.replace('/', '-')}-"))
+    folder = scratch_folder(name.replace("/", "-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 

@@ -1,10 +1,12 @@
-"""Temporary files next to the files they replace: unpredictable names, and removal of abandoned files."""
+"""Temporary files and folders: unpredictable names, and removal of what killed processes abandoned."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
+import tempfile
 import time
 import zlib
 from collections.abc import Iterator
@@ -19,6 +21,8 @@ NAME_LENGTH = 40
 """Largest number of characters of the final name in the temporary name, so that it is never too long."""
 ABANDONED_SECONDS = 86_400.0
 """Age in seconds at which a temporary file of another machine counts as abandoned."""
+FOLDER_NAME = re.compile(r"zoo-(?:[a-z-]+-(?P<host>[0-9a-f]{8})-(?P<pid>[0-9]{1,9})|probe|plugins)-[a-z0-9_]{8}")
+"""The name of a temporary folder; the second form is that of zoo 1.0 and earlier."""
 SWEPT: set[str] = set()
 """Folders that this process has swept."""
 
@@ -67,9 +71,27 @@ def sweep(folder: Path) -> None:
                 path.unlink()
 
 
-def is_abandoned(path: Path) -> bool:
+def scratch_folder(what: str) -> Path:
+    """Create a folder of this process among the system's temporary files, and delete those of killed processes."""
+    base = Path(tempfile.gettempdir())
+    sweep_scratch(base)
+    return Path(tempfile.mkdtemp(prefix=f"zoo-{what}-{host()}-{os.getpid()}-", dir=base))
+
+
+def sweep_scratch(base: Path) -> None:
+    """Delete this user's temporary folders whose processes were killed."""
+    with suppress(OSError), os.scandir(base) as found:
+        for each in found:
+            if FOLDER_NAME.fullmatch(each.name) and each.is_dir(follow_symlinks=False):
+                path = Path(each.path)
+                with suppress(OSError):
+                    if (WINDOWS or path.lstat().st_uid == os.geteuid()) and is_abandoned(path, FOLDER_NAME):
+                        shutil.rmtree(path, ignore_errors=True)
+
+
+def is_abandoned(path: Path, pattern: re.Pattern[str] = NAME) -> bool:
     """Whether the process that created a temporary file has ended, as far as this machine can determine."""
-    match = NAME.fullmatch(path.name)
+    match = pattern.fullmatch(path.name)
     if match and match["host"] == host() and not WINDOWS:
         return not is_alive(int(match["pid"]))
     return time.time() - path.lstat().st_mtime > ABANDONED_SECONDS

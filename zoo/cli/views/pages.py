@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo.cli.console import Screen
 from zoo.core.errors import DataError, ResourceError, ZooError
-from zoo.core.files import check_name, remove
+from zoo.core.files import check_name, remove, replace
+from zoo.core.temporary import create_temporary
 from zoo.core.trust import refuse_link
 from zoo.display.format import format_value
 
@@ -62,8 +62,10 @@ def check_out(out: str | None) -> None:
 def write_page(found: Page, folder: Path, out: str | None, tensors: str | None, separate: bool) -> dict[str, Any]:
     """Write the page and the optional files; return their paths for JSON."""
     files: list[str] = []
-    with reserve_path(folder) if out is None else nullcontext(Path(out)) as path:
-        found.save(path)
+    if out is None:
+        path = save_numbered(found, folder)
+    else:
+        found.save(path := Path(out))
     if tensors:
         from zoo.core.tensor_files import save_tensors
 
@@ -120,29 +122,42 @@ def report_skipped(screen: Screen, skipped: list[Skipped], named: Sequence[str],
     return 0
 
 
-@contextmanager
-def reserve_path(folder: Path) -> Iterator[Path]:
-    """Reserve the next free number in a folder against other processes; free it if the block fails."""
+def save_numbered(found: Page, folder: Path) -> Path:
+    """Write a page as 0001.png, or with the number after the highest one in the folder; return its path.
+
+    The number is taken together with the content, so a killed process leaves no empty page.
+    """
     refuse_link(folder)
-    path = next_free(folder)
-    try:
-        yield path
-    except BaseException:
-        remove(path)
-        raise
-
-
-def next_free(folder: Path) -> Path:
-    """Create an empty file 0001.png, or with the number after the highest existing one."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        while True:
-            taken = [int(file.name[:4]) for file in folder.iterdir() if file.name[:4].isdecimal()]
-            path = folder / f"{max(taken, default=0) + 1:04d}.png"
-            try:
-                path.open("x").close()
-            except FileExistsError:
-                continue
-            return path
+        temporary, _ = create_temporary(folder / "page.png")
     except OSError as error:
         raise ResourceError(f"cannot write to {folder}: {error.strerror}", "choose another path with -o") from None
+    try:
+        found.save(temporary)
+        return take_number(temporary, folder)
+    finally:
+        remove(temporary)
+
+
+def take_number(temporary: Path, folder: Path) -> Path:
+    """Give a page the next free number, which another process may take at the same moment."""
+    while True:
+        taken = [int(file.name[:4]) for file in folder.iterdir() if file.name[:4].isdecimal()]
+        path = folder / f"{max(taken, default=0) + 1:04d}.png"
+        try:
+            link_new(temporary, path)
+        except FileExistsError:
+            continue
+        return path
+
+
+def link_new(source: Path, target: Path) -> None:
+    """Give a file a second name, or its content if the file system has no links; FileExistsError if that exists."""
+    try:
+        target.hardlink_to(source)
+    except FileExistsError:
+        raise
+    except OSError:
+        target.open("xb").close()
+        replace(source, target)

@@ -13,9 +13,9 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import IO, Any
 
+from zoo.core.temporary import scratch_folder
 from zoo.registry.plugins.probe_cache import ProbeRecord
 
 BOOTSTRAP = """
@@ -110,6 +110,6 @@ def make_writable(records: list[ProbeRecord]) -> list[ProbeRecord]:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError:
-        folder = Path(tempfile.mkdtemp(prefix="zoo-plugins-"))
+        folder = scratch_folder("plugins")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return [replace(record, file=folder / record.file.name) for record in records]

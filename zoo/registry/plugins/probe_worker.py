@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +13,10 @@ import time
 from contextlib import suppress
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from zoo.core.files import write_json
+from zoo.core.temporary import scratch_folder
 from zoo.core.version import API
 from zoo.registry.plugins.probe import start_python
 
@@ -32,19 +33,28 @@ def supervise(order: dict[str, Any]) -> None:
 
     The exit code is 1 if a probe ended before it could import its plugin.
     """
-    failed_early = False
-    with TemporaryDirectory(prefix="zoo-probe-", ignore_cleanup_errors=True) as folder:
-        probes = []
-        for number, plugin in enumerate(order["plugins"]):
-            with suppress(OSError):  # e.g. too many processes: this plugin is probed another time
-                probes.append(Probe(plugin, Path(folder, str(number)), order["limit"]))
-        deadline = time.monotonic() + order["limit"]
-        while probes:
-            finished = [probe for probe in probes if probe.finish(time.monotonic() > deadline)]
-            failed_early |= any(probe.failed_early for probe in finished)
-            probes = [probe for probe in probes if probe not in finished]
-            time.sleep(POLL_SECONDS)
+    folder = scratch_folder("probe")
+    try:
+        failed_early = probe_all(order, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     sys.exit(failed_early)
+
+
+def probe_all(order: dict[str, Any], folder: Path) -> bool:
+    """Probe plugins in parallel; return whether a probe ended before it could import its plugin."""
+    failed_early = False
+    probes = []
+    for number, plugin in enumerate(order["plugins"]):
+        with suppress(OSError):  # e.g. too many processes: this plugin is probed another time
+            probes.append(Probe(plugin, folder / str(number), order["limit"]))
+    deadline = time.monotonic() + order["limit"]
+    while probes:
+        finished = [probe for probe in probes if probe.finish(time.monotonic() > deadline)]
+        failed_early |= any(probe.failed_early for probe in finished)
+        probes = [probe for probe in probes if probe not in finished]
+        time.sleep(POLL_SECONDS)
+    return failed_early
 
 
 class Probe:

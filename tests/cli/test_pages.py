@@ -1,0 +1,90 @@
+"""Pages get the next free number; neither two processes nor a killed one leave an empty file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from zoo.cli.views import pages
+from zoo.cli.views.pages import save_numbered
+from zoo.core.errors import ResourceError
+from zoo.display.grid import save_png
+
+Patch = pytest.MonkeyPatch
+
+
+class ToyPage:
+    """A page of one colour."""
+
+    def __init__(self, value: int = 0) -> None:
+        self.value, self.pictures = value, torch.zeros(1, 1, 2, 2)
+
+    def save(self, path: str | Path) -> None:
+        assert not any(file.stat().st_size == 0 for file in Path(path).parent.glob("*.png")), "a number without a page"
+        save_png(Path(path), Image.new("L", (2, 2), self.value))
+
+
+@pytest.fixture(params=["links", "no links"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: Patch) -> Path:
+    """Where pages go, on a file system with or without links."""
+    if request.param == "no links":
+
+        def refuse(self: Path, target: Path) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr(Path, "hardlink_to", refuse)
+    return tmp_path / "samples"
+
+
+def test_pages_are_numbered_on(folder: Path) -> None:
+    assert save_numbered(ToyPage(), folder) == folder / "0001.png"
+    (folder / "0007-cat").mkdir()
+    assert save_numbered(ToyPage(), folder).name == "0008.png"
+    assert sorted(path.name for path in folder.iterdir()) == ["0001.png", "0007-cat", "0008.png"]
+    if sys.platform != "win32":
+        umask = os.umask(0o022)
+        os.umask(umask)
+        assert (folder / "0008.png").stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_pages_saved_at_once_have_numbers_of_their_own(folder: Path) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        paths = list(threads.map(lambda value: save_numbered(ToyPage(value), folder), range(12)))
+    assert [Image.open(path).getpixel((0, 0)) for path in paths] == list(range(12))
+    assert sorted(path.name for path in paths) == [f"{number:04d}.png" for number in range(1, 13)]
+    assert len(list(folder.iterdir())) == 12
+
+
+def test_a_page_that_fails_takes_no_number(folder: Path) -> None:
+    class Full(ToyPage):
+        def save(self, path: str | Path) -> None:
+            raise ResourceError("no space")
+
+    with pytest.raises(ResourceError, match="no space"):
+        save_numbered(Full(), folder)
+    assert list(folder.iterdir()) == []
+    assert save_numbered(ToyPage(), folder).name == "0001.png"
+
+
+def test_what_a_killed_process_left_is_swept(folder: Path, monkeypatch: Patch) -> None:
+    class Killed(ToyPage):
+        def save(self, path: str | Path) -> None:
+            raise SystemExit
+
+    kept: list[Any] = []
+    monkeypatch.setattr(pages, "remove", kept.append)
+    monkeypatch.setattr("zoo.core.temporary.os.getpid", lambda: 999_999_999)
+    with pytest.raises(SystemExit):
+        save_numbered(Killed(), folder)
+    monkeypatch.undo()
+    (left,) = folder.iterdir()
+    assert left == kept[0] and left.name.startswith(".")
+    assert save_numbered(ToyPage(), folder).name == "0001.png"
+    assert [path.name for path in folder.iterdir()] == ["0001.png"]
