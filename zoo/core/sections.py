@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from zoo.core.spec import Choice, Range, Spec
@@ -14,6 +21,8 @@ COMPUTED_OBJECTIVES = ("efficiency", "fewest-parameters", "pareto")
 """Objectives that are computed from several figures, rather than named after one."""
 CHANGEABLE_OPTIONS = frozenset({"trials", "attempts", "patience", "cpus", "gpus"})
 """Options that may change when a study is resumed, since they do not affect what its trials mean."""
+NEWER_OPTIONS = frozenset({"init_from", "freeze", "lr_mult"})
+"""Options of `train` that are left out of entries, plans and cache keys where they are not used."""
 
 
 class AugmentSpec(Spec):
@@ -120,6 +129,14 @@ class StageSpec(Spec):
     """Gradient norm to clip to; 0: no clipping."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay per step of the exponential moving average of the weights; the average is evaluated and kept; 0: none."""
+    lr_mult: Annotated[float | None, Field(gt=0, le=100)] = None
+    """Factor of the learning rate for weights that were taken from `init_from`; new ones are trained at `lr`."""
+
+    @model_serializer(mode="wrap")
+    def leave_out_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out newer options that are not used, so that what is computed from older ones stays as it was."""
+        found: dict[str, Any] = dump(self)
+        return {key: value for key, value in found.items() if value is not None or key not in NEWER_OPTIONS}
 
 
 class TrainSpec(StageSpec):
@@ -140,6 +157,12 @@ class TrainSpec(StageSpec):
     compile: Literal["auto", "on", "off"] = "auto"
     """Whether to accelerate the model (compiled kernels, channels-last); auto: if the training is long enough to pay
     off."""
+    init_from: Annotated[str | None, Field(min_length=1, max_length=1000)] = None
+    """Weights to start from: a run folder, an entry or a study, instead of random ones. Those whose names and shapes
+    fit are taken; the head for other classes is new."""
+    freeze: str | tuple[str, ...] | None = None
+    """Weights that stay as they are, with the statistics of their batch normalisation: patterns of parameter names,
+    such as `blocks.*`, separated by commas; a name without `*` also means all that begins with it and a dot."""
     save_seconds: Annotated[float, Field(ge=0)] = 30.0
     """Seconds between checkpoints, from which an interrupted run resumes."""
     stages: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -157,6 +180,28 @@ class TrainSpec(StageSpec):
                 where = ".".join(str(part) for part in (name, *first["loc"]))
                 raise PydanticCustomError("stage", "{where}: {text}", {"where": where, "text": first["msg"]}) from None
         return value
+
+    @field_validator("freeze")
+    @classmethod
+    def split_patterns(cls, value: str | tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """Split patterns at commas."""
+        patterns = tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+        if patterns is not None and not all(patterns):
+            raise ValueError("a pattern is empty: give names such as blocks.*, separated by commas")
+        return patterns or None
+
+    @model_validator(mode="after")
+    def check_rates(self) -> Self:
+        """Check that there are weights for which a factor of the learning rate is meant."""
+        given = self.lr_mult is not None or any(stage.get("lr_mult") is not None for stage in self.stages.values())
+        if given and self.init_from is None:
+            raise ValueError("train.lr_mult needs train.init_from: it is for weights that are taken from a run")
+        return self
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """The patterns of `freeze`."""
+        return self.freeze if isinstance(self.freeze, tuple) else ()
 
     def stage(self, name: str) -> StageSpec:
         """Combine the common options with those of one stage."""

@@ -64,6 +64,9 @@ def read_override(raw: RawEntry, text: str) -> tuple[Keys, Any]:
     path = tuple(key.strip().split("."))
     if not equals or not all(path) or len(path) > MAX_DEPTH:
         raise ZooError(f"{text[:80]!r} is not of the form key=value, e.g. train.epochs=10", advise_on_word(raw, text))
+    if path[-1] == "epochs" and value.strip().startswith("+"):
+        hint = f"use zoo train NAME train.epochs={value.strip()}, or a number without the plus"
+        raise ZooError(f"{text[:80]}: only zoo train goes on with a finished run, by train.epochs=+N", hint)
     if path[0] not in SECTIONS:
         text = f"{key[:80]!r} is not an option of {raw.name}: options begin with {SECTION_PREFIXES}"
         raise ZooError(text, advise_on_key(raw, key.strip(), value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,6 +29,7 @@ from zoo.training.checkpoint import Saved, StateFolder, check_plain
 from zoo.training.compile_fallback import EagerFallback
 from zoo.training.device import random_state, restore_random
 from zoo.training.duration import EpochBudget, make_budget, total_seconds
+from zoo.training.freeze import frozen_modules
 from zoo.training.signals import Stop, catch_signals
 from zoo.training.stepper import Stepper
 
@@ -72,6 +73,8 @@ class TrainingJob:
     """Seconds between two checkpoints, instead of the spec's."""
     stop: Stop | None = None
     """Stop request to obey; by default the signals of this process."""
+    loaded: Collection[str] = ()
+    """Names of the parameters that were taken from a run."""
 
 
 def fit(job: TrainingJob) -> None:
@@ -122,6 +125,8 @@ class Training:
         self.start = time.monotonic()
         self.trainable = [parameter for parameter in job.model.parameters() if parameter.requires_grad]
         self.model = job.model.to(job.device)
+        self.loaded = [value for name, value in self.model.named_parameters() if name in job.loaded]
+        self.frozen = list(frozen_modules(self.model, job.spec.frozen))
         self.valid = job.splits.valid.to(job.device)
         self.autocast = autocast_type(job.device, job.spec.precision)
         seconds = job.spec.save_seconds if job.save_seconds is None else job.save_seconds
@@ -140,8 +145,8 @@ class Training:
 
     def run(self) -> None:
         """Train all stages, from the last checkpoint on."""
-        stages = self.model.stages()
         check_stages(self.job.spec, self.model)
+        stages = list(self.stages())
         self.names = [stage.name for stage in stages]
         self.time_limit = total_seconds(self.job.spec, self.names)
         saved = self.state.load()
@@ -161,6 +166,15 @@ class Training:
             self.run_stage(stages[index], saved)
             self.progress, saved = LoopState(stage=index + 1), None
         self.job.kept = self.weights()
+
+    def stages(self) -> Iterator[Stage]:
+        """Yield the stages of the training, without those of which all parameters are frozen."""
+        trainable = {id(parameter) for parameter in self.trainable}
+        for stage in self.model.stages():
+            if self.job.spec.frozen and not any(id(each) in trainable for each in stage.module.parameters()):
+                self.job.callback.note(f"the stage {stage.name} is left out, since all its parameters are frozen")
+            else:
+                yield stage
 
     def accelerate(self, saved: Saved | None) -> None:
         """Accelerate the model if the training is long enough, and choose the memory format."""
@@ -183,7 +197,9 @@ class Training:
         job, progress, spec = self.job, self.progress, self.job.spec.stage(stage.name)
         loader = Loader(job.splits.train, spec.batch, job.spec.augment, job.spec.seed, job.device)
         steps = spec.epochs * loader.steps
-        self.stepper = Stepper(self.model, stage, spec, steps, self.autocast, self.memory_format, self.trainable)
+        self.stepper = Stepper(
+            self.model, stage, spec, steps, self.autocast, self.memory_format, self.trainable, self.loaded
+        )
         job.kept = {}
         if saved:
             self.restore(saved)
@@ -195,6 +211,8 @@ class Training:
         job.callback.stage(info)
         while not budget.is_over(progress.epoch):
             stage.module.train()
+            for module in self.frozen:
+                module.eval()
             self.run_epoch(stage, loader, progress.epoch)
             self.end_epoch(stage, progress.epoch, loader.steps)
             self.save_if_due()

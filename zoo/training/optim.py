@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import torch
@@ -16,7 +16,8 @@ State = dict[str, Tensor]
 class Optimizers:
     """One or two torch optimisers used as one, with state as plain tensors."""
 
-    def __init__(self, module: nn.Module, spec: StageSpec) -> None:
+    def __init__(self, module: nn.Module, spec: StageSpec, loaded: Collection[nn.Parameter] = ()) -> None:
+        self.loaded = {id(parameter) for parameter in loaded} if spec.lr_mult is not None else set[int]()
         parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
         self.aliases: list[tuple[nn.Parameter, nn.Parameter]] = []
         self.all = list(self.make(parameters, spec))
@@ -28,8 +29,9 @@ class Optimizers:
         self.aliases = [(p, nn.Parameter(as_matrix(p.detach(), p))) for p in parameters if id(p) in inner]
         rest = [p for p in parameters if id(p) not in inner]
         if self.aliases:
+            kept = {id(alias) for p, alias in self.aliases if id(p) in self.loaded}
             yield optim.Muon(
-                [alias for _, alias in self.aliases],
+                split_by_rate([{"params": [alias for _, alias in self.aliases]}], kept, spec),
                 lr=spec.lr,
                 weight_decay=spec.weight_decay,
                 momentum=spec.momentum,
@@ -39,7 +41,7 @@ class Optimizers:
             {"params": [p for p in rest if p.ndim >= 2], "weight_decay": spec.weight_decay},
             {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
         ]
-        groups = [group for group in groups if group["params"]]
+        groups = [group for group in split_by_rate(groups, self.loaded, spec) if group["params"]]
         if spec.optimizer == "sgd":
             yield optim.SGD(
                 groups, lr=spec.lr, momentum=spec.momentum, nesterov=spec.momentum > 0, fused=supports_fused(rest)
@@ -88,6 +90,16 @@ class Optimizers:
                 values.update(
                     {k: copy_with_layout_of(v, parameter) for k, v in values.items() if v.shape == parameter.shape}
                 )
+
+
+def split_by_rate(groups: list[dict[str, Any]], loaded: Collection[int], spec: StageSpec) -> list[dict[str, Any]]:
+    """Split groups of parameters so that those that were `loaded` have a learning rate of their own."""
+    if spec.lr_mult is None:
+        return groups
+    old = [group | {"params": [p for p in group["params"] if id(p) in loaded]} for group in groups]
+    new = [group | {"params": [p for p in group["params"] if id(p) not in loaded]} for group in groups]
+    both = [*(group | {"lr": spec.lr * spec.lr_mult} for group in old), *new]
+    return [group for group in both if group["params"]]
 
 
 def matrices(parameters: list[nn.Parameter]) -> list[nn.Parameter]:

@@ -36,6 +36,8 @@ from zoo.training.callbacks import REPORT_INTERVAL, BackgroundCallback, Callback
 from zoo.training.checkpoint import StateFolder
 from zoo.training.device import preserve_random_state, seed_all
 from zoo.training.fit_to_pictures import SMALL_SIDE, Fit, Task, fit_to_pictures
+from zoo.training.freeze import freeze
+from zoo.training.init_from import Taken, begin
 from zoo.training.loop import TrainingJob, fit
 from zoo.training.signals import Stop
 
@@ -106,6 +108,8 @@ class Session:
         if not size.checked:
             check_classes(self.entry, model, splits.info)
         check_stages(self.entry.train, model)
+        frozen = freeze(model, self.entry.train.frozen)
+        start = self.begin(model, splits.info, before)
         teacher = self.teach(model, Prepared(splits, skipped, fingerprints))
         if before is not None and before.record.get("teacher") != teacher.get("teacher"):
             raise DataError(f"the teacher has changed since {self.path} started", self.restart_hint)
@@ -128,18 +132,24 @@ class Session:
                 "seconds": 0.0,
                 **fitted.record(),
                 **teacher,
+                **({"init_from": start.record()} if start else {}),
             },
         )
         title = f"{self.entry.name} on {self.entry.data.name}: {size.parameters:,} parameters"
         self.callback.note(f"{title}, run {self.path}, {self.device}")
-        for text in [fitted.describe(), *advise(self.entry, model, splits)]:
+        for text in [
+            fitted.describe(),
+            *(start.lines(model) if start else ()),
+            frozen,
+            *advise(self.entry, model, splits),
+        ]:
             self.callback.note(text) if text else None
         if not len(splits.valid):
             self.callback.note("there are no validation pictures, so the last weights are kept")
         if not len(splits.test):
             self.callback.note("there are no test pictures, so `zoo evaluate` will need another split")
         job = TrainingJob(model, splits, self.entry.train, self.path, self.device, size.flops, self.callback)
-        job.save_seconds, job.stop = self.save_seconds, self.stop
+        job.save_seconds, job.stop, job.loaded = self.save_seconds, self.stop, start.taken if start else ()
         return self.fit(run, job)
 
     def settle(self, before: Run | None) -> tuple[Prepared, Count, Fit]:
@@ -155,6 +165,12 @@ class Session:
             prepared = prepare(self.entry.data)
             size = count_size(self.entry, prepared.splits.info)
         return prepared, size, fitted
+
+    def begin(self, model: Model, info: DataInfo, before: Run | None) -> Taken | None:
+        """Begin with the weights of another run, if the entry names one; a resumed run with those it began with."""
+        record = None if before is None else before.record.get("init_from", {})
+        saved = before is not None and StateFolder(self.path / "state", 0).load() is not None
+        return begin(model, self.entry, info, record, saved)
 
     def teach(self, model: Model, prepared: Prepared) -> dict[str, Any]:
         """Give the model its teacher, if it has one, and return what to record about it."""

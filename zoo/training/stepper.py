@@ -22,7 +22,8 @@ from zoo.training.schedule import Schedule
 class Stepper:
     """Optimisers, schedule and weight average of a stage, and the losses of the epoch so far.
 
-    Only parameters in `trainable` are trained, since a model may freeze some of its parameters when it is built.
+    Only parameters in `trainable` are trained, since a model may freeze some of its parameters when it is built. Those
+    in `loaded`, which were taken from a run, may have another learning rate.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Stepper:
         autocast: torch.dtype | None,
         memory_format: torch.memory_format,
         trainable: Collection[nn.Parameter],
+        loaded: Collection[nn.Parameter] = (),
     ) -> None:
         model.eval().requires_grad_(False)
         own = {id(parameter) for parameter in trainable}
@@ -41,7 +43,7 @@ class Stepper:
             parameter.requires_grad_(id(parameter) in own)
         self.stage, self.spec, self.autocast, self.memory_format = stage, spec, autocast, memory_format
         self.clipped = [parameter for parameter in stage.module.parameters() if parameter.requires_grad]
-        self.optimizers = Optimizers(stage.module, spec)
+        self.optimizers = Optimizers(stage.module, spec, loaded)
         self.schedule = Schedule(spec, steps)
         self.average = WeightAverage(model, spec.ema) if spec.ema else None
         self.sums: Tensors = {}

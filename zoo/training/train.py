@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from zoo.core.errors import DataError, JobError, ZooError
 from zoo.registry.data_source import with_data
 from zoo.registry.entry import Entry
-from zoo.registry.listing import load_entry
 from zoo.registry.overrides import refuse_without_effect, with_option
 from zoo.runs.choose_folder import choose_folder
 from zoo.runs.find import resume_command
 from zoo.runs.lock import lock_folder
 from zoo.runs.run import Run
+from zoo.training.start import choose_entry
 
 if TYPE_CHECKING:
     from zoo.registry.listing import Paths
@@ -42,6 +42,7 @@ def train(
     name: str,
     *overrides: str,
     data: str | Path | None = None,
+    init_from: Run | str | Path | None = None,
     seed: int | None = None,
     out: str | Path | None = None,
     device: str = "auto",
@@ -58,6 +59,8 @@ def train(
         name: Name of the entry.
         *overrides: `key=value` texts, as on the command line.
         data: A data kind, a folder with one subfolder per class, or Parquet files; by default the entry's own data.
+        init_from: A run, its folder, an entry or a study, whose weights to start from instead of random ones. With
+            `train.epochs=+10` that run goes on in a new folder, with its own options; by default the newest of `name`.
         seed: Seed of the training, in place of `train.seed`.
         out: The run folder; by default the next free one below `runs`.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
@@ -82,7 +85,7 @@ def train(
     """
     words = with_data(data, overrides)
     refuse_without_effect(words, ["tune"], "a training", "it is for zoo tune")
-    chosen = load_entry(name, with_option("seed", seed, "train.seed", words), registries)
+    chosen = choose_entry(name, with_option("seed", seed, "train.seed", words), init_from, registries)
     refuse_unused(chosen, words)
     from zoo.display.html import in_notebook
     from zoo.models.device import choose_device
@@ -102,7 +105,9 @@ def train(
         if before is not None and before.state == "diverged":
             raise JobError(f"{path} diverged", f"change its options, or {again}")
         if before is None or before.state != "done":
-            command = resume_command("train", name, words, {"seed": seed, "out": out, "device": device}, registries)
+            source = str(init_from.path) if isinstance(init_from, Run) else init_from
+            options = {"init_from": source, "seed": seed, "out": out, "device": device}
+            command = resume_command("train", name, words, options, registries)
             session = Session(chosen, path, torch_device, callback, command, again)
             with preserve_random_state(torch_device), model_errors(chosen, "training"):
                 before = session.train(before)

@@ -22,6 +22,7 @@ from zoo.runs.lock import lock_folder
 from zoo.runs.names import ROOT, is_run
 from zoo.training.fit_to_pictures import Fit
 from zoo.training.signals import catch_signals
+from zoo.training.start import pin_start
 from zoo.tuning.callbacks import TuneCallback
 from zoo.tuning.cluster import ClusterOptions
 from zoo.tuning.engine import Engine, TrialsStillRunning
@@ -219,7 +220,7 @@ def tune(
     callback = callback or (TuneNotebookCallback(seconds) if in_notebook() else TuneCallback())
     from zoo.tuning.cluster import ClusterOptions
 
-    words = with_data(data, overrides)
+    words = pin_start(with_data(data, overrides))
     raw = load_registry(registries)[0].resolve(name, words)
     options = {"trials": trials, "objective": objective, "bound": bound, "max_params": max_params}
     for key, value in options.items():

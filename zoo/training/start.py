@@ -1,0 +1,103 @@
+"""What a training starts from, settled before torch is imported: its entry, and the run whose weights it takes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from zoo.core.errors import ZooError
+from zoo.core.notes import note
+from zoo.core.yaml import parse_value
+from zoo.registry.entry import Entry
+from zoo.registry.listing import Paths, load_entry
+from zoo.registry.overrides import with_option
+from zoo.runs.find import load
+from zoo.runs.names import find_folder
+from zoo.runs.run import Run
+
+OPTION = "train.init_from"
+MORE_EPOCHS = re.compile(r"train\.epochs\s*=\s*\+\s*([0-9]{1,6})")
+
+
+def choose_entry(name: str, words: Iterable[str], init_from: Run | str | Path | None, registries: Paths) -> Entry:
+    """Choose the entry to train: that of the registry, or of a finished run that goes on.
+
+    Args:
+        name: Name of the entry, or with `train.epochs=+N` the run that goes on.
+        words: `key=value` texts.
+        init_from: The run to start from; None for random weights, or what `words` say.
+        registries: Registry files to read in addition.
+
+    Returns:
+        The entry; where it starts from a run folder, `init_from` is its absolute path.
+
+    Raises:
+        ZooError: If there is no such entry or run, or an override is wrong.
+    """
+    words = list(words)
+    more = [match for word in words if (match := MORE_EPOCHS.fullmatch(word.strip()))]
+    words = [word for word in words if not MORE_EPOCHS.fullmatch(word.strip())]
+    if init_from is not None:
+        words = with_option("--from", json_text(init_from), OPTION, words)
+    if more:
+        return go_on(name, int(more[-1][1]), words, registries)
+    return load_entry(name, pin_start(words), registries)
+
+
+def go_on(name: str, epochs: int, words: list[str], registries: Paths) -> Entry:
+    """Return the entry of a finished run, for some more epochs from its weights."""
+    if registries:
+        raise ZooError("registry files have no effect where a run goes on with its own options", "drop --registry")
+    start = next((read_text(word) for word in words if is_start(word)), name)
+    base = load(start)
+    if base.state != "done":
+        text = f"{base.path} has not finished, so it has no end to go on from"
+        raise ZooError(text, f"resume it with: {base.record.get('command', 'zoo train')}")
+    if name != base.entry.name and find_folder(name) is None:
+        raise ZooError(f"{base.path} is a run of {base.entry.name}, not of {name}", f"use zoo train {base.entry.name}")
+    length = f"{epochs} epoch{'s' * (epochs != 1)}"
+    kept = "a finished run keeps no state of the optimizer, so that and the schedule begin anew"
+    note(f"{base.path} goes on for {length} from its weights; {kept}", usual=True)
+    options = {"train.epochs": str(epochs), OPTION: json_text(start), "train.lr_mult": "null"}
+    typed = {word.partition("=")[0].strip() for word in words}
+    added = [f"{key}={value}" for key, value in options.items() if key not in typed]
+    return base.with_overrides(pin_start([*words, *added]))
+
+
+def pin_start(words: Iterable[str]) -> list[str]:
+    """Return overrides that name the run folder to start from by its absolute path, which is right from anywhere.
+
+    The name of an entry stays: which run of it was found is recorded with the new run. Raises ZooError if there is no
+    such run.
+    """
+    return [pin_word(word) if is_start(word) else word for word in words]
+
+
+def pin_word(word: str) -> str:
+    """Return the override of `init_from` with an absolute path."""
+    found = read_text(word)
+    if found in ("", "None"):
+        return word
+    path = find_folder(found)
+    if path is None:
+        load(found)
+        return word
+    return f"{OPTION}={json_text(path.absolute())}"
+
+
+def is_start(word: str) -> bool:
+    """Return whether an override names the run to start from."""
+    return word.partition("=")[0].strip() == OPTION
+
+
+def read_text(word: str) -> str:
+    """Return the value of an override as text."""
+    key, _, value = word.partition("=")
+    return str(parse_value(value, key.strip()))
+
+
+def json_text(start: Run | str | Path) -> str:
+    """Quote the path or the name of a run for an override, whatever characters it has."""
+    return json.dumps(str(start.path.absolute() if isinstance(start, Run) else start), ensure_ascii=False)
