@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from zoo.evaluation.compare.compare import compare
     from zoo.evaluation.evaluate import evaluate
     from zoo.evaluation.predict import predict
+    from zoo.exporting.export import export
     from zoo.generation.edit import edit, score
     from zoo.generation.reconstruct import interpolate, reconstruct
     from zoo.generation.sample import mix, sample
@@ -59,6 +60,7 @@ __all__ = [  # noqa: RUF022 - for plugins first, then what people call
     "score",
     "reconstruct",
     "interpolate",
+    "export",
     "bench",
     "schema",
 ]
@@ -72,6 +74,7 @@ __getattr__, __dir__ = lazy_names(
         "zoo.evaluation.compare.compare": ("compare",),
         "zoo.evaluation.evaluate": ("evaluate",),
         "zoo.evaluation.predict": ("predict",),
+        "zoo.exporting.export": ("export",),
         "zoo.generation.edit": ("edit", "score"),
         "zoo.generation.reconstruct": ("interpolate", "reconstruct"),
         "zoo.generation.sample": ("mix", "sample"),

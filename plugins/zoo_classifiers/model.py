@@ -49,6 +49,7 @@ class CNN(Classifier):
         self.backends: list[str] = []
         self.chain: dispatch.BlockChain = dispatch.run_blocks
         self.autocast: torch.dtype | None = None
+        self.regions: list[list[Regions]] = []
         depth, height, width = info.shape
         self.pools = Pools(block_windows(spec, height, width))
         channels = [depth, *block_channels(spec.first, spec.last, spec.blocks)]
@@ -73,12 +74,20 @@ class CNN(Classifier):
 
     def logits(self, x: Tensor) -> Tensor:
         """Map standardised pictures (N, C, H, W) to logits (N, K); averages of several draws are log-probabilities."""
-        self.check_batch_norm(len(x))
+        self.check_batch_norm(x.shape[0])
         once = dispatch.run_dispatched if self.backends else CNN.forward_once
-        passes = [once(self, x, self.pools.regions(samples, x.device)) for samples in self.pooling_samples()]
+        passes = [once(self, x, regions) for regions in self.regions or self.sample_regions(x.device)]
         if len(passes) == 1:
             return passes[0]
         return torch.stack(passes).float().log_softmax(-1).logsumexp(0) - math.log(len(passes))
+
+    def sample_regions(self, device: torch.device) -> list[list[Regions]]:
+        """Compute the regions of each block for each forward pass."""
+        return [self.pools.regions(samples, device) for samples in self.pooling_samples()]
+
+    def prepare_export(self) -> None:
+        """Keep the regions of evaluation as constants, since a seeded random generator cannot be exported."""
+        self.regions = self.sample_regions(torch.device("cpu"))
 
     def check_batch_norm(self, count: int) -> None:
         """Raise ZooError if batch normalisation would train on a single value per channel."""

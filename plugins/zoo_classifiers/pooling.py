@@ -74,17 +74,27 @@ def max_pool(x: Tensor, window: Window, regions: Regions) -> Tensor:
         return from_pixels(
             GatherMaxPool.apply(to_pixels(x), window, regions.rows, regions.columns, False), window.outputs
         )
+    if torch.compiler.is_exporting():
+        return max_of_lines(max_of_lines(x, 2, regions.rows, window.kernel[0]), 3, regions.columns, window.kernel[1])
     samples = regions.samples.expand(*x.shape[:2], 2).contiguous()
     # PyTorch needs samples in the dtype of x, and bfloat16 samples would give other regions.
     pooled = F.fractional_max_pool2d(x.float(), window.kernel, window.outputs, _random_samples=samples)
     return pooled.to(x.dtype)
 
 
+def max_of_lines(x: Tensor, axis: int, starts: Tensor, count: int) -> Tensor:
+    """Take the maximum of the `count` lines from each start along an axis: plain operations that any format has."""
+    best = x.index_select(axis, starts)
+    for offset in range(1, count):
+        best = torch.maximum(best, x.index_select(axis, starts + offset))
+    return best
+
+
 def average_pool(x: Tensor, window: Window) -> Tensor:
     """Average x (N, C, H, W) over the window's equal parts, as adaptive_avg_pool2d does."""
     if window.inputs == window.outputs:
         return x
-    if has_native_pooling(x.device):
+    if has_native_pooling(x.device) and not torch.compiler.is_exporting():
         return F.adaptive_avg_pool2d(x, window.outputs)
     rows, columns = (overlap_matrix(i, o, x.device) for i, o in zip(window.inputs, window.outputs, strict=True))
     with torch.autocast(x.device.type, enabled=False):  # it would round the sums

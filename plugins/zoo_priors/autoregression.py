@@ -66,7 +66,7 @@ class Autoregression(Step):
     def to_base(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         x = self.to_tokens(z)
         previous = self.embedding(torch.asinh(x[:, :-1]))
-        start = previous.new_zeros(len(previous), 1, previous.shape[2])
+        start = previous.new_zeros(previous.shape[0], 1, previous.shape[2])
         tokens = torch.cat([start, previous], 1) + self.places + self.told(context).unsqueeze(1)
         shift, log_std = self.shift_and_log_std(tokens, [None] * len(self.blocks))
         return self.from_tokens((x - shift) * (-log_std).exp()), -log_std.sum((1, 2))
@@ -87,7 +87,7 @@ class Autoregression(Step):
 
     def to_tokens(self, z: Tensor) -> Tensor:
         """Reshape vectors (N, D) to tokens (N, tokens, channels), in the order in which they are sampled."""
-        x = z.reshape(len(z), *self.layout).mT
+        x = z.reshape(z.shape[0], *self.layout).mT
         return x.flip(1) if self.flip else x
 
     def from_tokens(self, x: Tensor) -> Tensor:

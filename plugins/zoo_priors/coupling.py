@@ -114,7 +114,7 @@ class Centre(Step):
 
     def to_base(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         log_std = soft_clamp(self.raw, MAX_OUTER_LOG_SCALE)
-        return (z - self.mean) * (-log_std).exp(), -log_std.sum().expand(len(z))
+        return (z - self.mean) * (-log_std).exp(), -log_std.sum().expand(z.shape[0])
 
     def from_base(self, u: Tensor, contexts: Sequence[Weighted]) -> Tensor:
         return self.mean + soft_clamp(self.raw, MAX_OUTER_LOG_SCALE).exp() * u
@@ -156,8 +156,8 @@ def unique_rows(context: Tensor) -> tuple[Tensor, Tensor]:
 
     The gradient of equal rows goes to one of them, which makes no difference if they come from equal inputs.
     """
-    index = torch.arange(len(context), device=context.device)
-    if context.device.type == "meta":  # the number of distinct rows is unknown there
+    index = torch.arange(context.shape[0], device=context.device)
+    if context.device.type == "meta" or torch.compiler.is_exporting():  # the number of distinct rows is unknown
         return context, index
     found, which = torch.unique(context.detach(), dim=0, return_inverse=True)
     return context[index.new_zeros(len(found)).scatter(0, which, index)], which

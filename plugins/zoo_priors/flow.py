@@ -70,9 +70,9 @@ class Flow(Invertible):
 
     def to_base(self, code: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         u = self.vectors(code)
-        context, total = self.context(u, condition), u.new_zeros(len(u))
+        context, total = self.context(u, condition), u.new_zeros(u.shape[0])
         if self.training:
-            context = context * (torch.rand(len(u), 1, device=u.device) >= self.spec.label_dropout)
+            context = context * (torch.rand(u.shape[0], 1, device=u.device) >= self.spec.label_dropout)
         for step in self.typed_steps:
             u, log_det = step.to_base(u, context)
             total = total + log_det
@@ -82,12 +82,12 @@ class Flow(Invertible):
         contexts = [(term.weight, self.context(u, term.condition)) for term in terms]
         for step in reversed(self.typed_steps):
             u = step.from_base(u, contexts)
-        return u.reshape(len(u), *self.code.shape)
+        return u.reshape(u.shape[0], *self.code.shape)
 
     def context(self, like: Tensor, condition: Tensor | None) -> Tensor:
         """Compute the context (N, context) of a condition."""
         if condition is None:
-            condition = like.new_zeros(len(like), self.code.condition)
+            condition = like.new_zeros(like.shape[0], self.code.condition)
         found: Tensor = self.conditions(condition.to(like))
         return found
 

@@ -29,6 +29,13 @@ def draw_mixture(n: int, parts: Posterior, log_weight: Tensor, temperature: floa
     return mean + temperature * log_std.exp() * torch.randn_like(mean)
 
 
+def pick_mixture(noise: Tensor, parts: Posterior, log_weight: Tensor) -> Tensor:
+    """Map standard normal noise (N, D + 1) to vectors (N, D); the last number of a row chooses the component."""
+    share = torch.special.ndtr(noise[:, -1:])
+    chosen = (share > log_weight.exp().cumsum(0)[:-1]).sum(1)
+    return parts.mean[chosen] + parts.log_std[chosen].exp() * noise[:, :-1]
+
+
 MAX_LOG_STD = 7.0
 """Largest absolute value of a log standard deviation, so that no component collapses to a point."""
 
@@ -51,6 +58,14 @@ class Mixture(VectorPrior):
 
     def draw(self, n: int, condition: Tensor | None, temperature: float) -> Tensor:
         return draw_mixture(n, self.parts(), self.logit.log_softmax(0), temperature)
+
+    @property
+    def noise_size(self) -> int:
+        return self.code.size + 1
+
+    def from_noise(self, noise: Tensor, condition: Tensor | None = None) -> Tensor:
+        found = pick_mixture(noise, self.parts(), self.logit.log_softmax(0))
+        return found.reshape(noise.shape[0], *self.code.shape)
 
 
 MARGIN = 0.02
@@ -81,9 +96,21 @@ class Vamp(VectorPrior):
         return Posterior(self.vectors(mean), self.vectors(log_std))
 
     def log_density(self, z: Tensor, condition: Tensor | None) -> Tensor:
-        return log_mixture(z, self.parts(), z.new_full((self.components,), -math.log(self.components)))
+        return log_mixture(z, self.parts(), self.log_weight(z))
+
+    def log_weight(self, like: Tensor) -> Tensor:
+        """Return the log-weights (K,) of the components, which are all the same."""
+        return like.new_full((self.components,), -math.log(self.components))
 
     def draw(self, n: int, condition: Tensor | None, temperature: float) -> Tensor:
         parts = self.parts()
-        weight = parts.mean.new_full((self.components,), -math.log(self.components))
-        return draw_mixture(n, parts, weight, temperature)
+        return draw_mixture(n, parts, self.log_weight(parts.mean), temperature)
+
+    @property
+    def noise_size(self) -> int:
+        return self.code.size + 1
+
+    def from_noise(self, noise: Tensor, condition: Tensor | None = None) -> Tensor:
+        parts = self.parts()
+        found = pick_mixture(noise, parts, self.log_weight(parts.mean))
+        return found.reshape(noise.shape[0], *self.code.shape)

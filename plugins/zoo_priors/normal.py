@@ -12,6 +12,7 @@ from zoo.models import Exactness, Posterior, VectorPrior
 from zoo_priors.quadrature import normal_expectation
 from zoo_priors.scale import Scale
 from zoo_priors.spec import GeneralizedNormalSpec, LaplaceSpec, NormalSpec
+from zoo_priors.tails import neg_log_erfc, signs
 
 
 class Normal(VectorPrior):
@@ -32,6 +33,13 @@ class Normal(VectorPrior):
     def draw(self, n: int, condition: Tensor | None, temperature: float) -> Tensor:
         scale = self.scale.value()
         return temperature * scale * torch.randn(n, self.code.size, device=scale.device)
+
+    @property
+    def noise_size(self) -> int:
+        return self.code.size
+
+    def from_noise(self, noise: Tensor, condition: Tensor | None = None) -> Tensor:
+        return (self.scale.value() * noise).reshape(noise.shape[0], *self.code.shape)
 
     def cross_entropy(self, q: Posterior, condition: Tensor | None) -> tuple[Tensor, Exactness]:
         return self.energy(q.mean.square() + (2 * q.log_std).exp()), "exact"
@@ -55,6 +63,14 @@ class Laplace(VectorPrior):
         scale = self.scale.value()
         unit = torch.distributions.Laplace(torch.zeros_like(scale), torch.ones_like(scale))
         return temperature * scale * unit.sample(torch.Size((n, self.code.size)))
+
+    @property
+    def noise_size(self) -> int:
+        return self.code.size
+
+    def from_noise(self, noise: Tensor, condition: Tensor | None = None) -> Tensor:
+        lengths = self.scale.value() * neg_log_erfc(noise.abs())
+        return (signs(noise) * lengths).reshape(noise.shape[0], *self.code.shape)
 
     def cross_entropy(self, q: Posterior, condition: Tensor | None) -> tuple[Tensor, Exactness]:
         return self.energy(folded_normal_mean(q.mean, q.log_std.exp())), "exact"

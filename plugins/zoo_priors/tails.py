@@ -57,7 +57,7 @@ class Tails(Step):
 
 def signs(x: Tensor) -> Tensor:
     """Return 1 or -1, never 0 unlike torch.sign, so that there is a gradient at 0 as well."""
-    return torch.ones_like(x).copysign(x)
+    return torch.where(x < 0, -torch.ones_like(x), torch.ones_like(x))
 
 
 def neg_log_erfc(u: Tensor) -> Tensor:
@@ -71,8 +71,29 @@ def hazard(u: Tensor) -> Tensor:
 
 
 def scaled_erfc(u: Tensor) -> Tensor:
-    """Compute erfc(u / sqrt 2) exp(u^2 / 2)."""
+    """Compute erfc(u / sqrt 2) exp(u^2 / 2) for u >= 0."""
+    if torch.compiler.is_exporting():
+        return approximate_erfcx(u / math.sqrt(2))
     return cast(Tensor, torch.special.erfcx(u / math.sqrt(2)))
+
+
+ERFCX = (
+    *(-1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806),
+    *(0.27886807, -1.13520398, 1.48851587, -0.82215223, 0.17087277),
+)
+"""Coefficients of `approximate_erfcx`, the lowest power first."""
+
+
+def approximate_erfcx(x: Tensor) -> Tensor:
+    """Approximate erfc(x) exp(x^2) for x >= 0 with a relative error below 1.2e-7, for formats without that function.
+
+    It is the Chebyshev fit of Press et al., Numerical Recipes in C, 2nd edition, section 6.2.
+    """
+    t = 2 / (2 + x)
+    power = torch.zeros_like(t)
+    for coefficient in reversed(ERFCX):
+        power = power * t + coefficient
+    return t * power.exp()
 
 
 def inverse_neg_log_erfc(value: Tensor) -> Tensor:

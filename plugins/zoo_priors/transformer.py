@@ -101,6 +101,25 @@ class Transformer(Prior):
             words = torch.cat([words, draw(torch.stack(scores).sum(0), temperature)], 1)
         return words.reshape(n, *self.code.shape)
 
+    @property
+    def noise_size(self) -> int:
+        return self.code.size
+
+    def from_noise(self, noise: Tensor, condition: Tensor | None = None) -> Tensor:
+        n = noise.shape[0]
+        context, caches, words = self.context(n, condition), [Cache() for _ in self.blocks], list[Tensor]()
+        token = self.first.expand(n, 1, -1)
+        for position, each in zip(self.places, noise.unbind(1), strict=True):
+            words.append(pick(self.scores(token + position + context, caches)[:, 0], each))
+            token = self.embedding(words[-1]).unsqueeze(1)
+        return torch.stack(words, 1).reshape(n, *self.code.shape)
+
+
+def pick(scores: Tensor, noise: Tensor) -> Tensor:
+    """Choose words (N,) with log-probabilities (N, words) by standard normal noise (N,), through its quantiles."""
+    above: Tensor = torch.special.ndtr(noise).unsqueeze(1) > scores.exp().cumsum(1)[:, :-1]
+    return above.sum(1)
+
 
 def draw(scores: Tensor, temperature: float) -> Tensor:
     """Sample words (N, 1) with log-probabilities `scores` (N, words) / temperature, up to a constant."""

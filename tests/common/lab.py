@@ -50,7 +50,7 @@ QUICKER = {"--trials": "1", "--minutes": "0.01", "--seeds": "1", "--bound": "9",
 ADDED = {"bench": ["--seconds", "0.2"]}
 AS_SHIPPED = {"list", "show", "plugins", "schema", "studies"}
 """Commands that read the registry and train nothing, so that they see the entries as they are."""
-ON_RUNS = {"evaluate", "predict", "sample", "mix", "edit", "score", "reconstruct", "interpolate"}
+ON_RUNS = {"evaluate", "export", "predict", "sample", "mix", "edit", "score", "reconstruct", "interpolate"}
 
 
 class Lab:

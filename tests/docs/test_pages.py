@@ -6,6 +6,7 @@ import json
 import shlex
 import tomllib
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ EXCUSED = {
 """Commands that are not run, by what is in them, and why; that they have the options is looked at all the same."""
 KNOWN = {"sh", "text", "python", "yaml", "toml", "none"}
 """Languages of blocks; `none` is for drawings."""
+EXPORTS = ("zoo export", "zoo.export")
 DIRECTIVES = {"{toctree}", "{literalinclude}", "{include}", "{glossary}"}
 COMMON = list(dict.fromkeys(line for page, line in commands() if page not in LESSONS))
 EXCUSED_LINES = [line for line in COMMON if any(part in line for part in EXCUSED)]
@@ -47,8 +49,11 @@ YAML = [block for block in blocks() if block.language == "yaml"]
 
 def marked(text: str, value: object = None) -> Any:
     """A parameter of a test, marked as slow where it starts Ray, trains many models or compiles."""
-    slow = any(part in text for part in ("zoo tune", "zoo.tune", "-study", "zoo compare vae", "zoo bench"))
-    return pytest.param(text if value is None else value, marks=[pytest.mark.slow] if slow else [])
+    slow = any(part in text for part in ("zoo tune", "zoo.tune", "-study", "zoo compare vae", "zoo bench", *EXPORTS))
+    marks = [pytest.mark.slow] if slow else []
+    if any(part in text for part in EXPORTS) and find_spec("onnxruntime") is None:
+        marks.append(pytest.mark.skip(reason="the extra `export` is not installed"))
+    return pytest.param(text if value is None else value, marks=marks)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ LAYERS = (
     {"registry"},
     {"runs"},
     {"training"},
-    {"evaluation", "generation", "tuning"},
+    {"evaluation", "exporting", "generation", "tuning"},
     {"testing"},
     {"cli"},
 )

@@ -30,6 +30,7 @@ COMMANDS = {
     "score": "Score how likely pictures are under each text.",
     "reconstruct": "Encode and decode pictures, and show both side by side.",
     "interpolate": "Interpolate between two pictures through their codes.",
+    "export": "Export a trained model as ONNX or pt2, checked against the run.",
     "bench": "Measure training speed against a plain PyTorch loop.",
     "check": "Check that plugins follow the rules the zoo relies on.",
     "schema": "Print the JSON schema of registry.yaml, for editors.",

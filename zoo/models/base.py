@@ -166,6 +166,17 @@ class Model(nn.Module):
         self.compile(dynamic=False)
         return "torch.compile"
 
+    def prepare_export(self) -> None:
+        """Replace what torch.export cannot trace by something that computes the same.
+
+        It is called once, before the model is exported, in eval mode on the CPU; the model is used for nothing else
+        afterwards. By default nothing is replaced. A batch of any size must be traceable, so `x.shape[0]` is right
+        and `len(x)`, which fixes the size, is wrong.
+
+        Raises:
+            ZooError: If the model cannot be exported; the message gives the reason.
+        """
+
 
 @cache
 def why_not_compiled(device: str) -> str:

@@ -202,6 +202,29 @@ class Prior(nn.Module):
         hint = "sample without guidance and products"
         raise ZooError(f"the prior {type(self).__name__} supports neither guidance nor products", hint)
 
+    @property
+    def noise_size(self) -> int:
+        """How many numbers `from_noise` needs for a code; 0 if it cannot make codes from noise."""
+        return 0
+
+    def from_noise(self, noise: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Map noise to codes that follow this prior, without drawing anything.
+
+        An exported sampler needs it, since each runtime has random numbers of its own.
+
+        Args:
+            noise: Standard normal numbers (N, noise_size).
+            condition: Conditions (N, code.condition), or None.
+
+        Returns:
+            Codes (N, *shape).
+
+        Raises:
+            ZooError: If the prior cannot do this, which is the default.
+        """
+        hint = "its encoder and decoder can be"
+        raise ZooError(f"samples of the prior {type(self).__name__} cannot be exported: it has no `from_noise`", hint)
+
     def kl(self, posterior: Posterior, condition: Tensor | None = None) -> KL:
         """Compute the divergence of each posterior from this prior.
 
@@ -405,6 +428,23 @@ class Invertible(VectorPrior):
             Codes (N, *shape).
         """
         raise NotImplementedError
+
+    @property
+    def noise_size(self) -> int:
+        """How many numbers `from_noise` needs for a code: its number of dimensions."""
+        return self.code.size
+
+    def from_noise(self, noise: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Map noise to codes, by `from_base`.
+
+        Args:
+            noise: Standard normal numbers (N, D).
+            condition: Conditions (N, code.condition), or None.
+
+        Returns:
+            Codes (N, *shape).
+        """
+        return self.from_base(noise, single_term(condition))
 
     def log_density(self, z: Tensor, condition: Tensor | None) -> Tensor:
         """Compute the log-density of vectors by change of variables.

@@ -1,0 +1,232 @@
+"""Export the trained model of a run, and check the files before they are put in place."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from torch import Tensor
+
+from zoo.core.errors import ResourceError, ZooError
+from zoo.core.files import atomic_write, sha256
+from zoo.core.trust import refuse_link
+from zoo.core.version import __version__
+from zoo.data.dataset import Pictures, Splits
+from zoo.exporting.comparison import Comparison, compare
+from zoo.exporting.formats import WRITERS, Format, check_format, format_versions, open_file
+from zoo.exporting.int8 import quantise
+from zoo.exporting.programs import Program, Sample, programs_of
+from zoo.exporting.tracing import trace
+from zoo.models.base import Classifier, Model
+from zoo.registry.blame import model_errors
+from zoo.runs.find import load
+from zoo.runs.inputs import check_pictures, run_overrides
+from zoo.runs.run import Run
+
+FOLDER = "exports"
+"""The folder of a run for its exported files."""
+INT8 = "int8"
+
+
+@dataclass(frozen=True)
+class ExportedFile:
+    """An exported file, and how it differs from the run.
+
+    Attributes:
+        path: Where the file is.
+        part: "model" for a classifier; "encoder", "decoder" or "sampler" for a generator.
+        precision: "float32" or "int8".
+        bytes: Size of the file.
+        sha256: SHA-256 of the file.
+        comparison: Differences between its outputs and those of the run on the test split.
+    """
+
+    path: Path
+    part: str
+    precision: str
+    bytes: int
+    sha256: str
+    comparison: Comparison
+
+
+@dataclass(frozen=True)
+class Export:
+    """Result of `export`: the files that were written.
+
+    Attributes:
+        run: Folder of the run.
+        entry: Name of its entry.
+        format: "onnx" or "pt2".
+        files: The files, in the order in which they were written.
+    """
+
+    run: Path
+    entry: str
+    format: Format
+    files: tuple[ExportedFile, ...]
+
+    def __repr__(self) -> str:
+        """Describe the export in one line."""
+        return f"<Export of {self.run}: {', '.join(str(file.path) for file in self.files)}>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON object that `zoo export --json` prints."""
+        found = asdict(self) | {"run": str(self.run)}
+        files = [row | {"path": str(row["path"])} | row["comparison"] for row in found["files"]]
+        for row in files:
+            del row["comparison"]
+        return found | {"files": files}
+
+
+def export(
+    run: Run | str | Path,
+    format: str = "onnx",  # noqa: A002 - the name of the option
+    *,
+    int8: bool = False,
+    parts: Sequence[str] = (),
+    out: str | Path | None = None,
+    data: str | Path | None = None,
+    tell: Callable[[str], object] = len,
+) -> Export:
+    """Export a trained model as files that run without the zoo.
+
+    A file takes uint8 pictures (N, H, W, C) of any size and number, resizes and standardises them as the zoo does, and
+    returns probabilities. A generator becomes an encoder, a decoder and a sampler. Each file is run on the test
+    split and compared with the run before it is put in place.
+
+    Args:
+        run: A run that is open, its folder, a name below `runs`, an entry or a study.
+        format: "onnx", or "pt2" for `torch.export.load`.
+        int8: Whether to write a second file of a classifier that computes in int8, calibrated on training pictures.
+        parts: The parts of a generator: "encoder", "decoder" and "sampler"; by default all.
+        out: A folder, or for a classifier also a file; by default the folder `exports` of the run.
+        data: Other data on which to compare; by default those of the run.
+        tell: Called with a message before each slow step.
+
+    Returns:
+        The files, with their sizes and differences from the run.
+
+    Raises:
+        ZooError: If the model cannot be exported, or an option does not apply to it.
+        MissingError: If the packages of the extra `export` are not installed.
+        JobError: If a file differs too much from the run; nothing is written then.
+
+    Example:
+        >>> import zoo
+        >>> zoo.export("cnn").files[0].comparison.max_difference  # doctest: +SKIP
+        2.4e-07
+    """
+    kind, opened = check_format(format), load(run)
+    model = opened.model("cpu")
+    check_int8(int8, kind, model, opened)
+    programs = programs_of(opened, model, parts)
+    targets = {program.name: target_of(opened, out, program, kind) for program in programs}
+    for target in targets.values():
+        refuse_link(target.parent)
+    found: list[ExportedFile] = []
+    with TemporaryDirectory(prefix="zoo-export-", ignore_cleanup_errors=True) as folder:
+        made = [(program, write(opened, program, kind, Path(folder), tell)) for program in programs]
+        splits = load_splits(opened, data)
+        for program, path in made:
+            paths = [(path, "float32")]
+            if int8:
+                tell("measuring the ranges of int8")
+                paths.append((path.with_name(f"{path.stem}-{INT8}{path.suffix}"), INT8))
+                quantise(path, paths[1][0], splits.train)
+            for each, precision in paths:
+                comparison = check_file(opened, program, each, splits.test, model, precision == INT8)
+                size, checksum = each.stat().st_size, sha256(each)
+                found.append(ExportedFile(each, program.name, precision, size, checksum, comparison))
+        placed = [put_in_place(file, targets[file.part]) for file in found]
+    return Export(opened.path, opened.entry.name, kind, tuple(placed))
+
+
+def check_int8(int8: bool, kind: Format, model: Model, run: Run) -> None:
+    """Raise ZooError if int8 is asked for something else than an ONNX file of a classifier."""
+    if int8 and kind != "onnx":
+        raise ZooError("int8 is for ONNX files", "drop --int8, or choose --format onnx")
+    if int8 and not isinstance(model, Classifier):
+        raise ZooError(f"int8 is for classifiers, and {run.name} is none", "drop --int8")
+
+
+def target_of(run: Run, out: str | Path | None, program: Program, kind: Format) -> Path:
+    """Return where the file of a program goes; ZooError if a file is named for a generator's several ones."""
+    place = run.path / FOLDER if out is None else Path(out).expanduser()
+    if place.suffix != f".{kind}":
+        return place / f"{program.name}.{kind}"
+    if program.name != "model":
+        raise ZooError(f"{run.name} is a generator, which becomes several files", "name a folder with -o")
+    return place
+
+
+def write(run: Run, program: Program, kind: Format, folder: Path, tell: Callable[[str], object]) -> Path:
+    """Write a program into a temporary folder."""
+    tell(f"exporting the {program.name}")
+    path = folder / f"{program.name}.{kind}"
+    WRITERS[kind](program, trace(program), path, metadata(run, program, kind))
+    return path
+
+
+def load_splits(run: Run, data: str | Path | None) -> Splits:
+    """Load the data of a run, or other ones, for the comparison; DataError if they do not fit."""
+    from zoo.registry.build import build_data
+
+    changed = run.with_overrides(run_overrides(run, data, ()))
+    splits, _ = build_data(changed.data)
+    check_pictures(run, changed, splits.info, "test", splits.test)
+    return splits
+
+
+def check_file(run: Run, program: Program, path: Path, test: Pictures, model: Model, int8: bool) -> Comparison:
+    """Compare a file with its run; JobError if it differs too much."""
+    with model_errors(run.entry, "comparison"):
+        found = compare(program, open_file(path), test, model)
+    found.check(path.name, int8)
+    return found
+
+
+def put_in_place(file: ExportedFile, target: Path) -> ExportedFile:
+    """Copy a checked file to where it belongs."""
+    if file.precision == INT8:
+        target = target.with_name(f"{target.stem}-{INT8}{target.suffix}")
+    try:
+        with atomic_write(target) as temporary:
+            shutil.copyfile(file.path, temporary)
+    except OSError as error:
+        raise ResourceError(f"cannot write {target}: {error.strerror}", "choose another place with -o") from None
+    return ExportedFile(target, file.part, file.precision, file.bytes, file.sha256, file.comparison)
+
+
+def metadata(run: Run, program: Program, kind: Format) -> dict[str, str]:
+    """Return what a file says about itself, as texts; lists and numbers are JSON."""
+    info = run.info
+    about: dict[str, Any] = {
+        "zoo": __version__,
+        "entry": run.entry.name,
+        "entry_hash": run.entry.hash(),
+        "weights_sha256": run.record.get("weights_sha256") or sha256(run.path / "weights.safetensors"),
+        "trained_on": run.entry.data.name,
+        "part": program.name,
+        "inputs": list(program.inputs),
+        "outputs": list(program.outputs),
+        "shape": list(info.shape),
+        "classes": list(info.classes),
+        "versions": format_versions(kind),
+    }
+    if isinstance(program.module, Sample) and "condition" in program.inputs:
+        about["conditions"] = class_conditions(program.module, info.classes)
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()}
+
+
+def class_conditions(module: Sample, classes: Sequence[str]) -> dict[str, list[float]]:
+    """Return the condition of each class, for those who have no text encoder."""
+    import torch
+
+    with torch.inference_mode():
+        found: Tensor = module.text.encode(list(classes))
+    return {name: [round(value, 7) for value in row] for name, row in zip(classes, found.tolist(), strict=True)}
