@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from commands import refused
 from PIL import Image
 
 import zoo

@@ -14,9 +14,10 @@ from zoo.evaluation.judges import NamedJudge
 from zoo.models.base import Model
 from zoo.models.gallery import EditedImages, Gallery, JudgedImages, MixedImages, Sweep
 from zoo.models.generator import Generator
+from zoo.models.invertible import Invertible
 from zoo.models.judge import Judge
 from zoo.models.latent import fixed_seed
-from zoo.models.prior import Invertible, single_term
+from zoo.models.prior import single_term
 from zoo.models.sampling import DECODE_BATCH, DEFAULT_SAMPLING, SamplingOptions, decode_images, sample_images, to_images
 from zoo.runs.run import Run
 

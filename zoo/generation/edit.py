@@ -18,8 +18,9 @@ from zoo.generation.page import PicturePage
 from zoo.generation.reconstruct import draw_pairs
 from zoo.models.device import choose_device
 from zoo.models.generator import Generator, apply_guidance
+from zoo.models.invertible import Invertible
 from zoo.models.latent import dequantise, fixed_seed
-from zoo.models.prior import Invertible, Term
+from zoo.models.prior import Term
 from zoo.models.sampling import DECODE_BATCH, check_strength, combine_conditions, encode_prompt, to_images
 from zoo.registry.blame import plugin_errors
 from zoo.runs.find import load

@@ -6,11 +6,12 @@ from zoo.core.types import Batch, Losses
 from zoo.models.base import MIN_STD, Classifier, Model, Stage, wants_pretrained, why_not_compiled
 from zoo.models.gallery import EditedImages, Gallery, JudgedImages, MixedImages, Sweep
 from zoo.models.generator import Generator
+from zoo.models.invertible import Invertible
 from zoo.models.judge import Features, Judge, JudgeOutput, extract_features
 from zoo.models.latent import PIXEL_LEVELS, LatentModel, dequantise, fixed_seed
 from zoo.models.metrics import EVAL_BATCH
 from zoo.models.precision import as_float32, no_autocast
-from zoo.models.prior import KL, Encode, Exactness, Invertible, Posterior, Prior, Term, VectorPrior, single_term
+from zoo.models.prior import KL, Encode, Exactness, Posterior, Prior, Term, VectorPrior, single_term
 from zoo.models.text import ClassNames, TextEncoder, unknown_word_hint
 
 __all__ = [

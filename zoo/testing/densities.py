@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from zoo.core.spec import Spec
 from zoo.core.types import CodeInfo, DataInfo
-from zoo.models.prior import Exactness, Invertible, Posterior, Prior, single_term
+from zoo.models.invertible import Invertible
+from zoo.models.prior import Exactness, Posterior, Prior, single_term
 from zoo.testing import toys
 from zoo.testing.building import random_specs, spec_of
 from zoo.testing.check import Subject

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from zoo.core.types import Batch, CodeInfo, DataInfo
 from zoo.data.dataset import Pictures
 from zoo.models.base import Classifier
+from zoo.models.invertible import Invertible
 from zoo.models.latent import LatentModel
-from zoo.models.prior import Invertible, Posterior, Prior, Term
+from zoo.models.prior import Posterior, Prior, Term
 
 CLASSES = ("airplane", "bird", "cat", "dog", "ship", "truck")
 CAPTIONS = (("plane",), (), ("kitten",), ("puppy",), ("boat",), ("lorry",))
