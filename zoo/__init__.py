@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from zoo.registry.hooks import hookimpl
     from zoo.registry.kinds import DataKind, JudgeKind, MetricKind, ModelKind, PriorKind, TextKind
     from zoo.registry.listing import entries, schema, show
+    from zoo.registry.weights import Weights
     from zoo.runs.find import load
     from zoo.training.bench import bench
     from zoo.training.train import train
@@ -44,6 +45,7 @@ __all__ = [  # noqa: RUF022 - for plugins first, then what people call
     "DataKind",
     "MetricKind",
     "JudgeKind",
+    "Weights",
     "ZooError",
     "entries",
     "show",
@@ -81,6 +83,7 @@ __getattr__, __dir__ = lazy_names(
         "zoo.registry.hooks": ("hookimpl",),
         "zoo.registry.kinds": ("DataKind", "JudgeKind", "MetricKind", "ModelKind", "PriorKind", "TextKind"),
         "zoo.registry.listing": ("entries", "schema", "show"),
+        "zoo.registry.weights": ("Weights",),
         "zoo.runs.find": ("load",),
         "zoo.training.bench": ("bench",),
         "zoo.training.train": ("train",),

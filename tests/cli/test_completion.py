@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from shipping import PETS, REGISTRY, ship
+from shipping import make_run as shipped_run
 
 from tests.conftest import Install
 from zoo.cli import main
@@ -110,6 +112,17 @@ def test_runs_studies_and_comparisons(shell: Shell) -> None:
     assert shell.told("evaluate", "broken-1", "model.", code=1) == ""
     assert shell.told("evaluate", "gone", "model.", code=1) == ""
     assert {"none", "judge", "inception", "cnn-1"} <= set(shell.values("evaluate", "cnn", "--judge", ""))
+
+
+def test_weights_that_packages_ship(shell: Shell, install: Install, home: Path) -> None:
+    (home / "registry.yaml").write_text(REGISTRY, encoding="utf-8")
+    ship(install, (shipped_run(Path("made/one")), "digits"), (shipped_run(Path("made/two"), PETS), "pets"))
+    assert set(shell.values("evaluate", "tiny")) == {"tiny", "tiny@digits", "tiny@pets"}
+    assert "tiny@pets" in shell.values("predict", "tiny@p")
+    assert shell.values("evaluate", "tiny@pets", "model.no") == ["model.norm="]
+    assert shell.values("evaluate", "tiny", "model.no") == ["model.norm="]
+    line = "zoo predict tiny@p"
+    assert shell.told("x", COMP_LINE=line, COMP_WORDBREAKS=f"{BREAKS}@") == "plain,pets\n"
 
 
 def test_paths_are_left_to_the_shell(shell: Shell) -> None:

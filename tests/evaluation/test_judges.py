@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ from zoo.evaluation.judges import NamedJudge
 from zoo.models.gallery import Gallery
 from zoo.models.generator import Generator
 from zoo.models.judge import Judge, JudgeOutput
+from zoo.runs.weights_index import add_to_index
 from zoo.training.callbacks import Callback
 
 SMALL = """
@@ -203,6 +205,51 @@ def test_a_teacher_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     text = refused(capsys, "train", "vae", *VAE, "model.perceptual=1", "model.teacher=vq-vae", "--plain")
     assert "the entry 'vq-vae' is not a classifier" in text
     assert not Path("runs/vae-1").exists()
+
+
+def ship_classifiers() -> None:
+    """A package that ships the weights of all classifiers that are kept; then these are forgotten."""
+    package = Path("acme_weights")
+    package.mkdir()
+    (package / "__init__.py").touch()
+    for path in (cache_dir() / "classifiers").iterdir():
+        add_to_index(zoo.load(path), package)
+    shutil.rmtree(cache_dir() / "classifiers")
+
+
+def test_weights_of_a_judge_and_a_teacher_that_are_shipped_are_used(
+    install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (*VAE, "model.perceptual=1")
+    first = zoo.train("vae", *words, out="first")
+    before = zoo.evaluate("first")
+    ship_classifiers()
+    install("acme", SHIPPING % str(Path("acme_weights").absolute()))
+    lines: list[str] = []
+    after = zoo.evaluate("first", tell=lines.append)
+    assert lines == ["judge: judge@digits, weights shipped with zoo-acme"]
+    assert after.metrics == before.metrics
+    assert after.judge == f"{before.judge[:-1]}, weights judge@digits that were shipped)"
+    second = zoo.train("vae", *words, out="second")
+    assert second.weights_sha256 == first.weights_sha256
+    teacher = zoo.load("second").record["teacher"]
+    assert teacher == zoo.load("first").record["teacher"] | {"shipped": "teacher@digits"}
+    assert not classifiers()
+    assert not [each["stale"] for each in zoo.show("judge", measure=False).weights if each["stale"]]
+    for judge in ("teacher", "teacher@digits"):
+        assert "was the teacher of second" in refused(capsys, "evaluate", "second", "--judge", judge)
+    zoo.train("vae", *VAE, "model.perceptual=1", "data.limit=150", out="other")
+    assert classifiers() == ["teacher"], "on other pictures it is trained"
+
+
+SHIPPING = """
+from pathlib import Path
+from zoo import Weights, hookimpl
+
+@hookimpl
+def zoo_weights():
+    return Weights.read_index(Path(%r))
+"""
 
 
 class Stops(Callback):

@@ -76,7 +76,7 @@ def test_a_broken_plugin_is_probed_anew_when_something_is_installed(install: Ins
     assert found("acme").state == "ok"
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"schema": 2}', "\x00", '{"schema": 1, "key": {}, "verdict": 3}'])
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"schema": 3}', "\x00", '{"schema": 1, "key": {}, "verdict": 3}'])
 def test_a_damaged_verdict_is_no_verdict(text: str, install: Install, tmp_path: Path) -> None:
     install("acme", COUNTED)
     assert found("acme").state == "ok"

@@ -29,6 +29,7 @@ KINDS = {
     "pictures": CacheKind("decoded pictures", "data", r"[0-9a-f]{64}\.safetensors"),
     "texts": CacheKind("encoded texts", "text", r"[0-9a-f]{64}\.safetensors"),
     "classifiers": CacheKind("judges and teachers", "classifiers", r".+-[0-9a-f]{16}(-[0-9]+)?"),
+    "weights": CacheKind("unpacked weights of packages", "weights", r"[0-9a-f]{16}(-private)?"),
     "kernels": CacheKind("built kernels", "kernels", r"[0-9a-f]{20}(-private)?"),
     "compiled": CacheKind("caches of torch.compile", "inductor", r"slot-[0-9]+|seed"),
     "plugins": CacheKind("probes of plugins", "plugins", r"[a-z0-9-]+-[0-9a-f]{12}\.json"),

@@ -35,6 +35,8 @@ SAMPLE_COUNT = 32
 MAX_INFERRED_SIDE = 64
 MIN_LEVELS = 32
 """Levels of 256 that pictures of more bits should fill."""
+THUMBNAIL, GREY_SPREAD = 64, 8
+"""Side to which a picture is reduced to see whether it is coloured, and what JPEG may make of grey, in levels."""
 ORIENTATION = 0x0112
 ROTATED = {5, 6, 7, 8}
 """EXIF orientations that swap height and width."""
@@ -372,6 +374,20 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
 def is_grey(image: Image.Image) -> bool:
     """Whether a picture is stored as greyscale."""
     return image.mode in {"1", "L", "LA", "La"} or image.mode.startswith(("I", "F"))
+
+
+def is_coloured(path: Path) -> bool | None:
+    """Whether a picture shows colours, however it is stored; None if it cannot be read."""
+    try:
+        with strict_pillow_warnings(), open_picture(path) as image:
+            if is_grey(image):
+                return False
+            image.draft("RGB", (THUMBNAIL, THUMBNAIL))
+            small = image.convert("RGB")
+            small.thumbnail((THUMBNAIL, THUMBNAIL))
+            return bool(np.ptp(np.asarray(small, np.int16), axis=2).max() > GREY_SPREAD)
+    except Exception:  # decoders may raise any exception for a damaged file
+        return None
 
 
 def decoder_versions() -> dict[str, str]:

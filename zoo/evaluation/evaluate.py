@@ -149,7 +149,7 @@ def evaluate(
     check_split(split)
     for name in metrics:
         catalog().find("metric", name)
-    opened, torch_device = load(run), choose_device(device)
+    opened, torch_device = load(run, data), choose_device(device)
     words = run_overrides(opened, data, overrides)
     changed = opened.with_overrides(words)
     model = opened.model(torch_device, words)

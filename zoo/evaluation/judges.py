@@ -43,7 +43,7 @@ def find_judge(name: str, run: Run, entry: Entry, splits: Splits, device: torch.
         with plugin_errors(component, "build"):
             return NamedJudge(kind.build(component.spec, info).to(device).eval(), name)
     if name in load_registry()[0].entries:
-        command = f"zoo evaluate {run.path}"
+        command = f"zoo evaluate {run.label}"
         judge = cached_classifier(name, entry.data, with_fingerprints(splits), device, tell, command)
     else:
         judge = find_judge_run(name)
@@ -61,6 +61,8 @@ def find_judge(name: str, run: Run, entry: Entry, splits: Splits, device: torch.
     description = (
         f"{judge.entry.model.name} of {judge.record['parameters']:,} parameters, trained on {judge.entry.data.name}"
     )
+    if judge.shipped:
+        description += f", weights {judge.shipped.name} that were shipped"
     return NamedJudge(ByClassifier(model, knows=judge.info.classes == info.classes), f"{name} ({description})")
 
 
@@ -81,5 +83,6 @@ def refuse_teacher(run: Run, name: str, weights: str | None = None) -> None:
     The teacher is recognised by its name or its weights, which differ if it was trained again on another machine.
     """
     teacher = run.record.get("teacher", {})
-    if teacher.get("entry") == name or (weights and teacher.get("weights_sha256") == weights):
-        raise ZooError(f"{name} was the teacher of {run.path}, so it cannot be its judge", "choose another --judge")
+    entry = name.partition("@")[0]
+    if teacher.get("entry") == entry or (weights and teacher.get("weights_sha256") == weights):
+        raise ZooError(f"{name} was the teacher of {run.label}, so it cannot be its judge", "choose another --judge")

@@ -84,12 +84,12 @@ def predict_all(
     split: str = "test",
 ) -> tuple[Predictions, list[Skipped]]:
     """Predict the probabilities of all classes of picture files; the arguments are those of `predict`."""
-    run = load(run)
+    run = load(run, data, pictures)
     pictures, named = split_data(pictures, data)
     torch_device = choose_device(device)
     model = run.model(torch_device)
     if not isinstance(model, Classifier):
-        raise ZooError(f"{run.path} is not a classifier, so it has no classes to predict")
+        raise ZooError(f"{run.label} is not a classifier, so it has no classes to predict")
     autocast = autocast_type(torch_device, run.entry.train.precision)
     paths, skipped, shape = list[str](), list[Skipped](), run_recipe(run)
     scores = [torch.empty(0, len(run.info.classes))]
@@ -126,7 +126,7 @@ def read_split(run: Run, data: str | Path, split: str) -> Pictures:
     splits, _ = build_data(run.with_overrides(run_overrides(run, data, ())).data)
     found: Pictures = getattr(splits, split)
     if splits.info.shape != run.info.shape:
-        text = f"{run.path} takes pictures of shape {run.info.shape}; {data} has {splits.info.shape}"
+        text = f"{run.label} takes pictures of shape {run.info.shape}; {data} has {splits.info.shape}"
         raise DataError(text, "check the data options")
     if not len(found):
         raise DataError(f"the {split} split of {data} has no pictures", "choose another with --split")

@@ -172,7 +172,7 @@ def edit(
         >>> import zoo
         >>> zoo.edit("vae-nf", "test:12", to="dog", source="cat")  # doctest: +SKIP
     """
-    run, change = load(run), Change(to, source, strength, guidance)
+    run, change = load(run, pictures=pictures), Change(to, source, strength, guidance)
     change.check()
     torch_device = choose_device(device)
     model = load_generator(run, torch_device, "edit with")
@@ -215,7 +215,7 @@ def score(
         >>> import zoo
         >>> zoo.score("vae-nf", ["test:0", "test:1"], ["cat", "dog"])  # doctest: +SKIP
     """
-    run = load(run)
+    run = load(run, pictures=pictures)
     torch_device = choose_device(device)
     model = load_generator(run, torch_device, "score with")
     prompts, skipped = prompts_for(run, model, as_names(texts) or run.info.classes), list[Skipped]()

@@ -107,7 +107,7 @@ def reconstruct(
         >>> zoo.reconstruct("vae", n=4).psnr  # doctest: +SKIP
         24.1
     """
-    run = load(run)
+    run = load(run, pictures=pictures)
     torch_device = choose_device(device)
     model = load_generator(run, torch_device, "reconstruct")
     skipped: list[Skipped] = []
@@ -150,7 +150,7 @@ def interpolate(
         >>> import zoo
         >>> zoo.interpolate("vae", "test:0", "test:1", steps=5)  # doctest: +SKIP
     """
-    run, ends = load(run), (str(start), str(goal))
+    run, ends = load(run, pictures=(start, goal)), (str(start), str(goal))
     if steps < 2:
         raise ZooError(f"cannot interpolate in {steps} steps", "use at least 2, the two pictures themselves")
     check_count(run, steps)

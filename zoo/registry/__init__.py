@@ -9,12 +9,25 @@ from zoo.core.lazy import lazy_names
 if TYPE_CHECKING:
     from zoo.registry.hooks import Hooks, hookimpl
     from zoo.registry.kinds import DataKind, JudgeKind, MetricKind, ModelKind, Outputs, PriorKind, TextKind
+    from zoo.registry.weights import Weights
 
-__all__ = ["DataKind", "Hooks", "JudgeKind", "MetricKind", "ModelKind", "Outputs", "PriorKind", "TextKind", "hookimpl"]
+__all__ = [
+    "DataKind",
+    "Hooks",
+    "JudgeKind",
+    "MetricKind",
+    "ModelKind",
+    "Outputs",
+    "PriorKind",
+    "TextKind",
+    "Weights",
+    "hookimpl",
+]
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "zoo.registry.hooks": ("Hooks", "hookimpl"),
         "zoo.registry.kinds": ("DataKind", "JudgeKind", "MetricKind", "ModelKind", "Outputs", "PriorKind", "TextKind"),
+        "zoo.registry.weights": ("Weights",),
     },
 )

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal, overload
+from typing import Any, Literal, NamedTuple, overload
 
 from zoo.core.errors import MissingError, ZooError, did_you_mean
 from zoo.registry.kinds import DataKind, JudgeKind, MetricKind, ModelKind, PriorKind, TextKind
 from zoo.registry.plugins.blocklist import OWN, Blocklist
 from zoo.registry.plugins.discover import Plugin, discover
+from zoo.registry.weights import Weights
+
+
+class ShippedWeights(NamedTuple):
+    """Weights, and the plugin that ships them."""
+
+    weights: Weights
+    plugin: Plugin
 
 
 @dataclass
@@ -47,6 +55,18 @@ class Catalog:
     def names(self, family: str) -> list[str]:
         """Return the names of all kinds of a family."""
         return sorted(name for each, name in self.providers if each == family)
+
+    def weights(self, entry: str = "") -> list[ShippedWeights]:
+        """List the weights that plugins ship, of one entry or of all; of two with the same name, the first.
+
+        The zoo's own come first.
+        """
+        found: dict[str, ShippedWeights] = {}
+        for plugin in self.plugins:
+            for each in plugin.weights:
+                if not entry or each.entry == entry:
+                    found.setdefault(each.name, ShippedWeights(each, plugin))
+        return list(found.values())
 
     @overload
     def find(self, family: Literal["model"], name: str) -> tuple[Plugin, ModelKind[Any]]: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -43,6 +43,7 @@ class EntryDescription:
         spec: All values of the entry by section, as JSON.
         options: Every option that the kinds of the entry have.
         results: Recorded results, oldest first, each with a boolean `stale`.
+        weights: Weights that packages ship, by which the entry can be used without training, likewise.
     """
 
     name: str
@@ -56,6 +57,7 @@ class EntryDescription:
     spec: dict[str, Any]
     options: list[OptionDescription]
     results: list[dict[str, Any]]
+    weights: list[dict[str, Any]] = field(default_factory=list)
 
     def __repr__(self) -> str:
         """Describe the entry in one line."""
@@ -72,6 +74,7 @@ class EntryDescription:
             "spec": self.spec,
             "options": [asdict(option) for option in self.options],
             "results": self.results,
+            "weights": self.weights,
         }
 
     def _repr_html_(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pluggy
 
 from zoo.registry.kinds import DataKind, JudgeKind, MetricKind, ModelKind, PriorKind, TextKind
+from zoo.registry.weights import Weights
 
 PROJECT = "zoo"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -67,6 +68,11 @@ class Hooks:
     @hookspec
     def zoo_registries(self) -> Iterable[Traversable]:
         """Yield the registry files with the entries of this plugin."""
+        return ()
+
+    @hookspec
+    def zoo_weights(self) -> Iterable[Weights]:
+        """Yield the trained weights that this plugin ships, of its own entries or of others."""
         return ()
 
 

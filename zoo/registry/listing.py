@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from zoo.registry.raw_entry import RawEntry
 from zoo.registry.results import describe_best, results_of
 
 Paths = Collection[str | Path]
-ENTRY_COLUMNS = ("entry", "what it is", "kind", "plugin", "best result", "parameters", "data")
+ENTRY_COLUMNS = ("entry", "what it is", "kind", "plugin", "best result", "parameters", "data", "weights")
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,15 @@ class EntryInfo:
     needs: list[str]
     """Why the entry cannot be used, one string per reason; empty if it can."""
     results: list[dict[str, Any]]
+    weights: list[str] = field(default_factory=list)
+    """Names of the weights that packages ship, e.g. `cnn@digits`, with which it can be used without training."""
 
     @property
     def row(self) -> tuple[str, ...]:
         """The entry as a row of a table with the columns ENTRY_COLUMNS."""
-        return (self.name, self.summary, self.kind, self.plugin, *describe_best(self.results, self.data))
+        best = describe_best(self.results, self.data)
+        trained_on = ", ".join(name.partition("@")[2] for name in self.weights)
+        return (self.name, self.summary, self.kind, self.plugin, *best, trained_on)
 
     def _repr_html_(self) -> str:
         """Return the HTML that a notebook shows."""
@@ -106,8 +110,8 @@ def describe_entry(registry: Registry, name: str) -> EntryInfo:
         entry = resolve_entry(raw)
     except ZooError as error:
         return EntryInfo(name, summary, kind, "", "", [str(error)], [])
-    results = results_of(entry, registry.results)
-    return EntryInfo(name, summary, kind, entry.data.name, entry.model.plugin.name, [], results)
+    results, weights = results_of(entry, registry.results), [each.name for each, _ in catalog().weights(name)]
+    return EntryInfo(name, summary, kind, entry.data.name, entry.model.plugin.name, [], results, weights)
 
 
 def show(
@@ -164,7 +168,17 @@ def show(
         spec=spec,
         options=describe_options(entry, spec, searched),
         results=results_of(entry, registry.results),
+        weights=weights_of(name, entry),
     )
+
+
+def weights_of(name: str, entry: Entry) -> list[dict[str, Any]]:
+    """Describe the weights of an entry that packages ship, each marked as stale or not."""
+    own = entry.hash()
+    return [
+        {"name": each.name, **each.to_json(), "plugin": str(plugin), "stale": each.of != own}
+        for each, plugin in catalog().weights(name)
+    ]
 
 
 def describe_options(entry: Entry, spec: dict[str, Any], searched: dict[str, str]) -> list[OptionDescription]:

@@ -48,7 +48,7 @@ def check_pictures(run: Run, changed: Entry, info: DataInfo, split: str, picture
         return
     if changed.data.dump() == run.entry.data.dump():
         raise DataError(
-            f"the pictures changed after {run.path} was trained, so its {split} split may contain training pictures",
+            f"the pictures changed after {run.label} was trained, so its {split} split may contain training pictures",
             "choose other data, e.g. --data DIR",
         )
     for name in SPLIT_OPTIONS if same_source(changed, run.entry) else ():
@@ -71,7 +71,7 @@ def run_overrides(run: Run, data: str | Path | None, overrides: Iterable[str]) -
     """
     words = with_data(data, overrides)
     typed = [word for word in words if word.partition("=")[0].strip() != "train.precision"]
-    refuse_without_effect(typed, ["train", "tune"], f"{run.path}, which is trained", "train another run with it")
+    refuse_without_effect(typed, ["train", "tune"], f"{run.label}, which is trained", "train another run with it")
     if data is None:
         return words
     named = {word.partition("=")[0].strip() for word in words}
@@ -152,7 +152,7 @@ class Skipped(NamedTuple):
 def run_recipe(run: Run) -> Recipe:
     """Return how to decode picture files to the run's shape."""
     if run.info.shape[0] not in {1, 3}:
-        raise ZooError(f"{run.path} takes {run.info.shape[0]} channels; picture files have 1 or 3")
+        raise ZooError(f"{run.label} takes {run.info.shape[0]} channels; picture files have 1 or 3")
     return run.recipe
 
 

@@ -21,6 +21,7 @@ from zoo.core.types import DataInfo
 from zoo.registry.entry import Entry, resolve_entry, restore_entry
 from zoo.registry.overrides import apply_overrides
 from zoo.registry.raw_entry import RawEntry, is_fixed, set_nested
+from zoo.runs.names import ROOT
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from zoo.data.any_pictures import AnyPictures
     from zoo.data.decode import Recipe
     from zoo.models.base import Model
+    from zoo.registry.weights import Weights
     from zoo.runs.predictions import Predictions
 
 
@@ -47,6 +49,8 @@ class Run:
     path: Path
     entry: Entry
     record: dict[str, Any]
+    shipped: Weights | None = None
+    """The weights of a package that this is; None for a run of one's own."""
     _loaded: dict[tuple[str, object], Model] = field(default_factory=dict, compare=False)
     """The model on each device on which it was called."""
 
@@ -82,6 +86,16 @@ class Run:
     def name(self) -> str:
         """The name of the folder."""
         return self.path.resolve().name
+
+    @property
+    def label(self) -> str:
+        """What results call it: its path, or ENTRY@DATA for weights that a package ships."""
+        return str(self.path) if self.shipped is None else self.shipped.name
+
+    @property
+    def results(self) -> Path:
+        """The folder for what is made with it: its own, or one below `runs` for weights that a package ships."""
+        return self.path if self.shipped is None else ROOT / self.shipped.name
 
     @property
     def prior_name(self) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 
 from zoo.core.errors import ZooError
-from zoo.registry.catalog import catalog
+from zoo.registry.catalog import ShippedWeights, catalog
 from zoo.registry.entry import resolve_entry
 from zoo.registry.layers import Registry, add_plugin, installed_registry
 from zoo.registry.plugins.load import import_plugin
 from zoo.registry.plugins.probe import IMPORT_TIMEOUT, Probes
 from zoo.registry.plugins.probe_cache import KindSummary, ProbeResult
+from zoo.runs.shipped import is_stale, open_shipped
 from zoo.testing.building import model_and_batch
 from zoo.testing.check import NotRun, Subject
 from zoo.testing.figures import compute_metric, example_outputs
@@ -21,12 +22,12 @@ from zoo.testing.stages import LEARNERS
 
 @rule(PLUGIN)
 def loads(subject: Subject) -> None:
-    """It can be imported, and its hooks yield kinds, entries or both."""
+    """It can be imported, and its hooks yield kinds, entries or weights."""
     plugin = subject.plugin
     if plugin.blocked:
         raise NotRun(plugin.trouble, f"drop {plugin.blocked}")
     require(not plugin.error, plugin.error)
-    require(plugin.kinds or plugin.registries, "its hooks yield nothing")
+    require(plugin.kinds or plugin.registries or plugin.weights, "its hooks yield nothing")
 
 
 @rule(PLUGIN)
@@ -105,3 +106,16 @@ def entries(subject: Subject) -> None:
             resolve_entry(raw)
         except ZooError as error:
             raise Broken(f"the entry {name} cannot be used: {error}") from error
+
+
+@rule(PLUGIN)
+def weights(subject: Subject) -> None:
+    """The file of each of its weights is whole, belongs to the entry that it names, and loads into its model."""
+    if not subject.plugin.weights:
+        raise Inapplicable("it ships no weights; zoo_weights would yield them")
+    for each in subject.plugin.weights:
+        try:
+            open_shipped(ShippedWeights(each, subject.plugin)).model()
+        except ZooError as error:
+            raise Broken(f"the weights {each.name} cannot be used: {error}") from error
+        require(not is_stale(each), f"the weights {each.name} are stale: the entry {each.entry} has changed since")

@@ -22,6 +22,7 @@ from zoo.core.version import __version__
 from zoo.data.dataset import Splits
 from zoo.models.base import Classifier, Model
 from zoo.registry.build import build_data, build_model
+from zoo.registry.catalog import catalog
 from zoo.registry.entry import Component, Entry, with_train
 from zoo.registry.kinds import DataKind
 from zoo.registry.listing import load_entry
@@ -30,7 +31,9 @@ from zoo.registry.overrides import names_other_pictures
 from zoo.registry.stages import check_stages
 from zoo.runs.choose_folder import open_or_clear
 from zoo.runs.lock import wait_and_lock
+from zoo.runs.names import is_run
 from zoo.runs.run import Run, utc_now, versions
+from zoo.runs.shipped import open_shipped
 from zoo.training.advice import advise
 from zoo.training.callbacks import REPORT_INTERVAL, BackgroundCallback, Callback
 from zoo.training.checkpoint import StateFolder
@@ -91,6 +94,8 @@ class Session:
     stop: Stop | None = None
     """Stop request to obey; by default the signals of this process."""
     prepared: Prepared | None = field(default=None, repr=False)
+    of: str = ""
+    """Hash of the registry's entry, if `entry` has other options than its pictures' own."""
 
     def train(self, before: Run | None) -> Run:
         """Train to the end; resume `before` if it is given."""
@@ -131,6 +136,7 @@ class Session:
                 "flops": size.flops,
                 "seconds": 0.0,
                 **fitted.record(),
+                **({"of": self.of} if self.of else {}),
                 **teacher,
                 **({"init_from": start.record()} if start else {}),
             },
@@ -181,7 +187,8 @@ class Session:
         teacher = run.model(self.device).requires_grad_(False)
         assert isinstance(teacher, Classifier), "cached_classifier trains nothing else"
         model.learn_from(teacher)
-        return {"teacher": {"entry": model.teacher, "weights_sha256": run.record["weights_sha256"]}}
+        about = {"entry": model.teacher, "weights_sha256": run.record["weights_sha256"]}
+        return {"teacher": about | ({"shipped": run.shipped.name} if run.shipped else {})}
 
     def fit(self, run: Run, job: TrainingJob) -> Run:
         """Run the training loop, then save the weights and record how it ended."""
@@ -248,14 +255,34 @@ def cached_classifier(
     asked = {"model": entry.model.dump(), "train": entry.train.model_dump(mode="json")}
     key = digest(asked | {"pictures": prepared.fingerprints})
     path = own_folder(cache_dir() / "classifiers" / f"{name}-{key[:16]}")
+    if not is_run(path) and (shipped := shipped_classifier(name, asked, prepared.fingerprints, tell)):
+        return shipped
     with wait_and_lock(path, WaitForLock(tell, stop)), preserve_random_state(device):
         run = open_or_clear(path)
         if run is None or run.state != "done":
             tell(f"training {name} on these pictures once; this takes {entry.train.epochs} epochs")
             callback, entry = BackgroundCallback(name, tell), replace(entry, typed=None)
             session = Session(entry, path, device, callback, command, f"delete {path}", stop=stop, prepared=prepared)
-            run = session.train(run)
+            run = replace(session, of=own.hash()).train(run)
         return run
+
+
+def shipped_classifier(
+    name: str, asked: dict[str, Any], fingerprints: dict[str, str], tell: Callable[[str], object]
+) -> Run | None:
+    """Return the weights of a classifier that were trained on the same pictures with the same options, if any ship."""
+    for each in catalog().weights(name):
+        if each.weights.pictures != fingerprints:
+            continue
+        try:
+            run = open_shipped(each)
+        except ZooError as error:
+            tell(f"{error}; so {name} is trained here")
+            continue
+        if asked == {"model": run.entry.model.dump(), "train": run.entry.train.model_dump(mode="json")}:
+            tell(f"{name}: {each.weights.name}, weights shipped with {each.plugin.distribution}")
+            return run
+    return None
 
 
 def fit_before_training(entry: Entry, count: Counter = count_size) -> Fit:

@@ -27,6 +27,7 @@ CHECKS: dict[str, Check] = {
     "plugins": contents.check_plugins,
     "registry": contents.check_registries,
     "entries": contents.check_entries,
+    "weights": contents.check_weights,
     "data": contents.check_data,
     "training step": machine.check_training_step,
 }

@@ -50,11 +50,11 @@ def edit_command(
     from zoo.generation.edit import edit
 
     check_out(out)
-    opened = load(run)
+    opened = load(run, pictures=pictures)
     found = edit(opened, pictures, **options)
     done = len(found.pictures) > 0
-    written = write_page(found, opened.path / "edits", out, tensors, separate) if done else NOT_WRITTEN
-    about = {"run": str(opened.path), **written, "pictures": len(found.pictures), "names": list(found.names)}
+    written = write_page(found, opened.results / "edits", out, tensors, separate) if done else NOT_WRITTEN
+    about = {"run": opened.label, **written, "pictures": len(found.pictures), "names": list(found.names)}
     about |= {"to": options["to"], "from": options["source"]}
     about |= {key: options[key] for key in ("strength", "guidance")}
     show_page(screen, about | {"skipped": [row._asdict() for row in found.skipped]})

@@ -60,16 +60,16 @@ def evaluate_command(
     if not options["record"]:
         refuse_typed("data_name", "without --record", "give the registry file too, e.g. --record registry.yaml")
     data, words = read_words(screen, data, overrides)
-    opened = load(run)
+    opened = load(run, data)
     options["metrics"] = [name for text in options["metrics"] for name in text.split(",")]
     evaluation = evaluate(opened, *words, data=data, tell=screen.note, **options)
     found = evaluation.to_dict()
-    found |= {"entry": opened.entry.name, "trained_on": describe_data(opened.entry)}
+    found |= {"run": opened.label, "entry": opened.entry.name, "trained_on": describe_data(opened.entry)}
     if words:
         found["overrides"] = words
     if data:
         found["data"] = data
-    write_evaluation(screen, found, evaluation.gallery)
+    write_evaluation(screen, opened.results / "evaluation", found, evaluation.gallery)
     if screen.json:
         return screen.document(found)
     return show_evaluation(screen, found, evaluation, everything=everything)
@@ -81,9 +81,8 @@ def describe_data(entry: Entry) -> str:
     return entry.data.name if path is None else f"{entry.data.name} {path}"
 
 
-def write_evaluation(screen: Screen, found: dict[str, Any], gallery: Gallery | None) -> None:
-    """Write the result, the confusion matrix as a picture, and a page of samples, into the run folder."""
-    folder = Path(found["run"]) / "evaluation"
+def write_evaluation(screen: Screen, folder: Path, found: dict[str, Any], gallery: Gallery | None) -> None:
+    """Write the result, the confusion matrix as a picture, and a page of samples, into a folder."""
     found["files"] = [str(folder / f"{found['split']}.json")]
     try:
         refuse_link(folder)

@@ -33,7 +33,7 @@ def interpolate_command(
     from zoo.generation.reconstruct import interpolate
 
     check_out(out)
-    opened = load(run)
+    opened = load(run, pictures=(start, goal))
     found = interpolate(opened, start, goal, steps, device)
-    written = write_page(found, opened.path / "interpolations", out, **files)
-    show_page(screen, {"run": str(opened.path), **written, "pictures": len(found.pictures), "ends": list(found.names)})
+    written = write_page(found, opened.results / "interpolations", out, **files)
+    show_page(screen, {"run": opened.label, **written, "pictures": len(found.pictures), "ends": list(found.names)})

@@ -41,6 +41,6 @@ def mix_command(
     check_out(out)
     opened = load(run)
     found = mix(opened, start, goal, **options)
-    written = write_page(found, opened.path / "mixes", out, tensors, separate)
-    about = {"run": str(opened.path), **written, "pictures": len(found.pictures), "ends": list(found.ends)}
+    written = write_page(found, opened.results / "mixes", out, tensors, separate)
+    about = {"run": opened.label, **written, "pictures": len(found.pictures), "ends": list(found.ends)}
     show_page(screen, about | {key: value for key, value in options.items() if key != "device"})

@@ -20,6 +20,7 @@ from zoo.cli.views.predictions import (
     write_parquet,
 )
 from zoo.core.errors import ZooError
+from zoo.core.notes import note
 from zoo.core.splits import SPLITS
 from zoo.runs.find import load
 
@@ -67,8 +68,9 @@ def predict_command(
         raise ZooError("no pictures to classify", f"name files or folders, as in: zoo predict {run} photo.png")
     if options["data"] is None or not splits_of(options["data"]):
         refuse_typed("split", "on pictures in files", "all pictures of a folder are classified; drop --split")
-    opened = load(run)
-    screen.note(f"{opened.path}, trained on {opened.entry.data.name}")
+    opened = load(run, options["data"], pictures)
+    if opened.shipped is None:
+        note(f"{opened.path}, trained on {opened.entry.data.name}")
     found, skipped = predict_all(opened, pictures, **options)
     columns = prediction_columns(found, top, every=every) if csv or parquet else {}
     files = write_files([(csv, write_csv), (parquet, write_parquet)], columns) if len(found) else []

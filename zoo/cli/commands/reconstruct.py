@@ -47,10 +47,10 @@ def reconstruct_command(
     check_out(out)
     if pictures:
         refuse_typed("count", "where pictures are named", "drop it, or the pictures")
-    opened = load(run)
+    opened = load(run, pictures=pictures)
     found = reconstruct(opened, pictures, count, device)
     done = len(found.pictures) > 0
-    written = write_page(found, opened.path / "reconstructions", out, **files) if done else NOT_WRITTEN
-    about = {"run": str(opened.path), **written, "pictures": len(found.pictures), "psnr": found.psnr, "mse": found.mse}
+    written = write_page(found, opened.results / "reconstructions", out, **files) if done else NOT_WRITTEN
+    about = {"run": opened.label, **written, "pictures": len(found.pictures), "psnr": found.psnr, "mse": found.mse}
     show_page(screen, about | {"skipped": [row._asdict() for row in found.skipped]}, ("psnr", "mse"))
     return report_skipped(screen, found.skipped, pictures, done=done)

@@ -47,6 +47,6 @@ def sample_command(
     check_out(out)
     opened = load(run)
     found = sample(opened, prompts, count, **options)
-    written = write_page(found, opened.path / "samples", out, tensors, separate)
-    about = {"run": str(opened.path), **written, "pictures": len(found.pictures), "labels": list(found.labels)}
+    written = write_page(found, opened.results / "samples", out, tensors, separate)
+    about = {"run": opened.label, **written, "pictures": len(found.pictures), "labels": list(found.labels)}
     show_page(screen, about | {key: value for key, value in options.items() if key != "device"})

@@ -33,7 +33,7 @@ def score_command(screen: Screen, /, run: str, pictures: tuple[str, ...], texts:
     """
     from zoo.generation.edit import score
 
-    opened = load(run)
+    opened = load(run, pictures=pictures)
     found = score(opened, pictures, texts, device)
     rows = list(zip(found.names, found.log_likelihood.tolist(), found.shares.tolist(), strict=True))
     if screen.json:
@@ -41,9 +41,7 @@ def score_command(screen: Screen, /, run: str, pictures: tuple[str, ...], texts:
             {"picture": name, "log_likelihood": by_text(found.texts, each), "share": by_text(found.texts, shares)}
             for name, each, shares in rows
         ]
-        screen.document(
-            {"run": str(opened.path), "scores": scores, "skipped": [row._asdict() for row in found.skipped]}
-        )
+        screen.document({"run": opened.label, "scores": scores, "skipped": [row._asdict() for row in found.skipped]})
     elif rows:
         lines = [
             (name, text, f"{value:.2f}", f"{share:.4f}")

@@ -12,7 +12,7 @@ from zoo.cli.console import Screen
 from zoo.cli.options import DATA, NAME, OVERRIDES, REGISTRY, read_words
 from zoo.core.errors import DataError
 from zoo.core.spec import yaml_scalar
-from zoo.display.format import format_value
+from zoo.display.format import format_bytes, format_value
 from zoo.registry.data_source import with_data
 from zoo.registry.description import EntryDescription, OptionDescription
 from zoo.registry.listing import show
@@ -92,6 +92,9 @@ def show_entry(screen: Screen, about: EntryDescription) -> None:
     if about.results:
         screen.line()
         show_results(screen, about.results)
+    if about.weights:
+        screen.line()
+        show_weights(screen, about.weights)
     screen.note(f"all options: zoo show {about.name} --options; next: zoo train {about.name}")
 
 
@@ -107,6 +110,25 @@ def show_results(screen: Screen, results: list[dict[str, Any]]) -> None:
         ]
         rows.append([*cells[:4], metrics, *cells[4:], "stale" if row["stale"] else ""])
     screen.table(heads, rows, right=[3, 5, 6])
+
+
+def show_weights(screen: Screen, weights: list[dict[str, Any]]) -> None:
+    """Print the weights that are shipped, with which the entry can be used without training."""
+    heads = ["weights", "classes", "pictures", "metrics on the test split", "size", "licence", "plugin", ""]
+    rows = [
+        (
+            row["name"],
+            len(row["classes"]) or "",
+            "x".join(map(str, row["shape"])),
+            ", ".join(f"{name} {format_value(value)}" for name, value in row["metrics"].items()),
+            format_bytes(row["size"]),
+            row["licence"],
+            row["plugin"],
+            "stale" if row["stale"] else "",
+        )
+        for row in weights
+    ]
+    screen.table(heads, rows, right=[1, 4])
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

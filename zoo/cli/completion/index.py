@@ -8,12 +8,14 @@ import sys
 import types
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from zoo.core.errors import ResourceError, ZooError
 from zoo.core.files import cache_dir, digest, remove, write_json
 from zoo.core.trust import load_json, user_id
 from zoo.core.version import __version__
+from zoo.registry.weights import INDEX_FILE
 from zoo.runs.names import ROOT
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from zoo.registry.catalog import Catalog
 
 
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 CACHE_FILE = re.compile(r"[0-9a-f]{20}\.json")
 MAX_CACHE_FILES = 20
 """Maximum number of cache files: one per folder with a registry.yaml, and one for all other folders."""
@@ -84,6 +86,7 @@ def collect_names() -> Names:
     names: Names = {"commands": collect_commands(), "entries": collect_entries(), "kinds": collect_kinds(found)}
     names["plugins"] = [plugin.name for plugin in found.plugins]
     names["options"] = train_and_tune_options()
+    names["weights"] = [each.name for each, _ in found.weights()]
     return names | {"stamps": [file_stamp(path) for path in dependencies(found)]}
 
 
@@ -96,6 +99,8 @@ def dependencies(found: Catalog) -> list[str]:
     local = os.path.join(here, "registry.yaml")  # noqa: PTH118 - likewise
     files = [str(shipped_registry()), str(user_registry()), str(probe_cache_folder()), local]
     files += [str(file) for plugin in found.plugins for file in plugin.registries]
+    shipping = [plugin for plugin in found.plugins if plugin.weights]
+    files += [str(Path(plugin.location, INDEX_FILE)) for plugin in shipping]
     tops = {"zoo", *(kind.spec.__module__.partition(".")[0] for plugin in found.plugins for kind in plugin.kinds)}
     modules = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] in tops]
     code = [str(file) for module in modules if (file := getattr(module, "__file__", None))]

@@ -78,12 +78,18 @@ class CompletedType(click.ParamType[str]):
         return [(name, about["summary"]) for name, about in self.names["entries"].items()]
 
     def run(self, ctx: click.Context, incomplete: str) -> Suggestions:
-        """Suggest runs, studies, and entries that have a run; with `runs/` if the word starts with it."""
+        """Suggest runs, studies, shipped weights, and entries that have a run or weights.
+
+        With `runs/` if the word starts with it.
+        """
         before = "runs/" if incomplete.startswith("runs/") else ""
         found = [(before + name, what) for name, what in list_run_folders() if what != "comparison"]
         runs = [name for name, what in found if what == "run"]
         bases = dict.fromkeys(match[1] for name in runs if (match := NUMBERED_RUN.fullmatch(name)))
-        return found if before else [*found, *((name, "its newest run") for name in bases)]
+        weights = dict.fromkeys(self.names["weights"], "shipped weights")
+        ready = {name.partition("@")[0]: "shipped weights" for name in weights}
+        newest = dict.fromkeys(bases, "its newest run")
+        return found if before else [*found, *(ready | newest | weights).items()]
 
     def study(self, ctx: click.Context, incomplete: str) -> Suggestions:
         """Suggest studies."""
@@ -146,7 +152,12 @@ class CompletedType(click.ParamType[str]):
         """Return the kinds of the parts of the entry or run on the command line."""
         if name := ctx.params.get("name"):
             return dict(self.names["entries"].get(name, {}).get("kinds", {}))
-        path = run_folder(str(ctx.params.get("run")))
+        run = str(ctx.params.get("run"))
+        entry, weights = run.partition("@")[0], self.names["weights"]
+        shipped = run in weights or entry in {name.partition("@")[0] for name in weights}
+        if shipped and not (find_folder(run) or newest_runs(run)):
+            return dict(self.names["entries"].get(entry, {}).get("kinds", {}))
+        path = run_folder(run)
         written = json.loads((path / "entry.json").read_text(encoding="utf-8"))
         return {key: part["kind"] for key, part in written.items() if isinstance(part, dict) and "kind" in part}
 

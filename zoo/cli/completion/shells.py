@@ -30,7 +30,7 @@ def read_script(shell: str) -> str:
 
 
 class Bash(BashComplete):
-    """Completion for bash, which splits words at `=` and `:` and replaces only the part after them."""
+    """Completion for bash, which splits words at `=`, `:` and `@`, and replaces only the part after them."""
 
     def source(self) -> str:
         """Return the script."""
@@ -44,9 +44,9 @@ class Bash(BashComplete):
         return (words, "") if line[-1:].isspace() else (words[:-1], words[-1] if words else "")
 
     def complete(self) -> str:
-        """Return the values, without the part before the last `=` or `:` if bash splits there."""
+        """Return the values, without the part before the last `=`, `:` or `@` if bash splits there."""
         args, incomplete = self.get_completion_args()
-        breaks = set(os.environ.get("COMP_WORDBREAKS", "")) & set("=:")
+        breaks = set(os.environ.get("COMP_WORDBREAKS", "")) & set("=:@")
         cut = max((incomplete.rfind(mark) + 1 for mark in breaks), default=0)
         items = self.get_completions(args, incomplete)
         return "\n".join(f"{item.type},{item.value[cut:] if item.type == 'plain' else ''}" for item in items)

@@ -70,6 +70,21 @@ def check_entries() -> Iterator[Finding]:
         yield note(text)
 
 
+def check_weights() -> Iterator[Finding]:
+    """Check that the files of all shipped weights are whole, and which of them are stale."""
+    from zoo.registry.catalog import catalog
+    from zoo.runs.shipped import check_file, is_stale
+
+    found = catalog().weights()
+    broken = {each.weights.name: error for each in found if (error := check_file(each))}
+    whole = [each.weights.name for each in found if each.weights.name not in broken]
+    yield ok(f"{len(whole)} of {len(found)} can be used: {', '.join(whole) or 'none'}", usable=whole)
+    for name, error in broken.items():
+        yield note(str(error.args[0]), error.hint, weights=name)
+    for name in [each.weights.name for each in found if is_stale(each.weights)]:
+        yield note(f"{name} is stale: the entry has changed since it was trained", weights=name, stale=True)
+
+
 def check_data() -> Iterator[Finding]:
     """Check which data kinds are available, and which need a download."""
     if sys.modules.get("torch") is None:

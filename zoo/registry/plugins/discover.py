@@ -14,6 +14,7 @@ from zoo.registry.plugins.blocklist import OPTION, OWN, Blocklist
 from zoo.registry.plugins.load import PluginContents, load_plugin
 from zoo.registry.plugins.probe import IMPORT_TIMEOUT, RESULT_GRACE, Probes, wait_seconds
 from zoo.registry.plugins.probe_cache import KindSummary, ProbeRecord, ProbeResult, code_location
+from zoo.registry.weights import Weights
 
 
 @dataclass(eq=False)
@@ -25,7 +26,7 @@ class Plugin:
     version: str
     error: str = ""
     contents: PluginContents | None = field(default_factory=PluginContents)
-    """Kinds and registry files; None while the plugin is not imported."""
+    """Kinds, registry files and weights; None while the plugin is not imported."""
     probe_result: ProbeResult = field(default_factory=ProbeResult)
     blocked: str = ""
     """The option or variable that blocks it; empty if none does."""
@@ -47,6 +48,11 @@ class Plugin:
     def registries(self) -> tuple[Traversable, ...]:
         """Its registry files; imports the plugin if it has any."""
         return self.load().registries if self.contents or self.probe_result.registries else ()
+
+    @property
+    def weights(self) -> tuple[Weights, ...]:
+        """The weights that it ships; imports the plugin if there are any."""
+        return self.load().weights if self.contents or self.probe_result.weights else ()
 
     @property
     def kind_summaries(self) -> tuple[KindSummary, ...]:

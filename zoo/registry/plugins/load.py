@@ -22,6 +22,7 @@ from zoo.registry.hooks import KIND_HOOKS, PROJECT, Hooks
 from zoo.registry.kinds import FAMILIES, Kind
 from zoo.registry.plugins.isolation import UserInterrupt, isolate_import, restore_globals, silence_stdout
 from zoo.registry.plugins.probe_cache import declared_level, module_of
+from zoo.registry.weights import Weights
 
 OLDEST_API = 1
 """The lowest API level that this zoo still supports."""
@@ -40,10 +41,11 @@ class LevelError(Exception):
 
 
 class PluginContents(NamedTuple):
-    """What a plugin provides: kinds and registry files."""
+    """What a plugin provides: kinds, registry files and weights."""
 
     kinds: tuple[Kind, ...] = ()
     registries: tuple[Traversable, ...] = ()
+    weights: tuple[Weights, ...] = ()
     level: int = API
     """The API level that the plugin was written for."""
 
@@ -94,7 +96,9 @@ def check_level(level: object, point: EntryPoint) -> None:
         raise LevelError(f"{text}; upgrade {name}", level)
 
 
-def collect_contents(plugin: object, name: str) -> tuple[tuple[Kind, ...], tuple[Traversable, ...]]:
+def collect_contents(
+    plugin: object, name: str
+) -> tuple[tuple[Kind, ...], tuple[Traversable, ...], tuple[Weights, ...]]:
     """Collect and check everything that a plugin's hooks yield."""
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(Hooks)
@@ -109,7 +113,18 @@ def collect_contents(plugin: object, name: str) -> tuple[tuple[Kind, ...], tuple
     registries = call_hook(manager, "zoo_registries")
     if strange := next((file for file in registries if not isinstance(file, Traversable)), None):
         raise TypeError(f"zoo_registries yields {strange!r:.80}, not an importlib.resources file")
-    return tuple(kinds), tuple(registries)
+    return tuple(kinds), tuple(registries), collect_weights(manager)
+
+
+def collect_weights(manager: pluggy.PluginManager) -> tuple[Weights, ...]:
+    """Collect the weights that a plugin yields; TypeError for anything else, or for two of the same name."""
+    weights = call_hook(manager, "zoo_weights")
+    if strange := next((each for each in weights if not isinstance(each, Weights)), None):
+        raise TypeError(f"zoo_weights yields {strange!r:.80}, not zoo.Weights")
+    names = [each.name for each in weights]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise TypeError(f"it yields the weights {twice} twice")
+    return tuple(weights)
 
 
 def call_hook(manager: pluggy.PluginManager, hook: str) -> list[Any]:

@@ -24,7 +24,7 @@ MAX_FILES = 2000
 """Largest number of files in the fingerprint of a plugin."""
 LEVEL_PATTERN = re.compile(r"^ZOO_API\s*(?::[^=\n]*)?=\s*(\d+)\s*(?:#.*)?$", re.MULTILINE)
 CACHE_FILE = re.compile(r"[a-z0-9-]{0,41}-[0-9a-f]{12}\.json")
-SCHEMA = 1
+SCHEMA = 2
 SLOW_IMPORT_SECONDS = 1.0
 """An import that takes longer, in seconds, is reported."""
 METADATA_SUFFIXES = (".dist-info", ".egg-info", ".pth", ".egg-link")
@@ -107,6 +107,8 @@ class ProbeResult(BaseModel):
     kinds: tuple[KindSummary, ...] = ()
     registries: bool = False
     """Whether it has registry files."""
+    weights: bool = False
+    """Whether it ships weights."""
     level: int = API
     """The API level that the plugin was written for."""
     seconds: float | None = None

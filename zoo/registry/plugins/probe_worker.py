@@ -138,7 +138,8 @@ def probe_plugin(point: EntryPoint) -> dict[str, Any]:
         try:
             given = import_plugin(point)
             kinds = tuple(KindSummary(kind.family, kind.name, kind.summary) for kind in given.kinds)
-            result |= {"kinds": kinds, "registries": bool(given.registries), "level": given.level}
+            result |= {"kinds": kinds, "registries": bool(given.registries), "weights": bool(given.weights)}
+            result["level"] = given.level
         except BaseException as error:
             result |= {"error": error_line(error), "level": error.level if isinstance(error, LevelError) else API}
     seconds = round(time.monotonic() - began, 2)

@@ -1,0 +1,81 @@
+"""Add the weights of a run to a package that ships weights: its bundle, and a row in the package's index."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from zoo.core.errors import RunError, ZooError
+from zoo.core.files import write_json
+from zoo.core.trust import load_json
+from zoo.registry.weights import INDEX_FILE, INDEX_VERSION, Weights, is_name
+from zoo.runs.bundle import write_bundle
+from zoo.runs.run import Run
+from zoo.runs.shipped import hash_of
+
+FILES = "files"
+"""The folder of the bundles, beside the index."""
+FIGURES = ("loss", "accuracy", "bound", "frechet", "judge_right")
+"""Metrics that the index repeats."""
+
+
+def add_to_index(
+    run: Run, package: Path, *, half: bool = False, data: str = "", licence: str = "", source: str = ""
+) -> Weights:
+    """Write a run's bundle into the folder of a package, and add it to its index; replace what has the same name.
+
+    `data` is what the pictures are called, by default the data kind. Raises ZooError for a folder that is no package or
+    an index that cannot be read.
+    """
+    data = data or run.entry.data.name
+    if not is_name(data):
+        raise ZooError(f"data cannot be called {data[:60]!r}", "use letters, digits, '.', '_' and '-'")
+    if not (package / "__init__.py").is_file():
+        raise ZooError(f"{package} is not the folder of a Python package: it has no __init__.py")
+    rows = read_rows(package / INDEX_FILE)
+    file = package / FILES / f"{run.entry.name}-{data}.zip"
+    bundle = write_bundle(run, file, half)
+    weights = Weights(
+        entry=run.entry.name,
+        of=hash_of(run),
+        data=data,
+        file=file,
+        sha256=bundle.sha256,
+        size=bundle.bytes,
+        licence=licence,
+        source=source,
+        parameters=run.record.get("parameters"),
+        shape=run.info.shape,
+        classes=run.info.classes,
+        pictures=run.record.get("fingerprints", {}),
+        metrics=test_figures(run),
+    )
+    key = (weights.entry, weights.data)
+    kept = [row for row in rows if (row.get("entry"), row.get("data")) != key]
+    written = [*kept, weights.to_json(file.relative_to(package).as_posix())]
+    written.sort(key=lambda row: (str(row.get("entry")), str(row.get("data"))))
+    write_json(package / INDEX_FILE, {"version": INDEX_VERSION, "weights": written})
+    return weights
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Read the rows of an index; none if there is no index yet."""
+    if not path.exists():
+        return []
+    try:
+        found = load_json(path)
+        if found["version"] != INDEX_VERSION or not all(isinstance(row, dict) for row in found["weights"]):
+            raise ValueError(f"it needs `version: {INDEX_VERSION}` and a list of weights")
+        return list(found["weights"])
+    except (OSError, ValueError, KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ZooError(f"{path} is no index of weights: {error}") from None
+
+
+def test_figures(run: Run) -> dict[str, float]:
+    """Return the main metrics of a run on its test split; empty if it was not evaluated."""
+    with suppress(OSError, ValueError, RunError, AttributeError):
+        found = load_json(run.path / "evaluation" / "test.json").get("metrics", {})
+        return {name: round(float(found[name]), 5) for name in FIGURES if isinstance(found.get(name), int | float)}
+    return {}
