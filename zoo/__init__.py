@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from zoo.registry.listing import entries, schema, show
     from zoo.registry.weights import Weights
     from zoo.runs.find import load
+    from zoo.runs.pull import pull
+    from zoo.runs.push import push
     from zoo.training.bench import bench
     from zoo.training.train import train
     from zoo.tuning.study_folder import studies
@@ -63,6 +65,8 @@ __all__ = [  # noqa: RUF022 - for plugins first, then what people call
     "reconstruct",
     "interpolate",
     "export",
+    "push",
+    "pull",
     "bench",
     "schema",
 ]
@@ -85,6 +89,8 @@ __getattr__, __dir__ = lazy_names(
         "zoo.registry.listing": ("entries", "schema", "show"),
         "zoo.registry.weights": ("Weights",),
         "zoo.runs.find": ("load",),
+        "zoo.runs.pull": ("pull",),
+        "zoo.runs.push": ("push",),
         "zoo.training.bench": ("bench",),
         "zoo.training.train": ("train",),
         "zoo.tuning.study_folder": ("studies",),

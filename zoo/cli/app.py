@@ -31,6 +31,8 @@ COMMANDS = {
     "reconstruct": "Encode and decode pictures, and show both side by side.",
     "interpolate": "Interpolate between two pictures through their codes.",
     "export": "Export a trained model as ONNX or pt2, checked against the run.",
+    "push": "Publish a run as a folder, a .zip file or on the Hugging Face hub.",
+    "pull": "Fetch a published run, and verify it.",
     "bench": "Measure training speed against a plain PyTorch loop.",
     "check": "Check that plugins follow the rules the zoo relies on.",
     "schema": "Print the JSON schema of registry.yaml, for editors.",

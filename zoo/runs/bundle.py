@@ -6,17 +6,20 @@ Nothing in it is executed or unpickled, and its manifest has the size and the SH
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zipfile
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from zoo.core.errors import RunError, ZooError
+from zoo.core.errors import MissingError, ResourceError, RunError, ZooError
 from zoo.core.files import atomic_write, digest, folder_size, non_finite_to_none, sha256, write_json, write_text
 from zoo.core.temporary_folder import move_folder, temporary_folder
 from zoo.core.trust import load_json
 from zoo.core.version import __version__
+from zoo.registry.entry import restore_entry
 from zoo.runs.bundle_checks import VERSION, check_bundle, check_evaluation, check_picture
 from zoo.runs.bundle_source import (
     CARD,
@@ -30,6 +33,7 @@ from zoo.runs.bundle_source import (
     copy_files,
     open_files,
 )
+from zoo.runs.card import Card
 from zoo.runs.machine_paths import (
     is_machine_path,
     known_paths,
@@ -60,17 +64,18 @@ class Bundle(NamedTuple):
     weights_sha256: str
 
 
-def write_bundle(run: Run, target: Path, half: bool = False) -> Bundle:
+def write_bundle(run: Run, target: Path, half: bool = False, *, license: str = "", address: str = "") -> Bundle:  # noqa: A002
     """Write a finished run as a bundle: a folder, or one file if the name ends in .zip.
 
     An existing bundle is replaced; ZooError if anything else is there. With `half`, large tensors are stored as
-    float16. No path of this machine gets into it.
+    float16. No path of this machine gets into it. The card names the `license` and the `address` for `zoo pull`.
     """
     check_finished(run)
     is_zip = target.suffix.lower() == ".zip"
     check_target(target, is_zip)
     with temporary_folder(target) as folder:
-        weights = collect(run, folder, half)
+        weights = collect(run, folder, half, license)
+        write_card(run, folder, address or target.name)
         if is_zip:
             pack(folder, target)
             return Bundle(target, target.stat().st_size, sha256(target), weights)
@@ -79,20 +84,42 @@ def write_bundle(run: Run, target: Path, half: bool = False) -> Bundle:
         return Bundle(target, size, "", weights)
 
 
-def unpack_bundle(source: Path, folder: Path, origin: str = "") -> None:
+def unpack_bundle(source: Path, folder: Path, origin: str = "", check: Callable[[Path], object] | None = None) -> None:
     """Make a run folder of a bundle, after checking all of it, or write nothing.
 
     Its record says in `origin` where it came from: by default the name of the source. ZooError if there is no bundle,
-    or the folder is not empty; RunError if the bundle is damaged or has other files than a bundle has.
+    or the folder is not empty; RunError if the bundle is damaged or has other files than a bundle has. `check` may
+    refuse the run folder before it gets its name.
     """
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise ZooError(f"{folder} already exists", "choose another --out, or remove it")
+    refuse_existing(folder)
     with temporary_folder(folder) as temporary:
         with open_files(source) as files:
             copied = copy_files(files, temporary)
-        check_bundle(source, temporary, copied)
-        make_run_folder(temporary, folder, origin or source.name, copied[WEIGHTS])
+        with errors_about(source, temporary):
+            check_bundle(temporary, copied)
+            make_run_folder(temporary, folder, origin or source.name, copied[WEIGHTS])
+            if check is not None:
+                check(temporary)
         move_folder(temporary, folder)
+
+
+def refuse_existing(folder: Path) -> None:
+    """Raise ZooError if there is something at a path, except for an empty folder."""
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise ZooError(f"{folder} already exists", "choose another folder with --out, or remove it")
+
+
+@contextmanager
+def errors_about(source: Path | str, folder: Path) -> Iterator[None]:
+    """Turn errors about the files in a temporary folder into such about the bundle that they came from."""
+    try:
+        yield
+    except ResourceError:
+        raise
+    except ZooError as error:
+        kind = MissingError if isinstance(error, MissingError) else RunError
+        text = str(error.args[0]).replace(f"{folder}{os.sep}", "").replace(f"{folder}: ", "").replace(str(folder), "it")
+        raise kind(f"{source}: {text[:300]}", error.hint) from None
 
 
 def check_finished(run: Run) -> None:
@@ -131,7 +158,7 @@ def read_inner(files: BundleFiles, name: str) -> dict[str, Any]:
     return found
 
 
-def collect(run: Run, folder: Path, half: bool) -> str:
+def collect(run: Run, folder: Path, half: bool, license: str = "") -> str:  # noqa: A002 - the hub's own word
     """Write the files of a run's bundle into a folder; return the SHA-256 of the weights."""
     known = known_paths(run.entry, run.path)
     weights = write_weights_file(run, folder / WEIGHTS, half)
@@ -140,7 +167,7 @@ def collect(run: Run, folder: Path, half: bool) -> str:
     about = {key: value for key, value in run.record.items() if key not in PRIVATE}
     record = {key: value if key in AS_IT_IS else shorten_paths(value) for key, value in about.items()}
     record |= {"schema": SCHEMA, "entry_sha256": digest(entry), "weights_sha256": weights}
-    record |= {"stored_as": "float16"} if half else {}
+    record |= ({"stored_as": "float16"} if half else {}) | ({"license": license} if license else {})
     record["command"] = shorten_command(str(record.get("command", "")), known)
     record["notes"] = [shorten_in_text(str(text), known) for text in record.get("notes", ())]
     write_json(folder / "run.json", record | {"seal": digest(record)})
@@ -148,6 +175,15 @@ def collect(run: Run, folder: Path, half: bool) -> str:
     collect_evaluation(run, folder, known)
     write_manifest(folder)
     return weights
+
+
+def write_card(run: Run, folder: Path, address: str) -> None:
+    """Write the model card from the other files of a bundle."""
+    record, entry = read_files(folder)
+    evaluation = read_json(folder / EVALUATION) if (folder / EVALUATION).exists() else {}
+    pictures = tuple(name for name in PICTURES if (folder / name).exists())
+    card = Card(restore_entry(entry), record, run.kept_epoch(), address, evaluation, pictures)
+    write_text(folder / CARD, card.write())
 
 
 def write_weights_file(run: Run, path: Path, half: bool) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo.core.errors import RunError, ZooError, describe_error
+from zoo.core.errors import RunError, describe_error
 from zoo.core.files import digest
 from zoo.core.splits import SPLITS
 from zoo.runs.bundle_source import CARD, EVALUATION, MANIFEST, PICTURES, WEIGHTS, Copied
@@ -20,7 +20,7 @@ MAX_SIDE = 20_000
 """Largest side in pixels of a picture in a bundle."""
 
 
-def check_bundle(source: Path, folder: Path, copied: Mapping[str, Copied]) -> None:
+def check_bundle(folder: Path, copied: Mapping[str, Copied]) -> None:
     """Raise RunError unless the files of a bundle are whole, belong together and say what they should."""
     try:
         check_manifest(folder / MANIFEST, copied)
@@ -38,11 +38,10 @@ def check_bundle(source: Path, folder: Path, copied: Mapping[str, Copied]) -> No
         for name in PICTURES:
             if name in copied:
                 check_picture(folder / name)
-        lines_of(folder / CARD) if CARD in copied else []
-    except (ZooError, ValueError, AttributeError, OSError) as error:
-        text = str(error.args[0] if isinstance(error, ZooError) else error).replace(f"{folder}/", "")
-        hint = error.hint if isinstance(error, ZooError) else ""
-        raise RunError(f"{source}: {text.replace(str(folder), 'it')[:300]}", hint) from None
+        if CARD in copied:
+            lines_of(folder / CARD)
+    except (ValueError, AttributeError, OSError) as error:
+        raise RunError(f"it is damaged: {describe_error(error)}") from None
 
 
 def check_manifest(path: Path, copied: Mapping[str, Copied]) -> None:
