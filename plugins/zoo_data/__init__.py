@@ -1,4 +1,4 @@
-"""First-party data: digits, CIFAR-10, Fashion-MNIST, folders of pictures, and Parquet files."""
+"""First-party data: digits, CIFAR-10, Fashion-MNIST, folders of pictures, Parquet files, and arrays."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from zoo.registry import DataKind, hookimpl
-from zoo_data import cifar10, digits, fashion_mnist, folder, parquet
+from zoo_data import arrays, cifar10, digits, fashion_mnist, folder, parquet
 
 
 @hookimpl
@@ -27,3 +27,4 @@ def zoo_data() -> Iterator[DataKind[Any]]:
     yield DataKind(
         "parquet", parquet.ParquetSpec, parquet.load, parquet.info, "Parquet files as on the Hugging Face Hub"
     )
+    yield DataKind("arrays", arrays.ArraysSpec, arrays.load, arrays.info, "pictures and labels given in Python")

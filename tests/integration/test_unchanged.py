@@ -57,9 +57,10 @@ def test_the_schema_still_takes_every_option(home: Path, capsys: pytest.CaptureF
 
 
 def paths(value: object, path: str = "") -> set[str]:
-    """The dotted paths of all keys of a JSON document, without texts for readers."""
+    """The dotted paths of all keys and list items of a JSON document, in any order, without texts for readers."""
     if isinstance(value, list):
-        return {found for index, part in enumerate(value) for found in paths(part, f"{path}.{index}")}
+        ends = [f"{path}.{'*' if isinstance(part, dict | list) else part}" for part in value]
+        return {found for part, end in zip(value, ends, strict=True) for found in paths(part, end)}
     if not isinstance(value, dict):
         return {path}
     kept = {key: part for key, part in value.items() if key not in {"description", "title"}}

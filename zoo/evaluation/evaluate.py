@@ -18,6 +18,7 @@ from zoo.evaluation.evaluation import Evaluation
 from zoo.models.base import Classifier, Model
 from zoo.models.metrics import EVAL_BATCH, mean_metrics
 from zoo.registry.catalog import catalog
+from zoo.registry.data_source import Data
 from zoo.registry.entry import Entry
 from zoo.registry.kinds import Outputs
 from zoo.registry.listing import load_entry
@@ -96,7 +97,7 @@ def compute_metrics(found: Outputs, entry: Entry | None = None, asked: Collectio
 def evaluate(
     run: Run | str | Path,
     *overrides: str,
-    data: str | Path | None = None,
+    data: Data | None = None,
     split: str = "test",
     device: str = "auto",
     record: str | Path | None = None,
@@ -115,7 +116,7 @@ def evaluate(
         run: A run folder, a name below `runs`, an entry or a study.
         *overrides: `key=value` texts for the data, and for options that do not affect the weights.
         data: A data kind, a folder with one subfolder per class, or Parquet files, read in the shape that the model
-            takes; by default the data of the run.
+            takes, or arrays `(x, y)` as `zoo.train` takes them; by default the data of the run.
         split: The split to evaluate: "train", "valid" or "test".
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
         record: A registry file to which to append the result; None to leave it out.
@@ -149,7 +150,8 @@ def evaluate(
     check_split(split)
     for name in metrics:
         catalog().find("metric", name)
-    opened, torch_device = load(run, data), choose_device(device)
+    named = data if isinstance(data, str | Path) else None
+    opened, torch_device = load(run, named), choose_device(device)
     words = run_overrides(opened, data, overrides)
     changed = opened.with_overrides(words)
     model = opened.model(torch_device, words)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from zoo.core.errors import DataError, ZooError
 from zoo.core.notes import note
@@ -17,6 +18,11 @@ from zoo.core.walk import format_left_out, picture_files
 from zoo.registry.catalog import catalog
 from zoo.registry.raw_entry import SECTIONS
 
+if TYPE_CHECKING:
+    from zoo.data.given import GivenArrays
+
+Data: TypeAlias = "str | Path | GivenArrays"
+"""A data kind, a path, or pictures and labels as arrays."""
 MAX_LISTED_PATHS = 10_000
 NEAR = 0.6
 """How much a name must resemble another to be taken for it, from 0 to 1."""
@@ -24,8 +30,12 @@ QUALIFIED = re.compile(r"[\w.-]{2,}:[a-z0-9-]+")
 """plugin:kind; a single letter before the colon is a Windows drive."""
 
 
-def data_overrides(data: str | Path) -> list[str]:
-    """Return the overrides that select a data kind or path; DataError if it is neither."""
+def data_overrides(data: Data) -> list[str]:
+    """Return the overrides that select a data kind, a path or arrays; DataError if it is none of them."""
+    if not isinstance(data, str | Path):
+        from zoo.data.given import KIND, keep_arrays
+
+        return [f"data.kind={KIND}", f"data.fingerprint={keep_arrays(data)}"]
     kinds, text = catalog().names("data"), str(data)
     path = Path(text).expanduser()
     if text in kinds or (QUALIFIED.fullmatch(text) and not path.exists()):
@@ -70,7 +80,7 @@ def data_kind_of(path: Path) -> str:
     raise DataError(f"{path} has neither pictures ({path.name}/CLASS/*.png) nor .parquet files{found}")
 
 
-def with_data(data: str | Path | None, overrides: Iterable[str]) -> list[str]:
+def with_data(data: Data | None, overrides: Iterable[str]) -> list[str]:
     """Return overrides with those that select the data in front; ZooError if both name data."""
     typed = list(overrides)
     if data is None:

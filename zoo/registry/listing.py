@@ -10,7 +10,7 @@ from typing import Any
 from zoo.core.errors import ZooError
 from zoo.core.spec import options
 from zoo.registry.catalog import catalog
-from zoo.registry.data_source import with_data
+from zoo.registry.data_source import Data, with_data
 from zoo.registry.description import EntryDescription, OptionDescription
 from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.layers import Registry, read_registry
@@ -119,7 +119,7 @@ def show(
     overrides: Iterable[str] = (),
     registries: Paths = (),
     measure: bool = True,
-    data: str | Path | None = None,
+    data: Data | None = None,
 ) -> EntryDescription:
     """Describe an entry: its options, search space, results and size.
 
@@ -128,7 +128,8 @@ def show(
         overrides: `key=value` strings, as on the command line.
         registries: Registry files to read in addition.
         measure: Whether to count parameters and FLOPs for the data, which imports torch.
-        data: A data kind, a folder with one subfolder per class, or Parquet files; by default the entry's own data.
+        data: A data kind, a folder with one subfolder per class, Parquet files, or arrays `(x, y)` as `zoo.train` takes
+            them; by default the entry's own data.
 
     Returns:
         The summary, hash, kind, plugin, size, values, options and results of the entry.

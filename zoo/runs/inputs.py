@@ -19,7 +19,7 @@ from zoo.core.sections import PictureSpec
 from zoo.core.walk import format_left_out, is_folder, picture_files
 from zoo.data.dataset import Pictures
 from zoo.data.decode import Picture, Recipe, decode_picture, strict_pillow_warnings
-from zoo.registry.data_source import with_data
+from zoo.registry.data_source import Data, with_data
 from zoo.registry.entry import Entry
 from zoo.registry.overrides import refuse_without_effect
 from zoo.runs.run import Run
@@ -60,11 +60,14 @@ def check_pictures(run: Run, changed: Entry, info: DataInfo, split: str, picture
 
 def same_source(one: Entry, other: Entry) -> bool:
     """Return whether two entries take their pictures from the same place."""
-    sources = [(entry.data.name, getattr(entry.data.spec, "path", None)) for entry in (one, other)]
+    sources = [
+        (entry.data.name, *(getattr(entry.data.spec, name, None) for name in ("path", "fingerprint")))
+        for entry in (one, other)
+    ]
     return sources[0] == sources[1]
 
 
-def run_overrides(run: Run, data: str | Path | None, overrides: Iterable[str]) -> list[str]:
+def run_overrides(run: Run, data: Data | None, overrides: Iterable[str]) -> list[str]:
     """Return the overrides with which a run is used on other data, which are read in the shape that its model takes.
 
     Raises ZooError for options of its training, which is over.

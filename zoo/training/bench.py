@@ -18,7 +18,7 @@ from zoo.data.loader import Loader
 from zoo.models.base import Stage
 from zoo.models.device import autocast_type
 from zoo.registry.build import build_data, build_model
-from zoo.registry.data_source import with_data
+from zoo.registry.data_source import Data, with_data
 from zoo.registry.entry import Entry
 from zoo.registry.listing import load_entry
 from zoo.registry.model_size import count_flops, count_size, meta_batch
@@ -27,8 +27,6 @@ from zoo.training.device import preserve_random_state, seed_all
 from zoo.training.stepper import Stepper
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from zoo.registry.listing import Paths
 
 
@@ -239,7 +237,7 @@ def matmul_peak(device: torch.device, autocast: torch.dtype | None, seconds: flo
 def bench(
     name: str,
     *overrides: str,
-    data: str | Path | None = None,
+    data: Data | None = None,
     device: str = "auto",
     seconds: float = 20.0,
     registries: Paths = (),
@@ -251,7 +249,8 @@ def bench(
     Args:
         name: Name of the entry.
         *overrides: `key=value` texts, as on the command line.
-        data: A data kind, a folder with one subfolder per class, or Parquet files; by default the entry's own data.
+        data: A data kind, a folder with one subfolder per class, Parquet files, or arrays `(x, y)` as `zoo.train` takes
+            them; by default the entry's own data.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
         seconds: How long it may take, the compilation of the model apart.
         registries: Registry files to read in addition.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from zoo.core.errors import DataError, JobError, ZooError
-from zoo.registry.data_source import with_data
+from zoo.registry.data_source import Data, with_data
 from zoo.registry.entry import Entry
 from zoo.registry.overrides import refuse_without_effect, with_option
 from zoo.runs.choose_folder import choose_folder
@@ -41,7 +41,7 @@ class Trained(NamedTuple):
 def train(
     name: str,
     *overrides: str,
-    data: str | Path | None = None,
+    data: Data | None = None,
     init_from: Run | str | Path | None = None,
     seed: int | None = None,
     out: str | Path | None = None,
@@ -58,7 +58,9 @@ def train(
     Args:
         name: Name of the entry.
         *overrides: `key=value` texts, as on the command line.
-        data: A data kind, a folder with one subfolder per class, or Parquet files; by default the entry's own data.
+        data: A data kind, a folder with one subfolder per class, or Parquet files; by default the entry's own data. Or
+            arrays of NumPy or torch, `(x, y)`: pictures, uint8 or floats of 0 to 1, with the channels first or last,
+            and a label for each, an integer or text; those of splits as `{"train": (x, y), "test": (x, y)}`.
         init_from: A run, its folder, an entry or a study, whose weights to start from instead of random ones. With
             `train.epochs=+10` that run goes on in a new folder, with its own options; by default the newest of `name`.
         seed: Seed of the training, in place of `train.seed`.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.core.errors import InterruptedRun, JobError, ZooError
 from zoo.display.html import in_notebook
-from zoo.registry.data_source import with_data
+from zoo.registry.data_source import Data, with_data
 from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.listing import load_registry, overridden_options
 from zoo.registry.overrides import with_option
@@ -163,7 +163,7 @@ def with_tune_options(raw: RawEntry, options: dict[str, Any]) -> RawEntry:
 def tune(
     name: str,
     *overrides: str,
-    data: str | Path | None = None,
+    data: Data | None = None,
     trials: int | None = None,
     seconds: float | None = None,
     objective: str | None = None,
@@ -185,7 +185,8 @@ def tune(
     Args:
         name: Name of the entry.
         *overrides: `key=value` texts, as on the command line; those that start with `tune.` configure the search.
-        data: A data kind, a folder with one subfolder per class, or Parquet files; by default the entry's own data.
+        data: A data kind, a folder with one subfolder per class, Parquet files, or arrays `(x, y)` as `zoo.train` takes
+            them; by default the entry's own data.
         trials: The number of trials of the study, including those of earlier calls.
         seconds: The time after which the search stops; None for no limit.
         objective: What to optimise: a metric of the validation split, efficiency, fewest-parameters or pareto.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 from zoo.core.errors import InterruptedRun, ZooError
 from zoo.core.files import digest
@@ -20,7 +19,7 @@ from zoo.evaluation.compare.folder import (
 )
 from zoo.evaluation.compare.result import Comparison
 from zoo.evaluation.compare.runner import CompareJob, ComparisonRunner
-from zoo.registry.data_source import with_data
+from zoo.registry.data_source import Data, with_data
 from zoo.registry.entry import resolve_entry
 from zoo.registry.layers import Registry
 from zoo.registry.listing import Paths, load_registry
@@ -34,7 +33,7 @@ from zoo.training.session import fit_before_training
 def compare(
     name: str,
     *overrides: str,
-    data: str | Path | None = None,
+    data: Data | None = None,
     seeds: int = 1,
     minutes: float | None = None,
     split: str = "test",
@@ -53,7 +52,8 @@ def compare(
     Args:
         name: Name of the entry.
         *overrides: `key=value` and `key=value,value` texts.
-        data: A data kind, a folder with one subfolder per class, or Parquet files; by default the entry's own data.
+        data: A data kind, a folder with one subfolder per class, Parquet files, or arrays `(x, y)` as `zoo.train` takes
+            them; by default the entry's own data.
         seeds: The number of seeds for each variant, from `train.seed` on.
         minutes: Training time of each run; None for the entry's own number of epochs.
         split: The split to evaluate: "train", "valid" or "test".
