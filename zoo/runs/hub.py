@@ -55,24 +55,28 @@ def push_to_hub(
 ) -> tuple[Bundle, str]:
     """Upload a run in one commit, and return its page; the model is created if there is none."""
     address = Address.read(text)
-    with hub_errors(address, UPLOAD), scratch("push") as temporary:
-        api = connect()
-        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-
+    api = connect()
+    with scratch("push") as temporary:
         folder = temporary / "bundle"
         bundle = write_bundle(run, folder, half, license=license, address=f"hf:{address.name}")
-        before = check_existing(api, address, run, temporary, force)
-        url = str(api.create_repo(address.name, private=private, exist_ok=True))
-        if address.revision:
-            api.create_branch(address.name, branch=address.revision, exist_ok=True)
-        names = sorted(file.name for file in folder.iterdir())
-        adds = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=folder / name) for name in names]
-        gone = [CommitOperationDelete(path_in_repo=name) for name in LIMITS if name in before and name not in names]
-        message = f"Upload {run.entry.name} with pixel-zoo"
-        api.create_commit(
-            address.name, operations=[*adds, *gone], commit_message=message, revision=address.revision or "main"
-        )
+        with hub_errors(address, UPLOAD):
+            before = check_existing(api, address, run, temporary, force)
+            url = str(api.create_repo(address.name, private=private, exist_ok=True))
+            if address.revision:
+                api.create_branch(address.name, branch=address.revision, exist_ok=True)
+            commit(api, address, folder, before, f"Upload {run.entry.name} with pixel-zoo")
     return bundle, url
+
+
+def commit(api: HfApi, address: Address, folder: Path, before: set[str], message: str) -> None:
+    """Upload the files of a folder in one commit, in which files of an older bundle that are gone are deleted."""
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+    names = sorted(file.name for file in folder.iterdir())
+    adds = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=folder / name) for name in names]
+    gone = [CommitOperationDelete(path_in_repo=name) for name in LIMITS if name in before and name not in names]
+    branch = address.revision or "main"
+    api.create_commit(address.name, operations=[*adds, *gone], commit_message=message, revision=branch)
 
 
 def check_existing(api: HfApi, address: Address, run: Run, temporary: Path, force: bool) -> set[str]:
@@ -184,7 +188,7 @@ def refusal(error: Exception, status: int, name: str, what: str) -> ZooError:
     elif status == 404:
         text, hint = f"there is no model {name}, or it is private", f"check the name, or {LOGIN}"
     elif status == 403:
-        text, hint = f"you may not {what} {name}", "use a token that may write there, see `hf auth whoami`"
+        text, hint = f"you may not {what} {name}", "use a token with the right, see `hf auth whoami`"
     else:
         text, hint = f"the hub refused to {what} {name}: {getattr(error, 'server_message', None) or error}"[:300], ""
     return ZooError(text, hint)
