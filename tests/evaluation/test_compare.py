@@ -20,8 +20,9 @@ from zoo.core.errors import InterruptedRun, LockedError, RunError, ZooError
 from zoo.evaluation.compare.axes import Axes, split_values
 from zoo.evaluation.compare.callbacks import CompareCallback
 from zoo.evaluation.compare.result import Comparison, MetricSummary, format_spread
+from zoo.registry.entry import Entry
 from zoo.runs.lock import lock_folder
-from zoo.training.train import Trained
+from zoo.training.train import Trained, train_entry
 
 pytestmark = pytest.mark.usefixtures("home")
 TINY = ["data.limit=200", "model.blocks=2", "model.first=4", "model.last=8", "train.batch=50", "--device", "cpu"]
@@ -300,13 +301,13 @@ def test_a_run_that_diverges_is_listed_and_stops_nothing(capsys: Capture) -> Non
 
 
 def test_a_run_without_memory_is_listed_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    def hungry(name: str, *words: str, **options: Any) -> Trained:
-        if "model.norm=none" in words:
+    def hungry(entry: Entry, *about: Any) -> Trained:
+        if entry.model.dump()["norm"] == "none":
             raise MemoryError
-        return zoo.train(name, *words, **options)
+        return train_entry(entry, *about)
 
     with monkeypatch.context() as patch:
-        patch.setattr("zoo.evaluation.compare.runner.train", hungry)
+        patch.setattr("zoo.evaluation.compare.runner.train_entry", hungry)
         found = zoo.compare("cnn", *NORMS[2:-2], device="cpu")
     assert [(run.state, run.reason[:13]) for run in found.runs] == [("failed", "out of memory"), ("done", "")]
     assert [run.state for run in zoo.compare("cnn", *NORMS[2:-2], device="cpu").runs] == ["done", "done"]

@@ -157,6 +157,9 @@ NOT_TUNED = [
     (["train.minutes=2", "tune.cpus=1"], "train.minutes cannot limit them"),
     (["train.lr=0.1", "tune.space.train.lr=1e-3..1e-1"], "train.lr has a value and a search range"),
     (["tune.space.train.stages.last.lr=1e-3..1e-1"], "the model has no stage 'last'"),
+    (["train.momentum=0.5"], "train.momentum has no effect with the optimizer adamw"),
+    (["train.augment.pad=0", "train.augment.pad_mode=reflect"], "train.augment.pad_mode has no effect without a bo"),
+    (["tune.sampler=random", "tune.startup=3"], "tune.startup has no effect with the sampler random"),
     (["tune.space.train.momentum={low: 0, high: 0.9, when: {train.optimizer: sgd}}"], "but that is adamw"),
 ]
 
@@ -170,9 +173,59 @@ def test_show_refuses_what_tune_refuses(words: list[str], text: str, capsys: Cap
 
 
 def test_show_refuses_a_stage_that_does_not_exist(capsys: Capture) -> None:
-    assert main(["show", "cnn", "train.stages.codec.lr=1"]) == 2
-    err = capsys.readouterr().err
-    assert "no stage 'codec'; its only stage is 'model', so set train.NAME=VALUE" in err
+    for more in ([], ["--options"]):
+        assert main(["show", "cnn", "train.stages.codec.lr=1", *more]) == 2
+        err = capsys.readouterr().err
+        assert "no stage 'codec'; its only stage is 'model', so set train.NAME=VALUE" in err
+
+
+def test_an_option_is_used_where_what_it_needs_is_searched() -> None:
+    words = ["train.momentum=0.5", "tune.space.train.optimizer=[adamw, sgd]"]
+    momentum = next(each for each in zoo.show("cnn", words, measure=False).options if each.name == "train.momentum")
+    assert momentum.value == 0.5
+
+
+def test_a_study_refuses_seconds_between_checkpoints(capsys: Capture) -> None:
+    assert main(["tune", "cnn", "train.save_seconds=5", "--trials", "1"]) == 2
+    assert "train.save_seconds has no effect on a study" in capsys.readouterr().err
+
+
+NOT_MEASURED = [
+    (["cnn", "train.epochs=3"], "train.epochs has no effect on the speed of a training; leave it out"),
+    (["cnn", "train.stages.model.epochs=3"], "train.stages.model.epochs has no effect on the speed of a training"),
+    (["cnn", "train.minutes=3"], "train.minutes has no effect on the speed of a training"),
+    (["cnn", "train.keep=last"], "train.keep has no effect on the speed of a training"),
+    (["cnn", "train.stages.codec.lr=1"], "the model has no stage 'codec'"),
+    (["cnn", "train.momentum=0.5"], "train.momentum has no effect with the optimizer adamw"),
+    (
+        ["vq-vae", "train.stages.prior.lr=1"],
+        "train.stages.prior.lr has no effect on the speed of the first stage",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "text"), NOT_MEASURED)
+def test_bench_refuses_what_it_does_not_measure(words: list[str], text: str, capsys: Capture) -> None:
+    assert main(["bench", *words, "--seconds", "0.1"]) == 2
+    assert text in capsys.readouterr().err
+
+
+def test_bench_takes_the_batch_of_the_stage_that_it_measures() -> None:
+    small = ["model.width=8", "model.levels=[3, 3]", "prior.width=8", "prior.layers=1", "data.limit=40"]
+    assert zoo.bench("vq-vae", *small, "train.stages.codec.batch=7", device="cpu", seconds=0.1).batch == 7
+
+
+@pytest.mark.parametrize("word", ["train.momentum=0.3,0.9", "train.momentum=0.3"])
+def test_a_comparison_refuses_what_no_variant_uses(word: str, capsys: Capture) -> None:
+    assert main(["compare", "cnn", "model.blocks=2,3", word]) == 2
+    assert "train.momentum has no effect with the optimizer adamw" in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_a_comparison_takes_what_one_variant_uses() -> None:
+    small = ["model.blocks=2", "model.first=4", "model.last=8", "model.head=1", "data.limit=40", "train.epochs=1"]
+    found = zoo.compare("cnn", "train.optimizer=adamw,sgd", "train.momentum=0.3", *small, device="cpu")
+    assert [run.state for run in found.runs] == ["done", "done"]
 
 
 def test_show_needs_nothing_to_search(capsys: Capture) -> None:
@@ -199,6 +252,8 @@ NO_EFFECT = [
     (["reconstruct", "{run}", "a.png", "-n", "3"], "-n has no effect where pictures are named"),
     (["evaluate", "{run}", "--data-name", "mine"], "--data-name has no effect without --record"),
     (["evaluate", "{run}", "--judge", "inception"], "is not a generator, so there are no samples to judge"),
+    (["evaluate", "{run}", "data.limit=20"], "data.limit has no effect on the test split"),
+    (["evaluate", "{run}", "data.valid=0.3"], "data.valid has no effect on the test split"),
     (["predict", "{run}", "a.png", "--split", "valid"], "--split has no effect on pictures in files"),
     (["check", "digits", "--rules"], "digits has no effect on the list of rules"),
 ]

@@ -16,6 +16,7 @@ from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.layers import Registry, read_registry
 from zoo.registry.raw_entry import RawEntry
 from zoo.registry.results import describe_best, results_of
+from zoo.registry.unused import refuse_unused, typed_options
 
 Paths = Collection[str | Path]
 ENTRY_COLUMNS = ("entry", "what it is", "kind", "plugin", "best result", "parameters", "data", "weights")
@@ -148,6 +149,7 @@ def show(
     raw = registry.resolve(name, words)
     entry = resolve_entry(raw)
     searched = search_space(entry, raw, words)
+    refuse_unused(entry, typed_options(words), searched)
     parameters = flops = shape = None
     if measure:
         from zoo.registry.build import data_info

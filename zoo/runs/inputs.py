@@ -45,6 +45,7 @@ def check_pictures(run: Run, changed: Entry, info: DataInfo, split: str, picture
     if not len(pictures):
         raise DataError(f"the {split} split has no pictures")
     if pictures.fingerprint() == run.record.get("fingerprints", {}).get(split):
+        refuse_same_split(run, changed, split)
         return
     if changed.data.dump() == run.entry.data.dump():
         raise DataError(
@@ -56,6 +57,13 @@ def check_pictures(run: Run, changed: Entry, info: DataInfo, split: str, picture
             raise DataError(
                 f"data.{name} changes how pictures are split, so the {split} split may contain training pictures"
             )
+
+
+def refuse_same_split(run: Run, changed: Entry, split: str) -> None:
+    """Raise ZooError for a changed option of how pictures are split if the split is that of the run all the same."""
+    for name in SPLIT_OPTIONS if same_source(changed, run.entry) else ():
+        if getattr(changed.data.spec, name) != getattr(run.entry.data.spec, name):
+            raise ZooError(f"data.{name} has no effect on the {split} split of {run.path}", "leave it out")
 
 
 def same_source(one: Entry, other: Entry) -> bool:

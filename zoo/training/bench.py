@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import count as integers
 from statistics import median
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import optim
 
+from zoo.core.errors import ZooError
 from zoo.core.types import Batch
 from zoo.data.dataset import Splits
 from zoo.data.loader import Loader
@@ -21,8 +22,10 @@ from zoo.registry.build import build_data, build_model
 from zoo.registry.data_source import Data, with_data
 from zoo.registry.entry import Entry
 from zoo.registry.listing import load_entry
-from zoo.registry.model_size import count_flops, count_size, meta_batch
+from zoo.registry.model_size import build_on_meta, count_flops, meta_batch, size_of
 from zoo.registry.overrides import refuse_without_effect
+from zoo.registry.stages import check_stages
+from zoo.registry.unused import refuse_unused, typed_options
 from zoo.training.device import preserve_random_state, seed_all
 from zoo.training.stepper import Stepper
 
@@ -34,6 +37,8 @@ ROUNDS = 5
 PEAK_SHARE, MIN_SHARE = 0.1, 0.25
 """Share of the time for the products of matrices, and least share for the two loops."""
 MATMUL_SIZE = 2048
+UNMEASURED = {"epochs", "minutes", "keep", "save_seconds"}
+"""Options of `train` that change neither a step nor its speed."""
 Step = Callable[[], None]
 
 
@@ -86,15 +91,19 @@ class BenchmarkResult:
         return titled_block(self.entry, key_value_table(rows))
 
 
-def measure(entry: Entry, device: torch.device, seconds: float) -> BenchmarkResult:
+def measure(entry: Entry, device: torch.device, seconds: float, typed: Sequence[str] = ()) -> BenchmarkResult:
     """Measure the speed of both loops, the FLOPs of a training step and this machine's matrix-product peak.
 
     Both loops augment, train on the same pictures and update the weights. The plain one is typical PyTorch code:
-    float32, eager, AdamW with its defaults. All of that takes about `seconds`, or longer if a compiler does.
+    float32, eager, AdamW with its defaults. All of that takes about `seconds`, or longer if a compiler does. Raises
+    ZooError for `typed` options that change nothing of that.
     """
     start = time.perf_counter()
     splits, _ = build_data(entry.data)
-    count_size(entry, splits.info)  # refuses a model that does not fit the classes
+    model, on_meta = build_on_meta(entry, splits.info)
+    check_stages(entry.train, model)
+    refuse_unmeasured(typed, model.stages()[0].name)
+    size_of(entry, model, splits.info, on_meta)  # refuses a model that does not fit the classes
     autocast = autocast_type(device, entry.train.precision)
     fast, mode, batch = trainer_loop(entry, splits, device, autocast)
     plain = plain_loop(entry, splits, device)
@@ -121,6 +130,17 @@ def measure(entry: Entry, device: torch.device, seconds: float) -> BenchmarkResu
         matmul_peak_flops=peak,
         share_of_peak=None if achieved is None else round(achieved / peak, 3),
     )
+
+
+def refuse_unmeasured(typed: Iterable[str], stage: str) -> None:
+    """Raise ZooError for a typed option of a stage that is not measured, or of how long a training lasts."""
+    for key in typed:
+        section, *names = key.split(".")
+        if section == "train" and names[0] == "stages" and len(names) > 1 and names[1] != stage:
+            what = f"the speed of the first stage, {stage!r}, which is what is measured"
+            raise ZooError(f"{key} has no effect on {what}", f"set train.stages.{stage}.NAME, or train.NAME")
+        if section == "train" and names[-1] in UNMEASURED:
+            raise ZooError(f"{key} has no effect on the speed of a training", "leave it out")
 
 
 def measure_rounds(
@@ -270,6 +290,7 @@ def bench(
 
     words = with_data(data, overrides)
     refuse_without_effect(words, ["tune"], "the speed of a training", "it is for zoo tune")
-    entry, place = load_entry(name, words, registries), choose_device(device)
+    entry, place, typed = load_entry(name, words, registries), choose_device(device), typed_options(words)
+    refuse_unused(entry, typed)
     with preserve_random_state(place):
-        return measure(entry, place, seconds)
+        return measure(entry, place, seconds, typed)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from zoo.core.errors import DataError, JobError, ZooError
+from zoo.core.errors import DataError, JobError
 from zoo.registry.data_source import Data, with_data
 from zoo.registry.entry import Entry
 from zoo.registry.overrides import refuse_without_effect, with_option
+from zoo.registry.unused import refuse_unused, typed_options
 from zoo.runs.choose_folder import choose_folder
 from zoo.runs.find import resume_command
 from zoo.runs.lock import lock_folder
@@ -88,7 +89,17 @@ def train(
     words = with_data(data, overrides)
     refuse_without_effect(words, ["tune"], "a training", "it is for zoo tune")
     chosen = choose_entry(name, with_option("seed", seed, "train.seed", words), init_from, registries)
-    refuse_unused(chosen, words)
+    refuse_unused(chosen, typed_options(words))
+    source = str(init_from.path) if isinstance(init_from, Run) else init_from
+    options = {"init_from": source, "seed": seed, "out": out, "device": device}
+    command = resume_command("train", name, words, options, registries)
+    return train_entry(chosen, command, None if out is None else Path(out), device, callback, fresh=fresh)
+
+
+def train_entry(
+    chosen: Entry, command: str, out: Path | None, device: str, callback: Callback | None, *, fresh: bool = False
+) -> Trained:
+    """Train an entry that is resolved, or resume its unfinished run; `command` is the one that resumes it."""
     from zoo.display.html import in_notebook
     from zoo.models.device import choose_device
     from zoo.registry.blame import model_errors
@@ -98,8 +109,8 @@ def train(
     from zoo.training.session import Session
 
     torch_device = choose_device(device)
-    callback = callback or (NotebookCallback(name) if in_notebook() else Callback())
-    path, before = choose_folder(chosen, None if out is None else Path(out), fresh, callback.note)
+    callback = callback or (NotebookCallback(chosen.name) if in_notebook() else Callback())
+    path, before = choose_folder(chosen, out, fresh, callback.note)
     with lock_folder(path):
         # Another process may have finished the run before this one had the lock.
         before = Run.open(path) if (path / "run.json").exists() else before
@@ -107,9 +118,6 @@ def train(
         if before is not None and before.state == "diverged":
             raise JobError(f"{path} diverged", f"change its options, or {again}")
         if before is None or before.state != "done":
-            source = str(init_from.path) if isinstance(init_from, Run) else init_from
-            options = {"init_from": source, "seed": seed, "out": out, "device": device}
-            command = resume_command("train", name, words, options, registries)
             session = Session(chosen, path, torch_device, callback, command, again)
             with preserve_random_state(torch_device), model_errors(chosen, "training"):
                 before = session.train(before)
@@ -131,20 +139,6 @@ def check_finished(run: Run, tell: Callable[[str], object], again: str) -> None:
             raise DataError(f"the pictures have changed since {run.path} was trained", again)
     when = str(run.record.get("finished", "before"))[:10]
     tell(f"{run.path} is already finished ({when}), so this is its result; to train once more, {again}")
-
-
-def refuse_unused(entry: Entry, overrides: Iterable[str]) -> None:
-    """Raise ZooError for an option of the training that another one makes void."""
-    train = entry.train
-    optimizers = {train.optimizer, *(train.stage(name).optimizer for name in train.stages)}
-    for word in overrides:
-        key = word.partition("=")[0].strip()
-        name = key.split(".")[2] if key.startswith("train.stages.") else ""
-        used = {train.stage(name).optimizer} if name else optimizers
-        if key.startswith("train.") and key.endswith(".momentum") and used == {"adamw"}:
-            raise ZooError(f"{key} has no effect with the optimizer adamw", "set train.optimizer=sgd or muon")
-        if key == "train.augment.pad_mode" and train.augment.pad == 0:
-            raise ZooError(f"{key} has no effect without a border", "set train.augment.pad above 0")
 
 
 def trained(run: Run) -> Trained:

@@ -16,6 +16,7 @@ from zoo.registry.raw_entry import Locations, RawEntry, overlay
 from zoo.registry.search.checks import check_epochs, check_objective
 from zoo.registry.search.space import Space
 from zoo.registry.stages import check_stage_names
+from zoo.registry.unused import refuse_unused, typed_options
 from zoo.runs.choose_folder import refuse_changes
 from zoo.runs.find import resume_command
 from zoo.runs.lock import lock_folder
@@ -68,6 +69,8 @@ class TuneRequest:
     root: Path
     cluster: ClusterOptions
     command: str
+    typed: list[str]
+    """Names of the options that overrides set."""
 
 
 def run_study(raw: RawEntry, fixed: list[str], request: TuneRequest, callback: TuneCallback) -> Study:
@@ -83,6 +86,7 @@ def run_study(raw: RawEntry, fixed: list[str], request: TuneRequest, callback: T
         space = fit_space(Space.of(raw, entry, entry.tune.space, fixed), fitted, entry)
         callback.note(describe_space(fitted, space))
     check_epochs(entry, space)
+    refuse_unused(entry, request.typed, [dimension.path for dimension in space.dimensions])
     check_stage_options(entry, space)
     plan = StudyPlan.of(entry.dump(), entry.tune, space.describe())
     folder = choose_study(plan, request.root, request.study, request.fresh).resolve()
@@ -226,10 +230,11 @@ def tune(
     options = {"trials": trials, "objective": objective, "bound": bound, "max_params": max_params}
     for key, value in options.items():
         with_option(f"--{key.replace('_', '-')}", value, f"tune.{key}", words)
+    if "train.save_seconds" in (typed := typed_options(words)):
+        raise ZooError("train.save_seconds has no effect on a study", "its trials are saved every few seconds")
     arguments: dict[str, Any] = options | {"seconds": seconds, "study": study, "address": address}
     arguments |= {"storage": storage, "parallel": parallel, "device": device}
     command = resume_command("tune", name, words, arguments, registries)
-    request = TuneRequest(
-        options, seconds, fresh, study, Path(storage or ROOT), ClusterOptions.choose(address, parallel, device), command
-    )
+    cluster = ClusterOptions.choose(address, parallel, device)
+    request = TuneRequest(options, seconds, fresh, study, Path(storage or ROOT), cluster, command, typed)
     return run_study(raw, overridden_options(words), request, callback)

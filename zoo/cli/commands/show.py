@@ -16,6 +16,7 @@ from zoo.display.format import format_bytes, format_value
 from zoo.registry.data_source import with_data
 from zoo.registry.description import EntryDescription, OptionDescription
 from zoo.registry.listing import show
+from zoo.registry.unused import typed_options
 
 
 @click.command("show", cls=Command)
@@ -36,8 +37,9 @@ def show_command(
 ) -> None:
     """Show one entry: its options, parameters, FLOPs and results."""
     words = with_data(*read_words(screen, data, overrides))
+    names_stage = any(option.startswith("train.stages.") for option in typed_options(words))
     try:
-        about = show(name, words, registries, measure=not only_options)
+        about = show(name, words, registries, measure=names_stage or not only_options)
     except DataError as error:
         screen.note(f"parameters and FLOPs are unknown: {error}")
         about = show(name, words, registries, measure=False)

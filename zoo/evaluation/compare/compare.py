@@ -20,10 +20,11 @@ from zoo.evaluation.compare.folder import (
 from zoo.evaluation.compare.result import Comparison
 from zoo.evaluation.compare.runner import CompareJob, ComparisonRunner
 from zoo.registry.data_source import Data, with_data
-from zoo.registry.entry import resolve_entry
+from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.layers import Registry
 from zoo.registry.listing import Paths, load_registry
 from zoo.registry.overrides import refuse_without_effect, with_option
+from zoo.registry.unused import unused_options
 from zoo.runs.choose_folder import refuse_changes
 from zoo.runs.find import resume_command
 from zoo.runs.lock import lock_folder
@@ -112,12 +113,18 @@ def compare(
 def plan_jobs(axes: Axes, seeds: int, found: Registry) -> list[CompareJob]:
     """Plan and validate all trainings, seed by seed; ZooError if two variants are the same."""
     known: dict[str, Values] = {}
+    entries: list[Entry] = []
     for values in axes.variants:
         chosen = resolve_entry(found.resolve(axes.entry, axes.overrides(values)))
+        entries.append(chosen)
         other = known.setdefault(digest(chosen.dump()), values)
         if other is not values:
             text = f"{variant_title(other)} and {variant_title(values)} are the same for {axes.entry}"
             raise ZooError(text, "remove one of them")
+    voids = [unused_options(each, axes.options) for each in entries]
+    for key, error in voids[0].items():
+        if all(key in void for void in voids):  # in some variants it may have an effect
+            raise error
     first = chosen.train.seed
     pairs = [(values, seed) for seed in range(first, first + seeds) for values in axes.variants]
     return [plan_job(axes, values, seed, found) for values, seed in pairs]

@@ -16,9 +16,10 @@ from zoo.evaluation.compare.result import ComparedRun, Comparison, Variant
 from zoo.evaluation.evaluate import evaluate
 from zoo.registry.entry import Entry
 from zoo.registry.listing import Paths, load_entry
+from zoo.runs.find import resume_command
 from zoo.runs.names import is_run
 from zoo.runs.run import Run, differences
-from zoo.training.train import train
+from zoo.training.train import train_entry
 
 
 @dataclass(frozen=True)
@@ -127,13 +128,16 @@ class ComparisonRunner:
         if self.runs[index].state == "trained":
             return
         name = self.axes.entry
-        if changes := differences(job.entry.dump(), load_entry(name, job.overrides, self.registries).dump()):
+        entry = load_entry(name, job.overrides, self.registries)
+        if changes := differences(job.entry.dump(), entry.dump()):
             raise ZooError(
                 f"the entry {name!r} has changed in the meantime: {'; '.join(changes[:4])}",
                 f"undo that change, or {NEW_COMPARISON_HINT}",
             )
         with self.callback.training(f"[{index + 1}/{len(self.jobs)}] {job.title}", job.entry) as callback:
-            train(name, *job.overrides, out=path, device=self.device, registries=self.registries, callback=callback)
+            options = {"out": path, "device": self.device}
+            command = resume_command("train", name, job.overrides, options, self.registries)
+            train_entry(entry, command, path, self.device, callback)
 
     def evaluate(self, path: Path) -> None:
         """Evaluate a finished run, and record the result."""

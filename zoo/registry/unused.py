@@ -1,0 +1,38 @@
+"""Typed options that another option of the entry makes void."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+from zoo.core.errors import ZooError
+from zoo.registry.entry import Entry
+
+
+def typed_options(overrides: Iterable[str]) -> list[str]:
+    """Return the options that `key=value` overrides set."""
+    return [word.partition("=")[0].strip() for word in overrides]
+
+
+def refuse_unused(entry: Entry, typed: Iterable[str], searched: Collection[str] = ()) -> None:
+    """Raise ZooError for a typed option that has no effect; options that are searched have no single value."""
+    for error in unused_options(entry, typed, searched).values():
+        raise error
+
+
+def unused_options(entry: Entry, typed: Iterable[str], searched: Collection[str] = ()) -> dict[str, ZooError]:
+    """Find the typed options that have no effect, with an error for each."""
+    return {key: error for key in typed for error in unused_option(entry, key, searched)}
+
+
+def unused_option(entry: Entry, key: str, searched: Collection[str]) -> Iterator[ZooError]:
+    """Yield the error for an option if it has no effect."""
+    train = entry.train
+    if key.startswith("train.") and key.endswith(".momentum"):
+        stages = [key.split(".")[2]] if key.startswith("train.stages.") else [*train.stages, ""]
+        varies = any(path.startswith("train.") and path.endswith(".optimizer") for path in searched)
+        if not varies and {train.stage(name).optimizer for name in stages} == {"adamw"}:
+            yield ZooError(f"{key} has no effect with the optimizer adamw", "set train.optimizer=sgd or muon")
+    if key == "train.augment.pad_mode" and train.augment.pad == 0 and "train.augment.pad" not in searched:
+        yield ZooError(f"{key} has no effect without a border", "set train.augment.pad above 0")
+    if key == "tune.startup" and entry.tune.sampler == "random":
+        yield ZooError(f"{key} has no effect with the sampler random", "leave it out, or choose another tune.sampler")
