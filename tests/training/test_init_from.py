@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from shipping import REGISTRY, make_run, ship
 from torch import Tensor
 
 import zoo
+from tests.conftest import Install
 from zoo.cli import main
 from zoo.core.errors import DataError, RunError, ZooError
 from zoo.core.tensor_files import write_weights
@@ -276,6 +279,50 @@ def test_an_unfinished_run_and_damaged_weights_are_refused(run: Path) -> None:
     (run / "weights.safetensors").write_bytes(b"nothing")
     with pytest.raises(RunError, match="damaged or was replaced"):
         train()
+
+
+def test_a_published_run_is_fetched_once(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    zoo.push(run, "shared.zip")
+    words = ["train", "cnn", *SMALL, "train.epochs=1", "--device", "cpu", "--from", "shared.zip"]
+    assert main(words) == 0 and "runs/shared was fetched from shared.zip" in capsys.readouterr().err.replace("\\", "/")
+    record = zoo.load("cnn-1").record["init_from"]
+    assert Path(record["run"]) == Path("runs/shared").absolute() and not record["new"]
+    assert main(words) == 0 and "was fetched from shared.zip before" in capsys.readouterr().err
+    zoo.push(run, "elsewhere/shared.zip")
+    zoo.load("shared").update(origin="another.zip")
+    assert main(words) == 2
+    assert "is a run of another.zip, not of shared.zip; remove or rename it" in capsys.readouterr().err
+
+
+def test_a_run_on_the_hub_is_fetched(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoo.push(run, "bundle")
+
+    def download(text: str, folder: Path) -> str:
+        shutil.copytree("bundle", folder, dirs_exist_ok=True)
+        return f"{text}@0123"
+
+    monkeypatch.setattr("zoo.runs.hub.download", download)
+    words = ["train", "cnn", *SMALL, "train.epochs=1", "--device", "cpu"]
+    assert main([*words, "--from", "hf:ann/shared"]) == 0
+    assert Path(zoo.load("cnn-1").record["init_from"]["run"]) == Path("runs/shared").absolute()
+    assert main([*words, "--from", "hf:ann/shared"]) == 0
+    assert "was fetched from hf:ann/shared@0123 before" in capsys.readouterr().err
+    assert main([*words, "--from", "hf:bob/shared"]) == 2
+    assert main([*words, "--from", "hf:ann"]) == 2
+    assert "'hf:ann' is no model on the hub" in capsys.readouterr().err
+
+
+def test_shipped_weights_stand_for_a_run(install: Install, home: Path) -> None:
+    (home / "registry.yaml").write_text(REGISTRY, encoding="utf-8")
+    shutil.rmtree("runs")
+    shipped = make_run(Path("made/grey"), device="cpu")
+    ship(install, (shipped, "digits"))
+    done = zoo.train("tiny", init_from="tiny", device="cpu")
+    record = zoo.load(done.run).record["init_from"]
+    assert record["weights_sha256"] == shipped.record["weights_sha256"] and not record["new"]
+    assert zoo.load(done.run).entry.train.init_from == "tiny"
 
 
 def test_a_prior_is_trained_alone_on_frozen_codes() -> None:

@@ -14,7 +14,7 @@ from zoo.registry.entry import Entry
 from zoo.registry.listing import Paths, load_entry
 from zoo.registry.overrides import with_option
 from zoo.runs.find import load
-from zoo.runs.names import find_folder
+from zoo.runs.names import find_folder, is_run
 from zoo.runs.run import Run
 
 OPTION = "train.init_from"
@@ -50,6 +50,7 @@ def go_on(name: str, epochs: int, words: list[str], registries: Paths) -> Entry:
     """Return the entry of a finished run, for some more epochs from its weights."""
     if registries:
         raise ZooError("registry files have no effect where a run goes on with its own options", "drop --registry")
+    words = pin_start(words)
     start = next((read_text(word) for word in words if is_start(word)), name)
     base = load(start)
     if base.state != "done":
@@ -80,11 +81,36 @@ def pin_word(word: str) -> str:
     found = read_text(word)
     if found in ("", "None"):
         return word
-    path = find_folder(found)
+    path = fetch(found) if is_published(found) else find_folder(found)
     if path is None:
         load(found)
         return word
     return f"{OPTION}={json_text(path.absolute())}"
+
+
+def is_published(text: str) -> bool:
+    """Return whether a text names a published run: one on the hub, or a .zip file."""
+    return text.startswith("hf:") or (text.lower().endswith(".zip") and Path(text).expanduser().is_file())
+
+
+def fetch(text: str) -> Path:
+    """Fetch a published run into a folder below `runs`, and return it; once fetched, it is used again."""
+    from zoo.runs.hub import Address
+    from zoo.runs.pull import default_folder, pull
+
+    if text.startswith("hf:"):
+        Address.read(text)
+    folder = default_folder(text)
+    if not is_run(folder):
+        run = pull(text)
+        note(f"{run.path} was fetched from {text}", usual=True)
+        return run.path
+    origin = str(Run.open(folder).record.get("origin", "itself"))
+    name = text if text.startswith("hf:") else Path(text).name
+    if origin != name and origin.partition("@")[0] != name:
+        raise ZooError(f"{folder} is a run of {origin}, not of {name}", f"remove or rename it, or use --from {folder}")
+    note(f"{folder} was fetched from {origin} before; remove it to fetch it again", usual=True)
+    return folder
 
 
 def is_start(word: str) -> bool:

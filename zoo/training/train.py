@@ -62,8 +62,9 @@ def train(
         data: A data kind, a folder with one subfolder per class, or Parquet files; by default the entry's own data. Or
             arrays of NumPy or torch, `(x, y)`: pictures, uint8 or floats of 0 to 1, with the channels first or last,
             and a label for each, an integer or text; those of splits as `{"train": (x, y), "test": (x, y)}`.
-        init_from: A run, its folder, an entry or a study, whose weights to start from instead of random ones. With
-            `train.epochs=+10` that run goes on in a new folder, with its own options; by default the newest of `name`.
+        init_from: A run, its folder, an entry, a study, or a published run as `zoo.pull` takes it, whose weights to
+            start from instead of random ones. With `train.epochs=+10` that run goes on in a new folder, with its own
+            options; by default the newest of `name`.
         seed: Seed of the training, in place of `train.seed`.
         out: The run folder; by default the next free one below `runs`.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.

@@ -24,7 +24,7 @@ from zoo.training.start import choose_entry
     "--from",
     "init_from",
     metavar="RUN",
-    help="Start from the weights of a run, an entry or a study; zoo train says which of them fit.",
+    help="Start from the weights of a run, an entry, a study, a .zip file that zoo push wrote, or hf:USER/NAME.",
 )
 @click.option("--seed", type=int, metavar="N", help="Seed for the weights, the order of the pictures and augmentation.")
 @click.option("--out", metavar="DIR", help="Run folder; default runs/NAME-1, then -2 and so on.")
