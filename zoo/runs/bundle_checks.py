@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.core.errors import RunError, describe_error
-from zoo.core.files import digest
+from zoo.core.files import LEGAL_NAME, digest
 from zoo.core.splits import SPLITS
 from zoo.runs.bundle_source import CARD, EVALUATION, MANIFEST, PICTURES, WEIGHTS, Copied
 from zoo.runs.machine_paths import machine_paths
@@ -27,6 +27,8 @@ def check_bundle(folder: Path, copied: Mapping[str, Copied]) -> None:
         record, entry = read_files(folder)
         if record.get("state") != "done" or record.get("weights_sha256") != copied[WEIGHTS].sha256:
             raise RunError("the weights are not those of the run in run.json")
+        if not isinstance(entry.get("name"), str) or not LEGAL_NAME.fullmatch(entry["name"]):
+            raise RunError(f"its entry has no legal name, but {str(entry.get('name'))[:80]!r}")
         if found := next(machine_paths([part for part in entry.values() if isinstance(part, dict)]), None):
             raise RunError(f"its entry names {found[:80]!r}, a path of another machine")
         check_weights(folder / WEIGHTS)
