@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from zoo.core import SPLIT_NAMES, split_of
+from zoo.core.splits import SPLIT_WORDS, SPLITS
+from zoo.registry.advice import OTHER_NAMES
 
 
 @pytest.mark.parametrize(
@@ -31,3 +33,9 @@ from zoo.core import SPLIT_NAMES, split_of
 )
 def test_a_word_in_a_name_says_the_split(name: str, split: str | None) -> None:
     assert split_of(name) == split
+
+
+def test_the_words_of_sentences_and_of_advice_are_names_of_the_table() -> None:
+    assert [split_of(word) for word in SPLIT_WORDS.values()] == list(SPLITS)
+    for split in ("valid", "test"):
+        assert {name for name, meant in OTHER_NAMES.items() if meant == split} >= {*SPLIT_NAMES[split]} - {split}

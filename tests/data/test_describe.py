@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from samples import write
 
 import zoo
 from zoo.cli import main
+from zoo.core.errors import ZooError
 from zoo.data.dataset import Loaded
 from zoo.registry.build import build_data
 from zoo.registry.listing import load_entry
+from zoo.tuning.engine import Engine
 
 pytestmark = pytest.mark.usefixtures("home")
 Capture = pytest.CaptureFixture[str]
@@ -69,6 +72,21 @@ def test_every_command_that_reads_data_says_the_same_of_it_once(capsys: Capture)
         out, err = capsys.readouterr()
         assert err.count(f"{DIGITS}\n") == 1, words[0]
         assert DIGITS not in out
+
+
+def test_a_study_says_it_once(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def enough(engine: Engine, pictures: dict[str, object]) -> None:
+        assert str(pictures["notes"])
+        raise ZooError("enough")
+
+    monkeypatch.setattr(Engine, "run_trials", enough)
+    monkeypatch.setattr("zoo.tuning.engine.ray_cluster", lambda *about: nullcontext())
+    monkeypatch.setattr("zoo.tuning.engine.import_module", lambda name: None)
+    assert main(["tune", "cnn", *TINY, "--data", "digits", "data.limit=100", "--trials", "1"]) == 2
+    out, err = capsys.readouterr()
+    assert "error: enough" in err
+    assert err.count(f"{DIGITS}\n") == 1
+    assert DIGITS not in out
 
 
 def test_pictures_of_several_sizes_that_are_resized_are_said() -> None:

@@ -19,6 +19,7 @@ import zoo
 from tests.conftest import Install
 from zoo.cli import main
 from zoo.core.errors import ZooError
+from zoo.display.grid import with_caption
 from zoo.models.generator import mix_rows
 from zoo.runs.inputs import load_test_split
 
@@ -242,3 +243,29 @@ def told_wrong(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     capsys.readouterr()
     assert main([*words, "--device", "cpu"]) == 3
     return capsys.readouterr().err
+
+
+PAGES = [
+    (["mix", "runs/flow", "0", "1", "--steps", "3", "-n", "1"], "mixes", "from 0 to 1 in 3 steps"),
+    (["edit", "runs/flow", "test:0", "--to", "3"], "edits", "above: originals; below: edited to 3"),
+    (["reconstruct", "runs/linear", "test:0"], "reconstructions", "above: originals; below: reconstructions, PSNR "),
+    (["interpolate", "runs/linear", "test:0", "test:1", "--steps", "3"], "interpolations", "from test:0 to test:1"),
+]
+
+
+@pytest.mark.parametrize(("words", "folder", "expected"), PAGES)
+def test_each_page_has_its_caption(
+    words: list[str], folder: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages: list[tuple[str, Image.Image]] = []
+
+    def record(page: Image.Image, caption: str) -> Image.Image:
+        pages.append((caption, with_caption(page, caption)))
+        return pages[-1][1]
+
+    monkeypatch.setattr("zoo.display.grid.with_caption", record)
+    assert main([*words, "--device", "cpu"]) == 0
+    ((caption, page),) = pages
+    assert caption.startswith(expected)
+    with Image.open(Path(words[1], folder, "0001.png")) as written:
+        assert written.convert("RGB").tobytes() == page.convert("RGB").tobytes()

@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from studies import REASONS, study
 
 from zoo.cli import main
 from zoo.runs.find import find_run
 from zoo.tuning.study_folder import open_study, write_best
+from zoo.tuning.tune import AllFailedError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "runs" / "study"
 STUDY = Path("runs/cnn-study")
@@ -65,3 +67,11 @@ def test_no_objective_chooses_a_removed_trial(objective: str, golden: Path) -> N
     assert study.removed_note
     shutil.rmtree(study.best.run)
     assert study.best == best, "without any run the record remains"
+
+
+def test_a_study_without_a_result_says_why_in_its_error() -> None:
+    one = AllFailedError(study("failed", "failed"))
+    assert str(one).startswith("none of the 2 trials of")
+    assert str(one).endswith(f"finished; error in 2, first in t00000: {REASONS['failed']}")
+    several = AllFailedError(study("oom", "diverged", "failed", "diverged"))
+    assert several.hint == f"diverged in 2, first in t00001: {REASONS['diverged']} (and 2 other causes)"

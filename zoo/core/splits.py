@@ -14,6 +14,8 @@ SPLIT_NAMES: Mapping[str, tuple[str, ...]] = {
 }
 """The splits, each with all names that a data set may use for it; the first is the one that the zoo uses."""
 SPLITS = tuple(SPLIT_NAMES)
+SPLIT_WORDS: Mapping[str, str] = {"train": "training", "valid": "validation", "test": "test"}
+"""What stands before `pictures` in a sentence, also one of those names."""
 SPLIT_OF = {name: split for split, names in SPLIT_NAMES.items() for name in names}
 SPLIT_WORD = re.compile(rf"(?<![^\W\d_])({'|'.join(SPLIT_OF)})(?![^\W\d_])", re.IGNORECASE)
 """The name of a split between other characters than letters."""

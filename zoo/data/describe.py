@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from zoo.core.splits import SPLIT_WORDS
 from zoo.data.dataset import Loaded, Pictures, Splits
 
 MAX_CLASSES = 8
 """Classes that are named."""
 EQUAL_CHUNK = 1024
-SPLIT_WORDS = {"train": "training", "valid": "validation", "test": "test"}
 
 
 def describe_splits(name: str, splits: Splits, loaded: Loaded) -> str:

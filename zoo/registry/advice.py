@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from zoo.core.errors import ZooError, did_you_mean
 from zoo.core.sections import DataSpec, PictureSpec, TrainSpec, TuneSpec
 from zoo.core.spec import describe_type, options
+from zoo.core.splits import SPLIT_OF
 from zoo.registry.catalog import catalog
 from zoo.registry.raw_entry import RawEntry, kind_of
 
@@ -53,8 +54,6 @@ OTHER_NAMES = {
     "folder": "path",
     "arch": "architecture",
     "channel": "channels",
-    "val": "valid",
-    "validation": "valid",
     "val_split": "valid",
     "n_trials": "trials",
     "num_trials": "trials",
@@ -62,6 +61,7 @@ OTHER_NAMES = {
     "fp16": "precision",
     "amp": "precision",
     "bf16": "precision",
+    **{name: split for name, split in SPLIT_OF.items() if name != split and split in DataSpec.model_fields},
 }
 """What other tools call options of the zoo."""
 MAX_MEANT = 4

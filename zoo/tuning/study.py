@@ -309,6 +309,16 @@ def failure_rows(study: Study) -> list[list[object]]:
     ]
 
 
+def main_failure(study: Study) -> str:
+    """Say why most of the failed and refused trials ended, in one line; empty if there are none."""
+    rows = failure_rows(study)
+    if not rows:
+        return ""
+    cause, many, first, reason = max(rows, key=lambda row: int(str(row[1])))
+    others = f" (and {len(rows) - 1} other cause{'s' * (len(rows) > 2)})" * (len(rows) > 1)
+    return f"{cause} in {many}, first in {first}: {reason}{others}"
+
+
 def front_table(study: Study, best: Trial) -> tuple[list[str], list[list[str]], range]:
     """Table of the Pareto front: heads, rows, and the columns to align right."""
     named = study.spec.objective not in ("loss", "pareto", "fewest-parameters")

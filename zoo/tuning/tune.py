@@ -31,7 +31,7 @@ from zoo.tuning.fit_study import describe_space, fit_space
 from zoo.tuning.ledger import Ledger
 from zoo.tuning.ray_client import SCHEME, RayClientEngine
 from zoo.tuning.storage import write_errors
-from zoo.tuning.study import ENDED_STATES, Study
+from zoo.tuning.study import ENDED_STATES, Study, main_failure
 from zoo.tuning.study_folder import (
     StudyPlan,
     changes_in,
@@ -51,9 +51,7 @@ class AllFailedError(JobError):
     """Raised when no trial of a study finished."""
 
     def __init__(self, study: Study) -> None:
-        super().__init__(
-            f"none of the {study.ended} trials of {study.path} finished", "see the reasons in the table above"
-        )
+        super().__init__(f"none of the {study.ended} trials of {study.path} finished", main_failure(study))
         self.study = study
 
 
