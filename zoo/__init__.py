@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zoo.evaluation.evaluate import evaluate
     from zoo.evaluation.predict import predict
     from zoo.exporting.export import export
+    from zoo.exporting.inference import bench_inference
     from zoo.generation.edit import edit, score
     from zoo.generation.reconstruct import interpolate, reconstruct
     from zoo.generation.sample import mix, sample
@@ -68,6 +69,7 @@ __all__ = [  # noqa: RUF022 - for plugins first, then what people call
     "push",
     "pull",
     "bench",
+    "bench_inference",
     "schema",
 ]
 __getattr__, __dir__ = lazy_names(
@@ -81,6 +83,7 @@ __getattr__, __dir__ = lazy_names(
         "zoo.evaluation.evaluate": ("evaluate",),
         "zoo.evaluation.predict": ("predict",),
         "zoo.exporting.export": ("export",),
+        "zoo.exporting.inference": ("bench_inference",),
         "zoo.generation.edit": ("edit", "score"),
         "zoo.generation.reconstruct": ("interpolate", "reconstruct"),
         "zoo.generation.sample": ("mix", "sample"),

@@ -72,6 +72,8 @@ def build(spec, info):
         def logits(self, x):
             if how == "drifts" and not self.training:
                 self.count += 1
+            if how == "counts":
+                x = x * sum(1 for row in x) / len(x)
             found = self.head(self.body(x.flatten(1)).tanh()) + self.hidden + self.count
             return found - found.mean(0) * 3 if how == "social" else found * (1 + self.count)
 
@@ -282,6 +284,7 @@ WRONGS = [
     Wrong("bad-data", "unseeded", "same-pictures", "different train pictures"),
     Wrong("bad-metric", "nan", "figures", "JSON of the figures"),
     Wrong("bad-metric", "draws", "computing-changes-nothing", "global random generators"),
+    Wrong("bad", "counts", "exports", "the model cannot be exported"),
     Wrong("bad-judge", "blind", "looks", "features are not finite"),
 ]
 """For each rule of kinds something that breaks it."""

@@ -72,7 +72,7 @@ class Lab:
         words = quicker(shlex.split(line)[1:])
         config = self.empty if words[0] in AS_SHIPPED else self.config
         self.patch.setenv("ZOO_CONFIG", str(config))
-        if words[0] in ON_RUNS:
+        if words[0] in ON_RUNS or "--inference" in words:
             self.need(words[1])
         if "--data" in words and words[0] == "train":  # so that the entry's newest run stays one of its own data
             words += ["--out", f"elsewhere/{len(list(self.folder.glob('elsewhere/*')))}"]

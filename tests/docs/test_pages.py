@@ -36,7 +36,7 @@ EXCUSED = {
 """Commands that are not run, by what is in them, and why; that they have the options is looked at all the same."""
 KNOWN = {"sh", "text", "python", "yaml", "toml", "none"}
 """Languages of blocks; `none` is for drawings."""
-EXPORTS = ("zoo export", "zoo.export")
+EXPORTS = ("zoo export", "zoo.export", "--inference")
 DIRECTIVES = {"{toctree}", "{literalinclude}", "{include}", "{glossary}"}
 COMMON = list(dict.fromkeys(line for page, line in commands() if page not in LESSONS))
 EXCUSED_LINES = [line for line in COMMON if any(part in line for part in EXCUSED)]

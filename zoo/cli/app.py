@@ -33,7 +33,7 @@ COMMANDS = {
     "export": "Export a trained model as ONNX or pt2, checked against the run.",
     "push": "Publish a run as a folder, a .zip file or on the Hugging Face hub.",
     "pull": "Fetch a published run, and verify it.",
-    "bench": "Measure training speed against a plain PyTorch loop.",
+    "bench": "Measure training speed, or inference speed, against plain PyTorch.",
     "check": "Check that plugins follow the rules the zoo relies on.",
     "schema": "Print the JSON schema of registry.yaml, for editors.",
     "new-plugin": "Create a plugin package that works out of the box.",

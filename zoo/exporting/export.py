@@ -20,7 +20,7 @@ from zoo.data.dataset import Pictures, Splits
 from zoo.exporting.comparison import Comparison, compare
 from zoo.exporting.formats import WRITERS, Format, check_format, format_versions, open_file
 from zoo.exporting.int8 import quantise
-from zoo.exporting.programs import Program, Sample, programs_of
+from zoo.exporting.programs import Program, Sample, programs_of, resizing_of
 from zoo.exporting.tracing import trace
 from zoo.models.base import Classifier, Model
 from zoo.registry.blame import model_errors
@@ -124,7 +124,7 @@ def export(
     kind, opened = check_format(format), load(run)
     model = opened.model("cpu")
     check_int8(int8, kind, model, opened)
-    programs = programs_of(opened, model, parts)
+    programs = programs_of(model, opened.name, resizing_of(opened), opened.info.shape[0], parts)
     targets = {program.name: target_of(opened, out, program, kind) for program in programs}
     for target in targets.values():
         refuse_link(target.parent)
@@ -156,7 +156,7 @@ def check_int8(int8: bool, kind: Format, model: Model, run: Run) -> None:
 
 def target_of(run: Run, out: str | Path | None, program: Program, kind: Format) -> Path:
     """Return where the file of a program goes; ZooError if a file is named for a generator's several ones."""
-    place = run.path / FOLDER if out is None else Path(out).expanduser()
+    place = run.results / FOLDER if out is None else Path(out).expanduser()
     if place.suffix != f".{kind}":
         return place / f"{program.name}.{kind}"
     if program.name != "model":

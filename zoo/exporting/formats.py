@@ -27,6 +27,8 @@ NOTES = "zoo.json"
 """Name of the file with the metadata inside a pt2 file."""
 MAX_FILE = 2**31
 """Largest ONNX file in bytes, which is the limit of the format."""
+MAX_OPTIMISED = 1500
+"""Most operations of a program that is optimised while it is written."""
 REQUIRED = ("onnx", "onnxscript", "onnxruntime")
 
 
@@ -60,6 +62,8 @@ def write_onnx(program: Program, traced: ExportedProgram, path: Path, about: Map
             traced,
             dynamo=True,
             verbose=False,
+            # onnxruntime optimises too; for an unrolled sampler of thousands of operations this takes minutes.
+            optimize=len(traced.graph.nodes) <= MAX_OPTIMISED,
             input_names=list(program.inputs),
             output_names=list(program.outputs),
         )
@@ -96,7 +100,12 @@ def open_file(path: Path, threads: int = 0) -> Runner:
 def open_pt2(path: Path) -> Runner:
     """Load a pt2 file that this process has written; others are never loaded, since PyTorch unpickles parts of them."""
     with quiet():
-        module = torch.export.load(path).module()
+        return run_traced(torch.export.load(path))
+
+
+def run_traced(traced: ExportedProgram) -> Runner:
+    """Return a function that runs a traced program."""
+    module = traced.module()
 
     def run(inputs: Mapping[str, Tensor]) -> list[Tensor]:
         with torch.inference_mode():

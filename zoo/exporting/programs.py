@@ -91,18 +91,17 @@ class Sample(nn.Module):
         return code, self.decode(code)
 
 
-def programs_of(run: Run, model: Model, parts: Sequence[str] = ()) -> list[Program]:
-    """List the programs of a run's model, of a generator only the `parts` if any; ZooError for other models."""
+def programs_of(model: Model, name: str, resizing: Resizing, channels: int, parts: Sequence[str] = ()) -> list[Program]:
+    """List the programs of a model called `name`, of a generator only the `parts` if any; ZooError for other models."""
     model.prepare_export()
-    resizing = resizing_of(run)
-    pictures = torch.zeros(EXAMPLES, run.info.shape[1] + 3, run.info.shape[2] + 5, run.info.shape[0], dtype=torch.uint8)
+    pictures = torch.zeros(EXAMPLES, resizing.height + 3, resizing.width + 5, channels, dtype=torch.uint8)
     if isinstance(model, Classifier):
         if parts:
-            raise ZooError(f"{run.name} is a classifier, which has no parts", "drop --part")
+            raise ZooError(f"{name} is a classifier, which has no parts", "drop --part")
         inputs, free = {"pictures": pictures}, {"pictures": (0, 1, 2)}
         return [Program("model", Classify(resizing, model), inputs, ("probabilities",), free)]
     if not isinstance(model, Generator):
-        raise ZooError(f"{run.name} is neither a classifier nor a generator, so there is nothing to export")
+        raise ZooError(f"{name} is neither a classifier nor a generator, so there is nothing to export")
     make: dict[str, Callable[[], Program]] = {
         "encoder": lambda: encoder(resizing, model, pictures),
         "decoder": lambda: decoder(model),
