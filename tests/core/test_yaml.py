@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from pathlib import Path
@@ -160,6 +161,24 @@ def test_the_same_text_is_parsed_once(cache: Path, monkeypatch: pytest.MonkeyPat
         patch.setattr("zoo.core.yaml.parse", None)
         with pytest.raises(TypeError):
             parse_cached(text, "one.yaml")  # is parsed again, since anybody could have written the file
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("1", "null", "[[]]", "{}", '{"data": 1}', '{"data": {}, "lines": 1}', '{"data": {}, "lines": [true]}'),
+        *('{"data": {"k0": 0}, "lines": []}', '{"data": {}, "lines": [[1, "k0"]]}', '{"data": {}, "lines": [[1, []]]}'),
+        *('{"data": {"k0": 0}, "lines": [["1", "k0"]]}', "[" * 100_000, "{"),
+    ],
+)
+def test_a_cached_document_of_another_form_is_not_used(cache: Path, body: str) -> None:
+    text = "".join(f"k{number}: {number}\n" for number in range(400))
+    as_json.cache_clear()
+    first = parse_cached(text, "one.yaml")
+    (kept,) = cache.parent.glob("yaml/*.json")
+    kept.write_text(f"{hashlib.sha256(body.encode()).hexdigest()}\n{body}")
+    as_json.cache_clear()
+    assert parse_cached(text, "one.yaml") == first
 
 
 def test_an_error_names_the_file_at_hand() -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from itertools import accumulate
@@ -84,7 +85,7 @@ def as_json(text: str) -> str:
     path = cache_dir() / "yaml" / f"{key}.json"
     with suppress(OSError, UnicodeError):
         checksum, _, kept = read_bytes(path, own=True).decode().partition("\n")
-        if hashlib.sha256(kept.encode()).hexdigest() == checksum:
+        if hashlib.sha256(kept.encode()).hexdigest() == checksum and is_document(kept):
             return kept
     made = dump_json(parse(text, ""))
     with suppress(OSError, ResourceError):
@@ -96,6 +97,27 @@ def dump_json(document: Document) -> str:
     """Convert a document without a name to JSON."""
     lines = [[int(where.removeprefix(":")), *keys] for keys, where in document.where.items()]
     return json.dumps({"data": document.data, "lines": lines}, allow_nan=False)
+
+
+def is_document(text: str) -> bool:
+    """Whether a text is what `dump_json` writes: plain data, and the line of each of its keys."""
+    try:
+        kept = json.loads(text)
+        lines = {tuple(keys): line for line, *keys in kept["lines"]}
+        return lines.keys() == set(key_paths(kept["data"])) and all(type(line) is int for line in lines.values())
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return False
+
+
+def key_paths(data: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
+    """Yield the path of every key in nested mappings and lists."""
+    inner = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in inner:
+        here = (*path, str(key))
+        if isinstance(data, dict):
+            yield here
+        if isinstance(value, dict | list):
+            yield from key_paths(value, here)
 
 
 def check_text(text: str, name: str) -> None:
