@@ -36,8 +36,11 @@ def load(spec: Cifar10Spec) -> Loaded:
 
 
 def archive_files(root: Path) -> list[Path]:
-    """List the batch files of the unpacked archive."""
-    return sorted((root / FOLDER).glob("*_batch*"))
+    """List the batch files of the unpacked archive; DataError if one is a link that leads nowhere or no file."""
+    found = sorted((root / FOLDER).glob("*_batch*"))
+    if odd := next((path for path in found if not path.is_file()), None):
+        raise DataError(f"{odd} is not a regular file; delete {root / FOLDER} to download it again")
+    return found
 
 
 def download(spec: Cifar10Spec) -> None:

@@ -183,13 +183,19 @@ class Tally:
     def __init__(self) -> None:
         self.inputs: Counter[str] = Counter()
         self.accepted: Counter[str] = Counter()
+        self.cpu: Counter[str] = Counter()
         self.faults: list[Fault] = []
-        self.begin = time.monotonic()
+        self.begin, self.last = time.monotonic(), time.process_time()
 
     def add(self, kind: str, code: int) -> None:
         """Count an input that was answered."""
         self.inputs[kind] += 1
         self.accepted[kind] += not code
+        now = time.process_time()
+        self.cpu[kind] += round(1000 * (now - self.last))
+        self.last = now
+        if self.inputs.total() % 1000 == 0:
+            print(self, flush=True)
 
     def fault(self, found: Fault) -> None:
         """Keep a fault, and print it at once, since a run may last for hours."""
@@ -197,7 +203,10 @@ class Tally:
         print(found, flush=True)
 
     def __str__(self) -> str:
-        lines = [f"{kind}: {count} inputs, {self.accepted[kind]} accepted" for kind, count in self.inputs.items()]
+        lines = [
+            f"{kind}: {count} inputs, {self.accepted[kind]} accepted, {self.cpu[kind] / count:.0f} ms of CPU each"
+            for kind, count in self.inputs.items()
+        ]
         faults = Counter(fault.kind for fault in self.faults)
         minutes = (time.monotonic() - self.begin) / 60
         lines.append(f"{self.inputs.total()} inputs in {minutes:.1f} minutes; faults: {dict(faults) or 'none'}")

@@ -60,6 +60,8 @@ class Target(NamedTuple):
     """What it should make of them, read in another way; without it, what it makes of the unchanged files."""
     cached: bool = False
     """Whether the folder `cache` of the copy is the cache."""
+    rarity: int = 1
+    """Every how many rounds it has its turn; more for what takes long."""
 
 
 def make_targets(home: Path) -> list[Target]:
@@ -129,7 +131,7 @@ def run_targets(home: Path) -> list[Target]:
             lambda _: ["sample", "g", "3 + 8", "-n", "2", "--out", "page.png", "--tensors", "page.st", "--json"],
             lambda found: hashed(Path("page.st")),
         ),
-        Target("checkpoint", home / "state", within("r", kept), lambda _: train, weights_of),
+        Target("checkpoint", home / "state", within("r", kept), lambda _: train, weights_of, rarity=3),
         Target(
             "runs",
             listed,
@@ -167,7 +169,8 @@ def expected_runs(place: Path) -> Any:
         try:
             rows = [json.loads(line) for line in plain_text(folder / "metrics.jsonl").splitlines()]
             best = min(rows, key=lambda row: row["valid"]["loss"])
-            wanted[f"runs/{folder.name}"] = (rows[-1]["epoch"], best["valid"])
+            epochs = rows[-1]["epoch"] if len({row["stage"] for row in rows}) == 1 else ANY
+            wanted[f"runs/{folder.name}"] = (epochs, best["valid"])
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             wanted[f"runs/{folder.name}"] = ANY
     return wanted
@@ -280,7 +283,9 @@ def registry_targets(home: Path) -> list[Target]:
             yaml_reference.shown_entry,
             yaml_reference.expected_entry,
         ),
-        Target("parsed", home / "parsed", parsed, lambda _: list_anew, lambda found: found.result, cached=True),
+        Target(
+            "parsed", home / "parsed", parsed, lambda _: list_anew, lambda found: found.result, cached=True, rarity=2
+        ),
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -75,7 +76,10 @@ class Fuzz:
 
     def change_a_file(self, number: int) -> None:
         """Give an input with a changed file."""
-        target, effect, undisturbed = self.healthy[(number - number // 4) % len(self.healthy)]
+        turn, index = divmod(number - number // 4, len(self.healthy))
+        target, effect, undisturbed = self.healthy[index]
+        if turn % target.rarity:
+            target, effect, undisturbed = self.healthy[turn % len(self.healthy)]
         found = self.ask(target, Random(f"{SEED} {number}"), undisturbed)
         if found.hung:  # on a busy machine, all takes longer
             now = self.ask(target).times
@@ -145,6 +149,7 @@ def matches(actual: Any, wanted: Any) -> bool:
 def test_mutated_inputs_end_with_their_code(targets: list[Target], home: Path) -> None:
     outside = {path: path.stat().st_mtime_ns for path in home.iterdir()}
     fuzz = Fuzz(home, targets)
+    fuzz.tally.last = time.process_time()
     for number in range(FIRST, FIRST + INPUTS):
         if number % 4 == 3 and ONLY in ("", "typed"):
             fuzz.type_words(number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import pickle
 import struct
 import subprocess
@@ -144,6 +145,23 @@ def test_cifar10_is_read_from_its_folder(tmp_path: Path, monkeypatch: pytest.Mon
     write(tmp_path / "data" / "cifar-10-batches-py" / "test_batch", b"damaged")
     with pytest.raises(DataError, match="damaged; delete it") as error:
         cifar10.load(cifar10.Cifar10Spec(root=tmp_path / "data"))
+    one_line(error)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs links and pipes")
+@pytest.mark.parametrize("how", ["nowhere", "/dev/zero", "pipe", "folder"])
+def test_what_is_no_file_among_the_batches_is_one_line(how: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_cifar(cache / "data", monkeypatch)
+    path = cache / "data" / "cifar-10-batches-py" / "test_batch"
+    path.unlink()
+    if how == "pipe":
+        os.mkfifo(path)
+    elif how == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(how)
+    with pytest.raises(DataError, match="test_batch is not a regular file; delete") as error:
+        cifar10.load(cifar10.Cifar10Spec(root=cache / "data"))
     one_line(error)
 
 

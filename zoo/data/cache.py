@@ -134,7 +134,7 @@ def write_cache_file(path: Path, loaded: Loaded) -> None:
     about |= {"captions": loaded.captions} if loaded.captions else {}
     about |= {"notes": loaded.notes} if loaded.notes else {}
     with atomic_write(path, private=True) as temporary:
-        save_file(tensors, temporary, metadata={"zoo": json.dumps(about)})
+        save_file(tensors, temporary, metadata={"zoo": json.dumps(about | {"seal": digest(about)})})
 
 
 def read_cache_file(path: Path) -> Loaded | None:
@@ -148,13 +148,14 @@ def read_cache_file(path: Path) -> Loaded | None:
         with safe_open(path, framework="pt") as file:
             about = json.loads(file.metadata()["zoo"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        if about["sha256"] != checksum(tensors):
+        if about.pop("seal", None) != digest(about) or about["sha256"] != checksum(tensors):
             return None
         names = {name.partition(".")[0] for name in tensors}
         parts = {name: Pictures.of(tensors[f"{name}.x"], tensors[f"{name}.y"]) for name in names}
         skipped = tuple((str(name), str(reason)) for name, reason in about["skipped"])
         captions = tuple(tuple(str(name) for name in names) for names in about.get("captions", ()))
         notes = tuple(str(note) for note in about.get("notes", ()))
-        return Loaded(**parts, classes=tuple(about["classes"]), skipped=skipped, captions=captions, notes=notes)
+        classes = tuple(str(name) for name in about["classes"])
+        return Loaded(**parts, classes=classes, skipped=skipped, captions=captions, notes=notes)
     except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError, RuntimeError):
         return None
