@@ -20,6 +20,8 @@ FOLDERS = (".", "fashion-mnist", "FashionMNIST/raw")
 PARTS = {"train": "train", "test": "t10k"}
 MAX_BYTES = 64_000_000
 """More than any of the files has when it is unpacked."""
+IDX_OF_BYTES = b"\0\0\x08"
+"""How an IDX file of unsigned bytes begins, before its rank."""
 KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
 
 
@@ -86,9 +88,11 @@ def read_idx(path: Path) -> Tensor:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise ValueError(f"it has more than {MAX_BYTES:,} bytes")
+        if content[:3] != IDX_OF_BYTES:
+            raise ValueError("it does not begin as an IDX file of bytes")
         rank = content[3]  # the magic number ends in the rank; then come the sizes, then the values
-        shape = np.frombuffer(content, ">i4", rank, offset=4)
-        values = np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
+        shape = np.frombuffer(content, ">u4", rank, offset=4)
+        values = np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape([int(size) for size in shape])
     except (OSError, EOFError, zlib.error, IndexError, ValueError) as error:
         raise DataError(f"{path} is damaged ({' '.join(str(error).split())}); download it again") from error
     return torch.from_numpy(values.copy())

@@ -100,7 +100,7 @@ def answer(call: Call, undisturbed: Times = LONG) -> Answer:
     with time_limit(limits) as expired, redirect_stdout(out), redirect_stderr(err):
         try:
             if callable(call):
-                with show_notes(lambda text: err.write(f"{text}\n") and None):
+                with show_notes(lambda text: print(text, file=err)):
                     result = call()
             else:
                 code = main(call)

@@ -93,6 +93,17 @@ def test_a_damaged_idx_file_is_named(fashion: Path) -> None:
         one_line(error)
 
 
+@pytest.mark.parametrize(
+    "start", [b"\0\0\x0d\x01\0\0\0\x28", b"\1\0\x08\x01\0\0\0\x28", b"\0\0\x08\x01\xff\xff\xff\xff", b"", b"\0\0"]
+)
+def test_an_idx_file_of_another_type_or_size_is_not_read_as_bytes(fashion: Path, start: bytes) -> None:
+    path = fashion / "train-labels-idx1-ubyte"
+    path.write_bytes(start + path.read_bytes()[8:] * bool(start[2:]))
+    with pytest.raises(DataError, match="train-labels-idx1-ubyte is damaged") as error:
+        fashion_mnist.load(fashion_mnist.FashionMNISTSpec(root=fashion))
+    one_line(error)
+
+
 def test_idx_files_that_unpack_to_too_much_or_do_not_fit_are_named(fashion: Path) -> None:
     images, labels = fashion / "train-images-idx3-ubyte.gz", fashion / "train-labels-idx1-ubyte"
     kept = labels.read_bytes()
