@@ -41,6 +41,8 @@ OPTIONS = [
     *("train.augment.pad", "train.augment.flip", "train.warmup", "train.schedule", "train.precision", "data.limit"),
     *("data.valid", "data.test", "data.split_seed", "tune.trials", "tune.objective", "tune.bound", "model.kernel"),
 ]
+FITTING = ["1", "2", "3", "4", "5", "8", "0.5", "0.1", "0.01", "1e-3", "true", "false", "auto", "none", "null", "0"]
+"""Values that many options take."""
 PIECES = ["3", "cat", "+", "-", "1.5", "*", "(", "3 + 8", "  ", "\n", "0.5 3", "1e400", "nan 3", "\x1b[2J", "é" * 50]
 NAMES = [
     "cnn",
@@ -105,7 +107,11 @@ def typed_overrides(chance: Random) -> list[str]:
     pairs = []
     for _ in range(chance.choice((1, 1, 2))):
         key = chance.choice(OPTIONS) if chance.random() < 0.8 else chance.choice((*WORDS, *TEXTS))
-        value = chance.choice((*NUMBERS, *TEXTS, "none", "before", "auto", "true", "false", "relu", "accuracy", "0.5"))
+        value = chance.choice(
+            FITTING
+            if chance.random() < 0.5
+            else (*NUMBERS, *TEXTS, "none", "before", "auto", "true", "false", "relu", "accuracy", "0.5")
+        )
         pairs.append(f"{key}{chance.choice(('=', '=', '=', '=', '', '==', ' = '))}{value}")
     name = "cnn" if chance.random() < 0.9 else chance.choice((*TEXTS, *NAMES))
     return ["show", name, *pairs, *chance.choice((["--json"], ["--json"], ["--options"], []))]
@@ -220,11 +226,16 @@ def same(shown: Any, text: str) -> bool:
         meant = text.strip().lower()
         return str(shown).lower() == meant or bool(shown) is (meant in YES)
     if isinstance(shown, int | float):
-        try:
-            return math.isclose(float(text.replace("_", "")), shown, rel_tol=1e-12)
-        except ValueError:
-            return False
+        return math.isclose(as_number(typed, text), shown, rel_tol=1e-12)
     return shown == typed or str(shown) == text.strip() or isinstance(typed, dict | list)
+
+
+def as_number(typed: Any, text: str) -> float:
+    """The number that a text means; not a number if it means none."""
+    try:
+        return float(typed if isinstance(typed, int | float) else text.replace("_", ""))
+    except (ValueError, OverflowError):
+        return math.nan
 
 
 def prompt_fault(chance: Random) -> str:

@@ -117,7 +117,7 @@ class Fuzz:
                 self.make_workplace()
                 found = answer(words, Times(5, 20))
         self.tally.add(kind, found.code)
-        fault, why = what_is_wrong(found, json_asked="--json" in words)
+        fault, why = what_is_wrong(found, json_asked="--json" in words and "-h" not in words)
         if not fault and (why := silently_wrong(words, found, self.place)):
             fault = "silent"
         if fault:
