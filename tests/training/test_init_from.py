@@ -150,6 +150,11 @@ def test_new_weights_learn_at_lr_and_old_ones_at_a_share_of_it(optimizer: str) -
         (("train.lr_mult=0.1", "train.optimizer=adamw", "train.ema=0.9"), 6),
         (("train.lr_mult=0.1", "train.optimizer=muon", "train.freeze=head.8,blocks.0.norm"), 7),
         (("train.lr_mult=0.1", "train.optimizer=sgd"), 1),
+        pytest.param(
+            ("train.lr_mult=0.1", "train.freeze=blocks.0", "train.compile=on", "train.precision=bfloat16"),
+            5,
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_kill_at_any_step_changes_nothing(options: tuple[str, ...], step: int) -> None:

@@ -65,6 +65,8 @@ class Taken:
     def describe(self) -> str:
         """Say in one line what was taken, and what is new and why."""
         some, whole = self.counts
+        if not whole:
+            return f"began with the weights of {self.run} ({self.entry} on {self.data}), which cannot be read now"
         text = f"begins with the weights of {self.run} ({self.entry} on {self.data}): {some:,} of {whole:,} parameters"
         why = "for other classes" if self.other_classes else "of other names or shapes"
         parts = [f"new, {why}: {some_names(self.new)}"] if self.new else []
