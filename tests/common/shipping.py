@@ -43,7 +43,7 @@ ROW = {"stage": "fit", "epoch": 1, "loss": 1.0, "valid": {"loss": 1.0, "accuracy
 def make_run(path: Path, info: DataInfo = DIGITS, *overrides: str, entry: str = "tiny", **record: Any) -> Run:
     """A finished run of an entry, untrained: its predictions are as good as any."""
     known = load_entry(entry, overrides)
-    about = {"data": {name: list(value) for name, value in info._asdict().items()}, "zoo": "0.1.0"}
+    about = {"data": {name: list(value) for name, value in info._asdict().items()}, "zoo": "0.1.0", "device": "cpu"}
     prints = dict.fromkeys(("train", "valid", "test"), "0" * 64)
     counts = {"train": 60, "valid": 6, "test": 12}
     run = Run.create(path, known, about | {"command": "zoo train tiny", "pictures": counts, "fingerprints": prints})
@@ -61,7 +61,7 @@ def ship(install: Callable[..., Path], *runs: tuple[Run, str]) -> Path:
     package.mkdir()
     (package / "__init__.py").touch()
     for run, data in runs:
-        add_to_index(run, package, data=data, licence="MIT", source="made up")
+        add_to_index(run, package, data=data, license="MIT", source="made up")
     assert install("acme", PLUGIN, harmless=True).parent == package.parent
     return package / "index.json"
 

@@ -146,7 +146,7 @@ def test_list_and_show_name_them(capsys: Capture) -> None:
     assert "digits, pets" in next(line for line in capsys.readouterr().out.splitlines() if line.startswith("tiny"))
     assert main(["show", "tiny", "--json"]) == 0
     grey, coloured = json.loads(capsys.readouterr().out)["weights"]
-    assert (grey["name"], grey["licence"], grey["stale"]) == ("tiny@digits", "MIT", False)
+    assert (grey["name"], grey["license"], grey["stale"]) == ("tiny@digits", "MIT", False)
     assert (coloured["classes"], coloured["shape"]) == (["cat", "dog"], [3, 8, 8])
     assert main(["show", "tiny"]) == 0
     assert "tiny@pets" in capsys.readouterr().out
@@ -176,7 +176,7 @@ def damage(index: Path, how: str) -> None:
         shutil.copy(other, file)
         change_index(index, sha256=sha256(file), size=file.stat().st_size)
     elif how == "another entry":
-        change_index(index, entry="cnn", of="12345678")
+        change_index(index, entry="vq-vae", of="12345678")
     elif how == "no bundle":
         file.write_bytes(b"PK" + bytes(100))
         change_index(index, sha256=sha256(file), size=file.stat().st_size)
@@ -190,7 +190,7 @@ def damage(index: Path, how: str) -> None:
         ("missing", MissingError, "lacks the file of the weights tiny@digits"),
         ("replaced", MissingError, "its sha256 differs; reinstall it: pip install --force-reinstall zoo-acme"),
         ("foreign", RunError, "for pictures of shape (1, 8, 8), but they are for pictures of shape (3, 8, 8)"),
-        ("another entry", RunError, "are weights of cnn, but they are weights of tiny"),
+        ("another entry", RunError, "are weights of vq-vae, but they are weights of tiny"),
         ("no bundle", RunError, ""),
         ("unreachable", MissingError, "cannot download the weights tiny@digits from https://localhost:1/tiny.zip"),
     ],
@@ -199,7 +199,7 @@ def test_hostile_weights_are_one_line_and_leave_nothing(
     index: Path, capsys: Capture, how: str, error: type[ZooError], expected: str
 ) -> None:
     damage(index, how)
-    name = "cnn@digits" if how == "another entry" else "tiny@digits"
+    name = "vq-vae@digits" if how == "another entry" else "tiny@digits"
     line = refused(capsys, "predict", name, picture("a.png", coloured=False), code=error.code)
     assert expected in line
     assert not [path for path in (cache_dir() / "weights").rglob("*") if path.is_file()]
@@ -289,6 +289,25 @@ def test_a_cache_that_others_can_write_is_not_used(index: Path) -> None:
     path = zoo.load("tiny").path
     path.parent.chmod(0o777)
     assert zoo.load("tiny").path.parent != path.parent
+
+
+def test_push_adds_to_an_index_or_replaces_what_has_the_same_name(index: Path, capsys: Capture) -> None:
+    run = make_run(Path("made/better"), DIGITS, "train.seed=7")
+    words = ("push", str(run.path), str(index.parent), "--index", "--license", "mit")
+    assert main([*words, "--data-name", "pets", "--half", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["address"] == "tiny@pets"
+    assert main([*words, "--data-name", "flowers", "--source", "a garden"]) == 0
+    catalog.cache_clear()
+    assert [each.weights.name for each in catalog().weights("tiny")] == ["tiny@digits", "tiny@flowers", "tiny@pets"]
+    assert zoo.load("tiny@pets").entry.train.seed == 7
+    assert catalog().weights("tiny")[1].weights.source == "a garden"
+    before = index.read_bytes()
+    assert "no Python package" in refused(capsys, "push", str(run.path), "made", "--index", code=2)
+    assert "add --index" in refused(capsys, "push", str(run.path), "a.zip", "--data-name", "x", code=2)
+    assert "cannot be called 'a/b'" in refused(capsys, *words, "--data-name", "a/b", code=2)
+    assert index.read_bytes() == before
+    index.write_text("[]", encoding="utf-8")
+    assert "is no index of weights" in refused(capsys, *words, code=2)
 
 
 def test_doctor_names_weights_whose_file_is_wrong(index: Path, capsys: Capture) -> None:

@@ -33,7 +33,7 @@ class Weights:
         file: The bundle, a .zip file that `zoo push` wrote: inside the package, or an https address.
         sha256: SHA-256 of that file.
         size: Its size in bytes.
-        licence: Licence of the weights, e.g. "MIT".
+        license: License of the weights, e.g. "MIT".
         source: Where the pictures come from, and whatever else one should know of them.
         parameters: Number of parameters of the model.
         shape: Channels, height and width of the pictures.
@@ -58,7 +58,7 @@ class Weights:
     file: Traversable | str
     sha256: str
     size: int
-    licence: str = ""
+    license: str = ""
     source: str = ""
     parameters: int | None = None
     shape: tuple[int, ...] = ()
@@ -75,7 +75,7 @@ class Weights:
             "sha256": is_hex(self.sha256, 64),
             "size": type(self.size) is int and 0 < self.size <= MAX_BYTES,
             "file": ADDRESS.fullmatch(self.file) if isinstance(self.file, str) else isinstance(self.file, Traversable),
-            "licence": isinstance(self.licence, str),
+            "license": isinstance(self.license, str),
             "source": isinstance(self.source, str),
             "parameters": self.parameters is None or type(self.parameters) is int,
             "shape": isinstance(self.shape, tuple) and all(type(size) is int for size in self.shape),

@@ -50,6 +50,9 @@ def push(
     license: str = "",  # noqa: A002 - the word of the hub and of packages
     private: bool | None = None,
     force: bool = False,
+    index: bool = False,
+    data_name: str = "",
+    source: str = "",
 ) -> Pushed:
     """Publish a finished run with its weights, metrics and a model card.
 
@@ -62,6 +65,10 @@ def push(
         license: The license of the weights as the hub writes it, e.g. "mit" or "cc-by-4.0".
         private: Whether a new model on the hub is private; None for what your account has as its default.
         force: Whether to replace the bundle of another entry, or to add to another model on the hub.
+        index: Whether `to` is the folder of a Python package that ships weights: the bundle becomes one of its files,
+            and a row of its index.
+        data_name: What the pictures are called there, after the entry's name and an @; by default the data kind.
+        source: Where the pictures come from, for that row.
 
     Returns:
         Where it is, with the size and the SHA-256.
@@ -78,8 +85,12 @@ def push(
     """
     if license and not LICENSE.fullmatch(license):
         raise ZooError(f"{license[:60]!r} is no license of the hub", "write it as mit, apache-2.0 or cc-by-4.0")
+    if (data_name or source) and not index:
+        raise ZooError("only weights in the index of a package have a name of the data and a source", "add --index")
     opened, text = load(run), str(to)
     check_finished(opened)
+    if index:
+        return push_to_index(opened, Path(to).expanduser(), half, data_name, license, source)
     if text.startswith("hf:"):
         from zoo.runs.hub import push_to_hub
 
@@ -95,6 +106,14 @@ def push(
             f"the card has only validation metrics; for a table per class: zoo evaluate {opened.path}, then push again"
         )
     return Pushed(opened.path, text, url, bundle.bytes, bundle.sha256, bundle.weights_sha256)
+
+
+def push_to_index(run: Run, package: Path, half: bool, data_name: str, license: str, source: str) -> Pushed:  # noqa: A002
+    """Add a run to the weights that a package ships."""
+    from zoo.runs.weights_index import add_to_index
+
+    weights, bundle = add_to_index(run, package, half=half, data=data_name, license=license, source=source)
+    return Pushed(run.path, weights.name, "", bundle.bytes, bundle.sha256, bundle.weights_sha256)
 
 
 def check_same_entry(run: Run, target: Path, force: bool) -> None:

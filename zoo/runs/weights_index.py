@@ -11,7 +11,7 @@ from zoo.core.errors import RunError, ZooError
 from zoo.core.files import write_json
 from zoo.core.trust import load_json
 from zoo.registry.weights import INDEX_FILE, INDEX_VERSION, Weights, is_name
-from zoo.runs.bundle import write_bundle
+from zoo.runs.bundle import Bundle, write_bundle
 from zoo.runs.run import Run
 from zoo.runs.shipped import hash_of
 
@@ -22,8 +22,14 @@ FIGURES = ("loss", "accuracy", "bound", "frechet", "judge_right")
 
 
 def add_to_index(
-    run: Run, package: Path, *, half: bool = False, data: str = "", licence: str = "", source: str = ""
-) -> Weights:
+    run: Run,
+    package: Path,
+    *,
+    half: bool = False,
+    data: str = "",
+    license: str = "",  # noqa: A002 - the word of the hub and of packages
+    source: str = "",
+) -> tuple[Weights, Bundle]:
     """Write a run's bundle into the folder of a package, and add it to its index; replace what has the same name.
 
     `data` is what the pictures are called, by default the data kind. Raises ZooError for a folder that is no package or
@@ -33,10 +39,10 @@ def add_to_index(
     if not is_name(data):
         raise ZooError(f"data cannot be called {data[:60]!r}", "use letters, digits, '.', '_' and '-'")
     if not (package / "__init__.py").is_file():
-        raise ZooError(f"{package} is not the folder of a Python package: it has no __init__.py")
+        raise ZooError(f"{package} is no Python package: it has no __init__.py", "name the folder of the package")
     rows = read_rows(package / INDEX_FILE)
     file = package / FILES / f"{run.entry.name}-{data}.zip"
-    bundle = write_bundle(run, file, half)
+    bundle = write_bundle(run, file, half, license=license)
     weights = Weights(
         entry=run.entry.name,
         of=hash_of(run),
@@ -44,7 +50,7 @@ def add_to_index(
         file=file,
         sha256=bundle.sha256,
         size=bundle.bytes,
-        licence=licence,
+        license=license,
         source=source,
         parameters=run.record.get("parameters"),
         shape=run.info.shape,
@@ -57,7 +63,7 @@ def add_to_index(
     written = [*kept, weights.to_json(file.relative_to(package).as_posix())]
     written.sort(key=lambda row: (str(row.get("entry")), str(row.get("data"))))
     write_json(package / INDEX_FILE, {"version": INDEX_VERSION, "weights": written})
-    return weights
+    return weights, bundle
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

@@ -116,7 +116,7 @@ def show_results(screen: Screen, results: list[dict[str, Any]]) -> None:
 
 def show_weights(screen: Screen, weights: list[dict[str, Any]]) -> None:
     """Print the weights that are shipped, with which the entry can be used without training."""
-    heads = ["weights", "classes", "pictures", "metrics on the test split", "size", "licence", "plugin", ""]
+    heads = ["weights", "classes", "pictures", "metrics on the test split", "size", "license", "plugin", ""]
     rows = [
         (
             row["name"],
@@ -124,7 +124,7 @@ def show_weights(screen: Screen, weights: list[dict[str, Any]]) -> None:
             "x".join(map(str, row["shape"])),
             ", ".join(f"{name} {format_value(value)}" for name, value in row["metrics"].items()),
             format_bytes(row["size"]),
-            row["licence"],
+            row["license"],
             row["plugin"],
             "stale" if row["stale"] else "",
         )
