@@ -168,3 +168,16 @@ def test_a_training_leaves_the_random_states_of_its_caller(home: Path) -> None:
     with pytest.raises(zoo.ZooError):
         zoo.train("cnn", *TINY, "train.lr=1e9", "train.optimizer=sgd", "train.epochs=3", out="bad")
     check(before)
+
+
+def test_an_interrupted_command_exits_at_once_but_in_order() -> None:
+    code = (
+        "import atexit, threading, time, zoo.cli\n"
+        "atexit.register(print, 'said at the exit')\n"
+        "threading.Thread(target=time.sleep, args=(300,)).start()\n"
+        "zoo.cli.main = lambda: 143\n"
+        "print('said before')\n"
+        "zoo.cli.run()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=100)
+    assert (done.returncode, done.stdout.split("\n")) == (143, ["said before", "said at the exit", ""])

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zoo.cli.console import Screen
+
+INTERRUPTED = (130, 143)
+"""Exit codes after Ctrl-C and SIGTERM."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,4 +61,18 @@ def run() -> None:
             code = main()
     except KeyboardInterrupt:
         code = 130
+    if code in INTERRUPTED:
+        exit_at_once(code)
     sys.exit(code)
+
+
+def exit_at_once(code: int) -> None:
+    """Exit without tearing down the modules, which takes about a second with torch and Ray.
+
+    What was registered to happen at the exit happens; threads are not waited for.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    atexit._run_exitfuncs()
+    os._exit(code)

@@ -27,6 +27,8 @@ GPU_SHARE = 0.25
 """Default share of a GPU per trial: small models leave most of a GPU idle."""
 READ_GRACE = 0.5
 """Seconds to wait for pictures that are being read when nobody needs them any more."""
+RAY_IMPORTS = ("requests", "jsonschema", "ray")
+"""Ray, and what it imports first and longest, so that a request to stop is heard in between."""
 SAVE_GRACE = 10.0
 """Seconds that trials have to save their state when the study is stopped."""
 
@@ -55,8 +57,9 @@ class Engine:
             # Reading pictures and starting Ray take about equally long, and neither keeps a core busy.
             with background(read_pictures, self.ledger.entry) as pictures, quiet_ray():
                 self.stop.on_request = self.tell_stopping
-                import_module("ray")
-                self.raise_if_stopped()
+                for name in RAY_IMPORTS:
+                    import_module(name)
+                    self.raise_if_stopped()
                 with ray_cluster(self.cluster, self.stop):
                     self.stop.on_request = None
                     self.run_trials(self.wait(pictures))
