@@ -191,12 +191,13 @@ class Card:
         """Return what the model was trained on, and how."""
         info, train = self.info, self.entry.train
         counts = ", ".join(f"{format_value(self.count(split))} {split}" for split in ("train", "valid", "test"))
+        device = md.name(str(self.record.get("device", "an unknown device")))
         rows = [
             ["data", f"{md.name(self.entry.data.name)}: {counts} pictures"],
             [f"{len(info.classes)} classes", ", ".join(map(md.name, first(info.classes))) + more(len(info.classes))],
             ["preprocessing", self.preprocessing()],
             ["training", f"weights of epoch {self.kept.get('epoch')} of {train.epochs}, seed {train.seed}"],
-            ["time", f"{format_duration(self.record.get('seconds') or 0.0)} on {md.name(str(self.record['device']))}"],
+            ["time", f"{format_duration(self.record.get('seconds') or 0.0)} on {device}"],
             ["parameters", format_value(self.record.get("parameters"))],
         ]
         rows += [["FLOPs per picture", format_value(self.record["flops"])]] if self.record.get("flops") else []
