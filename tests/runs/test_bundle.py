@@ -79,6 +79,8 @@ def test_paths_within_texts_are_shortened_and_nothing_else() -> None:
     assert shorten_in_text("in /home/joe/pics: a/b, 1/2 at http://x.y/z") == "in pics: a/b, 1/2 at http://x.y/z"
     assert shorten_in_text("in C:\\Users\\joe\\pics") == "in pics"
     assert shorten_in_text("/home/joe doe/pics, 3 classes", ["/home/joe doe"]) == "pics, 3 classes"
+    call = "zoo.train('cnn', data='/home/joe doe/x', out=PosixPath('/home/joe/runs/y'), seed=1)"
+    assert shorten_command(call) == "zoo.train('cnn', data='x', out=PosixPath('y'), seed=1)"
     assert shorten_command("zoo train cnn lr=1e-3 --data=~/pics ../x") == "zoo train cnn lr=1e-3 --data=pics x"
 
 

@@ -26,7 +26,13 @@ def prose(text: str, limit: int = 500) -> str:
     """Escape a text that is read as prose."""
     escaped = MARKUP.sub(lambda match: f"\\{match[0]}", shorten(text, limit))
     escaped = escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
+    escaped = re.sub(r"^([-+]|[0-9]+(?=[.)]))", lambda match: escape_item(match[0]), escaped)
     return re.sub(r"(?<=\w)([:.])(?=[\w/])", r"\\\1", escaped)  # else an address becomes a link
+
+
+def escape_item(start: str) -> str:
+    """Escape the start of a text that would begin a list."""
+    return f"{start}\\" if start.isdigit() else f"\\{start}"
 
 
 def name(text: str) -> str:

@@ -201,7 +201,7 @@ def write_weights_file(run: Run, path: Path, half: bool) -> str:
 
 def collect_evaluation(run: Run, folder: Path, known: list[str]) -> None:
     """Write the evaluation of a run over its test split, and the pictures that belong to it, if there are any."""
-    before, current = run.path / "evaluation", run.record["weights_sha256"]
+    before, current = run.results / "evaluation", run.record["weights_sha256"]
     try:
         found = load_json(before / "test.json")
         check_evaluation(found)
@@ -222,7 +222,7 @@ def collect_evaluation(run: Run, folder: Path, known: list[str]) -> None:
 def publishable_evaluation(found: dict[str, Any], run: str, known: list[str]) -> dict[str, Any]:
     """Return an evaluation without paths of this machine."""
     about = {key: value for key, value in found.items() if key not in ("files", "weights_sha256")} | {"run": run}
-    texts = {key: shorten_in_text(str(about[key]), known) for key in ("trained_on", "data") if key in about}
+    texts = {key: shorten_in_text(str(about[key]), known) for key in ("trained_on", "data", "judge") if key in about}
     words = {key: [shorten_command(str(word), known) for word in about[key]] for key in ("overrides",) if key in about}
     lines = {key: [shorten_in_text(str(line), known) for line in about[key]] for key in ("problems",) if key in about}
     return about | texts | words | lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
@@ -21,10 +22,20 @@ from zoo.runs.run import LIBRARIES, PACKAGE
 SOURCE = "https://github.com/pixel-zoo/pixel-zoo"
 PICTURES = {"samples.png": "Samples of each class", "confusion.png": "Confusion matrix: true classes by predicted ones"}
 TRAINING_COMMAND = re.compile(r"(zoo|python -m zoo) (train|tune|compare) ")
+CALL_OPTIONS = ("data", "seed", "device")
+"""Arguments of a call in Python that the command has as options."""
 HUB_DATASETS = {"cifar10": "uoft-cs/cifar10", "fashion-mnist": "zalando-datasets/fashion_mnist"}
 """Names of data kinds on the hub."""
+METRIC_HEADS = ("metric", "value")
 MAX_CLASSES = 100
 """Most classes in a table or a list; the others are in the JSON files."""
+MAIN_METRICS = (
+    *("accuracy", "top5_accuracy", "macro_f1", "calibration_error", "loss", "bound", "frechet", "frechet_floor", "kid"),
+    *("judge_right", "judge_right_real", "coverage", "precision", "recall", "psnr", "ssim"),
+)
+"""Metrics that the card shows, in this order; the others are in the JSON files."""
+HUB_METRICS = {"macro_f1": "f1"}
+"""Names of metrics on the hub, where it has one of its own."""
 CLASS_COLUMNS = {
     **{name: name for name in ("pictures", "precision", "recall", "f1")},
     "judge_right": "judged right",
@@ -85,12 +96,12 @@ class Card:
 
     def results(self) -> list[str]:
         """Return the lines of the metadata about metrics; none without an evaluation."""
-        figures = {key: value for key, value in self.evaluation.get("metrics", {}).items() if is_finite(value)}
+        figures = main_metrics(self.evaluation.get("metrics", {}))
         if not figures or not self.task:
             return []
         data = self.entry.data.name if "data" not in self.evaluation else str(self.evaluation["data"])
         return [
-            f"metrics: [{', '.join(map(md.quoted, figures))}]",
+            f"metrics: [{', '.join(md.quoted(HUB_METRICS.get(key, key)) for key in figures)}]",
             "model-index:",
             f"- name: {md.quoted(self.entry.name)}",
             "  results:",
@@ -100,7 +111,10 @@ class Card:
             f"      type: {md.quoted(HUB_DATASETS.get(data, data))}",
             f"      split: {self.evaluation['split']}",
             "    metrics:",
-            *(f"    - {{type: {md.quoted(key)}, value: {value:.6g}}}" for key, value in figures.items()),
+            *(
+                f"    - {{type: {md.quoted(HUB_METRICS.get(key, key))}, name: {md.quoted(key)}, value: {value:.6g}}}"
+                for key, value in figures.items()
+            ),
         ]
 
     def top(self) -> str:
@@ -118,15 +132,17 @@ class Card:
     def figures(self) -> str:
         """Return the metrics with how they were measured, a table per class, and a picture."""
         if not self.evaluation:
-            valid = {key: value for key, value in self.kept.get("valid", {}).items() if is_finite(value)}
-            rows = [[md.name(key), format_value(value)] for key, value in valid.items()]
+            rows = metric_rows(self.kept.get("valid", {}))
             said = f"Over the {format_value(self.count('valid'))} validation pictures, with which the epoch was chosen."
-            return f"## Metrics\n\n{said}\n\n{md.table(['metric', 'value'], rows, [1])}" if rows else ""
-        shown = self.evaluation.get("metrics", {}).items()
-        rows = [[md.name(key), format_value(value)] for key, value in shown if is_finite(value)]
-        parts = ["## Metrics\n", f"{self.protocol()}\n", md.table(["metric", "value"], rows, [1])]
-        parts += [self.class_table(), *(f"![{PICTURES[name]}]({name})\n" for name in PICTURES if name in self.pictures)]
-        return "\n".join(filter(None, parts))
+            return f"## Metrics\n\n{said}\n\n{md.table(METRIC_HEADS, rows, [1])}" if rows else ""
+        found = self.evaluation.get("metrics", {})
+        rows = metric_rows(found)
+        parts = ["## Metrics\n", f"{self.protocol()}\n", md.table(METRIC_HEADS, rows, [1])]
+        parts += [f"The other metrics are in `{EVALUATION}`.\n"] if len(rows) < len(found) else []
+        if classes := self.class_table():
+            parts += ["### By class\n", classes]
+        parts += [f"![{PICTURES[name]}]({name})\n" for name in PICTURES if name in self.pictures]
+        return "\n".join(parts)
 
     def protocol(self) -> str:
         """Return in a sentence what was measured."""
@@ -201,7 +217,7 @@ class Card:
             ["parameters", format_value(self.record.get("parameters"))],
         ]
         rows += [["FLOPs per picture", format_value(self.record["flops"])]] if self.record.get("flops") else []
-        return f"## Training\n\n{md.table(['', ''], rows)}"
+        return f"## Training\n\n{md.table(['about', 'this run'], rows)}"
 
     def preprocessing(self) -> str:
         """Return how a picture becomes the input of the model."""
@@ -225,10 +241,10 @@ class Card:
     def about(self) -> str:
         """Return what the files are."""
         digest = md.code(str(self.record.get("weights_sha256", "")))
-        stored = "float16, and loaded as float32" if self.is_half else "as they were trained"
+        stored = "as float16 and loaded as float32" if self.is_half else "as they were trained"
         text = (
-            f"`weights.safetensors` has the weights, stored {stored}: SHA-256 {digest}. `manifest.json` has the size "
-            "and the SHA-256 of each file, which `zoo pull` checks. Nothing in these files is executed."
+            f"`weights.safetensors` has the weights, stored {stored}; their SHA-256 is {digest}. `manifest.json` "
+            "has the size and the SHA-256 of each file, which `zoo pull` checks. Nothing in these files is executed."
         )
         return f"## Files\n\n{text}\n"
 
@@ -236,10 +252,33 @@ class Card:
 def safe_command(command: str, entry: str) -> str:
     """Return the command of a training with all words quoted, or one that trains the entry."""
     try:
-        words = shlex.join(shlex.split(command))
-    except ValueError:
-        words = ""
-    return words if TRAINING_COMMAND.match(words) else shlex.join(["zoo", "train", entry])
+        words = call_words(command) if command.startswith("zoo.") else shlex.split(command)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        words = []
+    text = shlex.join(words)
+    return text if TRAINING_COMMAND.match(text) else shlex.join(["zoo", "train", entry])
+
+
+def call_words(call: str) -> list[str]:
+    """Return the words of the command for a call in Python, e.g. of `zoo.train("cnn", "train.epochs=3", seed=1)`."""
+    tree = ast.parse(call, mode="eval").body
+    if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Attribute):
+        raise ValueError("no call of a function of the zoo")  # noqa: TRY004
+    words = [str(ast.literal_eval(each)) for each in tree.args]
+    options = [each for each in tree.keywords if each.arg in CALL_OPTIONS and isinstance(each.value, ast.Constant)]
+    typed = [word for each in options for word in (f"--{each.arg}", str(ast.literal_eval(each.value)))]
+    return ["zoo", tree.func.attr, *words, *typed]
+
+
+def main_metrics(found: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics that matter most; all of them if none is known."""
+    numbers = {str(key): float(value) for key, value in found.items() if is_finite(value)}
+    return {key: numbers[key] for key in MAIN_METRICS if key in numbers} or dict(first(numbers.items()))
+
+
+def metric_rows(found: Mapping[str, Any]) -> list[list[str]]:
+    """Return the rows of a table of metrics."""
+    return [[md.name(key), format_value(value)] for key, value in main_metrics(found).items()]
 
 
 def is_finite(value: Any) -> bool:

@@ -14,6 +14,7 @@ from zoo.registry.entry import Entry
 NAMELESS = "data"
 """What stands for a path without a last name, such as `/`."""
 PATH_IN_TEXT = re.compile(r"(?<![\w.:/\\~-])(?:~\w*|[A-Za-z]:)?(?:[/\\]+[^\s/\\'\"`,;:()=]+)+[/\\]*")
+QUOTED = re.compile(r"(['\"])(.*?)\1")
 QUOTES = "\"'"
 
 
@@ -47,7 +48,10 @@ def shorten_in_text(text: str, known: Iterable[str] = ()) -> str:
 
 
 def shorten_command(command: str, known: Iterable[str] = ()) -> str:
-    """Reduce the paths in a shell command to their last names."""
+    """Reduce the paths in a shell command, or in a call in Python, to their last names."""
+    if command.startswith("zoo."):
+        text = QUOTED.sub(lambda match: f"{match[1]}{shorten_paths(match[2])}{match[1]}", command)
+        return shorten_in_text(text, known)
     try:
         words = shlex.split(command)
     except ValueError:

@@ -101,7 +101,7 @@ def push(
         target, url = Path(to).expanduser(), ""
         check_same_entry(opened, target, force)
         bundle = write_bundle(opened, target, half, license=license)
-    if not (opened.path / "evaluation" / "test.json").is_file():
+    if not (opened.results / "evaluation" / "test.json").is_file():
         note(
             f"the card has only validation metrics; for a table per class: zoo evaluate {opened.path}, then push again"
         )

@@ -65,6 +65,7 @@ def evaluate_command(
     evaluation = evaluate(opened, *words, data=data, tell=screen.note, **options)
     found = evaluation.to_dict()
     found |= {"run": opened.label, "entry": opened.entry.name, "trained_on": describe_data(opened.entry)}
+    found["weights_sha256"] = opened.record.get("weights_sha256")
     if words:
         found["overrides"] = words
     if data:
@@ -90,7 +91,9 @@ def write_evaluation(screen: Screen, folder: Path, found: dict[str, Any], galler
             from zoo.cli.views.evaluation import draw_confusion
 
             path = folder / f"{found['split']}-confusion.png"
-            draw_confusion(path, found["confusion"], found["classes"], f"{found['run']}: {found['split']} split")
+            draw_confusion(
+                path, found["confusion"], found["classes"], f"{Path(found['run']).name}: {found['split']} split"
+            )
             found["files"].append(str(path))
         if gallery is not None:
             from zoo.cli.views.evaluation import draw_samples as page
