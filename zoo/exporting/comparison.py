@@ -49,12 +49,12 @@ class Comparison:
         """By how much the accuracy of the file is lower than that of the run; 0 unless it is a classifier."""
         return 0.0 if self.accuracy is None or self.run_accuracy is None else self.run_accuracy - self.accuracy
 
-    def check(self, name: str, int8: bool) -> None:
+    def check(self, name: str, int8: bool, hint: str = "nothing was written") -> None:
         """Raise JobError if the file differs too much from the run."""
         most = max(MAX_INT8_LOSS if int8 else MAX_ACCURACY_CHANGE, 1 / self.rows) + 1e-9
         far = not int8 and not (self.max_difference <= MAX_DIFFERENCE and self.unequal <= MAX_UNEQUAL)
         if far or (self.loss if int8 else abs(self.loss)) > most:
-            raise JobError(f"{name} differs from the run: {self}", "nothing was written")
+            raise JobError(f"{name} differs from the run: {self}", hint)
 
     def __str__(self) -> str:
         parts = [f"largest difference {self.max_difference:.1e}"]

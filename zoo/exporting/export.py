@@ -18,7 +18,7 @@ from zoo.core.trust import refuse_link
 from zoo.core.version import __version__
 from zoo.data.dataset import Pictures, Splits
 from zoo.exporting.comparison import Comparison, compare
-from zoo.exporting.formats import WRITERS, Format, check_format, format_versions, open_file
+from zoo.exporting.formats import WRITERS, Format, check_format, format_versions, open_file, run_session
 from zoo.exporting.int8 import quantise
 from zoo.exporting.programs import Program, Sample, programs_of, resizing_of
 from zoo.exporting.tracing import trace
@@ -59,13 +59,13 @@ class Export:
     """Result of `export`: the files that were written.
 
     Attributes:
-        run: Folder of the run.
+        run: Folder of the run, or the name of shipped weights.
         entry: Name of its entry.
         format: "onnx" or "pt2".
         files: The files, in the order in which they were written.
     """
 
-    run: Path
+    run: str
     entry: str
     format: Format
     files: tuple[ExportedFile, ...]
@@ -76,7 +76,7 @@ class Export:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object that `zoo export --json` prints."""
-        found = asdict(self) | {"run": str(self.run)}
+        found = asdict(self)
         files = [row | {"path": str(row["path"])} | row["comparison"] for row in found["files"]]
         for row in files:
             del row["comparison"]
@@ -91,6 +91,7 @@ def export(
     parts: Sequence[str] = (),
     out: str | Path | None = None,
     data: str | Path | None = None,
+    check: str | Path | None = None,
     tell: Callable[[str], object] = len,
 ) -> Export:
     """Export a trained model as files that run without the zoo.
@@ -106,6 +107,7 @@ def export(
         parts: The parts of a generator: "encoder", "decoder" and "sampler"; by default all.
         out: A folder, or for a classifier also a file; by default the folder `exports` of the run.
         data: Other data on which to compare; by default those of the run.
+        check: An ONNX file that was exported earlier: it is compared with the run, and nothing is written.
         tell: Called with a message before each slow step.
 
     Returns:
@@ -122,6 +124,8 @@ def export(
         2.4e-07
     """
     kind, opened = check_format(format), load(run)
+    if check is not None:
+        return check_again(opened, Path(check).expanduser(), data)
     model = opened.model("cpu")
     check_int8(int8, kind, model, opened)
     programs = programs_of(model, opened.name, resizing_of(opened), opened.info.shape[0], parts)
@@ -143,7 +147,31 @@ def export(
                 size, checksum = each.stat().st_size, sha256(each)
                 found.append(ExportedFile(each, program.name, precision, size, checksum, comparison))
         placed = [put_in_place(file, targets[file.part]) for file in found]
-    return Export(opened.path, opened.entry.name, kind, tuple(placed))
+    return Export(opened.label, opened.entry.name, kind, tuple(placed))
+
+
+def check_again(run: Run, path: Path, data: str | Path | None) -> Export:
+    """Compare an ONNX file that was exported earlier with its run."""
+    from zoo.exporting.reopen import check_interface, check_origin, failure, open_exported
+
+    session, about = open_exported(path)
+    check_origin(path, about, run, weights_of(run))
+    model = run.model("cpu")
+    parts = [] if about["part"] == "model" else [about["part"]]
+    (program,) = programs_of(model, run.name, resizing_of(run), run.info.shape[0], parts)
+    check_interface(path, about, session, program)
+    pictures = load_splits(run, data).test
+    try:
+        found = compare(program, run_session(session), pictures, model)
+    except (ZooError, MemoryError):
+        raise
+    except Exception as error:  # onnxruntime, or shapes that do not fit
+        raise failure(path, error) from error
+    int8 = about["precision"] == INT8
+    found.check(str(path), int8, "export the run again")
+    size, checksum = path.stat().st_size, sha256(path)
+    file = ExportedFile(path, program.name, INT8 if int8 else "float32", size, checksum, found)
+    return Export(run.label, run.entry.name, "onnx", (file,))
 
 
 def check_int8(int8: bool, kind: Format, model: Model, run: Run) -> None:
@@ -209,9 +237,10 @@ def metadata(run: Run, program: Program, kind: Format) -> dict[str, str]:
         "zoo": __version__,
         "entry": run.entry.name,
         "entry_hash": run.entry.hash(),
-        "weights_sha256": run.record.get("weights_sha256") or sha256(run.path / "weights.safetensors"),
+        "weights_sha256": weights_of(run),
         "trained_on": run.entry.data.name,
         "part": program.name,
+        "precision": "float32",
         "inputs": list(program.inputs),
         "outputs": list(program.outputs),
         "shape": list(info.shape),
@@ -221,6 +250,11 @@ def metadata(run: Run, program: Program, kind: Format) -> dict[str, str]:
     if isinstance(program.module, Sample) and "condition" in program.inputs:
         about["conditions"] = class_conditions(program.module, info.classes)
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()}
+
+
+def weights_of(run: Run) -> str:
+    """Return the SHA-256 of a run's weights."""
+    return str(run.record.get("weights_sha256") or sha256(run.path / "weights.safetensors"))
 
 
 def class_conditions(module: Sample, classes: Sequence[str]) -> dict[str, list[float]]:

@@ -49,6 +49,16 @@ def quantise(source: Path, target: Path, pictures: Pictures) -> None:
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
         )
+    relabel(target)
+
+
+def relabel(path: Path) -> None:
+    """Say in the metadata of an ONNX file that it computes in int8."""
+    onnx = load_package("onnx")
+    model = onnx.load(path)
+    about = {each.key: each.value for each in model.metadata_props} | {"precision": "int8"}
+    onnx.helper.set_model_props(model, about)
+    onnx.save(model, path)
 
 
 def products_without_weights(path: Path) -> list[str]:

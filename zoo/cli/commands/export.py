@@ -8,7 +8,7 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DATA, RUN
+from zoo.cli.options import DATA, RUN, refuse_typed
 from zoo.display.format import format_bytes
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 )
 @DATA
 @click.option("-o", "--out", metavar="PATH", help="Folder, or file of a classifier; default exports in the run folder.")
+@click.option("--check", metavar="FILE", help="Compare an .onnx file exported earlier with the run; write nothing.")
 @click.pass_obj
 def export_command(screen: Screen, /, run: str, **options: Any) -> None:
     """Export a trained model as files that need no zoo, after comparing them with the run on the test split.
@@ -43,17 +44,20 @@ def export_command(screen: Screen, /, run: str, **options: Any) -> None:
     """
     from zoo.exporting.export import export
 
+    if options["check"]:
+        for name in ("format", "int8", "parts", "out"):
+            refuse_typed(name, "with --check, which writes nothing", "drop it")
     found = export(run, **options, tell=screen.note)
     if screen.json:
         return screen.document(found.to_dict())
     for file in found.files:
-        screen.line(describe(file))
+        screen.line(describe(file, "checked" if options["check"] else "exported"))
     return None
 
 
-def describe(file: ExportedFile) -> str:
+def describe(file: ExportedFile, done: str) -> str:
     """Describe an exported file in one line."""
     what = {"decoder": "codes", "sampler": "samples"}.get(file.part, "test pictures")
     loss = f", a loss of {100 * file.comparison.loss:.2f} points" if file.precision == "int8" else ""
     size = format_bytes(file.bytes)
-    return f"exported {file.path} ({size}): {file.comparison.rows:,} {what}, {file.comparison}{loss}"
+    return f"{done} {file.path} ({size}): {file.comparison.rows:,} {what}, {file.comparison}{loss}"
