@@ -223,7 +223,8 @@ def test_a_finished_run_goes_on_in_a_new_folder(capsys: pytest.CaptureFixture[st
 
 def test_a_run_that_goes_on_is_resumed_by_the_same_command() -> None:
     zoo.train("cnn", *SMALL, "train.epochs=1", device="cpu")
-    whole = zoo.train("cnn", "train.epochs=+2", device="cpu", out="whole")
+    whole = zoo.train("cnn", "train.epochs=9", "train.epochs=+2", device="cpu", out="whole")
+    assert whole.epochs == 2
     with pytest.raises(SystemExit):
         zoo.train("cnn", "train.epochs=+2", device="cpu", callback=Notes(5))
     done = zoo.train("cnn", "train.epochs=+2", device="cpu")

@@ -38,7 +38,8 @@ def choose_entry(name: str, words: Iterable[str], init_from: Run | str | Path | 
     """
     words = list(words)
     more = [match for word in words if (match := MORE_EPOCHS.fullmatch(word.strip()))]
-    words = [word for word in words if not MORE_EPOCHS.fullmatch(word.strip())]
+    if more:  # the same option given before has no effect, as for any other
+        words = [word for word in words if word.partition("=")[0].strip() != "train.epochs"]
     if init_from is not None:
         words = with_option("--from", json_text(init_from), OPTION, words)
     if more:
