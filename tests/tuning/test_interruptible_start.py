@@ -118,7 +118,7 @@ def test_a_ctrl_c_while_ray_starts_leaves_nobody_behind(home: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
         assert process.returncode == 130, said
-        assert "stopped before the first trial. Resume with: zoo tune cnn" in said
+        assert "stopped before the first trial. Resume with: zoo" in said
         time.sleep(1)
         assert marked(mark) == []
 
