@@ -254,3 +254,20 @@ def test_a_full_disk_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(ResourceError):
         new_plugin("quartz")
     assert not Path("zoo-quartz").exists()
+
+
+@pytest.mark.usefixtures("home")
+def test_what_a_killed_process_left_is_no_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(path: Path, text: str) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(package, "write_text", die)
+        patch.setattr("zoo.core.temporary_folder.shutil.rmtree", lambda *about, **options: None)
+        patch.setattr("zoo.core.temporary_folder.os.getpid", lambda: 999_999_999)
+        with pytest.raises(SystemExit):
+            new_plugin("quartz")
+        (left,) = Path().iterdir()
+    assert not Path("zoo-quartz").exists()
+    assert new_plugin("quartz").folder == Path("zoo-quartz")
+    assert not left.exists() or sys.platform == "win32"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ from samples import BLUE, RED, encoded, write
 
 from tests.conftest import TINY
 from zoo.cli import main
+from zoo.registry.listing import load_entry
+from zoo.runs.choose_folder import choose_folder
 from zoo.runs.lock import lock_folder
 
 Capture = pytest.CaptureFixture[str]
@@ -30,6 +34,25 @@ def test_an_unfinished_run_of_other_options_is_named_before_another_begins(run: 
     with lock_folder(Path("runs/cnn-1")):
         assert main(["train", "cnn", *SHORT, "--seed", "1"]) == 0
     assert "unfinished" not in capsys.readouterr().err, "it is being trained"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="not everybody may make links there")
+def test_what_a_killed_training_left_before_it_began_is_removed(home: Path) -> None:
+    names = ("killed", "young", "held", "full", "elsewhere")
+    killed, young, held, full, elsewhere = (Path("runs", f"cnn-{number}") for number in range(1, len(names) + 1))
+    Path("mine").mkdir()
+    for path in (killed, young, held, full, Path("mine")):
+        path.mkdir(parents=True, exist_ok=True)
+        for file in ("lock", "lock.json", "entry.json", *(["notes.txt"] if path == full else [])):
+            (path / file).write_text("{}", encoding="utf-8")
+    elsewhere.symlink_to(Path("mine").absolute(), target_is_directory=True)
+    with lock_folder(held):
+        for path in (killed, held, full, Path("mine")):
+            os.utime(path, (0, 0))
+        chosen, before = choose_folder(load_entry("cnn"), None, fresh=True)
+    assert (chosen, before) == (Path("runs/cnn-6"), None)
+    assert sorted(path.name for path in Path("runs").iterdir()) == [f"cnn-{number}" for number in range(2, 7)]
+    assert (elsewhere / "entry.json").exists() and (full / "entry.json").exists()
 
 
 def test_a_finished_out_says_so_and_is_refused_with_other_options(run: Path, capsys: Capture) -> None:

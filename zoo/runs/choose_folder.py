@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from zoo.core.errors import ResourceError, RunError, ZooError
@@ -12,13 +14,15 @@ from zoo.core.notes import note
 from zoo.core.temporary import is_temporary
 from zoo.core.trust import refuse_link
 from zoo.registry.entry import Entry
-from zoo.runs.lock import is_locked
+from zoo.runs.lock import is_locked, lock_folder
 from zoo.runs.names import ROOT, is_run, numbered_folders
 from zoo.runs.run import UNFINISHED, Run
 
 MAX_CHANGES = 4
 """Largest number of differing options in a message."""
 
+REMNANT_AGE = 60.0
+"""Age in seconds of a folder that never began before it is removed; whoever made it may not have locked it yet."""
 RUN_FILES = {
     *("run.json", "entry.json", "metrics.jsonl", "weights.safetensors", "manifest.json"),
     *("notes.txt", "hung.txt", "error.txt"),
@@ -39,6 +43,7 @@ def choose_folder(
     if out is not None:
         return out, use_folder(entry, out, fresh)
     check_name(entry.name, "the entry")
+    remove_remnants(numbered_folders(ROOT, entry.name).values())
     before, others = numbered_folders(ROOT, entry.name), list[tuple[Run, list[str]]]()
     for path in reversed(before.values() if not fresh else ()):
         try:
@@ -129,6 +134,19 @@ def use_folder(entry: Entry, out: Path, fresh: bool) -> Run | None:
     if changes := run.differences_from(entry):
         raise ZooError(f"{out} contains a different run: {summarise(changes)}", "choose another --out")
     return run
+
+
+def remove_remnants(paths: Iterable[Path]) -> None:
+    """Remove the folders of runs that were killed before they began."""
+    for path in paths:
+        with suppress(OSError, ZooError):
+            young = time.time() - path.lstat().st_mtime < REMNANT_AGE
+            if young or path.is_symlink() or is_run(path) or not is_free(path):
+                continue
+            with lock_folder(path):  # which removes the folder, once it is empty
+                for file in path.iterdir() if is_free(path) else ():
+                    if file.name != "lock":
+                        remove(file)
 
 
 def is_remnant(name: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.resources import as_file
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from zoo.core.errors import DataError, MissingError, RunError, ZooError, describe_error, did_you_mean
 from zoo.core.files import private_cache_dir, sha256
+from zoo.core.temporary_folder import temporary_folder
 from zoo.registry.catalog import ShippedWeights, catalog
 from zoo.registry.entry import Entry, restore_entry
 from zoo.registry.layers import read_registry
@@ -163,16 +163,13 @@ def unpack(chosen: ShippedWeights, path: Path) -> Run:
     """Verify and unpack weights into the folder of a run."""
     from zoo.runs.bundle import unpack_bundle
 
-    work = Path(tempfile.mkdtemp(prefix=".tmp-", dir=path.parent))
-    try:
+    with temporary_folder(path) as work:
         with bundle_file(chosen, work) as file:
             unpack_bundle(file, work / path.name)
         check_contents(Run.open(work / path.name), chosen)
         with suppress(OSError):  # another process may have put it there
             (work / path.name).rename(path)
         return Run.open(path)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from zoo.core.files import write_json
 from zoo.core.trust import load_json
 from zoo.registry.weights import INDEX_FILE, INDEX_VERSION, Weights, is_name
 from zoo.runs.bundle import Bundle, write_bundle
+from zoo.runs.lock import lock_file
 from zoo.runs.run import Run
 from zoo.runs.shipped import hash_of
 
@@ -40,7 +41,7 @@ def add_to_index(
         raise ZooError(f"data cannot be called {data[:60]!r}", "use letters, digits, '.', '_' and '-'")
     if not (package / "__init__.py").is_file():
         raise ZooError(f"{package} is no Python package: it has no __init__.py", "name the folder of the package")
-    rows = read_rows(package / INDEX_FILE)
+    read_rows(package / INDEX_FILE)  # refuses another file before anything is written
     file = package / FILES / f"{run.entry.name}-{data}.zip"
     bundle = write_bundle(run, file, half, license=license)
     weights = Weights(
@@ -58,12 +59,19 @@ def add_to_index(
         pictures=run.record.get("fingerprints", {}),
         metrics=test_figures(run),
     )
-    key = (weights.entry, weights.data)
-    kept = [row for row in rows if (row.get("entry"), row.get("data")) != key]
-    written = [*kept, weights.to_json(file.relative_to(package).as_posix())]
-    written.sort(key=lambda row: (str(row.get("entry")), str(row.get("data"))))
-    write_json(package / INDEX_FILE, {"version": INDEX_VERSION, "weights": written})
+    add_row(package / INDEX_FILE, weights.to_json(file.relative_to(package).as_posix()))
     return weights, bundle
+
+
+def add_row(path: Path, row: dict[str, Any]) -> None:
+    """Add a row to an index in place of that of the same weights; processes that do so wait for each other."""
+
+    def key(each: dict[str, Any]) -> tuple[str, str]:
+        return str(each.get("entry")), str(each.get("data"))
+
+    with lock_file(path):
+        kept = [each for each in read_rows(path) if key(each) != key(row)]
+        write_json(path, {"version": INDEX_VERSION, "weights": sorted([*kept, row], key=key)})
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

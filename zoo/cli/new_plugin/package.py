@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.util import find_spec
@@ -13,6 +13,7 @@ from string import Template
 
 from zoo.core.errors import ZooError
 from zoo.core.files import check_name, write_text
+from zoo.core.temporary_folder import move_folder, temporary_folder
 from zoo.core.version import __version__
 from zoo.registry.catalog import catalog
 from zoo.registry.listing import load_registry
@@ -144,18 +145,16 @@ def new_plugin(name: str, parts: Iterable[str] = ("model",), out: str | Path | N
     plan = PluginPlan(name, tuple(part for part in PARTS if part in wanted))
     check_plan(plan)
     folder = Path(out or f"zoo-{name}").expanduser()
-    texts = {folder / path: render(template, plan.marks, plan.words) for path, template in plan.files().items()}
+    texts = {path: render(template, plan.marks, plan.words) for path, template in plan.files().items()}
     new = not folder.exists()
     if not new and (not folder.is_dir() or any(folder.iterdir())):
         raise ZooError(f"{folder} already exists and is not empty", "choose another folder with --out")
-    try:
+    with temporary_folder(folder) if new else nullcontext(folder) as work:
         for path, text in texts.items():
-            write_text(path, text)
-    except BaseException:
+            write_text(work / path, text)
         if new:
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return NewPlugin(plan, folder, list(texts))
+            move_folder(work, folder)
+    return NewPlugin(plan, folder, [folder / path for path in texts])
 
 
 def check_plan(plan: PluginPlan) -> None:
