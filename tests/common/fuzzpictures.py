@@ -16,16 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fuzzrun import ANY, Answer, Call, answer, inside
+from fuzzrun import ANY, REFUSED, Answer, Call, answer, inside
 from PIL import Image
 
-from zoo.core.errors import ZooError
 from zoo.registry.build import build_data
 from zoo.registry.listing import load_entry
 
 COUNT = 24
 FORMATS = ("png", "jpg", "bmp", "bmp", "tiff", "ppm", "pgm", "png", "png", "png", "jpg", "png")
-REFUSED = ("it must be refused",)
 Pixels = list[tuple[str, str]]
 """Class and checksum of the pixels of each picture, sorted."""
 
@@ -269,6 +267,3 @@ def expect_written_batches(patch: Any) -> None:
     for name in ("train_list", "test_list"):
         patch.setattr(CIFAR10, name, [[file, CIFAR_SUMS[file]] for file, _ in getattr(CIFAR10, name)])
     patch.setattr(CIFAR10, "meta", CIFAR10.meta | {"md5": CIFAR_SUMS["batches.meta"]})
-
-
-__all__ = ["REFUSED", "ZooError", "expect_written_batches", "picture_targets"]

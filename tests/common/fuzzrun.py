@@ -27,6 +27,8 @@ GROWTH = 1_500_000
 """Kilobytes by which the memory of the process may grow for one input."""
 ANY: Any = object()
 """Any effect is right: the changed file explains it."""
+REFUSED: Any = object()
+"""No effect is right: the changed file must be refused."""
 Call = list[str] | Callable[[], Any]
 """The words of a command, or a call whose result is its effect."""
 

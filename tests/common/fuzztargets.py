@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 import fuzzpictures
 import numpy as np
 import yaml_reference
-from fuzzrun import ANY, Answer, Call, plain_text
+from fuzzrun import ANY, REFUSED, Answer, Call, plain_text
 from PIL import Image
 
 import zoo
@@ -166,13 +167,25 @@ def expected_runs(place: Path) -> Any:
     for folder in sorted((place / "runs").iterdir()):
         if not (folder / "run.json").is_file():
             continue
-        try:
-            rows = [json.loads(line) for line in plain_text(folder / "metrics.jsonl").splitlines()]
-            best = min(rows, key=lambda row: row["valid"]["loss"])
-            epochs = rows[-1]["epoch"] if len({row["stage"] for row in rows}) == 1 else ANY
-            wanted[f"runs/{folder.name}"] = (epochs, best["valid"])
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            wanted[f"runs/{folder.name}"] = ANY
+        wanted[f"runs/{folder.name}"] = expected_run(folder)
+    return wanted
+
+
+def expected_run(folder: Path) -> Any:
+    """Epochs and kept metrics of a run; REFUSED if a line before the last is no JSON."""
+    rows: list[Any] = []
+    lines: list[str] = []
+    try:
+        lines = plain_text(folder / "metrics.jsonl").splitlines()
+        rows.extend(json.loads(line) for line in lines)
+        best = min(rows, key=lambda row: row["valid"]["loss"])
+        wanted = rows[-1]["epoch"], best["valid"]
+        if len({row["stage"] for row in rows}) > 1:
+            return ANY
+    except json.JSONDecodeError:
+        return ANY if len(rows) == len(lines) - 1 else REFUSED
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return ANY
     return wanted
 
 
@@ -209,7 +222,8 @@ def study_of(found: Answer) -> Any:
     if about["problems"] or not Path("runs/s/study.json").is_file():
         return ANY
     (study,) = about["studies"]
-    return study["budget"], {each["number"]: (each["metrics"], each["config"]) for each in study["front"]}
+    budget = ANY if "budget.json is damaged" in found.err else study["budget"]
+    return budget, {each["number"]: (each["metrics"], each["config"]) for each in study["front"]}
 
 
 def expected_study(place: Path) -> Any:
@@ -220,9 +234,9 @@ def expected_study(place: Path) -> Any:
     folder = place / "runs" / "s"
     try:
         budget = json.loads(plain_text(folder / "budget.json"))["trials"]
-        assert type(budget) is int
-    except (OSError, ValueError, LookupError, TypeError, AssertionError):
-        budget = ANY
+        budget = int(budget) if float(budget) == int(budget) > 0 else REFUSED
+    except (OSError, ValueError, LookupError, TypeError, OverflowError):
+        budget = REFUSED if os.path.lexists(folder / "budget.json") else ANY
     try:
         if not (folder / "study.db").is_file():
             raise OSError

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -20,8 +21,8 @@ if os.name == "nt":
     pytest.skip("needs an alarm and named pipes", allow_module_level=True)
 
 from fuzzing import mutate_file, remove_all
-from fuzzpictures import REFUSED, expect_written_batches
-from fuzzrun import ANY, LONG, Answer, Fault, Tally, Times, answer, inside, what_is_wrong
+from fuzzpictures import expect_written_batches
+from fuzzrun import ANY, LONG, REFUSED, Answer, Fault, Tally, Times, answer, inside, what_is_wrong
 from fuzztargets import Target, make_targets
 from fuzzwords import prompt_fault, silently_wrong, typed_command
 
@@ -43,7 +44,7 @@ class Fuzz:
     """Gives the zoo one input after another, in a folder that is made anew for each."""
 
     def __init__(self, home: Path, targets: list[Target]) -> None:
-        self.place, self.home, self.tally = home / "case", home, Tally()
+        self.place, self.home, self.tally, self.how = home / "case", home, Tally(), ""
         self.healthy: list[tuple[Target, Any, Times]] = []
         for target in targets:
             self.ask(target)
@@ -73,6 +74,13 @@ class Fuzz:
         """What a command that succeeded made of the files."""
         with inside(self.place):
             return target.effect(found)
+
+    def give(self, number: int) -> None:
+        """Give the input of a number."""
+        if number % 4 == 3 and ONLY in ("", "typed"):
+            self.type_words(number)
+        elif self.healthy:
+            self.change_a_file(number)
 
     def change_a_file(self, number: int) -> None:
         """Give an input with a changed file."""
@@ -151,10 +159,10 @@ def test_mutated_inputs_end_with_their_code(targets: list[Target], home: Path) -
     fuzz = Fuzz(home, targets)
     fuzz.tally.last = time.process_time()
     for number in range(FIRST, FIRST + INPUTS):
-        if number % 4 == 3 and ONLY in ("", "typed"):
-            fuzz.type_words(number)
-        elif targets:
-            fuzz.change_a_file(number)
+        try:
+            fuzz.give(number)
+        except Exception:  # a run of hours goes on
+            fuzz.tally.fault(Fault("test", f"{number} {fuzz.how}", [], traceback.format_exc(limit=-3)))
     print(fuzz.tally)
     assert not fuzz.tally.faults, f"{len(fuzz.tally.faults)} of {INPUTS}: {fuzz.tally.faults[:5]}"
     remove_all(fuzz.place)

@@ -192,15 +192,24 @@ def test_a_run_whose_plugin_is_gone_names_the_package(install: Install, capsys: 
     assert "odd-1" in capsys.readouterr().out
 
 
+EPOCH = '{"stage": "model", "epoch": 1, "valid": {"loss": 1.0}}\n'
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
-    [('{"epoch": 1}\n', "one of its lines is not an epoch"), ("3\n", "not an epoch"), ("", "missing")],
+    [
+        *(('{"epoch": 1}\n', "one of its lines is not an epoch"), ("3\n", "not an epoch"), ("", "missing")),
+        (f'{EPOCH}{{"stage": \n{EPOCH}', "not an epoch"),
+        (f"\n{EPOCH}", "not an epoch"),
+    ],
 )
-def test_a_damaged_log(content: str, expected: str) -> None:
+def test_a_damaged_log(content: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
     run = make("runs/cnn-1")
     (run.path / "metrics.jsonl").write_text(content, encoding="utf-8")
     with pytest.raises(RunError, match=expected):
         run.log()
+    assert main(["runs"]) == 0
+    assert not content or "damaged" in capsys.readouterr().out
 
 
 def test_the_log_without_its_torn_last_line() -> None:

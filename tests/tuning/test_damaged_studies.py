@@ -36,8 +36,13 @@ def pipe(path: Path) -> None:
 
 def attribute(folder: Path, key: str, text: str) -> None:
     """Change what the database holds of all trials."""
+    execute(folder, "UPDATE trial_user_attributes SET value_json = ? WHERE key = ?", (text, key))
+
+
+def execute(folder: Path, statement: str, values: tuple[str, ...]) -> None:
+    """Change the database of a study."""
     with sqlite3.connect(folder / "study.db") as file:
-        file.execute("UPDATE trial_user_attributes SET value_json = ? WHERE key = ?", (text, key))
+        file.execute(statement, values)
     file.close()
 
 
@@ -54,6 +59,7 @@ FAULTS: dict[str, Callable[[Path], object]] = {
     "reason": lambda path: attribute(path, "reason", "3"),
     "outcome": lambda path: attribute(path, "outcome", '"\\u001b[2J"'),
     "json": lambda path: attribute(path, "config", "{"),
+    "twice": lambda path: execute(path, "UPDATE trials SET number = 0", ()),
     "half": lambda path: (path / "study.db").write_bytes((path / "study.db").read_bytes()[:20_000]),
 }
 
@@ -71,11 +77,16 @@ def test_the_other_studies_are_listed(name: str, home: Path, capsys: pytest.Capt
 
 
 @pytest.mark.parametrize("text", ["", "[", "{}", '{"trials": "x"}', '{"trials": -3}', '{"trials": 1e999}', "[]"])
-def test_a_damaged_budget_is_the_default(text: str, home: Path) -> None:
+def test_a_damaged_budget_is_the_default_and_said(text: str, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(GOLDEN / "study", home / "runs" / "study")
     (home / "runs" / "study" / "budget.json").write_text(text, encoding="utf-8")
     assert len(studies().found) == 1
     assert read_budget(home / "runs" / "study") > 0
+    assert main(["studies"]) == 0
+    assert "budget.json is damaged: the number of trials asked for is taken as" in capsys.readouterr().err
+    (home / "runs" / "study" / "budget.json").unlink()
+    assert main(["studies"]) == 0
+    assert not capsys.readouterr().err, "a study of an old zoo has none"
 
 
 @pytest.mark.parametrize(

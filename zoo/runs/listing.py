@@ -12,7 +12,7 @@ from zoo.core.errors import RunError, ZooError, describe_error
 from zoo.core.files import folder_size
 from zoo.display.format import format_value
 from zoo.runs.lock import is_locked
-from zoo.runs.metrics_log import is_epoch, kept_row, read_rows
+from zoo.runs.metrics_log import kept_row, read_epochs
 from zoo.runs.names import ROOT, is_run
 from zoo.runs.run import UNFINISHED, read_files
 
@@ -87,10 +87,8 @@ def read_info(path: Path) -> RunInfo:
         state = str(record["state"])
         if state in UNFINISHED:
             state = "running" if is_locked(path) else "interrupted"
-        rows = read_rows(path / "metrics.jsonl")
+        rows = read_epochs(path / "metrics.jsonl")
         metrics = {}
-        if not all(map(is_epoch, rows)):
-            raise RunError(f"{path / 'metrics.jsonl'} is damaged: one of its lines is not an epoch")
         if rows:
             metrics = dict(kept_row(rows, entry["train"].get("keep", "best"))["valid"])
         metric = next((name for name in MAIN_METRICS if isinstance(metrics.get(name), int | float)), "")

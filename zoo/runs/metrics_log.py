@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from importlib.util import find_spec
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from zoo.core.errors import RunError
 from zoo.core.files import non_finite_to_none, write_text
 from zoo.core.trust import open_regular, read_bytes, refuse_link
 
@@ -58,11 +60,29 @@ def json_line(row: Row) -> str:
 
 def read_rows(path: Path) -> list[Row]:
     """Read the rows of a log, up to the first incomplete line."""
-    rows: list[Row] = []
+    return parse_rows(read_lines(path))
+
+
+def read_epochs(path: Path) -> list[Row]:
+    """Read the epochs of a run without an incomplete last line; RunError if another line is damaged."""
+    lines = read_lines(path)
+    rows = parse_rows(lines)
+    if not all(map(is_epoch, rows)) or len(lines) > len(rows) + 1:
+        raise RunError(f"{path} is damaged: one of its lines is not an epoch")
+    return rows
+
+
+def read_lines(path: Path) -> list[str]:
+    """Read the lines of a log; none if it cannot be read."""
     try:
-        lines = read_bytes(path).decode(errors="replace").splitlines()
+        return read_bytes(path).decode(errors="replace").splitlines()
     except OSError:
-        return rows
+        return []
+
+
+def parse_rows(lines: Iterable[str]) -> list[Row]:
+    """Parse the lines of a log, up to the first that is no JSON."""
+    rows: list[Row] = []
     for text in lines:
         try:
             rows.append(json.loads(text))

@@ -131,11 +131,9 @@ class Run:
 
     def log(self) -> list[dict[str, Any]]:
         """Read the metrics of each epoch; RunError if the log is damaged or missing."""
-        from zoo.runs.metrics_log import is_epoch, read_rows
+        from zoo.runs.metrics_log import read_epochs
 
-        rows = read_rows(self.path / "metrics.jsonl")
-        if not all(map(is_epoch, rows)):
-            raise RunError(f"{self.path / 'metrics.jsonl'} is damaged: one of its lines is not an epoch")
+        rows = read_epochs(self.path / "metrics.jsonl")
         if not rows and self.state == "done":
             raise RunError(f"{self.path / 'metrics.jsonl'} is missing or damaged")
         return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from typing import Any
 
 from zoo.core.errors import RunError, ZooError, describe_error
 from zoo.core.files import digest, remove, write_json
+from zoo.core.notes import note
 from zoo.core.sections import CHANGEABLE_OPTIONS, TuneSpec
 from zoo.core.trust import load_json
 from zoo.core.version import __version__
@@ -127,6 +129,8 @@ def open_study(folder: Path) -> Study:
         trials = [to_trial(folder, spec, row) for row in load_rows(folder)]
         for trial in trials:
             check_trial(trial)
+        if len({trial.number for trial in trials}) < len(trials):
+            raise ValueError("two trials have the same number")
     except (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise RunError(f"{folder} is damaged: {describe_error(error):.160}", NEW_STUDY_HINT) from None
     return Study(folder, plan.entry, spec, plan.space, trials)
@@ -146,11 +150,14 @@ def load_rows(folder: Path) -> list[TrialRow]:
 
 
 def read_budget(folder: Path) -> int:
-    """Read the number of trials that was requested last."""
+    """Read the number of trials that was requested last; the usual number, with a note, if the file is damaged."""
+    usual = int(TuneSpec().trials)
     try:
         return int(TuneSpec(trials=load_json(folder / BUDGET)["trials"]).trials)
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
-        return int(TuneSpec().trials)
+    except (OSError, ValueError, LookupError, TypeError, OverflowError):
+        if os.path.lexists(folder / BUDGET):
+            note(f"{folder / BUDGET} is damaged: the number of trials asked for is taken as {usual}")
+        return usual
 
 
 def write_budget(folder: Path, spec: TuneSpec) -> None:
