@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 import traceback
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ if os.name == "nt":
 
 from fuzzing import mutate_file, remove_all
 from fuzzpictures import expect_written_batches
-from fuzzrun import ANY, LONG, REFUSED, Answer, Fault, Tally, Times, answer, inside, what_is_wrong
+from fuzzrun import ANY, LONG, REFUSED, Answer, Call, Fault, Tally, Times, answer, inside, what_is_wrong
 from fuzztargets import Target, make_targets
 from fuzzwords import prompt_fault, silently_wrong, typed_command
 
@@ -167,3 +168,38 @@ def test_mutated_inputs_end_with_their_code(targets: list[Target], home: Path) -
     assert not fuzz.tally.faults, f"{len(fuzz.tally.faults)} of {INPUTS}: {fuzz.tally.faults[:5]}"
     remove_all(fuzz.place)
     assert {path: path.stat().st_mtime_ns for path in home.iterdir()} == outside, "nothing is written elsewhere"
+
+
+def busy() -> None:
+    """Use the processor for ever."""
+    while True:
+        pass
+
+
+def bug() -> None:
+    """Raise what no command should."""
+    raise LookupError("x")
+
+
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        *((lambda: time.sleep(60), "hang"), (busy, "hang"), (bug, "traceback"), (lambda: print("\x1b[2J"), "words")),
+        *((lambda: sys.exit(70), "traceback"), (lambda: None, ""), (["no-such-command"], "")),
+    ],
+)
+def test_planted_faults_are_found(call: Call, kind: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fuzzrun.PATIENCE", 0.2)
+    assert what_is_wrong(answer(call, Times(1.0, 1.0) if kind != "hang" else Times()))[0] == kind
+
+
+def test_another_effect_than_the_wanted_one_is_found() -> None:
+    assert matches({"a": [1, ANY]}, {"a": (1, 3)})
+    assert not matches({"a": [1, 2]}, {"a": [1, 3]})
+    assert not matches({"a": 1, "b": 2}, {"a": 1})
+    assert not matches([1], REFUSED)
+
+
+def test_a_code_70_is_found(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.cli.app.Command.invoke", lambda *words: bug())
+    assert what_is_wrong(answer(["list"]))[0] == "code"
