@@ -50,7 +50,7 @@ QUICKER = {"--trials": "1", "--minutes": "0.01", "--seeds": "1", "--bound": "9",
 ADDED = {"bench": ["--seconds", "0.2"]}
 AS_SHIPPED = {"list", "show", "plugins", "schema", "studies"}
 """Commands that read the registry and train nothing, so that they see the entries as they are."""
-ON_RUNS = {"evaluate", "export", "predict", "sample", "mix", "edit", "score", "reconstruct", "interpolate"}
+ON_RUNS = {"evaluate", "export", "predict", "sample", "mix", "edit", "score", "reconstruct", "interpolate", "push"}
 
 
 class Lab:
@@ -74,6 +74,8 @@ class Lab:
         self.patch.setenv("ZOO_CONFIG", str(config))
         if words[0] in ON_RUNS or "--inference" in words:
             self.need(words[1])
+        if words[0] == "pull":
+            self.publish(words[1])
         if "--data" in words and words[0] == "train":  # so that the entry's newest run stays one of its own data
             words += ["--out", f"elsewhere/{len(list(self.folder.glob('elsewhere/*')))}"]
         if words[0] == "tune":  # a study that another command wanted would only be told as done
@@ -87,6 +89,12 @@ class Lab:
         if not list((self.folder / "runs").glob(run if study else f"{run}-[0-9]*")):
             words = ["tune", run.removesuffix("-study")] if study else ["train", run]
             assert main([*words, "--device", "cpu"]) == 0
+
+    def publish(self, source: str) -> None:
+        """Push a run to where a command pulls one from, and make way for it."""
+        self.need("cnn")
+        assert main(["push", "cnn", source]) == 0
+        rmtree(self.folder / "runs" / Path(source).stem, ignore_errors=True)
 
 
 def quicker(words: list[str]) -> list[str]:

@@ -32,6 +32,7 @@ EXCUSED = {
     "--name lean": "a study takes half a minute, and those of the same block without a name, and `front`, are run",
     "--name fewest": "likewise",
     "--index": "it wants a package that ships weights; the tests of shipped weights have one",
+    "hf:": "it wants the hub; test_hub.py has a server of its routes",
     "--address": "it wants a cluster; the tests of the Ray client have one",
 }
 """Commands that are not run, by what is in them, and why; that they have the options is looked at all the same."""

@@ -100,6 +100,16 @@ def test_a_bundle_of_another_entry_is_replaced_only_by_force(run: Path, capsys: 
     assert Path("thesis/chapter.txt").read_text() == "words"
 
 
+def test_a_source_with_the_name_of_an_entry_does_not_hide_its_runs(run: Path, capsys: Capture) -> None:
+    copy_run(run, "cnn-1")
+    for source, folder in (("cnn.zip", "cnn-pulled"), ("my-cnn", "my-cnn")):
+        assert main(["push", "cnn", source]) == 0
+        assert zoo_json(capsys, "pull", source)["run"] == str(Path("runs", folder))
+    assert f"zoo predict {folder} " in Path("my-cnn/README.md").read_text()
+    assert "zoo predict cnn-pulled " in Path("runs/cnn-pulled/README.md").read_text()
+    assert zoo.load("cnn").path == Path("runs/cnn-1")
+
+
 def test_pull_overwrites_nothing(run: Path, capsys: Capture) -> None:
     assert main(["push", "tiny-1", "b"]) == 0
     assert "runs/tiny-1 already exists" in refusal(capsys, 2, "pull", "b", "--out", "runs/tiny-1").replace("\\", "/")

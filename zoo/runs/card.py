@@ -16,7 +16,7 @@ from zoo.display import markdown as md
 from zoo.display.format import format_duration, format_value
 from zoo.registry.entry import Entry
 from zoo.runs.bundle_source import EVALUATION
-from zoo.runs.names import pulled_name
+from zoo.runs.pulled_name import pulled_name
 from zoo.runs.run import LIBRARIES, PACKAGE
 
 SOURCE = "https://github.com/pixel-zoo/pixel-zoo"

@@ -53,9 +53,3 @@ def numbered_folders(root: Path, name: str) -> dict[int, Path]:
     pattern = re.compile(re.escape(name) + r"-([1-9][0-9]{0,8})")
     found = {int(match[1]): path for path in root.glob("*") if (match := pattern.fullmatch(path.name))}
     return dict(sorted(found.items()))
-
-
-def pulled_name(source: str) -> str:
-    """Return the name of the run folder for a bundle: the last part of its path or of its name on the hub."""
-    last = re.split(r"[/\\]", source.partition("@")[0] if source.startswith("hf:") else source.rstrip("/\\"))[-1]
-    return last[:-4] if last.lower().endswith(".zip") else last

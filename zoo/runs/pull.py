@@ -8,7 +8,8 @@ from zoo.core.errors import RunError, ZooError, describe_error
 from zoo.core.files import check_name
 from zoo.runs.bundle import errors_about, refuse_existing, unpack_bundle
 from zoo.runs.bundle_source import WEIGHTS
-from zoo.runs.names import ROOT, pulled_name
+from zoo.runs.names import ROOT
+from zoo.runs.pulled_name import pulled_name
 from zoo.runs.run import Run
 
 
