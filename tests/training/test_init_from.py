@@ -245,7 +245,7 @@ def test_a_run_that_goes_on_is_resumed_by_the_same_command() -> None:
         (["cnn", *SMALL, "train.freeze=block"], "no parameter matches 'block'; did you mean 'blocks'?"),
         (["cnn", *SMALL, "train.freeze=blocks,head"], "leaves nothing to train"),
         (["cnn", "train.freeze=a,,b"], "a pattern is empty"),
-        (["cnn", "train.epochs=+2"], "no run of 'cnn'"),
+        (["absent", "train.epochs=+2"], "no run 'absent'"),
         (["vae", "--from", SOURCE, "train.epochs=+2"], "is a run of cnn, not of vae"),
         (["cnn", "--from", SOURCE, "train.stages.model.epochs=+2"], "only zoo train goes on with a finished run"),
     ],
