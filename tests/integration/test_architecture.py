@@ -32,6 +32,7 @@ TOP = {
     ".pre-commit-config.yaml",
 }
 PICTURES = Path("docs", "_static")
+WEIGHTS = Path("plugins/zoo_weights/files")
 LESSON = Path("examples", "sketch-plugin")
 """Its files are shown as a whole, in a lesson that says what they are."""
 HEAVY = {"torch", "torchvision", "timm", "ray", "optuna", "sklearn", "pyarrow", "matplotlib", "PIL"}
@@ -163,6 +164,9 @@ def test_no_file_is_large_or_binary() -> None:
         content = (ROOT / path).read_bytes()
         if path.parent == PICTURES:
             assert len(content) < 100_000 and content.startswith(b"\x89PNG"), path
+            continue
+        if path.parent == WEIGHTS:
+            assert content.startswith(b"PK"), path  # their size is looked at where all are opened
             continue
         binary = path.is_relative_to("tests/golden/runs")
         assert len(content) < 200_000 and (binary or b"\0" not in content), path

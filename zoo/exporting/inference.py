@@ -89,7 +89,7 @@ def bench_inference(
     seconds: float = 20.0,
     tell: Callable[[str], object] = len,
 ) -> InferenceBenchmark:
-    """Measure latency and speed of a trained model on the CPU, in PyTorch and as exported files.
+    """Measure the latency of a trained model on the CPU, eager and exported.
 
     All forms take turns, so that other load on the machine affects them alike. The files are made in a temporary
     folder, and include the resizing of pictures.
