@@ -19,6 +19,7 @@ OWN = {
     "pictures": f"data/{HASH}.safetensors",
     "texts": f"text/{HASH}.safetensors",
     "classifiers": f"classifiers/judge-{HASH[:16]}/run.json",
+    "weights": f"weights/{HASH[:16]}/cnn@digits/run.json",
     "kernels": f"kernels/{HASH[:20]}/fused.so",
     "compiled": "inductor/slot-0/1/code.py",
     "plugins": f"plugins/acme-{HASH[:12]}.json",
@@ -53,16 +54,16 @@ def test_the_cache_is_shown_by_kind(home: Path, capsys: Capture) -> None:
     fill([*OWN.values(), *FOREIGN])
     found = zoo_json(capsys, "cache")
     assert found["kinds"] == {kind: {"count": 1, "bytes": 1000} for kind in OWN}
-    assert (found["folder"], found["bytes"]) == (str(cache_dir()), 10_000)
+    assert (found["folder"], found["bytes"]) == (str(cache_dir()), 11_000)
     assert main(["cache"]) == 0
-    assert "10 kB" in capsys.readouterr().out
+    assert "11 kB" in capsys.readouterr().out
 
 
 def test_clean_deletes_only_what_the_zoo_made(home: Path, capsys: Capture) -> None:
     fill([*OWN.values(), *FOREIGN])
     assert zoo_json(capsys, "cache", "clean", "texts", "crashes")["bytes"] == 2000
     assert OWN["pictures"] in left() and OWN["texts"] not in left()
-    assert zoo_json(capsys, "cache", "clean")["bytes"] == 7000
+    assert zoo_json(capsys, "cache", "clean")["bytes"] == 8000
     assert left() == {*FOREIGN, OWN["downloads"]}, "downloads cannot be made again offline"
     assert main(["cache", "clean", "downloads"]) == 0
     assert left() == set(FOREIGN)

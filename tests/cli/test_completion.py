@@ -16,6 +16,7 @@ from shipping import make_run as shipped_run
 from tests.conftest import Install
 from zoo.cli import main
 from zoo.cli.app import COMMANDS
+from zoo.registry.catalog import catalog
 
 pytestmark = pytest.mark.usefixtures("home")
 Capture = pytest.CaptureFixture[str]
@@ -103,7 +104,8 @@ def test_runs_studies_and_comparisons(shell: Shell) -> None:
     make_run("sides", mark="compare.json")
     make_run("broken-1", "no json")
     Path("runs/other").mkdir()
-    assert shell.values("evaluate", "") == ["broken-1", "cnn-1", "search", "broken", "cnn"]
+    shipped = {name for each, _ in catalog().weights() for name in (each.name, each.entry)}
+    assert set(shell.values("evaluate", "")) == {"broken-1", "cnn-1", "search", "broken", "cnn", *shipped}
     assert shell.values("evaluate", "runs/c") == ["runs/cnn-1"]
     assert shell.values("tune", "cnn", "--name", "") == ["search"]
     assert shell.values("compare", "cnn", "--name", "") == ["sides"]
@@ -137,7 +139,8 @@ def test_what_each_shell_gets(shell: Shell) -> None:
         make_run(name)
     names = ["Größe-4", 'a"b$(x)-2', "my run's 1", "star*-3", "it\u2019s 5", "Größe"]
     zsh = shell.told("evaluate", "", shell="zsh").splitlines()
-    assert sorted(zsh[1::3]) == sorted([name for name in names if name != "Größe"])
+    shipped = {name for each, _ in catalog().weights() for name in (each.name, each.entry)}
+    assert set(zsh[1::3]) == {name for name in names if name != "Größe"} | shipped
     fish = shell.told("evaluate", "", shell="fish").splitlines()
     assert "plain,my run's 1\trun" in fish
     power = shell.told("evaluate", "", shell="powershell").splitlines()

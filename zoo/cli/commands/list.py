@@ -31,6 +31,4 @@ def list_command(screen: Screen, /, registries: tuple[str, ...]) -> None:
             screen.note(f"{entry.name} cannot be used: {need}")
     for problem in problems:
         screen.note(f"note: {problem}")
-    if ready := next((entry for entry in entries if entry.weights), None):
-        screen.note(f"entries with weights can be used without training; see: zoo show {ready.name}")
     return None
