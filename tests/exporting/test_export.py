@@ -167,3 +167,13 @@ def test_the_bounds_of_a_comparison(comparison: Comparison, int8: bool, fits: bo
     with pytest.raises(JobError, match=r"model\.onnx differs from the run: .*; nothing was written"):
         comparison.check("model.onnx", int8)
     return None
+
+
+def test_shipped_weights_are_exported_below_runs(capsys: Capture) -> None:
+    capsys.readouterr()
+    assert main(["export", "judge@digits", "--format", "pt2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["run"] == "judge@digits"
+    (row,) = found["files"]
+    assert Path(row["path"]) == Path("runs", "judge@digits", "exports", "model.pt2") and Path(row["path"]).is_file()
+    assert row["accuracy"] == row["run_accuracy"] > 0.95

@@ -123,7 +123,7 @@ def export(
         >>> zoo.export("cnn").files[0].comparison.max_difference  # doctest: +SKIP
         2.4e-07
     """
-    kind, opened = check_format(format), load(run)
+    kind, opened = check_format(format), load(run, data)
     if check is not None:
         return check_again(opened, Path(check).expanduser(), data)
     model = opened.model("cpu")
