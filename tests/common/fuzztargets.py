@@ -20,6 +20,7 @@ from PIL import Image
 
 import zoo
 from zoo.core.errors import InterruptedRun
+from zoo.runs.push import push
 from zoo.training.callbacks import Callback
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "runs"
@@ -74,6 +75,7 @@ def make_targets(home: Path) -> list[Target]:
         *run_targets(home),
         *group_targets(home),
         *registry_targets(home),
+        *bundle_targets(home),
         *fuzzpictures.picture_targets(home, Target),
     ]
 
@@ -266,6 +268,23 @@ def expected_best(place: Path) -> Any:
         return f"runs/s/{name}" if re.fullmatch(r"trials/t\d{5,9}", name) else ANY
     except (OSError, ValueError, LookupError, TypeError):
         return ANY
+
+
+def bundle_targets(home: Path) -> list[Target]:
+    """Published runs, as a folder and as one file."""
+    (home / "bundle").mkdir()
+    (home / "packed").mkdir()
+    push(home / "run" / "r", str(home / "bundle" / "b"))
+    push(home / "run" / "r", str(home / "packed" / "b.zip"))
+    files = tuple(path.name for path in sorted((home / "bundle" / "b").iterdir()) if path.suffix != ".md")
+
+    def pulled(source: str) -> Callable[[Path], Call]:
+        return lambda _: ["pull", source, "--out", "pulled", "--json"]
+
+    return [
+        Target("bundle", home / "bundle", within("b", files), pulled("b"), weights_of),
+        Target("bundle", home / "packed", ("b.zip",), pulled("b.zip"), weights_of),
+    ]
 
 
 def registry_targets(home: Path) -> list[Target]:
