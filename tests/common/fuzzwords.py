@@ -44,6 +44,7 @@ OPTIONS = [
 FITTING = ["1", "2", "3", "4", "5", "8", "0.5", "0.1", "0.01", "1e-3", "true", "false", "auto", "none", "null", "0"]
 """Values that many options take."""
 PIECES = ["3", "cat", "+", "-", "1.5", "*", "(", "3 + 8", "  ", "\n", "0.5 3", "1e400", "nan 3", "\x1b[2J", "é" * 50]
+SPACES = ["\n", "\t", " ", "\r", "\x85", "\u2028", "\u2029", "\xa0", "\u3000", "\x1c"]
 NAMES = [
     "cnn",
     "vae",
@@ -152,7 +153,8 @@ def prompt_of(chance: Random) -> str:
     """A prompt: a sum of weighted classes, or odd pieces."""
     if chance.random() < 0.6:
         parts = [f"{chance.choice(('', '0.5 ', '2 * ', '1e2 '))}{chance.choice(('3', '8', 'three'))}" for _ in range(2)]
-        return chance.choice((" + ", " - ", "+", " \u2212 ")).join(parts[: chance.choice((1, 2))])
+        space = chance.choice(("", "", "", *SPACES))
+        return space + chance.choice((" + ", " - ", "+", " \u2212 ")).join(parts[: chance.choice((1, 2))]) + space
     return "".join(chance.choice((*PIECES, *TEXTS, " + ", " - ")) for _ in range(chance.randrange(1, 6)))
 
 

@@ -108,6 +108,7 @@ def draw_grid(blocks: Sequence[PictureRows], caption: str = "") -> Image.Image:
 
 def with_caption(page: Image.Image, caption: str) -> Image.Image:
     """Return the page below a caption, wrapped to its width; a narrow page is widened."""
+    caption = " ".join(caption.split())  # Pillow fails at line breaks and other separators of paragraphs
     width = max(page.width, min(CAPTION_WIDTH, text_width(caption) + 2 * MARGIN))
     lines = wrap_caption(caption, width - 2 * MARGIN)
     top = MARGIN + len(lines) * LINE_HEIGHT
