@@ -78,7 +78,7 @@ class Fuzz:
 
     def give(self, number: int) -> None:
         """Give the input of a number."""
-        if number % 4 == 3 and ONLY in ("", "typed"):
+        if (number % 4 == 3 and not ONLY) or ONLY == "typed":
             self.type_words(number)
         elif self.healthy:
             self.change_a_file(number)

@@ -23,7 +23,7 @@ import torch
 from tests.conftest import Install
 from zoo.cli import main
 from zoo.core.errors import LockedError, MissingError, ResourceError, RunError, ZooError
-from zoo.core.files import write_json
+from zoo.core.files import digest, write_json
 from zoo.core.tensor_files import write_weights
 from zoo.core.types import DataInfo
 from zoo.registry.build import build_model
@@ -117,6 +117,8 @@ def test_every_mutation_of_its_json_is_refused_or_harmless() -> None:
         ('{"schema": "1"}', "run.json is damaged: it has no schema version"),
         ('{"schema": 1}', "is damaged: run.json or entry.json is not what the zoo wrote"),
         ("[" * 100_000, "run.json is damaged: "),
+        ('{"schema": 1, "notes": NaN}', "run.json is damaged: NaN is not a finite number"),
+        ('{"schema": 1, "notes": [1e999]}', "run.json is damaged: 1e999 is not a finite number"),
     ],
 )
 def test_a_damaged_record(content: str, expected: str) -> None:
@@ -143,6 +145,35 @@ def test_missing_parts() -> None:
     run.update(data={"shape": [1, 8, 8], "classes": ["a"], "mean": [0.1, 0.2], "std": [0.1]})
     with pytest.raises(RunError, match="`data` is not readable"):
         _ = run.info
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        *({"seconds": None}, {"parameters": None}, {"pictures": None}, {"pictures": {"train": "x"}}, {"held": [1]}),
+        *({"held": None}, {"fitted": 3}, {"fitted": {"train.batch": 3}}, {"fitted": {"train.batch": [1]}}),
+    ],
+)
+def test_values_of_other_types_are_refused(values: dict[str, Any]) -> None:
+    run = make("runs/cnn-1")
+    run.update(**values)
+    assert refused(run.path).startswith(f"{run.path / 'run.json'} is damaged: {next(iter(values))!r}")
+
+
+@pytest.mark.parametrize("key", ["seconds", "weights_sha256", "fingerprints", "pictures", "parameters"])
+def test_a_missing_value_is_damage(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(Path(__file__).parents[1] / "golden" / "runs" / "comparison", "runs/comparison")
+    path = Path("runs/comparison/01-seed0/run.json")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    del record[key], record["seal"]
+    write_json(path, record | {"seal": digest(record)})
+    with pytest.raises(RunError, match=f"it has no '{key}'"):
+        _ = Run.open(path.parent).record[key]
+    if key == "seconds":
+        options = "data.limit=200 model.blocks=2 model.first=4 model.last=8 model.head=0 train.compile=off"
+        words = [*options.split(), "train.epochs=1", "model.norm=none,before", "--name", "comparison"]
+        assert main(["compare", "cnn", *words]) == 5
+        assert "run.json is damaged: it has no 'seconds'" in capsys.readouterr().err
 
 
 def test_weights_and_manifest_of_another_run_are_refused() -> None:

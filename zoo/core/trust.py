@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import stat
 from functools import lru_cache
@@ -58,11 +59,22 @@ def read_text(path: Path, encoding: str = "utf-8", *, own: bool = False) -> str:
 
 
 def load_json(path: Path, *, own: bool = False) -> Any:
-    """Read a JSON file; OSError like `read_bytes`, ValueError if it is not JSON."""
+    """Read a JSON file; OSError like `read_bytes`, ValueError if it is not JSON or has a number that is not finite."""
     try:
-        return json.loads(read_bytes(path, own=own).decode())
+        return FINITE_JSON.decode(read_bytes(path, own=own).decode())
     except RecursionError:
         raise ValueError("too deeply nested") from None
+
+
+def parse_finite(text: str) -> float:
+    """Convert a number; ValueError if it is not finite, which JSON cannot represent."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is not a finite number")
+    return value
+
+
+FINITE_JSON = json.JSONDecoder(parse_float=parse_finite, parse_constant=parse_finite)
 
 
 def user_id() -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from zoo.core.errors import RunError
 from zoo.core.files import non_finite_to_none, write_text
-from zoo.core.trust import open_regular, read_bytes, refuse_link
+from zoo.core.trust import FINITE_JSON, open_regular, read_bytes, refuse_link
 
 Row = dict[str, Any]
 
@@ -85,7 +85,7 @@ def parse_rows(lines: Iterable[str]) -> list[Row]:
     rows: list[Row] = []
     for text in lines:
         try:
-            rows.append(json.loads(text))
+            rows.append(FINITE_JSON.decode(text))
         except (ValueError, RecursionError):
             break
     return rows

@@ -69,7 +69,7 @@ class Run:
         """Open a run folder; RunError if it is damaged or from a newer zoo."""
         record, entry = read_files(path)
         try:
-            return cls(path, restore_entry(entry), record)
+            return cls(path, restore_entry(entry), Record(record, path / "run.json"))
         except ZooError as error:
             if missing := missing_packages(record):
                 text = f"{path} needs {' and '.join(missing)}, not installed here: {error.args[0]}"
@@ -318,9 +318,13 @@ RECORD_TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("data", "pictures", "fingerprints", "teacher", "versions", "init_from"), dict),
     **dict.fromkeys(("threads", "parameters"), int),
     "seconds": (int, float),
-    "skipped": list,
+    **dict.fromkeys(("skipped", "held"), list),
+    "fitted": dict,
 }
 """Types of the values in run.json that commands use."""
+
+
+NEVER_NULL = {"zoo", "device", "state", "data", "pictures", "fingerprints", "parameters", "seconds", "fitted", "held"}
 
 
 def check_record(record: dict[str, Any], path: Path) -> None:
@@ -328,11 +332,32 @@ def check_record(record: dict[str, Any], path: Path) -> None:
     for key, types in RECORD_TYPES.items():
         value = record.get(key)
         wrong = not isinstance(value, types) or isinstance(value, bool)
-        if (value is not None and wrong) or (isinstance(value, float | int) and not 0 <= value < 2**63):
+        known = key in record and (value is not None or key in NEVER_NULL)
+        if (known and wrong) or (isinstance(value, float | int) and not 0 <= value < 2**63):
             raise RunError(f"{path} is damaged: {key!r} is {value!r:.60}")
     for key in ("fingerprints", "teacher", "versions"):
         if any(not isinstance(value, str) for value in (record.get(key) or {}).values()):
             raise RunError(f"{path} is damaged: {key!r} holds values that are no text")
+    if any(type(count) is not int for count in record.get("pictures", {}).values()):
+        raise RunError(f"{path} is damaged: 'pictures' holds values that are no counts")
+    if any(not isinstance(value, list) or len(value) != 2 for value in record.get("fitted", {}).values()):
+        raise RunError(f"{path} is damaged: 'fitted' holds values that are no pairs")
+    if any(not isinstance(name, str) for name in record.get("held", ())):
+        raise RunError(f"{path} is damaged: 'held' holds names that are no text")
+
+
+class Record(dict[str, Any]):
+    """The values in run.json; a missing one is damage."""
+
+    def __init__(self, values: dict[str, Any], path: Path) -> None:
+        super().__init__(values)
+        self.path = path
+
+    def __missing__(self, key: str) -> Any:
+        raise RunError(f"{self.path} is damaged: it has no {key!r}")
+
+    def __reduce__(self) -> tuple[type[Record], tuple[dict[str, Any], Path]]:
+        return type(self), (dict(self), self.path)
 
 
 def differences(old: Any, new: Any, path: str = "") -> list[str]:

@@ -72,7 +72,7 @@ class Fit:
     def restore(cls, record: Mapping[str, Any]) -> Self:
         """Read the fit of a run back from its record."""
         changed = {option: (old, new) for option, (old, new) in record.get("fitted", {}).items()}
-        return cls(changed, tuple(record.get("held", ())), record["pictures"]["train"])
+        return cls(changed, tuple(record.get("held", ())), int(record["pictures"].get("train", 0)))
 
     def record(self) -> dict[str, Any]:
         """Return what a run's record keeps; nothing if nothing could change."""
