@@ -99,7 +99,7 @@ def test_bundles_whose_checksums_are_right_never_end_in_a_traceback(
 ) -> None:
     """Whoever can write the checksums can say anything; what is accepted can be used."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
-    puller, random = Puller(bundle, capsys), Random(1)
+    puller, random = Puller(bundle, capsys), Random(4)
     accepted = 0
     for number in range(120):
         source = Path(f"bad-{number}")

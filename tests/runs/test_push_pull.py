@@ -15,6 +15,7 @@ import zoo
 from zoo.cli import main
 from zoo.core.errors import MissingError, RunError, ZooError
 from zoo.core.files import digest, write_json
+from zoo.core.temporary import host
 from zoo.runs.bundle import write_manifest
 from zoo.runs.run import Run
 
@@ -69,6 +70,38 @@ def test_an_entry_stands_for_its_newest_finished_run(run: Path, capsys: Capture)
     copy_run(run, "cnn-3")
     copy_run(run, "cnn-4", state="interrupted")
     assert zoo_json(capsys, "push", "cnn", "b")["run"] == str(Path("runs/cnn-3"))
+
+
+def test_a_study_stands_for_its_best_run_and_commands_say_where_a_run_came_from(run: Path, capsys: Capture) -> None:
+    Path("runs/cnn-study/trials").mkdir(parents=True)
+    shutil.copytree(run, "runs/cnn-study/trials/t00001")
+    write_json(Path("runs/cnn-study/best.json"), {"run": "trials/t00001"})
+    assert zoo_json(capsys, "push", "cnn-study", "best.zip")["run"] == str(Path("runs/cnn-study/trials/t00001"))
+    assert main(["pull", "best.zip"]) == 0
+    assert main(["predict", "best", "--data", "digits"]) == 0
+    assert f"{Path('runs/best')}, trained on digits, fetched from best.zip" in capsys.readouterr().err
+
+
+def test_folders_of_processes_that_were_killed_are_swept(run: Path) -> None:
+    zoo.push(run, "b")
+    left = Path(f"runs/.b.{host()}-999999999-0123456789abcdef.tmp")
+    left.mkdir()
+    (left / "weights.safetensors").write_bytes(b"half")
+    zoo.pull("b")
+    assert not left.exists()
+
+
+def test_json_that_the_zoo_never_writes_is_damage(run: Path, capsys: Capture) -> None:
+    for key, value in (("seconds", float("nan")), ("notes", 7), ("parameters", 10**400), ("data", {"shape": [1]})):
+        shutil.rmtree("b", ignore_errors=True)
+        zoo.push(run, "b")
+        record = json.loads(Path("b/run.json").read_text()) | {key: value}
+        record.pop("seal")
+        Path("b/run.json").write_text(json.dumps(record | {"seal": digest(record)}))
+        Path("b/manifest.json").unlink()
+        write_manifest(Path("b"))
+        assert refusal(capsys, 5, "pull", "b").startswith("error: b")
+        assert not Path("runs/b").exists()
 
 
 def test_what_cannot_be_pushed_is_refused_in_one_line(run: Path, capsys: Capture) -> None:

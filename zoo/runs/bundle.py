@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from zoo.core.errors import MissingError, ResourceError, RunError, ZooError
+from zoo.core.errors import MissingError, ResourceError, RunError, ZooError, describe_error
 from zoo.core.files import atomic_write, digest, folder_size, non_finite_to_none, sha256, write_json, write_text
 from zoo.core.temporary_folder import move_folder, temporary_folder
 from zoo.core.trust import load_json
@@ -120,6 +120,8 @@ def errors_about(source: Path | str, folder: Path) -> Iterator[None]:
         kind = MissingError if isinstance(error, MissingError) else RunError
         text = str(error.args[0]).replace(f"{folder}{os.sep}", "").replace(f"{folder}: ", "").replace(str(folder), "it")
         raise kind(f"{source}: {text[:300]}", error.hint) from None
+    except (ValueError, TypeError, LookupError, AttributeError) as error:  # JSON that says what the zoo never writes
+        raise RunError(f"{source} is damaged: {describe_error(error)[:200]}") from None
 
 
 def check_finished(run: Run) -> None:
@@ -169,7 +171,7 @@ def collect(run: Run, folder: Path, half: bool, license: str = "") -> str:  # no
     record |= {"schema": SCHEMA, "entry_sha256": digest(entry), "weights_sha256": weights}
     record |= ({"stored_as": "float16"} if half else {}) | ({"license": license} if license else {})
     record["command"] = shorten_command(str(record.get("command", "")), known)
-    record["notes"] = [shorten_in_text(str(text), known) for text in record.get("notes", ())]
+    record["notes"] = [shorten_in_text(str(text), known) for text in record.get("notes") or ()]
     write_json(folder / "run.json", record | {"seal": digest(record)})
     write_text(folder / "metrics.jsonl", "".join(map(json_line, run.log())))
     collect_evaluation(run, folder, known)

@@ -11,7 +11,7 @@ from zoo.core.files import LEGAL_NAME, digest
 from zoo.core.splits import SPLITS
 from zoo.runs.bundle_source import CARD, EVALUATION, MANIFEST, PICTURES, WEIGHTS, Copied
 from zoo.runs.machine_paths import machine_paths
-from zoo.runs.metrics_log import is_epoch, read_rows
+from zoo.runs.metrics_log import is_epoch, is_number, read_rows
 from zoo.runs.run import SCHEMA, read_files, read_json, read_record
 
 VERSION = 1
@@ -93,8 +93,8 @@ def check_evaluation(found: Any) -> None:
         if not isinstance(found.get(key, kind()), kind):
             raise ValueError(f"{EVALUATION} has a wrong {key!r}")  # noqa: TRY004 - it is damaged, as any other file
     figures = found.get("metrics", {}).values()
-    rows = found.get("per_class", {}).values()
-    if not all(value is None or isinstance(value, int | float) for value in figures):
+    rows = [*found.get("per_class", {}).values(), *found.get("samples_per_class", {}).values()]
+    if not 0 <= found.get("pictures", 0) < 2**63 or not all(map(is_number, figures)):
         raise ValueError(f"{EVALUATION} has metrics that are no numbers")
     if not all(isinstance(name, str) for name in found.get("classes", ())) or not all(
         isinstance(row, dict) for row in rows

@@ -8,7 +8,6 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Any
 
 from zoo.core.types import DataInfo
@@ -16,6 +15,7 @@ from zoo.display import markdown as md
 from zoo.display.format import format_duration, format_value
 from zoo.registry.entry import Entry
 from zoo.runs.bundle_source import EVALUATION
+from zoo.runs.metrics_log import is_number
 from zoo.runs.pulled_name import pulled_name
 from zoo.runs.run import LIBRARIES, PACKAGE
 
@@ -194,7 +194,7 @@ class Card:
     @property
     def packages(self) -> list[str]:
         """The packages with plugins that the model needs besides the zoo."""
-        named = self.record.get("versions", {})
+        named = self.record.get("versions") or {}
         return [
             f"{name}=={version}"
             for name, version in named.items()
@@ -216,7 +216,9 @@ class Card:
             ["time", f"{format_duration(self.record.get('seconds') or 0.0)} on {device}"],
             ["parameters", format_value(self.record.get("parameters"))],
         ]
-        rows += [["FLOPs per picture", format_value(self.record["flops"])]] if self.record.get("flops") else []
+        rows += (
+            [["FLOPs per picture", format_value(self.record["flops"])]] if is_finite(self.record.get("flops")) else []
+        )
         return f"## Training\n\n{md.table(['about', 'this run'], rows)}"
 
     def preprocessing(self) -> str:
@@ -228,11 +230,12 @@ class Card:
 
     def count(self, split: str) -> Any:
         """Return the number of pictures of a split."""
-        return self.record.get("pictures", {}).get(split)
+        found = (self.record.get("pictures") or {}).get(split)
+        return found if is_finite(found) else None
 
     def repeat(self) -> str:
         """Return how to train the same model again."""
-        versions = [[md.name(name), md.name(value)] for name, value in self.record.get("versions", {}).items()]
+        versions = [[md.name(name), md.name(value)] for name, value in (self.record.get("versions") or {}).items()]
         words = safe_command(str(self.record.get("command", "")), self.entry.name)
         text = "`entry.json` has every option, `run.json` the SHA-256 of each split, `metrics.jsonl` each epoch."
         block = md.code_block([words], "sh")
@@ -283,7 +286,7 @@ def metric_rows(found: Mapping[str, Any]) -> list[list[str]]:
 
 def is_finite(value: Any) -> bool:
     """Return whether a value is a number that can be shown."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    return value is not None and not isinstance(value, bool) and is_number(value)
 
 
 def cell(value: Any) -> str:

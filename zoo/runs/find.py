@@ -94,8 +94,14 @@ def missing_run(text: str, root: Path) -> ZooError:
 
 def announce(run: Run) -> Run:
     """Say which run an entry stands for, and return it."""
-    note(f"{run.path}, trained on {run.entry.data.name}", usual=True)
+    note(describe_run(run), usual=True)
     return run
+
+
+def describe_run(run: Run) -> str:
+    """Say which run it is, what it was trained on, and where it was fetched from, if it was."""
+    origin = run.record.get("origin")
+    return f"{run.path}, trained on {run.entry.data.name}{f', fetched from {origin}' if origin else ''}"
 
 
 def note_removed(path: Path) -> None:

@@ -318,7 +318,7 @@ RECORD_TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("data", "pictures", "fingerprints", "teacher", "versions", "init_from"), dict),
     **dict.fromkeys(("threads", "parameters"), int),
     "seconds": (int, float),
-    **dict.fromkeys(("skipped", "held"), list),
+    **dict.fromkeys(("skipped", "held", "notes"), list),
     "fitted": dict,
 }
 """Types of the values in run.json that commands use."""

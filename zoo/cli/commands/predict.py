@@ -22,7 +22,7 @@ from zoo.cli.views.predictions import (
 from zoo.core.errors import ZooError
 from zoo.core.notes import note
 from zoo.core.splits import SPLITS
-from zoo.runs.find import load
+from zoo.runs.find import describe_run, load
 
 
 @click.command("predict", cls=Command)
@@ -70,7 +70,7 @@ def predict_command(
         refuse_typed("split", "on pictures in files", "all pictures of a folder are classified; drop --split")
     opened = load(run, options["data"], pictures)
     if opened.shipped is None:
-        note(f"{opened.path}, trained on {opened.entry.data.name}")
+        note(describe_run(opened))
     found, skipped = predict_all(opened, pictures, **options)
     columns = prediction_columns(found, top, every=every) if csv or parquet else {}
     files = write_files([(csv, write_csv), (parquet, write_parquet)], columns) if len(found) else []
