@@ -95,6 +95,7 @@ BAD = [
     (["evaluate", "nix"], 2, "no run 'nix'"),
     (["evaluate", "empty"], 5, "empty is not a run folder: it has no run.json"),
     (["predict", "nix", "a.png"], 2, "no run 'nix'"),
+    (["studies", "--storage", "a\0b"], 2, "has a null character; remove it"),
 ]
 
 

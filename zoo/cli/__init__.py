@@ -41,9 +41,12 @@ def run_command(words: Sequence[str] | None, screen: Screen) -> int:
     """Run one command; None stands for the arguments of this process."""
     from zoo.cli.app import zoo
     from zoo.cli.errors import deprecations_as_notes
+    from zoo.core.errors import ZooError
     from zoo.core.notes import show_notes
     from zoo.registry.plugins.blocklist import restore_blocklist
 
+    if odd := next((word for word in words or () if "\0" in word), None):  # no file can have such a name
+        raise ZooError(f"{odd[:80]!r} has a null character", "remove it")
     with restore_blocklist(), deprecations_as_notes(screen.note), show_notes(screen.note):
         # Without arguments of ours click takes the process's own, and on Windows expands patterns such as *.png.
         code = zoo.main(words, prog_name="zoo", standalone_mode=False, obj=screen)
