@@ -155,6 +155,7 @@ def matches(actual: Any, wanted: Any) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of Pillow, where the test itself reads damaged pictures
 def test_mutated_inputs_end_with_their_code(targets: list[Target], home: Path) -> None:
     outside = {path: path.stat().st_mtime_ns for path in home.iterdir()}
     fuzz = Fuzz(home, targets)
