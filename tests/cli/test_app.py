@@ -17,7 +17,7 @@ import zoo
 from zoo.cli import main
 from zoo.cli.app import COMMANDS
 from zoo.core.errors import InterruptedRun, JobError
-from zoo.registry.catalog import Catalog, catalog
+from zoo.registry.catalog import catalog
 from zoo.registry.listing import load_entry as resolve_entry
 from zoo.registry.listing import show
 from zoo.registry.plugins.discover import Plugin
@@ -188,11 +188,13 @@ def test_traceback_shows_where_an_error_comes_from(capsys: Capture) -> None:
     assert err.endswith("error: no entry 'cnm'; did you mean 'cnn'?\n")
 
 
-def test_a_kind_of_a_broken_plugin_is_missing(monkeypatch: pytest.MonkeyPatch, home: Path, capsys: Capture) -> None:
+def test_a_kind_of_a_broken_plugin_is_missing(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, home: Path, capsys: Capture
+) -> None:
     plugins = [*catalog().plugins, Plugin("acme", "acme-zoo", "1.2", error="ImportError: no module named acme")]
-    broken = Catalog(plugins)
-    for module in ("zoo.registry.listing", "zoo.cli.commands.list", "zoo.cli.commands.plugins", "zoo.registry.catalog"):
-        monkeypatch.setattr(f"{module}.catalog", lambda: broken)
+    monkeypatch.setattr("zoo.registry.catalog.discover", lambda: plugins)
+    catalog.cache_clear()
+    request.addfinalizer(catalog.cache_clear)
     (home / "registry.yaml").write_text("version: 1\nentries:\n  moe: {model: {kind: moe}}\n", encoding="utf-8")
     assert main(["show", "moe"]) == 4
     assert "plugin acme (acme-zoo 1.2) is broken: ImportError: no module named acme" in capsys.readouterr().err
