@@ -20,6 +20,7 @@ from PIL import Image
 
 import zoo
 from zoo.core.errors import InterruptedRun
+from zoo.core.trust import FINITE_JSON
 from zoo.runs.push import push
 from zoo.training.callbacks import Callback
 
@@ -176,19 +177,21 @@ def expected_runs(place: Path) -> Any:
 def expected_run(folder: Path) -> Any:
     """Epochs and kept metrics of a run; REFUSED if a line before the last is no JSON."""
     rows: list[Any] = []
-    lines: list[str] = []
+    lines, text, wanted = list[str](), "", ANY
     try:
-        lines = plain_text(folder / "metrics.jsonl").splitlines()
-        rows.extend(json.loads(line) for line in lines)
+        text = plain_text(folder / "metrics.jsonl")
+        lines = text.splitlines()
+        rows.extend(FINITE_JSON.decode(line) for line in lines)
         best = min(rows, key=lambda row: row["valid"]["loss"])
         wanted = rows[-1]["epoch"], best["valid"]
-        if len({row["stage"] for row in rows}) > 1:
-            return ANY
-    except json.JSONDecodeError:
-        return ANY if len(rows) == len(lines) - 1 else REFUSED
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        wanted = wanted if len({row["stage"] for row in rows}) == 1 else ANY
+    except ValueError:  # no JSON, or a number that is not finite
+        torn = len(rows) == len(lines) - 1 and not text.endswith("\n")
+        return ANY if torn or not lines else REFUSED
+    except (OSError, LookupError, TypeError, AttributeError, RecursionError):
         return ANY
-    return wanted
+    else:
+        return wanted
 
 
 def group_targets(home: Path) -> list[Target]:

@@ -232,6 +232,7 @@ EPOCH = '{"stage": "model", "epoch": 1, "valid": {"loss": 1.0}}\n'
         *(('{"epoch": 1}\n', "one of its lines is not an epoch"), ("3\n", "not an epoch"), ("", "missing")),
         (f'{EPOCH}{{"stage": \n{EPOCH}', "not an epoch"),
         (f"\n{EPOCH}", "not an epoch"),
+        (f"{EPOCH}{EPOCH.replace('1', 'NaN')}", "not an epoch"),
     ],
 )
 def test_a_damaged_log(content: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:

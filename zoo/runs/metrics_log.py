@@ -60,24 +60,25 @@ def json_line(row: Row) -> str:
 
 def read_rows(path: Path) -> list[Row]:
     """Read the rows of a log, up to the first incomplete line."""
-    return parse_rows(read_lines(path))
+    return parse_rows(read_log(path).splitlines())
 
 
 def read_epochs(path: Path) -> list[Row]:
     """Read the epochs of a run without an incomplete last line; RunError if another line is damaged."""
-    lines = read_lines(path)
+    text = read_log(path)
+    lines, torn = text.splitlines(), not text.endswith("\n")  # a kill leaves no line break after part of a line
     rows = parse_rows(lines)
-    if not all(map(is_epoch, rows)) or len(lines) > len(rows) + 1:
+    if not all(map(is_epoch, rows)) or len(lines) > len(rows) + torn:
         raise RunError(f"{path} is damaged: one of its lines is not an epoch")
     return rows
 
 
-def read_lines(path: Path) -> list[str]:
-    """Read the lines of a log; none if it cannot be read."""
+def read_log(path: Path) -> str:
+    """Read the text of a log; empty if it cannot be read."""
     try:
-        return read_bytes(path).decode(errors="replace").splitlines()
+        return read_bytes(path).decode(errors="replace")
     except OSError:
-        return []
+        return ""
 
 
 def parse_rows(lines: Iterable[str]) -> list[Row]:
