@@ -41,7 +41,7 @@ def find_shipped(text: str, data: str | Path | None = None, pictures: PicturePat
     the entry, but not on this DATA.
     """
     name, at, _ = text.partition("@")
-    found = catalog().weights(name) if text else []
+    found = catalog().weights(name) if name else []
     if at and found:
         names = [each.weights.name for each in found]
         if text not in names:
