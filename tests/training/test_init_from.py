@@ -315,6 +315,9 @@ def test_a_run_on_the_hub_is_fetched(
     assert Path(zoo.load("cnn-1").record["init_from"]["run"]) == Path("runs/shared").absolute()
     assert main([*words, "--from", "hf:ann/shared"]) == 0
     assert "was fetched from hf:ann/shared@0123 before" in capsys.readouterr().err
+    zoo.load("shared").update(origin=f"hf:ann/shared@{'0123456' * 5}")
+    for revision, code in {"@main": 0, "@v1": 0, "@0123456": 0, "@fedcba9": 2}.items():
+        assert main([*words, "--from", f"hf:ann/shared{revision}"]) == code, revision
     assert main([*words, "--from", "hf:bob/shared"]) == 2
     assert main([*words, "--from", "hf:ann"]) == 2
     assert "'hf:ann' is no model on the hub" in capsys.readouterr().err

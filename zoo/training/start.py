@@ -18,6 +18,7 @@ from zoo.runs.names import find_folder, is_run
 from zoo.runs.run import Run
 
 OPTION = "train.init_from"
+COMMIT = re.compile(r"[0-9a-f]{7,40}")
 MORE_EPOCHS = re.compile(r"train\.epochs\s*=\s*\+\s*([0-9]{1,6})")
 
 
@@ -108,10 +109,20 @@ def fetch(text: str) -> Path:
         return run.path
     origin = str(Run.open(folder).record.get("origin", "itself"))
     name = text if text.startswith("hf:") else Path(text).name
-    if origin != name and origin.partition("@")[0] != name:
+    if not is_same_origin(origin, name):
         raise ZooError(f"{folder} is a run of {origin}, not of {name}", f"remove or rename it, or use --from {folder}")
     note(f"{folder} was fetched from {origin} before; remove it to fetch it again", usual=True)
     return folder
+
+
+def is_same_origin(origin: str, name: str) -> bool:
+    """Return whether what was fetched from `origin`, on the hub `hf:user/name@COMMIT`, is what a name means.
+
+    A branch or a tag may have moved on; the run that was fetched stays, as the note says.
+    """
+    (before, _, commit), (asked, _, revision) = origin.partition("@"), name.partition("@")
+    moves = name.startswith("hf:") and not COMMIT.fullmatch(revision)
+    return origin == name or (before == asked and (moves or commit.startswith(revision)))
 
 
 def is_start(word: str) -> bool:
