@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import signal
 import statistics
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ import zoo
 from zoo.cli import main
 from zoo.cli.views.progress import ProgressLines
 from zoo.core.errors import InterruptedRun, LockedError, RunError, ZooError
+from zoo.core.files import digest
 from zoo.evaluation.compare.axes import Axes, split_values
 from zoo.evaluation.compare.callbacks import CompareCallback
 from zoo.evaluation.compare.result import Comparison, MetricSummary, format_spread
@@ -377,3 +379,16 @@ def test_minutes_are_the_budget_of_each_training(capsys: Capture) -> None:
     words[-1] = "0"
     assert main(words) == 2
     assert "train.minutes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("values", [{"variants": {}}, {"seeds": {}}, {"variants": ""}, {"evaluations": []}])
+def test_a_record_with_other_kinds_of_values_is_damage(values: dict[str, Any], capsys: Capture) -> None:
+    shutil.copytree(Path(__file__).parents[1] / "golden" / "runs" / "comparison", "runs/comparison")
+    path = Path("runs/comparison/compare.json")
+    content = json.loads(path.read_text(encoding="utf-8")) | values
+    del content["seal"]
+    path.write_text(json.dumps(content | {"seal": digest(content)}), encoding="utf-8")
+    options = "data.limit=200 model.blocks=2 model.first=4 model.last=8 model.head=0 train.compile=off"
+    words = [*options.split(), "train.epochs=1", "model.norm=none,before", "--name", "comparison"]
+    assert main(["compare", "cnn", *words]) == 5
+    assert "compare.json is damaged: it holds no plan of a comparison" in capsys.readouterr().err

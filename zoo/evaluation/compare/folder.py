@@ -65,7 +65,11 @@ def is_record(content: dict[str, Any]) -> bool:
         kept = [(each["weights_sha256"], each["judge"]) for each in evaluations]
         numbers = [value for each in evaluations for value in each["metrics"].values() if value is not None]
         return (
-            all(isinstance(text, str) for text in (plan.entry, plan.split, *plan.axes, *plan.base, *sum(kept, ())))
+            isinstance(content["variants"], list)
+            and isinstance(content["seeds"], list)
+            and isinstance(plan.axes, list)
+            and isinstance(plan.base, dict)
+            and all(isinstance(text, str) for text in (plan.entry, plan.split, *plan.axes, *plan.base, *sum(kept, ())))
             and all(
                 isinstance(each["values"], dict) and type(each["parameters"]) is int for each in content["variants"]
             )
