@@ -141,7 +141,9 @@ def test_what_cannot_be_guided(capsys: Capture) -> None:
     zoo.train("linear")
     assert main(["evaluate", "linear", "--guidance", "1"]) == 2
     text = capsys.readouterr().err
-    assert text.startswith("error: linear-1 cannot be guided: its prior 'normal' takes no text; drop --guid")
+    taken, _, refusal = text.partition("\n")
+    assert taken == "runs/linear-1, trained on digits"
+    assert refusal.startswith("error: linear-1 cannot be guided: its prior 'normal' takes no text; drop --guid")
     with pytest.raises(ZooError, match="the temperature must be above 0"):
         zoo.evaluate("linear", temperature=0)
     with pytest.raises(ZooError, match="the guidance must be a number"):
