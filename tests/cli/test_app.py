@@ -95,7 +95,8 @@ BAD = [
     (["evaluate", "nix"], 2, "no run 'nix'"),
     (["evaluate", "empty"], 5, "empty is not a run folder: it has no run.json"),
     (["predict", "nix", "a.png"], 2, "no run 'nix'"),
-    (["studies", "--storage", "a\0b"], 2, "has a null character; remove it"),
+    (["studies", "--storage", "a\0b"], 2, "has a null character or half of one; remove it"),
+    (["studies", "--storage", "a\ud800b"], 2, "has a null character or half of one; remove it"),
 ]
 
 

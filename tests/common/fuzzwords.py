@@ -83,7 +83,7 @@ FEW = {"-n", "--steps", "--seed", "--temperature", "--guidance", "--strength"}
 """Options that take numbers."""
 
 
-YES = ("yes", "1", "1.0", "on", "true", "y", "t")
+YES = ("yes", "1", "+1", "1.0", "on", "true", "y", "t")
 
 
 class Typed(NamedTuple):

@@ -45,12 +45,20 @@ def run_command(words: Sequence[str] | None, screen: Screen) -> int:
     from zoo.core.notes import show_notes
     from zoo.registry.plugins.blocklist import restore_blocklist
 
-    if odd := next((word for word in words or () if "\0" in word), None):  # no file can have such a name
-        raise ZooError(f"{odd[:80]!r} has a null character", "remove it")
+    if odd := next((word for word in words or () if not can_name_a_file(word)), None):
+        raise ZooError(f"{odd[:80]!r} has a null character or half of one", "remove it")
     with restore_blocklist(), deprecations_as_notes(screen.note), show_notes(screen.note):
         # Without arguments of ours click takes the process's own, and on Windows expands patterns such as *.png.
         code = zoo.main(words, prog_name="zoo", standalone_mode=False, obj=screen)
     return code if isinstance(code, int) else 0
+
+
+def can_name_a_file(word: str) -> bool:
+    """Whether a file may have such a name, as is true of every word that a shell gives."""
+    try:
+        return b"\0" not in os.fsencode(word)
+    except UnicodeError:
+        return False
 
 
 def run() -> None:
