@@ -172,7 +172,8 @@ def typed_options(chance: Random) -> list[str]:
 
 def silently_wrong(words: list[str], found: Answer, place: Path) -> str:  # noqa: PLR0911
     """What an accepted command shows otherwise than it was typed; empty if nothing."""
-    if found.code or "--json" not in words or "-h" in words or not found.out.strip():
+    helps = any(word.startswith("-h") for word in words)
+    if found.code or "--json" not in words or helps or not found.out.strip():
         return ""
     about = json.loads(found.out)
     if not isinstance(about, dict):
