@@ -82,8 +82,8 @@ def exit_at_once(code: int) -> None:
 
     What was registered to happen at the exit happens; threads are not waited for.
     """
+    atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()
-    atexit._run_exitfuncs()
     os._exit(code)

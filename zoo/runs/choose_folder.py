@@ -70,7 +70,7 @@ def choose_resumable(
         base: Name of the folder; those after it are NAME-2, NAME-3, ...
         file: The file that such a folder has.
         changes: Lists how what is requested differs from what is in a folder.
-        named: Whether the user gave the name.
+        named: Whether the user gave the name, which then means this folder alone.
         fresh: Whether to choose a new folder in any case.
         root: The folder above.
 
@@ -81,7 +81,8 @@ def choose_resumable(
         ZooError: If every folder has changes, those of the newest are listed.
     """
     first, numbered = root / check_name(base, f"the {what}"), numbered_folders(root, base)
-    found = [path for path in (first, *numbered.values()) if (path / file).is_file()]
+    candidates = [first] if named else [first, *numbered.values()]
+    found = [path for path in candidates if (path / file).is_file()]
     if found and not fresh:
         differing = {path: changes(path) for path in found}
         same = [path for path, lines in differing.items() if not lines]
