@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -82,6 +83,8 @@ def exit_at_once(code: int) -> None:
 
     What was registered to happen at the exit happens; threads are not waited for.
     """
+    with suppress(ValueError):  # outside the main thread
+        signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # another Ctrl-C, or one that was repeated too late
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
