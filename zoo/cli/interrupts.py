@@ -30,13 +30,15 @@ class InsistentInterrupt:
     """
 
     def __init__(self) -> None:
-        self.over = threading.Event()
+        self.over, self.lock = threading.Event(), threading.Lock()
         self.waiting_since: float | None = None
         self.repeated = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal, from the user or repeated."""
         by_user, self.repeated = not self.repeated, False
+        if self.over.is_set() and not by_user:
+            return
         if not is_importing(frame) or self.is_late():
             self.waiting_since = None
             self.repeat_after(REPEAT_SECONDS)
@@ -54,9 +56,12 @@ class InsistentInterrupt:
         """Send Ctrl-C again unless the block is over by then."""
 
         def repeat() -> None:
-            if not self.over.wait(seconds):
-                self.repeated = True
-                interrupt_main_thread()
+            if self.over.wait(seconds):
+                return
+            with self.lock:
+                if not self.over.is_set():
+                    self.repeated = True
+                    interrupt_main_thread()
 
         threading.Thread(target=repeat, daemon=True).start()
 
@@ -76,8 +81,11 @@ def insistent_interrupt() -> Iterator[None]:
     try:
         yield
     finally:
-        handler.over.set()
+        with handler.lock:  # so that none is repeated once the handler is gone
+            handler.over.set()
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if handler.waiting_since is not None:  # all that came after Ctrl-C were imports
+        raise KeyboardInterrupt
 
 
 def interrupt_main_thread() -> None:
