@@ -10,7 +10,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -36,10 +36,14 @@ def host() -> str:
     return f"{zlib.crc32(name.encode(errors='replace')):08x}"
 
 
+def temporary_name(target: Path) -> Path:
+    """Return a new name beside a path, by which a later process knows that it may delete it."""
+    return target.with_name(f".{target.name[:NAME_LENGTH]}.{host()}-{os.getpid()}-{os.urandom(8).hex()}.tmp")
+
+
 def create_temporary(target: Path, mode: int = 0o666) -> tuple[Path, int]:
     """Create an empty file beside the target, under a random name; return its path and its mode after the umask."""
-    name = f".{target.name[:NAME_LENGTH]}.{host()}-{os.getpid()}-{os.urandom(8).hex()}.tmp"
-    path = target.with_name(name)
+    path = temporary_name(target)
     handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), mode)
     try:
         return path, stat.S_IMODE(os.fstat(handle).st_mode)
@@ -76,6 +80,16 @@ def scratch_folder(what: str) -> Path:
     base = Path(tempfile.gettempdir())
     sweep_scratch(base)
     return Path(tempfile.mkdtemp(prefix=f"zoo-{what}-{host()}-{os.getpid()}-", dir=base))
+
+
+@contextmanager
+def scratch(what: str) -> Iterator[Path]:
+    """Create a folder as `scratch_folder` does, which is deleted after the block."""
+    folder = scratch_folder(what)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def sweep_scratch(base: Path) -> None:

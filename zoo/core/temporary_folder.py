@@ -10,7 +10,7 @@ from pathlib import Path
 
 from zoo.core.errors import ResourceError
 from zoo.core.files import DISK_FULL_ERRNOS
-from zoo.core.temporary import NAME_LENGTH, host, is_abandoned, is_temporary
+from zoo.core.temporary import is_abandoned, is_temporary, temporary_name
 from zoo.core.trust import refuse_link
 
 
@@ -31,11 +31,6 @@ def temporary_folder(target: Path) -> Iterator[Path]:
         raise ResourceError(f"cannot write {target}: {error.strerror or error}", hint) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def temporary_name(target: Path) -> Path:
-    """Return a new name beside a path, by which a later process knows that it may delete it."""
-    return target.with_name(f".{target.name[:NAME_LENGTH]}.{host()}-{os.getpid()}-{os.urandom(8).hex()}.tmp")
 
 
 def remove_abandoned(parent: Path) -> None:

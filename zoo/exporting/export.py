@@ -7,20 +7,20 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from torch import Tensor
 
 from zoo.core.errors import ResourceError, ZooError
 from zoo.core.files import atomic_write, sha256
+from zoo.core.temporary import scratch
 from zoo.core.trust import refuse_link
 from zoo.core.version import __version__
 from zoo.data.dataset import Pictures, Splits
 from zoo.exporting.comparison import Comparison, compare
 from zoo.exporting.formats import WRITERS, Format, check_format, format_versions, open_file, run_session
 from zoo.exporting.int8 import quantise
-from zoo.exporting.programs import Program, Sample, programs_of, resizing_of
+from zoo.exporting.programs import Program, Sample, programs_of_run
 from zoo.exporting.tracing import trace
 from zoo.models.base import Classifier, Model
 from zoo.registry.blame import model_errors
@@ -128,13 +128,13 @@ def export(
         return check_again(opened, Path(check).expanduser(), data)
     model = opened.model("cpu")
     check_int8(int8, kind, model, opened)
-    programs = programs_of(model, opened.name, resizing_of(opened), opened.info.shape[0], parts)
+    programs = programs_of_run(opened, model, parts)
     targets = {program.name: target_of(opened, out, program, kind) for program in programs}
     for target in targets.values():
         refuse_link(target.parent)
     found: list[ExportedFile] = []
-    with TemporaryDirectory(prefix="zoo-export-", ignore_cleanup_errors=True) as folder:
-        made = [(program, write(opened, program, kind, Path(folder), tell)) for program in programs]
+    with scratch("export") as folder:
+        made = [(program, write(opened, program, kind, folder, tell)) for program in programs]
         splits = load_splits(opened, data)
         for program, path in made:
             paths = [(path, "float32")]
@@ -158,7 +158,7 @@ def check_again(run: Run, path: Path, data: str | Path | None) -> Export:
     check_origin(path, about, run, weights_of(run))
     model = run.model("cpu")
     parts = [] if about["part"] == "model" else [about["part"]]
-    (program,) = programs_of(model, run.name, resizing_of(run), run.info.shape[0], parts)
+    (program,) = programs_of_run(run, model, parts)
     check_interface(path, about, session, program)
     pictures = load_splits(run, data).test
     try:

@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from zoo.core.errors import ZooError
+from zoo.core.temporary import scratch
 from zoo.exporting.export import INT8, check_int8, load_splits, write
 from zoo.exporting.formats import Runner, check_format, open_file
 from zoo.exporting.int8 import quantise
-from zoo.exporting.programs import Program, programs_of, resizing_of, run_model
+from zoo.exporting.programs import Program, programs_of_run, run_model
 from zoo.models.base import Model
 from zoo.models.generator import Generator
 from zoo.models.metrics import EVAL_BATCH
@@ -119,15 +119,14 @@ def bench_inference(
     opened = load(run)
     model = opened.model("cpu")
     check_int8(int8, "onnx", model, opened)
-    programs = programs_of(model, opened.name, resizing_of(opened), opened.info.shape[0], parts)
+    programs = programs_of_run(opened, model, parts)
     found: list[InferenceSpeed] = []
-    with TemporaryDirectory(prefix="zoo-bench-", ignore_cleanup_errors=True) as folder, use_threads(threads):
-        place = Path(folder)
+    with scratch("bench") as folder, use_threads(threads):
         files: dict[tuple[str, str], Path] = {
-            (each.name, kind): write(opened, each, kind, place, tell) for each in programs for kind in kinds
+            (each.name, kind): write(opened, each, kind, folder, tell) for each in programs for kind in kinds
         }
         if int8:
-            files["model", INT8] = place / "model-int8.onnx"
+            files["model", INT8] = folder / "model-int8.onnx"
             quantise(files["model", "onnx"], files["model", INT8], load_splits(opened, None).train)
         for program in programs:
             paths = {form: path for (part, form), path in files.items() if part == program.name}

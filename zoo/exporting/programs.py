@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from zoo.core.errors import ZooError, did_you_mean
-from zoo.core.sections import PictureSpec
 from zoo.exporting.resizing import MAX_LEVEL, Resizing
 from zoo.models.base import Classifier, Model
 from zoo.models.generator import Generator
@@ -112,11 +111,10 @@ def programs_of(model: Model, name: str, resizing: Resizing, channels: int, part
     return [make[part]() for part in PARTS if part in (parts or PARTS)]
 
 
-def resizing_of(run: Run) -> Resizing:
-    """Return how pictures are resized for a run, as `zoo predict` does."""
-    _, height, width = run.info.shape
-    spec = run.entry.data.spec
-    return Resizing(height, width, spec.fit if isinstance(spec, PictureSpec) else "crop")
+def programs_of_run(run: Run, model: Model, parts: Sequence[str] = ()) -> list[Program]:
+    """List the programs of a run's model, which resize pictures as `zoo predict` does."""
+    recipe = run.recipe
+    return programs_of(model, run.name, Resizing(recipe.height, recipe.width, recipe.fit), recipe.channels, parts)
 
 
 def encoder(resizing: Resizing, model: Generator, pictures: Tensor) -> Program:

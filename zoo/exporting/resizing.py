@@ -26,12 +26,12 @@ class Resizing(nn.Module):
         x = pictures.permute(0, 3, 1, 2).float()
         rows, columns = (torch.arange(side, dtype=torch.float64) + 0.5 for side in x.shape[2:])
         height, width = rows[-1] + 0.5, columns[-1] + 0.5
-        shown_height, shown_width = self.shown(height, width)
-        across = filter_weights(columns, (width - shown_width) / 2, shown_width, self.width)
-        down = filter_weights(rows, (height - shown_height) / 2, shown_height, self.height)
+        kept_height, kept_width = self.kept_size(height, width)
+        across = filter_weights(columns, (width - kept_width) / 2, kept_width, self.width)
+        down = filter_weights(rows, (height - kept_height) / 2, kept_height, self.height)
         return round_half_up(down @ round_half_up(x @ across.mT)) / MAX_LEVEL
 
-    def shown(self, height: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
+    def kept_size(self, height: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
         """Compute height and width of the part of a picture that is kept: all, or the largest of the right ratio."""
         if self.fit == "squash":
             return height, width

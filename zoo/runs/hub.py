@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from zoo.core.errors import JobError, MissingError, RunError, ZooError, one_line
-from zoo.core.temporary import scratch_folder
+from zoo.core.temporary import scratch
 from zoo.runs.bundle import Bundle, write_bundle
 from zoo.runs.bundle_source import CARD, LIMITS, MANIFEST, check_names, check_required
 from zoo.runs.run import Run
@@ -135,16 +135,6 @@ def connect() -> HfApi:
     except ImportError as error:
         raise MissingError("the hub needs the package huggingface-hub", INSTALL) from error
     return HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="pixel-zoo")
-
-
-@contextmanager
-def scratch(what: str) -> Iterator[Path]:
-    """Create a temporary folder, which is deleted at the end."""
-    folder = scratch_folder(what)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from zoo.core.errors import RunError, ZooError, describe_error
 from zoo.core.files import check_name
+from zoo.core.temporary import scratch
 from zoo.runs.bundle import errors_about, refuse_existing, unpack_bundle
 from zoo.runs.bundle_source import WEIGHTS
 from zoo.runs.names import ROOT
@@ -59,7 +60,7 @@ def fetch_bundle(source: str, folder: Path) -> None:
     if not source.startswith("hf:"):
         path = Path(source).expanduser()
         return unpack_bundle(path, folder, path.name, check_model)
-    from zoo.runs.hub import download, scratch
+    from zoo.runs.hub import download
 
     with scratch("pull") as here:
         origin = download(source, here)

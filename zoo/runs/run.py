@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -120,14 +120,20 @@ class Run:
 
         Values that were fitted to the pictures are compared as they were before, unless `entry` has them typed.
         """
-        dumped, typed = self.entry.dump(), entry.typed
+        typed = entry.typed
         if typed is None:
-            return differences(dumped, entry.dump())
+            return differences(self.entry.dump(), entry.dump())
+        dumped = self.dump_before_fit(typed)
+        released = [name for name in self.record.get("held", []) if not is_fixed(name, typed)]
+        return [*differences(dumped, entry.dump()), *(f"{name}: as typed -> fitted" for name in released)]
+
+    def dump_before_fit(self, typed: Collection[str] = ()) -> dict[str, Any]:
+        """Return the entry as JSON, with the options that follow the pictures as they were before, but for `typed`."""
+        dumped = self.entry.dump()
         for option, (old, _) in self.record.get("fitted", {}).items():
             if not is_fixed(option, typed):
                 set_nested(dumped, option.split("."), old)
-        released = [name for name in self.record.get("held", []) if not is_fixed(name, typed)]
-        return [*differences(dumped, entry.dump()), *(f"{name}: as typed -> fitted" for name in released)]
+        return dumped
 
     def log(self) -> list[dict[str, Any]]:
         """Read the metrics of each epoch; RunError if the log is damaged or missing."""

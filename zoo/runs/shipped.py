@@ -15,9 +15,8 @@ from zoo.core.errors import DataError, MissingError, RunError, ZooError, describ
 from zoo.core.files import private_cache_dir, sha256
 from zoo.core.temporary_folder import temporary_folder
 from zoo.registry.catalog import ShippedWeights, catalog
-from zoo.registry.entry import Entry, restore_entry
+from zoo.registry.entry import restore_entry
 from zoo.registry.layers import read_registry
-from zoo.registry.raw_entry import set_nested
 from zoo.runs.names import is_run
 from zoo.runs.run import Run
 
@@ -126,17 +125,9 @@ def is_stale(weights: Weights) -> bool:
         return False
 
 
-def entry_before_fit(run: Run) -> Entry:
-    """Return the entry that a run was trained with, as it was before some options followed the pictures."""
-    dumped = run.entry.dump()
-    for option, (old, _) in run.record.get("fitted", {}).items():
-        set_nested(dumped, option.split("."), old)
-    return restore_entry(dumped)
-
-
 def hash_of(run: Run) -> str:
     """Return the hash of the entry that a run was trained with, whatever followed the pictures since."""
-    return str(run.record.get("of") or entry_before_fit(run).hash())
+    return str(run.record.get("of") or restore_entry(run.dump_before_fit()).hash())
 
 
 def open_shipped(chosen: ShippedWeights) -> Run:

@@ -193,27 +193,28 @@ def class_dependent(entry: Entry, info: DataInfo) -> set[str]:
     return {name for name, shape in shapes[0].items() if shapes[1].get(name) != shape}
 
 
-def begin(model: Model, entry: Entry, info: DataInfo, before: Mapping[str, Any] | None, saved: bool) -> Taken | None:
-    """Begin a training with the weights that the entry names, if any.
+def begin(
+    model: Model, entry: Entry, info: DataInfo, start: str, before: Mapping[str, Any] | None, saved: bool
+) -> Taken:
+    """Begin a training with the weights of a run.
 
     Args:
         model: The model of the entry, with fresh weights.
         entry: The entry to train.
         info: The pictures to train on.
+        start: The run, an entry or a study.
         before: What the record of the run that is resumed has of this; None for a new run.
         saved: Whether the run that is resumed has a checkpoint, which makes the weights dispensable.
 
     Returns:
-        What was taken; None for an entry that starts with random weights.
+        What was taken.
 
     Raises:
         ZooError: If there is no such run, or nothing fits.
         DataError: If the weights have changed since the run that is resumed began.
     """
-    if entry.train.init_from is None:
-        return None
     if before is None:
-        return take_weights(model, entry, info, load(entry.train.init_from))
+        return take_weights(model, entry, info, load(start))
     kept = Taken.restore(before)
     try:
         found = take_weights(model, entry, info, load(kept.run))

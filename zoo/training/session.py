@@ -174,9 +174,12 @@ class Session:
 
     def begin(self, model: Model, info: DataInfo, before: Run | None) -> Taken | None:
         """Begin with the weights of another run, if the entry names one; a resumed run with those it began with."""
+        start = self.entry.train.init_from
+        if start is None:
+            return None
         record = None if before is None else before.record.get("init_from", {})
         saved = before is not None and StateFolder(self.path / "state", 0).load() is not None
-        return begin(model, self.entry, info, record, saved)
+        return begin(model, self.entry, info, start, record, saved)
 
     def teach(self, model: Model, prepared: Prepared) -> dict[str, Any]:
         """Give the model its teacher, if it has one, and return what to record about it."""
@@ -263,7 +266,8 @@ def cached_classifier(
             tell(f"training {name} on these pictures once; this takes {entry.train.epochs} epochs")
             callback, entry = BackgroundCallback(name, tell), replace(entry, typed=None)
             session = Session(entry, path, device, callback, command, f"delete {path}", stop=stop, prepared=prepared)
-            run = replace(session, of=own.hash()).train(run)
+            session.of = own.hash()
+            run = session.train(run)
         return run
 
 

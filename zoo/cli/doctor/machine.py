@@ -20,7 +20,7 @@ from typing import Any
 from zoo.cli.doctor.contents import install_command
 from zoo.cli.doctor.finding import Finding, note, ok, problem
 from zoo.core.errors import MissingError, ResourceError, describe_error
-from zoo.core.temporary import scratch_folder
+from zoo.core.temporary import scratch
 
 PROBE = 'extern "C" int zoo() { return 42; }'
 
@@ -97,18 +97,16 @@ def why_build_fails(path: str) -> str:
 
     Empty if it can.
     """
-    folder = scratch_folder("doctor")
-    library = folder / "probe.so"
-    command = [path, "-x", "c++", "-shared", "-fPIC", "-", "-o", str(library)]
-    try:
-        subprocess.run(command, input=PROBE, text=True, capture_output=True, check=True, timeout=60)
-        return "" if ctypes.CDLL(str(library)).zoo() == 42 else "the compiled function returned a wrong result"
-    except subprocess.CalledProcessError as error:
-        return (error.stderr.strip() or "no error message").splitlines()[0][:200]
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return describe_error(error)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with scratch("doctor") as folder:
+        library = folder / "probe.so"
+        command = [path, "-x", "c++", "-shared", "-fPIC", "-", "-o", str(library)]
+        try:
+            subprocess.run(command, input=PROBE, text=True, capture_output=True, check=True, timeout=60)
+            return "" if ctypes.CDLL(str(library)).zoo() == 42 else "the compiled function returned a wrong result"
+        except subprocess.CalledProcessError as error:
+            return (error.stderr.strip() or "no error message").splitlines()[0][:200]
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return describe_error(error)
 
 
 def check_ray() -> Iterator[Finding]:

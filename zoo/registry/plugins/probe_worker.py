@@ -5,7 +5,6 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.core.files import write_json
-from zoo.core.temporary import scratch_folder
+from zoo.core.temporary import scratch
 from zoo.core.version import API
 from zoo.registry.plugins.probe import start_python
 
@@ -33,11 +32,8 @@ def supervise(order: dict[str, Any]) -> None:
 
     The exit code is 1 if a probe ended before it could import its plugin.
     """
-    folder = scratch_folder("probe")
-    try:
+    with scratch("probe") as folder:
         failed_early = probe_all(order, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     sys.exit(failed_early)
 
 
