@@ -21,7 +21,7 @@ COMPUTED_OBJECTIVES = ("efficiency", "fewest-parameters", "pareto")
 """Objectives that are computed from several figures, rather than named after one."""
 CHANGEABLE_OPTIONS = frozenset({"trials", "attempts", "patience", "cpus", "gpus"})
 """Options that may change when a study is resumed, since they do not affect what its trials mean."""
-NEWER_OPTIONS = frozenset({"init_from", "freeze", "lr_mult"})
+NEWER_OPTIONS = frozenset({"init_from", "freeze", "lr_mult", "monitor", "balance", "balance_power"})
 """Options of `train` that are left out of entries, plans and cache keys where they are not used."""
 
 
@@ -131,6 +131,9 @@ class StageSpec(Spec):
     """Decay per step of the exponential moving average of the weights; the average is evaluated and kept; 0: none."""
     lr_mult: Annotated[float | None, Field(gt=0, le=100)] = None
     """Factor of the learning rate for weights that were taken from `init_from`; new ones are trained at `lr`."""
+    monitor: Annotated[str | None, Field(min_length=1, max_length=60)] = None
+    """Validation figure that chooses the kept epoch and guides the schedule plateau, instead of `loss`: one of the
+    model's own, such as accuracy, or for a classifier macro_accuracy (mean recall of the classes) or macro_f1."""
 
     @model_serializer(mode="wrap")
     def leave_out_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -151,7 +154,7 @@ class TrainSpec(StageSpec):
     augment: AugmentSpec = AugmentSpec()
     """Augmentation of the training pictures."""
     keep: Literal["best", "last"] = "best"
-    """Which weights are kept: those of the epoch with the lowest validation loss, or the last."""
+    """Which weights are kept: those of the epoch with the lowest validation loss or best `monitor`, or the last."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of the forward and backward pass; auto: bfloat16 if the device supports it."""
     compile: Literal["auto", "on", "off"] = "auto"
@@ -163,6 +166,12 @@ class TrainSpec(StageSpec):
     freeze: str | tuple[str, ...] | None = None
     """Weights that stay as they are, with the statistics of their batch normalisation: patterns of parameter names,
     such as `blocks.*`, separated by commas; a name without `*` also means all that begins with it and a dot."""
+    balance: Literal["none", "sampler", "loss", "logit-adjustment"] | None = None
+    """What makes up for rare classes: sampler: their pictures are drawn more often; loss: they count more in the loss
+    of a classifier; logit-adjustment: the logarithm of each class's share is added to its score during the training
+    (Menon et al. 2021, arXiv:2007.07314). The validation loss stays as it is."""
+    balance_power: Annotated[float | None, Field(ge=0, le=1)] = None
+    """Strength of `balance`, from 0 (no effect) to 1 (all classes count alike), which is the default."""
     save_seconds: Annotated[float, Field(ge=0)] = 30.0
     """Seconds between checkpoints, from which an interrupted run resumes."""
     stages: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -181,6 +190,12 @@ class TrainSpec(StageSpec):
                 raise PydanticCustomError("stage", "{where}: {text}", {"where": where, "text": first["msg"]}) from None
         return value
 
+    @field_validator("balance")
+    @classmethod
+    def forget_none(cls, value: str | None) -> str | None:
+        """Treat `none` as unset, so that it gives the same entry."""
+        return None if value == "none" else value
+
     @field_validator("freeze")
     @classmethod
     def split_patterns(cls, value: str | tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -197,6 +212,13 @@ class TrainSpec(StageSpec):
         if given and self.init_from is None:
             raise ValueError("train.lr_mult needs train.init_from: it is for weights that are taken from a run")
         return self
+
+    @property
+    def power(self) -> float:
+        """The strength of `balance`; 0 for none."""
+        if self.balance is None:
+            return 0.0
+        return 1.0 if self.balance_power is None else self.balance_power
 
     @property
     def frozen(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from zoo.core.errors import ZooError
 from zoo.core.sections import AugmentSpec
 from zoo.core.types import Batch
+from zoo.data.balance import balanced_order
 from zoo.data.dataset import Pictures, mean_std
 
 EVERY_EPOCH = -1
@@ -44,7 +45,8 @@ class Loader:
 
     Every epoch has `steps` batches of equal size. Pictures that do not fill a batch are left out of that epoch; which
     ones changes with the order. All random numbers of an epoch come from one CPU generator and are copied to the
-    device together, so that no step waits for a transfer.
+    device together, so that no step waits for a transfer. With `balance`, a power above 0, pictures of rare classes are
+    drawn more often, as `balanced_order` does.
     """
 
     def __init__(
@@ -54,8 +56,10 @@ class Loader:
         augment: AugmentSpec | None = None,
         seed: int = 0,
         device: torch.device | str = "cpu",
+        balance: float = 0.0,
     ) -> None:
         self.device = torch.device(device)
+        self.labels, self.balance = pictures.y, balance
         self.x = pictures.to(self.device).nhwc
         self.y = pictures.y.to(self.device)
         self.seed = seed
@@ -86,7 +90,10 @@ class Loader:
     def draw(self, stage: str, epoch: int) -> Draws:
         """Sample all random numbers of an epoch, on the CPU."""
         count, spec, draw = len(self.y), self.spec, epoch_generator(self.seed, stage, epoch)
-        order = torch.randperm(count, generator=draw)
+        if self.balance:
+            order = balanced_order(self.labels, self.balance, draw)
+        else:
+            order = torch.randperm(count, generator=draw)
         shift = torch.randint(0, 2 * self.pad + 1, (count, 2), generator=draw, dtype=torch.int32)
         flip = torch.rand(count, generator=draw) < 0.5
         middle = torch.rand(count, 2, generator=draw) * torch.tensor([self.height, self.width])

@@ -226,6 +226,8 @@ class Classifier(Model):
 
     mean: Tensor
     std: Tensor
+    class_weights: Tensor | None
+    class_offsets: Tensor | None
 
     def __init__(self, info: DataInfo, label_smoothing: float = 0.0) -> None:
         super().__init__()
@@ -234,6 +236,8 @@ class Classifier(Model):
         std = [max(value, MIN_STD) for value in info.std]
         self.register_buffer("mean", torch.tensor(info.mean).view(-1, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1))
+        self.register_buffer("class_weights", None, persistent=False)
+        self.register_buffer("class_offsets", None, persistent=False)
 
     @property
     def averaging(self) -> str:
@@ -263,7 +267,7 @@ class Classifier(Model):
         return self.logits((x - self.mean) / self.std)
 
     def losses(self, batch: Batch) -> Losses:
-        """Compute the cross-entropy in nats, with label smoothing.
+        """Compute the cross-entropy in nats, with label smoothing and the class balance of the training.
 
         Args:
             batch: Pictures and labels.
@@ -271,7 +275,25 @@ class Classifier(Model):
         Returns:
             The scalar `loss`.
         """
-        return {"loss": F.cross_entropy(self(batch.x).float(), batch.y, label_smoothing=self.label_smoothing)}
+        return {"loss": self.balanced_loss(self(batch.x).float(), batch.y)}
+
+    def balanced_loss(self, scores: Tensor, y: Tensor) -> Tensor:
+        """Compute the cross-entropy of scores in nats, with label smoothing and the class balance of the training.
+
+        Args:
+            scores: Unnormalised log-probabilities (N, K).
+            y: Labels int64 (N,), or shares of the classes (N, K).
+
+        Returns:
+            The mean over the batch.
+        """
+        if self.class_offsets is not None:
+            scores = scores + self.class_offsets
+        if self.class_weights is None:
+            return F.cross_entropy(scores, y, label_smoothing=self.label_smoothing)
+        weights = y.to(scores.dtype) @ self.class_weights if y.is_floating_point() else self.class_weights[y]
+        loss = F.cross_entropy(scores, y, label_smoothing=self.label_smoothing, reduction="none")
+        return (weights * loss).mean()
 
     def metrics(self, batch: Batch) -> Losses:
         """Compute cross-entropy in nats, without label smoothing, and accuracy.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from zoo.core.errors import ZooError
+from zoo.core.sections import TrainSpec
 from zoo.registry.entry import Entry
 
 
@@ -36,3 +37,12 @@ def unused_option(entry: Entry, key: str, searched: Collection[str]) -> Iterator
         yield ZooError(f"{key} has no effect without a border", "set train.augment.pad above 0")
     if key == "tune.startup" and entry.tune.sampler == "random":
         yield ZooError(f"{key} has no effect with the sampler random", "leave it out, or choose another tune.sampler")
+    if key == "train.balance_power" and train.balance is None and "train.balance" not in searched:
+        yield ZooError(f"{key} has no effect without train.balance", "set train.balance=logit-adjustment")
+    if key == "train.monitor" and train.keep == "last" and not follows_monitor(train):
+        yield ZooError(f"{key} has no effect with train.keep=last", "set train.keep=best")
+
+
+def follows_monitor(train: TrainSpec) -> bool:
+    """Return whether the monitored figure guides a schedule, whichever weights are kept."""
+    return any(train.stage(name).schedule == "plateau" for name in [*train.stages, ""])

@@ -90,7 +90,7 @@ def read_info(path: Path) -> RunInfo:
         rows = read_epochs(path / "metrics.jsonl")
         metrics = {}
         if rows:
-            metrics = dict(kept_row(rows, entry["train"].get("keep", "best"))["valid"])
+            metrics = dict(kept_row(rows, entry["train"])["valid"])
         metric = next((name for name in MAIN_METRICS if isinstance(metrics.get(name), int | float)), "")
         return RunInfo(
             run=path,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from zoo.core.errors import RunError
+from zoo.core.figures import score_of
 from zoo.core.files import non_finite_to_none, write_text
 from zoo.core.trust import FINITE_JSON, open_regular, read_bytes, refuse_link
 
@@ -92,10 +93,17 @@ def parse_rows(lines: Iterable[str]) -> list[Row]:
     return rows
 
 
-def kept_row(rows: list[Row], keep: str) -> Row:
-    """Return the epoch whose weights were kept: the last one, or with the lowest validation loss in the last stage."""
+def kept_row(rows: list[Row], train: Mapping[str, Any]) -> Row:
+    """Return the epoch whose weights were kept, by the `train` section of an entry.
+
+    It is the last one, or of the last stage the one with the lowest validation loss, or the best monitored figure.
+    """
     last = [row for row in rows if row["stage"] == rows[-1]["stage"]]
-    return last[-1] if keep == "last" else min(last, key=lambda row: row["valid"].get("loss") or 0.0)
+    if train.get("keep", "best") == "last":
+        return last[-1]
+    own = train.get("stages", {}).get(last[-1]["stage"], {})
+    figure = own.get("monitor") or train.get("monitor") or "loss"
+    return min(last, key=lambda row: score_of(figure, row["valid"].get(figure) or 0.0))
 
 
 def is_epoch(row: Any) -> bool:

@@ -148,7 +148,7 @@ class Run:
         """Return the metrics of the epoch whose weights were kept; the run must be done."""
         from zoo.runs.metrics_log import kept_row
 
-        return kept_row(self.log(), self.entry.train.keep)
+        return kept_row(self.log(), self.entry.train.model_dump())
 
     def __repr__(self) -> str:
         """Describe the run in one line."""

@@ -29,8 +29,8 @@ def advise(entry: Entry, model: Model, splits: Splits) -> Iterator[str]:
         steps = count_steps(entry.train, stage.name, len(splits.train))
         if steps is not None and steps < few:
             yield few_steps(entry.train, stage.name, steps, few, len(splits.train))
-    if isinstance(model, Classifier) and entry.data.spec.model_dump().get("imbalance") is None:
-        yield from rare_classes(splits)
+    if isinstance(model, Classifier):
+        yield from rare_classes(splits, entry.train)
 
 
 def count_steps(train: TrainSpec, stage: str, pictures: int) -> int | None:
@@ -54,16 +54,16 @@ def few_steps(train: TrainSpec, stage: str, steps: int, few: int, pictures: int)
     return f"few steps{name}: {steps}, less than {few:,} seldom suffice; set {more}{smaller}"
 
 
-def rare_classes(splits: Splits) -> Iterator[str]:
-    """Yield a line if some classes are much rarer than the most frequent one."""
+def rare_classes(splits: Splits, train: TrainSpec) -> Iterator[str]:
+    """Yield a line if some classes are much rarer than the most frequent one, and nothing is done about it."""
     classes = splits.info.classes
     counts = torch.bincount(splits.train.y, minlength=len(classes)).tolist()
     most = max(counts)
     rare = [(count, name) for count, name in zip(counts, classes, strict=True) if count * RARE <= most]
-    if rare:
+    if rare and train.balance is None:
         named = ", ".join(f"{name!r} has {count}" for count, name in sorted(rare)[:NAMED])
         more = f" and {len(rare) - NAMED} more classes are as rare" if len(rare) > NAMED else ""
         yield (
             f"rare: {named} training pictures{more}, {classes[counts.index(most)]!r} has {most:,};"
-            " add pictures, and read the recall of each class in `zoo evaluate`"
+            " set train.balance=logit-adjustment and train.monitor=macro_accuracy if each class matters as much"
         )

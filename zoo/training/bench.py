@@ -37,7 +37,7 @@ ROUNDS = 5
 PEAK_SHARE, MIN_SHARE = 0.1, 0.25
 """Share of the time for the products of matrices, and least share for the two loops."""
 MATMUL_SIZE = 2048
-UNMEASURED = {"epochs", "minutes", "keep", "save_seconds"}
+UNMEASURED = {"epochs", "minutes", "keep", "save_seconds", "monitor", "balance", "balance_power"}
 """Options of `train` that change neither a step nor its speed."""
 Step = Callable[[], None]
 

@@ -150,7 +150,8 @@ def for_few_pictures(entry: Entry, task: Task, epochs: int) -> Iterator[tuple[st
     if train.compile == "auto" and train.minutes is None and task.work(epochs) > WORTH_COMPILING:
         yield "train.compile", "auto", "on"
     if task.pictures < VERY_FEW:
-        yield "train.keep", train.keep, "last"
+        if train.monitor is None:
+            yield "train.keep", train.keep, "last"
         if train.optimizer == "adamw":
             yield "train.weight_decay", train.weight_decay, max(train.weight_decay, WEIGHT_DECAY)
         augment = {"pad": int(PAD * task.height), "cutout": int(CUTOUT * task.height)}

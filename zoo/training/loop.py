@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from collections.abc import Collection, Iterator
@@ -19,17 +18,19 @@ from zoo.core.tensor_files import Tensors, all_finite, load_into
 from zoo.core.types import Batch
 from zoo.data.dataset import Splits
 from zoo.data.loader import Loader, batches
-from zoo.models.base import Model, Stage
+from zoo.models.base import Classifier, Model, Stage
 from zoo.models.device import autocast_type
 from zoo.models.metrics import EVAL_BATCH, mean_metrics
 from zoo.registry.stages import check_stages
 from zoo.runs.metrics_log import MetricsLog
+from zoo.training.balance import MACRO_FIGURES, macro_figures
 from zoo.training.callbacks import Callback, StageInfo
 from zoo.training.checkpoint import Saved, StateFolder, check_plain
 from zoo.training.compile_fallback import EagerFallback
 from zoo.training.device import random_state, restore_random
 from zoo.training.duration import EpochBudget, make_budget, total_seconds
 from zoo.training.freeze import frozen_modules
+from zoo.training.monitor import epoch_score
 from zoo.training.signals import Stop, catch_signals
 from zoo.training.stepper import Stepper
 
@@ -49,7 +50,7 @@ class LoopState:
     epoch: int = 0
     step: int = 0
     best: float = WORST_LOSS
-    """Lowest validation loss of the stage so far."""
+    """Lowest score of the stage so far: its validation loss, or the monitored figure."""
     best_epoch: int = -1
     """Epoch of the kept weights; -1 before the first one."""
 
@@ -195,7 +196,8 @@ class Training:
     def run_stage(self, stage: Stage, saved: Saved | None) -> None:
         """Train a stage, from the current epoch and step on, and load its kept weights into the model."""
         job, progress, spec = self.job, self.progress, self.job.spec.stage(stage.name)
-        loader = Loader(job.splits.train, spec.batch, job.spec.augment, job.spec.seed, job.device)
+        power = job.spec.power if job.spec.balance == "sampler" else 0.0
+        loader = Loader(job.splits.train, spec.batch, job.spec.augment, job.spec.seed, job.device, power)
         steps = spec.epochs * loader.steps
         self.stepper = Stepper(
             self.model, stage, spec, steps, self.autocast, self.memory_format, self.trainable, self.loaded
@@ -246,9 +248,7 @@ class Training:
         start = self.seconds()
         with stepper.average.swapped_in() if stepper.average else nullcontext():
             valid = self.fallback(self.validate)
-            score = valid.get("loss", -epoch)
-            if not math.isfinite(score):
-                raise JobError(f"the validation loss is not finite in epoch {epoch + 1}", "lower train.lr")
+            score = epoch_score(stepper.spec, valid, epoch)
             better = score < progress.best
             if better or self.job.spec.keep == "last":
                 self.job.kept, progress.best_epoch = self.weights(), epoch
@@ -267,9 +267,15 @@ class Training:
         if not len(self.valid):
             return {}
         self.model.eval()
-        source = batches(self.valid, EVAL_BATCH, self.job.device)
-        shaped = (Batch(batch.x.contiguous(memory_format=self.memory_format), batch.y) for batch in source)
-        return mean_metrics(self.model, shaped, self.autocast)
+        found = mean_metrics(self.model, self.valid_batches(), self.autocast)
+        if self.stepper.spec.monitor in MACRO_FIGURES and isinstance(self.model, Classifier):
+            found |= macro_figures(self.model, self.valid_batches(), self.autocast)
+        return found
+
+    def valid_batches(self) -> Iterator[Batch]:
+        """Yield the validation pictures in the model's memory format."""
+        for batch in batches(self.valid, EVAL_BATCH, self.job.device):
+            yield Batch(batch.x.contiguous(memory_format=self.memory_format), batch.y)
 
     def weights(self) -> Tensors:
         """Copy the model's tensors to the CPU; JobError if one of them is not finite."""

@@ -35,6 +35,7 @@ from zoo.runs.names import is_run
 from zoo.runs.run import Run, utc_now, versions
 from zoo.runs.shipped import open_shipped
 from zoo.training.advice import advise
+from zoo.training.balance import balance_loss
 from zoo.training.callbacks import REPORT_INTERVAL, BackgroundCallback, Callback
 from zoo.training.checkpoint import StateFolder
 from zoo.training.device import preserve_random_state, seed_all
@@ -42,6 +43,7 @@ from zoo.training.fit_to_pictures import SMALL_SIDE, Fit, Task, fit_to_pictures
 from zoo.training.freeze import freeze
 from zoo.training.init_from import Taken, begin
 from zoo.training.loop import TrainingJob, fit
+from zoo.training.monitor import check_monitor
 from zoo.training.signals import Stop
 
 MIN_PICTURES_SEEN, MAX_EPOCHS = 60_000, 60
@@ -118,6 +120,9 @@ class Session:
         teacher = self.teach(model, Prepared(splits, skipped, fingerprints))
         if before is not None and before.record.get("teacher") != teacher.get("teacher"):
             raise DataError(f"the teacher has changed since {self.path} started", self.restart_hint)
+        balance_loss(model, self.entry.train, splits.train.y)
+        stages = [stage.name for stage in model.stages()]
+        check_monitor(model, stages, self.entry.train, splits.valid, self.device)
         run = before or Run.create(
             self.path,
             self.entry,

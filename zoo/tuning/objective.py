@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Literal
 
 from zoo.core.errors import JobError
+from zoo.core.figures import is_better_higher
 from zoo.core.sections import COMPUTED_OBJECTIVES, TuneSpec
 
 Direction = Literal["minimize", "maximize"]
-HIGHER_IS_BETTER = ("accuracy", "f1", "psnr", "ssim", "precision", "recall", "coverage", "density", "auc")
-"""Parts of the names of metrics that are better when higher."""
 
 
 def directions(spec: TuneSpec) -> list[Direction]:
@@ -19,9 +18,7 @@ def directions(spec: TuneSpec) -> list[Direction]:
         return ["minimize", "minimize"]
     if spec.objective in COMPUTED_OBJECTIVES:
         return ["maximize" if spec.objective == "efficiency" else "minimize"]
-    higher = (
-        any(word in spec.objective.lower() for word in HIGHER_IS_BETTER) if spec.goal == "auto" else spec.goal == "max"
-    )
+    higher = is_better_higher(spec.objective) if spec.goal == "auto" else spec.goal == "max"
     return ["maximize" if higher else "minimize"]
 
 
