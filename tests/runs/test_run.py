@@ -426,3 +426,16 @@ def test_the_newest_finished_run_of_an_entry_is_found_first(run: Path) -> None:
     assert find_run("tiny").path == run
     find_run(str(run)).update(state="interrupted")
     assert find_run("tiny").path == Path("runs/tiny-2"), "it says how to go on with it"
+
+
+def test_a_run_of_another_entry_with_such_a_name_is_not_taken(run: Path) -> None:
+    from zoo.runs.names import newest_runs
+
+    root = run.parent / "named"
+    for name, entry in (("cnn-1", "cnn"), ("cnn-2", "tiny")):
+        shutil.copytree(run, root / name)
+        about = json.loads((root / name / "entry.json").read_text())
+        (root / name / "entry.json").write_text(json.dumps(about | {"name": entry}))
+    assert [path.name for path in newest_runs("cnn", root)] == ["cnn-1"]
+    shutil.rmtree(root / "cnn-1")
+    assert [path.name for path in newest_runs("cnn", root)] == ["cnn-2"]  # the word can only mean this one

@@ -44,8 +44,17 @@ def find_folder(text: str, root: Path = ROOT) -> Path | None:
 
 
 def newest_runs(text: str, root: Path = ROOT) -> list[Path]:
-    """Return the runs NAME-1, NAME-2, ... of an entry, newest first."""
-    return [path for path in reversed(numbered_folders(root, text).values()) if is_run(path)]
+    """Return the runs NAME-1, NAME-2, ... of an entry, newest first; if it has none, other runs with such names."""
+    found = [path for path in reversed(numbered_folders(root, text).values()) if is_run(path)]
+    return [path for path in found if entry_name(path) in (text, "")] or found
+
+
+def entry_name(path: Path) -> str:
+    """Return the name of the entry of a run folder; empty if it cannot be read."""
+    try:
+        return str(load_json(path / "entry.json")["name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def numbered_folders(root: Path, name: str) -> dict[int, Path]:
