@@ -13,6 +13,7 @@ from zoo.models import Exactness, Posterior, Prior, VectorPrior
 from zoo_priors.quadrature import normal_expectation
 from zoo_priors.scale import Scale
 from zoo_priors.spec import PowerLawSpec, StudentTSpec
+from zoo_priors.tails import neg_log_erfc
 
 
 class StudentT(VectorPrior):
@@ -35,6 +36,21 @@ class StudentT(VectorPrior):
         half = torch.full_like(normal[..., :1], self.df / 2)
         precision = torch.distributions.Gamma(half, half).sample()
         return temperature * scale * (normal / precision.sqrt()).flatten(1)
+
+    @property
+    def noise_size(self) -> int:
+        """Numbers of a code, and `df` more for each group; 0 if `df` is not a whole number."""
+        groups = self.code.size // self.group
+        return self.code.size + groups * int(self.df) if self.df == int(self.df) else 0
+
+    def from_noise(self, noise: Tensor, condition: Tensor | None = None) -> Tensor:
+        if not self.noise_size:
+            return super().from_noise(noise, condition)
+        normal = noise[:, : self.code.size].reshape(len(noise), -1, self.group)
+        # A chi-squared variable is a sum of squares of normal ones.
+        squares = noise[:, self.code.size :].square().reshape(len(noise), -1, int(self.df))
+        codes = self.scale.value() * normal / squares.mean(2, keepdim=True).sqrt()
+        return codes.reshape(noise.shape[0], *self.code.shape)
 
 
 class Factorised(StudentT):
@@ -91,6 +107,22 @@ class PowerLaw(VectorPrior):
         one = torch.ones(n, 1, device=scale.device)
         above, below = (torch.distributions.Gamma(shape * one, one).sample() for shape in (self.code.size, self.alpha))
         return temperature * scale * direction * above / below
+
+    @property
+    def noise_size(self) -> int:
+        """Twice the numbers of a code, and `alpha` more; 0 if `alpha` is not a whole number."""
+        return 2 * self.code.size + int(self.alpha) if self.alpha == int(self.alpha) else 0
+
+    def from_noise(self, noise: Tensor, condition: Tensor | None = None) -> Tensor:
+        if not self.noise_size:
+            return super().from_noise(noise, condition)
+        d = self.code.size
+        # A Gamma variable with a whole shape is a sum of exponential ones.
+        exponential = neg_log_erfc(noise[:, d:].abs())
+        length = exponential[:, :d].sum(1, keepdim=True) / exponential[:, d:].sum(1, keepdim=True)
+        return (self.scale.value() * length * F.normalize(noise[:, :d], dim=1)).reshape(
+            noise.shape[0], *self.code.shape
+        )
 
     def cross_entropy(self, q: Posterior, condition: Tensor | None) -> tuple[Tensor, Exactness]:
         """Bound the cross-entropy by Jensen's inequality, from the root mean square of |z|."""
