@@ -21,6 +21,8 @@ COMPUTED_OBJECTIVES = ("efficiency", "fewest-parameters", "pareto")
 """Objectives that are computed from several figures, rather than named after one."""
 CHANGEABLE_OPTIONS = frozenset({"trials", "attempts", "patience", "cpus", "gpus"})
 """Options that may change when a study is resumed, since they do not affect what its trials mean."""
+MOST_STARTUP, STARTUP_SHARE = 10, 4
+"""With `startup: auto`, one in this many trials ends before results are used, and at most so many."""
 NEWER_OPTIONS = frozenset({"init_from", "freeze", "lr_mult", "monitor", "balance", "balance_power"})
 """Options of `train` that are left out of entries, plans and cache keys where they are not used."""
 
@@ -251,8 +253,9 @@ class TuneSpec(Spec):
     """Largest number of trainable parameters; larger candidates are refused before their weights are allocated."""
     sampler: Literal["tpe", "random", "gp", "nsga2"] = "tpe"
     """Optuna's sampler: tree-structured Parzen estimator, random search, Gaussian process, or NSGA-II."""
-    startup: Annotated[int, Field(ge=0, le=10_000)] = 10
-    """Random trials before tpe and gp use earlier results; also the population size of nsga2, at least 10."""
+    startup: Annotated[int, Field(ge=0, le=10_000)] | Literal["auto"] = "auto"
+    """Trials that end before tpe and gp use their results, random ones but for those that a study starts with; auto: a
+    quarter of the trials, at most 10. Also the population size of nsga2, at least 10."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the sampler."""
     grace: Annotated[int, Field(ge=1)] = 2
@@ -270,3 +273,8 @@ class TuneSpec(Spec):
     space: dict[str, Any] = Field(default_factory=dict)
     """Search ranges that override the options' own: `model.first: {low: 32, high: 48, step: 2}` or `32..48 step 2`,
     `model.norm: [before, after]`, or null to keep an option's value."""
+
+    @property
+    def random_trials(self) -> int:
+        """The value of `startup`, also where that is auto."""
+        return min(MOST_STARTUP, self.trials // STARTUP_SHARE) if self.startup == "auto" else self.startup

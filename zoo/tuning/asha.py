@@ -19,7 +19,8 @@ class StudyASHA(ASHAScheduler):
     """ASHA (Li et al. 2018, arXiv:1810.05934) over the loss by epoch, with trials identified by their number.
 
     Its rungs are filled from the study, so that a resumed study stops the same trials as an uninterrupted one. A trial
-    is never stopped at its last epoch, since it is done then.
+    is never stopped at its last epoch, since it is done then, nor are those that the study begins with: without them
+    nothing would tell what the search has gained.
     """
 
     def __init__(self, searcher: StudySearcher) -> None:
@@ -32,9 +33,11 @@ class StudyASHA(ASHAScheduler):
         """Decide whether a trial stops after an epoch."""
         if "loss" not in result:
             return self.CONTINUE
-        number = trial.config["number"]
+        number, ledger = trial.config["number"], self.searcher.ledger
+        if not ledger.counts_at_rungs(number):
+            return self.CONTINUE
         action = self._brackets[0].on_result(TrialStub(number), result["epoch"], -result["loss"])
-        if action == self.CONTINUE or result["epoch"] >= result["epochs"]:
+        if action == self.CONTINUE or result["epoch"] >= result["epochs"] or ledger.is_start(number):
             return self.CONTINUE
         self.searcher.pruned.add(number)
         return self.STOP

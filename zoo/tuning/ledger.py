@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from zoo.core.errors import JobError, ZooError
-from zoo.core.sections import TuneSpec
+from zoo.core.sections import COMPUTED_OBJECTIVES, TuneSpec
 from zoo.registry.entry import Entry
 from zoo.registry.search.space import Space
 from zoo.tuning import storage
@@ -33,8 +33,10 @@ MIN_POPULATION = 10
 class Ledger:
     """The trials of a study, for the one process that has locked its folder."""
 
-    def __init__(self, folder: Path, entry: Entry, spec: TuneSpec, space: Space) -> None:
-        self.folder, self.entry, self.spec, self.space = folder, entry, spec, space
+    def __init__(
+        self, folder: Path, entry: Entry, spec: TuneSpec, space: Space, starts: Sequence[dict[str, Any]] = ()
+    ) -> None:
+        self.folder, self.entry, self.spec, self.space, self.starts = folder, entry, spec, space, starts
         self.dumped, self.words = entry.dump(), space.describe()
         self.connect()
         self.open: dict[int, optuna.trial.Trial] = {}
@@ -72,19 +74,38 @@ class Ledger:
         return sorted(number for number, trial in self.trials.items() if trial.state == "waiting")
 
     def rungs(self) -> Iterator[tuple[int, int, float]]:
-        """Yield number, epoch and loss of every report, to rebuild the rungs of ASHA."""
-        for trial in storage.frozen_trials(self.optuna):
+        """Yield number, epoch and loss of every report that counts, to rebuild the rungs of ASHA."""
+        for trial in filter(lambda trial: self.counts_at_rungs(trial.number), storage.frozen_trials(self.optuna)):
             for epoch, loss in sorted(losses_of(storage.to_row(trial)).items()):
                 yield trial.number, epoch, loss
 
+    def counts_at_rungs(self, number: int) -> bool:
+        """Whether other trials are stopped for being worse than this one after as many epochs.
+
+        Where fewer parameters are an aim too, the loss of the trials that the study begins with is no measure for
+        smaller models.
+        """
+        return not (self.is_start(number) and self.spec.objective in COMPUTED_OBJECTIVES)
+
     def begin(self) -> Trial | None:
-        """Start a new candidate.
+        """Start a new candidate: one that the study begins with, or a sampled one.
 
         Returns None if it was refused because its options do not fit together.
         """
         number = len(storage.frozen_trials(self.optuna))
         self.optuna.sampler = make_sampler(self.spec, number)
-        return self.start(self.optuna.ask(), {})
+        return self.start(self.ask_for(self.starts[number]) if self.is_start(number) else self.optuna.ask(), {})
+
+    def is_start(self, number: int) -> bool:
+        """Whether the study begins with a trial, rather than sampling its options."""
+        return number < len(self.starts)
+
+    def ask_for(self, start: dict[str, Any]) -> optuna.trial.Trial:
+        """Create a trial with given options, in one step, so that it has them whenever this process is killed."""
+        about = {"start": start["origin"]}
+        fixed = {"fixed_params": self.space.fix(start["config"])}
+        self.optuna.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=about, system_attrs=fixed))
+        return optuna.trial.Trial(self.optuna, storage.frozen_trials(self.optuna)[-1]._trial_id)
 
     def resume(self, number: int, blame: bool) -> Trial | None:
         """Resume a trial.
@@ -120,8 +141,11 @@ class Ledger:
             optuna_trial.set_user_attr(key, value)
         self.open[number] = optuna_trial
         before = self.trials.get(number)
-        fresh = Trial(number, "running", trial_folder(self.folder, number), config)
-        self.trials[number] = replace(before or fresh, state="running", attempts=about.get("attempts", 1))
+        origin = optuna_trial.user_attrs.get("start", "")
+        fresh = Trial(number, "running", trial_folder(self.folder, number), config, start=origin)
+        self.trials[number] = replace(
+            before or fresh, state="running", config=config, attempts=about.get("attempts", 1)
+        )
         try:
             self.entries[number] = self.space.apply(self.entry, config)
         except ZooError as error:
@@ -185,10 +209,11 @@ def make_sampler(spec: TuneSpec, number: int) -> BaseSampler:
         if spec.sampler == "random":
             return RandomSampler(seed=seed)
         if spec.sampler == "gp":
-            return GPSampler(seed=seed, n_startup_trials=spec.startup, warn_independent_sampling=False)
+            return GPSampler(seed=seed, n_startup_trials=spec.random_trials, warn_independent_sampling=False)
         if spec.sampler == "nsga2":
-            return NSGAIISampler(seed=seed, population_size=max(MIN_POPULATION, spec.startup))
-        return TPESampler(seed=seed, n_startup_trials=spec.startup, multivariate=True, group=True, constant_liar=True)
+            return NSGAIISampler(seed=seed, population_size=max(MIN_POPULATION, spec.random_trials))
+        startup = spec.random_trials
+        return TPESampler(seed=seed, n_startup_trials=startup, multivariate=True, group=True, constant_liar=True)
 
 
 def trial_seed(seed: int, number: int) -> int:

@@ -46,6 +46,7 @@ class RemoteJob:
     entry: dict[str, Any]
     spec: TuneSpec
     space: Space
+    starts: tuple[dict[str, Any], ...]
     cluster: ClusterOptions
     command: str
     seconds: float | None
@@ -108,7 +109,14 @@ class RayClientEngine(Engine):
         seconds = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
         ledger = self.ledger
         job = RemoteJob(
-            str(ledger.folder), ledger.entry.dump(), ledger.spec, ledger.space, self.cluster, self.command, seconds
+            str(ledger.folder),
+            ledger.entry.dump(),
+            ledger.spec,
+            ledger.space,
+            tuple(ledger.starts),
+            self.cluster,
+            self.command,
+            seconds,
         )
         try:
             ended = driver.run.remote(job, ray.put(pictures)).future()
@@ -176,7 +184,7 @@ class Driver(TuneCallback):
     def drive(self, job: RemoteJob, pictures: dict[str, Any]) -> None:
         """Run the engine on the study's file, which only this process has open."""
         entry = replace(restore_entry(job.entry), tune=job.spec)
-        ledger = Ledger(Path(job.folder), entry, job.spec, job.space)
+        ledger = Ledger(Path(job.folder), entry, job.spec, job.space, job.starts)
         engine = Engine(ledger, job.cluster, self, self.stop, job.command, job.seconds)
         engine.clear()
         try:

@@ -18,6 +18,8 @@ STUDY_HEADS = ("study", "entry", "data", "state", "trials", "best", "parameters"
 STUDY_RIGHT = (4, 6)
 TRIAL_HEADS = ("trial", "state", "loss", "epoch", "parameters", "time")
 FAILURE_HEADS = ("cause", "trials", "first", "reason")
+ENTRY = "entry"
+"""Where the trial comes from that is the entry as it stands."""
 CAUSE_NAMES = {"oom": "out of memory", "failed": "error"}
 FAILED_STATES = ("diverged", "oom", "crashed", "hung", "failed")
 ENDED_STATES = ("done", "pruned", *FAILED_STATES)
@@ -54,6 +56,8 @@ class Trial:
     """Number of times it was started or resumed."""
     reason: str = ""
     """Why it was refused or failed, in one line."""
+    start: str = ""
+    """Where its options are from if they were not sampled: the entry, or a trial of an older study."""
 
     @property
     def live(self) -> bool:
@@ -117,6 +121,11 @@ class Study:
         if first is None or is_run(first.run) or not first.run.parent.is_dir():
             return first
         return best_of(self.spec, [trial for trial in self.done if is_run(trial.run)]) or first
+
+    @property
+    def baseline(self) -> Trial | None:
+        """The trial that is the entry as it stands; None in a study of an older version."""
+        return next((trial for trial in self.trials if trial.start == ENTRY), None)
 
     @property
     def done(self) -> list[Trial]:
@@ -196,8 +205,13 @@ def best_of(spec: TuneSpec, done: Sequence[Trial]) -> Trial | None:
         return max(front_of(done), key=efficiency, default=None)
     if spec.objective == "fewest-parameters":
         return min(done, key=lambda trial: bound_key(spec, trial))
-    sign = 1 if directions(spec) == ["minimize"] else -1
+    sign = better_sign(spec)
     return min(done, key=lambda trial: (sign * (trial.objective or 0.0), trial.parameters or 0, trial.number))
+
+
+def better_sign(spec: TuneSpec) -> int:
+    """Return 1 if a smaller objective is better, and -1 otherwise."""
+    return 1 if directions(spec)[0] == "minimize" else -1
 
 
 def ranking(spec: TuneSpec, done: Sequence[Trial], most: int) -> list[Trial]:

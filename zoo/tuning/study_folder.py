@@ -39,21 +39,28 @@ class StudyPlan:
     entry: dict[str, Any]
     tune: dict[str, Any]
     space: dict[str, str]
+    older: str | None = None
+    """The folder of the older study that it begins with; None: none, or whichever an existing study began with."""
+    starts: tuple[dict[str, Any], ...] = ()
+    """The trials that it begins with: `origin` and `config` of each."""
 
     @classmethod
-    def of(cls, entry: dict[str, Any], spec: TuneSpec, space: dict[str, str]) -> StudyPlan:
+    def of(cls, entry: dict[str, Any], spec: TuneSpec, space: dict[str, str], older: str | None = None) -> StudyPlan:
         """Make a plan, with the tuner's options that affect what trials mean."""
         kept = {
             key: value
             for key, value in spec.model_dump(mode="json").items()
             if key not in CHANGEABLE_OPTIONS | {"space"}
         }
-        return cls({key: value for key, value in entry.items() if key != "summary"}, kept, space)
+        return cls({key: value for key, value in entry.items() if key != "summary"}, kept, space, older)
 
     def changes(self, other: StudyPlan) -> list[str]:
         """List the differences from another plan, e.g. `train.epochs: 24 -> 12`."""
         searched = set(self.space) | set(other.space)
-        lines = [*differences(self.entry, other.entry), *differences(self.tune, other.tune, "tune")]
+        auto = {"startup": self.tune.get("startup")} if other.tune.get("startup") == "auto" else {}
+        lines = [*differences(self.entry, other.entry), *differences(self.tune, other.tune | auto, "tune")]
+        if other.older not in (None, self.older):
+            lines.append(f"--from: {self.older or 'nothing'} -> {other.older}")
         for path in sorted(searched):
             old, new = (plan.space.get(path, "not searched") for plan in (self, other))
             lines += [f"{path}: {old} -> {new}"] if old != new else []
@@ -87,7 +94,8 @@ def is_study(folder: Path) -> bool:
 def write_plan(folder: Path, plan: StudyPlan, command: str) -> None:
     """Record the plan of a new study."""
     about = {"schema": SCHEMA, "zoo": __version__, "begun": utc_now(), "command": command}
-    about |= {"entry": plan.entry, "tune": plan.tune, "space": plan.space}
+    about |= {"entry": plan.entry, "tune": plan.tune, "space": plan.space, "starts": list(plan.starts)}
+    about |= {"from": plan.older} if plan.older else {}
     write_json(folder / FILE, about | {"seal": digest(about)})
 
 
@@ -112,13 +120,17 @@ def read_plan(folder: Path) -> StudyPlan:
     entry: Any = about.get("entry")
     tune: Any = about.get("tune")
     space: Any = about.get("space")
+    starts: Any = about.get("starts", [])
+    older: Any = about.get("from")
     try:
         fine = all(isinstance(text, str) for text in (entry["name"], entry["data"]["kind"], *space, *space.values()))
+        fine &= all(isinstance(each["origin"], str) and isinstance(each["config"], dict) for each in starts)
+        fine &= isinstance(older, str | None)
     except (LookupError, TypeError, AttributeError):
         fine = False
     if not fine or not isinstance(tune, dict):
         raise RunError(f"{folder / FILE} is damaged: it holds no plan of a study", NEW_STUDY_HINT)
-    return StudyPlan(entry, tune, space)
+    return StudyPlan(entry, tune, space, older, tuple(starts))
 
 
 def open_study(folder: Path) -> Study:

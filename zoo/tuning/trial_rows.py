@@ -84,6 +84,7 @@ def to_trial(folder: Path, spec: TuneSpec, row: TrialRow) -> Trial:
         seconds=about.get("seconds", 0.0),
         attempts=about.get("attempts", 1),
         reason=about.get("reason", ""),
+        start=about.get("start", ""),
     )
 
 
@@ -96,6 +97,7 @@ def check_trial(trial: Trial) -> None:
         and all(value is None or type(value) in (int, float) for value in numbers)
         and all(value is None or (type(value) is int and 0 <= value < 2**63) for value in counts)
         and isinstance(trial.reason, str)
+        and isinstance(trial.start, str)
         and isinstance(trial.config, dict)
     )
     if not fine:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from zoo.tuning.engine import Engine, TrialsStillRunning
 from zoo.tuning.fit_study import describe_space, fit_space
 from zoo.tuning.ledger import Ledger
 from zoo.tuning.ray_client import SCHEME, RayClientEngine
+from zoo.tuning.starts import choose_starts, find_study
 from zoo.tuning.storage import write_errors
 from zoo.tuning.study import ENDED_STATES, Study, main_failure
 from zoo.tuning.study_folder import (
@@ -38,6 +39,7 @@ from zoo.tuning.study_folder import (
     choose_study,
     discard_study,
     is_study,
+    read_plan,
     write_best,
     write_budget,
     write_plan,
@@ -64,6 +66,8 @@ class TuneRequest:
     seconds: float | None
     fresh: bool
     study: str | None
+    older: str | None
+    """The older study whose best trials the new one begins with."""
     root: Path
     cluster: ClusterOptions
     command: str
@@ -86,15 +90,18 @@ def run_study(raw: RawEntry, fixed: list[str], request: TuneRequest, callback: T
     check_epochs(entry, space)
     refuse_unused(entry, request.typed, [dimension.path for dimension in space.dimensions])
     check_stage_options(entry, space)
-    plan = StudyPlan.of(entry.dump(), entry.tune, space.describe())
+    older = find_study(request.older, request.root) if request.older else None
+    plan = StudyPlan.of(entry.dump(), entry.tune, space.describe(), str(older.path.resolve()) if older else None)
     folder = choose_study(plan, request.root, request.study, request.fresh).resolve()
     with lock_folder(folder, "wait for it, or choose another name with --name"), catch_signals() as stop:
         if is_study(folder):
             refuse_changes("study", folder, changes_in(folder, plan))  # another process may have been first
         else:
-            write_plan(folder, plan, request.command)
+            begin_study(folder, plan, entry, space, older, request.command, callback)
+        plan = read_plan(folder)
+        entry = replace(entry, tune=entry.tune.model_copy(update={"startup": plan.tune["startup"]}))
         write_budget(folder, entry.tune)
-        ledger = Ledger(folder, entry, entry.tune, space)
+        ledger = Ledger(folder, entry, entry.tune, space, plan.starts)
         engine_type = RayClientEngine if client else Engine
         engine = engine_type(ledger, request.cluster, callback, stop, request.command, request.seconds)
         try:
@@ -112,6 +119,27 @@ def run_study(raw: RawEntry, fixed: list[str], request: TuneRequest, callback: T
         if not ledger.remaining() and ledger.study.best is None:
             raise AllFailedError(ledger.study)
         return ledger.study
+
+
+def begin_study(
+    folder: Path,
+    plan: StudyPlan,
+    entry: Entry,
+    space: Space,
+    older: Study | None,
+    command: str,
+    callback: TuneCallback,
+) -> None:
+    """Record the plan of a new study, and say which trials it begins with."""
+    starts = choose_starts(space, entry, older)
+    tune = plan.tune | {"startup": entry.tune.random_trials}
+    write_plan(folder, replace(plan, tune=tune, starts=tuple(start.record() for start in starts)), command)
+    for number, start in enumerate(starts):
+        callback.note(start.describe(number))
+    if entry.tune.startup == "auto" and entry.tune.sampler in ("tpe", "gp"):
+        many = entry.tune.random_trials
+        ended = f"{many} trial{'s have' if many != 1 else ' has'} ended"
+        callback.note(f"{entry.tune.sampler} uses results once {ended} (tune.startup={many})")
 
 
 def fit_to_pictures(entry: Entry) -> Fit:
@@ -173,6 +201,7 @@ def tune(
     max_params: int | None = None,
     fresh: bool = False,
     study: str | None = None,
+    from_study: str | Path | None = None,
     address: str | None = None,
     storage: str | Path | None = None,
     parallel: int | None = None,
@@ -182,7 +211,8 @@ def tune(
 ) -> Study:
     """Search the options of an entry, or resume an unfinished study of it.
 
-    Options that `overrides` set are not searched. The run folders of the trials are below `storage`/STUDY.
+    The first trial is the entry as it stands, so that the best one is never worse than that. Options that `overrides`
+    set are not searched. The run folders of the trials are below `storage`/STUDY.
 
     Args:
         name: Name of the entry.
@@ -196,6 +226,8 @@ def tune(
         max_params: The largest number of trainable parameters; larger candidates are refused.
         fresh: Whether to start a new study even if there is one with the same options.
         study: Name of the study; by default NAME-study.
+        from_study: An older study, by name or folder, whose best three trials the new study begins with, after the
+            entry itself.
         address: Address of a Ray cluster; None for this machine.
         storage: The folder of studies; by default `runs`.
         parallel: The largest number of trials that run at the same time; None for as many as the machine can run.
@@ -230,9 +262,10 @@ def tune(
         with_option(f"--{key.replace('_', '-')}", value, f"tune.{key}", words)
     if "train.save_seconds" in (typed := typed_options(words)):
         raise ZooError("train.save_seconds has no effect on a study", "its trials are saved every few seconds")
-    arguments: dict[str, Any] = options | {"seconds": seconds, "study": study, "address": address}
+    older = None if from_study is None else str(from_study)
+    arguments: dict[str, Any] = options | {"seconds": seconds, "study": study, "from_study": older, "address": address}
     arguments |= {"storage": storage, "parallel": parallel, "device": device}
     command = resume_command("tune", name, words, arguments, registries)
     cluster = ClusterOptions.choose(address, parallel, device)
-    request = TuneRequest(options, seconds, fresh, study, Path(storage or ROOT), cluster, command, typed)
+    request = TuneRequest(options, seconds, fresh, study, older, Path(storage or ROOT), cluster, command, typed)
     return run_study(raw, overridden_options(words), request, callback)

@@ -180,7 +180,7 @@ SUGGESTERS: dict[str, Callable[[CompletedType, click.Context, str], Suggestions]
     "study": CompletedType.study,
     "subject": CompletedType.subject,
 }
-BY_NAME = {"name": "entry", "init_from": "run", "overrides": "override", "no_plugin": "plugin"}
+BY_NAME = {"name": "entry", "init_from": "run", "from_study": "study", "overrides": "override", "no_plugin": "plugin"}
 """Suggestions for parameters whose names differ from them."""
 BY_METAVAR = {"FILE": "file", "FILE.png": "file", "PICTURE": "file", "FOLDER": "file", "DIR": "dir", "PLUGIN": "plugin"}
 

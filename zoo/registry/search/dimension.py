@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
-from math import isfinite
+from math import isfinite, sqrt
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -60,6 +60,40 @@ class Dimension:
             return int(trial.suggest_int(self.name, int(mark.low), int(self.bounds()[1]), step=int(step), log=mark.log))
         value = trial.suggest_float(self.name, mark.low, self.bounds()[1], step=step)
         return self.value_at(round((value - mark.low) / step))
+
+    def fix(self, value: Value) -> tuple[str, Value]:
+        """Return the name and the value under which Optuna keeps a value that `nearest` returned.
+
+        Optuna then suggests it where it is among the fixed parameters of a trial.
+        """
+        mark, step = self.mark, None if isinstance(self.mark, Choice) else self.step
+        if isinstance(mark, Choice) or step is None or not mark.log or (self.integer and step == 1):
+            return self.name, value
+        return f"{self.name}/{yaml_scalar(step)}", max(1, round(mark.low / step)) + self.index_of(value)
+
+    def nearest(self, value: Any) -> Value:
+        """Return the value of the range that is nearest to any value.
+
+        What has no nearest value becomes the middle of the range, or the first choice.
+        """
+        numeric = isinstance(value, int | float) and not isinstance(value, bool)
+        if isinstance(self.mark, Choice):
+            same = [one for one in self.mark.values if type(one) is type(value) and one == value]
+            numbers = [one for one in self.mark.values if isinstance(one, int | float) and not isinstance(one, bool)]
+            by_distance = sorted(numbers, key=lambda one: abs(one - value)) if numeric else []
+            return [*same, *by_distance, self.mark.values[0]][0]
+        low, high = self.bounds()
+        if not numeric:
+            value = sqrt(low * high) if self.mark.log else (low + high) / 2
+        if self.step is None:
+            return float(min(max(value, low), high))
+        return self.value_at(self.index_of(value))
+
+    def index_of(self, value: Any) -> int:
+        """Return the index of the nearest value of the grid."""
+        assert isinstance(self.mark, Range) and self.step is not None
+        exact = (to_decimal(value) - to_decimal(self.mark.low)) / to_decimal(self.step)
+        return min(max(round(exact), 0), self.steps)
 
     def bounds(self) -> tuple[Any, ...]:
         """Return the lowest and the highest value, or all values of a choice."""

@@ -63,6 +63,18 @@ class Space:
             sampled |= self.overrides.get(f"{section}[{sampled.get(f'{section}.kind')}]", {})
         return sampled
 
+    def fix(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters, as Optuna names them, with which `sample` gives a config that `assign` returned."""
+        fixed: dict[str, Any] = {}
+
+        def keep(dimension: Dimension) -> Any:
+            name, value = dimension.fix(config[dimension.path])
+            fixed[name] = value
+            return config[dimension.path]
+
+        self.assign(keep)
+        return fixed
+
     def is_active(self, dimension: Dimension, sampled: Mapping[str, Any]) -> bool:
         """Return whether the conditions of a dimension are met by the values sampled so far."""
         return all(self.value(path, sampled) in values for path, values in dimension.when.items())
