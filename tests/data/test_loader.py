@@ -86,6 +86,11 @@ def test_auto_pads_an_eighth_and_flips_colour_only() -> None:
     colour, grey = Loader(pictures(4, CIFAR), 2, spec), Loader(pictures(4, DIGITS), 2, spec)
     assert (colour.pad, colour.flip) == (4, True)
     assert (grey.pad, grey.flip) == (1, False)
+    alternate = AugmentSpec(flip="auto-alternate")
+    assert [Loader(part, 1, alternate).flip for part in (pictures(4, CIFAR), pictures(4, DIGITS))] == [
+        "alternate",
+        False,
+    ]
 
 
 def test_every_crop_and_both_flips_occur() -> None:

@@ -72,6 +72,14 @@ def test_same_seed_same_weights_and_another_seed_others() -> None:
         ("train.optimizer=sgd", "train.schedule=plateau", "model.dropout=0.3"),
         ("train.optimizer=muon", "train.schedule=linear", "train.augment.cutout=3"),
         ("train.optimizer=adamw", "train.keep=last", "train.augment.flip=alternate", "train.precision=bfloat16"),
+        (
+            "train.optimizer=sgd",
+            "train.schedule=triangular",
+            "train.ema=0",
+            "train.lookahead=3",
+            "train.decoupled=true",
+            "train.lr_norm=9",
+        ),
         pytest.param(("train.optimizer=adamw", *COMPILED), marks=pytest.mark.slow),
         pytest.param(("train.optimizer=sgd", *COMPILED, "data.valid=0"), marks=pytest.mark.slow),
     ],
@@ -153,7 +161,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_good_state() 
     assert list(Path("bad/state").glob("*.safetensors"))
 
 
-@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "one-cycle", "plateau"])
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "one-cycle", "plateau", "triangular"])
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
 def test_every_schedule_and_optimizer_learns(schedule: str, optimizer: str) -> None:
     callback = Recorder()

@@ -23,7 +23,10 @@ CHANGEABLE_OPTIONS = frozenset({"trials", "attempts", "patience", "cpus", "gpus"
 """Options that may change when a study is resumed, since they do not affect what its trials mean."""
 MOST_STARTUP, STARTUP_SHARE = 10, 4
 """With `startup: auto`, one in this many trials ends before results are used, and at most so many."""
-NEWER_OPTIONS = frozenset({"init_from", "freeze", "lr_mult", "monitor", "balance", "balance_power"})
+NEWER_OPTIONS = frozenset(
+    {"init_from", "freeze", "lr_mult", "monitor", "balance", "balance_power"}
+    | {"lr_bias", "lr_norm", "decay_bias", "decay_norm", "decoupled", "lookahead"}
+)
 """Options of `train` that are left out of entries, plans and cache keys where they are not used."""
 
 
@@ -34,9 +37,9 @@ class AugmentSpec(Spec):
     """Pixels of border added before a random crop to the original size; auto: an eighth of the height."""
     pad_mode: Literal["zero", "reflect"] = "zero"
     """What fills the border: black, or the mirrored picture."""
-    flip: bool | Literal["auto", "alternate"] = "auto"
+    flip: bool | Literal["auto", "alternate", "auto-alternate"] = "auto"
     """Flip left-right: true: a random half of the pictures; alternate: each picture in alternating epochs; auto: true
-    for colour pictures only."""
+    for colour pictures only; auto-alternate: alternate for colour pictures only."""
     cutout: Annotated[int, Field(ge=0, le=1024)] = 0
     """Side in pixels of a cutout square filled with the mean colour; 0: none."""
     brightness: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -121,12 +124,14 @@ class StageSpec(Spec):
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Momentum of SGD and Muon."""
     schedule: Annotated[
-        Literal["constant", "linear", "cosine", "one-cycle", "plateau"], Choice("linear", "cosine", "one-cycle")
+        Literal["constant", "linear", "cosine", "one-cycle", "plateau", "triangular"],
+        Choice("linear", "cosine", "one-cycle"),
     ] = "cosine"
     """Learning-rate schedule after the warm-up: one-cycle rises and falls along half cosines and ends near 0; plateau
-    halves the rate when the validation loss has not improved for 3 epochs."""
+    halves the rate when the validation loss has not improved for 3 epochs; triangular rises from 0.2 of the peak along
+    a line and falls to 0.07."""
     warmup: Annotated[float, Field(ge=0, le=0.9)] = 0.05
-    """Share of the steps or minutes used for warm-up; 0.3 is usual with one-cycle."""
+    """Share of the steps or minutes used for warm-up; 0.3 is usual with one-cycle, 0.23 with triangular."""
     clip: Annotated[float, Field(ge=0)] = 0.0
     """Gradient norm to clip to; 0: no clipping."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -136,6 +141,27 @@ class StageSpec(Spec):
     monitor: Annotated[str | None, Field(min_length=1, max_length=60)] = None
     """Validation figure that chooses the kept epoch and guides the schedule plateau, instead of `loss`: one of the
     model's own, such as accuracy, or for a classifier macro_accuracy (mean recall of the classes) or macro_f1."""
+    lr_bias: Annotated[float | None, Field(gt=0, le=1000)] = None
+    """Factor of the learning rate for biases outside of normalisation."""
+    lr_norm: Annotated[float | None, Field(gt=0, le=1000)] = None
+    """Factor of the learning rate for scales and biases of normalisation."""
+    decay_bias: Annotated[float | None, Field(ge=0, le=1000)] = None
+    """Factor of the weight decay for biases outside of normalisation, which otherwise have none."""
+    decay_norm: Annotated[float | None, Field(ge=0, le=1000)] = None
+    """Factor of the weight decay for scales and biases of normalisation, which otherwise have none."""
+    decoupled: bool | None = None
+    """Whether weight decay is decoupled from the learning rate (Loshchilov and Hutter 2017, arXiv:1711.05101): a step
+    takes the share `weight_decay` of a weight, times the schedule's factor."""
+    lookahead: Annotated[int | None, Field(ge=1, le=10_000)] = None
+    """Steps after which the weights return to their running average (Zhang et al. 2019, arXiv:1907.08610), whose decay
+    grows to 0.95 a step with the cube of the training's share; the average is evaluated and kept."""
+
+    @model_validator(mode="after")
+    def check_average(self) -> Self:
+        """Check that there is one average of the weights at most."""
+        if self.lookahead is not None and self.ema:
+            raise ValueError("train.lookahead and train.ema both average the weights: set one of them")
+        return self
 
     @model_serializer(mode="wrap")
     def leave_out_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -71,7 +71,9 @@ class Loader:
         if self.spec.pad_mode == "reflect" and self.pad >= min(self.height, self.width):
             text = f"train.augment.pad={self.pad} is too large for mirroring {self.width}x{self.height} pictures"
             raise ZooError(text, f"set train.augment.pad={min(self.height, self.width) - 1} or less")
-        self.flip = channels == 3 if self.spec.flip == "auto" else self.spec.flip
+        automatic: dict[bool | str, bool | str] = {"auto": True, "auto-alternate": "alternate"}
+        wanted = automatic.get(self.spec.flip, self.spec.flip)
+        self.flip = wanted if channels == 3 or self.spec.flip not in automatic else False
         self.rows = torch.arange(self.height, dtype=torch.int32, device=self.device)
         self.columns = torch.arange(self.width, dtype=torch.int32, device=self.device)
         self.column_of = torch.arange(self.width, dtype=torch.int32).repeat_interleave(channels).to(self.device)

@@ -131,6 +131,16 @@ class Model(nn.Module):
         """
         return [Stage("model", self, self.losses)]
 
+    def initialise(self, batch: Batch) -> None:
+        """Initialise weights that follow from the pictures, such as the filters of a whitening layer.
+
+        It is called before a training, with training pictures that are not augmented; by default nothing follows from
+        them. Saved weights are loaded afterwards.
+
+        Args:
+            batch: Pictures and labels, at most 1,000, spread evenly over the training set, on the CPU.
+        """
+
     @property
     def teacher(self) -> str:
         """The registry entry of the classifier that this model learns from; empty for none.

@@ -1,4 +1,4 @@
-"""Exponential moving average of weights and floating-point buffers."""
+"""Running averages of weights and floating-point buffers: an exponential moving average, and lookahead."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+
+from zoo.core.sections import StageSpec
+
+LOOKAHEAD_DECAY = 0.95
+"""Decay per step of lookahead's average at the end of a training."""
 
 
 class WeightAverage:
@@ -20,8 +25,11 @@ class WeightAverage:
         self.average = [value.clone() for value in self.current]
 
     @torch.no_grad()
-    def update(self, step: int) -> None:
-        """Move the average towards the current weights; the decay is lower in the first steps."""
+    def update(self, step: int, done: float = 1.0) -> None:
+        """Move the average towards the current weights; the decay is lower in the first steps.
+
+        `done` is the share of the training that is over.
+        """
         decay = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(self.average, self.current, 1 - decay)
 
@@ -43,3 +51,27 @@ class WeightAverage:
         """Restore the average from `state`."""
         for name, value in zip(self.names, self.average, strict=True):
             value.copy_(state[name])
+
+
+class Lookahead(WeightAverage):
+    """An average to which the weights return every `every` steps (Zhang et al. 2019, arXiv:1907.08610).
+
+    Its decay grows with the cube of the share of the training that is over (Jordan 2024, arXiv:2404.00498).
+    """
+
+    def __init__(self, module: nn.Module, every: int) -> None:
+        super().__init__(module, LOOKAHEAD_DECAY**every)
+        self.every = every
+
+    @torch.no_grad()
+    def update(self, step: int, done: float = 1.0) -> None:
+        if (step + 1) % self.every == 0:
+            torch._foreach_lerp_(self.average, self.current, 1 - self.decay * done**3)
+            torch._foreach_copy_(self.current, self.average)
+
+
+def make_average(module: nn.Module, spec: StageSpec) -> WeightAverage | None:
+    """Make the average that the options name; None without one."""
+    if spec.lookahead is not None:
+        return Lookahead(module, spec.lookahead)
+    return WeightAverage(module, spec.ema) if spec.ema else None

@@ -1,4 +1,4 @@
-"""Optimisers of torch.optim, with weight decay for matrices and filters only, and Muon for filters too."""
+"""Optimisers of torch.optim, with rates and weight decay by kind of parameter, and Muon for filters too."""
 
 from __future__ import annotations
 
@@ -19,13 +19,19 @@ class Optimizers:
     def __init__(self, module: nn.Module, spec: StageSpec, loaded: Collection[nn.Parameter] = ()) -> None:
         self.loaded = {id(parameter) for parameter in loaded} if spec.lr_mult is not None else set[int]()
         parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        self.norms = {
+            id(parameter) for each in module.modules() if is_norm(each) for parameter in each.parameters(False)
+        }
+        # also if they are frozen, the first and the last belong to the input and output layers
+        self.inner = matrices(list(module.parameters()))[1:-1]
         self.aliases: list[tuple[nn.Parameter, nn.Parameter]] = []
+        self.decays: list[tuple[list[nn.Parameter], float]] = []
         self.all = list(self.make(parameters, spec))
         self.rates = [[group["lr"] for group in each.param_groups] for each in self.all]
 
     def make(self, parameters: list[nn.Parameter], spec: StageSpec) -> Iterator[optim.Optimizer]:
         """Make the torch optimisers for the parameters."""
-        inner = {id(p) for p in matrices(parameters)[1:-1]} if spec.optimizer == "muon" else set()
+        inner = {id(p) for p in self.inner} if spec.optimizer == "muon" else set()
         self.aliases = [(p, nn.Parameter(as_matrix(p.detach(), p))) for p in parameters if id(p) in inner]
         rest = [p for p in parameters if id(p) not in inner]
         if self.aliases:
@@ -33,14 +39,11 @@ class Optimizers:
             yield optim.Muon(
                 split_by_rate([{"params": [alias for _, alias in self.aliases]}], kept, spec),
                 lr=spec.lr,
-                weight_decay=spec.weight_decay,
+                weight_decay=self.decay([p for p, _ in self.aliases], spec.weight_decay, spec),
                 momentum=spec.momentum,
                 adjust_lr_fn="match_rms_adamw",
             )
-        groups = [
-            {"params": [p for p in rest if p.ndim >= 2], "weight_decay": spec.weight_decay},
-            {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
-        ]
+        groups = list(self.groups(rest, spec))
         groups = [group for group in split_by_rate(groups, self.loaded, spec) if group["params"]]
         if spec.optimizer == "sgd":
             yield optim.SGD(
@@ -49,8 +52,33 @@ class Optimizers:
         elif groups:
             yield optim.AdamW(groups, lr=spec.lr, fused=supports_fused(rest))
 
+    def groups(self, parameters: list[nn.Parameter], spec: StageSpec) -> Iterator[dict[str, Any]]:
+        """Yield groups of matrices, other biases and parameters of normalisation, each with its rate and decay."""
+        vectors = [p for p in parameters if p.ndim < 2]
+        kinds: list[tuple[list[nn.Parameter], float | None, float]] = [
+            ([p for p in parameters if p.ndim >= 2], None, spec.weight_decay),
+            ([p for p in vectors if id(p) not in self.norms], spec.lr_bias, spec.weight_decay * (spec.decay_bias or 0)),
+            ([p for p in vectors if id(p) in self.norms], spec.lr_norm, spec.weight_decay * (spec.decay_norm or 0)),
+        ]
+        if (spec.lr_bias, spec.lr_norm, spec.decay_bias, spec.decay_norm) == (None,) * 4:
+            kinds = [kinds[0], (vectors, None, 0.0)]
+        for members, rate, decay in kinds:
+            group = {"params": members, "weight_decay": self.decay(members, decay, spec)}
+            yield group if rate is None else group | {"lr": spec.lr * rate}
+
+    def decay(self, parameters: list[nn.Parameter], decay: float, spec: StageSpec) -> float:
+        """Return the weight decay for torch's optimiser: 0 if it is decoupled, and `step` applies it."""
+        if not spec.decoupled:
+            return decay
+        if decay:
+            self.decays.append((parameters, decay))
+        return 0.0
+
     def step(self, factor: float) -> None:
         """Take a step with every learning rate at `factor` of its maximum."""
+        for parameters, decay in self.decays:
+            if moved := [parameter.data for parameter in parameters if parameter.grad is not None]:
+                torch._foreach_mul_(moved, 1 - decay * factor)
         for parameter, alias in self.aliases:
             grad = parameter.grad
             alias.grad = None if grad is None else as_matrix(grad, parameter)
@@ -98,8 +126,13 @@ def split_by_rate(groups: list[dict[str, Any]], loaded: Collection[int], spec: S
         return groups
     old = [group | {"params": [p for p in group["params"] if id(p) in loaded]} for group in groups]
     new = [group | {"params": [p for p in group["params"] if id(p) not in loaded]} for group in groups]
-    both = [*(group | {"lr": spec.lr * spec.lr_mult} for group in old), *new]
+    both = [*(group | {"lr": group.get("lr", spec.lr) * spec.lr_mult} for group in old), *new]
     return [group for group in both if group["params"]]
+
+
+def is_norm(module: nn.Module) -> bool:
+    """Whether a module normalises, such as BatchNorm2d, LayerNorm or a plugin's own RMSNorm."""
+    return any("Norm" in each.__name__ for each in type(module).__mro__)
 
 
 def matrices(parameters: list[nn.Parameter]) -> list[nn.Parameter]:

@@ -25,6 +25,8 @@ class Schedule:
         kind, done = self.spec.schedule, self.done(step)
         if kind == "one-cycle":
             return one_cycle(done, self.spec.warmup)
+        if kind == "triangular":
+            return triangular(done, self.spec.warmup)
         warm = self.warmup_factor(step)
         rest = max(0.0, (done - self.spec.warmup) / (1 - self.spec.warmup))
         if kind == "cosine":
@@ -55,6 +57,13 @@ def one_cycle(done: float, rise: float) -> float:
     if done < rise:
         return half_cosine(1 / 25, 1.0, done / rise)
     return half_cosine(1.0, 1 / 25e4, (done - rise) / (1 - rise))
+
+
+def triangular(done: float, rise: float) -> float:
+    """Rise along a line from 0.2 to 1, then fall to 0.07 (Jordan 2024, arXiv:2404.00498)."""
+    if done < rise:
+        return 0.2 + 0.8 * done / rise
+    return 1 - 0.93 * (done - rise) / (1 - rise)
 
 
 def half_cosine(start: float, end: float, share: float) -> float:

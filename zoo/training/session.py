@@ -17,7 +17,7 @@ from zoo.core.spec import Spec
 from zoo.core.splits import SPLITS
 from zoo.core.tensor_files import write_weights
 from zoo.core.trust import own_folder
-from zoo.core.types import DataInfo
+from zoo.core.types import Batch, DataInfo
 from zoo.core.version import __version__
 from zoo.data.dataset import Splits
 from zoo.models.base import Classifier, Model
@@ -50,6 +50,8 @@ MIN_PICTURES_SEEN, MAX_EPOCHS = 60_000, 60
 """Smallest number of training pictures for a cached classifier, counting repetitions, and limit of its epochs."""
 KEPT_BY_JUDGES = frozenset({"data", "model", "train.augment", "train.epochs", "train.keep", "train.weight_decay"})
 """Options of a cached classifier that do not follow the pictures: its epochs do already, its scores are compared."""
+SHOWN_PICTURES = 1_000
+"""Training pictures from which a model may initialise weights."""
 POLL_SECONDS = 0.3
 """Seconds between two attempts to lock a folder that another process uses."""
 Counter = Callable[[Entry, DataInfo], Count]
@@ -64,6 +66,14 @@ class Prepared(NamedTuple):
     """Files that could not be read, with the reason."""
     fingerprints: dict[str, str]
     """SHA-256 of each split."""
+
+
+def some_pictures(splits: Splits) -> Batch:
+    """Select training pictures, spread evenly, from which a model may initialise weights."""
+    count = len(splits.train)
+    rows = torch.arange(0, count, max(1, -(-count // SHOWN_PICTURES)))
+    some = splits.train.subset(rows)
+    return Batch(some.floats, some.y)
 
 
 def prepare(data: Component[DataKind[Any]]) -> Prepared:
@@ -115,6 +125,7 @@ class Session:
         if not size.checked:
             check_classes(self.entry, model, splits.info)
         check_stages(self.entry.train, model)
+        model.initialise(some_pictures(splits))
         frozen = freeze(model, self.entry.train.frozen)
         start = self.begin(model, splits.info, before)
         teacher = self.teach(model, Prepared(splits, skipped, fingerprints))

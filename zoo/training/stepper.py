@@ -14,7 +14,7 @@ from zoo.core.tensor_files import Tensors
 from zoo.core.types import Batch
 from zoo.models.base import Model, Stage
 from zoo.models.metrics import autocast_context
-from zoo.training.ema import WeightAverage
+from zoo.training.ema import make_average
 from zoo.training.optim import Optimizers
 from zoo.training.schedule import Schedule
 
@@ -45,7 +45,7 @@ class Stepper:
         self.clipped = [parameter for parameter in stage.module.parameters() if parameter.requires_grad]
         self.optimizers = Optimizers(stage.module, spec, loaded)
         self.schedule = Schedule(spec, steps)
-        self.average = WeightAverage(model, spec.ema) if spec.ema else None
+        self.average = make_average(model, spec)
         self.sums: Tensors = {}
 
     def step(self, batch: Batch, number: int) -> None:
@@ -60,7 +60,7 @@ class Stepper:
         self.optimizers.step(self.schedule.factor(number))
         self.optimizers.zero_grad()
         if self.average:
-            self.average.update(number)
+            self.average.update(number, self.schedule.done(number))
         for name, value in losses.items():
             loss = value.detach().float()
             self.sums[name] = self.sums[name] + loss if name in self.sums else loss
