@@ -1,4 +1,4 @@
-"""Convolutional picture classifiers whose widths and sizes follow geometric progressions: the kind `cnn`."""
+"""Convolutional picture classifiers: the kinds `cnn` and `convnet`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from zoo import DataInfo, ModelKind, hookimpl
+from zoo_classifiers.convnet.spec import ConvNetSpec
 from zoo_classifiers.spec import CNNSpec
 
 if TYPE_CHECKING:
@@ -22,7 +23,18 @@ def build(spec: CNNSpec, info: DataInfo) -> Model:
     return CNN(spec, info)
 
 
+def build_convnet(spec: ConvNetSpec, info: DataInfo) -> Model:
+    """Build an untrained convnet for the pictures that `info` describes.
+
+    Raises ZooError if they are too small.
+    """
+    from zoo_classifiers.convnet.model import ConvNet
+
+    return ConvNet(spec, info)
+
+
 @hookimpl
 def zoo_models() -> Iterable[ModelKind[Any]]:
-    """Yield the kind `cnn`."""
+    """Yield the kinds `cnn` and `convnet`."""
     yield ModelKind("cnn", CNNSpec, build, "plain, separable or residual convolutions with fractional pooling")
+    yield ModelKind("convnet", ConvNetSpec, build_convnet, "convolutions behind a whitening layer, plain or residual")

@@ -73,6 +73,16 @@ struct Relu {
     static F slope(F x) { return x > fill(0) ? fill(1) : fill(0); }
 };
 
+struct Gelu {  // x / (1 + e^-u), u = 2 sqrt(2 / pi) (x + 0.044715 x^3)
+    static F gate(F x) { return 1.f / (1.f + exponential(x * (x * x * -0.07135481f - 1.59576912f))); }
+    static F value(F x) { return x * gate(x); }
+    static F slope(F x) { F s = gate(x); return s * (1.f + x * (1.f - s) * (x * x * 0.21406444f + 1.59576912f)); }
+};
+struct Identity {
+    static F value(F x) { return x; }
+    static F slope(F) { return fill(1); }
+};
+
 struct Row {  // values side by side, as vectors; their floats lie in slots: a vector's even ones, then its odd ones
     i64 size, vectors = (size + 2 * L - 1) / (2 * L), slots = vectors * 2 * L;
     i64 base(i64 v) const { return std::min(v * 2 * L, size - 2 * L); }
@@ -226,7 +236,9 @@ template <class A> void backward(const Shape& s, const Data& d) {
     });
 }
 
-#define PICK(way) (s->activation == 0 ? way<Mish> : s->activation == 1 ? way<Silu> : way<Relu>)(*s, *d)
+#define PICK(way) \
+    (s->activation == 0 ? way<Mish> : s->activation == 1 ? way<Silu> : s->activation == 2 ? way<Relu> \
+     : s->activation == 3 ? way<Gelu> : way<Identity>)(*s, *d)
 extern "C" {
 void use_team(void* pointer) { team = reinterpret_cast<decltype(team)>(pointer); }
 void tail_forward(const Shape* s, const Data* d) { PICK(forward); }

@@ -167,7 +167,7 @@ def test_pictures_below_the_final_size_are_refused_in_one_line() -> None:
 
 
 def test_every_option_is_documented() -> None:
-    (kind,) = zoo_models()
+    kind, *_ = zoo_models()
     assert kind.name == "cnn"
     assert all(option.help for option in options(kind.spec))
 

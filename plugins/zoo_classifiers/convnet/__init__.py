@@ -1,0 +1,1 @@
+"""Groups of convolutions behind a whitening layer, plain or residual: the kind `convnet`."""
