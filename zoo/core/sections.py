@@ -26,6 +26,7 @@ MOST_STARTUP, STARTUP_SHARE = 10, 4
 NEWER_OPTIONS = frozenset(
     {"init_from", "freeze", "lr_mult", "monitor", "balance", "balance_power"}
     | {"lr_bias", "lr_norm", "decay_bias", "decay_norm", "decoupled", "lookahead"}
+    | {"accumulate", "cooldown", "patience", "min_delta"}
 )
 """Options of `train` that are left out of entries, plans and cache keys where they are not used."""
 
@@ -114,7 +115,10 @@ class StageSpec(Spec):
     minutes: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
     """Minutes for the stage, instead of a number of epochs."""
     batch: Annotated[int, Field(ge=1, le=65_536), Range(32, 512, log=True)] = 125
-    """Pictures per step."""
+    """Pictures per step, or where gradients are accumulated, per forward and backward pass."""
+    accumulate: Annotated[int | None, Field(ge=1, le=65_536)] = None
+    """Batches per step, whose gradients are averaged: the step of a batch that many times larger, which need not fit
+    the memory; default 1. Statistics of batch normalisation are still those of single batches."""
     optimizer: Annotated[Literal["adamw", "sgd", "muon"], Choice("adamw", "sgd", "muon")] = "adamw"
     """AdamW, SGD with Nesterov momentum, or Muon for matrices and filters with AdamW for the rest."""
     lr: Annotated[float, Field(gt=0, le=100), Range(1e-4, 1e-2, log=True)] = 1e-3
@@ -124,14 +128,17 @@ class StageSpec(Spec):
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Momentum of SGD and Muon."""
     schedule: Annotated[
-        Literal["constant", "linear", "cosine", "one-cycle", "plateau", "triangular"],
+        Literal["constant", "linear", "cosine", "one-cycle", "plateau", "triangular", "wsd"],
         Choice("linear", "cosine", "one-cycle"),
     ] = "cosine"
     """Learning-rate schedule after the warm-up: one-cycle rises and falls along half cosines and ends near 0; plateau
     halves the rate when the validation loss has not improved for 3 epochs; triangular rises from 0.2 of the peak along
-    a line and falls to 0.07."""
+    a line and falls to 0.07; wsd (warm-up, stable, decay: Hu et al. 2024, arXiv:2404.06395) stays at the peak and falls
+    to 0 in the last part."""
     warmup: Annotated[float, Field(ge=0, le=0.9)] = 0.05
     """Share of the steps or minutes used for warm-up; 0.3 is usual with one-cycle, 0.23 with triangular."""
+    cooldown: Annotated[float | None, Field(gt=0, le=1)] = None
+    """Share of the steps or minutes in which the rate of the schedule wsd falls to 0; default 0.2."""
     clip: Annotated[float, Field(ge=0)] = 0.0
     """Gradient norm to clip to; 0: no clipping."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -141,6 +148,11 @@ class StageSpec(Spec):
     monitor: Annotated[str | None, Field(min_length=1, max_length=60)] = None
     """Validation figure that chooses the kept epoch and guides the schedule plateau, instead of `loss`: one of the
     model's own, such as accuracy, or for a classifier macro_accuracy (mean recall of the classes) or macro_f1."""
+    patience: Annotated[int | None, Field(ge=1, le=100_000)] = None
+    """Epochs without an improvement of the validation loss or `monitor` after which the stage stops early. Epochs in
+    which the rate rises do not count; a rate that has not come down falls to 0 in a tenth of the time so far first."""
+    min_delta: Annotated[float | None, Field(ge=0)] = None
+    """Smallest change that `patience` counts as an improvement; default 0."""
     lr_bias: Annotated[float | None, Field(gt=0, le=1000)] = None
     """Factor of the learning rate for biases outside of normalisation."""
     lr_norm: Annotated[float | None, Field(gt=0, le=1000)] = None
@@ -183,8 +195,10 @@ class TrainSpec(StageSpec):
     """Augmentation of the training pictures."""
     keep: Literal["best", "last"] = "best"
     """Which weights are kept: those of the epoch with the lowest validation loss or best `monitor`, or the last."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Precision of the forward and backward pass; auto: bfloat16 if the device supports it."""
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Precision of the forward and backward pass; auto: bfloat16 if the device supports it, float16 on GPUs that have
+    only that. With float16 the loss is scaled so that small gradients do not vanish (Micikevicius et al. 2017,
+    arXiv:1710.03740)."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Whether to accelerate the model (compiled kernels, channels-last); auto: if the training is long enough to pay
     off."""

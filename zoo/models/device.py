@@ -7,6 +7,8 @@ import torch
 from zoo.core.errors import ZooError
 
 KINDS = ("auto", "cpu", "cuda", "mps")
+FIRST_FAST_FLOAT16 = (7, 0)
+"""Compute capability of the first GPUs that multiply float16 matrices in units of their own: Volta."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -44,9 +46,16 @@ def available(kind: str) -> bool:
 
 def autocast_type(device: torch.device, precision: str) -> torch.dtype | None:
     """Choose the type for autocast; None for float32."""
-    if precision == "float32" or (precision == "auto" and not has_bfloat16(device)):
-        return None
-    return torch.bfloat16
+    types = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+    return types[best_precision(device) if precision == "auto" else precision]
+
+
+def best_precision(device: torch.device) -> str:
+    """Choose the fastest precision that the device has instructions for."""
+    if has_bfloat16(device):
+        return "bfloat16"
+    fast = device.type == "cuda" and torch.cuda.get_device_capability(device) >= FIRST_FAST_FLOAT16
+    return "float16" if fast else "float32"
 
 
 def has_bfloat16(device: torch.device) -> bool:

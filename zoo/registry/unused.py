@@ -41,8 +41,26 @@ def unused_option(entry: Entry, key: str, searched: Collection[str]) -> Iterator
         yield ZooError(f"{key} has no effect without train.balance", "set train.balance=logit-adjustment")
     if key == "train.monitor" and train.keep == "last" and not follows_monitor(train):
         yield ZooError(f"{key} has no effect with train.keep=last", "set train.keep=best")
+    yield from unused_in_stages(train, key, searched)
 
 
 def follows_monitor(train: TrainSpec) -> bool:
-    """Return whether the monitored figure guides a schedule, whichever weights are kept."""
-    return any(train.stage(name).schedule == "plateau" for name in [*train.stages, ""])
+    """Return whether the monitored figure guides a stage, whichever weights are kept."""
+    return any(spec.schedule == "plateau" or spec.patience for spec in map(train.stage, [*train.stages, ""]))
+
+
+def unused_in_stages(train: TrainSpec, key: str, searched: Collection[str]) -> Iterator[ZooError]:
+    """Yield the error for an option of stages, none of which has what the option belongs to."""
+    section, *names, option = key.split(".")
+    if section != "train" or len(names) not in (0, 2):
+        return
+    stages = [train.stage(names[1])] if names else [train.stage(name) for name in [*train.stages, ""]]
+    if option == "cooldown" and not ends_with(searched, ".schedule") and all(s.schedule != "wsd" for s in stages):
+        yield ZooError(f"{key} has no effect on this schedule", "set train.schedule=wsd")
+    if option == "min_delta" and not ends_with(searched, ".patience") and all(s.patience is None for s in stages):
+        yield ZooError(f"{key} has no effect without train.patience", "set train.patience=5")
+
+
+def ends_with(paths: Collection[str], end: str) -> bool:
+    """Return whether one of some options of `train` has this ending."""
+    return any(path.startswith("train.") and path.endswith(end) for path in paths)

@@ -38,6 +38,7 @@ PEAK_SHARE, MIN_SHARE = 0.1, 0.25
 """Share of the time for the products of matrices, and least share for the two loops."""
 MATMUL_SIZE = 2048
 UNMEASURED = {"epochs", "minutes", "keep", "save_seconds", "monitor", "balance", "balance_power"}
+UNMEASURED |= {"patience", "min_delta", "cooldown"}
 """Options of `train` that change neither a step nor its speed."""
 Step = Callable[[], None]
 
@@ -201,7 +202,8 @@ def trainer_loop(
     how = "eager (train.compile=off)" if entry.train.compile == "off" else model.accelerate(autocast)
     stage = model.stages()[0]
     spec = entry.train.stage(stage.name)
-    loader = Loader(splits.train, spec.batch, entry.train.augment, entry.train.seed, device)
+    batch = spec.batch * (spec.accumulate or 1)
+    loader = Loader(splits.train, batch, entry.train.augment, entry.train.seed, device)
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     stepper = Stepper(model, stage, spec, spec.epochs * loader.steps, autocast, torch.channels_last, trainable)
     source = endless_batches(loader, stage)

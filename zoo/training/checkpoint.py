@@ -27,12 +27,14 @@ def check_plain(plain: Any, path: Path) -> None:
     """Raise RunError if the plain values of a checkpoint are not those that a training saves."""
     try:
         progress, plateau, times = plain["progress"], plain["plateau"], plain.get("times") or {}
-        numbers = [plain["seconds"], plain["rows"], *plateau.values(), *times.values(), *progress.values()]
+        early = (plain.get("early_stop") or {}).values()
+        numbers = [plain["seconds"], plain["rows"], *plateau.values(), *times.values(), *progress.values(), *early]
         integers = [plain["rows"], *(progress[name] for name in COUNTS)]
         fine = (
             set(progress) == {*COUNTS, "best"}
             and {"factor", "bad"} <= set(plateau)
             and isinstance(plain["how"], str)
+            and isinstance(plain.get("stopped") or {}, dict)
             and all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers)
             and all(isinstance(value, int) and -1 <= value < LARGEST for value in integers)
         )

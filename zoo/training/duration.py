@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +53,14 @@ class EpochBudget:
     def is_over(self, epoch: int) -> bool:
         """Whether the stage ends before the epoch of this number, counted from 0."""
         return epoch >= self.epochs
+
+    def shorten(self, epoch: int, share: float) -> bool:
+        """End the stage once a further share of the training up to this epoch is over; False if it ends before."""
+        end = epoch + math.ceil(share * epoch)
+        if end >= self.epochs:
+            return False
+        self.epochs = end
+        return True
 
     def validation_is_due(self) -> bool:
         """Whether to validate and log the epoch that ends now."""
@@ -132,6 +141,15 @@ class TimeBudget(EpochBudget):
     def is_over(self, epoch: int) -> bool:
         """Whether the time is over; never before the first validation, which determines the weights to keep."""
         return self.times.validations > 0 and self.epoch_must_end()
+
+    def shorten(self, epoch: int, share: float) -> bool:
+        """End the stage once a further share of the time so far is over; False if it ends before."""
+        now, times = self.now(), self.times
+        end = now + share * (now - times.zero) + times.shortest * (share > 0)
+        if end >= times.end:
+            return False
+        times.end = end
+        return True
 
     def validation_is_due(self) -> bool:
         """Whether validations have time left in their share; the last one always takes place."""

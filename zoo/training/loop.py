@@ -29,6 +29,7 @@ from zoo.training.checkpoint import Saved, StateFolder, check_plain
 from zoo.training.compile_fallback import EagerFallback
 from zoo.training.device import random_state, restore_random
 from zoo.training.duration import EpochBudget, make_budget, total_seconds
+from zoo.training.early_stop import WORST, EarlyStop
 from zoo.training.freeze import frozen_modules
 from zoo.training.monitor import epoch_score
 from zoo.training.signals import Stop, catch_signals
@@ -38,8 +39,6 @@ MIN_COMPILE_FLOPS = {"cpu": 1e13, "cuda": 1e15, "mps": 1e15}
 """Floating-point operations of a training above which compiling pays off."""
 MIN_COMPILE_SECONDS = 180.0
 """Time limit of a training in seconds above which compiling pays off."""
-WORST_LOSS = 1e300
-"""Stands for the validation loss before the first epoch."""
 
 
 @dataclass
@@ -49,7 +48,7 @@ class LoopState:
     stage: int = 0
     epoch: int = 0
     step: int = 0
-    best: float = WORST_LOSS
+    best: float = WORST
     """Lowest score of the stage so far: its validation loss, or the monitored figure."""
     best_epoch: int = -1
     """Epoch of the kept weights; -1 before the first one."""
@@ -76,6 +75,8 @@ class TrainingJob:
     """Stop request to obey; by default the signals of this process."""
     loaded: Collection[str] = ()
     """Names of the parameters that were taken from a run."""
+    stopped: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Why stages stopped early, by name."""
 
 
 def fit(job: TrainingJob) -> None:
@@ -139,6 +140,7 @@ class Training:
         self.time_limit, self.epochs = 0.0, 0
         self.stepper: Stepper
         self.stage_budget: EpochBudget
+        self.early = EarlyStop()
 
     def seconds(self) -> float:
         """Duration of the training so far in seconds, without interruptions."""
@@ -162,6 +164,7 @@ class Training:
         self.accelerate(saved)
         if saved:
             self.progress, self.earlier_seconds = LoopState(**saved[1]["progress"]), saved[1]["seconds"]
+            self.job.stopped = dict(saved[1].get("stopped") or {})
         self.log.rewind(saved[1]["rows"] if saved else 0)
         for index in range(self.progress.stage, len(stages)):
             self.run_stage(stages[index], saved)
@@ -197,7 +200,8 @@ class Training:
         """Train a stage, from the current epoch and step on, and load its kept weights into the model."""
         job, progress, spec = self.job, self.progress, self.job.spec.stage(stage.name)
         power = job.spec.power if job.spec.balance == "sampler" else 0.0
-        loader = Loader(job.splits.train, spec.batch, job.spec.augment, job.spec.seed, job.device, power)
+        batch = spec.batch * (spec.accumulate or 1)
+        loader = Loader(job.splits.train, batch, job.spec.augment, job.spec.seed, job.device, power)
         steps = spec.epochs * loader.steps
         self.stepper = Stepper(
             self.model, stage, spec, steps, self.autocast, self.memory_format, self.trainable, self.loaded
@@ -208,6 +212,8 @@ class Training:
         budget = self.stage_budget = make_budget(
             job.spec, self.names[progress.stage :], self.seconds, saved and saved[1].get("times")
         )
+        self.early = EarlyStop.restore(saved and saved[1].get("early_stop"))
+        self.early.apply(self.stepper.schedule, budget, loader.steps)
         start = progress.epoch * loader.steps + progress.step
         info = StageInfo(stage.name, budget.epochs, loader.steps, start, loader.batch, budget.length, budget.elapsed)
         job.callback.stage(info)
@@ -261,6 +267,18 @@ class Training:
         about |= {"best": progress.best_epoch == epoch, "number": len(self.log.rows), "of": self.epochs}
         self.job.callback.epoch(self.log.rows[-1] | about)
         self.stage_budget.validated(self.seconds() - start)
+        if stepper.spec.patience:
+            self.stop_early(stage.name, score, steps)
+
+    def stop_early(self, name: str, score: float, steps: int) -> None:
+        """Shorten the stage if its patience is over after the epoch that has just ended."""
+        early, schedule, spec, epoch = self.early, self.stepper.schedule, self.stepper.spec, self.progress.epoch
+        last = epoch * steps - 1
+        if early.count(spec, schedule, epoch, last, score) and early.shorten(
+            schedule, self.stage_budget, epoch, last, steps
+        ):
+            self.job.stopped[name] = early.record(spec)
+            self.job.callback.note(early.note(spec))
 
     def validate(self) -> dict[str, float]:
         """Compute the model's metrics over the validation pictures."""
@@ -300,6 +318,8 @@ class Training:
         groups = {"model": self.weights(), "best": self.job.kept, "random": tensors} | self.stepper.state()
         about = {"progress": asdict(self.progress), "random": plain, "rows": len(self.log.rows), "how": self.how}
         about["times"] = self.stage_budget.state()
+        about |= {"early_stop": self.early.state()} if self.stepper.spec.patience else {}
+        about |= {"stopped": self.job.stopped} if self.job.stopped else {}
         self.state.save(groups, about | {"plateau": self.stepper.schedule.plateau, "seconds": self.seconds()})
 
     def restore(self, saved: Saved) -> None:

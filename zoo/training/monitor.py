@@ -32,11 +32,13 @@ def epoch_score(spec: StageSpec, valid: Mapping[str, float], epoch: int) -> floa
 
 def check_monitor(model: Model, stages: Iterable[str], spec: TrainSpec, valid: Pictures, device: torch.device) -> None:
     """Raise ZooError if a stage monitors a figure that the validation will not have."""
-    figures = {figure for stage in stages if (figure := spec.stage(stage).monitor)}
+    specs = [spec.stage(stage) for stage in stages]
+    figures = {each.monitor for each in specs if each.monitor}
+    used = "train.monitor" if figures else "train.patience" if any(each.patience for each in specs) else ""
+    if used and not len(valid):
+        raise ZooError(f"{used} has no effect without validation pictures", "leave it out, or set data.valid")
     if not figures:
         return
-    if not len(valid):
-        raise ZooError("train.monitor has no effect without validation pictures", "leave it out, or set data.valid")
     with preserve_random_state(device):
         model.to(device).eval()
         found = set(mean_metrics(model, batches(valid.subset(torch.arange(min(2, len(valid)))), 2, device)))

@@ -74,18 +74,27 @@ class Optimizers:
             self.decays.append((parameters, decay))
         return 0.0
 
-    def step(self, factor: float) -> None:
-        """Take a step with every learning rate at `factor` of its maximum."""
+    def step(self, factor: float, skip: Tensor | None = None) -> None:
+        """Take a step with every learning rate at `factor` of its maximum, but none where `skip` is 1.0."""
+        taken = 1.0 if skip is None else 1 - skip
         for parameters, decay in self.decays:
             if moved := [parameter.data for parameter in parameters if parameter.grad is not None]:
-                torch._foreach_mul_(moved, 1 - decay * factor)
+                torch._foreach_mul_(moved, 1 - decay * factor * taken)
         for parameter, alias in self.aliases:
             grad = parameter.grad
             alias.grad = None if grad is None else as_matrix(grad, parameter)
         for each, rates in zip(self.all, self.rates, strict=True):
             for group, rate in zip(each.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
-            each.step()
+            if skip is None or can_skip(each, skip):
+                each.step()
+
+    def prepare_to_skip(self) -> None:
+        """Begin with momentum 0, which a skipped first step of torch's fused SGD would leave undefined."""
+        for each in self.all:
+            for group in each.param_groups if isinstance(each, optim.SGD) else ():
+                for parameter in group["params"] if group["momentum"] else ():
+                    each.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
     def zero_grad(self) -> None:
         """Clear the gradients."""
@@ -156,3 +165,11 @@ def supports_fused(parameters: list[nn.Parameter]) -> bool:
     """Whether torch has a fused step for these parameters."""
     kinds = {"cpu", "cuda", "mps"}
     return all(p.device.type in kinds and p.is_floating_point() and p.device.type != "meta" for p in parameters)
+
+
+def can_skip(each: optim.Optimizer, skip: Tensor) -> bool:
+    """Tell a fused optimiser to skip its step where `skip` is 1.0, on the device; for others return what to do."""
+    if all(group.get("fused") for group in each.param_groups):
+        each.grad_scale, each.found_inf = None, skip  # type: ignore[attr-defined]
+        return True
+    return not skip.item()

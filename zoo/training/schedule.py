@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from zoo.core.sections import StageSpec
 
 PLATEAU_PATIENCE = 3
+COOLDOWN = 0.2
+"""Share of a stage in which the rate of the schedule wsd falls."""
 
 
 @dataclass
@@ -19,9 +21,18 @@ class Schedule:
     plateau: dict[str, float] = field(default_factory=lambda: {"factor": 1.0, "bad": 0.0})
     share: float | None = None
     """Share of the stage's time that is over, 0 to 1; None if the schedule goes by steps."""
+    tail: tuple[float, float] | None = None
+    """Where a stage that stops early is in its last part: the factor before it, and the share that was over then."""
 
     def factor(self, step: int) -> float:
         """Compute the factor of the peak learning rate at a step, counted from 0."""
+        if self.tail is None:
+            return self.planned(step)
+        before, begin = self.tail
+        return before * max(0.0, (1 - self.done(step)) / (1 - begin))
+
+    def planned(self, step: int) -> float:
+        """Compute the factor of a stage that does not stop early."""
         kind, done = self.spec.schedule, self.done(step)
         if kind == "one-cycle":
             return one_cycle(done, self.spec.warmup)
@@ -33,6 +44,8 @@ class Schedule:
             return warm * (1 + math.cos(math.pi * rest)) / 2
         if kind == "linear":
             return warm * (1 - rest)
+        if kind == "wsd":
+            return warm * min(1.0, (1 - done) / (self.spec.cooldown or COOLDOWN))
         return warm * self.plateau["factor"]
 
     def done(self, step: int) -> float:
@@ -44,6 +57,10 @@ class Schedule:
         if self.share is None:
             return min(1.0, (step + 1) / (self.spec.warmup * self.steps + 1))
         return min(1.0, self.share / self.spec.warmup) if self.spec.warmup else 1.0
+
+    def is_rising(self, step: int) -> bool:
+        """Whether the learning rate still rises at a step, counted from 0."""
+        return self.done(step) < self.spec.warmup
 
     def epoch(self, better: bool) -> None:
         """Update the plateau after an epoch; `better`: its validation loss was the best so far."""

@@ -230,7 +230,8 @@ class Session:
 
     def finish(self, run: Run, job: TrainingJob, state: str, **values: Any) -> None:
         """Record the end of the training."""
-        run.update(state=state, seconds=round(job.seconds, 3), **values)
+        early = {"stopped": job.stopped} if job.stopped else {}
+        run.update(state=state, seconds=round(job.seconds, 3), **early, **values)
 
 
 def cached_classifier(

@@ -16,6 +16,7 @@ from zoo.models.base import Model, Stage
 from zoo.models.metrics import autocast_context
 from zoo.training.ema import make_average
 from zoo.training.optim import Optimizers
+from zoo.training.scaler import LossScaler
 from zoo.training.schedule import Schedule
 
 
@@ -46,24 +47,40 @@ class Stepper:
         self.optimizers = Optimizers(stage.module, spec, loaded)
         self.schedule = Schedule(spec, steps)
         self.average = make_average(model, spec)
+        self.scaler: LossScaler | None = None
+        if autocast == torch.float16 and self.clipped:
+            self.scaler = LossScaler(self.clipped[0].device)
+            self.optimizers.prepare_to_skip()
         self.sums: Tensors = {}
 
     def step(self, batch: Batch, number: int) -> None:
         """Train on a batch, as step `number` of the stage, without waiting for the device."""
-        x = batch.x.contiguous(memory_format=self.memory_format)
-        with autocast_context(x.device, self.autocast):
-            losses = self.stage.losses(Batch(x, batch.y, self.schedule.done(number)))
-        parts = [value.float() for value in losses.values()]
-        (parts[0] if len(parts) == 1 else torch.stack(parts).sum()).backward()  # type: ignore[no-untyped-call]
+        parts = split_batch(batch, self.spec.accumulate or 1)
+        sums = dict(self.sums)
+        for part in parts:
+            self.backward(part, len(part.y) / len(batch.y), number, sums)
+        overflow = self.scaler.unscale(self.clipped) if self.scaler else None
         if self.spec.clip:
             torch.nn.utils.clip_grad_norm_(self.clipped, self.spec.clip)
-        self.optimizers.step(self.schedule.factor(number))
+        self.optimizers.step(self.schedule.factor(number), overflow)
         self.optimizers.zero_grad()
         if self.average:
             self.average.update(number, self.schedule.done(number))
+        self.sums = sums
+
+    def backward(self, part: Batch, share: float, number: int, sums: Tensors) -> None:
+        """Add the gradients and losses of a share of the step's batch."""
+        x = part.x.contiguous(memory_format=self.memory_format)
+        with autocast_context(x.device, self.autocast):
+            losses = self.stage.losses(Batch(x, part.y, self.schedule.done(number)))
+        values = [value.float() for value in losses.values()]
+        total = values[0] if len(values) == 1 else torch.stack(values).sum()
+        total = total if share == 1 else total * share
+        (total * self.scaler.scale if self.scaler else total).backward()  # type: ignore[no-untyped-call]
         for name, value in losses.items():
             loss = value.detach().float()
-            self.sums[name] = self.sums[name] + loss if name in self.sums else loss
+            loss = loss if share == 1 else loss * share
+            sums[name] = sums[name] + loss if name in sums else loss
 
     def check(self, epoch: int, step: int) -> None:
         """Raise JobError if a loss of this epoch was infinite or not a number."""
@@ -71,6 +88,8 @@ class Stepper:
         if bad:
             advice = f"lower train.lr (now {self.spec.lr:g}), or set train.clip=1 or train.precision=float32"
             raise JobError(f"the {bad[0]} is not finite in epoch {epoch + 1}, at step {step} or before", advice)
+        if self.scaler:
+            self.scaler.check()
 
     def losses(self, steps: int) -> dict[str, float]:
         """Return the mean losses of the epoch, and start a new sum."""
@@ -81,11 +100,22 @@ class Stepper:
     def state(self) -> dict[str, Tensors]:
         """Return all tensors to save, by group."""
         average = self.average.state() if self.average else {}
-        return {"optimizer": self.optimizers.state(), "average": average, "sums": self.sums}
+        groups = {"optimizer": self.optimizers.state(), "average": average, "sums": self.sums}
+        return groups | ({"scaler": self.scaler.state()} if self.scaler else {})
 
     def load(self, groups: dict[str, Tensors], device: torch.device) -> None:
         """Restore the tensors that `state` returned."""
         self.optimizers.load(groups.get("optimizer", {}))
         if self.average:
             self.average.load(groups["average"])
+        if self.scaler:
+            self.scaler.load(groups["scaler"])
         self.sums = {name: value.to(device, copy=True) for name, value in groups.get("sums", {}).items()}
+
+
+def split_batch(batch: Batch, parts: int) -> list[Batch]:
+    """Split a batch into parts of nearly the same size; fewer if there are not as many pictures."""
+    if parts == 1:
+        return [batch]
+    pairs = zip(batch.x.tensor_split(parts), batch.y.tensor_split(parts), strict=True)
+    return [Batch(x, y, batch.done) for x, y in pairs if len(y)]
