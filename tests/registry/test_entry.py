@@ -92,7 +92,10 @@ def test_what_the_hash_covers() -> None:
     [
         ("train.augment.pad=x", "cnn.train.augment.pad: should be int 0..256 | auto, got 'x'"),
         ("train.augment.pad=-1", "cnn.train.augment.pad: should be int 0..256 | auto, got -1"),
-        ("train.augment.flip=maybe", "cnn.train.augment.flip: should be true | false | auto | alternate, got 'maybe'"),
+        (
+            "train.augment.flip=maybe",
+            "cnn.train.augment.flip: should be true | false | auto | alternate | auto-alternate, got 'maybe'",
+        ),
         ("train.augment=3", "cnn.train.augment: should be a mapping of options, got 3"),
         ("train.augment.foo=1", "cnn.train.augment.foo is not an option; known: brightness, contrast, cutout, flip, "),
         ("train.lr=fast", "cnn.train.lr: input should be a valid number, got 'fast'"),
