@@ -54,7 +54,15 @@ def test_the_options_reach_the_engine(fake: Engine, capsys: Capture) -> None:
     assert main(["tune", "cnn", *words, "--storage", "disk", "--address", "auto", "--bound", "0.5"]) == 0
     assert (asked.pop("name"), asked.pop("overrides")) == ("cnn", ("data.kind=digits", "model.blocks=4"))
     wanted = {"trials": 7, "seconds": 5400.0, "objective": "accuracy", "bound": 0.5, "max_params": 900_000}
-    wanted |= {"fresh": True, "study": "mine", "from_study": "old", "address": "auto", "storage": "disk", "parallel": 3}
+    wanted |= {
+        "fresh": True,
+        "study": "mine",
+        "from_study": "old",
+        "confirm": False,
+        "address": "auto",
+        "storage": "disk",
+        "parallel": 3,
+    }
     assert asked == wanted | {"device": "cpu", "registries": ()}
 
 

@@ -17,6 +17,7 @@ from zoo.core.files import remove, write_text
 from zoo.training.signals import Stop
 from zoo.tuning.callbacks import TuneCallback
 from zoo.tuning.cluster import ClusterOptions, quiet_ray, ray_cluster
+from zoo.tuning.confirm import ConfirmLedger
 from zoo.tuning.ledger import Ledger
 from zoo.tuning.objective import objective_metric
 from zoo.tuning.study import Trial
@@ -44,6 +45,8 @@ class Engine:
     command: str
     seconds: float | None = None
     """Time limit; trials still running then are resumed next time."""
+    confirm: bool = False
+    """Whether to train the best trials and the entry with more seeds at the end."""
 
     def __post_init__(self) -> None:
         self.deadline = None if self.seconds is None else time.monotonic() + self.seconds
@@ -62,7 +65,7 @@ class Engine:
                     self.raise_if_stopped()
                 with ray_cluster(self.cluster, self.stop):
                     self.stop.on_request = None
-                    self.run_trials(self.wait(pictures))
+                    self.run_all(self.wait(pictures))
         except KeyboardInterrupt:
             self.raise_if_stopped()
             raise
@@ -83,6 +86,31 @@ class Engine:
         """Remove the files of Ray, and the stop file."""
         remove(self.ledger.folder / STOP_FILE)
         shutil.rmtree(self.ledger.folder / ".ray", ignore_errors=True)
+
+    def run_all(self, pictures: dict[str, Any]) -> None:
+        """Run the trials that are left, and then the trainings that confirm the best ones."""
+        if self.ledger.remaining():
+            self.run_trials(pictures)
+        if self.confirm and not self.ledger.remaining():
+            with confirm_ledger(self.ledger) as ledger:
+                left = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+                more = Engine(ledger, self.cluster, self.callback, self.stop, self.command, left)
+                more.clear()
+                try:
+                    if ledger.remaining():
+                        more.run_trials(pictures)
+                except TrialsStillRunning:
+                    more.raise_reason()
+                finally:
+                    more.clear()
+
+    @property
+    def left(self) -> bool:
+        """Whether there is anything to run."""
+        if self.ledger.remaining() or not self.confirm:
+            return bool(self.ledger.remaining())
+        with confirm_ledger(self.ledger) as ledger:
+            return bool(ledger.remaining())
 
     def run_trials(self, pictures: dict[str, Any]) -> None:
         """Run the trials with Ray Tune until the searcher is done."""
@@ -212,6 +240,16 @@ class Engine:
                 self.callback.note(f"stopping: {saving} (press Ctrl-C again to stop at once)")
         if self.stopping_since is not None and now > self.stopping_since + SAVE_GRACE:
             raise TrialsStillRunning
+
+
+@contextmanager
+def confirm_ledger(ledger: Ledger) -> Iterator[ConfirmLedger]:
+    """Open the trainings that confirm the best trials of a study, and close their file after the block."""
+    found = ConfirmLedger(ledger)
+    try:
+        yield found
+    finally:
+        found.close()
 
 
 class TrialsStillRunning(Exception):  # noqa: N818 - not an error, but the way out of Ray Tune's loop

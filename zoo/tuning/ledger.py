@@ -20,7 +20,7 @@ from zoo.registry.search.space import Space
 from zoo.tuning import storage
 from zoo.tuning.objective import constraints, objective_values
 from zoo.tuning.study import ENDED_STATES, Study, Trial
-from zoo.tuning.trial_rows import losses_of, to_trial, trial_folder
+from zoo.tuning.trial_rows import confirmed_by, losses_of, to_trial, trial_folder
 
 LEARNED_FAILURES = {"diverged", "oom"}
 """Failures caused by the options: stored so that the sampler learns from them, unlike Optuna's FAIL."""
@@ -136,22 +136,31 @@ class Ledger:
 
     def start(self, optuna_trial: optuna.trial.Trial, about: dict[str, Any]) -> Trial | None:
         """Sample the options, the same ones for a resumed trial, and record that the trial is running."""
-        config, number = self.space.sample(optuna_trial), optuna_trial.number
+        config, number = self.draw(optuna_trial), optuna_trial.number
         for key, value in {"config": config, "attempts": 1, **about}.items():
             optuna_trial.set_user_attr(key, value)
         self.open[number] = optuna_trial
         before = self.trials.get(number)
-        origin = optuna_trial.user_attrs.get("start", "")
-        fresh = Trial(number, "running", trial_folder(self.folder, number), config, start=origin)
+        origin, confirms = optuna_trial.user_attrs.get("start", ""), confirmed_by(optuna_trial.user_attrs)
+        run = trial_folder(self.folder, number, confirms)
+        fresh = Trial(number, "running", run, config, start=origin, confirms=confirms)
         self.trials[number] = replace(
             before or fresh, state="running", config=config, attempts=about.get("attempts", 1)
         )
         try:
-            self.entries[number] = self.space.apply(self.entry, config)
+            self.entries[number] = self.build(self.trials[number])
         except ZooError as error:
             self.end(number, "refused", reason=str(error))
             return None
         return self.trials[number]
+
+    def draw(self, optuna_trial: optuna.trial.Trial) -> dict[str, Any]:
+        """Sample the options of a trial."""
+        return self.space.sample(optuna_trial)
+
+    def build(self, trial: Trial) -> Entry:
+        """Return the entry with the options of a trial."""
+        return self.space.apply(self.entry, trial.config)
 
     def report(self, number: int, epoch: int, loss: float, **about: Any) -> Trial:
         """Record the loss of a trial's epoch."""

@@ -50,6 +50,7 @@ class RemoteJob:
     cluster: ClusterOptions
     command: str
     seconds: float | None
+    confirm: bool
 
 
 class RayClientEngine(Engine):
@@ -117,6 +118,7 @@ class RayClientEngine(Engine):
             self.cluster,
             self.command,
             seconds,
+            self.confirm,
         )
         try:
             ended = driver.run.remote(job, ray.put(pictures)).future()
@@ -185,11 +187,11 @@ class Driver(TuneCallback):
         """Run the engine on the study's file, which only this process has open."""
         entry = replace(restore_entry(job.entry), tune=job.spec)
         ledger = Ledger(Path(job.folder), entry, job.spec, job.space, job.starts)
-        engine = Engine(ledger, job.cluster, self, self.stop, job.command, job.seconds)
+        engine = Engine(ledger, job.cluster, self, self.stop, job.command, job.seconds, job.confirm)
         engine.clear()
         try:
             with write_errors(ledger.folder):
-                engine.run_trials(pictures)
+                engine.run_all(pictures)
         except TrialsStillRunning:
             engine.raise_reason()
         finally:

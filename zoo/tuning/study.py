@@ -56,6 +56,8 @@ class Trial:
     """Number of times it was started or resumed."""
     reason: str = ""
     """Why it was refused or failed, in one line."""
+    confirms: tuple[int, int] | None = None
+    """Number of the trial whose options it repeats and its seed, for a training that confirms; None for any other."""
     start: str = ""
     """Where its options are from if they were not sampled: the entry, or a trial of an older study."""
 
@@ -76,6 +78,8 @@ class Study:
     space: dict[str, str]
     """Description of each search range, by dotted option."""
     trials: list[Trial]
+    confirmed: Sequence[Trial] = ()
+    """Trainings of the best trials and the entry with more seeds."""
 
     @property
     def name(self) -> str:
@@ -258,7 +262,7 @@ def short_path(path: Path) -> str:
 
 def trial_label(trial: Trial) -> str:
     """Name of a trial, which is that of its folder."""
-    return f"t{trial.number:05d}"
+    return trial.run.name
 
 
 def trial_progress(trial: Trial) -> str:

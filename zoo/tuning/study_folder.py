@@ -20,13 +20,15 @@ from zoo.registry.entry import restore_entry
 from zoo.runs.choose_folder import choose_resumable
 from zoo.runs.names import BEST_FILE, ROOT
 from zoo.runs.run import differences, read_record, utc_now
-from zoo.tuning.study import Studies, Study, ranking
+from zoo.tuning.study import Studies, Study, Trial, ranking
 from zoo.tuning.trial_rows import FILE as DATABASE
 from zoo.tuning.trial_rows import TrialRow, UnknownSchemaError, check_trial, read_rows, to_trial
 
 SCHEMA = 1
 FILE = "study.json"
 BUDGET = "budget.json"
+CONFIRM = "confirm"
+"""Folder within that of the study: trainings with more seeds, as a study of their own."""
 MAX_NEXT = 20
 """Number of runs that are recorded after the best one."""
 NEW_STUDY_HINT = "start a new study with --fresh; finished trials keep their run folders"
@@ -139,13 +141,20 @@ def open_study(folder: Path) -> Study:
         plan = read_plan(folder)
         spec = TuneSpec.model_validate(plan.tune | {"trials": read_budget(folder)})
         trials = [to_trial(folder, spec, row) for row in load_rows(folder)]
-        for trial in trials:
+        confirmed = read_confirmed(folder, spec)
+        for trial in (*trials, *confirmed):
             check_trial(trial)
         if len({trial.number for trial in trials}) < len(trials):
             raise ValueError("two trials have the same number")
     except (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise RunError(f"{folder} is damaged: {describe_error(error):.160}", NEW_STUDY_HINT) from None
-    return Study(folder, plan.entry, spec, plan.space, trials)
+    return Study(folder, plan.entry, spec, plan.space, trials, confirmed)
+
+
+def read_confirmed(folder: Path, spec: TuneSpec) -> list[Trial]:
+    """Read the trainings with more seeds that confirm trials of a study."""
+    part = folder / CONFIRM
+    return [to_trial(part, spec, row) for row in load_rows(part)] if (part / DATABASE).is_file() else []
 
 
 def load_rows(folder: Path) -> list[TrialRow]:

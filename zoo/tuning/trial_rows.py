@@ -69,11 +69,12 @@ def to_trial(folder: Path, spec: TuneSpec, row: TrialRow) -> Trial:
     state = "waiting" if row.state in OPEN_STATES else about.get("outcome", "failed")
     losses = losses_of(row)
     done = state == "done"
+    confirms = confirmed_by(about)
     loss = about.get("metrics", {}).get("loss") if done else losses.get(max(losses, default=0))
     return Trial(
         number=row.number,
         state=state,
-        run=trial_folder(folder, row.number),
+        run=trial_folder(folder, row.number, confirms),
         config=about.get("config", {}),
         epoch=max(losses, default=0),
         epochs=about.get("epochs", 0),
@@ -85,6 +86,7 @@ def to_trial(folder: Path, spec: TuneSpec, row: TrialRow) -> Trial:
         attempts=about.get("attempts", 1),
         reason=about.get("reason", ""),
         start=about.get("start", ""),
+        confirms=confirms,
     )
 
 
@@ -110,6 +112,16 @@ def losses_of(row: TrialRow) -> dict[int, float]:
     return dict(row.intermediate_values) or {int(epoch): loss for epoch, loss in kept.items()}
 
 
-def trial_folder(folder: Path, number: int) -> Path:
+def confirmed_by(about: dict[str, Any]) -> tuple[int, int] | None:
+    """Return number and seed of the trial that a training confirms; None for a trial of a search."""
+    if (pair := about.get("confirms")) is None:
+        return None
+    number, seed = pair
+    if type(number) is not int or type(seed) is not int or not 0 <= number < 2**31:
+        raise ValueError("a trial confirms what the zoo never writes")
+    return number, seed
+
+
+def trial_folder(folder: Path, number: int, confirms: tuple[int, int] | None = None) -> Path:
     """Return the run folder of a trial, with a short, sortable and portable name."""
-    return folder / "trials" / f"t{number:05d}"
+    return folder / "trials" / (f"t{number:05d}" if confirms is None else f"t{confirms[0]:05d}-seed{confirms[1]}")

@@ -39,6 +39,7 @@ from zoo.tuning.study_folder import (
     choose_study,
     discard_study,
     is_study,
+    read_confirmed,
     read_plan,
     write_best,
     write_budget,
@@ -66,6 +67,7 @@ class TuneRequest:
     seconds: float | None
     fresh: bool
     study: str | None
+    confirm: bool
     older: str | None
     """The older study whose best trials the new one begins with."""
     root: Path
@@ -103,7 +105,7 @@ def run_study(raw: RawEntry, fixed: list[str], request: TuneRequest, callback: T
         write_budget(folder, entry.tune)
         ledger = Ledger(folder, entry, entry.tune, space, plan.starts)
         engine_type = RayClientEngine if client else Engine
-        engine = engine_type(ledger, request.cluster, callback, stop, request.command, request.seconds)
+        engine = engine_type(ledger, request.cluster, callback, stop, request.command, request.seconds, request.confirm)
         try:
             run_engine(engine)
         except ZooError as error:
@@ -118,7 +120,7 @@ def run_study(raw: RawEntry, fixed: list[str], request: TuneRequest, callback: T
             ledger.close()
         if not ledger.remaining() and ledger.study.best is None:
             raise AllFailedError(ledger.study)
-        return ledger.study
+        return replace(ledger.study, confirmed=read_confirmed(folder, ledger.spec))
 
 
 def begin_study(
@@ -173,7 +175,7 @@ def run_engine(engine: Engine) -> None:
     """Run the remaining trials, and record the best one even after an error."""
     ledger = engine.ledger
     try:
-        if ledger.remaining():
+        if engine.left:
             with write_errors(ledger.folder):
                 engine.run()
     except TrialsStillRunning:
@@ -202,6 +204,7 @@ def tune(
     fresh: bool = False,
     study: str | None = None,
     from_study: str | Path | None = None,
+    confirm: bool = False,
     address: str | None = None,
     storage: str | Path | None = None,
     parallel: int | None = None,
@@ -228,6 +231,7 @@ def tune(
         study: Name of the study; by default NAME-study.
         from_study: An older study, by name or folder, whose best three trials the new study begins with, after the
             entry itself.
+        confirm: Whether to train the best two trials and the entry with two more seeds each at the end.
         address: Address of a Ray cluster; None for this machine.
         storage: The folder of studies; by default `runs`.
         parallel: The largest number of trials that run at the same time; None for as many as the machine can run.
@@ -264,8 +268,11 @@ def tune(
         raise ZooError("train.save_seconds has no effect on a study", "its trials are saved every few seconds")
     older = None if from_study is None else str(from_study)
     arguments: dict[str, Any] = options | {"seconds": seconds, "study": study, "from_study": older, "address": address}
+    arguments |= {"confirm": True} if confirm else {}
     arguments |= {"storage": storage, "parallel": parallel, "device": device}
     command = resume_command("tune", name, words, arguments, registries)
     cluster = ClusterOptions.choose(address, parallel, device)
-    request = TuneRequest(options, seconds, fresh, study, older, Path(storage or ROOT), cluster, command, typed)
+    request = TuneRequest(
+        options, seconds, fresh, study, confirm, older, Path(storage or ROOT), cluster, command, typed
+    )
     return run_study(raw, overridden_options(words), request, callback)

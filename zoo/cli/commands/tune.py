@@ -74,6 +74,7 @@ class Count(click.ParamType[int]):
 @click.option("--fresh", is_flag=True, help="Start a new study even if there is one.")
 @click.option("--name", "study", metavar="STUDY", help="Name of the study; default NAME-study.")
 @click.option("--from", "from_study", metavar="STUDY", help="Begin with the best trials of an older study.")
+@click.option("--confirm", is_flag=True, help="Train the best two and the entry with two more seeds at the end.")
 @click.option("--address", metavar="ADDRESS", help="A Ray cluster: auto, host:port or ray://host:port.")
 @click.option("--storage", metavar="DIR", help="Folder for studies, on a shared disk for a cluster; default runs.")
 @click.option(

@@ -7,6 +7,7 @@ from typing import Any
 from zoo.cli.console import Screen
 from zoo.core.spec import yaml_scalar
 from zoo.display.format import format_duration, format_value
+from zoo.tuning.gain import Confirmation, confirmations, gain_document, gain_lines
 from zoo.tuning.study import (
     FAILED_STATES,
     FAILURE_HEADS,
@@ -48,8 +49,29 @@ def show_study(screen: Screen, study: Study) -> None:
         heads, rows, right = front_table(study, best)
         screen.table(heads, rows, right=right)
     show_failures(screen, study)
+    show_gain(screen, study)
     if study.removed_note:
         screen.note(study.removed_note)
+
+
+def show_gain(screen: Screen, study: Study) -> None:
+    """Print what the search gained over the entry as it stands, and how that compares with the noise of seeds."""
+    if found := confirmations(study):
+        screen.line()
+        heads = ["trial", f"mean {found[0].figure}", "std", "seeds", "values"]
+        screen.table(heads, [confirmation_row(study, each) for each in found], right=[1, 2, 3])
+    if lines := list(gain_lines(study)):
+        screen.line()
+    for line in lines:
+        screen.line(line)
+
+
+def confirmation_row(study: Study, each: Confirmation) -> list[str]:
+    """Table row of a trial that was trained with more seeds."""
+    label = trial_label(each.trial) + (" (the entry)" if each.trial is study.baseline else "")
+    values = ", ".join(map(format_value, each.values))
+    spread = "" if each.std is None else format_value(each.std)
+    return [label, format_value(each.mean), spread, str(len(each.values)), values]
 
 
 def show_failures(screen: Screen, study: Study) -> None:
@@ -77,6 +99,9 @@ def study_document(study: Study) -> dict[str, Any]:
         "state": study.state,
         "trials": trials,
         "best": None if best is None else trial_document(best),
+        "entry_trial": None if study.baseline is None else trial_document(study.baseline),
+        "gain": gain_document(study),
+        "confirmed": [each.to_dict() for each in confirmations(study)],
         "front": [trial_document(trial) for trial in study.front],
         "failures": [failure_document(trial) for trial in study.trials if trial.state in FAILED_STATES],
         "files": [],
