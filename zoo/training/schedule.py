@@ -24,8 +24,13 @@ class Schedule:
     tail: tuple[float, float] | None = None
     """Where a stage that stops early is in its last part: the factor before it, and the share that was over then."""
 
+    at: float | None = None
+    """A factor that is used at every step, instead of the schedule's."""
+
     def factor(self, step: int) -> float:
         """Compute the factor of the peak learning rate at a step, counted from 0."""
+        if self.at is not None:
+            return self.at
         if self.tail is None:
             return self.planned(step)
         before, begin = self.tail

@@ -120,18 +120,9 @@ class Session:
             )
         if self.max_params is not None and size.parameters > self.max_params:
             raise BudgetError(size.parameters, self.max_params)
-        seed_all(self.entry.train.seed)
-        model = build_model(self.entry, splits.info)
-        if not size.checked:
-            check_classes(self.entry, model, splits.info)
-        check_stages(self.entry.train, model)
-        model.initialise(some_pictures(splits))
-        frozen = freeze(model, self.entry.train.frozen)
-        start = self.begin(model, splits.info, before)
-        teacher = self.teach(model, Prepared(splits, skipped, fingerprints))
+        model, frozen, start, teacher = self.make_model(Prepared(splits, skipped, fingerprints), size, before)
         if before is not None and before.record.get("teacher") != teacher.get("teacher"):
             raise DataError(f"the teacher has changed since {self.path} started", self.restart_hint)
-        balance_loss(model, self.entry.train, splits.train.y)
         stages = [stage.name for stage in model.stages()]
         check_monitor(model, stages, self.entry.train, splits.valid, self.device)
         run = before or Run.create(
@@ -173,6 +164,26 @@ class Session:
         job = TrainingJob(model, splits, self.entry.train, self.path, self.device, size.flops, self.callback)
         job.save_seconds, job.stop, job.loaded = self.save_seconds, self.stop, start.taken if start else ()
         return self.fit(run, job)
+
+    def make_model(
+        self, prepared: Prepared, size: Count, before: Run | None
+    ) -> tuple[Model, str, Taken | None, dict[str, Any]]:
+        """Build the model with the weights that it begins with.
+
+        Also return what is frozen, where weights were taken from, and what to record about a teacher.
+        """
+        splits = prepared.splits
+        seed_all(self.entry.train.seed)
+        model = build_model(self.entry, splits.info)
+        if not size.checked:
+            check_classes(self.entry, model, splits.info)
+        check_stages(self.entry.train, model)
+        model.initialise(some_pictures(splits))
+        frozen = freeze(model, self.entry.train.frozen)
+        start = self.begin(model, splits.info, before)
+        teacher = self.teach(model, prepared)
+        balance_loss(model, self.entry.train, splits.train.y)
+        return model, frozen, start, teacher
 
     def settle(self, before: Run | None) -> tuple[Prepared, Count, Fit]:
         """Read the pictures, count the size of the model, and settle the options that follow the pictures."""
