@@ -5,9 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 import zoo
+from zoo.cli import main
+from zoo.core.trust import load_json
 from zoo.core.yaml import parse
+from zoo.models.averaging import views_of
+from zoo.models.base import Classifier
 
 METRICS = """
 from zoo import MetricKind, Spec, hookimpl
@@ -63,3 +68,65 @@ def test_another_set_of_classes_is_refused(run: Path) -> None:
 def test_a_split_that_does_not_exist_is_named(run: Path) -> None:
     with pytest.raises(zoo.ZooError, match="no split 'tset'; did you mean 'test'"):
         zoo.evaluate(run, split="tset")
+
+
+def test_an_average_over_views_stands_beside_the_evaluation_of_one_pass(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(run), "--device", "cpu"]) == 0
+    words = ["evaluate", str(run), "--views", "flip+shift", "--record", "r.yaml", "--device", "cpu"]
+    assert main(words) == 0
+    assert f"{run}: 359 test pictures, averaged over 10 views (flip+shift)\n" in capsys.readouterr().out
+    once, averaged = (load_json(run / "evaluation" / name) for name in ("test.json", "test-flip+shift.json"))
+    assert "averaging" not in once
+    assert (averaged["averaging"], averaged["views"]) == ("10 views (flip+shift)", "flip+shift")
+    assert averaged["metrics"]["loss"] != once["metrics"]["loss"]
+    row = parse(Path("r.yaml").read_text(encoding="utf-8"), "r.yaml").data["results"][0]
+    assert row["averaging"] == "10 views (flip+shift)"
+    assert row["metrics"]["loss"] == pytest.approx(averaged["metrics"]["loss"], abs=1e-5)
+    opened = zoo.load(run)
+    x = opened.entry.data.kind.load(opened.entry.data.spec).train
+    predicted = opened(x.x[:9], device="cpu", views="flip+shift")
+    model = opened.model()
+    assert isinstance(model, Classifier)
+    with torch.inference_mode():
+        views = [model(view).softmax(1) for view in views_of(x.floats[:9], "flip+shift")]
+    assert torch.allclose(predicted.probabilities, torch.stack(views).mean(0), atol=0.01)
+    assert predicted.averaging == "10 views (flip+shift)"
+
+
+OWN_METRICS = """
+from zoo import ModelKind, Spec, hookimpl
+
+def build(spec, info):
+    from zoo.testing.toys import LinearClassifier
+
+    class Measured(LinearClassifier):
+        def metrics(self, batch):
+            return super().metrics(batch) | {"mine": batch.x.mean()}
+
+    return Measured(info)
+
+@hookimpl
+def zoo_models():
+    yield ModelKind("measured", Spec, build)
+"""
+
+
+def test_a_classifier_of_a_plugin_is_averaged_and_its_own_figures_of_one_pass_are_left_out(install: object) -> None:
+    assert callable(install)
+    install("measured", OWN_METRICS, harmless=True)
+    Path("r.yaml").write_text("version: 1\nentries:\n  own: {data: {kind: digits}, model: {kind: measured}}\n", "utf-8")
+    done = zoo.train("own", "data.limit=50", "train.epochs=1", registries=["r.yaml"], device="cpu")
+    once, averaged = (zoo.evaluate(done.run, views=views, device="cpu") for views in ("none", "flip"))
+    assert "mine" in once.metrics
+    assert "mine" not in averaged.metrics
+    assert averaged.averaging == "2 views (flip)"
+    assert averaged.metrics["loss"] != once.metrics["loss"]
+
+
+def test_a_generator_has_no_probabilities_to_average(home: Path) -> None:
+    tiny = ["model.width=8", "train.epochs=1", "data.limit=100", "model.latent=4", "prior.components=2"]
+    done = zoo.train("vae", *tiny, device="cpu")
+    with pytest.raises(zoo.ZooError, match=r"vae-1 is not a classifier, .* average over views; drop views"):
+        zoo.evaluate(done.run, views="flip", device="cpu")

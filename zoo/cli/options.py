@@ -9,6 +9,8 @@ import click
 from click.core import ParameterSource
 
 from zoo.core.errors import ZooError
+from zoo.core.views import ONE_VIEW
+from zoo.core.views import VIEWS as VIEW_NAMES
 
 if TYPE_CHECKING:
     from zoo.cli.console import Screen
@@ -33,6 +35,12 @@ TEMPERATURE = click.option(
 )
 GUIDANCE = click.option(
     "--guidance", type=float, default=0.0, metavar="G", help="Above 0: closer to the prompt and less varied; try 1."
+)
+VIEWS = click.option(
+    "--views",
+    type=click.Choice(VIEW_NAMES),
+    default=ONE_VIEW,
+    help="Average a classifier's probabilities over each picture as it is, and mirrored, shifted by a pixel, or both.",
 )
 SEED = click.option(
     "--seed", type=click.IntRange(0), default=0, metavar="N", help="The same seed gives the same pictures."

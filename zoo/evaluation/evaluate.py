@@ -12,9 +12,11 @@ import torch
 from zoo.core.errors import ZooError, one_line
 from zoo.core.splits import check_split
 from zoo.core.types import DataInfo
+from zoo.core.views import ONE_VIEW
 from zoo.data.dataset import Pictures
 from zoo.data.loader import batches
 from zoo.evaluation.evaluation import Evaluation
+from zoo.models.averaging import with_views
 from zoo.models.base import Classifier, Model
 from zoo.models.metrics import EVAL_BATCH, mean_metrics
 from zoo.registry.catalog import catalog
@@ -106,6 +108,7 @@ def evaluate(
     guidance: float = 0.0,
     temperature: float = 1.0,
     metrics: Collection[str] = (),
+    views: str = ONE_VIEW,
     tell: Callable[[str], object] = len,
 ) -> Evaluation:
     """Compute the metrics of a run over a split.
@@ -126,6 +129,9 @@ def evaluate(
         guidance: Guidance of the samples for the judge.
         temperature: Temperature of the samples for the judge.
         metrics: Metric kinds of plugins that the entry does not use, to show among the others.
+        views: What a classifier's probabilities are averaged over at test time: "none", "flip" (each picture as it is
+            and mirrored), "shift" (as it is and shifted by a pixel towards each corner) or "flip+shift". Figures of the
+            model's own but for loss and accuracy are then left out.
         tell: Called with a message before each slow step.
 
     Returns:
@@ -154,7 +160,7 @@ def evaluate(
     opened, torch_device = load(run, named), choose_device(device)
     words = run_overrides(opened, data, overrides)
     changed = opened.with_overrides(words)
-    model = opened.model(torch_device, words)
+    model = with_views(opened.model(torch_device, words), views, opened.label)
     options = sampling_options(opened, model, guidance, temperature)
     if judge == NO_JUDGE and options.non_default():
         text = "--judge none evaluates no samples, so guidance and temperature have no effect"

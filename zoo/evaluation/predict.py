@@ -12,7 +12,9 @@ import torch
 
 from zoo.core.errors import DataError, ZooError
 from zoo.core.splits import check_split
+from zoo.core.views import ONE_VIEW
 from zoo.data.dataset import Pictures
+from zoo.models.averaging import with_views
 from zoo.models.base import Classifier
 from zoo.models.device import autocast_type, choose_device
 from zoo.registry.data_source import data_overrides
@@ -49,6 +51,7 @@ def predict(
     device: str = "auto",
     data: str | Path | None = None,
     split: str = "test",
+    views: str = ONE_VIEW,
 ) -> Prediction:
     """Predict the classes of picture files.
 
@@ -58,6 +61,7 @@ def predict(
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
         data: A folder whose pictures are all taken as well, or a data kind or Parquet files, of which a split is.
         split: That split of the data: "train", "valid" or "test". Its pictures are called `test:0`, `test:1` and so on.
+        views: What probabilities are averaged over: "none", "flip", "shift" or "flip+shift", as in `zoo.evaluate`.
 
     Returns:
         Path, class and probability of each picture, and the files that cannot be read.
@@ -70,7 +74,7 @@ def predict(
         >>> zoo.predict("cnn", ["seven.png"]).predictions[0].label  # doctest: +SKIP
         '7'
     """
-    found, skipped = predict_all(run, pictures, device, data, split)
+    found, skipped = predict_all(run, pictures, device, data, split, views)
     best = found.probabilities.max(1) if len(found) else None
     values = zip(found.paths, found.labels, best.values.tolist() if best else (), strict=True)
     return Prediction([Predicted(*each) for each in values], skipped)
@@ -82,12 +86,13 @@ def predict_all(
     device: str = "auto",
     data: str | Path | None = None,
     split: str = "test",
+    views: str = ONE_VIEW,
 ) -> tuple[Predictions, list[Skipped]]:
     """Predict the probabilities of all classes of picture files; the arguments are those of `predict`."""
     run = load(run, data, pictures)
     pictures, named = split_data(pictures, data)
     torch_device = choose_device(device)
-    model = run.model(torch_device)
+    model = with_views(run.model(torch_device), views, run.label)
     if not isinstance(model, Classifier):
         raise ZooError(f"{run.label} is not a classifier, so it has no classes to predict")
     autocast = autocast_type(torch_device, run.entry.train.precision)
@@ -103,7 +108,7 @@ def predict_all(
         batch = read_split(run, named, split)
         scores.append(class_scores(model, batch, torch_device, autocast))
         paths += [f"{split}:{number}" for number in range(len(batch))]
-    return Predictions(tuple(paths), run.info.classes, torch.cat(scores).exp()), skipped
+    return Predictions(tuple(paths), run.info.classes, torch.cat(scores).exp(), model.averaging), skipped
 
 
 def split_data(pictures: Sequence[str | Path], data: str | Path | None) -> tuple[list[str | Path], str | Path | None]:

@@ -52,6 +52,7 @@ def describe_best(results: Iterable[dict[str, Any]], own: str) -> tuple[str, str
         return "", "", ""
     values = row["metrics"]
     metrics = [f"{name} {format_value(values[name])}" for name in ("loss", "accuracy") if name in values]
+    metrics += [f"mean of {row['averaging']}"] if row.get("averaging") else []
     text = ", ".join(metrics) + " (stale)" * row["stale"]
     return text, format_value(row.get("parameters", "")), str(row.get("data", ""))
 

@@ -52,7 +52,7 @@ def classify(
     paths: list[str] = []
     rows = list(compute(model, read(pictures, recipe, device, paths), device, autocast))
     scores = torch.cat(rows).float().log_softmax(1).cpu() if rows else torch.empty(0, len(classes))
-    return Predictions(tuple(paths), classes, scores.exp())
+    return Predictions(tuple(paths), classes, scores.exp(), model.averaging)
 
 
 def embed(

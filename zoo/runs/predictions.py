@@ -73,11 +73,13 @@ class Predictions(Sequence[PicturePrediction]):
         paths: Path of each picture, or its number among those given if it has none.
         classes: Class names.
         probabilities: Probability of each class for each picture, float32 (N, K) on the CPU.
+        averaging: What the probabilities are averaged over; empty if they are not averaged.
     """
 
     paths: tuple[str, ...]
     classes: tuple[str, ...]
     probabilities: Tensor
+    averaging: str = ""
 
     @property
     def labels(self) -> list[str]:
@@ -98,7 +100,7 @@ class Predictions(Sequence[PicturePrediction]):
     def __getitem__(self, index: int | slice) -> PicturePrediction | Predictions:
         """Return the prediction of one picture, or those of several."""
         if isinstance(index, slice):
-            return Predictions(self.paths[index], self.classes, self.probabilities[index])
+            return Predictions(self.paths[index], self.classes, self.probabilities[index], self.averaging)
         return PicturePrediction(self.paths[index], self.classes, self.probabilities[index])
 
     def __repr__(self) -> str:
@@ -110,7 +112,8 @@ class Predictions(Sequence[PicturePrediction]):
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON object with the class names and the prediction of each picture."""
-        return {"classes": list(self.classes), "predictions": [each.to_dict() for each in self]}
+        about = {"averaging": self.averaging} if self.averaging else {}
+        return about | {"classes": list(self.classes), "predictions": [each.to_dict() for each in self]}
 
     def _repr_html_(self) -> str:
         """Show the most probable classes of each picture in a notebook."""

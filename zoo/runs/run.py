@@ -18,6 +18,7 @@ from zoo.core.files import digest, write_json
 from zoo.core.sections import PictureSpec
 from zoo.core.trust import load_json
 from zoo.core.types import DataInfo
+from zoo.core.views import ONE_VIEW
 from zoo.registry.entry import Entry, resolve_entry, restore_entry
 from zoo.registry.overrides import apply_overrides
 from zoo.registry.raw_entry import RawEntry, is_fixed, set_nested
@@ -188,7 +189,7 @@ class Run:
         load_into(model, weights, str(self.path / "weights.safetensors"))
         return model.to(device).eval()
 
-    def __call__(self, pictures: AnyPictures, device: str = "auto") -> Predictions:
+    def __call__(self, pictures: AnyPictures, device: str = "auto", views: str = ONE_VIEW) -> Predictions:
         """Compute the class probabilities of pictures.
 
         The model stays loaded for the next call.
@@ -197,6 +198,7 @@ class Run:
             pictures: One or several paths, folders, PIL images, and arrays of NumPy or torch: uint8 or floats of 0 to
                 1, with the channels first or last. Other sizes and colours are brought to the shape of the model.
             device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
+            views: What probabilities are averaged over: "none", "flip", "shift" or "flip+shift", as in `zoo.evaluate`.
 
         Returns:
             The probability of every class for each picture, in their order.
@@ -210,12 +212,14 @@ class Run:
             >>> zoo.load("cnn")("seven.png")[0].label  # doctest: +SKIP
             '7'
         """
+        from zoo.models.averaging import with_views
         from zoo.models.device import autocast_type, choose_device
         from zoo.runs.apply import classify
 
         torch_device = choose_device(device)
         autocast = autocast_type(torch_device, self.entry.train.precision)
-        return classify(self.loaded(torch_device), self.info.classes, pictures, self.recipe, torch_device, autocast)
+        model = with_views(self.loaded(torch_device), views, self.label)
+        return classify(model, self.info.classes, pictures, self.recipe, torch_device, autocast)
 
     def embed(self, pictures: AnyPictures, device: str = "auto") -> Tensor:
         """Compute features of pictures by a classifier, or their codes by a generator.

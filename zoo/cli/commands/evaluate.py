@@ -9,11 +9,12 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DATA, DEVICE, GUIDANCE, OVERRIDES, RUN, TEMPERATURE, read_words, refuse_typed
+from zoo.cli.options import DATA, DEVICE, GUIDANCE, OVERRIDES, RUN, TEMPERATURE, VIEWS, read_words, refuse_typed
 from zoo.core.errors import ResourceError
 from zoo.core.files import non_finite_to_none, write_json
 from zoo.core.splits import SPLITS
 from zoo.core.trust import refuse_link
+from zoo.core.views import ONE_VIEW
 from zoo.display.format import format_value
 from zoo.runs.find import load
 
@@ -44,6 +45,7 @@ MAX_CONFUSIONS = 10
 )
 @GUIDANCE
 @TEMPERATURE
+@VIEWS
 @click.option("--all", "everything", is_flag=True, help="Show all figures, not only those that matter most.")
 @click.option("--metrics", multiple=True, metavar="METRIC", help="Show a metric kind too, also one of another plugin.")
 @click.pass_obj
@@ -66,6 +68,8 @@ def evaluate_command(
     found = evaluation.to_dict()
     found |= {"run": opened.label, "entry": opened.entry.name, "trained_on": describe_data(opened.entry)}
     found["weights_sha256"] = opened.record.get("weights_sha256")
+    if options["views"] != ONE_VIEW:
+        found["views"] = options["views"]
     if words:
         found["overrides"] = words
     if data:
@@ -84,15 +88,20 @@ def describe_data(entry: Entry) -> str:
 
 def write_evaluation(screen: Screen, folder: Path, found: dict[str, Any], gallery: Gallery | None) -> None:
     """Write the result, the confusion matrix as a picture, and a page of samples, into a folder."""
-    found["files"] = [str(folder / f"{found['split']}.json")]
+    # An averaged evaluation stands beside that of one pass, which is the one that is published.
+    name = "-".join([found["split"], *([found["views"]] if "views" in found else [])])
+    found["files"] = [str(folder / f"{name}.json")]
     try:
         refuse_link(folder)
         if found.get("confusion"):
             from zoo.cli.views.evaluation import draw_confusion
 
-            path = folder / f"{found['split']}-confusion.png"
+            path = folder / f"{name}-confusion.png"
             draw_confusion(
-                path, found["confusion"], found["classes"], f"{Path(found['run']).name}: {found['split']} split"
+                path,
+                found["confusion"],
+                found["classes"],
+                f"{Path(found['run']).name}: {found['split']} split{averaged_over(found)}",
             )
             found["files"].append(str(path))
         if gallery is not None:
@@ -110,8 +119,7 @@ def show_evaluation(screen: Screen, found: dict[str, Any], evaluation: Evaluatio
     """Print the result: all figures, or those that matter most and those of the metric kinds that are asked for."""
     from zoo.cli.views.evaluation import show_class_figures, show_classes, show_figures
 
-    averaging = f", averaged over {found['averaging']}" if found.get("averaging") else ""
-    screen.line(f"{found['run']}: {found['pictures']:,} {found['split']} pictures{averaging}")
+    screen.line(f"{found['run']}: {found['pictures']:,} {found['split']} pictures{averaged_over(found)}")
     other = f", evaluated on {found['data']}" if "data" in found else ""
     screen.line(f"entry {found['entry']}, trained on {found['trained_on']}{other}")
     if found.get("judge"):
@@ -135,6 +143,11 @@ def show_evaluation(screen: Screen, found: dict[str, Any], evaluation: Evaluatio
         screen.note(note)
     for path in found["files"]:
         screen.note(f"wrote {path}")
+
+
+def averaged_over(found: dict[str, Any]) -> str:
+    """Say over what the predictions were averaged, to stand at the end of a line; empty if they were not."""
+    return f", averaged over {found['averaging']}" if found.get("averaging") else ""
 
 
 def show_confusion(screen: Screen, matrix: list[list[int]], names: list[str]) -> None:

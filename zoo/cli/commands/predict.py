@@ -8,7 +8,7 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DEVICE, RUN, refuse_typed
+from zoo.cli.options import DEVICE, RUN, VIEWS, refuse_typed
 from zoo.cli.views.pages import report_skipped
 from zoo.cli.views.predictions import (
     check_parquet,
@@ -40,6 +40,7 @@ from zoo.runs.find import describe_run, load
 @click.option("--all", "every", is_flag=True, help="Show the probability of every class.")
 @click.option("--csv", metavar="FILE", help="Write the predictions to a CSV file, rather than printing them.")
 @click.option("--parquet", metavar="FILE", help="Write the predictions to a Parquet file, rather than printing them.")
+@VIEWS
 @DEVICE
 @click.pass_obj
 def predict_command(
@@ -75,12 +76,15 @@ def predict_command(
     columns = prediction_columns(found, top, every=every) if csv or parquet else {}
     files = write_files([(csv, write_csv), (parquet, write_parquet)], columns) if len(found) else []
     if screen.json:
-        about: dict[str, Any] = {"classes": list(found.classes)} if every else {}
+        about: dict[str, Any] = {"averaging": found.averaging} if found.averaging else {}
+        about |= {"classes": list(found.classes)} if every else {}
         about |= {"predictions": prediction_rows(found, top, every=every), "skipped": [x._asdict() for x in skipped]}
         screen.document(about | ({"files": files} if files else {}))
     elif files:
         for path in files:
             screen.line(f"wrote {path}: {len(found):,} picture{'s' * (len(found) != 1)}")
     elif len(found):
+        if found.averaging:
+            screen.note(f"averaged over {found.averaging}")
         show_predictions(screen, found, top, every=every)
     return report_skipped(screen, skipped, pictures, done=len(found) > 0)
