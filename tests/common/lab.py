@@ -73,7 +73,8 @@ class Lab:
         config = self.empty if words[0] in AS_SHIPPED else self.config
         self.patch.setenv("ZOO_CONFIG", str(config))
         if words[0] in ON_RUNS or "--inference" in words:
-            self.need(words[1])
+            for run in words[1].split("+"):
+                self.need(run)
         if words[0] == "pull":
             self.publish(words[1])
         if "--data" in words and words[0] == "train":  # so that the entry's newest run stays one of its own data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,13 @@ from zoo.core.types import DataInfo
 from zoo.core.views import ONE_VIEW
 from zoo.data.dataset import Pictures
 from zoo.data.loader import batches
+from zoo.evaluation.ensemble import (
+    classifier_means,
+    describe_members,
+    ensemble_outputs,
+    ensemble_result,
+    open_members,
+)
 from zoo.evaluation.evaluation import Evaluation
 from zoo.models.averaging import with_views
 from zoo.models.base import Classifier, Model
@@ -27,7 +34,7 @@ from zoo.registry.listing import load_entry
 from zoo.registry.plugins.blocklist import OWN
 from zoo.registry.results import append_result, make_result
 from zoo.runs.apply import class_scores
-from zoo.runs.find import load
+from zoo.runs.ensemble import Runs, ensemble_label, load_runs
 from zoo.runs.inputs import check_pictures, run_overrides
 from zoo.runs.lock import lock_file
 from zoo.runs.run import Run
@@ -51,10 +58,7 @@ def compute_outputs(
         return Outputs(
             model, info, pictures, mean_metrics(model, batches(pictures, EVAL_BATCH, device), autocast), scores
         )
-    labels = pictures.y.cpu()
-    loss = torch.nn.functional.nll_loss(scores.double(), labels).item()
-    accuracy = (scores.argmax(1) == labels).double().mean().item()
-    return Outputs(model, info, pictures, {"loss": loss, "accuracy": accuracy}, scores)
+    return Outputs(model, info, pictures, classifier_means(scores, pictures.y.cpu()), scores)
 
 
 class MetricResults(NamedTuple):
@@ -97,7 +101,7 @@ def compute_metrics(found: Outputs, entry: Entry | None = None, asked: Collectio
 
 
 def evaluate(
-    run: Run | str | Path,
+    run: Runs,
     *overrides: str,
     data: Data | None = None,
     split: str = "test",
@@ -116,7 +120,8 @@ def evaluate(
     A classifier is also evaluated class by class. Samples of a generator are evaluated by a judge.
 
     Args:
-        run: A run folder, a name below `runs`, an entry or a study.
+        run: A run folder, a name below `runs`, an entry or a study. Several, in a list or joined by `+`, are an
+            ensemble: the mean of the class probabilities of classifiers with the same classes and data.
         *overrides: `key=value` texts for the data, and for options that do not affect the weights.
         data: A data kind, a folder with one subfolder per class, or Parquet files, read in the shape that the model
             takes, or arrays `(x, y)` as `zoo.train` takes them; by default the data of the run.
@@ -157,7 +162,12 @@ def evaluate(
     for name in metrics:
         catalog().find("metric", name)
     named = data if isinstance(data, str | Path) else None
-    opened, torch_device = load(run, named), choose_device(device)
+    runs, torch_device = load_runs(run, named), choose_device(device)
+    if len(runs) > 1:
+        if judge not in (DEFAULT_JUDGE, NO_JUDGE) or (guidance, temperature) != (0.0, 1.0):
+            raise ZooError("an ensemble draws no samples", "drop the judge, guidance and temperature")
+        return evaluate_ensemble(runs, overrides, data, split, torch_device, views, metrics, record, data_name)
+    (opened,) = runs
     words = run_overrides(opened, data, overrides)
     changed = opened.with_overrides(words)
     model = with_views(opened.model(torch_device, words), views, opened.label)
@@ -193,13 +203,46 @@ def evaluate(
     )
     if record is not None:
         data = data_name or changed.data.name
-        result = make_result(opened.entry, data, evaluation.to_dict(), opened.record)
-        with lock_file(Path(record)):
-            append_result(Path(record), result)
-        if opened.entry.hash() != current_hash(opened.entry.name):
-            note = f"recorded as stale: the run's options differ from those of the entry {opened.entry.name!r}"
-            evaluation.problems.append(note)
+        record_result(record, make_result(opened.entry, data, evaluation.to_dict(), opened.record), runs, evaluation)
     return evaluation
+
+
+def evaluate_ensemble(
+    runs: Sequence[Run],
+    overrides: Sequence[str],
+    data: Data | None,
+    split: str,
+    device: torch.device,
+    views: str,
+    metrics: Collection[str],
+    record: str | Path | None,
+    data_name: str,
+) -> Evaluation:
+    """Compute the metrics of the mean of the class probabilities of several runs."""
+    members = open_members(runs, overrides, data, split, device, views)
+    found = ensemble_outputs(members)
+    evaluation = Evaluation(
+        run=Path(ensemble_label(runs)),
+        split=split,
+        pictures=len(found.pictures),
+        classes=list(found.info.classes),
+        **compute_metrics(found, members[0].entry, metrics)._asdict(),
+        averaging=getattr(found.model, "averaging", ""),
+        members=describe_members(runs),
+    )
+    if record is not None:
+        result = ensemble_result(runs, data_name or members[0].entry.data.name, evaluation.to_dict())
+        record_result(record, result, runs, evaluation)
+    return evaluation
+
+
+def record_result(record: str | Path, result: dict[str, Any], runs: Sequence[Run], evaluation: Evaluation) -> None:
+    """Append a result to a registry file, and note which of the runs are not what their entries are now."""
+    with lock_file(Path(record)):
+        append_result(Path(record), result)
+    for name in dict.fromkeys(run.entry.name for run in runs if run.entry.hash() != current_hash(run.entry.name)):
+        note = f"recorded as stale: the run's options differ from those of the entry {name!r}"
+        evaluation.problems.append(note)
 
 
 def current_hash(name: str) -> str:

@@ -17,7 +17,7 @@ class Evaluation:
     """Metrics of a run over one split.
 
     Attributes:
-        run: Run folder.
+        run: Run folder; the names of several, joined by `+`, for an ensemble.
         split: Name of the split, "train", "valid" or "test".
         pictures: Number of pictures in the split.
         classes: Class names, in the order of the labels.
@@ -30,6 +30,7 @@ class Evaluation:
         temperature: Temperature of the samples.
         guidance: Guidance of the samples.
         averaging: What a prediction is averaged over; empty if it is not averaged.
+        members: For an ensemble, name, entry, parameters and checksum of the weights of each run.
         kinds: Names of the metrics of each metric kind.
         asked: Metric kinds that the user asked for, and those of other plugins that the entry uses.
         unasked: Metric kinds that are not shown, since they belong to plugins that the entry does not use;
@@ -48,6 +49,7 @@ class Evaluation:
     temperature: float = 1.0
     guidance: float = 0.0
     averaging: str = ""
+    members: list[dict[str, Any]] = field(default_factory=list)
     kinds: dict[str, list[str]] = field(default_factory=dict, compare=False)
     asked: list[str] = field(default_factory=list, compare=False)
     unasked: list[str] = field(default_factory=list, compare=False)
@@ -73,6 +75,8 @@ class Evaluation:
             "temperature": (self.temperature, 1.0),
             "guidance": (self.guidance, 0.0),
             "averaging": (self.averaging, ""),
+            "members": (self.members, []),
+            "parameters": (sum(member["parameters"] for member in self.members), 0),
             "problems": (self.problems, []),
         }
         return about | {name: value for name, (value, default) in optional.items() if value != default}

@@ -14,12 +14,12 @@ from zoo.core.errors import DataError, ZooError
 from zoo.core.splits import check_split
 from zoo.core.views import ONE_VIEW
 from zoo.data.dataset import Pictures
-from zoo.models.averaging import with_views
+from zoo.models.averaging import join_averagings, with_views
 from zoo.models.base import Classifier
 from zoo.models.device import autocast_type, choose_device
 from zoo.registry.data_source import data_overrides
 from zoo.runs.apply import class_scores
-from zoo.runs.find import load
+from zoo.runs.ensemble import Runs, load_runs
 from zoo.runs.inputs import Skipped, decode_files, expand_folders, run_overrides, run_recipe
 from zoo.runs.predictions import Predictions
 from zoo.runs.run import Run
@@ -46,7 +46,7 @@ class Prediction(NamedTuple):
 
 
 def predict(
-    run: Run | str | Path,
+    run: Runs,
     pictures: Sequence[str | Path] = (),
     device: str = "auto",
     data: str | Path | None = None,
@@ -56,7 +56,8 @@ def predict(
     """Predict the classes of picture files.
 
     Args:
-        run: A run of a classifier that is open, its folder, a name below `runs`, an entry or a study.
+        run: A run of a classifier that is open, its folder, a name below `runs`, an entry or a study. Several, in a
+            list or joined by `+`, are an ensemble, whose probabilities are averaged.
         pictures: Picture files, and folders whose pictures are all taken.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
         data: A folder whose pictures are all taken as well, or a data kind or Parquet files, of which a split is.
@@ -81,7 +82,7 @@ def predict(
 
 
 def predict_all(
-    run: Run | str | Path,
+    run: Runs,
     pictures: Sequence[str | Path] = (),
     device: str = "auto",
     data: str | Path | None = None,
@@ -89,7 +90,22 @@ def predict_all(
     views: str = ONE_VIEW,
 ) -> tuple[Predictions, list[Skipped]]:
     """Predict the probabilities of all classes of picture files; the arguments are those of `predict`."""
-    run = load(run, data, pictures)
+    runs = load_runs(run, data, pictures)
+    found = [predict_one(each, pictures, device, data, split, views) for each in runs]
+    first, skipped = found[0]
+    if len(found) == 1:
+        return first, skipped
+    if any(each.paths != first.paths for each, _ in found):
+        raise DataError("the runs of the ensemble read different pictures", "check that no file changes meanwhile")
+    mean = torch.stack([each.probabilities for each, _ in found]).mean(0)
+    own = dict.fromkeys(each.averaging for each, _ in found)
+    return Predictions(first.paths, first.classes, mean, join_averagings([f"{len(found)} runs", *own])), skipped
+
+
+def predict_one(
+    run: Run, pictures: Sequence[str | Path], device: str, data: str | Path | None, split: str, views: str
+) -> tuple[Predictions, list[Skipped]]:
+    """Predict the probabilities of all classes of picture files with one run."""
     pictures, named = split_data(pictures, data)
     torch_device = choose_device(device)
     model = with_views(run.model(torch_device), views, run.label)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.core.errors import ZooError
@@ -60,6 +60,30 @@ class Averaged(Classifier):
     def forward(self, x: Tensor) -> Tensor:
         """Compute mean log-probabilities (N, K) of pictures (N, C, H, W) with values 0..1."""
         return mean_of_probabilities(self.model(view) for view in views_of(x, self.views))
+
+
+class Ensemble(Classifier):
+    """Several classifiers as one, whose probabilities are the mean of theirs."""
+
+    def __init__(self, models: Sequence[Classifier], shapes: Sequence[tuple[int, int, int]]) -> None:
+        super().__init__(DataInfo.of((1, 1, 1), models[0].classes))
+        self.models, self.shapes = nn.ModuleList(models), list(shapes)
+        self.eval()
+
+    @property
+    def averaging(self) -> str:
+        """Count the models, and name what they themselves average over."""
+        own = dict.fromkeys(str(model.averaging) for model in self.models)
+        return join_averagings([f"{len(self.models)} runs", *own])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute mean log-probabilities (N, K) of pictures (N, C, H, W) with values 0..1.
+
+        Raises ZooError if the models take pictures of different shapes.
+        """
+        if len(set(self.shapes)) > 1:
+            raise ZooError("the runs of this ensemble take pictures of different shapes", "call each on its own")
+        return mean_of_probabilities(model(x) for model in self.models)
 
 
 def with_views(model: Model, views: str, name: str) -> Model:

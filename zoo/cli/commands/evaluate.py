@@ -16,7 +16,7 @@ from zoo.core.splits import SPLITS
 from zoo.core.trust import refuse_link
 from zoo.core.views import ONE_VIEW
 from zoo.display.format import format_value
-from zoo.runs.find import load
+from zoo.runs.ensemble import ensemble_label, ensemble_results, load_runs
 
 if TYPE_CHECKING:
     from zoo.evaluation.evaluation import Evaluation
@@ -54,7 +54,8 @@ def evaluate_command(
 ) -> None:
     """Evaluate a run on a split.
 
-    RUN is a run folder, or an entry (its newest finished run). --data names other pictures; KEY=VALUE changes an
+    RUN is a run folder, or an entry (its newest finished run); RUN+RUN averages the class probabilities of several.
+    --data names other pictures; KEY=VALUE changes an
     option of the data, or one that does not affect the weights, e.g. model.draws=8.
     """
     from zoo.evaluation.evaluate import evaluate
@@ -62,19 +63,21 @@ def evaluate_command(
     if not options["record"]:
         refuse_typed("data_name", "without --record", "give the registry file too, e.g. --record registry.yaml")
     data, words = read_words(screen, data, overrides)
-    opened = load(run, data)
+    opened = load_runs(run, data)
     options["metrics"] = [name for text in options["metrics"] for name in text.split(",")]
     evaluation = evaluate(opened, *words, data=data, tell=screen.note, **options)
     found = evaluation.to_dict()
-    found |= {"run": opened.label, "entry": opened.entry.name, "trained_on": describe_data(opened.entry)}
-    found["weights_sha256"] = opened.record.get("weights_sha256")
+    found |= {"run": ensemble_label(opened), "entry": "+".join(each.entry.name for each in opened)}
+    found["trained_on"] = describe_data(opened[0].entry)
+    if len(opened) == 1:
+        found["weights_sha256"] = opened[0].record.get("weights_sha256")
     if options["views"] != ONE_VIEW:
         found["views"] = options["views"]
     if words:
         found["overrides"] = words
     if data:
         found["data"] = data
-    write_evaluation(screen, opened.results / "evaluation", found, evaluation.gallery)
+    write_evaluation(screen, ensemble_results(opened) / "evaluation", found, evaluation.gallery)
     if screen.json:
         return screen.document(found)
     return show_evaluation(screen, found, evaluation, everything=everything)
@@ -121,6 +124,8 @@ def show_evaluation(screen: Screen, found: dict[str, Any], evaluation: Evaluatio
 
     screen.line(f"{found['run']}: {found['pictures']:,} {found['split']} pictures{averaged_over(found)}")
     other = f", evaluated on {found['data']}" if "data" in found else ""
+    if found.get("members"):
+        screen.line(f"an ensemble of {found['parameters']:,} parameters")
     screen.line(f"entry {found['entry']}, trained on {found['trained_on']}{other}")
     if found.get("judge"):
         screen.line(f"judge: {found['judge']}")

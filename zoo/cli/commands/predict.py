@@ -22,7 +22,8 @@ from zoo.cli.views.predictions import (
 from zoo.core.errors import ZooError
 from zoo.core.notes import note
 from zoo.core.splits import SPLITS
-from zoo.runs.find import describe_run, load
+from zoo.runs.ensemble import load_runs
+from zoo.runs.find import describe_run
 
 
 @click.command("predict", cls=Command)
@@ -56,7 +57,7 @@ def predict_command(
 ) -> int:
     """Classify pictures, and all pictures in folders; print class and probability.
 
-    RUN is a run folder, or an entry (its newest finished run).
+    RUN is a run folder, or an entry (its newest finished run); RUN+RUN averages the probabilities of several.
     """
     from zoo.evaluation.predict import predict_all, splits_of
 
@@ -69,9 +70,10 @@ def predict_command(
         raise ZooError("no pictures to classify", f"name files or folders, as in: zoo predict {run} photo.png")
     if options["data"] is None or not splits_of(options["data"]):
         refuse_typed("split", "on pictures in files", "all pictures of a folder are classified; drop --split")
-    opened = load(run, options["data"], pictures)
-    if opened.shipped is None:
-        note(describe_run(opened))
+    opened = load_runs(run, options["data"], pictures)
+    for each in opened:
+        if each.shipped is None:
+            note(describe_run(each))
     found, skipped = predict_all(opened, pictures, **options)
     columns = prediction_columns(found, top, every=every) if csv or parquet else {}
     files = write_files([(csv, write_csv), (parquet, write_parquet)], columns) if len(found) else []
