@@ -60,10 +60,11 @@ def notebooks(session: nox.Session) -> None:
 
 @nox.session
 def written(session: nox.Session) -> None:
-    """Regenerate what is derived from the code: README's table of entries and the tree of packages."""
+    """Regenerate what is derived from the code: README's table of entries and front, and the tree of packages."""
     install(session, "test")
     session.run("python", "tests/common/entrytable.py", "--write")
     session.run("python", "tests/common/tree.py", "--write")
+    session.run("python", "tests/common/frontpicture.py")
 
 
 @nox.session

@@ -48,7 +48,7 @@ entries:
 QUICKER = {"--trials": "1", "--minutes": "0.01", "--seeds": "1", "--bound": "9", "train.minutes": "0.01"}
 """What is made small of the commands; all else of them is run as it stands."""
 ADDED = {"bench": ["--seconds", "0.2"]}
-AS_SHIPPED = {"list", "show", "plugins", "schema", "studies"}
+AS_SHIPPED = {"list", "front", "show", "plugins", "schema", "studies"}
 """Commands that read the registry and train nothing, so that they see the entries as they are."""
 ON_RUNS = {"evaluate", "export", "predict", "sample", "mix", "edit", "score", "reconstruct", "interpolate", "push"}
 

@@ -15,6 +15,7 @@ from zoo.core.version import __version__
 
 COMMANDS = {
     "list": "List the registry's entries with their best recorded results.",
+    "front": "Show which recorded results no other one beats with less.",
     "show": "Show one entry: options, parameters, FLOPs, results.",
     "plugins": "List plugins, what they provide, and which are broken.",
     "train": "Train an entry, or resume its unfinished run.",

@@ -107,5 +107,5 @@ def ensemble_result(runs: Sequence[Run], data: str, evaluation: dict[str, Any]) 
     """Make the record of a result for a registry file: names and hashes joined by `+`, sizes and times summed."""
     rows = [make_result(run.entry, data, evaluation, run.record) for run in runs]
     joined = {key: "+".join(str(row[key]) for row in rows) for key in ("entry", "of")}
-    summed = {key: round(sum(row[key] for row in rows), 1) for key in ("parameters", "minutes")}
+    summed = {key: round(sum(row[key] for row in rows), 1) for key in ("parameters", "minutes", "seconds")}
     return rows[0] | joined | summed

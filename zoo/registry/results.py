@@ -73,7 +73,9 @@ def make_result(entry: Entry, data: str, evaluation: dict[str, Any], record: dic
         **extra,
         "parameters": record["parameters"],
         "minutes": round(record.get("seconds", 0) / 60, 1),
+        "seconds": round(record.get("seconds", 0), 1),
         "device": record["device"],
+        **({"threads": record["threads"]} if record.get("threads") else {}),
         "zoo": record["zoo"],
         "when": datetime.now(UTC).strftime("%Y-%m-%d"),
     }

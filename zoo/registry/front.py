@@ -1,0 +1,163 @@
+"""The front of recorded results: how far a metric gets with few parameters, or after a short training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from statistics import fmean, stdev
+from typing import Any
+
+from zoo.core.errors import ZooError, did_you_mean
+from zoo.core.files import digest
+from zoo.registry.entry import resolve_entry
+from zoo.registry.layers import Registry
+
+COSTS = ("parameters", "minutes")
+"""What a result is weighed against."""
+
+
+@dataclass(frozen=True)
+class FrontPoint:
+    """A recorded result of an entry on one data set, averaged over seeds."""
+
+    entry: str
+    parameters: int
+    minutes: float | None
+    """Mean minutes of training; None if not recorded."""
+    values: tuple[float, ...]
+    """The metric for each seed."""
+    averaging: str = ""
+    """What predictions are averaged over; empty for one deterministic pass."""
+    stale: bool = False
+    """Whether the entry has changed since."""
+    front: tuple[str, ...] = field(default=(), compare=False)
+    """The costs of COSTS for which no other result with the same averaging is as cheap and better, or as good and
+    cheaper."""
+
+    @property
+    def mean(self) -> float:
+        """Mean of the metric over the seeds."""
+        return fmean(self.values)
+
+    @property
+    def std(self) -> float | None:
+        """Sample standard deviation over the seeds; None for a single one."""
+        return stdev(self.values) if len(self.values) > 1 else None
+
+    def cost(self, name: str) -> float | None:
+        """Return a cost of COSTS; None if not recorded."""
+        return self.parameters if name == "parameters" else self.minutes
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON object."""
+        about: dict[str, Any] = {"entry": self.entry, "parameters": self.parameters, "minutes": self.minutes}
+        about |= {"mean": self.mean, "std": self.std, "values": list(self.values)}
+        return about | {"averaging": self.averaging, "stale": self.stale, "front": list(self.front)}
+
+
+def front_points(registry: Registry, data: str, metric: str, *, higher: bool) -> list[FrontPoint]:
+    """Collect the recorded results on the test split of a data set, cheapest first, and mark the fronts.
+
+    Results with different averaging are not compared: one pass is only weighed against one pass.
+    """
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in usable_rows(registry.results):
+        if row["data"] == data and metric in row["metrics"]:
+            key = (row["entry"], row["of"], str(row.get("averaging", "")), str(row["parameters"]))
+            groups.setdefault(key, []).append(row)
+    hashes = {entry: current_hash(registry, entry) for entry, *_ in groups}
+    points = [make_point(rows, metric, hashes[key[0]]) for key, rows in groups.items()]
+    marked = [replace(point, front=fronts_of(point, points, higher=higher)) for point in points]
+    return sorted(marked, key=lambda point: (point.parameters, point.averaging, point.entry))
+
+
+def usable_rows(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the different results on a test split that say how large the model is."""
+    distinct = {json.dumps(row, sort_keys=True, default=str): row for row in results}
+    return [
+        row
+        for row in distinct.values()
+        if row.get("split") == "test" and isinstance(row.get("data"), str) and type(row.get("parameters")) is int
+    ]
+
+
+def make_point(rows: list[dict[str, Any]], metric: str, current: str) -> FrontPoint:
+    """Average results that differ in their seed; a seed that was measured again counts with its newest result."""
+    newest = list({row.get("seed"): row for row in rows}.values())
+    minutes = [found for row in newest if (found := minutes_of(row)) is not None]
+    first = newest[0]
+    return FrontPoint(
+        first["entry"],
+        first["parameters"],
+        fmean(minutes) if minutes else None,
+        tuple(float(row["metrics"][metric]) for row in newest),
+        str(first.get("averaging", "")),
+        stale=bool(first["of"]) and first["of"] != current,
+    )
+
+
+def minutes_of(row: dict[str, Any]) -> float | None:
+    """Return the minutes of the training of a result; None if they are not recorded."""
+    if isinstance(row.get("seconds"), int | float):
+        return float(row["seconds"]) / 60
+    return float(row["minutes"]) if isinstance(row.get("minutes"), int | float) else None
+
+
+def fronts_of(point: FrontPoint, points: list[FrontPoint], *, higher: bool) -> tuple[str, ...]:
+    """Return the costs for which no point with the same averaging dominates this one (Pareto)."""
+    rivals = [other for other in points if other.averaging == point.averaging and other is not point]
+    return tuple(cost for cost in COSTS if is_on_front(point, rivals, cost, higher=higher))
+
+
+def is_on_front(point: FrontPoint, rivals: list[FrontPoint], cost: str, *, higher: bool) -> bool:
+    """Return whether no rival is at least as cheap and as good, and one of them strictly."""
+    own, sign = point.cost(cost), 1 if higher else -1
+    if own is None:
+        return False
+    for rival in rivals:
+        other = rival.cost(cost)
+        gain = sign * (rival.mean - point.mean)
+        if other is not None and other <= own and gain >= 0 and (other < own or gain > 0):
+            return False
+    return True
+
+
+def current_hash(registry: Registry, name: str) -> str:
+    """Return the current hash of an entry, or those of an ensemble joined by `+`; empty if one is unknown."""
+    try:
+        return "+".join(resolve_entry(registry.resolve(part)).hash() for part in name.split("+"))
+    except ZooError:
+        return ""
+
+
+def choose_data(registry: Registry, data: str | None, metric: str) -> tuple[str, list[str]]:
+    """Choose the data set of a front: the one named, in any case or by its beginning, or that with most results.
+
+    Returns:
+        Its name, and the names of the others.
+
+    Raises:
+        ZooError: If there are no results for the metric, or none on the data that is named.
+    """
+    counts: dict[str, int] = {}
+    for row in usable_rows(registry.results):
+        if metric in row["metrics"]:
+            counts[row["data"]] = counts.get(row["data"], 0) + 1
+    if not counts:
+        metrics = {name for row in registry.results for name in row["metrics"]}
+        raise ZooError(f"no result has the metric {metric[:80]!r}", did_you_mean(metric, metrics))
+    found = max(counts, key=lambda name: (counts[name], name))
+    if data is not None:
+        matching = [name for name in counts if name == data] or [
+            name for name in counts if name.lower().startswith(data.lower())
+        ]
+        if len(matching) != 1:
+            raise ZooError(f"no data {data[:80]!r} among the results", f"choose one of {', '.join(sorted(counts))}")
+        (found,) = matching
+    return found, sorted(set(counts) - {found})
+
+
+def front_digest(points: Iterable[FrontPoint]) -> str:
+    """Compute a checksum of what a picture of the front shows, which is kept in that picture."""
+    return digest([point.to_dict() for point in points])
