@@ -45,7 +45,14 @@ entries:
     prior: {width: 16, layers: 1}
     train: {batch: 50, stages: {codec: {epochs: 1}, prior: {epochs: 1}}}
 """
-QUICKER = {"--trials": "1", "--minutes": "0.01", "--seeds": "1", "--bound": "9", "train.minutes": "0.01"}
+QUICKER = {
+    "--trials": "1",
+    "--minutes": "0.01",
+    "--seeds": "1",
+    "--folds": "2",
+    "--bound": "9",
+    "train.minutes": "0.01",
+}
 """What is made small of the commands; all else of them is run as it stands."""
 ADDED = {"bench": ["--seconds", "0.2"]}
 AS_SHIPPED = {"list", "front", "show", "plugins", "schema", "studies"}

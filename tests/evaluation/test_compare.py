@@ -22,6 +22,7 @@ from zoo.core.files import digest
 from zoo.evaluation.compare.axes import Axes, split_values
 from zoo.evaluation.compare.callbacks import CompareCallback
 from zoo.evaluation.compare.result import Comparison, MetricSummary, format_spread
+from zoo.registry.build import build_data
 from zoo.registry.entry import Entry
 from zoo.runs.lock import lock_folder
 from zoo.training.train import Trained, train_entry
@@ -392,3 +393,54 @@ def test_a_record_with_other_kinds_of_values_is_damage(values: dict[str, Any], c
     words = [*options.split(), "train.epochs=1", "model.norm=none,before", "--name", "comparison"]
     assert main(["compare", "cnn", *words]) == 5
     assert "compare.json is damaged: it holds no plan of a comparison" in capsys.readouterr().err
+
+
+FOLDS = ["compare", "cnn", "--folds", "3", "train.epochs=1", "data.limit=120", *TINY[1:]]
+
+
+def test_folds_cross_validate_an_entry_alone_and_resume(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Path] = []
+
+    def stop_at_the_third(entry: Entry, command: str, path: Path, *rest: Any) -> Trained:
+        seen.append(path)
+        if len(seen) == 3:
+            raise InterruptedRun("interrupted")
+        return train_entry(entry, command, path, *rest)
+
+    monkeypatch.setattr("zoo.evaluation.compare.runner.train_entry", stop_at_the_third)
+    assert main(FOLDS) == InterruptedRun.code
+    assert [path.name for path in seen] == ["01-seed0-fold1", "01-seed0-fold2", "01-seed0-fold3"]
+    capsys.readouterr()
+    before = weights()
+    found = document(capsys, *FOLDS)
+    assert {name: about for name, about in weights().items() if name in before} == before
+    assert len(seen) == 4
+    (variant,) = found["variants"]
+    assert (found["folds"], found["axes"], variant["overrides"]) == (3, {}, [])
+    assert [run["fold"] for run in variant["runs"]] == [1, 2, 3]
+    values = [run["metrics"]["accuracy"] for run in variant["runs"]]
+    figure = variant["figures"]["accuracy"]
+    assert figure["values"] == values
+    assert figure["mean"] == pytest.approx(statistics.mean(values))
+    assert figure["std"] == pytest.approx(statistics.stdev(values))
+    sizes = [zoo.load(run["run"]).record["pictures"] for run in variant["runs"]]
+    own, _ = build_data(zoo.load(variant["runs"][0]["run"]).with_overrides(["data.folds=null", "data.fold=null"]).data)
+    assert sum(size["test"] for size in sizes) == len(own.train) + len(own.valid)
+    assert main(FOLDS) == 0
+    table = capsys.readouterr().out
+    assert "cnn, each of 3 folds of the training pictures, seed 0" in table
+    assert [line.split()[:2] for line in table.splitlines() if line.startswith("cnn ")] == [["cnn", "3/3"]]
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["--folds", "3", "--split", "valid"], "--split valid has no effect beside --folds"),
+        (["--folds", "3", "data.fold=2"], "--folds trains on all folds; drop data.folds and data.fold"),
+        (["data.fold=2", "model.norm=none,after"], "data.fold must be one of the parts 1 to data.folds"),
+        ([], "nothing varies"),
+    ],
+)
+def test_what_folds_do_not_go_with_is_refused(words: list[str], error: str, capsys: Capture) -> None:
+    assert main(["compare", "cnn", *words]) == 2
+    assert error in capsys.readouterr().err

@@ -75,6 +75,24 @@ class DataSpec(Spec):
     """Imbalance factor that makes a balanced set long-tailed (as in arXiv:1906.07413): in every split the last class
     becomes this many times rarer than the first, with a geometric progression in between."""
 
+    folds: Annotated[int, Field(ge=2, le=1000)] | None = None
+    """Number of equal parts, stratified by class, into which the training and validation pictures are cut for
+    cross-validation, as `zoo compare --folds` does it."""
+    fold: Annotated[int, Field(ge=1)] | None = None
+    """Which of the `folds` parts, from 1 on, stands in for the test pictures, which are not used."""
+
+    @model_serializer(mode="wrap")
+    def leave_out_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the folds where there are none, so that what is computed from older options stays as it was."""
+        found: dict[str, Any] = dump(self)
+        return {key: value for key, value in found.items() if value is not None or key not in ("folds", "fold")}
+
+    @model_validator(mode="after")
+    def _check_folds(self) -> Self:
+        if (self.folds is None) != (self.fold is None) or (self.fold or 1) > (self.folds or 1):
+            raise ValueError("data.fold must be one of the parts 1 to data.folds: set both, or use zoo compare --folds")
+        return self
+
     @model_validator(mode="after")
     def _leave_some(self) -> Self:
         if self.valid + self.test >= 1:

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from zoo.core.notes import note
 from zoo.core.sections import DataSpec
 from zoo.core.types import DataInfo
 from zoo.data.dataset import (
     Loaded,
+    Pictures,
     Splits,
     check_loaded,
     leave_out_empty_classes,
     mean_std,
     require_all_classes,
 )
-
-if TYPE_CHECKING:
-    from zoo.data.dataset import Pictures
 
 
 def split(loaded: Loaded, spec: DataSpec) -> Splits:
@@ -45,10 +43,30 @@ def split(loaded: Loaded, spec: DataSpec) -> Splits:
         for part, rows in zip(own, kept, strict=True)
     )
     train = train.subset(sorted_rows(rest[: spec.limit]))
+    if spec.folds is not None and spec.fold is not None:
+        train, valid, test = hold_out(train, valid, spec.folds, spec.fold, spec.split_seed)
     require_all_classes(train, loaded.classes)
     channels, height, width = train.x.shape[1:]
     info = DataInfo((channels, height, width), loaded.classes, *mean_std(train), loaded.captions)
     return Splits(train, valid, test, info)
+
+
+def hold_out(train: Pictures, valid: Pictures, folds: int, fold: int, seed: int) -> tuple[Pictures, Pictures, Pictures]:
+    """Cut training and validation pictures anew for cross-validation: a fold is held out in place of the test split.
+
+    Within each class the pictures are dealt to the folds in an order that the seed gives. The share of the others that
+    is kept for validation is as before, so that what chooses the epoch is not what is measured.
+    """
+    note(f"fold {fold} of {folds} stands in for the test pictures, which are not used", usual=True)
+    pool = Pictures.of(torch.cat([train.nhwc, valid.nhwc]), torch.cat([train.y, valid.y]))
+    y = pool.y.numpy()
+    keys = np.random.PCG64([seed, folds]).random_raw(len(y))
+    held = np.zeros(len(y), dtype=bool)
+    held[np.lexsort((keys, y))[fold - 1 :: folds]] = True
+    rest = pool.subset(torch.from_numpy(np.flatnonzero(~held)))
+    rows, others = stratified_rows(rest.y.numpy(), [len(valid) / len(y)], seed)
+    parts = rest.subset(sorted_rows(others)), rest.subset(sorted_rows(rows))
+    return *parts, pool.subset(torch.from_numpy(np.flatnonzero(held)))
 
 
 def sorted_rows(rows: NDArray[np.int64]) -> Tensor:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from zoo.core.types import DataInfo
 
 
-SPLIT_OPTIONS = ("valid", "test", "split_seed", "limit", "imbalance")
+SPLIT_OPTIONS = ("valid", "test", "split_seed", "limit", "imbalance", "folds", "fold")
 TEST_PICTURE = re.compile(r"test:([0-9]{1,9})")
 
 

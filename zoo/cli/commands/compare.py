@@ -25,6 +25,9 @@ from zoo.registry.entry import Entry
 @OVERRIDES
 @DATA
 @click.option("--seeds", type=click.IntRange(1), default=1, metavar="N", help="Number of seeds per variant; default 1.")
+@click.option(
+    "--folds", type=click.IntRange(2), metavar="K", help="Cross-validate over K parts of the training pictures."
+)
 @click.option("--minutes", type=float, metavar="M", help="Minutes per training, instead of the entry's epochs.")
 @click.option("--split", type=click.Choice(SPLITS[::-1]), default="test", help="Split to use: test, valid or train.")
 @click.option("--figures", metavar="NAMES", help="Figures to show, e.g. loss,accuracy; or all.")
@@ -46,7 +49,8 @@ def compare_command(
 
     KEY=A,B,C varies an option, e.g. model.norm=none,before,after; several of these give every combination. KEY=VALUE
     sets an option for all variants, which are trained one after another. Repeat the command to resume, also with more
-    values or seeds.
+    values or seeds. With --folds each variant, or the entry alone, is trained once without each part and evaluated on
+    it; the test split is not used.
     """
     from zoo.evaluation.compare import compare as comparison
 

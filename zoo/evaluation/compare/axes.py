@@ -27,8 +27,8 @@ class Axes:
     options: dict[str, list[str]]
 
     @classmethod
-    def of(cls, entry: str, overrides: Iterable[str], raw: RawEntry | None = None) -> Axes:
-        """Parse overrides; the last one of an option wins. ZooError if nothing varies.
+    def of(cls, entry: str, overrides: Iterable[str], raw: RawEntry | None = None, *, alone: bool = False) -> Axes:
+        """Parse overrides; the last one of an option wins. ZooError if nothing varies, unless the entry may be `alone`.
 
         `raw` is the entry, from which errors propose options.
         """
@@ -45,7 +45,7 @@ class Axes:
             options.pop(key.strip(), None)
             options[key.strip()] = values
         axes = cls(entry, options)
-        if not axes.varying:
+        if not axes.varying and not alone:
             raise ZooError("nothing varies", "give an option several values, e.g. model.norm=before,after")
         if "train.seed" in axes.varying:
             raise ZooError("the seed cannot be varied", "set the number of seeds with --seeds, e.g. --seeds 3")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
+from itertools import product
 
 from zoo.core.errors import InterruptedRun, ZooError
 from zoo.core.files import digest
@@ -30,12 +32,15 @@ from zoo.runs.find import resume_command
 from zoo.runs.lock import lock_folder
 from zoo.training.session import fit_before_training
 
+FOLDS, FOLD = "data.folds", "data.fold"
+
 
 def compare(
     name: str,
     *overrides: str,
     data: Data | None = None,
     seeds: int = 1,
+    folds: int | None = None,
     minutes: float | None = None,
     split: str = "test",
     device: str = "auto",
@@ -56,6 +61,9 @@ def compare(
         data: A data kind, a folder with one subfolder per class, Parquet files, or arrays `(x, y)` as `zoo.train` takes
             them; by default the entry's own data.
         seeds: The number of seeds for each variant, from `train.seed` on.
+        folds: The number of parts for cross-validation: the training and validation pictures are cut into this many,
+            stratified by class, and each variant is trained once without each part and evaluated on it. The test split
+            is not used. An entry can then also be measured alone, without an axis.
         minutes: Training time of each run; None for the entry's own number of epochs.
         split: The split to evaluate: "train", "valid" or "test".
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
@@ -65,7 +73,7 @@ def compare(
         callback: Called for every run; by default a table in a notebook, and nothing elsewhere.
 
     Returns:
-        The metrics of each variant, their means and standard deviations over the seeds.
+        The metrics of each variant, their means and standard deviations over the seeds and folds.
 
     Raises:
         ZooError: If the entry or an option is unknown, or two variants are the same.
@@ -79,24 +87,34 @@ def compare(
     if seeds < 1:
         raise ZooError(f"cannot compare over {seeds} seeds", "use at least one")
     check_split(split)
+    if folds is not None:
+        check_folds(folds, split, overrides)
     refuse_without_effect(overrides, ["tune"], "a comparison", "it is for zoo tune")
     words = with_option("--minutes", minutes, "train.minutes", with_data(data, overrides))
+    words = with_option("--folds", folds, FOLDS, words)
     found, _ = load_registry(registries)
     found.refuse_entries(words)
-    axes = Axes.of(name, words, found.resolve(name))
-    jobs = plan_jobs(axes, seeds, found)
+    axes = Axes.of(name, words, found.resolve(name), alone=folds is not None)
+    jobs = plan_jobs(axes, seeds, found, folds or 0)
     callback = callback or (CompareNotebookCallback() if in_notebook() else CompareCallback())
     if (fitted := fit_before_training(jobs[0].entry)).changed:
         callback.note(fitted.describe())
         axes = replace(
             axes, options=axes.options | {key: [json.dumps(new)] for key, (_, new) in fitted.changed.items()}
         )
-        jobs = plan_jobs(axes, seeds, found)
+        jobs = plan_jobs(axes, seeds, found, folds or 0)
     base = found.resolve(name, axes.fixed).data
     plan = ComparisonPlan(
         name, split, sorted(axes.varying), {key: base[key] for key in base if key not in ("summary", "tune")}
     )
-    arguments = {"seeds": seeds, "minutes": minutes, "split": split, "device": device, "comparison": comparison}
+    arguments = {
+        "seeds": seeds,
+        "folds": folds,
+        "minutes": minutes,
+        "split": split,
+        "device": device,
+        "comparison": comparison,
+    }
     command = resume_command("compare", name, with_data(data, overrides), arguments, registries)
     path = choose_comparison(plan, comparison, fresh)
     with lock_folder(path, "wait for it, or choose another name with --name"):
@@ -110,12 +128,23 @@ def compare(
             raise InterruptedRun(f"interrupted; finished work is kept. Resume with: {command}", code) from None
 
 
-def plan_jobs(axes: Axes, seeds: int, found: Registry) -> list[CompareJob]:
-    """Plan and validate all trainings, seed by seed; ZooError if two variants are the same."""
+def check_folds(folds: int, split: str, overrides: Iterable[str]) -> None:
+    """Raise ZooError for a number of folds that is none, and for what has no effect beside folds."""
+    if folds < 2:
+        raise ZooError(f"cannot cross-validate with {folds} folds", "use at least two, e.g. --folds 5")
+    if split != "test":
+        raise ZooError(f"--split {split} has no effect beside --folds: the fold is evaluated", "drop one of them")
+    if any(word.partition("=")[0].strip() in (FOLD, FOLDS) for word in overrides):
+        raise ZooError("--folds trains on all folds", f"drop {FOLDS} and {FOLD}")
+
+
+def plan_jobs(axes: Axes, seeds: int, found: Registry, folds: int = 0) -> list[CompareJob]:
+    """Plan and validate all trainings, seed by seed and fold by fold; ZooError if two variants are the same."""
     known: dict[str, Values] = {}
     entries: list[Entry] = []
     for values in axes.variants:
-        chosen = resolve_entry(found.resolve(axes.entry, axes.overrides(values)))
+        first_fold = [f"{FOLD}=1"] if folds else []
+        chosen = resolve_entry(found.resolve(axes.entry, [*axes.overrides(values), *first_fold]))
         entries.append(chosen)
         other = known.setdefault(digest(chosen.dump()), values)
         if other is not values:
@@ -126,11 +155,12 @@ def plan_jobs(axes: Axes, seeds: int, found: Registry) -> list[CompareJob]:
         if all(key in void for void in voids):  # in some variants it may have an effect
             raise error
     first = chosen.train.seed
-    pairs = [(values, seed) for seed in range(first, first + seeds) for values in axes.variants]
-    return [plan_job(axes, values, seed, found) for values, seed in pairs]
+    parts = range(1, folds + 1) if folds else [0]
+    order = product(range(first, first + seeds), parts, axes.variants)
+    return [plan_job(axes, values, seed, fold, found) for seed, fold, values in order]
 
 
-def plan_job(axes: Axes, values: Values, seed: int, found: Registry) -> CompareJob:
-    """Plan the training of a variant with one seed."""
-    words = [*axes.overrides(values), f"train.seed={seed}"]
-    return CompareJob(values, seed, words, resolve_entry(found.resolve(axes.entry, words)))
+def plan_job(axes: Axes, values: Values, seed: int, fold: int, found: Registry) -> CompareJob:
+    """Plan the training of a variant with one seed, and without one fold unless it is 0."""
+    words = [*axes.overrides(values), f"train.seed={seed}", *([f"{FOLD}={fold}"] if fold else [])]
+    return CompareJob(values, seed, words, resolve_entry(found.resolve(axes.entry, words)), fold)

@@ -137,9 +137,9 @@ class ComparisonRecord:
         """Number of learned parameters of a variant's model."""
         return int(self.content["variants"][index]["parameters"])
 
-    def folder(self, index: int, seed: int) -> Path:
-        """Run folder of a variant trained with a seed."""
-        return self.path / check_name(f"{index + 1:02d}-seed{seed}", "the run folder")
+    def folder(self, index: int, seed: int, fold: int = 0) -> Path:
+        """Run folder of a variant trained with a seed, and without a fold unless it is 0."""
+        return self.path / check_name(f"{index + 1:02d}-seed{seed}{f'-fold{fold}' * bool(fold)}", "the run folder")
 
     def evaluation(self, run: Path, weights: str) -> tuple[dict[str, float], str] | None:
         """Metrics and judge of a run, if exactly these weights were evaluated; a non-finite metric is NaN."""

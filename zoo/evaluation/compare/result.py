@@ -51,10 +51,13 @@ class ComparedRun:
     """Why the run diverged or failed, in one line."""
     judge: str = ""
     """Name of the judge, for a generator."""
+    fold: int = 0
+    """The fold on which it is evaluated, from 1 on; 0 without folds."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON object."""
-        about = {"seed": self.seed, "run": str(self.run), "state": self.state, "seconds": round(self.seconds, 3)}
+        about: dict[str, Any] = {"seed": self.seed} | ({"fold": self.fold} if self.fold else {})
+        about |= {"run": str(self.run), "state": self.state, "seconds": round(self.seconds, 3)}
         return about | {"metrics": self.metrics} | ({"reason": self.reason} if self.reason else {})
 
 
@@ -113,11 +116,14 @@ class Comparison:
     axes: dict[str, list[Any]]
     """The values of each axis, by dotted option."""
     variants: list[Variant]
+    folds: int = 0
+    """The number of folds of a cross-validation; 0 without folds."""
 
     def __repr__(self) -> str:
         """Describe the comparison in one line."""
         count, seeds = len(self.variants), len(self.seeds)
-        return f"<Comparison {self.path}: {count} variants of {self.entry}, {seeds} seed{'s' * (seeds != 1)} each>"
+        each = f"{seeds} seed{'s' * (seeds != 1)}{f' and {self.folds} folds' * bool(self.folds)} each"
+        return f"<Comparison {self.path}: {count} variant{'s' * (count != 1)} of {self.entry}, {each}>"
 
     @property
     def runs(self) -> list[ComparedRun]:
@@ -132,19 +138,25 @@ class Comparison:
     def table(self, names: list[str]) -> tuple[list[str], list[list[str]]]:
         """Column heads, and a row per variant, with these metrics."""
         single = len(self.axes) == 1
-        heads = [next(iter(self.axes)) if single else "variant", "seeds", "parameters", "minutes", *names]
-        return heads, [table_row(variant, names, len(self.seeds), single) for variant in self.variants]
+        over = "folds" if self.folds else "seeds"
+        heads = [next(iter(self.axes)) if single else "variant", over, "parameters", "minutes", *names]
+        return heads, [table_row(variant, names, single, self.entry) for variant in self.variants]
 
     @property
     def title(self) -> str:
         """Title of the table: folder, entry, split and seeds."""
         seeds = f"seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))}"
-        return f"{self.path}: {self.entry}, {self.split} split, {seeds}"
+        part = f"each of {self.folds} folds of the training pictures" if self.folds else f"{self.split} split"
+        return f"{self.path}: {self.entry}, {part}, {seeds}"
 
     @property
     def failures(self) -> list[list[object]]:
         """Rows for the runs that failed, under FAILURE_HEADS."""
-        runs = [(variant.label, run) for variant in self.variants for run in variant.runs]
+        runs = [
+            (variant.label + f" fold {run.fold}" * bool(run.fold), run)
+            for variant in self.variants
+            for run in variant.runs
+        ]
         return [
             [label, run.seed, run.state, run.reason] for label, run in runs if run.state in END_STATES and run.reason
         ]
@@ -159,7 +171,13 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON object."""
-        about = {"comparison": str(self.path), "entry": self.entry, "split": self.split, "seeds": self.seeds}
+        about: dict[str, Any] = {
+            "comparison": str(self.path),
+            "entry": self.entry,
+            "split": self.split,
+            "seeds": self.seeds,
+        }
+        about |= {"folds": self.folds} if self.folds else {}
         return about | {"axes": self.axes, "variants": [variant.to_dict() for variant in self.variants]}
 
 
@@ -169,12 +187,18 @@ def metric_names(runs: Iterable[ComparedRun]) -> list[str]:
     return sorted(found, key=lambda name: name != "loss")
 
 
-def table_row(variant: Variant, names: list[str], seeds: int, single: bool) -> list[str]:
-    """Table row of a variant."""
-    label = next(iter(variant.values.values())) if single else variant.label
+def table_row(variant: Variant, names: list[str], single: bool, entry: str) -> list[str]:
+    """Table row of a variant; one that is alone is called as the entry."""
+    label = next(iter(variant.values.values())) if single else variant.label or entry
     figures = variant.figures
     cells = [format_spread(figures[name]) if name in figures else "" for name in names]
-    return [label, f"{len(variant.done)}/{seeds}", f"{variant.parameters:,}", format_minutes(variant.seconds), *cells]
+    return [
+        label,
+        f"{len(variant.done)}/{len(variant.runs)}",
+        f"{variant.parameters:,}",
+        format_minutes(variant.seconds),
+        *cells,
+    ]
 
 
 def format_spread(found: MetricSummary) -> str:

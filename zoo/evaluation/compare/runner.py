@@ -30,11 +30,14 @@ class CompareJob:
     seed: int
     overrides: list[str]
     entry: Entry
+    fold: int = 0
+    """The fold that is held out, from 1 on; 0 without folds."""
 
     @property
     def title(self) -> str:
-        """Variant and seed in one line."""
-        return f"{variant_title(self.values)}, seed {self.seed}"
+        """Variant, seed and fold in one line."""
+        parts = [variant_title(self.values), f"seed {self.seed}", f"fold {self.fold}" if self.fold else ""]
+        return ", ".join(filter(None, parts))
 
 
 @dataclass
@@ -81,14 +84,14 @@ class ComparisonRunner:
 
     def folder(self, index: int) -> Path:
         """Run folder of a job."""
-        return self.record.folder(self.indices[index], self.jobs[index].seed)
+        return self.record.folder(self.indices[index], self.jobs[index].seed, self.jobs[index].fold)
 
     def status(self, index: int, reason: str = "") -> ComparedRun:
         """State of a job, from its run folder; ZooError if that contains a different run."""
         job, path = self.jobs[index], self.folder(index)
         refuse_link(path)
         if not is_run(path):
-            return ComparedRun(job.seed, path, "failed" if reason else "waiting", reason=reason)
+            return ComparedRun(job.seed, path, "failed" if reason else "waiting", reason=reason, fold=job.fold)
         try:
             run = Run.open(path)
         except RunError as error:
@@ -100,7 +103,7 @@ class ComparisonRunner:
         state = "failed" if reason and state != "diverged" else state
         metrics, judge = evaluated if evaluated and state == "done" else ({}, "")
         reason = str(run.record.get("reason") or reason)
-        return ComparedRun(job.seed, path, state, float(run.record["seconds"]), metrics, reason, judge)
+        return ComparedRun(job.seed, path, state, float(run.record["seconds"]), metrics, reason, judge, job.fold)
 
     def train_and_evaluate(self, index: int) -> ComparedRun:
         """Train and evaluate a job; if it diverges or runs out of memory, report that and carry on."""
@@ -161,7 +164,8 @@ class ComparisonRunner:
             variants.append(Variant(values, parameters, [self.runs[index] for index in mine]))
         read = {key: [self.axes.read(key, text) for text in texts] for key, texts in self.axes.varying.items()}
         seeds = list(dict.fromkeys(job.seed for job in self.jobs))
-        return Comparison(self.record.path, self.axes.entry, self.record.plan.split, seeds, read, variants)
+        folds = max(job.fold for job in self.jobs)
+        return Comparison(self.record.path, self.axes.entry, self.record.plan.split, seeds, read, variants, folds)
 
 
 class ParameterCounter:
