@@ -25,10 +25,12 @@ MOST_STARTUP, STARTUP_SHARE = 10, 4
 """With `startup: auto`, one in this many trials ends before results are used, and at most so many."""
 NEWER_OPTIONS = frozenset(
     {"init_from", "freeze", "lr_mult", "monitor", "balance", "balance_power"}
+    | {"teacher", "distill_temperature", "distill_weight"}
     | {"lr_bias", "lr_norm", "decay_bias", "decay_norm", "decoupled", "lookahead"}
     | {"accumulate", "cooldown", "patience", "min_delta"}
 )
 """Options of `train` that are left out of entries, plans and cache keys where they are not used."""
+DISTILL_TEMPERATURE, DISTILL_WEIGHT = 4.0, 0.9
 
 
 class AugmentSpec(Spec):
@@ -232,6 +234,13 @@ class TrainSpec(StageSpec):
     (Menon et al. 2021, arXiv:2007.07314). The validation loss stays as it is."""
     balance_power: Annotated[float | None, Field(ge=0, le=1)] = None
     """Strength of `balance`, from 0 (no effect) to 1 (all classes count alike), which is the default."""
+    teacher: Annotated[str | None, Field(min_length=1, max_length=1000)] = None
+    """Trained classifier from which a classifier of the same classes learns, beside the labels: a run folder, an entry
+    or a study (Hinton et al. 2015, arXiv:1503.02531)."""
+    distill_temperature: Annotated[float | None, Field(gt=0, le=100)] = None
+    """Temperature that softens the probabilities of the teacher and of the model; 4 by default."""
+    distill_weight: Annotated[float | None, Field(gt=0, le=1)] = None
+    """Share of the teacher's probabilities in the loss, the rest is that of the labels; 0.9 by default."""
     save_seconds: Annotated[float, Field(ge=0)] = 30.0
     """Seconds between checkpoints, from which an interrupted run resumes."""
     stages: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -284,6 +293,12 @@ class TrainSpec(StageSpec):
     def frozen(self) -> tuple[str, ...]:
         """The patterns of `freeze`."""
         return self.freeze if isinstance(self.freeze, tuple) else ()
+
+    @property
+    def distillation(self) -> tuple[float, float]:
+        """Temperature and weight of what is learnt from `teacher`."""
+        weight = DISTILL_WEIGHT if self.distill_weight is None else self.distill_weight
+        return self.distill_temperature or DISTILL_TEMPERATURE, weight
 
     def stage(self, name: str) -> StageSpec:
         """Combine the common options with those of one stage."""

@@ -238,6 +238,7 @@ class Classifier(Model):
     std: Tensor
     class_weights: Tensor | None
     class_offsets: Tensor | None
+    distillation: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
 
     def __init__(self, info: DataInfo, label_smoothing: float = 0.0) -> None:
         super().__init__()
@@ -279,13 +280,17 @@ class Classifier(Model):
     def losses(self, batch: Batch) -> Losses:
         """Compute the cross-entropy in nats, with label smoothing and the class balance of the training.
 
+        Where it learns from a teacher (`train.teacher`), the divergence from that is mixed in.
+
         Args:
             batch: Pictures and labels.
 
         Returns:
             The scalar `loss`.
         """
-        return {"loss": self.balanced_loss(self(batch.x).float(), batch.y)}
+        scores = self(batch.x).float()
+        loss = self.balanced_loss(scores, batch.y)
+        return {"loss": loss if self.distillation is None else self.distillation(batch.x, scores, loss)}
 
     def balanced_loss(self, scores: Tensor, y: Tensor) -> Tensor:
         """Compute the cross-entropy of scores in nats, with label smoothing and the class balance of the training.

@@ -39,6 +39,8 @@ def unused_option(entry: Entry, key: str, searched: Collection[str]) -> Iterator
         yield ZooError(f"{key} has no effect with the sampler random", "leave it out, or choose another tune.sampler")
     if key == "train.balance_power" and train.balance is None and "train.balance" not in searched:
         yield ZooError(f"{key} has no effect without train.balance", "set train.balance=logit-adjustment")
+    if key.startswith("train.distill_") and train.teacher is None and "train.teacher" not in searched:
+        yield ZooError(f"{key} has no effect without train.teacher", "name the run to learn from")
     if key == "train.monitor" and train.keep == "last" and not follows_monitor(train):
         yield ZooError(f"{key} has no effect with train.keep=last", "set train.keep=best")
     yield from unused_in_stages(train, key, searched)

@@ -325,7 +325,7 @@ def read_record(path: Path, newest: int) -> dict[str, Any]:
 RECORD_TYPES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("zoo", "command", "device", "state", "started", "finished", "reason"), str),
     **dict.fromkeys(("weights_sha256", "stored_as", "origin"), str),
-    **dict.fromkeys(("data", "pictures", "fingerprints", "teacher", "versions", "init_from"), dict),
+    **dict.fromkeys(("data", "pictures", "fingerprints", "teacher", "distill", "versions", "init_from"), dict),
     **dict.fromkeys(("threads", "parameters"), int),
     "seconds": (int, float),
     **dict.fromkeys(("skipped", "held", "notes"), list),

@@ -39,6 +39,7 @@ from zoo.training.balance import balance_loss
 from zoo.training.callbacks import REPORT_INTERVAL, BackgroundCallback, Callback
 from zoo.training.checkpoint import StateFolder
 from zoo.training.device import preserve_random_state, seed_all
+from zoo.training.distill import distill
 from zoo.training.fit_to_pictures import SMALL_SIDE, Fit, Task, fit_to_pictures
 from zoo.training.freeze import freeze
 from zoo.training.init_from import Taken, begin
@@ -123,6 +124,16 @@ class Session:
         model, frozen, start, teacher = self.make_model(Prepared(splits, skipped, fingerprints), size, before)
         if before is not None and before.record.get("teacher") != teacher.get("teacher"):
             raise DataError(f"the teacher has changed since {self.path} started", self.restart_hint)
+        about = distill(
+            model,
+            self.entry.train,
+            splits.info,
+            some_pictures(splits),
+            before.record if before else None,
+            fingerprints,
+            self.device,
+            self.callback.note,
+        )
         stages = [stage.name for stage in model.stages()]
         check_monitor(model, stages, self.entry.train, splits.valid, self.device)
         run = before or Run.create(
@@ -145,6 +156,7 @@ class Session:
                 **fitted.record(),
                 **({"of": self.of} if self.of else {}),
                 **teacher,
+                **about,
                 **({"init_from": start.record()} if start else {}),
             },
         )

@@ -17,7 +17,7 @@ from zoo.runs.find import load
 from zoo.runs.names import find_folder, is_run
 from zoo.runs.run import Run
 
-OPTION = "train.init_from"
+OPTION, TEACHER = "train.init_from", "train.teacher"
 COMMIT = re.compile(r"[0-9a-f]{7,40}")
 MORE_EPOCHS = re.compile(r"train\.epochs\s*=\s*\+\s*([0-9]{1,6})")
 
@@ -70,16 +70,16 @@ def go_on(name: str, epochs: int, words: list[str], registries: Paths) -> Entry:
 
 
 def pin_start(words: Iterable[str]) -> list[str]:
-    """Return overrides that name the run folder to start from by its absolute path, which is right from anywhere.
+    """Return overrides that name the run to start from, or to learn from, by its absolute path, right from anywhere.
 
     The name of an entry stays: which run of it was found is recorded with the new run. Raises ZooError if there is no
     such run.
     """
-    return [pin_word(word) if is_start(word) else word for word in words]
+    return [pin_word(word) if option_of(word) in (OPTION, TEACHER) else word for word in words]
 
 
 def pin_word(word: str) -> str:
-    """Return the override of `init_from` with an absolute path."""
+    """Return the override of a run with an absolute path."""
     found = read_text(word)
     if found in ("", "None"):
         return word
@@ -87,7 +87,7 @@ def pin_word(word: str) -> str:
     if path is None:
         load(found)
         return word
-    return f"{OPTION}={json_text(path.absolute())}"
+    return f"{option_of(word)}={json_text(path.absolute())}"
 
 
 def is_published(text: str) -> bool:
@@ -127,7 +127,12 @@ def is_same_origin(origin: str, name: str) -> bool:
 
 def is_start(word: str) -> bool:
     """Return whether an override names the run to start from."""
-    return word.partition("=")[0].strip() == OPTION
+    return option_of(word) == OPTION
+
+
+def option_of(word: str) -> str:
+    """Return the option that an override sets."""
+    return word.partition("=")[0].strip()
 
 
 def read_text(word: str) -> str:

@@ -55,8 +55,8 @@ def evaluate_command(
     """Evaluate a run on a split.
 
     RUN is a run folder, or an entry (its newest finished run); RUN+RUN averages the class probabilities of several.
-    --data names other pictures; KEY=VALUE changes an
-    option of the data, or one that does not affect the weights, e.g. model.draws=8.
+    --data names other pictures; KEY=VALUE changes an option of the data, or one that does not affect the weights, e.g.
+    model.draws=8.
     """
     from zoo.evaluation.evaluate import evaluate
 
