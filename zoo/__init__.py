@@ -10,7 +10,7 @@ from zoo.core.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from zoo.core.errors import ZooError
-    from zoo.core.sections import DataSpec
+    from zoo.core.sections import DataSpec, TransformSpec
     from zoo.core.spec import Choice, Range, Spec
     from zoo.core.types import CodeInfo, DataInfo
     from zoo.evaluation.compare.compare import compare
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zoo.generation.reconstruct import interpolate, reconstruct
     from zoo.generation.sample import mix, sample
     from zoo.registry.hooks import hookimpl
-    from zoo.registry.kinds import DataKind, JudgeKind, MetricKind, ModelKind, PriorKind, TextKind
+    from zoo.registry.kinds import AugmentKind, DataKind, JudgeKind, MetricKind, ModelKind, PriorKind, TextKind
     from zoo.registry.listing import entries, schema, show
     from zoo.registry.weights import Weights
     from zoo.runs.find import load
@@ -42,12 +42,14 @@ __all__ = [  # noqa: RUF022 - for plugins first, then what people call
     "DataInfo",
     "CodeInfo",
     "DataSpec",
+    "TransformSpec",
     "ModelKind",
     "PriorKind",
     "TextKind",
     "DataKind",
     "MetricKind",
     "JudgeKind",
+    "AugmentKind",
     "Weights",
     "ZooError",
     "entries",
@@ -76,7 +78,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "zoo.core.errors": ("ZooError",),
-        "zoo.core.sections": ("DataSpec",),
+        "zoo.core.sections": ("DataSpec", "TransformSpec"),
         "zoo.core.spec": ("Choice", "Range", "Spec"),
         "zoo.core.types": ("CodeInfo", "DataInfo"),
         "zoo.evaluation.compare.compare": ("compare",),
@@ -88,7 +90,15 @@ __getattr__, __dir__ = lazy_names(
         "zoo.generation.reconstruct": ("interpolate", "reconstruct"),
         "zoo.generation.sample": ("mix", "sample"),
         "zoo.registry.hooks": ("hookimpl",),
-        "zoo.registry.kinds": ("DataKind", "JudgeKind", "MetricKind", "ModelKind", "PriorKind", "TextKind"),
+        "zoo.registry.kinds": (
+            "AugmentKind",
+            "DataKind",
+            "JudgeKind",
+            "MetricKind",
+            "ModelKind",
+            "PriorKind",
+            "TextKind",
+        ),
         "zoo.registry.listing": ("entries", "schema", "show"),
         "zoo.registry.weights": ("Weights",),
         "zoo.runs.find": ("load",),

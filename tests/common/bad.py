@@ -203,6 +203,33 @@ def judge(spec, info):
 
     return Bad()
 
+class HowAugment(zoo.TransformSpec):
+    """What to do wrong."""
+    how: str = "fine"
+    """The wrong; fine is none."""
+
+def augment(spec, info):
+    import torch
+    from zoo.data import Augment
+
+    class Bad(Augment):
+        draws = 1
+
+        def __call__(self, x, u):
+            if spec.how == "small":
+                return x[:, :, 1:]
+            if spec.how == "draws":
+                u = torch.rand_like(u)
+            if spec.how == "social":
+                u = u.mean(0, keepdim=True)
+            return x * u[:, :, None, None]
+
+    return Bad()
+
+@zoo.hookimpl
+def zoo_augment():
+    yield zoo.AugmentKind("bad-augment", HowAugment, augment, "an augmentation")
+
 @zoo.hookimpl
 def zoo_models():
     yield zoo.ModelKind("bad", How, build, "a classifier")
@@ -242,7 +269,7 @@ ENTRIES = """version: 1
 entries:
   bad-entry: {summary: cannot be used, model: {kind: bad, widht: 3}}
 """
-FINE = ("bad", "bad-codec", "bad-prior", "bad-text", "bad-data", "bad-metric", "bad-judge")
+FINE = ("bad", "bad-codec", "bad-prior", "bad-text", "bad-data", "bad-metric", "bad-judge", "bad-augment")
 
 
 class Wrong(NamedTuple):
@@ -286,5 +313,8 @@ WRONGS = [
     Wrong("bad-metric", "draws", "computing-changes-nothing", "global random generators"),
     Wrong("bad", "counts", "exports", "the model cannot be exported"),
     Wrong("bad-judge", "blind", "looks", "features are not finite"),
+    Wrong("bad-augment", "small", "keeps-pictures", "(24, 3, 32, 32) becomes (24, 3, 31, 32)"),
+    Wrong("bad-augment", "draws", "draws-decide", "it uses the global random generators"),
+    Wrong("bad-augment", "social", "one-by-one", "depends on the rest of the batch"),
 ]
 """For each rule of kinds something that breaks it."""

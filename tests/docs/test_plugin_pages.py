@@ -20,7 +20,7 @@ from tests.conftest import forget
 from zoo.cli import main
 
 Capture = pytest.CaptureFixture[str]
-PLUGINS = {"data": "bars", "prior": "logistic", "metric": "balance", "registry": "recipes"}
+PLUGINS = {"data": "bars", "prior": "logistic", "metric": "balance", "augment": "scratch", "registry": "recipes"}
 """The page of each, and the name of its plugin."""
 FILE = re.compile(r"`([\w/]+\.(?:toml|py|yaml))`[^`]*\n```\w+\n((?:.*\n)*?)```$", re.MULTILINE)
 SMALL = ("model.blocks=2", "model.first=4", "model.last=8", "train.epochs=2", "train.batch=50")

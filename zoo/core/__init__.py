@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     )
     from zoo.core.files import atomic_write, cache_dir, digest, private_cache_dir
     from zoo.core.notes import note
-    from zoo.core.sections import DataSpec, PictureSpec
+    from zoo.core.sections import DataSpec, PictureSpec, TransformSpec
     from zoo.core.spec import Choice, Range, Spec
     from zoo.core.splits import SPLIT_NAMES, split_of
     from zoo.core.trust import is_own
@@ -44,6 +44,7 @@ __all__ = [
     "Renamed",
     "ResourceError",
     "Spec",
+    "TransformSpec",
     "ZooDeprecationWarning",
     "ZooError",
     "atomic_write",
@@ -75,7 +76,7 @@ __getattr__, __dir__ = lazy_names(
         ),
         "zoo.core.files": ("atomic_write", "cache_dir", "digest", "private_cache_dir"),
         "zoo.core.notes": ("note",),
-        "zoo.core.sections": ("DataSpec", "PictureSpec"),
+        "zoo.core.sections": ("DataSpec", "PictureSpec", "TransformSpec"),
         "zoo.core.spec": ("Choice", "Range", "Spec"),
         "zoo.core.splits": ("SPLIT_NAMES", "split_of"),
         "zoo.core.trust": ("is_own",),

@@ -14,6 +14,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from zoo.core.augment_list import parse_items
 from zoo.core.spec import Choice, Range, Spec
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -33,6 +34,24 @@ NEWER_OPTIONS = frozenset(
 DISTILL_TEMPERATURE, DISTILL_WEIGHT = 4.0, 0.9
 
 
+class TransformSpec(Spec):
+    """Base class of the options of all augmentation kinds.
+
+    Raises:
+        pydantic.ValidationError: If `p` is no probability, or an option is out of bounds.
+
+    Example:
+        >>> from zoo import TransformSpec
+        >>> class Blur(TransformSpec):
+        ...     radius: float = 1.0
+        >>> Blur(p=0.3).p
+        0.3
+    """
+
+    p: Annotated[float, Field(ge=0, le=1), Range(0.1, 1.0)] = 1.0
+    """Probability that a picture is augmented in this way."""
+
+
 class AugmentSpec(Spec):
     """Random crop, flip, cutout and colour jitter, sampled for each picture and epoch."""
 
@@ -49,6 +68,21 @@ class AugmentSpec(Spec):
     """Brightness is multiplied by a random factor within 1 ± this."""
     contrast: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Contrast (distance from the picture's mean) is multiplied by a random factor within 1 ± this."""
+    then: tuple[dict[str, Any], ...] = ()
+    """Further augmentations in their order, each with a kind and its options: `mixup p=0.5, trivial-augment`, or a list
+    of mappings; none: no further ones."""
+
+    @field_validator("then", mode="before")
+    @classmethod
+    def parse_then(cls, value: Any) -> Any:
+        """Accept a line of text or a mapping for a list."""
+        return tuple(parse_items(value))
+
+    @model_serializer(mode="wrap")
+    def leave_out_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out further augmentations where there are none, so that older hashes stay as they were."""
+        found: dict[str, Any] = dump(self)
+        return {key: value for key, value in found.items() if key != "then" or value}
 
 
 class DataSpec(Spec):

@@ -142,6 +142,7 @@ class Batch(NamedTuple):
         x: Pictures, float32 (N, C, H, W), values 0..1.
         y: Labels, int64 (N,), indices into the class names.
         done: Fraction of the stage's training that is completed, 0 to 1.
+        targets: Shares of the classes where labels are mixed, float32 (N, K), each row with the sum 1; otherwise None.
 
     Example:
         >>> import torch
@@ -154,6 +155,13 @@ class Batch(NamedTuple):
     x: Tensor
     """float32 (N, C, H, W), values 0..1."""
     y: Tensor
-    """int64 (N,), indices into the class names."""
+    """int64 (N,), indices into the class names; of mixed labels the one with the largest share."""
     done: float = 1.0
     """Fraction of the stage's training that is completed, 0 to 1."""
+    targets: Tensor | None = None
+    """Shares of the classes where labels are mixed, float32 (N, K), each row with the sum 1; otherwise None."""
+
+    @property
+    def labels(self) -> Tensor:
+        """What cross-entropy takes: the shares of the classes if labels are mixed, otherwise the labels."""
+        return self.y if self.targets is None else self.targets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zoo.data.augment import Augment, Mix, OneOf
 from zoo.data.cache import file_stamps, load_cached
 from zoo.data.dataset import Loaded, Pictures
 from zoo.data.decode import SAMPLE_COUNT, NamedSource, Recipe, Skipped, decode_pictures, decoder_versions, infer_shape
@@ -9,8 +10,11 @@ from zoo.data.loader import batches
 
 __all__ = [
     "SAMPLE_COUNT",
+    "Augment",
     "Loaded",
+    "Mix",
     "NamedSource",
+    "OneOf",
     "Pictures",
     "Recipe",
     "Skipped",

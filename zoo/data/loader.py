@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -12,11 +11,10 @@ from torch import Tensor
 from zoo.core.errors import ZooError
 from zoo.core.sections import AugmentSpec
 from zoo.core.types import Batch
+from zoo.data.augmenter import Augmenter
 from zoo.data.balance import balanced_order
 from zoo.data.dataset import Pictures, mean_std
-
-EVERY_EPOCH = -1
-"""Epoch number used for random numbers that are sampled once per stage."""
+from zoo.data.draws import EVERY_EPOCH, epoch_generator
 
 
 class Draws(NamedTuple):
@@ -41,7 +39,7 @@ class Draws(NamedTuple):
 class Loader:
     """Deterministic training batches from pictures on a device.
 
-    The same seed, stage, epoch and step give the same batch.
+    The same seed, stage, epoch and step give the same batch. `then` augments each batch further.
 
     Every epoch has `steps` batches of equal size. Pictures that do not fill a batch are left out of that epoch; which
     ones changes with the order. All random numbers of an epoch come from one CPU generator and are copied to the
@@ -57,7 +55,9 @@ class Loader:
         seed: int = 0,
         device: torch.device | str = "cpu",
         balance: float = 0.0,
+        then: Augmenter | None = None,
     ) -> None:
+        self.then = then or None
         self.device = torch.device(device)
         self.labels, self.balance = pictures.y, balance
         self.x = pictures.to(self.device).nhwc
@@ -84,10 +84,13 @@ class Loader:
 
     def epoch(self, stage: str, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from `start_step` on."""
-        draws = Draws(*(values.to(self.device) for values in self.draw(stage, epoch)))
+        drawn = self.draw(stage, epoch)
+        draws = Draws(*(values.to(self.device) for values in drawn))
+        numbers = self.then and self.then.numbers(stage, epoch, drawn.order, self.batch, start_step, self.device)
         for step in range(start_step, self.steps):
             selected = draws.at(slice(step * self.batch, (step + 1) * self.batch))
-            yield Batch(self.pictures(selected), self.y.index_select(0, selected.order))
+            batch = Batch(self.pictures(selected), self.y.index_select(0, selected.order))
+            yield self.then(batch, next(numbers)) if self.then and numbers else batch
 
     def draw(self, stage: str, epoch: int) -> Draws:
         """Sample all random numbers of an epoch, on the CPU."""
@@ -188,10 +191,3 @@ def jitter(x: Tensor, factors: Tensor) -> Tensor:
 def reflect(position: Tensor, size: int) -> Tensor:
     """Reflect positions beyond an edge; the edge itself is not repeated."""
     return (size - 1) - ((size - 1) - position.abs()).abs()
-
-
-def epoch_generator(seed: int, stage: str, epoch: int) -> torch.Generator:
-    """Make a CPU generator for one epoch of one stage."""
-    text = f"{seed}/{stage}/{epoch}".encode()
-    value = int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> 1
-    return torch.Generator().manual_seed(value)

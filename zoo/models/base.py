@@ -142,6 +142,14 @@ class Model(nn.Module):
         """
 
     @property
+    def takes_mixed_labels(self) -> bool:
+        """Whether `losses` learn from the `targets` of a batch, which mixup and cutmix need.
+
+        True for a classifier with the losses of its base class; one with losses of its own may return True.
+        """
+        return False
+
+    @property
     def teacher(self) -> str:
         """The registry entry of the classifier that this model learns from; empty for none.
 
@@ -251,6 +259,14 @@ class Classifier(Model):
         self.register_buffer("class_offsets", None, persistent=False)
 
     @property
+    def takes_mixed_labels(self) -> bool:
+        """Whether `losses` learn from the `targets` of a batch.
+
+        True unless a subclass has losses of its own.
+        """
+        return type(self).losses is Classifier.losses
+
+    @property
     def averaging(self) -> str:
         """How predictions are averaged at test time; an empty string if they are not."""
         return ""
@@ -280,7 +296,8 @@ class Classifier(Model):
     def losses(self, batch: Batch) -> Losses:
         """Compute the cross-entropy in nats, with label smoothing and the class balance of the training.
 
-        Where it learns from a teacher (`train.teacher`), the divergence from that is mixed in.
+        Mixed labels count by their shares. Where it learns from a teacher (`train.teacher`), the divergence from that
+        is mixed in.
 
         Args:
             batch: Pictures and labels.
@@ -289,11 +306,11 @@ class Classifier(Model):
             The scalar `loss`.
         """
         scores = self(batch.x).float()
-        loss = self.balanced_loss(scores, batch.y)
+        loss = self.balanced_loss(scores, batch.labels)
         return {"loss": loss if self.distillation is None else self.distillation(batch.x, scores, loss)}
 
     def balanced_loss(self, scores: Tensor, y: Tensor) -> Tensor:
-        """Compute the cross-entropy of scores in nats, with label smoothing and the class balance of the training.
+        """Compute the cross-entropy in nats, with label smoothing and the class balance of the training.
 
         Args:
             scores: Unnormalised log-probabilities (N, K).

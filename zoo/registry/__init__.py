@@ -8,10 +8,11 @@ from zoo.core.lazy import lazy_names
 
 if TYPE_CHECKING:
     from zoo.registry.hooks import Hooks, hookimpl
-    from zoo.registry.kinds import DataKind, JudgeKind, MetricKind, ModelKind, Outputs, PriorKind, TextKind
+    from zoo.registry.kinds import AugmentKind, DataKind, JudgeKind, MetricKind, ModelKind, Outputs, PriorKind, TextKind
     from zoo.registry.weights import Weights
 
 __all__ = [
+    "AugmentKind",
     "DataKind",
     "Hooks",
     "JudgeKind",
@@ -27,7 +28,16 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "zoo.registry.hooks": ("Hooks", "hookimpl"),
-        "zoo.registry.kinds": ("DataKind", "JudgeKind", "MetricKind", "ModelKind", "Outputs", "PriorKind", "TextKind"),
+        "zoo.registry.kinds": (
+            "AugmentKind",
+            "DataKind",
+            "JudgeKind",
+            "MetricKind",
+            "ModelKind",
+            "Outputs",
+            "PriorKind",
+            "TextKind",
+        ),
         "zoo.registry.weights": ("Weights",),
     },
 )

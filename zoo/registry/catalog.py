@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, Literal, NamedTuple, overload
 
 from zoo.core.errors import MissingError, ZooError, did_you_mean
-from zoo.registry.kinds import DataKind, JudgeKind, MetricKind, ModelKind, PriorKind, TextKind
+from zoo.registry.kinds import AugmentKind, DataKind, JudgeKind, MetricKind, ModelKind, PriorKind, TextKind
 from zoo.registry.plugins.blocklist import OWN, Blocklist
 from zoo.registry.plugins.discover import Plugin, discover
 from zoo.registry.weights import Weights
@@ -80,6 +80,8 @@ class Catalog:
     def find(self, family: Literal["metric"], name: str) -> tuple[Plugin, MetricKind[Any]]: ...
     @overload
     def find(self, family: Literal["judge"], name: str) -> tuple[Plugin, JudgeKind[Any]]: ...
+    @overload
+    def find(self, family: Literal["augment"], name: str) -> tuple[Plugin, AugmentKind[Any]]: ...
     @overload
     def find(self, family: str, name: str) -> tuple[Plugin, Any]: ...
     def find(self, family: str, name: str) -> tuple[Plugin, Any]:

@@ -9,6 +9,7 @@ from zoo.core.errors import MissingError, ZooError
 from zoo.core.files import digest
 from zoo.core.sections import StageSpec, TrainSpec, TuneSpec
 from zoo.core.spec import Spec
+from zoo.registry.augments import resolve_augment
 from zoo.registry.catalog import catalog
 from zoo.registry.kinds import DataKind, Kind, ModelKind, PriorKind, TextKind
 from zoo.registry.plugins.discover import Plugin
@@ -103,10 +104,19 @@ def resolve_entry(raw: RawEntry) -> Entry:
     stages = options.get("stages") if isinstance(options, dict) else None
     for name, stage in stages.items() if isinstance(stages, dict) else ():
         validate(StageSpec, raw, ("train", "stages", name), stage)
-    train = validate(TrainSpec, raw, ("train",), options)
+    train = resolve_train(raw, options)
     tune = validate(TuneSpec, raw, ("tune",), raw.data.get("tune", {}))
     typed = raw.typed if raw.other_pictures else None
     return Entry(raw.name, str(raw.data.get("summary", "")), data, model, prior, text, train, tune, typed)
+
+
+def resolve_train(raw: RawEntry, options: Any) -> TrainSpec:
+    """Validate the section `train`, also the options of its further augmentations."""
+    train = validate(TrainSpec, raw, ("train",), options)
+    if not train.augment.then:
+        return train
+    then = tuple(resolve_augment(raw, item) for item in train.augment.then)
+    return train.model_copy(update={"augment": train.augment.model_copy(update={"then": then})})
 
 
 def resolve_prior(raw: RawEntry, model: Component[ModelKind[Any]]) -> Component[PriorKind[Any]] | None:
@@ -148,7 +158,7 @@ def restore_entry(dumped: Any) -> Entry:
 def with_train(entry: Entry, **options: Any) -> Entry:
     """Return the entry with some training options replaced."""
     raw = RawEntry(entry.name, {"train": entry.train.model_dump() | options}, {("train",): "command line"})
-    return replace(entry, train=validate(TrainSpec, raw, ("train",), raw.data["train"]))
+    return replace(entry, train=resolve_train(raw, raw.data["train"]))
 
 
 def resolve_component(raw: RawEntry, family: type[K], default: dict[str, Any]) -> Component[K]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pluggy
 
-from zoo.registry.kinds import DataKind, JudgeKind, MetricKind, ModelKind, PriorKind, TextKind
+from zoo.registry.kinds import AugmentKind, DataKind, JudgeKind, MetricKind, ModelKind, PriorKind, TextKind
 from zoo.registry.weights import Weights
 
 PROJECT = "zoo"
@@ -66,6 +66,11 @@ class Hooks:
         return ()
 
     @hookspec
+    def zoo_augment(self) -> Iterable[AugmentKind[Any]]:
+        """Yield the augmentation kinds of this plugin."""
+        return ()
+
+    @hookspec
     def zoo_registries(self) -> Iterable[Traversable]:
         """Yield the registry files with the entries of this plugin."""
         return ()
@@ -83,4 +88,5 @@ KIND_HOOKS = {
     "zoo_data": "data",
     "zoo_metrics": "metric",
     "zoo_judges": "judge",
+    "zoo_augment": "augment",
 }

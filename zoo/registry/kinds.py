@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from zoo.core.types import CodeInfo, DataInfo
+    from zoo.data.augment import Augment, Mix
     from zoo.data.dataset import Loaded, Pictures
     from zoo.models.base import Model
     from zoo.models.gallery import Gallery
@@ -263,7 +264,56 @@ class JudgeKind(Generic[S]):
     summary: str = ""
 
 
-Kind = ModelKind[Any] | PriorKind[Any] | TextKind[Any] | DataKind[Any] | MetricKind[Any] | JudgeKind[Any]
+@dataclass(frozen=True)
+class AugmentKind(Generic[S]):
+    """A kind of augmentation, by name: its options, and the function that builds it.
+
+    The module that yields the kind must not import torch; `build` does.
+
+    Args:
+        name: The name in the list `train.augment.then` of an entry.
+        spec: The class of its options, a subclass of TransformSpec.
+        build: Builds the augmentation from the options and the DataInfo of the pictures.
+        summary: One line for `zoo plugins`.
+        mixes: Whether it mixes the labels of pictures too, from which only classifiers learn.
+        argument: The option that `name:VALUE` sets in the list; empty if there is none.
+        alternate: The option that, where it is true, makes the turns of a picture alternate over the epochs.
+
+    Example:
+        >>> from zoo import AugmentKind, DataInfo, TransformSpec
+        >>> def build(spec: TransformSpec, info: DataInfo):
+        ...     from zoo.data import Augment
+        ...     class Invert(Augment):
+        ...         def __call__(self, x, u):
+        ...             return 1 - x
+        ...     return Invert()
+        >>> kind = AugmentKind("invert", TransformSpec, build, "Negatives.")
+        >>> kind.build(kind.spec(p=0.5), DataInfo.of((1, 8, 8), ("cat", "dog"))).draws
+        0
+    """
+
+    family: ClassVar[str] = "augment"
+    name: str
+    spec: type[S]
+    build: Callable[[S, DataInfo], Augment | Mix]
+    summary: str = ""
+    mixes: bool = False
+    """Whether it mixes the labels of pictures too, from which only classifiers learn."""
+    argument: str = ""
+    """The option that `name:VALUE` sets in the list; empty if there is none."""
+    alternate: str = ""
+    """The option that, where it is true, makes the turns of a picture alternate over the epochs."""
+
+
+Kind = (
+    ModelKind[Any]
+    | PriorKind[Any]
+    | TextKind[Any]
+    | DataKind[Any]
+    | MetricKind[Any]
+    | JudgeKind[Any]
+    | AugmentKind[Any]
+)
 FAMILIES: dict[str, type[Any]] = {
-    kind.family: kind for kind in (ModelKind, PriorKind, TextKind, DataKind, MetricKind, JudgeKind)
+    kind.family: kind for kind in (ModelKind, PriorKind, TextKind, DataKind, MetricKind, JudgeKind, AugmentKind)
 }

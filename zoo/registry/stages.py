@@ -1,4 +1,4 @@
-"""Checks that the options of single stages fit the stages that a model has."""
+"""Checks that the options of a training fit the model: those of single stages, and mixed labels."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zoo.core.errors import ZooError, did_you_mean
 from zoo.core.sections import TrainSpec
+from zoo.registry.augments import refuse_mixed_labels
 
 if TYPE_CHECKING:
     from zoo.models.base import Model
@@ -15,8 +16,11 @@ if TYPE_CHECKING:
 def check_stages(spec: TrainSpec, model: Model, searched: Iterable[str] = ()) -> None:
     """Raise ZooError for options of a stage that the model does not have, and for minutes that do not fit.
 
-    `searched` are the options that are searched.
+    Augmentations that mix labels are refused for a model that does not learn from them. `searched` are the options that
+    are searched.
     """
+    if not model.takes_mixed_labels:
+        refuse_mixed_labels(spec.augment)
     check_stage_names(spec, [stage.name for stage in model.stages()], searched)
 
 

@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-RULE_MODULES = ("specs", "models", "stages", "densities", "texts", "pictures", "figures", "exports", "packages")
+RULE_MODULES = (
+    "specs",
+    "models",
+    "stages",
+    "densities",
+    "texts",
+    "pictures",
+    "figures",
+    "augments",
+    "exports",
+    "packages",
+)
 """The modules of this package with rules, in the order in which they are checked."""
 PLUGIN = "plugin"
 """The family name that stands for a plugin as a whole."""

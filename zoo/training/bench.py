@@ -19,6 +19,7 @@ from zoo.data.loader import Loader
 from zoo.models.base import Stage
 from zoo.models.device import autocast_type
 from zoo.registry.build import build_data, build_model
+from zoo.registry.build_augment import build_augmenter
 from zoo.registry.data_source import Data, with_data
 from zoo.registry.entry import Entry
 from zoo.registry.listing import load_entry
@@ -203,7 +204,8 @@ def trainer_loop(
     stage = model.stages()[0]
     spec = entry.train.stage(stage.name)
     batch = spec.batch * (spec.accumulate or 1)
-    loader = Loader(splits.train, batch, entry.train.augment, entry.train.seed, device)
+    then = build_augmenter(entry.train, splits.info)
+    loader = Loader(splits.train, batch, entry.train.augment, entry.train.seed, device, then=then)
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     stepper = Stepper(model, stage, spec, spec.epochs * loader.steps, autocast, torch.channels_last, trainable)
     source = endless_batches(loader, stage)
@@ -217,14 +219,15 @@ def plain_loop(entry: Entry, splits: Splits, device: torch.device) -> Step:
     model = build_model(entry, splits.info).to(device)
     stage = model.stages()[0]
     batch = entry.train.stage(stage.name).batch
-    loader = Loader(splits.train, batch, entry.train.augment, entry.train.seed, device)
+    then = build_augmenter(entry.train, splits.info)
+    loader = Loader(splits.train, batch, entry.train.augment, entry.train.seed, device, then=then)
     optimizer = optim.AdamW(stage.module.parameters(), lr=entry.train.lr)
     source = endless_batches(loader, stage)
     stage.module.train()
 
     def step() -> None:
         batch, _ = next(source)
-        losses = stage.losses(Batch(batch.x.contiguous(), batch.y))
+        losses = stage.losses(batch._replace(x=batch.x.contiguous()))
         optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -21,6 +21,7 @@ from zoo.data.loader import Loader, batches
 from zoo.models.base import Classifier, Model, Stage
 from zoo.models.device import autocast_type
 from zoo.models.metrics import EVAL_BATCH, mean_metrics
+from zoo.registry.build_augment import build_augmenter
 from zoo.registry.stages import check_stages
 from zoo.runs.metrics_log import MetricsLog
 from zoo.training.balance import MACRO_FIGURES, macro_figures
@@ -199,9 +200,10 @@ class Training:
     def run_stage(self, stage: Stage, saved: Saved | None) -> None:
         """Train a stage, from the current epoch and step on, and load its kept weights into the model."""
         job, progress, spec = self.job, self.progress, self.job.spec.stage(stage.name)
+        then = build_augmenter(job.spec, job.splits.info)
         power = job.spec.power if job.spec.balance == "sampler" else 0.0
         batch = spec.batch * (spec.accumulate or 1)
-        loader = Loader(job.splits.train, batch, job.spec.augment, job.spec.seed, job.device, power)
+        loader = Loader(job.splits.train, batch, job.spec.augment, job.spec.seed, job.device, power, then)
         steps = spec.epochs * loader.steps
         self.stepper = Stepper(
             self.model, stage, spec, steps, self.autocast, self.memory_format, self.trainable, self.loaded

@@ -72,7 +72,7 @@ class Stepper:
         """Add the gradients and losses of a share of the step's batch."""
         x = part.x.contiguous(memory_format=self.memory_format)
         with autocast_context(x.device, self.autocast):
-            losses = self.stage.losses(Batch(x, part.y, self.schedule.done(number)))
+            losses = self.stage.losses(part._replace(x=x, done=self.schedule.done(number)))
         values = [value.float() for value in losses.values()]
         total = values[0] if len(values) == 1 else torch.stack(values).sum()
         total = total if share == 1 else total * share
@@ -117,5 +117,6 @@ def split_batch(batch: Batch, parts: int) -> list[Batch]:
     """Split a batch into parts of nearly the same size; fewer if there are not as many pictures."""
     if parts == 1:
         return [batch]
-    pairs = zip(batch.x.tensor_split(parts), batch.y.tensor_split(parts), strict=True)
-    return [Batch(x, y, batch.done) for x, y in pairs if len(y)]
+    targets = [None] * parts if batch.targets is None else batch.targets.tensor_split(parts)
+    split = zip(batch.x.tensor_split(parts), batch.y.tensor_split(parts), targets, strict=True)
+    return [Batch(x, y, batch.done, shares) for x, y, shares in split if len(y)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.core.errors import InterruptedRun, JobError, ZooError
 from zoo.display.html import in_notebook
+from zoo.registry.augments import refuse_mixed_labels
 from zoo.registry.data_source import Data, with_data
 from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.listing import load_registry, overridden_options
@@ -91,7 +92,7 @@ def run_study(raw: RawEntry, fixed: list[str], request: TuneRequest, callback: T
         callback.note(describe_space(fitted, space))
     check_epochs(entry, space)
     refuse_unused(entry, request.typed, [dimension.path for dimension in space.dimensions])
-    check_stage_options(entry, space)
+    check_training_options(entry, space)
     older = find_study(request.older, request.root) if request.older else None
     plan = StudyPlan.of(entry.dump(), entry.tune, space.describe(), str(older.path.resolve()) if older else None)
     folder = choose_study(plan, request.root, request.study, request.fresh).resolve()
@@ -154,10 +155,11 @@ def fit_to_pictures(entry: Entry) -> Fit:
     return fit_before_training(entry, lambda each, info: trial_build(each, info).size())
 
 
-def check_stage_options(entry: Entry, space: Space) -> None:
-    """Raise ZooError if options of a stage are set or searched that the model does not have."""
+def check_training_options(entry: Entry, space: Space) -> None:
+    """Raise ZooError if options of a stage are set or searched, or labels mixed, for which the model is not made."""
     searched = [dimension.path for dimension in space.dimensions]
-    if not (entry.train.stages or any(path.startswith("train.stages.") for path in searched)):
+    of_stages = entry.train.stages or any(path.startswith("train.stages.") for path in searched)
+    if not (of_stages or entry.train.augment.then):
         return
     from zoo.registry.build import data_info
     from zoo.tuning.trial_build import trial_build
@@ -167,6 +169,8 @@ def check_stage_options(entry: Entry, space: Space) -> None:
     except Exception:  # what fails is reported by the trials
         return
     found = trial_build(entry, info)
+    if found.counted and not found.counted.classifier:
+        refuse_mixed_labels(entry.train.augment)
     if found.stages is not None:  # the entry itself need not fit together, likewise
         check_stage_names(entry.train, found.stages, searched)
 

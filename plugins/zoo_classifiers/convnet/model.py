@@ -53,6 +53,10 @@ class ConvNet(Classifier):
         x = self.groups(self.whitening(x))
         return cast(Tensor, self.head(x.amax((2, 3)))) * self.spec.scale
 
+    @property
+    def takes_mixed_labels(self) -> bool:
+        return True
+
     def losses(self, batch: Batch) -> Losses:
         self.whitening.learns = not self.spec.bias_share < batch.done < 1  # it is 1 outside of a training
         return super().losses(batch)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pluggy
 
 from zoo.core.errors import describe_error, one_line
-from zoo.core.sections import DataSpec
+from zoo.core.sections import DataSpec, TransformSpec
 from zoo.core.spec import Spec
 from zoo.core.version import API
 from zoo.registry.hooks import KIND_HOOKS, PROJECT, Hooks
@@ -28,6 +28,8 @@ OLDEST_API = 1
 """The lowest API level that this zoo still supports."""
 MAX_KINDS = 1000
 KEBAB_CASE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+BASES: dict[str, type[Spec]] = {"data": DataSpec, "augment": TransformSpec}
+"""What the options of a family derive from, if not from Spec itself."""
 LOCK = RLock()
 """Loading is not thread-safe: each load saves and restores global state."""
 
@@ -158,7 +160,7 @@ def check_kind(kind: object, hook: str, family: str) -> Kind:
 
 def check_spec(spec: object, what: str, family: str) -> None:
     """Raise TypeError for a spec that cannot be validated or written into registry.yaml."""
-    base = DataSpec if family == "data" else Spec
+    base = BASES.get(family, Spec)
     if not (isinstance(spec, type) and issubclass(spec, base)):
         raise TypeError(f"{what} is not a subclass of zoo.{base.__name__}")
     spec.model_rebuild()
