@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zoo.generation.edit import edit, score
     from zoo.generation.reconstruct import interpolate, reconstruct
     from zoo.generation.sample import mix, sample
+    from zoo.inspection.inspect import inspect
     from zoo.registry.hooks import hookimpl
     from zoo.registry.kinds import AugmentKind, DataKind, JudgeKind, MetricKind, ModelKind, PriorKind, TextKind
     from zoo.registry.listing import entries, schema, show
@@ -54,6 +55,7 @@ __all__ = [  # noqa: RUF022 - for plugins first, then what people call
     "ZooError",
     "entries",
     "show",
+    "inspect",
     "train",
     "tune",
     "compare",
@@ -89,6 +91,7 @@ __getattr__, __dir__ = lazy_names(
         "zoo.generation.edit": ("edit", "score"),
         "zoo.generation.reconstruct": ("interpolate", "reconstruct"),
         "zoo.generation.sample": ("mix", "sample"),
+        "zoo.inspection.inspect": ("inspect",),
         "zoo.registry.hooks": ("hookimpl",),
         "zoo.registry.kinds": (
             "AugmentKind",

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo.core import DataError, DataInfo, PictureSpec, did_you_mean, subfolders
 from zoo_data.folder_layout import Layout, Listing, list_names, read_layout
@@ -52,7 +52,17 @@ def load(spec: FolderSpec) -> Loaded:
     key |= {"classes": class_names(files)}
     loaded = load_cached(key, lambda: decode_all(spec, files))
     Skipped(len(paths), spec.max_bad, list(loaded.skipped)).check()
-    return replace(loaded, notes=(*loaded.notes, *notes))
+    return replace(with_names(loaded, spec.root, files), notes=(*loaded.notes, *notes))
+
+
+def with_names(loaded: Loaded, root: Path, files: Listing) -> Loaded:
+    """Name each picture by its path within the folder."""
+    unread = {name for name, _ in loaded.skipped}
+    parts: dict[str, Any] = {}
+    for split, part in loaded.parts().items():
+        names = tuple(name for path, _ in files[split] if (name := relative_name(root, path)) not in unread)
+        parts[split] = replace(part, names=names)
+    return replace(loaded, **parts)
 
 
 def decode_all(spec: FolderSpec, files: Listing) -> Loaded:

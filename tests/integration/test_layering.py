@@ -16,7 +16,7 @@ LAYERS = (
     {"registry"},
     {"runs"},
     {"training"},
-    {"evaluation", "exporting", "generation", "tuning"},
+    {"evaluation", "exporting", "generation", "inspection", "tuning"},
     {"testing"},
     {"cli"},
 )

@@ -18,6 +18,7 @@ COMMANDS = {
     "front": "Show which recorded results no other one beats with less.",
     "show": "Show one entry: options, parameters, FLOPs, results.",
     "plugins": "List plugins, what they provide, and which are broken.",
+    "inspect": "Inspect data before training: duplicates, leaks, odd pictures.",
     "train": "Train an entry, or resume its unfinished run.",
     "tune": "Tune the options of an entry, or resume its study.",
     "compare": "Train variants of an entry and compare them.",

@@ -28,7 +28,7 @@ OTHER_COMMANDS = {
     "predict": "classify infer inference prediction label",
     "sample": "generate gen draw create samples synthesize imagine",
     "list": "ls models entries search available catalog",
-    "show": "info describe inspect cat view details options",
+    "show": "info describe cat view details options",
     "tune": "optimize optimise hpo sweep tuning optuna",
     "bench": "benchmark speed profile time",
     "compare": "diff versus vs ablate",

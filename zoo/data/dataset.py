@@ -28,6 +28,7 @@ class Pictures:
     Args:
         x: Pictures, uint8 (N, C, H, W).
         y: Labels, int64 (N,).
+        names: Name of each picture, such as its path within the data set; empty if they have none.
 
     Example:
         >>> import torch
@@ -41,6 +42,8 @@ class Pictures:
     """uint8 (N, C, H, W)."""
     y: Tensor
     """int64 (N,)."""
+    names: tuple[str, ...] = ()
+    """Name of each picture, such as its path within the data set; empty if they have none."""
 
     @classmethod
     def of(cls, nhwc: NDArray[Any] | Tensor, labels: Sequence[int] | NDArray[Any] | Tensor) -> Pictures:
@@ -103,7 +106,8 @@ class Pictures:
             >>> pictures.subset(torch.tensor([2, 0])).y
             tensor([9, 7])
         """
-        return Pictures(self.nhwc.index_select(0, rows).permute(0, 3, 1, 2), self.y.index_select(0, rows))
+        names = tuple(self.names[row] for row in rows.tolist()) if self.names else ()
+        return Pictures(self.nhwc.index_select(0, rows).permute(0, 3, 1, 2), self.y.index_select(0, rows), names)
 
     def fingerprint(self) -> str:
         """Compute the SHA-256 of pictures and labels, independent of their file format and device.
@@ -129,7 +133,7 @@ class Pictures:
         Returns:
             The pictures on that device; not copied if they are there already.
         """
-        return Pictures(self.x.to(device), self.y.to(device))
+        return replace(self, x=self.x.to(device), y=self.y.to(device))
 
 
 @dataclass(frozen=True)
@@ -256,7 +260,7 @@ def leave_out_empty_classes(loaded: Loaded) -> Loaded:
             lost.append(f"{fewer} {name} pictures")
         some = part.subset(rows) if fewer else part
         if len(some):
-            kept[name] = Pictures(some.x, new_labels[some.y])
+            kept[name] = replace(some, y=new_labels[some.y])
     indices = used.tolist()
     missing = [name for index, name in enumerate(loaded.classes) if new_labels[index] < 0]
     note(f"no training picture of class {quote_some(missing)}: left out{' with ' * bool(lost)}{' and '.join(lost)}")

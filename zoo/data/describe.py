@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
 from zoo.core.splits import SPLIT_WORDS
 from zoo.data.dataset import Loaded, Pictures, Splits
 
@@ -44,3 +48,24 @@ def all_equal(pictures: Pictures) -> bool:
     nhwc = pictures.nhwc
     chunks = (nhwc[start : start + EQUAL_CHUNK] for start in range(0, len(nhwc), EQUAL_CHUNK))
     return len(nhwc) > 1 and all(bool((chunk == nhwc[:1]).all()) for chunk in chunks)
+
+
+def describe_leak(splits: Splits) -> str:
+    """Say how many validation and test pictures are among the training pictures, pixel for pixel; empty if none is."""
+    train = pixel_hashes(splits.train)
+    held_out = {"validation": splits.valid, "test": splits.test}
+    counts = {name: int(torch.isin(pixel_hashes(part), train).sum()) for name, part in held_out.items()}
+    some = [f"{count:,} {name}" for name, count in counts.items() if count]
+    if not some:
+        return ""
+    text = f"leak: {' and '.join(some)} pictures are training pictures too, so figures over them are too good"
+    return f"{text}; zoo inspect shows them"
+
+
+def pixel_hashes(pictures: Pictures) -> Tensor:
+    """Compute a 64-bit hash of the pixels of each picture, int64 (N,): a sum of products with fixed random numbers."""
+    rows = pictures.nhwc.flatten(1)
+    draw = torch.Generator().manual_seed(0)
+    factors = torch.randint(-(2**63), 2**63 - 1, (-(-rows.shape[1] // 8),), generator=draw) | 1
+    chunks = (F.pad(part, (0, -part.shape[1] % 8)).view(torch.int64) for part in torch.split(rows, EQUAL_CHUNK))
+    return torch.cat([(words * factors).sum(1) for words in chunks])

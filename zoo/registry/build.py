@@ -9,7 +9,7 @@ from zoo.core.notes import collect_notes, note
 from zoo.core.sections import DataSpec
 from zoo.core.types import DataInfo
 from zoo.data.dataset import Splits
-from zoo.data.describe import all_equal, describe_splits
+from zoo.data.describe import all_equal, describe_leak, describe_splits
 from zoo.data.split import split
 from zoo.models.base import Model
 from zoo.models.generator import Generator
@@ -32,6 +32,8 @@ def build_data(component: Component[DataKind[Any]]) -> tuple[Splits, tuple[tuple
         splits = split(loaded, component.spec)
         if all_equal(splits.train):
             note("all training pictures are equal, so there is nothing to learn from them; look at the files")
+        elif leak := describe_leak(splits):
+            note(leak)
     line = one_line(describe_splits(data_name(component), splits, loaded))
     note(line, usual=not (loaded.notes or loaded.skipped))
     for each in notes:

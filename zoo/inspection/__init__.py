@@ -1,0 +1,1 @@
+"""Inspection of data before training: duplicates, leaks between splits, blank and odd pictures, doubtful labels."""
