@@ -33,7 +33,7 @@ from zoo.training.start import choose_entry
 @click.option("--seed", type=int, metavar="N", help="Seed for the weights, the order of the pictures and augmentation.")
 @click.option(
     "--out",
-    metavar="PATH",
+    metavar="DIR|FILE.png",
     help="Run folder; default runs/NAME-1, then -2 and so on. With --find-lr the plot; default NAME-lr.png.",
 )
 @click.option(
