@@ -124,16 +124,6 @@ class Session:
         model, frozen, start, teacher = self.make_model(Prepared(splits, skipped, fingerprints), size, before)
         if before is not None and before.record.get("teacher") != teacher.get("teacher"):
             raise DataError(f"the teacher has changed since {self.path} started", self.restart_hint)
-        about = distill(
-            model,
-            self.entry.train,
-            splits.info,
-            some_pictures(splits),
-            before.record if before else None,
-            fingerprints,
-            self.device,
-            self.callback.note,
-        )
         stages = [stage.name for stage in model.stages()]
         check_monitor(model, stages, self.entry.train, splits.valid, self.device)
         run = before or Run.create(
@@ -156,7 +146,6 @@ class Session:
                 **fitted.record(),
                 **({"of": self.of} if self.of else {}),
                 **teacher,
-                **about,
                 **({"init_from": start.record()} if start else {}),
             },
         )
@@ -193,7 +182,17 @@ class Session:
         model.initialise(some_pictures(splits))
         frozen = freeze(model, self.entry.train.frozen)
         start = self.begin(model, splits.info, before)
-        teacher = self.teach(model, prepared)
+        record = before.record if before else None
+        teacher = self.teach(model, prepared) | distill(
+            model,
+            self.entry.train,
+            splits.info,
+            some_pictures(splits),
+            record,
+            prepared.fingerprints,
+            self.device,
+            self.callback.note,
+        )
         balance_loss(model, self.entry.train, splits.train.y)
         return model, frozen, start, teacher
 
