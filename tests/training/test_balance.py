@@ -27,6 +27,7 @@ from zoo.training.balance import balance_loss
 Capture = pytest.CaptureFixture[str]
 RARE = ["data.kind=digits", "data.imbalance=10", *TINY[2:], "train.keep=best"]
 LABELS = torch.tensor([0] * 64 + [1] * 16 + [2] * 4)
+PICTURES = Pictures.of(torch.zeros(84, 1, 3, dtype=torch.uint8), LABELS.tolist())
 
 
 class Fixed(Classifier):
@@ -38,7 +39,7 @@ class Fixed(Classifier):
 
 def fixed(balance: str, power: float | None = None) -> Fixed:
     model = Fixed(DataInfo.of((1, 1, 3), ("a", "b", "c")), label_smoothing=0.1)
-    balance_loss(model, TrainSpec.model_validate({"balance": balance, "balance_power": power}), LABELS)
+    balance_loss(model, TrainSpec.model_validate({"balance": balance, "balance_power": power}), PICTURES)
     return model
 
 
@@ -85,16 +86,32 @@ def test_no_power_is_no_balance(balance: str) -> None:
     assert model.losses(Batch(x, LABELS))["loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_loss_of_its_own_is_refused() -> None:
-    class Own(Fixed):
-        def losses(self, batch: Batch) -> dict[str, torch.Tensor]:
-            return {"loss": self(batch.x).square().mean()}
+class Own(Fixed):
+    """Has a loss that knows nothing of classes."""
 
-    model = Own(DataInfo.of((1, 1, 3), ("a", "b", "c")))
-    for balance in ("loss", "logit-adjustment"):
-        with pytest.raises(ZooError, match=r"has no effect on Own.*train\.balance=sampler"):
-            balance_loss(model, TrainSpec.model_validate({"balance": balance}), LABELS)
-    balance_loss(model, TrainSpec(balance="sampler"), LABELS)
+    def losses(self, batch: Batch) -> dict[str, torch.Tensor]:
+        return {"loss": self(batch.x).square().mean()}
+
+
+class More(Fixed):
+    """Adds something to the loss of its base class."""
+
+    def losses(self, batch: Batch) -> dict[str, torch.Tensor]:
+        return super().losses(batch) | {"size": self(batch.x).square().mean()}
+
+
+@pytest.mark.parametrize("balance", ["loss", "logit-adjustment"])
+def test_a_loss_of_its_own_is_refused_and_one_that_adds_to_it_is_not(balance: str) -> None:
+    info = DataInfo.of((1, 1, 3), ("a", "b", "c"))
+    spec = TrainSpec.model_validate({"balance": balance})
+    with pytest.raises(ZooError, match=r"has no effect on Own.*train\.balance=sampler"):
+        balance_loss(Own(info), spec, PICTURES)
+    balance_loss(Own(info), TrainSpec(balance="sampler"), PICTURES)
+    x, model = torch.randn(84, 1, 1, 3), More(info)
+    balance_loss(model, spec, PICTURES)
+    assert model.training
+    plain, found = (each.losses(Batch(x, LABELS)) for each in (More(info), model))
+    assert plain["loss"] != found["loss"] and plain["size"] == found["size"]
 
 
 def test_each_way_trains_other_weights_with_the_same_names(home: Path, capsys: Capture) -> None:

@@ -11,33 +11,55 @@ from zoo.core.errors import ZooError
 from zoo.core.sections import TrainSpec
 from zoo.core.types import Batch
 from zoo.data.balance import class_counts
+from zoo.data.dataset import Pictures
+from zoo.data.loader import batches
 from zoo.models.base import Classifier, Model
 from zoo.models.metrics import autocast_context
 
 MACRO_FIGURES = ("macro_accuracy", "macro_f1")
 
 
-def balance_loss(model: Model, spec: TrainSpec, y: Tensor) -> None:
+def balance_loss(model: Model, spec: TrainSpec, train: Pictures) -> None:
     """Let a classifier's loss make up for rare classes, if the options say so.
 
     Args:
         model: The model.
         spec: The options.
-        y: Labels of the training pictures, int64 (N,).
+        train: The training pictures.
 
     Raises:
         ZooError: If the model has a loss of its own, which does not know of classes.
     """
     if spec.balance in (None, "sampler"):
         return
-    if not isinstance(model, Classifier) or type(model).losses is not Classifier.losses:
+    if not isinstance(model, Classifier) or not uses_balanced_loss(model, train):
         text = f"train.balance={spec.balance} has no effect on {type(model).__name__}, which has a loss of its own"
         raise ZooError(text, "set train.balance=sampler")
-    counts = class_counts(y, len(model.classes)).to(torch.float64)
+    counts = class_counts(train.y, len(model.classes))
     if spec.balance == "logit-adjustment":
         model.class_offsets = offsets(counts, spec.power).float()
     else:
         model.class_weights = weights(counts, spec.power).float()
+
+
+def uses_balanced_loss(model: Classifier, pictures: Pictures) -> bool:
+    """Try whether the loss of a classifier is, or calls, that of its base class."""
+    calls: list[bool] = []
+
+    def look(scores: Tensor, y: Tensor) -> Tensor:
+        calls.append(True)
+        return type(model).balanced_loss(model, scores, y)
+
+    batch = next(batches(pictures.subset(torch.arange(min(2, len(pictures)))), 2))
+    before = model.training
+    model.balanced_loss = look  # type: ignore[method-assign]
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            model.eval().losses(batch)
+    finally:
+        model.train(before)
+        del model.balanced_loss
+    return bool(calls)
 
 
 def weights(counts: Tensor, power: float) -> Tensor:

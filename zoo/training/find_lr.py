@@ -15,6 +15,7 @@ from zoo.core.types import Batch
 from zoo.data.loader import Loader
 from zoo.models.base import Stage
 from zoo.models.device import autocast_type
+from zoo.registry.build_augment import build_augmenter
 from zoo.registry.entry import Entry
 from zoo.training.callbacks import Callback, StageInfo
 from zoo.training.device import preserve_random_state
@@ -74,7 +75,8 @@ def find_rate(entry: Entry, stage: str | None, device: torch.device, callback: C
         spec = train.stage(name).model_copy(update={"ema": 0.0, "lookahead": None, "warmup": 0.0})
         batch = spec.batch * (spec.accumulate or 1)
         power = train.power if train.balance == "sampler" else 0.0
-        loader = Loader(prepared.splits.train, batch, train.augment, train.seed, device, power)
+        then = build_augmenter(train, prepared.splits.info)
+        loader = Loader(prepared.splits.train, batch, train.augment, train.seed, device, power, then)
         layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
         model.to(memory_format=layout)
         autocast = autocast_type(device, train.precision)

@@ -193,7 +193,7 @@ class Session:
             self.device,
             self.callback.note,
         )
-        balance_loss(model, self.entry.train, splits.train.y)
+        balance_loss(model, self.entry.train, splits.train)
         return model, frozen, start, teacher
 
     def settle(self, before: Run | None) -> tuple[Prepared, Count, Fit]:
