@@ -38,11 +38,14 @@ FREE = {
     "train.augment.brightness": (0.3,),
     "train.augment.contrast": (0.3,),
     "train.augment.pad": (0, 2),
+    "train.augment.then": ("mixup", "cutmix p=0.5", "trivial-augment, mixup", "affine, colour-jitter, flip"),
     "train.weight_decay": (0.1,),
     "model.label_smoothing": (0.2,),
     "data.imbalance": (6,),
 }
 """Options that go with all others, and values of them that are not the default."""
+TEACHER = "teacher"
+"""The run that some trainings learn from."""
 
 
 class Killed(BaseException):
@@ -79,6 +82,7 @@ def options(draw: random.Random) -> Iterator[str]:
         yield f"train.balance={balance}"
         yield f"train.balance_power={draw.choice((0.5, 1))}"
     yield from stopping(draw)
+    yield from [f"train.teacher={TEACHER}"] * (draw.random() < 0.2)
     for key, values in FREE.items():
         if draw.random() < 0.4:
             yield f"{key}={draw.choice(values)}"
@@ -106,6 +110,8 @@ def test_whatever_the_options_an_interrupted_training_ends_with_the_same_weights
     draw = random.Random(number)
     entry = draw.choice(list(TINY))
     words = list(options(draw))
+    if f"train.teacher={TEACHER}" in words:
+        train("cnn", [word for word in words if word.startswith("data.")], TEACHER, Breaker())
     whole = Breaker()
     expected = train(entry, words, "whole", whole)
     save = draw.choice((0, 0.01, 0.05))
