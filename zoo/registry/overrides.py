@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from zoo.core.augment_list import as_mapping
 from zoo.core.errors import ZooError
 from zoo.core.sections import StageSpec
 from zoo.core.yaml import MAX_DEPTH, parse_value
 from zoo.registry.advice import advise_on_key, advise_on_word
+from zoo.registry.augments import THEN
 from zoo.registry.raw_entry import (
     DEFAULT_DATA,
     SECTION_PREFIXES,
@@ -38,6 +40,8 @@ def apply_overrides(raw: RawEntry, texts: Iterable[str]) -> RawEntry:
         path, value = read_override(raw, text)
         names.add(".".join(path))
         where |= {path[:depth]: COMMAND_LINE for depth in range(1, len(path) + 1)}
+        if path[:3] == THEN:
+            base, typed, value = with_open_list(base, path), with_open_list(typed, path), open_items(path, value)
         base = without(base, path) if value == {} else base
         typed = deep_merge(without(typed, path) if value == {} else typed, nest(path, value))
     if not typed:
@@ -46,6 +50,27 @@ def apply_overrides(raw: RawEntry, texts: Iterable[str]) -> RawEntry:
     base = make_way(base, typed)
     other = names_other_pictures(raw.data.get("data"), typed.get("data"))
     return overlay(replace(raw, data=base), RawEntry(raw.name, typed, where, raw.layer, frozenset(names), other))
+
+
+def with_open_list(data: dict[str, Any], path: Keys) -> dict[str, Any]:
+    """Return options with the list of augmentations as a mapping, over which one is laid; without a replaced list."""
+    if path == THEN:
+        return without(data, path)
+    train = data.get("train")
+    augment = train.get("augment") if isinstance(train, dict) else None
+    if not isinstance(train, dict) or not isinstance(augment, dict) or "then" not in augment:
+        return data
+    return {**data, "train": {**train, "augment": {**augment, "then": open_items(THEN, augment["then"])}}}
+
+
+def open_items(path: Keys, value: Any) -> Any:
+    """Convert a list of augmentations to a mapping; what is no list stays, for the validation to refuse it."""
+    if path != THEN:
+        return value
+    try:
+        return as_mapping(value)
+    except ValueError:
+        return value
 
 
 def names_other_pictures(own: Any, over: Any) -> bool:

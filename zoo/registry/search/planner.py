@@ -12,6 +12,7 @@ from zoo.core.spec import Choice, Mark, options, yaml_scalar
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry
 from zoo.registry.raw_entry import RawEntry, is_fixed
+from zoo.registry.search.augments import LIST, choice_of_lists, conditions_of, own_range, own_values
 from zoo.registry.search.dimension import Dimension, Value, fit_range, reject_duplicates, validate_values
 from zoo.registry.search.sections import Branch, default_values, kind_sections, make_branches
 from zoo.registry.search.syntax import (
@@ -46,6 +47,7 @@ def plan_space(raw: RawEntry, entry: Entry, requested: Mapping[str, Any], fixed:
     if not dimensions:
         raise NothingToSearchError(f"nothing to search in {raw.name}", "set tune.space")
     values = default_values(entry, planner.branches)
+    values |= own_values(dimensions, raw, entry)
     planner.check_effect(requests, dimensions, values)
     overrides = {branch.name(branch.section): branch.overrides for branch in planner.branches if branch.overrides}
     return dimensions, values, overrides
@@ -60,6 +62,8 @@ class Planner:
     fixed: Collection[str]
     kinds: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """The candidate kinds of each section whose kind is searched."""
+    lists: Choice | None = None
+    """The lists of augmentations that are searched."""
     branches: list[Branch] = field(default_factory=list)
 
     def read_kinds(self, requested: Mapping[str, Any]) -> None:
@@ -144,7 +148,7 @@ class Planner:
         section = path.partition(".")[0]
         if section in ("data", "tune"):
             raise request.error(self.raw, f"options of {section} cannot be searched")
-        if self.is_group(path):
+        if self.is_group(path) and path != LIST:
             raise request.error(
                 self.raw, f"{path} is a group of options, not an option", f"e.g. {next(self.names_under(path))}"
             )
@@ -173,7 +177,8 @@ class Planner:
             path = f"{section}.kind"
             parsed = self.parse(requested[path], None)
             yield Dimension(path, Choice(*kinds), path, when=self.conditions(requested[path], parsed.when))
-        stages = sorted(path for path in requested if path.startswith("train.stages."))
+        self.lists = None
+        stages = sorted(path for path in requested if path.startswith(("train.stages.", f"{LIST}.")))
         for branch in self.branches:
             for path in [*branch.names(), *(stages if branch.section == "train" else ())]:
                 if dimension := self.dimension(branch, path, requested.get(path)):
@@ -181,7 +186,7 @@ class Planner:
 
     def dimension(self, branch: Branch, path: str, request: SearchRequest | None) -> Dimension | None:
         """Make the dimension of an option, or None if it is not searched."""
-        own = branch.declared_ranges().get(path)
+        own = own_range(path) if path.startswith(f"{LIST}.") else branch.declared_ranges().get(path)
         if is_fixed(path, self.fixed) or (request is None and own is None):
             return None
         mark, when = self.parse(request, own) if request else ConditionalRange(own, {})
@@ -189,10 +194,12 @@ class Planner:
         if mark is None or option is None:
             return None
         try:
-            mark, integer = fit_range(option, mark)
+            mark, integer = (choice_of_lists(mark, self.raw), False) if path == LIST else fit_range(option, mark)
+            of_list = conditions_of(path, self.lists, self.entry) if path.startswith(f"{LIST}.") else {}
         except ValueError as error:
             raise self.range_error(branch, path, request, error) from None
-        conditions = self.conditions(request, when) if request else {}
+        self.lists = mark if path == LIST and isinstance(mark, Choice) else self.lists
+        conditions = of_list | (self.conditions(request, when) if request else {})
         if branch.kind:
             kind = f"{branch.section}.kind"
             if branch.kind not in conditions.get(kind, (branch.kind,)):

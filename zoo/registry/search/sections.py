@@ -16,6 +16,7 @@ from zoo.registry.catalog import catalog
 from zoo.registry.entry import Component, Entry
 from zoo.registry.kinds import Kind
 from zoo.registry.raw_entry import is_fixed
+from zoo.registry.search.augments import LIST, spec_of_label
 
 KIND_SECTIONS = ("model", "prior", "text")
 """Sections with a kind whose options are searched; `train` is searched too, `data` and `tune` are not."""
@@ -43,6 +44,9 @@ class Branch:
             return None
         if section == "train" and parts[0] == "stages" and len(parts) == 3:
             return StageSpec.model_fields.get(parts[2])
+        if section == "train" and path.startswith(f"{LIST}.") and len(parts) > 3:
+            spec = spec_of_label(parts[2])
+            return find_field(spec, parts[3:]) if spec else None
         return find_field(self.spec, parts)
 
     def current_name(self, path: str) -> str:
@@ -62,6 +66,8 @@ class Branch:
             return False
         if section == "train" and parts[:1] == ["stages"]:
             return len(parts) < 3
+        if section == "train" and f"{path}.".startswith(f"{LIST}."):
+            return len(parts) < 4
         return not parts or any(name.startswith(f"{path}.") for name in self.names())
 
     def names(self) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.core.errors import ZooError
 from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.raw_entry import RawEntry, set_nested
+from zoo.registry.search.augments import open_list
 from zoo.registry.search.dimension import Dimension
 from zoo.registry.search.planner import plan_space
 from zoo.registry.search.sections import KIND_SECTIONS
@@ -101,7 +102,7 @@ class Space:
             kind = config.get(f"{section}.kind")
             if kind is not None and kind != sections[section]["kind"]:
                 sections[section] = {"kind": kind}
-        for path, value in config.items():
+        for path, value in open_list(sections, config).items():
             set_nested(sections, path.split("."), value)
         return replace(resolve_entry(RawEntry(entry.name, sections, {})), tune=entry.tune)
 
