@@ -154,8 +154,9 @@ def test_pictures_that_are_too_small_are_refused_with_advice(home: Any) -> None:
         zoo.train("plain-100k", data=(x.numpy(), y.numpy()))
 
 
-def test_shortcuts_need_a_second_convolution(home: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["show", "plain-100k", "model.shortcut=residual", "model.depth=1"]) == 2
+@pytest.mark.parametrize("option", ["model.shortcut=residual", "model.pool=last"])
+def test_some_options_need_a_second_convolution(option: str, home: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "plain-875k", option, "model.depth=1"]) == 2
     assert "model.depth" in capsys.readouterr().err
 
 

@@ -159,6 +159,8 @@ NOT_TUNED = [
     (["tune.space.train.stages.last.lr=1e-3..1e-1"], "the model has no stage 'last'"),
     (["train.momentum=0.5"], "train.momentum has no effect with the optimizer adamw"),
     (["train.augment.pad=0", "train.augment.pad_mode=reflect"], "train.augment.pad_mode has no effect without a bo"),
+    (["train.weight_decay=0", "train.decay_norm=1"], "train.decay_norm has no effect without weight decay"),
+    (["train.weight_decay=0", "train.decoupled=true"], "train.decoupled has no effect without weight decay"),
     (["tune.sampler=random", "tune.startup=3"], "tune.startup has no effect with the sampler random"),
     (["tune.space.train.momentum={low: 0, high: 0.9, when: {train.optimizer: sgd}}"], "but that is adamw"),
 ]

@@ -61,6 +61,9 @@ def unused_in_stages(train: TrainSpec, key: str, searched: Collection[str]) -> I
         yield ZooError(f"{key} has no effect on this schedule", "set train.schedule=wsd")
     if option == "min_delta" and not ends_with(searched, ".patience") and all(s.patience is None for s in stages):
         yield ZooError(f"{key} has no effect without train.patience", "set train.patience=5")
+    decays = option in ("decoupled", "decay_bias", "decay_norm") and not ends_with(searched, ".weight_decay")
+    if decays and all(stage.weight_decay == 0 for stage in stages):
+        yield ZooError(f"{key} has no effect without weight decay", "set train.weight_decay above 0")
 
 
 def ends_with(paths: Collection[str], end: str) -> bool:

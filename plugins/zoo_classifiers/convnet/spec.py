@@ -51,4 +51,6 @@ class ConvNetSpec(Spec):
     def _check(self) -> Self:
         if self.shortcut == "residual" and self.depth < 2:
             raise ValueError("model.shortcut=residual needs model.depth of 2 or more")
+        if self.pool == "last" and self.depth < 2:
+            raise ValueError("model.pool=last needs model.depth of 2 or more")
         return self
