@@ -125,6 +125,15 @@ def test_a_classifier_of_a_plugin_is_averaged_and_its_own_figures_of_one_pass_ar
     assert averaged.metrics["loss"] != once.metrics["loss"]
 
 
+def test_a_result_on_a_fold_is_not_recorded(home: Path) -> None:
+    tiny = ["model.blocks=1", "model.first=4", "model.last=4", "train.epochs=1", "data.limit=50"]
+    done = zoo.train("cnn", *tiny, "data.folds=2", "data.fold=1", device="cpu")
+    assert zoo.evaluate(done.run, device="cpu").pictures == zoo.load(done.run).record["pictures"]["test"]
+    with pytest.raises(zoo.ZooError, match=r"is evaluated on a fold, .* cannot be recorded; train a run without"):
+        zoo.evaluate(done.run, device="cpu", record="r.yaml")
+    assert not Path("r.yaml").exists()
+
+
 def test_a_generator_has_no_probabilities_to_average(home: Path) -> None:
     tiny = ["model.width=8", "train.epochs=1", "data.limit=100", "model.latent=4", "prior.components=2"]
     done = zoo.train("vae", *tiny, device="cpu")

@@ -170,6 +170,7 @@ def evaluate(
     (opened,) = runs
     words = run_overrides(opened, data, overrides)
     changed = opened.with_overrides(words)
+    refuse_fold(record, changed, opened.label)
     model = with_views(opened.model(torch_device, words), views, opened.label)
     options = sampling_options(opened, model, guidance, temperature)
     if judge == NO_JUDGE and options.non_default():
@@ -219,6 +220,8 @@ def evaluate_ensemble(
     data_name: str,
 ) -> Evaluation:
     """Compute the metrics of the mean of the class probabilities of several runs."""
+    for run in runs:
+        refuse_fold(record, run.entry, run.label)
     members = open_members(runs, overrides, data, split, device, views)
     found = ensemble_outputs(members)
     evaluation = Evaluation(
@@ -243,6 +246,13 @@ def record_result(record: str | Path, result: dict[str, Any], runs: Sequence[Run
     for name in dict.fromkeys(run.entry.name for run in runs if run.entry.hash() != current_hash(run.entry.name)):
         note = f"recorded as stale: the run's options differ from those of the entry {name!r}"
         evaluation.problems.append(note)
+
+
+def refuse_fold(record: str | Path | None, entry: Entry, name: str) -> None:
+    """Raise ZooError for a result to be recorded of a run whose test split is a fold of the training pictures."""
+    if record is not None and getattr(entry.data.spec, "fold", None) is not None:
+        text = f"{name} is evaluated on a fold, so its result is none of the test split and cannot be recorded"
+        raise ZooError(text, "train a run without data.fold, or leave out --record")
 
 
 def current_hash(name: str) -> str:
