@@ -38,31 +38,13 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Engine:
 def test_the_options_reach_the_engine(fake: Engine, capsys: Capture) -> None:
     asked = fake(study("done"))
     words = ["model.blocks=4", "--data", "digits", "--trials", "7", "--time", "1h30m", "--objective", "accuracy"]
-    words += [
-        "--max-params",
-        "900k",
-        "--fresh",
-        "--name",
-        "mine",
-        "--from",
-        "old",
-        "--parallel",
-        "3",
-        "--device",
-        "cpu",
-    ]
+    words += ["--max-params", "900k", "--fresh", "--name", "mine", "--parallel", "3", "--device", "cpu"]
+    words += ["--from", "old", "--max-flops", "20M", "--max-latency", "1.5"]
     assert main(["tune", "cnn", *words, "--storage", "disk", "--address", "auto", "--bound", "0.5"]) == 0
     assert (asked.pop("name"), asked.pop("overrides")) == ("cnn", ("data.kind=digits", "model.blocks=4"))
     wanted = {"trials": 7, "seconds": 5400.0, "objective": "accuracy", "bound": 0.5, "max_params": 900_000}
-    wanted |= {
-        "fresh": True,
-        "study": "mine",
-        "from_study": "old",
-        "confirm": False,
-        "address": "auto",
-        "storage": "disk",
-        "parallel": 3,
-    }
+    wanted |= {"max_flops": 20_000_000, "max_latency": 1.5, "from_study": "old", "confirm": False}
+    wanted |= {"fresh": True, "study": "mine", "address": "auto", "storage": "disk", "parallel": 3}
     assert asked == wanted | {"device": "cpu", "registries": ()}
 
 
@@ -78,7 +60,7 @@ def test_sizes(text: str, count: int) -> None:
     assert Count().convert(text, None, None) == count
 
 
-@pytest.mark.parametrize("option", ["--time", "--max-params"])
+@pytest.mark.parametrize("option", ["--time", "--max-params", "--max-flops"])
 @pytest.mark.parametrize("text", ["", "0", "-1", "x", "1d", "1.2.3k", "30m1h", "1h30", "nan", "١٢", "1e400"])
 def test_what_is_no_time_or_size_is_told_with_an_example(option: str, text: str, capsys: Capture) -> None:
     assert main(["tune", "cnn", f"{option}={text}"]) == 2

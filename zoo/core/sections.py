@@ -358,6 +358,11 @@ class TuneSpec(Spec):
     """Largest acceptable validation loss, for fewest-parameters."""
     max_params: Annotated[int, Field(ge=1)] | None = None
     """Largest number of trainable parameters; larger candidates are refused before their weights are allocated."""
+    max_flops: Annotated[int, Field(ge=1)] | None = None
+    """Largest number of floating-point operations of a forward pass for one picture, as `zoo show` counts them."""
+    max_latency: Annotated[float, Field(gt=0)] | None = None
+    """Largest time in milliseconds of a forward pass for one picture, measured where a candidate is trained, before
+    that."""
     sampler: Literal["tpe", "random", "gp", "nsga2"] = "tpe"
     """Optuna's sampler: tree-structured Parzen estimator, random search, Gaussian process, or NSGA-II."""
     startup: Annotated[int, Field(ge=0, le=10_000)] | Literal["auto"] = "auto"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from zoo.core.errors import BudgetError, DataError, InterruptedRun, JobError, LockedError, ZooError
+from zoo.core.errors import DataError, InterruptedRun, JobError, LockedError, ZooError
 from zoo.core.files import cache_dir, digest
 from zoo.core.sections import PictureSpec
 from zoo.core.spec import Spec
@@ -43,6 +43,7 @@ from zoo.training.distill import distill
 from zoo.training.fit_to_pictures import SMALL_SIDE, Fit, Task, fit_to_pictures
 from zoo.training.freeze import freeze
 from zoo.training.init_from import Taken, begin
+from zoo.training.limits import Latency, Limits
 from zoo.training.loop import TrainingJob, fit
 from zoo.training.monitor import check_monitor
 from zoo.training.signals import Stop
@@ -100,8 +101,8 @@ class Session:
     """Command that resumes the training."""
     restart_hint: str
     """How to start a new training, for error messages."""
-    max_params: int | None = None
-    """Largest number of parameters; BudgetError for a larger model, before its weights are allocated."""
+    limits: Limits = field(default_factory=Limits)
+    """The largest model that is trained; an error for any other, before it begins."""
     save_seconds: float | None = None
     """Seconds between two checkpoints, instead of the entry's."""
     stop: Stop | None = None
@@ -109,6 +110,8 @@ class Session:
     prepared: Prepared | None = field(default=None, repr=False)
     of: str = ""
     """Hash of the registry's entry, if `entry` has other options than its pictures' own."""
+    latency: Latency | None = field(default=None, init=False)
+    """What was measured, if the latency is limited."""
 
     def train(self, before: Run | None) -> Run:
         """Train to the end; resume `before` if it is given."""
@@ -119,8 +122,7 @@ class Session:
             raise DataError(
                 f"the pictures have changed since {self.path} started", f"undo that change, or {self.restart_hint}"
             )
-        if self.max_params is not None and size.parameters > self.max_params:
-            raise BudgetError(size.parameters, self.max_params)
+        self.limits.check_size(size)
         model, frozen, start, teacher = self.make_model(Prepared(splits, skipped, fingerprints), size, before)
         if before is not None and before.record.get("teacher") != teacher.get("teacher"):
             raise DataError(f"the teacher has changed since {self.path} started", self.restart_hint)
@@ -147,6 +149,7 @@ class Session:
                 **({"of": self.of} if self.of else {}),
                 **teacher,
                 **({"init_from": start.record()} if start else {}),
+                **({"latency": self.latency._asdict()} if self.latency else {}),
             },
         )
         title = f"{self.entry.name} on {self.entry.data.name}: {size.parameters:,} parameters"
@@ -180,6 +183,7 @@ class Session:
             check_classes(self.entry, model, splits.info)
         check_stages(self.entry.train, model)
         model.initialise(some_pictures(splits))
+        self.latency = None if before else self.limits.check_latency(model, splits.info, self.device)
         frozen = freeze(model, self.entry.train.frozen)
         start = self.begin(model, splits.info, before)
         record = before.record if before else None

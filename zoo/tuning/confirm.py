@@ -24,7 +24,7 @@ class ConfirmLedger(Ledger):
 
     def __init__(self, of: Ledger) -> None:
         self.planned = [(trial, seed) for trial in candidates(of.study) for seed in range(1, MORE_SEEDS + 1)]
-        unlimited = {"max_params": None, "trials": max(1, len(self.planned))}
+        unlimited = {"max_params": None, "max_flops": None, "max_latency": None, "trials": max(1, len(self.planned))}
         folder = of.folder / CONFIRM
         folder.mkdir(exist_ok=True)
         super().__init__(folder, of.entry, of.spec.model_copy(update=unlimited), of.space)

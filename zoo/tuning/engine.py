@@ -120,8 +120,10 @@ class Engine:
         from zoo.tuning.asha import StudyASHA
         from zoo.tuning.searcher import StudySearcher
 
-        if self.ledger.spec.max_params and not self.ledger.trials:
-            self.check_budget(pictures["info"], self.ledger.spec.max_params)
+        spec = self.ledger.spec
+        for what, limit in {"parameters": spec.max_params, "FLOPs per picture": spec.max_flops}.items():
+            if limit and not self.ledger.trials:
+                self.check_budget(pictures["info"], limit, what)
         total: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         self.resources = self.trial_resources(total)
         slots = self.slots(total)
@@ -150,6 +152,7 @@ class Engine:
         )
         self.raise_if_stopped()
         tuner.fit()
+        self.tell_noise()
         self.raise_reason()
 
     def raise_reason(self) -> None:
@@ -159,6 +162,14 @@ class Engine:
         if self.searcher.trouble:
             raise self.searcher.trouble
 
+    def tell_noise(self) -> None:
+        """Say that measured latencies are not certain."""
+        if many := len(self.searcher.noisy):
+            from zoo.training.limits import NOISY
+
+            what = f"the latency of {many} candidate{'s' * (many != 1)} varied by more than {100 * NOISY:.0f} %"
+            self.callback.note(f"{what} while it was measured: the machine was busy, or the model is very small")
+
     def wait(self, future: Future[Any]) -> Any:
         """Wait for a result; raise InterruptedRun if the user asks to stop."""
         while not future.done():
@@ -167,8 +178,8 @@ class Engine:
             time.sleep(0.05)
         return future.result()
 
-    def check_budget(self, info: dict[str, Any], limit: int) -> None:
-        """Raise ZooError if even the smallest model of the search space has too many parameters.
+    def check_budget(self, info: dict[str, Any], limit: int, what: str) -> None:
+        """Raise ZooError if even the smallest model of the search space has too many parameters or FLOPs.
 
         It is searched in a separate process, since plugins build models there.
         """
@@ -176,13 +187,13 @@ class Engine:
 
         task = ray.remote(num_cpus=0, max_retries=0)(smallest_model)
         try:
-            found = self.wait(task.remote(self.ledger.entry.dump(), self.ledger.space, info).future())
+            found = self.wait(task.remote(self.ledger.entry.dump(), self.ledger.space, info, what).future())
         except ray.exceptions.RayError:
             return  # an error here occurs in the trials too, and is reported there
         if found and found[0] > limit:
             options = ", ".join(f"{key}={value}" for key, value in found[1].items())
             name = self.ledger.entry.name
-            text = f"the smallest {name} in the search space has {found[0]:,} parameters, more than {limit:,}"
+            text = f"the smallest {name} in the search space has {found[0]:,} {what}, more than {limit:,}"
             raise ZooError(text, f"it has {options}; increase the budget, or widen tune.space")
 
     def trial_resources(self, total: dict[str, float]) -> dict[str, float]:
@@ -218,6 +229,8 @@ class Engine:
             reported=trial.epoch,
             metric=objective_metric(spec),
             max_params=spec.max_params,
+            max_flops=spec.max_flops,
+            max_latency=spec.max_latency,
             device=self.cluster.device if on_gpu else "cpu",
             patience=spec.patience,
             command=self.command,

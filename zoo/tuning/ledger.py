@@ -189,8 +189,7 @@ class Ledger:
             optuna_trial.set_user_attr(key, value)
         violations = constraints(self.spec, about["metrics"]) if outcome == "done" else {}
         if outcome == "refused":
-            limit = self.spec.max_params or 0
-            violations = {"parameters": about["parameters"] / limit - 1} if "parameters" in about else {"options": 1.0}
+            violations = about.get("over") or {"options": 1.0}
         elif outcome in LEARNED_FAILURES:
             violations = {"outcome": 1.0}
         for key, value in violations.items():

@@ -42,6 +42,8 @@ class StudySearcher(Searcher):
         """Why the processes of trials died, as far as Ray knows."""
         self.pruned: set[int] = set()
         """Trials that ASHA stopped."""
+        self.noisy: set[int] = set()
+        """Candidates whose measured latency varied."""
 
     def suggest(self, trial_id: str) -> Any:
         """Return the order of the next trial; None if there is none now."""
@@ -112,6 +114,8 @@ class StudySearcher(Searcher):
 
     def finish(self, number: int, state: str, **about: Any) -> None:
         """Record how a trial ended, or let it wait for another attempt."""
+        if about.pop("noisy", False):
+            self.noisy.add(number)
         if state == "resources":
             self.stopping, self.trouble = True, ResourceError(about["reason"])
             state = "waiting"

@@ -56,6 +56,8 @@ class Trial:
     """Number of times it was started or resumed."""
     reason: str = ""
     """Why it was refused or failed, in one line."""
+    latency: float | None = None
+    """Milliseconds of a forward pass for one picture, if that is limited."""
     confirms: tuple[int, int] | None = None
     """Number of the trial whose options it repeats and its seed, for a training that confirms; None for any other."""
     start: str = ""
@@ -243,6 +245,8 @@ def describe_study(study: Study, parallel: int | None = None) -> list[str]:
     """Describe what a study searches for, most important part first."""
     spec = study.spec
     size = [] if spec.max_params is None else [f"at most {format_count(spec.max_params)} parameters"]
+    size += [] if spec.max_flops is None else [f"at most {format_count(spec.max_flops)} FLOPs"]
+    size += [] if spec.max_latency is None else [f"at most {spec.max_latency:g} ms"]
     bound = "" if spec.bound is None else f" with loss <= {spec.bound:g}"
     what = f"{study.entry['name']} on {study.entry['data']['kind']}"
     return [

@@ -87,12 +87,13 @@ def to_trial(folder: Path, spec: TuneSpec, row: TrialRow) -> Trial:
         reason=about.get("reason", ""),
         start=about.get("start", ""),
         confirms=confirms,
+        latency=about.get("latency"),
     )
 
 
 def check_trial(trial: Trial) -> None:
     """Raise ValueError if a value of a trial has another type than the zoo writes."""
-    numbers = [trial.seconds, trial.loss, trial.objective, *trial.metrics.values()]
+    numbers = [trial.seconds, trial.loss, trial.objective, trial.latency, *trial.metrics.values()]
     counts = [trial.number, trial.epoch, trial.epochs, trial.attempts, trial.parameters]
     fine = (
         trial.state in KNOWN_STATES

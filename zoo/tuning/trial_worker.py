@@ -132,10 +132,13 @@ class TrialOrder:
     """Number of epochs that are already in the study."""
     metric: str
     """The validation metric by which trials are compared."""
-    max_params: int | None
     device: str
     patience: float
     command: str
+    max_params: int | None = None
+    max_flops: int | None = None
+    max_latency: float | None = None
+    """Milliseconds of a forward pass for one picture."""
 
 
 def run_trial(config: dict[str, Any], pictures: dict[str, Any]) -> None:
@@ -176,9 +179,9 @@ def import_training() -> None:
 
 def verdict_of(error: BaseException, run: Path) -> Verdict:
     """Classify the error that ended a trial."""
-    if isinstance(error, BudgetError):
+    if refusal := refusal_of(error):
         shutil.rmtree(run, ignore_errors=True)
-        return {"state": "refused", "parameters": error.parameters, "reason": str(error)}
+        return {"state": "refused", "reason": str(error), **refusal}
     if short := as_out_of_memory(error):
         return {"state": "oom", "reason": str(short.args[0])}
     if isinstance(error, OSError) and error.errno in DISK_FULL_ERRNOS:
@@ -190,6 +193,17 @@ def verdict_of(error: BaseException, run: Path) -> Verdict:
         write_text(run / "error.txt", "".join(traceback.format_exception(error)))
     name = "" if isinstance(error, ZooError) else f"{type(error).__name__}: "
     return {"state": "failed", "reason": one_line(f"{name}{error}")[:400]}
+
+
+def refusal_of(error: BaseException) -> dict[str, Any] | None:
+    """Return which limit a model exceeds and by which share of it; None for another error."""
+    if isinstance(error, BudgetError):
+        return {"parameters": error.parameters, "over": {"parameters": error.parameters / error.limit - 1}}
+    from zoo.training.limits import NOISY, LimitError
+
+    if isinstance(error, LimitError):
+        return {"over": {error.what: error.excess}, "noisy": error.noise > NOISY}
+    return None
 
 
 def wait_for_folder(stack: ExitStack, run: Path) -> None:
@@ -207,6 +221,7 @@ def wait_for_folder(stack: ExitStack, run: Path) -> None:
 def train_trial(order: TrialOrder, pictures: dict[str, Any], report: Report, watchdog: Watchdog) -> Verdict:
     """Start the run of the trial, or resume it."""
     from zoo.models.device import choose_device
+    from zoo.training.limits import NOISY, Limits
     from zoo.training.session import Session
 
     before = open_or_clear(Path(order.run))
@@ -219,7 +234,7 @@ def train_trial(order: TrialOrder, pictures: dict[str, Any], report: Report, wat
             callback=callback,
             command=order.command,
             restart_hint="start another study with --fresh",
-            max_params=order.max_params,
+            limits=Limits(order.max_params, order.max_flops, order.max_latency),
             save_seconds=SAVE_INTERVAL,
             stop=FileStop(Path(order.folder)),
             prepared=unpack_pictures(pictures),
@@ -230,6 +245,8 @@ def train_trial(order: TrialOrder, pictures: dict[str, Any], report: Report, wat
     else:
         about = {"reason": str(before.record.get("reason", ""))}
     about |= {"parameters": before.record["parameters"], "seconds": before.record["seconds"]}
+    if latency := before.record.get("latency"):
+        about |= {"latency": latency["milliseconds"], "noisy": latency["noise"] > NOISY}
     return {"state": before.state, **about}
 
 
@@ -314,16 +331,22 @@ def read_pictures(entry: Entry) -> dict[str, Any]:
     return {"splits": arrays, **about, "skipped": found.skipped, "fingerprints": found.fingerprints}
 
 
-def smallest_model(entry: dict[str, Any], space: Space, info: dict[str, Any]) -> tuple[int, dict[str, Any]] | None:
-    """Find number of parameters and options of the smallest model of a space.
+def smallest_model(
+    entry: dict[str, Any], space: Space, info: dict[str, Any], what: str = "parameters"
+) -> tuple[int, dict[str, Any]] | None:
+    """Find number of parameters, or of FLOPs, and options of the smallest model of a space.
 
     Returns None if none can be built.
     """
-    from zoo.registry.model_size import count_parameters
+    from zoo.registry.model_size import count_parameters, count_size
     from zoo.registry.search.space import smallest_entry
 
     def size(each: Entry) -> int:
-        return count_parameters(each, DataInfo(**info))
+        if what == "parameters":
+            return count_parameters(each, DataInfo(**info))
+        if (flops := count_size(each, DataInfo(**info)).flops) is None:
+            raise ZooError("the FLOPs cannot be counted")
+        return flops
 
     try:
         return smallest_entry(space, restore_entry(entry), size)

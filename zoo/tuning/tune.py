@@ -205,6 +205,8 @@ def tune(
     objective: str | None = None,
     bound: float | None = None,
     max_params: int | None = None,
+    max_flops: int | None = None,
+    max_latency: float | None = None,
     fresh: bool = False,
     study: str | None = None,
     from_study: str | Path | None = None,
@@ -231,6 +233,8 @@ def tune(
         objective: What to optimise: a metric of the validation split, efficiency, fewest-parameters or pareto.
         bound: The largest acceptable validation loss, for fewest-parameters.
         max_params: The largest number of trainable parameters; larger candidates are refused.
+        max_flops: The largest number of floating-point operations of a forward pass for one picture.
+        max_latency: The largest time in milliseconds of a forward pass for one picture, measured before the training.
         fresh: Whether to start a new study even if there is one with the same options.
         study: Name of the study; by default NAME-study.
         from_study: An older study, by name or folder, whose best three trials the new study begins with, after the
@@ -265,7 +269,8 @@ def tune(
 
     words = pin_start(with_data(data, overrides))
     raw = load_registry(registries)[0].resolve(name, words)
-    options = {"trials": trials, "objective": objective, "bound": bound, "max_params": max_params}
+    options: dict[str, Any] = {"trials": trials, "objective": objective, "bound": bound, "max_params": max_params}
+    options |= {"max_flops": max_flops, "max_latency": max_latency}
     for key, value in options.items():
         with_option(f"--{key.replace('_', '-')}", value, f"tune.{key}", words)
     if "train.save_seconds" in (typed := typed_options(words)):

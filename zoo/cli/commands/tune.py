@@ -23,7 +23,7 @@ LOCAL_REGISTRY = Path("registry.yaml")
 """The registry that --save-as writes to."""
 NUMBER = r"([0-9]*\.?[0-9]+)"
 TIME = re.compile(rf"(?:{NUMBER}h)?(?:{NUMBER}m)?(?:{NUMBER}s)?")
-SIZE = re.compile(rf"{NUMBER}([kM]?)")
+SIZE = re.compile(rf"{NUMBER}([kMG]?)")
 MAX_VALUE = 10**12
 RESET = {"name", "overrides", "fresh", "trials", "seconds", "save_as", "study"}
 """Parameters that the command for more trials does not repeat unchanged."""
@@ -45,17 +45,20 @@ class Duration(click.ParamType[float]):
 
 
 class Count(click.ParamType[int]):
-    """A number of parameters: 900000, 900k, 1.5M."""
+    """A number of parameters or FLOPs: 900000, 900k, 1.5M, 2G."""
 
     name = "count"
+
+    def __init__(self, what: str = "parameters") -> None:
+        self.what = what
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Convert a number with a suffix to an integer."""
         if match := SIZE.fullmatch(value.replace(",", "")):
-            count = round(float(match[1]) * {"": 1, "k": 1000, "M": 1_000_000}[match[2]])
+            count = round(float(match[1]) * {"": 1, "k": 1000, "M": 10**6, "G": 10**9}[match[2]])
             if 1 <= count < MAX_VALUE:
                 return count
-        return self.fail(f"{value!r} is not a number of parameters; write 900000, 900k or 1.5M", param, ctx)
+        return self.fail(f"{value!r} is not a number of {self.what}; write 900000, 900k or 1.5M", param, ctx)
 
 
 @click.command("tune", cls=Command)
@@ -71,6 +74,13 @@ class Count(click.ParamType[int]):
 )
 @click.option("--bound", type=float, metavar="X", help="Largest loss accepted by fewest-parameters.")
 @click.option("--max-params", type=Count(), metavar="N", help="Refuse larger models: 900000, 900k or 1.5M.")
+@click.option("--max-flops", type=Count("FLOPs"), metavar="N", help="Refuse models with more FLOPs per picture: 20M.")
+@click.option(
+    "--max-latency",
+    type=click.FloatRange(0, min_open=True),
+    metavar="MS",
+    help="Refuse models whose forward pass for one picture takes longer here, in milliseconds.",
+)
 @click.option("--fresh", is_flag=True, help="Start a new study even if there is one.")
 @click.option("--name", "study", metavar="STUDY", help="Name of the study; default NAME-study.")
 @click.option("--from", "from_study", metavar="STUDY", help="Begin with the best trials of an older study.")

@@ -111,7 +111,8 @@ def study_document(study: Study) -> dict[str, Any]:
 def trial_document(trial: Trial) -> dict[str, Any]:
     """Describe a finished trial for JSON."""
     kept = {key: getattr(trial, key) for key in ("number", "objective", "metrics", "loss", "parameters", "config")}
-    return {"run": short_path(trial.run), **kept, "epochs": trial.epoch, "seconds": round(trial.seconds, 3)}
+    latency = {} if trial.latency is None else {"latency_ms": trial.latency}
+    return {"run": short_path(trial.run), **kept, "epochs": trial.epoch, "seconds": round(trial.seconds, 3), **latency}
 
 
 def failure_document(trial: Trial) -> dict[str, Any]:
