@@ -85,4 +85,4 @@ class EarlyStop:
     @classmethod
     def restore(cls, saved: dict[str, Any] | None) -> EarlyStop:
         """Return the saved state, or a new one."""
-        return cls(**saved) if saved else cls()
+        return cls(**{name: value for name, value in (saved or {}).items() if name in cls.__dataclass_fields__})
