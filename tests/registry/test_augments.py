@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+import zoo
 from zoo.core.errors import ZooError
 from zoo.registry.listing import load_entry, load_registry
 from zoo.registry.search.dimension import Dimension
 from zoo.registry.search.space import Space
 
+jsonschema = pytest.importorskip("jsonschema")
 LISTS = ["none", "cutout", "mixup p=0.5, cutout"]
 
 
@@ -81,3 +83,16 @@ def test_options_of_the_entrys_own_list_are_searched() -> None:
 def test_what_cannot_be_searched_is_refused(space: dict[str, Any], text: str) -> None:
     with pytest.raises(ZooError, match=text):
         planned(space)
+
+
+def test_the_schema_of_registry_files_knows_all_forms_of_a_list() -> None:
+    def check(then: Any) -> None:
+        entry = {"extends": "cnn", "train": {"augment": {"then": then}}}
+        jsonschema.validate({"version": 1, "entries": {"mine": entry}}, schema)
+
+    schema = zoo.schema()
+    for good in ("mixup, cutmix", ["mixup", {"kind": "cutmix", "p": 0.5}], {"mixup": {"p": 0.5}}, None):
+        check(good)
+    for bad in (3, [{"kind": "nope"}], [{"kind": "mixup", "alpha": -1}], [{"kind": "mixup", "beta": 1}]):
+        with pytest.raises(jsonschema.ValidationError):
+            check(bad)

@@ -22,6 +22,7 @@ def registry_schema(catalog: Catalog) -> Schema:
     """Make the JSON schema of a registry file for the kinds of a catalog."""
     defs: Schema = {}
     train = options_schema(TrainSpec, "train", defs)
+    defs["train.AugmentSpec"]["properties"]["then"] |= augments_schema(catalog, defs)
     train["properties"]["stages"]["additionalProperties"] = options_schema(StageSpec, "stage", defs)
     sections = {family: section_schema(catalog, family, defs) for family in ("data", "model", "prior", "text")}
     tune = options_schema(TuneSpec, "tune", defs)
@@ -108,6 +109,17 @@ def section_schema(catalog: Catalog, family: str, defs: Schema) -> Schema:
             ),
             {"if": {"not": {"required": ["kind"]}}, "then": {"anyOf": [rule for _, rule in rules]}},
         ],
+    }
+
+
+def augments_schema(catalog: Catalog, defs: Schema) -> Schema:
+    """Make the schema of a list of augmentations: a line of text, a list, or a mapping by kind."""
+    item = section_schema(catalog, "augment", defs)
+    options: Schema = {"type": ["object", "boolean", "null"]}
+    return {
+        "type": ["string", "array", "object", "null"],
+        "items": {"anyOf": [TEXT, item | {"required": ["kind"]}]},
+        "additionalProperties": options,
     }
 
 

@@ -10,12 +10,13 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DATA, NAME, OVERRIDES, REGISTRY, read_words
-from zoo.core.errors import DataError
+from zoo.cli.views.pages import check_out
+from zoo.core.errors import DataError, ZooError
 from zoo.core.spec import yaml_scalar
 from zoo.display.format import format_bytes, format_value
 from zoo.registry.data_source import with_data
 from zoo.registry.description import EntryDescription, OptionDescription
-from zoo.registry.listing import show
+from zoo.registry.listing import load_entry, show
 from zoo.registry.unused import typed_options
 
 
@@ -24,6 +25,8 @@ from zoo.registry.unused import typed_options
 @OVERRIDES
 @DATA
 @click.option("--options", "only_options", is_flag=True, help="Show only the options, with types and meanings.")
+@click.option("--augmented", is_flag=True, help="Write a page of training pictures as the entry augments them.")
+@click.option("-o", "--out", metavar="FILE.png", help="With --augmented: the page; default NAME-augmented.png.")
 @REGISTRY
 @click.pass_obj
 def show_command(
@@ -33,10 +36,18 @@ def show_command(
     overrides: tuple[str, ...],
     data: str | None,
     only_options: bool,
+    augmented: bool,
+    out: str | None,
     registries: tuple[str, ...],
 ) -> None:
-    """Show one entry: its options, parameters, FLOPs and results."""
+    """Show one entry: its options, parameters, FLOPs and results; or its training pictures as augmented."""
     words = with_data(*read_words(screen, data, overrides))
+    if augmented:
+        if only_options:
+            raise ZooError("--options has no effect with --augmented", "give one of them")
+        return show_augmented(screen, name, words, registries, out)
+    if out is not None:
+        raise ZooError("-o has no effect without --augmented", "give --augmented too")
     names_stage = any(option.startswith("train.stages.") for option in typed_options(words))
     try:
         about = show(name, words, registries, measure=names_stage or not only_options)
@@ -48,6 +59,21 @@ def show_command(
     if only_options:
         return show_options(screen, about.options)
     return show_entry(screen, about)
+
+
+def show_augmented(screen: Screen, name: str, words: list[str], registries: tuple[str, ...], out: str | None) -> None:
+    """Write a page of training pictures, each beside several draws of its augmentation, and print where it is."""
+    check_out(out)
+    show(name, words, registries)  # refuses what a training would refuse
+    from zoo.training.augmented import augmented_page
+
+    page = augmented_page(load_entry(name, words, registries))
+    path = out or f"{name}-augmented.png"
+    page.save(path)
+    rows, columns = page.pictures.shape[:2]
+    if screen.json:
+        return screen.document({"entry": name, "grid": path, "pictures": rows, "draws": columns - 1})
+    return screen.line(f"{path}: {rows} pictures, each as it is and {columns - 1} times as augmented")
 
 
 def show_options(screen: Screen, options: list[OptionDescription]) -> None:
