@@ -112,7 +112,7 @@ def show_entry(screen: Screen, about: EntryDescription) -> None:
     set_here = [
         (name, yaml_scalar(values[name]), yaml_scalar(old))
         for name, old in defaults.items()
-        if values.get(name) != old and name != "tune.space"  # the options that it names say it in their own lines
+        if values.get(name, old) != old and name != "tune.space"  # the options that it names say it in their own lines
     ]
     kinds = [(key, values[key], "") for key in ("data.kind", "prior.kind", "text.kind") if key in values]
     screen.line()
@@ -132,6 +132,7 @@ def show_results(screen: Screen, results: list[dict[str, Any]]) -> None:
     rows = []
     for row in results:
         metrics = ", ".join(f"{name} {format_value(value)}" for name, value in dict(row.get("metrics") or {}).items())
+        metrics += f", mean of {row['averaging']}" if row.get("averaging") else ""
         cells = [
             format_value(row.get(key, ""))
             for key in ("when", "data", "split", "seed", "parameters", "minutes", "device")
