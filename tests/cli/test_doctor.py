@@ -186,7 +186,7 @@ def test_torch_that_cannot_be_imported(tmp_path: Path) -> None:
     assert "Traceback" not in done.stdout + done.stderr
     assert "torch cannot be imported: OSError: libtorch.so: cannot open" in done.stdout
     assert done.stdout.count("since torch cannot be imported") == 2
-    assert " working: classifiers" in done.stdout and "problem" in done.stdout.splitlines()[-1]
+    assert " working: " in done.stdout and " classifiers" in done.stdout and "problem" in done.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize(("code", "cause"), [("import sys; sys.exit(3)", "SystemExit: 3"), ("", "AttributeError: ")])

@@ -19,7 +19,7 @@ from zoo.core.yaml import parse
 from zoo.registry.catalog import catalog
 
 Capture = pytest.CaptureFixture[str]
-WHOLE = {f"docs/plugins/{name}.md" for name in ("data", "prior", "metric", "registry")}
+WHOLE = {f"docs/plugins/{name}.md" for name in ("augment", "data", "prior", "metric", "registry")}
 """The plugins that they show whole are installed and used by test_plugin_pages.py."""
 LESSONS = {"docs/tutorial/first-plugin.md", "examples/README.md", *WHOLE}
 """Their files and commands are those of test_examples.py and test_plugin_pages.py."""

@@ -68,6 +68,8 @@ def other(spec: S) -> Iterator[tuple[str, S]]:
 
 def changed(value: Any) -> Any:
     """Another value of the same type."""
+    if isinstance(value, tuple):
+        return (*value, {"kind": "mixup"})
     return {"main": {"lr": 0.1}} if isinstance(value, dict) else (not value) if isinstance(value, bool) else value + 1
 
 

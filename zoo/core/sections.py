@@ -80,7 +80,7 @@ class AugmentSpec(Spec):
 
     @model_serializer(mode="wrap")
     def leave_out_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out further augmentations where there are none, so that older hashes stay as they were."""
+        """Leave out an empty list of augmentations, so that older hashes stay."""
         found: dict[str, Any] = dump(self)
         return {key: value for key, value in found.items() if key != "then" or value}
 
@@ -119,7 +119,7 @@ class DataSpec(Spec):
 
     @model_serializer(mode="wrap")
     def leave_out_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out the folds where there are none, so that what is computed from older options stays as it was."""
+        """Leave out folds that are not used, so that older cache keys stay."""
         found: dict[str, Any] = dump(self)
         return {key: value for key, value in found.items() if value is not None or key not in ("folds", "fold")}
 
@@ -231,7 +231,7 @@ class StageSpec(Spec):
 
     @model_serializer(mode="wrap")
     def leave_out_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out newer options that are not used, so that what is computed from older ones stays as it was."""
+        """Leave out newer options that are not used, so that older hashes stay."""
         found: dict[str, Any] = dump(self)
         return {key: value for key, value in found.items() if value is not None or key not in NEWER_OPTIONS}
 

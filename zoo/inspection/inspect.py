@@ -32,7 +32,7 @@ ENTRY = "cnn"
 
 
 def inspect(data: Data, *overrides: str, run: Run | str | Path | None = None, device: str = "auto") -> Inspection:
-    """Inspect a data set: what was understood of it, and which pictures should be looked at before training.
+    """Inspect a data set, and list the pictures to look at before training.
 
     The pictures are compared as a model sees them, that is after they are resized. Similar pictures are found by their
     averages over grids of 8x8 and at most 16x16 cells, so that re-encoded, resized and mirrored copies are recognised.
@@ -54,8 +54,8 @@ def inspect(data: Data, *overrides: str, run: Run | str | Path | None = None, de
     Example:
         >>> import zoo
         >>> found = zoo.inspect("digits")
-        >>> found.summary()[0]
-        'duplicates: none'
+        >>> len(found.leaks), found.counts["test"][0]
+        (0, 36)
     """
     if wrong := [word for word in overrides if not word.startswith("data.")]:
         raise ZooError(f"{wrong[0]!r} is no option of the data", "an inspection takes data.KEY=VALUE")
