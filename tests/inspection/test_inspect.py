@@ -140,3 +140,16 @@ def test_bad_input_is_one_line(home: Path, capsys: Capture) -> None:
         (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
         assert line
     assert not (home / "inspection").exists()
+    (home / "taken").write_text("a file")
+    assert main(["inspect", "digits", "-o", "taken"]) == 2
+    assert capsys.readouterr().err.endswith("error: taken is a file; name a folder with -o\n")
+
+
+def test_pages_of_an_earlier_inspection_go_away(folder: Path, capsys: Capture) -> None:
+    assert main(["inspect", str(folder)]) == 0
+    for path in ("train/cat/copy", "test/cat/mirrored", "test/dog/small", "train/dog/compressed", "train/dog/odd"):
+        (folder / f"{path}.png").unlink()
+    capsys.readouterr()
+    assert main(["inspect", str(folder)]) == 0
+    assert "duplicates: none" in capsys.readouterr().out
+    assert sorted(path.name for path in Path("inspection").iterdir()) == ["findings.csv", "samples.png"]

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from zoo.core.splits import SPLIT_WORDS, SPLITS
 from zoo.data.dataset import Pictures
 
 Problem = Literal["unreadable", "duplicate", "blank", "odd", "label"]
@@ -84,16 +85,18 @@ class Inspection:
         if not self.groups:
             return "duplicates: none"
         kinds = Counter(found.detail for found in self.of("duplicate"))
-        rows = sum(map(len, self.groups))
+        rows, groups = sum(map(len, self.groups)), len(self.groups)
         what = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
-        return f"duplicates: {rows:,} pictures in {len(self.groups):,} groups ({what}); keep one of each group"
+        return f"duplicates: {rows:,} pictures in {groups:,} group{'s' * (groups != 1)} ({what}); keep one of each"
 
     def say_groups(self) -> list[str]:
         """Describe leaks between splits, and labels that contradict each other."""
         found = []
         if leaks := self.leaks:
             some = "group" if len(leaks) == 1 else "groups"
-            found.append(f"leak: {len(leaks):,} {some} in several splits; the test figures are too good by them")
+            held_out = {self.splits[row] for group in leaks for row in group} - {"train"}
+            words = " and ".join(SPLIT_WORDS[split] for split in SPLITS if split in held_out)
+            found.append(f"leak: {len(leaks):,} {some} in several splits; the {words} figures are too good by them")
         if conflicts := self.conflicts:
             rows = sum(map(len, conflicts))
             found.append(f"contradictions: {rows:,} pictures show the same under different labels; correct them")
@@ -102,16 +105,16 @@ class Inspection:
     def say_pictures(self) -> list[str]:
         """Describe single pictures that should be looked at."""
         texts = {
-            "unreadable": "could not be read and were left out",
-            "blank": "are of one colour; delete them",
-            "odd": "resemble no others; see odd.png",
-            "label": "probably have a wrong label; see labels.png",
+            "unreadable": "that could not be read, left out",
+            "blank": "of one colour; delete what shows nothing",
+            "odd": "unlike all others; see odd.png",
+            "label": "with a doubtful label; see labels.png",
         }
-        total = len(self.pictures)
+        found = {problem: self.of(problem) for problem in PROBLEMS if problem in texts}
         return [
-            f"{problem}: {len(rows):,} pictures ({len(rows) / total:.1%}) {texts[problem]}"
-            for problem in PROBLEMS
-            if problem in texts and (rows := self.of(problem))
+            f"{problem}: {len(rows):,} picture{'s' * (len(rows) != 1)} {texts[problem]}"
+            for problem, rows in found.items()
+            if rows
         ]
 
     def say_balance(self) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zoo.core.files import write_text
+from zoo.core.files import remove, write_text
 from zoo.data.dataset import Pictures
 from zoo.display.grid import PictureRows, choose_columns, draw_grid, save_png, wrap_rows
 from zoo.inspection.inspect import rows_of
@@ -31,18 +31,21 @@ def write_inspection(found: Inspection, folder: Path) -> list[Path]:
         folder: The folder; files of these names in it are replaced.
 
     Returns:
-        The paths of the files. Pages with nothing on them are not written.
+        The paths of the files. Pages with nothing on them are not written, and those of an earlier inspection removed.
+
+    Raises:
+        ResourceError: If the folder cannot be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, caption, blocks in pages(found):
+        path = folder / f"{name}.png"
         if blocks:
-            save_png(folder / f"{name}.png", draw_grid(blocks, caption))
-            paths.append(folder / f"{name}.png")
-    if found.findings:
-        write_text(folder / "findings.csv", findings_csv(found.findings))
-        paths.append(folder / "findings.csv")
-    return paths
+            save_png(path, draw_grid(blocks, caption))
+            paths.append(path)
+        else:
+            remove(path)
+    write_text(folder / "findings.csv", findings_csv(found.findings))
+    return [*paths, folder / "findings.csv"]
 
 
 def pages(found: Inspection) -> Iterator[tuple[str, str, list[PictureRows]]]:

@@ -9,6 +9,7 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, OVERRIDES
+from zoo.core.errors import ZooError
 
 MOST_CLASSES = 30
 """Classes that the table shows."""
@@ -32,8 +33,10 @@ def inspect_command(
     from zoo.inspection.inspect import inspect
     from zoo.inspection.pages import write_inspection
 
+    if (folder := Path(out)).exists() and not folder.is_dir():
+        raise ZooError(f"{out} is a file", "name a folder with -o")
     found = inspect(data, *overrides, run=run, device=device)
-    files = [str(path) for path in write_inspection(found, Path(out))]
+    files = [str(path) for path in write_inspection(found, folder)]
     if screen.json:
         return screen.document(found.to_dict() | {"files": files})
     for line in found.notes:
