@@ -34,8 +34,8 @@ class KorniaOperation(Augment):
 
     def __call__(self, x: Tensor, u: Tensor) -> Tensor:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(u[0, 0].item() * 2**24))
-            # kornia draws its parameters on the CPU
+            # kornia draws its parameters on the CPU; torch.manual_seed would also reset the generators of other devices
+            torch.default_generator.manual_seed(int(u[0, 0].item() * 2**24))
             parameters = self.operation.forward_parameters(x.shape)
             y: Tensor = self.operation(x.contiguous(), params=parameters)
         if y.shape != x.shape:

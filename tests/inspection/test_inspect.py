@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 import zoo
 from zoo.cli import main
 from zoo.core.errors import ZooError
+from zoo.inspection.label_errors import find_label_errors
 
 Capture = pytest.CaptureFixture[str]
 SIDE = 32
@@ -120,6 +122,17 @@ def test_a_classifier_finds_wrong_labels(home: Path) -> None:
     by_name = dict(zip(zip(rows.splits, rows.pictures.names, strict=True), rows.pictures.nhwc.numpy(), strict=True))
     right = [by_name[each.split, each.picture].tobytes() in pixels for each in found]
     assert sum(right) == len(wrong) and sum(right[: len(wrong)]) == len(wrong)
+
+
+def test_a_label_that_the_classifier_prefers_is_not_doubted() -> None:
+    probabilities = torch.tensor([[0.5, 0.45, 0.05], [0.99, 0.01, 0.0], [0.8, 0.2, 0.0]])
+    (error,) = find_label_errors(probabilities, torch.tensor([0, 0, 1]))
+    assert (error.row, error.label, error.likely, round(error.margin, 4)) == (2, 1, 0, 0.6)
+
+
+def test_folds_keep_the_names_of_files(folder: Path) -> None:
+    found = zoo.inspect(folder, "data.folds=3", "data.fold=1")
+    assert "train/cat/copy.png" in found.pictures.names and "fold" in " ".join(found.notes)
 
 
 def test_leaks_are_said_where_data_are_read(home: Path, capsys: Capture) -> None:

@@ -14,6 +14,7 @@ from zoo.core.errors import MissingError, RunError, ZooError
 from zoo.core.spec import Spec
 from zoo.registry.entry import Entry, resolve_entry, restore_entry, with_train
 from zoo.registry.layers import read_registry
+from zoo.registry.listing import load_entry
 from zoo.registry.raw_entry import RawEntry
 
 S = TypeVar("S", bound=Spec)
@@ -170,3 +171,20 @@ def test_a_spec_with_a_bug_is_the_fault_of_its_plugin(model: dict[str, Any], cau
         resolve_entry(RawEntry("a", {"model": model}, {}))
     assert cause in str(caught.value)
     assert not isinstance(caught.value, RunError)
+
+
+def test_options_of_a_stage_go_together_with_the_common_ones() -> None:
+    with pytest.raises(ZooError, match=r"train\.stages\.prior, with the common options: .*lookahead"):
+        load_entry("vq-vae", ["train.stages.prior.lookahead=5"])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mixup p=0.5 p.x=1", "'p' of mixup is given as a value and as options"),
+        ("mixup kind=cutmix", "'kind=cutmix' is not an option of mixup"),
+    ],
+)
+def test_augmentations_that_contradict_themselves(text: str, expected: str) -> None:
+    with pytest.raises(ZooError, match=expected):
+        load_entry("cnn", [f"train.augment.then={text}"])

@@ -113,6 +113,13 @@ def test_a_clock_is_shortened_by_a_tenth_of_the_time_so_far() -> None:
     assert again == early
 
 
+def test_only_epochs_that_were_validated_use_up_the_patience() -> None:
+    spec, early = StageSpec(patience=2, warmup=0.0, schedule="constant"), EarlyStop()
+    schedule = Schedule(spec, 1000)
+    over = [early.count(spec, schedule, epoch, epoch * 10, score) for epoch, score in ((1, 3.0), (20, 4.0), (40, 4.0))]
+    assert over == [False, False, True]
+
+
 def test_a_stage_near_its_end_is_left_alone() -> None:
     budget, schedule = EpochBudget(11), Schedule(StageSpec(epochs=11, schedule="wsd", cooldown=0.05), 110)
     early = EarlyStop()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
 from pydantic import ValidationError
 from torch import nn
 
+import zoo
+from tests.conftest import TINY
+from zoo.core.errors import ZooError
 from zoo.core.sections import StageSpec
 from zoo.training.ema import Lookahead, make_average
 from zoo.training.schedule import Schedule
@@ -53,3 +57,8 @@ def test_a_triangular_schedule_rises_to_its_peak_and_falls() -> None:
     assert found[-1] == pytest.approx(0.07 + 0.93 * 0.01 / 0.75)
     assert all(a < b for a, b in pairwise(found[:25]))
     assert all(a > b for a, b in pairwise(found[24:]))
+
+
+def test_a_lookahead_longer_than_the_training_is_refused(home: Path) -> None:
+    with pytest.raises(ZooError, match=r"train\.lookahead=9000 is more than the"):
+        zoo.train("cnn", *TINY, "train.ema=0", "train.lookahead=9000", device="cpu")

@@ -63,6 +63,17 @@ def test_few_pictures_get_small_batches_and_many_epochs() -> None:
     assert changed["train.lr"][1] < 4e-3
 
 
+def test_accumulated_batches_count_as_one() -> None:
+    alone, parts = fit(task=FEW).changed, fit("train.accumulate=4", task=FEW).changed
+    assert parts["train.batch"][1] * 4 == alone["train.batch"][1]
+    assert parts["train.epochs"] == alone["train.epochs"]
+
+
+def test_decay_that_ignores_the_rate_stays_small() -> None:
+    assert "train.weight_decay" in fit(task=FEW).changed
+    assert "train.weight_decay" not in fit("train.decoupled=true", task=FEW).changed
+
+
 @pytest.mark.parametrize("pictures", [20, 176, 450, 1_300, 5_400, 9_000])
 def test_a_classifier_of_few_pictures_takes_about_a_minute(pictures: int) -> None:
     task = FEW._replace(pictures=pictures)

@@ -58,12 +58,15 @@ def parse_text(text: str) -> dict[str, Any]:
         raise ValueError(f"{text[:60]!r} names no augmentation; write a list {EXAMPLE}")
     for word in words:
         key, equals, value = word.partition("=")
-        if not equals or not all(key.split(".")) or not value:
+        if not equals or not all(key.split(".")) or not value or key.split(".")[0] == "kind":
             raise ValueError(f"{word[:60]!r} is not an option of {kind[:60]}; write a list {EXAMPLE}")
         *outer, last = key.split(".")
         inside = found
         for part in outer:
             inside = inside.setdefault(part, {})
+            if not isinstance(inside, dict):
+                text = f"{part[:60]!r} of {kind[:60]} is given as a value and as options; give one of them"
+                raise ValueError(text)  # noqa: TRY004 - pydantic reports no TypeError
         try:
             inside[last] = parse_value(value, key)
         except ZooError as error:

@@ -316,6 +316,17 @@ class TrainSpec(StageSpec):
             raise ValueError("train.lr_mult needs train.init_from: it is for weights that are taken from a run")
         return self
 
+    @model_validator(mode="after")
+    def check_combined(self) -> Self:
+        """Check that the options of each stage go together with the common ones."""
+        for name in self.stages:
+            try:
+                self.stage(name)
+            except ValidationError as error:
+                text = error.errors()[0]["msg"].removeprefix("Value error, ")
+                raise ValueError(f"train.stages.{name}, with the common options: {text}") from None
+        return self
+
     @property
     def power(self) -> float:
         """The strength of `balance`; 0 for none."""

@@ -58,7 +58,7 @@ def hold_out(train: Pictures, valid: Pictures, folds: int, fold: int, seed: int)
     is kept for validation is as before, so that what chooses the epoch is not what is measured.
     """
     note(f"fold {fold} of {folds} stands in for the test pictures, which are not used", usual=True)
-    pool = Pictures.of(torch.cat([train.nhwc, valid.nhwc]), torch.cat([train.y, valid.y]))
+    pool = join([train, valid])
     y = pool.y.numpy()
     keys = np.random.PCG64([seed, folds]).random_raw(len(y))
     held = np.zeros(len(y), dtype=bool)
@@ -67,6 +67,14 @@ def hold_out(train: Pictures, valid: Pictures, folds: int, fold: int, seed: int)
     rows, others = stratified_rows(rest.y.numpy(), [len(valid) / len(y)], seed)
     parts = rest.subset(sorted_rows(others)), rest.subset(sorted_rows(rows))
     return *parts, pool.subset(torch.from_numpy(np.flatnonzero(held)))
+
+
+def join(parts: Sequence[Pictures]) -> Pictures:
+    """Join pictures, which keep their names if all have some."""
+    x, y = (torch.cat([getattr(part, name) for part in parts]) for name in ("nhwc", "y"))
+    named = all(part.names or not len(part) for part in parts)
+    names = tuple(name for part in parts for name in part.names) if named else ()
+    return Pictures(x.permute(0, 3, 1, 2), y, names)
 
 
 def sorted_rows(rows: NDArray[np.int64]) -> Tensor:

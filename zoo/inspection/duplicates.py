@@ -25,8 +25,8 @@ MIN_DETAIL_SIMILARITY = 0.85
 """Least cosine similarity of the details, which the coarse grid does not show."""
 BLANK_CONTRAST = 2 / 255
 """Standard deviation below which a picture is blank; blank pictures are not compared."""
-BLOCK = 2048
-"""Pictures that are compared with all others at a time."""
+BLOCK, PRODUCTS = 2048, 2**27
+"""Pictures that are compared with all others at a time, and products that are kept at a time."""
 CHUNK = 4096
 """Pictures that are reduced, or pairs that are compared closely, at a time."""
 
@@ -104,13 +104,14 @@ def equal_pairs(pictures: Pictures, patterned: Tensor) -> Iterator[Pair]:
 def similar_pairs(grids: Grids, rows: Tensor) -> Iterator[Pair]:
     """Yield the pairs among some rows that differ little, as they are or mirrored."""
     even, odd = split_symmetry(unit(grids.coarse[rows]))
-    for start in range(0, len(rows), BLOCK):
-        end = start + BLOCK
+    block = max(1, min(BLOCK, PRODUCTS // max(1, len(rows))))
+    for start in range(0, len(rows), block):
+        end = start + block
         # A mirrored picture has the odd part with the other sign, so one product serves both comparisons.
         similarity = even[start:end] @ even[start:].T + (odd[start:end] @ odd[start:].T).abs_()
         found = (similarity > SEARCH_SIMILARITY).nonzero() + start
         found = rows[found[found[:, 0] < found[:, 1]]]
-        for part in torch.split(found, CHUNK):
+        for part in torch.split(found, CHUNK) if len(found) else ():
             yield from closely_similar(grids, part)
 
 

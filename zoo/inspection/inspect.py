@@ -12,6 +12,7 @@ from zoo.core.errors import ZooError
 from zoo.core.notes import collect_notes, note
 from zoo.core.splits import SPLITS
 from zoo.data.dataset import Pictures, Splits
+from zoo.data.split import join
 from zoo.inspection.duplicates import Pair, average, find_duplicates, groups_of
 from zoo.inspection.inspection import Finding, Inspection
 from zoo.inspection.label_errors import find_label_errors
@@ -93,13 +94,6 @@ def inspect(data: Data, *overrides: str, run: Run | str | Path | None = None, de
 def named(split: str, part: Pictures) -> Pictures:
     """Name pictures that have no names by their number in the split, as in test:12."""
     return part if part.names else Pictures(part.x, part.y, tuple(f"{split}:{row}" for row in range(len(part))))
-
-
-def join(parts: Sequence[Pictures]) -> Pictures:
-    """Join the pictures of several splits."""
-    names = tuple(name for part in parts for name in part.names)
-    x = torch.cat([part.nhwc for part in parts]).permute(0, 3, 1, 2)
-    return Pictures(x, torch.cat([part.y for part in parts]), names)
 
 
 class Describe:

@@ -34,8 +34,8 @@ def find_label_errors(probabilities: Tensor, y: Tensor) -> list[LabelError]:
     rows, own = torch.arange(len(y)), probabilities[torch.arange(len(y)), y]
     confident = torch.where(probabilities >= mean_confidence(probabilities, y), probabilities, -1.0)
     likely = confident.argmax(1)
-    doubtful = (likely != y) & (confident.amax(1) >= 0)
     margins = probabilities[rows, likely] - own
+    doubtful = (confident.amax(1) >= 0) & (margins > 0)
     found = doubtful.nonzero().flatten()
     found = found[margins[found].argsort(descending=True, stable=True)]
     values = zip(found.tolist(), y[found].tolist(), likely[found].tolist(), margins[found].tolist(), strict=True)

@@ -39,7 +39,7 @@ PEAK_SHARE, MIN_SHARE = 0.1, 0.25
 """Share of the time for the products of matrices, and least share for the two loops."""
 MATMUL_SIZE = 2048
 UNMEASURED = {"epochs", "minutes", "keep", "save_seconds", "monitor", "balance", "balance_power"}
-UNMEASURED |= {"patience", "min_delta", "cooldown"}
+UNMEASURED |= {"patience", "min_delta", "cooldown", "teacher", "distill_temperature", "distill_weight"}
 """Options of `train` that change neither a step nor its speed."""
 Step = Callable[[], None]
 
@@ -218,7 +218,8 @@ def plain_loop(entry: Entry, splits: Splits, device: torch.device) -> Step:
     seed_all(entry.train.seed)
     model = build_model(entry, splits.info).to(device)
     stage = model.stages()[0]
-    batch = entry.train.stage(stage.name).batch
+    spec = entry.train.stage(stage.name)
+    batch = spec.batch * (spec.accumulate or 1)
     then = build_augmenter(entry.train, splits.info)
     loader = Loader(splits.train, batch, entry.train.augment, entry.train.seed, device, then=then)
     optimizer = optim.AdamW(stage.module.parameters(), lr=entry.train.lr)

@@ -29,6 +29,8 @@ class EarlyStop:
     """Lowest score that counted as an improvement."""
     since: int = 0
     """Number of the last epoch that improved, or in which the rate rose; counted from 1."""
+    waited: int = 0
+    """Validations since then without an improvement; with a time limit not each epoch is validated."""
     epoch: int = 0
     """Number of the epoch after which the stage was shortened; 0: it was not."""
     end: int = 0
@@ -40,11 +42,13 @@ class EarlyStop:
 
     def count(self, spec: StageSpec, schedule: Schedule, epoch: int, step: int, score: float) -> bool:
         """Count an epoch, numbered from 1, that ended with a step; return whether the patience is over."""
-        if score < self.best - (spec.min_delta or 0.0):
-            self.best, self.since = score, epoch
-        if schedule.is_rising(step):
-            self.since = epoch
-        return not self.epoch and epoch - self.since >= (spec.patience or epoch)
+        better = score < self.best - (spec.min_delta or 0.0)
+        self.best = score if better else self.best
+        if better or schedule.is_rising(step):
+            self.since, self.waited = epoch, 0
+        else:
+            self.waited += 1
+        return not self.epoch and spec.patience is not None and self.waited >= spec.patience
 
     def shorten(self, schedule: Schedule, budget: EpochBudget, epoch: int, step: int, steps: int) -> bool:
         """Shorten the stage after an epoch of `steps` steps; return whether it stops earlier than it would have."""

@@ -64,10 +64,11 @@ def find_rate(entry: Entry, stage: str | None, device: torch.device, callback: C
         prepared, size, fitted = session.settle(None)
         if text := fitted.describe():
             callback.note(text)
-        model, *_ = session.make_model(prepared, size, None)
+        model, _, start, _ = session.make_model(prepared, size, None)
         train = session.entry.train
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         model = model.to(device)
+        loaded = [value for key, value in model.named_parameters() if start and key in start.taken]
         stages = {each.name: each for each in model.stages()}
         name = stage or next(iter(stages))
         if name not in stages:
@@ -80,7 +81,7 @@ def find_rate(entry: Entry, stage: str | None, device: torch.device, callback: C
         layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
         model.to(memory_format=layout)
         autocast = autocast_type(device, train.precision)
-        stepper = Stepper(model, stages[name], spec, STEPS, autocast, layout, trainable)
+        stepper = Stepper(model, stages[name], spec, STEPS, autocast, layout, trainable, loaded)
         stepper.optimizers.decays.clear()
         callback.stage(StageInfo(name, 1, STEPS, 0, loader.batch))
         stages[name].module.train()

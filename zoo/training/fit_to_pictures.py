@@ -134,13 +134,15 @@ def proposals(entry: Entry, task: Task) -> Iterator[tuple[str, Any, Any]]:
     groups = {"train": train.model_dump()} | {f"train.stages.{name}": own for name, own in train.stages.items()}
     for name, values in groups.items():
         spec = train.stage(name.rpartition(".")[2]) if name != "train" else train
-        batch = spec.batch if is_fixed(f"{name}.batch", typed) else fit_batch(spec.batch, task.pictures)
-        fitted: dict[str, Any] = {"batch": fit_batch(spec.batch, task.pictures), "lr": fit_rate(spec, batch)}
+        parts = spec.accumulate or 1
+        suited = max(1, fit_batch(spec.batch * parts, task.pictures) // parts)
+        batch = spec.batch if is_fixed(f"{name}.batch", typed) else suited
+        fitted: dict[str, Any] = {"batch": suited, "lr": fit_rate(spec, batch)}
         if train.minutes is None and spec.minutes is None:
-            fitted["epochs"] = fit_epochs(spec.epochs, batch, task)
+            fitted["epochs"] = fit_epochs(spec.epochs, batch * parts, task)
         yield from ((f"{name}.{key}", values[key], value) for key, value in fitted.items() if key in values)
         if name == "train" and task.classifier and task.pictures < FEW:
-            epochs = spec.epochs if is_fixed("train.epochs", typed) else fit_epochs(spec.epochs, batch, task)
+            epochs = spec.epochs if is_fixed("train.epochs", typed) else fit_epochs(spec.epochs, batch * parts, task)
             yield from for_few_pictures(entry, task, epochs)
 
 
@@ -152,7 +154,7 @@ def for_few_pictures(entry: Entry, task: Task, epochs: int) -> Iterator[tuple[st
     if task.pictures < VERY_FEW:
         if train.monitor is None:
             yield "train.keep", train.keep, "last"
-        if train.optimizer == "adamw":
+        if train.optimizer == "adamw" and not train.decoupled:  # else it would not be multiplied by the rate
             yield "train.weight_decay", train.weight_decay, max(train.weight_decay, WEIGHT_DECAY)
         augment = {"pad": int(PAD * task.height), "cutout": int(CUTOUT * task.height)}
         for name, value in (augment | {"brightness": JITTER, "contrast": JITTER}).items():

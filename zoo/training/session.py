@@ -52,8 +52,8 @@ MIN_PICTURES_SEEN, MAX_EPOCHS = 60_000, 60
 """Smallest number of training pictures for a cached classifier, counting repetitions, and limit of its epochs."""
 KEPT_BY_JUDGES = frozenset({"data", "model", "train.augment", "train.epochs", "train.keep", "train.weight_decay"})
 """Options of a cached classifier that do not follow the pictures: its epochs do already, its scores are compared."""
-SHOWN_PICTURES = 1_000
-"""Training pictures from which a model may initialise weights."""
+SHOWN_PICTURES, SHOWN_VALUES = 1_000, 2**26
+"""Training pictures from which a model may initialise weights, and the largest number of their values."""
 POLL_SECONDS = 0.3
 """Seconds between two attempts to lock a folder that another process uses."""
 Counter = Callable[[Entry, DataInfo], Count]
@@ -70,10 +70,11 @@ class Prepared(NamedTuple):
     """SHA-256 of each split."""
 
 
-def some_pictures(splits: Splits) -> Batch:
-    """Select training pictures, spread evenly, from which a model may initialise weights."""
+def some_pictures(splits: Splits, most: int = SHOWN_PICTURES) -> Batch:
+    """Select training pictures, spread evenly, from which a model may initialise weights; fewer if they are large."""
     count = len(splits.train)
-    rows = torch.arange(0, count, max(1, -(-count // SHOWN_PICTURES)))
+    most = max(2, min(most, SHOWN_VALUES // splits.train.x[0].numel()))
+    rows = torch.arange(0, count, max(1, -(-count // most)))
     some = splits.train.subset(rows)
     return Batch(some.floats, some.y)
 
@@ -182,7 +183,8 @@ class Session:
         if not size.checked:
             check_classes(self.entry, model, splits.info)
         check_stages(self.entry.train, model)
-        model.initialise(some_pictures(splits))
+        if type(model).initialise is not Model.initialise:
+            model.initialise(some_pictures(splits))
         self.latency = None if before else self.limits.check_latency(model, splits.info, self.device)
         frozen = freeze(model, self.entry.train.frozen)
         start = self.begin(model, splits.info, before)
@@ -191,7 +193,7 @@ class Session:
             model,
             self.entry.train,
             splits.info,
-            some_pictures(splits),
+            some_pictures(splits, 2),
             record,
             prepared.fingerprints,
             self.device,

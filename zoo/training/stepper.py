@@ -8,7 +8,7 @@ from collections.abc import Collection
 import torch
 from torch import nn
 
-from zoo.core.errors import JobError
+from zoo.core.errors import JobError, ZooError
 from zoo.core.sections import StageSpec
 from zoo.core.tensor_files import Tensors
 from zoo.core.types import Batch
@@ -38,6 +38,9 @@ class Stepper:
         trainable: Collection[nn.Parameter],
         loaded: Collection[nn.Parameter] = (),
     ) -> None:
+        if spec.lookahead is not None and spec.lookahead > steps:
+            text = f"train.lookahead={spec.lookahead} is more than the {steps} steps of the training"
+            raise ZooError(text, "its weights would never be kept; set it to 5, for example")
         model.eval().requires_grad_(False)
         own = {id(parameter) for parameter in trainable}
         for parameter in stage.module.parameters():
@@ -108,7 +111,7 @@ class Stepper:
         self.optimizers.load(groups.get("optimizer", {}))
         if self.average:
             self.average.load(groups["average"])
-        if self.scaler:
+        if self.scaler and "scaler" in groups:  # not if the training was saved in another precision
             self.scaler.load(groups["scaler"])
         self.sums = {name: value.to(device, copy=True) for name, value in groups.get("sums", {}).items()}
 
