@@ -103,3 +103,21 @@ def test_a_run_in_a_folder_whose_name_has_a_plus_is_one_run(pets: Path) -> None:
         zoo.train("cnn", *TINY, *words, data="pets", out=Path("a+b") / name, device="cpu")
     assert not zoo.evaluate("a+b/one", device="cpu").members
     assert zoo.evaluate("a+b/one+a+b/two", device="cpu").averaging == "2 runs"
+    with pytest.raises(ZooError, match=r"no run 'a\+b/oen'; a \+ joins runs, and there is no run 'a'"):
+        zoo.evaluate("a+b/oen", device="cpu")
+    with pytest.raises(ZooError, match=r"a\+b is not a run folder: it has no run.json"):
+        zoo.evaluate(Path("a+b").absolute(), device="cpu")
+
+
+def test_ensembles_of_runs_with_the_same_names_are_kept_apart(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    titles = list[str]()
+    monkeypatch.setattr("zoo.cli.views.evaluation.draw_confusion", lambda *about: titles.append(about[-1]))
+    for name, words in {"one": [], "two": WIDE}.items():
+        for study in "ab":
+            zoo.train("cnn", *TINY, *words, data="pets", out=Path("runs", study, name), device="cpu")
+    runs = [f"runs/{study}/one+{study}/two" for study in "ab"]
+    for text in (*runs, runs[0]):
+        assert main(["evaluate", text, "--device", "cpu"]) == 0
+    found = [json.loads(path.read_text("utf-8"))["run"] for path in Path("runs").glob("one+two-*/evaluation/test.json")]
+    assert sorted(found) == [f"{Path('runs', each, 'one')}+{Path('runs', each, 'two')}" for each in "ab"]
+    assert titles[0].startswith("a/one+a/two: test split")

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 from zoo.core.errors import ZooError
+from zoo.core.files import digest
+from zoo.registry.catalog import catalog
 from zoo.runs.find import load
-from zoo.runs.names import ROOT, find_folder, newest_runs
+from zoo.runs.names import ROOT, best_runs, find_folder, newest_runs
 from zoo.runs.run import Run
 from zoo.runs.shipped import PicturePaths
 
 Runs: TypeAlias = "Run | str | Path | Sequence[Run | str | Path]"
 """One run, or several: in a text they are joined by `+`."""
+MAX_FOLDER_NAME = 100
+"""Longest joined name of runs that names a folder as it is."""
 
 
 def load_runs(runs: Runs, data: str | Path | None = None, pictures: PicturePaths = ()) -> list[Run]:
@@ -47,7 +52,17 @@ def split_names(text: str) -> list[str]:
         parts = parts[count:]
     if len(names) > 1 and not all(names):
         raise ZooError(f"{text[:80]!r} has an empty name", "write RUN+RUN, without spaces")
-    return names
+    return names if len(names) == 1 else refuse_mistyped_path(text, names)
+
+
+def refuse_mistyped_path(text: str, names: list[str]) -> list[str]:
+    """Return the names; ZooError with the whole text if it is a path with a `+` and one of its parts is unknown."""
+    missing = [name for name in names if not is_loadable(name)]
+    if not missing or not {"/", os.sep}.intersection(text):
+        return names
+    if os.path.exists(text):  # noqa: PTH110 - takes any text
+        return [text]  # `load` says why it is no run
+    raise ZooError(f"no run {text[:200]!r}", f"a + joins runs, and there is no run {missing[0][:80]!r}")
 
 
 def is_known(name: str) -> bool:
@@ -55,11 +70,41 @@ def is_known(name: str) -> bool:
     return find_folder(name) is not None or bool(newest_runs(name))
 
 
+def is_loadable(name: str) -> bool:
+    """Return whether a name is known, or means weights that a package ships or a study whose best runs were removed."""
+    shipped = catalog().weights(name.partition("@")[0])
+    return is_known(name) or bool(shipped or best_runs(Path(name)) or best_runs(ROOT / name))
+
+
 def ensemble_label(runs: Sequence[Run]) -> str:
     """Return what results call one run, or several."""
     return "+".join(run.label for run in runs)
 
 
+def ensemble_title(runs: Sequence[Run]) -> str:
+    """Return what a picture calls one run, by its name, or several, by their paths below `runs`."""
+    paths = [Path(run.label) for run in runs]
+    if len(paths) == 1:
+        return paths[0].name
+    return "+".join((path.relative_to(ROOT) if path.is_relative_to(ROOT) else path).as_posix() for path in paths)
+
+
 def ensemble_results(runs: Sequence[Run]) -> Path:
-    """Return the folder for what is made with one run, or one below `runs` for several."""
-    return runs[0].results if len(runs) == 1 else ROOT / "+".join(Path(run.label).name for run in runs)
+    """Return the folder for what is made with one run, or one below `runs` for several.
+
+    Runs from elsewhere than `runs` itself, e.g. the trials of studies, may share their names, so that a checksum of
+    their paths is added; likewise if a name has a `+` or all are too long together.
+    """
+    if len(runs) == 1:
+        return runs[0].results
+    paths = [run.label if run.shipped else run.path.resolve().as_posix() for run in runs]
+    name = "+".join(Path(run.label).name for run in runs)
+    if len(name) <= MAX_FOLDER_NAME and not any(map(is_ambiguous, runs)):
+        return ROOT / name
+    return ROOT / f"{name[:MAX_FOLDER_NAME]}-{digest(paths)[:8]}"
+
+
+def is_ambiguous(run: Run) -> bool:
+    """Return whether the name of a run may be that of another one, or has a `+`."""
+    elsewhere = run.shipped is None and run.path.resolve().parent != ROOT.resolve()
+    return elsewhere or "+" in Path(run.label).name

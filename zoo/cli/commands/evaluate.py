@@ -16,7 +16,7 @@ from zoo.core.splits import SPLITS
 from zoo.core.trust import refuse_link
 from zoo.core.views import ONE_VIEW
 from zoo.display.format import format_value
-from zoo.runs.ensemble import ensemble_label, ensemble_results, load_runs
+from zoo.runs.ensemble import ensemble_label, ensemble_results, ensemble_title, load_runs
 
 if TYPE_CHECKING:
     from zoo.evaluation.evaluation import Evaluation
@@ -77,7 +77,8 @@ def evaluate_command(
         found["overrides"] = words
     if data:
         found["data"] = data
-    write_evaluation(screen, ensemble_results(opened) / "evaluation", found, evaluation.gallery)
+    folder = ensemble_results(opened) / "evaluation"
+    write_evaluation(screen, folder, found, ensemble_title(opened), evaluation.gallery)
     if screen.json:
         return screen.document(found)
     return show_evaluation(screen, found, evaluation, everything=everything)
@@ -89,7 +90,7 @@ def describe_data(entry: Entry) -> str:
     return entry.data.name if path is None else f"{entry.data.name} {path}"
 
 
-def write_evaluation(screen: Screen, folder: Path, found: dict[str, Any], gallery: Gallery | None) -> None:
+def write_evaluation(screen: Screen, folder: Path, found: dict[str, Any], title: str, gallery: Gallery | None) -> None:
     """Write the result, the confusion matrix as a picture, and a page of samples, into a folder."""
     # An averaged evaluation stands beside that of one pass, which is the one that is published.
     name = "-".join([found["split"], *([found["views"]] if "views" in found else [])])
@@ -104,7 +105,7 @@ def write_evaluation(screen: Screen, folder: Path, found: dict[str, Any], galler
                 path,
                 found["confusion"],
                 found["classes"],
-                f"{Path(found['run']).name}: {found['split']} split{averaged_over(found)}",
+                f"{title}: {found['split']} split{averaged_over(found)}",
             )
             found["files"].append(str(path))
         if gallery is not None:
