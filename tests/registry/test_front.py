@@ -77,6 +77,16 @@ def test_data_are_named_by_their_beginning_and_the_error_names_them() -> None:
         choose_data(registry, None, "acuracy")
 
 
+def test_a_whole_name_is_preferred_and_an_ambiguous_beginning_is_asked_about() -> None:
+    rows = [result("a", 1, 0.5, data=name) for name in ("CIFAR-10 (JPEG q75)", "cifar10", "cifar10-small")]
+    registry = Registry(results=rows)  # type: ignore[arg-type]
+    assert choose_data(registry, "CIFAR10", "accuracy")[0] == "cifar10"
+    assert choose_data(registry, "cifar-10", "accuracy")[0] == "CIFAR-10 (JPEG q75)"
+    text = r"'cifar1' may mean cifar10 or cifar10-small; write more of the name"
+    with pytest.raises(ZooError, match=text):
+        choose_data(registry, "cifar1", "accuracy")
+
+
 def test_the_notebook_is_a_point_and_what_changed_is_stale() -> None:
     registry, _ = installed_registry()
     found = front_points(registry, "CIFAR-10 (JPEG q75)", "accuracy", higher=True)

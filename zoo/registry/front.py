@@ -138,7 +138,7 @@ def choose_data(registry: Registry, data: str | None, metric: str) -> tuple[str,
         Its name, and the names of the others.
 
     Raises:
-        ZooError: If there are no results for the metric, or none on the data that is named.
+        ZooError: If there are no results for the metric or on the data that is named, or several data may be meant.
     """
     counts: dict[str, int] = {}
     for row in usable_rows(registry.results):
@@ -149,13 +149,20 @@ def choose_data(registry: Registry, data: str | None, metric: str) -> tuple[str,
         raise ZooError(f"no result has the metric {metric[:80]!r}", did_you_mean(metric, metrics))
     found = max(counts, key=lambda name: (counts[name], name))
     if data is not None:
-        matching = [name for name in counts if name == data] or [
-            name for name in counts if name.lower().startswith(data.lower())
-        ]
-        if len(matching) != 1:
-            raise ZooError(f"no data {data[:80]!r} among the results", f"choose one of {', '.join(sorted(counts))}")
-        (found,) = matching
+        found = match_data(data, sorted(counts))
     return found, sorted(set(counts) - {found})
+
+
+def match_data(data: str, names: list[str]) -> str:
+    """Return the one of the names that is meant: exactly, or else in any case, or else by its beginning."""
+    same = [name for name in names if name.lower() == data.lower()]
+    begun = [name for name in names if name.lower().startswith(data.lower())]
+    matching = [data] if data in names else same or begun
+    if not matching:
+        raise ZooError(f"no data {data[:80]!r} among the results", f"choose one of {', '.join(names)}")
+    if len(matching) > 1:
+        raise ZooError(f"{data[:80]!r} may mean {' or '.join(matching)}", "write more of the name")
+    return matching[0]
 
 
 def front_digest(points: Iterable[FrontPoint]) -> str:
