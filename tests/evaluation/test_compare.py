@@ -416,7 +416,7 @@ def test_folds_cross_validate_an_entry_alone_and_resume(capsys: Capture, monkeyp
     assert {name: about for name, about in weights().items() if name in before} == before
     assert len(seen) == 4
     (variant,) = found["variants"]
-    assert (found["folds"], found["axes"], variant["overrides"]) == (3, {}, [])
+    assert (found["folds"], found["split"], found["axes"], variant["overrides"]) == (3, "fold", {}, [])
     assert [run["fold"] for run in variant["runs"]] == [1, 2, 3]
     values = [run["metrics"]["accuracy"] for run in variant["runs"]]
     figure = variant["figures"]["accuracy"]
@@ -429,6 +429,8 @@ def test_folds_cross_validate_an_entry_alone_and_resume(capsys: Capture, monkeyp
     assert main(FOLDS) == 0
     table = capsys.readouterr().out
     assert "cnn, each of 3 folds of the training pictures, seed 0" in table
+    assert main([*FOLDS, "model.norm=none,after", "--name", "cnn-compare"]) == 2
+    assert "varied options: none -> model.norm;" in capsys.readouterr().err
     assert [line.split()[:2] for line in table.splitlines() if line.startswith("cnn ")] == [["cnn", "3/3"]]
 
 

@@ -38,7 +38,8 @@ class ComparisonPlan:
         lines = [f"entry: {self.entry} -> {other.entry}"] if self.entry != other.entry else []
         lines += [f"--split: {self.split} -> {other.split}"] if self.split != other.split else []
         if self.axes != other.axes:
-            lines.append(f"varied options: {', '.join(self.axes)} -> {', '.join(other.axes)}")
+            ours, theirs = (", ".join(plan.axes) or "none" for plan in (self, other))
+            lines.append(f"varied options: {ours} -> {theirs}")
         return lines + differences(self.base, other.base)
 
 

@@ -111,7 +111,7 @@ class Comparison:
     path: Path
     entry: str
     split: str
-    """The split on which the runs are evaluated."""
+    """The split on which the runs are evaluated; with folds it is not used, and `to_dict` says "fold"."""
     seeds: list[int]
     axes: dict[str, list[Any]]
     """The values of each axis, by dotted option."""
@@ -174,7 +174,7 @@ class Comparison:
         about: dict[str, Any] = {
             "comparison": str(self.path),
             "entry": self.entry,
-            "split": self.split,
+            "split": "fold" if self.folds else self.split,
             "seeds": self.seeds,
         }
         about |= {"folds": self.folds} if self.folds else {}
