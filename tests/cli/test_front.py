@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from frontpicture import PICTURE, expected_digest
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 from PIL import Image
 
 from zoo.cli import main
-from zoo.cli.views.front import KEY
+from zoo.cli.views.front import KEY, draw_front
+from zoo.registry.front import FrontPoint
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -29,6 +33,36 @@ def test_it_prints_the_front_and_draws_all_results(capsys: pytest.CaptureFixture
     assert points["cnn-separable"]["front"] == []
     with Image.open("f.png") as picture:
         assert len(picture.text[KEY]) == 64  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("f.pdf", "the picture is a PNG file, so the name 'f.pdf'"), ("f.png", "f.png is a folder; name another file")],
+)
+def test_a_picture_that_cannot_be_written_is_refused(name: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("f.png").mkdir()
+    assert main(["front", "--out", name]) == 2
+    assert text in capsys.readouterr().err
+
+
+def test_no_name_lies_over_a_dot_and_old_results_are_called_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = list[Any]()
+    save = Figure.savefig
+
+    def keep(made: Figure, *args: Any, **options: Any) -> None:
+        figures.append(made)
+        save(made, *args, **options)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    left, right = FrontPoint("dot", 700, None, (0.806,)), FrontPoint("a long name " * 3, 1000, None, (0.8,), stale=True)
+    draw_front(Path("f.png"), [right, left, FrontPoint("far", 10, None, (0.9,))], "toys", "accuracy")
+    (made,) = figures
+    panel = made.axes[0]
+    names = {each.get_text(): each for each in panel.get_children() if isinstance(each, Annotation)}
+    assert right.entry in names
+    centres = panel.transData.transform([(point.parameters, point.mean) for point in (left, right)])
+    assert not any(name.get_window_extent().contains(*centre) for name in names.values() for centre in centres)
+    assert "one pass, stale" in [text.get_text() for text in made.legends[0].get_texts()]
 
 
 def write_registry() -> str:

@@ -71,6 +71,7 @@ def test_it_goes_by_the_options_of_the_training(capsys: Capture, words: list[str
         (["--fresh"], "--fresh has no effect with --find-lr"),
         (["--stage", "modle"], "the model has no stage 'modle'; did you mean 'model'?"),
         (["tune.trials=3"], "tune.trials has no effect on a training"),
+        (["--out", "runs/a"], "the plot is a PNG file, so the name 'runs/a' given by --out must end in .png"),
     ],
 )
 def test_what_has_no_effect_is_refused(capsys: Capture, words: list[str], text: str) -> None:

@@ -9,6 +9,7 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import REGISTRY
+from zoo.cli.views.pages import check_out
 from zoo.core.figures import is_better_higher
 from zoo.display.format import format_value
 from zoo.registry.front import FrontPoint, choose_data, front_points
@@ -34,10 +35,11 @@ def front_command(
     """
     from zoo.cli.views.front import draw_front
 
+    path = Path(out or ROOT / "front.png")
+    check_out(str(path), "picture")
     registry, problems = load_registry(registries)
     chosen, others = choose_data(registry, data, metric)
     points = front_points(registry, chosen, metric, higher=is_better_higher(metric))
-    path = Path(out) if out else ROOT / "front.png"
     draw_front(path, points, chosen, metric)
     if screen.json:
         about = {"data": chosen, "metric": metric, "points": [point.to_dict() for point in points]}

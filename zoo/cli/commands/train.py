@@ -10,6 +10,7 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DATA, DEVICE, NAME, OVERRIDES, REGISTRY, read_words, refuse_typed
+from zoo.cli.views.pages import check_out
 from zoo.cli.views.progress import progress_callback
 from zoo.core.errors import JobError, ZooError
 from zoo.display.format import format_value
@@ -88,6 +89,7 @@ def train_command(
 def search_rate(screen: Screen, entry: Entry, words: list[str], stage: str | None, options: dict[str, Any]) -> None:
     """Find a learning rate, draw the plot, and print the rate and the command that uses it."""
     refuse_typed("fresh", "with --find-lr", "it leaves no run")
+    check_out(path := options["out"] or f"{entry.name}-lr.png", "plot", "--out")
     if rates := [key for key in typed_options(words) if key.split(".")[0] == "train" and key.endswith(".lr")]:
         raise ZooError(f"{rates[0]} has no effect with --find-lr", "leave it out")
     refuse_without_effect(words, ["tune"], "a training", "it is for zoo tune")
@@ -102,7 +104,7 @@ def search_rate(screen: Screen, entry: Entry, words: list[str], stage: str | Non
         found = find_rate(entry, stage, choose_device(options["device"]), callback)
     if not found.losses:
         raise JobError("the loss is not finite from the first step on", "set train.precision=float32")
-    plot = draw_sweep(entry.name, found, Path(options["out"] or f"{entry.name}-lr.png"))
+    plot = draw_sweep(entry.name, found, Path(path))
     typed = click.get_current_context().meta["zoo.words"]
     command = None if found.suggested is None else command_with_rate(typed, found)
     if screen.json:

@@ -13,6 +13,8 @@ from zoo.registry.front import COSTS, FrontPoint, front_digest
 
 KEY = "zoo front"
 """The text in the PNG file that holds the checksum of its points."""
+DOT_SIZE = 5
+"""Diameter of a dot, in points."""
 LABELS = {"parameters": "parameters", "minutes": "minutes of training"}
 
 
@@ -51,9 +53,9 @@ def draw_panel(axes: Any, points: Sequence[FrontPoint], cost: str) -> None:
             x, y = place(point, cost) or (1.0, 0.0)
             edge = GREY if point.stale else colour
             face = "white" if averaged else edge
-            name = f"{what}, of an older entry" if point.stale else what
+            name = f"{what}, stale" if point.stale else what
             bars = {"yerr": point.std, "capsize": 2, "elinewidth": 0.8} if point.std else {}
-            axes.errorbar([x], [y], fmt="o", ms=5, mec=edge, mfc=face, ecolor=edge, label=name, zorder=3, **bars)
+            axes.errorbar([x], [y], fmt="o", ms=DOT_SIZE, mec=edge, mfc=face, ecolor=edge, label=name, zorder=3, **bars)
         # Averages over different things are not compared, so only the front of one pass is a line.
         if not averaged and (front := sorted(p for point in some if cost in point.front and (p := place(point, cost)))):
             axes.plot(*zip(*front, strict=True), color=colour, linewidth=1.2, alpha=0.6, label="front of one pass")
@@ -66,12 +68,12 @@ def place(point: FrontPoint, cost: str) -> tuple[float, float] | None:
 
 
 def draw_names(figure: Any, axes: Any, points: Sequence[FrontPoint], cost: str) -> None:
-    """Name points beside their dots, those of the front first, leaving out names that would overlap others."""
+    """Name points beside their dots, those of the front first, leaving out names that would overlap others or dots."""
     from matplotlib.patheffects import withStroke
 
     figure.draw_without_rendering()
     halo = [withStroke(linewidth=2.5, foreground="white")]
-    inside, taken = axes.get_window_extent(), list[Any]()
+    inside, taken = axes.get_window_extent(), dot_boxes(axes, points, cost)
     for point in sorted(points, key=lambda each: cost not in each.front):
         where = place(point, cost)
         for across, up, side in ((7, 5, "left"), (-7, 5, "right"), (-7, -11, "right"), (7, -11, "left")):
@@ -92,3 +94,13 @@ def draw_names(figure: Any, axes: Any, points: Sequence[FrontPoint], cost: str) 
                 taken.append(box)
                 break
             text.remove()
+
+
+def dot_boxes(axes: Any, points: Sequence[FrontPoint], cost: str) -> list[Any]:
+    """Return the boxes of the dots, in pixels."""
+    from matplotlib.transforms import Bbox
+
+    half = DOT_SIZE / 2 * axes.figure.dpi / 72
+    places = [where for point in points if (where := place(point, cost))]
+    centres = axes.transData.transform(places) if places else []
+    return [Bbox([[x - half, y - half], [x + half, y + half]]) for x, y in centres]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,10 +54,14 @@ def show_page(screen: Screen, about: dict[str, Any], figures: tuple[str, ...] = 
     return None
 
 
-def check_out(out: str | None) -> None:
-    """Raise ZooError, before anything is computed, if the page would not be a PNG file."""
-    if out is not None and Path(out).suffix.lower() != ".png":
-        raise ZooError(f"the page is a PNG file, so the name {out[:80]!r} given by -o must end in .png")
+def check_out(out: str | None, what: str = "page", option: str = "-o") -> None:
+    """Raise ZooError, before anything is computed, if the picture would not be a PNG file."""
+    if out is None:
+        return
+    if Path(out).suffix.lower() != ".png":
+        raise ZooError(f"the {what} is a PNG file, so the name {out[:80]!r} given by {option} must end in .png")
+    if os.path.isdir(out):  # noqa: PTH112 - takes any text
+        raise ZooError(f"{out[:80]} is a folder", f"name another file with {option}")
 
 
 def write_page(found: Page, folder: Path, out: str | None, tensors: str | None, separate: bool) -> dict[str, Any]:
