@@ -23,7 +23,7 @@ from zoo.cli.views.study_progress import StudyBlock, StudyLines, truncate
 from zoo.core.errors import InterruptedRun, JobError
 from zoo.display.format import format_count
 from zoo.tuning.callbacks import TuneCallback
-from zoo.tuning.study import Study
+from zoo.tuning.study import ENTRY, Study
 
 pytestmark = pytest.mark.usefixtures("home")
 Capture = pytest.CaptureFixture[str]
@@ -101,6 +101,17 @@ def test_the_command_for_more_names_a_study_that_was_begun_afresh(fake: Engine, 
     assert main(["tune", "cnn", "train.epochs=2", "--fresh", "--max-params", "900k", "--time", "9s", "--plain"]) == 0
     more = "for more trials: zoo tune cnn train.epochs=2 --max-params 900000 --plain --name s-2 --trials 4"
     assert more in capsys.readouterr().err.splitlines()
+
+
+def test_confirming_that_was_cut_short_is_resumed_with_the_same_command(fake: Engine, capsys: Capture) -> None:
+    found = study("done", "done", budget=2)
+    entry = replace(found.trials[0], start=ENTRY)
+    fake(replace(found, trials=[entry, found.trials[1]], confirmed=[trial(0, confirms=(0, 1))]))
+    assert main(["tune", "cnn", "--confirm", "--time", "9s", "--plain"]) == 0
+    out, err = capsys.readouterr()
+    more = "3 of 4 trainings with more seeds are left; resume with: zoo tune cnn --confirm --plain --trials 2"
+    assert more in err.splitlines()
+    assert "--confirm" not in out and "for more trials" not in err
 
 
 def test_it_says_that_it_resumes(fake: Engine, capsys: Capture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +14,17 @@ from spaces import get
 from studies import study, trial
 
 from zoo.cli import main
+from zoo.cli.views.study import study_document
+from zoo.core.errors import RunError
 from zoo.registry.search.space import Space
 from zoo.tuning.confirm import ConfirmLedger
-from zoo.tuning.gain import candidates, confirmations, gain_document, gain_lines
+from zoo.tuning.gain import candidates, confirmations, confirming_left, gain_document, gain_lines
 from zoo.tuning.ledger import Ledger
 from zoo.tuning.starts import choose_starts
-from zoo.tuning.study import ENTRY, Study, Trial
+from zoo.tuning.study import ENTRY, Study, Trial, failure_rows
 from zoo.tuning.study_folder import StudyPlan, open_study, write_budget, write_plan
 
+GOLDEN = Path(__file__).parents[1] / "golden" / "runs" / "study"
 pytestmark = pytest.mark.usefixtures("home")
 
 
@@ -86,9 +90,81 @@ def test_a_gain_is_compared_with_the_noise_of_seeds(more: tuple[float, float], v
     assert (best.values, best.seeds, entry.values) == ([0.05, *more], [0, 1, 2], [0.06, 0.061, 0.059])
     assert best.mean == pytest.approx(statistics.mean(best.values))
     assert best.std == pytest.approx(statistics.stdev(best.values))
-    assert list(gain_lines(found))[-1].endswith(f", {verdict} the noise of seeds")
+    last = list(gain_lines(found))[-1]
+    assert last.startswith("over seeds, its mean loss is better by 0.0") and last.endswith(
+        f": {verdict} the noise of seeds"
+    )
     seeds = (gain_document(found) or {})["seeds"]
     assert seeds["clear"] is (verdict == "more than") and seeds["value"] == pytest.approx(best.mean - 0.06)
+
+
+@pytest.mark.parametrize("objective", ["loss", "accuracy", "pareto"])
+def test_a_best_trial_that_is_worse_over_seeds_is_no_gain(objective: str) -> None:
+    found = of(0.06, 0.05, objective=objective)
+    trials = [repeated(number, seed, (0.06, 0.09)[number] + seed / 1000) for number in (0, 1) for seed in (1, 2)]
+    trials += [repeated(1, 3, 0.092), repeated(1, 4, 0.091)]
+    found = replace(found, confirmed=trials, trials=[found.trials[0], replace(found.trials[1], parameters=900)])
+    lines, seeds = list(gain_lines(found)), (gain_document(found) or {})["seeds"]
+    assert ("beats" in lines[0]) == (objective != "pareto")
+    figure = "loss" if objective == "pareto" else objective
+    assert lines[-1].startswith(f"over seeds, its mean {figure} is worse by 0.02")
+    assert (seeds["figure"], seeds["verdict"], seeds["clear"]) == (figure, "worse", False)
+
+
+def test_a_best_trial_that_was_only_left_over_does_not_beat_the_entry(home: Path) -> None:
+    found = of(0.05, 0.06, objective="loss")
+    found = replace(found, trials=[replace(each, run=home / each.run) for each in found.trials])
+    found.trials[1].run.mkdir(parents=True)
+    (found.trials[1].run / "run.json").write_text("{}", encoding="utf-8")
+    assert found.best is found.trials[1]
+    assert next(gain_lines(found)).startswith("t00001 compared with the entry")
+
+
+def test_confirming_trainings_that_failed_are_shown() -> None:
+    found = of(0.06, 0.05)
+    lost = [replace(repeated(1, seed, 9.0), state="diverged", reason="not finite") for seed in (1, 2)]
+    found = replace(found, confirmed=[*lost, repeated(0, 1, 0.06), repeated(0, 2, 0.06)])
+    assert ["diverged (more seeds)", 2, "t00001", "not finite"] in failure_rows(found)
+    assert [(row["number"], row["seed"]) for row in study_document(found)["failures"]] == [(1, 1), (1, 2)]
+    assert list(gain_lines(found))[-1] == "the noise of seeds is unknown: all other trainings of t00001 failed"
+    assert confirming_left(found) == (0, 4)
+    assert confirming_left(replace(found, confirmed=lost[:1])) == (3, 4)
+    assert "--confirm" in list(gain_lines(replace(found, confirmed=lost[:1])))[-1]
+    assert not any("--confirm" in line for line in gain_lines(replace(found, confirmed=lost[:1]), asked=True))
+
+
+def test_a_study_of_an_older_version_has_no_entry_to_compare_with() -> None:
+    older = replace(of(0.06, 0.05, entry=9), confirmed=[repeated(1, 1, 0.05)])
+    (line,) = gain_lines(older)
+    assert line.startswith("an older version began this study, without a trial of the entry")
+    assert list(gain_lines(replace(older, confirmed=()), asked=True)) == [line]
+    assert not list(gain_lines(replace(older, confirmed=(), trials=[]), asked=True))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"x" * 5000])
+def test_a_damaged_file_of_confirmations_does_not_take_the_study_down(
+    content: bytes | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(GOLDEN, "runs/study")
+    folder = Path("runs/study/confirm")
+    folder.mkdir()
+    if content is not None:
+        (folder / "study.db").write_bytes(content)
+    found = open_study(Path("runs/study"))
+    assert found.trials and not found.confirmed
+    advice = "no trial counts as trained with more seeds: repeat zoo tune with --confirm, or delete"
+    assert advice in caplog.text
+    raw, entry = get()
+    space = Space.of(raw, entry, entry.tune.space, ())
+    ledger = Ledger(Path("runs/study"), entry, entry.tune, space)
+    if content:
+        with pytest.raises(RunError) as raised:
+            ConfirmLedger(ledger)
+        assert "delete" in raised.value.hint and "--fresh" not in str(raised.value)
+    else:
+        ConfirmLedger(ledger).close()
+        assert (folder / "study.db").is_file()
+    ledger.close()
 
 
 def finish(ledger: Ledger, loss: float) -> Trial:

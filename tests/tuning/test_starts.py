@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,15 +14,22 @@ import pytest
 from spaces import check, get, made_up_space, only
 
 from zoo.cli import main
-from zoo.core.errors import ZooError
+from zoo.core.errors import InterruptedRun, ZooError
+from zoo.core.files import digest, write_json
 from zoo.core.sections import TuneSpec
 from zoo.core.spec import Choice, Range
 from zoo.registry.entry import Entry
 from zoo.registry.search.dimension import Dimension
 from zoo.registry.search.space import Space
+from zoo.training.signals import Stop
+from zoo.tuning.callbacks import TuneCallback
+from zoo.tuning.cluster import ClusterOptions
+from zoo.tuning.confirm import ConfirmLedger
+from zoo.tuning.engine import Engine
+from zoo.tuning.gain import gain_lines
 from zoo.tuning.ledger import Ledger
 from zoo.tuning.searcher import StudySearcher
-from zoo.tuning.starts import choose_starts, start_with_entry
+from zoo.tuning.starts import choose_starts, start_with_entry, study_place
 from zoo.tuning.study import ENTRY
 from zoo.tuning.study_folder import StudyPlan, changes_in, open_study, write_budget, write_plan
 from zoo.tuning.trial_worker import TrialOrder
@@ -100,7 +108,7 @@ def test_what_lies_outside_the_space_is_moved_and_said() -> None:
     start = start_with_entry(space)
     assert start.config["train.lr"] == 0.02 and start.config["model.norm"] == "before"
     said = "moved into the search space: model.norm none -> before, train.lr 0.5 -> 0.02, train.augment.pad auto -> 2"
-    assert start.describe(0) == f"t00000 is the entry as it stands; {said}"
+    assert start.describe(0) == f"t00000 is the entry, {said}"
     assert Space.apply(entry, start.config).model.dump()["kernel"] == 5
 
 
@@ -124,6 +132,81 @@ def test_a_study_that_was_killed_between_two_writes_has_its_first_trial_still() 
     trial = again.resume(0, blame=False)
     assert trial and (trial.start, trial.config["train.lr"]) == (ENTRY, 0.02)
     again.close()
+
+
+def test_a_study_knows_that_its_entry_was_moved() -> None:
+    ledger = begin("train.lr=0.5")
+    finish(ledger, 0.5)
+    finish(ledger, 0.1)
+    ledger.close()
+    found = open_study(ledger.folder)
+    assert found.moved == ledger.study.moved == ["train.lr 0.5 -> 0.02"]
+    assert "beats the entry, moved into the search space (t00000) on" in next(gain_lines(found))
+    plan = json.loads(Path("runs/new/study.json").read_text(encoding="utf-8"))
+    del plan["starts"][0]["moved"], plan["seal"]  # as an older zoo wrote it
+    write_json(Path("runs/new/study.json"), plan | {"seal": digest(plan)})
+    assert not open_study(ledger.folder).moved
+
+
+def test_resuming_does_not_need_the_older_study() -> None:
+    plan = StudyPlan({"name": "cnn"}, {}, {}, str(Path("runs/old").resolve()))
+    for name in ("runs/old", "runs/other/old"):
+        assert not plan.changes(replace(plan, older=str(study_place(name, Path("runs")))))
+    assert plan.changes(replace(plan, older=str(study_place("new", Path("runs")))))
+    assert replace(plan, older=None).changes(plan)
+    begin(folder="runs/old").close()
+    begin(folder="runs/other/old").close()
+    assert plan.changes(replace(plan, older=str(study_place("runs/other/old", Path("runs")))))
+
+
+def test_a_study_resumes_after_the_older_one_was_removed(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    ledger = begin(folder="runs/old")
+    finish(ledger, 0.5)
+    ledger.close()
+
+    def stop(engine: Engine) -> None:
+        assert engine.ledger.begin()
+        raise InterruptedRun("stopped", 130)
+
+    monkeypatch.setattr(Engine, "run", stop)
+    words = ["tune", "cnn", "model.norm=none", "--from", "old", "--name", "again"]
+    assert main(words) == 130
+    assert Path("runs/again/study.json").is_file()
+    shutil.rmtree("runs/old")
+    assert main(words) == 130, capsys.readouterr().err
+    assert len(open_study(Path("runs/again")).trials) == 2
+
+
+@pytest.mark.parametrize(
+    ("limits", "hint"),
+    [
+        ((), "widen tune.space"),
+        (("tune.max_flops=9", "tune.max_latency=1"), "widen tune.space, or increase --max-flops or --max-latency"),
+    ],
+)
+def test_after_many_refusals_the_limits_that_are_set_are_named(limits: tuple[str, ...], hint: str) -> None:
+    ledger = begin(*limits)
+    assert ledger.begin()
+    ledger.end(0, "refused", reason="too large")
+    ledger.refused_in_a_row = 300
+    searcher = StudySearcher(ledger, order, lambda trial: None)
+    searcher.check_refusals()
+    assert searcher.trouble and searcher.trouble.hint == hint
+    ledger.close()
+
+
+def test_a_request_to_stop_says_what_is_saved() -> None:
+    ledger, stop = begin(), Stop()
+    stop.asked = 130
+    engine = Engine(ledger, ClusterOptions(None, 1, "cpu"), TuneCallback(), stop, "zoo tune cnn")
+    with pytest.raises(InterruptedRun, match="stopped before the first trial"):
+        engine.raise_if_stopped()
+    finish(ledger, 0.5)
+    for each in (ledger, ConfirmLedger(ledger)):
+        engine.ledger = each
+        with pytest.raises(InterruptedRun, match=r"all trials are saved\. Resume with: zoo tune cnn"):
+            engine.raise_if_stopped()
+        each.close()
 
 
 def test_a_study_begins_with_the_best_of_an_older_one(capsys: Capture) -> None:

@@ -8,15 +8,13 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
+from zoo.core.errors import RunError
 from zoo.registry.entry import Entry, with_train
 from zoo.tuning import storage
-from zoo.tuning.gain import candidates
+from zoo.tuning.gain import MORE_SEEDS, candidates
 from zoo.tuning.ledger import Ledger
 from zoo.tuning.study import ENDED_STATES, Study, Trial
 from zoo.tuning.study_folder import CONFIRM
-
-MORE_SEEDS = 2
-"""Seeds with which each of them is trained, beside its own."""
 
 
 class ConfirmLedger(Ledger):
@@ -27,7 +25,12 @@ class ConfirmLedger(Ledger):
         unlimited = {"max_params": None, "max_flops": None, "max_latency": None, "trials": max(1, len(self.planned))}
         folder = of.folder / CONFIRM
         folder.mkdir(exist_ok=True)
-        super().__init__(folder, of.entry, of.spec.model_copy(update=unlimited), of.space)
+        try:
+            super().__init__(folder, of.entry, of.spec.model_copy(update=unlimited), of.space)
+        except RunError as error:
+            raise RunError(
+                str(error.args[0]), f"delete {folder} and repeat the command; the study's own trials stay"
+            ) from error
 
     @property
     def study(self) -> Study:

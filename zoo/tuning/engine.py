@@ -78,9 +78,11 @@ class Engine:
         self.callback.note("stopping the start of Ray (press Ctrl-C again to stop at once)")
 
     def raise_if_stopped(self) -> None:
-        """Raise InterruptedRun if the user asked to stop before there is a trial."""
+        """Raise InterruptedRun if the user asked to stop while no trial is running."""
         if self.stop.code:
-            raise InterruptedRun(f"stopped before the first trial. Resume with: {self.command}", self.stop.code)
+            begun = self.ledger.trials or isinstance(self.ledger, ConfirmLedger)
+            what = "stopped; all trials are saved" if begun else "stopped before the first trial"
+            raise InterruptedRun(f"{what}. Resume with: {self.command}", self.stop.code)
 
     def clear(self) -> None:
         """Remove the files of Ray, and the stop file."""

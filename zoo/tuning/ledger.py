@@ -19,7 +19,7 @@ from zoo.registry.entry import Entry
 from zoo.registry.search.space import Space
 from zoo.tuning import storage
 from zoo.tuning.objective import constraints, objective_values
-from zoo.tuning.study import ENDED_STATES, Study, Trial
+from zoo.tuning.study import ENDED_STATES, Study, Trial, moved_options
 from zoo.tuning.trial_rows import confirmed_by, losses_of, to_trial, trial_folder
 
 LEARNED_FAILURES = {"diverged", "oom"}
@@ -63,7 +63,7 @@ class Ledger:
     def study(self) -> Study:
         """The study with all its trials."""
         trials = [self.trials[number] for number in sorted(self.trials)]
-        return Study(self.folder, self.dumped, self.spec, self.words, trials)
+        return Study(self.folder, self.dumped, self.spec, self.words, trials, moved=moved_options(self.starts))
 
     def remaining(self) -> int:
         """Count the trials that are left of the budget."""

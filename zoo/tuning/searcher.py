@@ -75,7 +75,10 @@ class StudySearcher(Searcher):
             self.stopping = True
             reason = self.ledger.trials[max(self.ledger.trials)].reason
             text = f"{MAX_REFUSALS} candidates in a row were refused, the last one because: {reason}"
-            self.trouble = JobError(text, "widen tune.space or increase the parameter budget")
+            spec = self.ledger.spec
+            limits = {"params": spec.max_params, "flops": spec.max_flops, "latency": spec.max_latency}
+            given = " or ".join(f"--max-{name}" for name, limit in limits.items() if limit is not None)
+            self.trouble = JobError(text, f"widen tune.space{f', or increase {given}' if given else ''}")
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Record the epoch that a trial has finished."""

@@ -38,14 +38,15 @@ class Start:
 
     def record(self) -> dict[str, Any]:
         """Return what the study's plan keeps."""
-        return {"origin": self.origin, "config": self.config}
+        return {"origin": self.origin, "config": self.config} | ({"moved": list(self.moved)} if self.moved else {})
 
     def describe(self, number: int) -> str:
         """Say in one line which trial this is, and what had to change."""
-        what = "the entry as it stands" if self.origin == ENTRY else self.origin
-        parts = [f"moved into the search space: {', '.join(self.moved)}"] if self.moved else []
-        parts += [f"not searched here, so not taken: {', '.join(self.left)}"] if self.left else []
-        return "; ".join([f"t{number:05d} is {what}", *parts])
+        what = "the entry" if self.origin == ENTRY else self.origin
+        stands = " as it stands" if self.origin == ENTRY else ""
+        what += f", moved into the search space: {', '.join(self.moved)}" if self.moved else stands
+        left = f"; not searched here, so not taken: {', '.join(self.left)}" if self.left else ""
+        return f"t{number:05d} is {what}{left}"
 
 
 def choose_starts(space: Space, entry: Entry, older: Study | None) -> list[Start]:
@@ -127,6 +128,11 @@ def project(space: Space, wanted: Wanted) -> tuple[dict[str, Any], tuple[str, ..
         return found
 
     return space.assign(choose), tuple(moved)
+
+
+def study_place(text: str, root: Path) -> Path:
+    """Return the folder of a study given by path or by name, where it would be if there is none."""
+    return (Path(text) if is_study(Path(text)) else root / text).resolve()
 
 
 def find_study(text: str, root: Path) -> Study:

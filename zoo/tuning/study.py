@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,6 +82,8 @@ class Study:
     trials: list[Trial]
     confirmed: Sequence[Trial] = ()
     """Trainings of the best trials and the entry with more seeds."""
+    moved: Sequence[str] = ()
+    """Options of the entry that lay outside the search space, and were moved into it for its trial."""
 
     @property
     def name(self) -> str:
@@ -107,8 +109,7 @@ class Study:
     @property
     def causes(self) -> dict[str, list[Trial]]:
         """Trials that failed or were refused, by state, for states that occur."""
-        states = [state for state in (*FAILED_STATES, "refused") if state in self.counts]
-        return {state: [trial for trial in self.trials if trial.state == state] for state in states}
+        return causes_of(self.trials)
 
     @property
     def front(self) -> list[Trial]:
@@ -191,6 +192,17 @@ class Studies(NamedTuple):
             else muted_line("no studies yet")
         )
         return titled_block("", shown, *(muted_line(f"skipped: {problem}") for problem in self.problems))
+
+
+def moved_options(starts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return which options were moved for the trial of the entry, from the starts in a study's plan."""
+    return [text for start in starts if start["origin"] == ENTRY for text in start.get("moved", ())]
+
+
+def causes_of(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
+    """Return the trials that failed or were refused, by state, for states that occur."""
+    found = {state: [trial for trial in trials if trial.state == state] for state in (*FAILED_STATES, "refused")}
+    return {state: some for state, some in found.items() if some}
 
 
 def front_of(done: Sequence[Trial]) -> list[Trial]:
@@ -328,6 +340,9 @@ def failure_rows(study: Study) -> list[list[object]]:
     return [
         [CAUSE_NAMES.get(state, state), len(trials), trial_label(trials[0]), trials[0].reason]
         for state, trials in study.causes.items()
+    ] + [
+        [f"{CAUSE_NAMES.get(state, state)} (more seeds)", len(trials), trial_label(trials[0]), trials[0].reason]
+        for state, trials in causes_of(study.confirmed).items()
     ]
 
 

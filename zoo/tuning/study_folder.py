@@ -20,7 +20,7 @@ from zoo.registry.entry import restore_entry
 from zoo.runs.choose_folder import choose_resumable
 from zoo.runs.names import BEST_FILE, ROOT
 from zoo.runs.run import differences, read_record, utc_now
-from zoo.tuning.study import Studies, Study, Trial, ranking
+from zoo.tuning.study import Studies, Study, Trial, moved_options, ranking
 from zoo.tuning.trial_rows import FILE as DATABASE
 from zoo.tuning.trial_rows import TrialRow, UnknownSchemaError, check_trial, read_rows, to_trial
 
@@ -31,6 +31,8 @@ CONFIRM = "confirm"
 """Folder within that of the study: trainings with more seeds, as a study of their own."""
 MAX_NEXT = 20
 """Number of runs that are recorded after the best one."""
+BAD_VALUES = (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
+"""Errors that damaged values raise."""
 NEW_STUDY_HINT = "start a new study with --fresh; finished trials keep their run folders"
 
 
@@ -44,7 +46,7 @@ class StudyPlan:
     older: str | None = None
     """The folder of the older study that it begins with; None: none, or whichever an existing study began with."""
     starts: tuple[dict[str, Any], ...] = ()
-    """The trials that it begins with: `origin` and `config` of each."""
+    """The trials that it begins with: `origin` and `config` of each, and `moved` where options had to change."""
 
     @classmethod
     def of(cls, entry: dict[str, Any], spec: TuneSpec, space: dict[str, str], older: str | None = None) -> StudyPlan:
@@ -61,12 +63,20 @@ class StudyPlan:
         searched = set(self.space) | set(other.space)
         auto = {"startup": self.tune.get("startup")} if other.tune.get("startup") == "auto" else {}
         lines = [*differences(self.entry, other.entry), *differences(self.tune, other.tune | auto, "tune")]
-        if other.older not in (None, self.older):
+        if other.older and not same_place(self.older, other.older):
             lines.append(f"--from: {self.older or 'nothing'} -> {other.older}")
         for path in sorted(searched):
             old, new = (plan.space.get(path, "not searched") for plan in (self, other))
             lines += [f"{path}: {old} -> {new}"] if old != new else []
         return lines
+
+
+def same_place(recorded: str | None, given: str) -> bool:
+    """Whether the recorded older study is the given one, which may have been moved or removed since."""
+    if recorded is None or recorded == given:
+        return recorded == given
+    one, other = Path(recorded), Path(given)
+    return one.name == other.name and not (is_study(one) and is_study(other))
 
 
 def choose_study(plan: StudyPlan, root: Path, name: str | None, fresh: bool) -> Path:
@@ -127,6 +137,7 @@ def read_plan(folder: Path) -> StudyPlan:
     try:
         fine = all(isinstance(text, str) for text in (entry["name"], entry["data"]["kind"], *space, *space.values()))
         fine &= all(isinstance(each["origin"], str) and isinstance(each["config"], dict) for each in starts)
+        fine &= all(isinstance(text, str) for each in starts for text in each.get("moved", []))
         fine &= isinstance(older, str | None)
     except (LookupError, TypeError, AttributeError):
         fine = False
@@ -142,19 +153,31 @@ def open_study(folder: Path) -> Study:
         spec = TuneSpec.model_validate(plan.tune | {"trials": read_budget(folder)})
         trials = [to_trial(folder, spec, row) for row in load_rows(folder)]
         confirmed = read_confirmed(folder, spec)
-        for trial in (*trials, *confirmed):
+        for trial in trials:
             check_trial(trial)
         if len({trial.number for trial in trials}) < len(trials):
             raise ValueError("two trials have the same number")
-    except (LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except BAD_VALUES as error:
         raise RunError(f"{folder} is damaged: {describe_error(error):.160}", NEW_STUDY_HINT) from None
-    return Study(folder, plan.entry, spec, plan.space, trials, confirmed)
+    return Study(folder, plan.entry, spec, plan.space, trials, confirmed, moved_options(plan.starts))
 
 
 def read_confirmed(folder: Path, spec: TuneSpec) -> list[Trial]:
-    """Read the trainings with more seeds that confirm trials of a study."""
+    """Read the trainings with more seeds that confirm trials of a study; none, with a note, if they cannot be read."""
     part = folder / CONFIRM
-    return [to_trial(part, spec, row) for row in load_rows(part)] if (part / DATABASE).is_file() else []
+    if not part.is_dir():
+        return []
+    try:
+        found = [to_trial(part, spec, row) for row in load_rows(part)]
+        for trial in found:
+            check_trial(trial)
+    except (ZooError, sqlite3.Error, OSError, *BAD_VALUES):
+        what = "missing" if not (part / DATABASE).is_file() else "empty or damaged"
+        advice = f"repeat zoo tune with --confirm, or delete {part} first if that fails"
+        note(f"{part / DATABASE} is {what}, so that no trial counts as trained with more seeds: {advice}")
+        return []
+    else:
+        return found
 
 
 def load_rows(folder: Path) -> list[TrialRow]:

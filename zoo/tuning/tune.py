@@ -31,7 +31,7 @@ from zoo.tuning.engine import Engine, TrialsStillRunning
 from zoo.tuning.fit_study import describe_space, fit_space
 from zoo.tuning.ledger import Ledger
 from zoo.tuning.ray_client import SCHEME, RayClientEngine
-from zoo.tuning.starts import choose_starts, find_study
+from zoo.tuning.starts import choose_starts, find_study, study_place
 from zoo.tuning.storage import write_errors
 from zoo.tuning.study import ENDED_STATES, Study, main_failure
 from zoo.tuning.study_folder import (
@@ -93,14 +93,15 @@ def run_study(raw: RawEntry, fixed: list[str], request: TuneRequest, callback: T
     check_epochs(entry, space)
     refuse_unused(entry, request.typed, [dimension.path for dimension in space.dimensions])
     check_training_options(entry, space)
-    older = find_study(request.older, request.root) if request.older else None
-    plan = StudyPlan.of(entry.dump(), entry.tune, space.describe(), str(older.path.resolve()) if older else None)
+    older = str(study_place(request.older, request.root)) if request.older else None
+    plan = StudyPlan.of(entry.dump(), entry.tune, space.describe(), older)
     folder = choose_study(plan, request.root, request.study, request.fresh).resolve()
     with lock_folder(folder, "wait for it, or choose another name with --name"), catch_signals() as stop:
         if is_study(folder):
             refuse_changes("study", folder, changes_in(folder, plan))  # another process may have been first
         else:
-            begin_study(folder, plan, entry, space, older, request.command, callback)
+            before = find_study(request.older, request.root) if request.older else None
+            begin_study(folder, plan, entry, space, before, request.command, callback)
         plan = read_plan(folder)
         entry = replace(entry, tune=entry.tune.model_copy(update={"startup": plan.tune["startup"]}))
         write_budget(folder, entry.tune)
@@ -220,8 +221,9 @@ def tune(
 ) -> Study:
     """Search the options of an entry, or resume an unfinished study of it.
 
-    The first trial is the entry as it stands, so that the best one is never worse than that. Options that `overrides`
-    set are not searched. The run folders of the trials are below `storage`/STUDY.
+    The first trial is the entry, so that the best one is never worse than that; only its values outside the search
+    space are moved into it. Options that `overrides` set are not searched. The run folders of the trials are below
+    `storage`/STUDY.
 
     Args:
         name: Name of the entry.

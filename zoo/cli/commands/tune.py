@@ -17,6 +17,7 @@ from zoo.cli.views.study import show_failures, show_study, study_document
 from zoo.cli.views.study_progress import study_callback
 from zoo.core.errors import JobError, ZooError
 from zoo.registry.data_source import with_data
+from zoo.tuning.gain import confirming_left
 from zoo.tuning.study import Study, short_path
 
 LOCAL_REGISTRY = Path("registry.yaml")
@@ -127,7 +128,7 @@ def tune_command(
         raise
     files = [*write_plots(screen, study), *write_samples(screen, study, options["device"])]
     if not screen.json:
-        show_study(screen, study)
+        show_study(screen, study, options["confirm"])
     code = save_entry(screen, study, save_as) if save_as else 0
     files += [str(LOCAL_REGISTRY)] if save_as and not code else []
     if screen.json:
@@ -181,12 +182,16 @@ def show_next_steps(screen: Screen, study: Study, context: click.Context) -> Non
     """Print commands to continue with."""
     if study.best:
         screen.note(f"next: zoo evaluate {shlex.quote(short_path(study.best.run))}")
-    more = repeat_command(study, context)
-    screen.note(f"for more trials: {more}" if study.state == "done" else f"resume with: {more}")
+    left, planned = confirming_left(study) if context.params["confirm"] and study.state == "done" else (0, 0)
+    more = repeat_command(study, context, study.spec.trials * (2 if study.state == "done" and not left else 1))
+    if left:
+        screen.note(f"{left} of {planned} trainings with more seeds are left; resume with: {more}")
+    else:
+        screen.note(f"for more trials: {more}" if study.state == "done" else f"resume with: {more}")
 
 
-def repeat_command(study: Study, context: click.Context) -> str:
-    """Return the command that resumes the study, or doubles the trials of a finished one."""
+def repeat_command(study: Study, context: click.Context, trials: int) -> str:
+    """Return the command that resumes the study, with this number of trials."""
     given = context.params
     words = ["zoo", "tune", given["name"], *given["overrides"]]
     for param in context.command.params:
@@ -198,5 +203,4 @@ def repeat_command(study: Study, context: click.Context) -> str:
             words += [param.opts[0]] if flagged else [param.opts[0], str(each)]
     if given["study"] or given["fresh"]:  # repeating --fresh would not resume this study
         words += ["--name", study.name]
-    trials = study.spec.trials * (2 if study.state == "done" else 1)
     return shlex.join([*words, "--trials", str(trials)])

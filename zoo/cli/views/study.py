@@ -31,8 +31,8 @@ JSON_CAUSES = {"diverged": "diverged", "oom": "oom", "crashed": "crashed", "hung
 """JSON names of the states in which a trial failed; in JSON `failed` counts all of them."""
 
 
-def show_study(screen: Screen, study: Study) -> None:
-    """Print the results of a study."""
+def show_study(screen: Screen, study: Study, confirm: bool = False) -> None:
+    """Print the results of a study; `confirm`: whether trainings with more seeds were asked for."""
     counts = ", ".join(f"{count} {state}" for state, count in study.counts.items())
     screen.line(
         f"{short_path(study.path)}: {study.state}, {study.ended} of {study.spec.trials} trials ({counts or 'none'})"
@@ -49,18 +49,18 @@ def show_study(screen: Screen, study: Study) -> None:
         heads, rows, right = front_table(study, best)
         screen.table(heads, rows, right=right)
     show_failures(screen, study)
-    show_gain(screen, study)
+    show_gain(screen, study, confirm)
     if study.removed_note:
         screen.note(study.removed_note)
 
 
-def show_gain(screen: Screen, study: Study) -> None:
-    """Print what the search gained over the entry as it stands, and how that compares with the noise of seeds."""
+def show_gain(screen: Screen, study: Study, confirm: bool) -> None:
+    """Print what the search gained over the entry, and how that compares with the noise of seeds."""
     if found := confirmations(study):
         screen.line()
         heads = ["trial", f"mean {found[0].figure}", "std", "seeds", "values"]
         screen.table(heads, [confirmation_row(study, each) for each in found], right=[1, 2, 3])
-    if lines := list(gain_lines(study)):
+    if lines := list(gain_lines(study, confirm)):
         screen.line()
     for line in lines:
         screen.line(line)
@@ -103,7 +103,9 @@ def study_document(study: Study) -> dict[str, Any]:
         "gain": gain_document(study),
         "confirmed": [each.to_dict() for each in confirmations(study)],
         "front": [trial_document(trial) for trial in study.front],
-        "failures": [failure_document(trial) for trial in study.trials if trial.state in FAILED_STATES],
+        "failures": [
+            failure_document(trial) for trial in (*study.trials, *study.confirmed) if trial.state in FAILED_STATES
+        ],
         "files": [],
     }
 
@@ -116,6 +118,8 @@ def trial_document(trial: Trial) -> dict[str, Any]:
 
 
 def failure_document(trial: Trial) -> dict[str, Any]:
-    """Describe a failed trial for JSON."""
+    """Describe a failed trial for JSON; a training with another seed has the number of its trial, and the seed."""
     about = {key: getattr(trial, key) for key in ("number", "state", "reason", "attempts", "config")}
+    if trial.confirms:
+        about |= dict(zip(("number", "seed"), trial.confirms, strict=True))
     return {"run": short_path(trial.run), **about}
