@@ -152,7 +152,7 @@ class FakeLedger:
     """Stands in for a ledger."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.entry = folder, None
+        self.folder, self.entry, self.trials = folder, None, dict[int, Any]()
 
 
 def test_a_request_to_stop_while_ray_starts_is_told_and_kept(tmp_path: Path, monkeypatch: Patch) -> None:
