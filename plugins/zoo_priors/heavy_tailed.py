@@ -46,9 +46,9 @@ class StudentT(VectorPrior):
     def from_noise(self, noise: Tensor, condition: Tensor | None = None) -> Tensor:
         if not self.noise_size:
             return super().from_noise(noise, condition)
-        normal = noise[:, : self.code.size].reshape(len(noise), -1, self.group)
+        normal = noise[:, : self.code.size].reshape(noise.shape[0], -1, self.group)
         # A chi-squared variable is a sum of squares of normal ones.
-        squares = noise[:, self.code.size :].square().reshape(len(noise), -1, int(self.df))
+        squares = noise[:, self.code.size :].square().reshape(noise.shape[0], -1, int(self.df))
         codes = self.scale.value() * normal / squares.mean(2, keepdim=True).sqrt()
         return codes.reshape(noise.shape[0], *self.code.shape)
 

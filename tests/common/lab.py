@@ -88,6 +88,8 @@ class Lab:
             words += ["--out", f"elsewhere/{len(list(self.folder.glob('elsewhere/*')))}"]
         if words[0] == "tune":  # a study that another command wanted would only be told as done
             rmtree(self.folder / "runs" / f"{words[1]}-study", ignore_errors=True)
+            if "--from" in words:
+                self.need(words[words.index("--from") + 1])
         with left_alone(self.folder / "registry.yaml"):
             return main(words)
 
