@@ -14,6 +14,7 @@ from zoo.core.files import check_name, remove, replace
 from zoo.core.temporary import create_temporary
 from zoo.core.trust import refuse_link
 from zoo.display.format import format_value
+from zoo.runs.lock import lock_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -164,5 +165,7 @@ def link_new(source: Path, target: Path) -> None:
     except FileExistsError:
         raise
     except OSError:
-        target.open("xb").close()
-        replace(source, target)
+        with lock_file(target):
+            if target.exists():
+                raise FileExistsError(target) from None
+            replace(source, target)
