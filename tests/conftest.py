@@ -154,3 +154,14 @@ def run(trained: Path, home: Path) -> Path:
     path = Path("runs/tiny-1")
     shutil.copytree(trained, path)
     return path
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small sums need no second thread, and waiting for one takes long on a busy machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,18 +25,10 @@ from zoo.core.types import Batch
 Way = Callable[[Block, Tensor, Regions], Tensor]
 CPU = torch.device("cpu")
 SMALL: dict[str, Any] = {"blocks": 2, "first": 8, "last": 12, "head": 1}
+pytestmark = pytest.mark.usefixtures("one_thread")
 needs_kernel = pytest.mark.skipif(
     native.load_kernel()[0] is None, reason=f"no native kernel: {native.load_kernel()[1]}"
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small sums need no second thread, and waiting for one takes long on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def info(shape: tuple[int, int, int], classes: int = 10) -> DataInfo:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,17 +19,9 @@ from zoo import DataInfo, ZooError
 from zoo.cli import main
 from zoo.core.types import Batch
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 needs_kernel = pytest.mark.skipif(cnn_native.load_kernel()[0] is None, reason="there is no native kernel")
 SMALL: dict[str, Any] = {"first": 8, "widest": 16}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small sums need no second thread, and waiting for one takes long on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def network(shape: tuple[int, int, int] = (3, 32, 32), **options: Any) -> ConvNet:

@@ -43,21 +43,21 @@ def fixed(balance: str, power: float | None = None) -> Fixed:
     return model
 
 
-def drawn(power: float, epoch: int = 0) -> torch.Tensor:
+def sample_order(power: float, epoch: int = 0) -> torch.Tensor:
     pictures = Pictures.of(torch.zeros(84, 2, 2, dtype=torch.uint8), LABELS.tolist())
     return Loader(pictures, 84, seed=1, balance=power).draw("model", epoch).order
 
 
 @pytest.mark.parametrize(("power", "counts"), [(1.0, [28, 28, 28]), (0.5, [48, 24, 12])])
 def test_the_sampler_draws_classes_by_the_power(power: float, counts: list[int]) -> None:
-    order = drawn(power)
+    order = sample_order(power)
     found = torch.bincount(LABELS[order], minlength=3)
     assert (found - torch.tensor(counts)).abs().max() <= 1
     times = torch.bincount(order, minlength=84)
     for label in range(3):
         own = times[label == LABELS]
         assert own.max() - own.min() <= 1, "every picture of a class is drawn as often as the others"
-    assert torch.equal(order, drawn(power)) and not torch.equal(order, drawn(power, epoch=1))
+    assert torch.equal(order, sample_order(power)) and not torch.equal(order, sample_order(power, epoch=1))
 
 
 def test_the_weights_of_the_loss_are_inverse_to_the_pictures_and_one_on_average() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from notes import Notes
 
 import zoo
 from tests.conftest import Install
@@ -22,22 +23,6 @@ from zoo.training.distill import check_teacher
 SMALL = ("model.blocks=2", "model.first=4", "model.last=4", "data.limit=200", "train.batch=50", "train.epochs=2")
 TEACHER = "train.teacher=tiny-1"
 pytestmark = pytest.mark.usefixtures("run")
-
-
-class Notes(Callback):
-    """Keeps the notes; kills the training at a step if asked to."""
-
-    def __init__(self, kill_at: int = -1) -> None:
-        self.lines: list[str] = []
-        self.steps, self.kill_at = 0, kill_at
-
-    def note(self, text: str) -> None:
-        self.lines.append(text)
-
-    def step(self) -> None:
-        self.steps += 1
-        if self.steps == self.kill_at:
-            raise SystemExit("killed")
 
 
 def train(*words: str, out: str = "pupil", callback: Callback | None = None) -> Path:

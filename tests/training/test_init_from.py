@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from notes import Notes
 from PIL import Image
 from shipping import REGISTRY, make_run, ship
 from torch import Tensor
@@ -25,22 +26,6 @@ from zoo.training.train import Trained
 SMALL = ("model.blocks=2", "model.first=4", "model.last=8", "data.limit=200", "train.batch=50")
 SOURCE = "runs/tiny-1"
 pytestmark = pytest.mark.usefixtures("run")
-
-
-class Notes(Callback):
-    """Keeps the notes; kills the training at a step if asked to."""
-
-    def __init__(self, kill_at: int = -1) -> None:
-        self.lines: list[str] = []
-        self.steps, self.kill_at = 0, kill_at
-
-    def note(self, text: str) -> None:
-        self.lines.append(text)
-
-    def step(self) -> None:
-        self.steps += 1
-        if self.steps == self.kill_at:
-            raise SystemExit("killed")
 
 
 def train(*words: str, out: str = "tuned", callback: Callback | None = None, **options: Any) -> Trained:

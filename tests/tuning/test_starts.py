@@ -254,19 +254,19 @@ def test_asha_stops_no_trial_that_the_study_begins_with(objective: str) -> None:
     searcher = StudySearcher(ledger, order, lambda trial: None)
     asha = StudyASHA(searcher)
 
-    def told(number: int, epoch: int, loss: float) -> str:
+    def decide(number: int, epoch: int, loss: float) -> str:
         ledger.report(number, epoch, loss, parameters=9, epochs=30)
         trial: Any = type("Ray", (), {"config": {"number": number}})
         return asha.on_trial_result(None, trial, {"epoch": epoch, "epochs": 30, "loss": loss})
 
     for _ in range(3):
         ledger.begin()
-    assert told(1, 1, 0.1) == "CONTINUE"
-    assert told(0, 1, 0.2) == "CONTINUE"  # worse than the one before it
-    assert told(2, 1, 0.19) == "STOP"
-    assert told(0, 3, 0.15) == "CONTINUE"
+    assert decide(1, 1, 0.1) == "CONTINUE"
+    assert decide(0, 1, 0.2) == "CONTINUE"  # worse than the one before it
+    assert decide(2, 1, 0.19) == "STOP"
+    assert decide(0, 3, 0.15) == "CONTINUE"
     # Elsewhere than with efficiency, the entry sets the mark for the others.
-    assert told(1, 3, 0.16) == ("STOP" if objective == "loss" else "CONTINUE")
+    assert decide(1, 3, 0.16) == ("STOP" if objective == "loss" else "CONTINUE")
     kept = {(number, epoch) for number, epoch, _ in ledger.rungs()}
     assert ((0, 1) in kept) == (objective == "loss")
     assert StudyASHA(searcher)._brackets[0].debug_str() == asha._brackets[0].debug_str()

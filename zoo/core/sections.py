@@ -235,6 +235,11 @@ class StageSpec(Spec):
         found: dict[str, Any] = dump(self)
         return {key: value for key, value in found.items() if value is not None or key not in NEWER_OPTIONS}
 
+    @property
+    def step_pictures(self) -> int:
+        """Pictures of an optimisation step: those of `accumulate` batches."""
+        return self.batch * (self.accumulate or 1)
+
 
 class TrainSpec(StageSpec):
     """How a model is trained."""
@@ -333,6 +338,11 @@ class TrainSpec(StageSpec):
         if self.balance is None:
             return 0.0
         return 1.0 if self.balance_power is None else self.balance_power
+
+    @property
+    def sampler_power(self) -> float:
+        """The strength with which rare classes are drawn more often; 0 for other ways of `balance`."""
+        return self.power if self.balance == "sampler" else 0.0
 
     @property
     def frozen(self) -> tuple[str, ...]:

@@ -53,9 +53,8 @@ def all_equal(pictures: Pictures) -> bool:
 def describe_leak(splits: Splits) -> str:
     """Say how many validation and test pictures are among the training pictures, pixel for pixel; empty if none is."""
     train = pixel_hashes(splits.train)
-    held_out = {"validation": splits.valid, "test": splits.test}
-    counts = {name: int(torch.isin(pixel_hashes(part), train).sum()) for name, part in held_out.items()}
-    some = [f"{count:,} {name}" for name, count in counts.items() if count]
+    counts = {name: int(torch.isin(pixel_hashes(getattr(splits, name)), train).sum()) for name in ("valid", "test")}
+    some = [f"{count:,} {SPLIT_WORDS[name]}" for name, count in counts.items() if count]
     if not some:
         return ""
     text = f"leak: {' and '.join(some)} pictures are training pictures too, so figures over them are too good"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -93,7 +94,7 @@ def inspect(data: Data, *overrides: str, run: Run | str | Path | None = None, de
 
 def named(split: str, part: Pictures) -> Pictures:
     """Name pictures that have no names by their number in the split, as in test:12."""
-    return part if part.names else Pictures(part.x, part.y, tuple(f"{split}:{row}" for row in range(len(part))))
+    return part if part.names else replace(part, names=tuple(f"{split}:{row}" for row in range(len(part))))
 
 
 class Describe:

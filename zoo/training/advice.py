@@ -38,14 +38,14 @@ def count_steps(train: TrainSpec, stage: str, pictures: int) -> int | None:
     spec = train.stage(stage)
     if train.minutes is not None or spec.minutes is not None:
         return None
-    return spec.epochs * (pictures // min(spec.batch * (spec.accumulate or 1), pictures))
+    return spec.epochs * (pictures // min(spec.step_pictures, pictures))
 
 
 def few_steps(train: TrainSpec, stage: str, steps: int, few: int, pictures: int) -> str:
     """Say that a stage has few steps, and which options give more."""
     spec, own = train.stage(stage), train.stages.get(stage, {})
     epochs, batch = (f"train.stages.{stage}.{name}" if name in own else f"train.{name}" for name in ("epochs", "batch"))
-    an_epoch = pictures // min(spec.batch * (spec.accumulate or 1), pictures)
+    an_epoch = pictures // min(spec.step_pictures, pictures)
     more = f"{epochs}={-(-few // an_epoch)}"
     smaller = (
         f" or a smaller batch than {batch}={spec.batch}" if an_epoch < few // spec.epochs and spec.batch > 1 else ""

@@ -203,7 +203,7 @@ def trainer_loop(
     how = "eager (train.compile=off)" if entry.train.compile == "off" else model.accelerate(autocast)
     stage = model.stages()[0]
     spec = entry.train.stage(stage.name)
-    batch = spec.batch * (spec.accumulate or 1)
+    batch = spec.step_pictures
     then = build_augmenter(entry.train, splits.info)
     loader = Loader(splits.train, batch, entry.train.augment, entry.train.seed, device, then=then)
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -219,7 +219,7 @@ def plain_loop(entry: Entry, splits: Splits, device: torch.device) -> Step:
     model = build_model(entry, splits.info).to(device)
     stage = model.stages()[0]
     spec = entry.train.stage(stage.name)
-    batch = spec.batch * (spec.accumulate or 1)
+    batch = spec.step_pictures
     then = build_augmenter(entry.train, splits.info)
     loader = Loader(splits.train, batch, entry.train.augment, entry.train.seed, device, then=then)
     optimizer = optim.AdamW(stage.module.parameters(), lr=entry.train.lr)

@@ -74,8 +74,7 @@ def find_rate(entry: Entry, stage: str | None, device: torch.device, callback: C
         if name not in stages:
             raise ZooError(f"the model has no stage {name!r}", did_you_mean(name, stages))
         spec = train.stage(name).model_copy(update={"ema": 0.0, "lookahead": None, "warmup": 0.0})
-        batch = spec.batch * (spec.accumulate or 1)
-        power = train.power if train.balance == "sampler" else 0.0
+        batch, power = spec.step_pictures, train.sampler_power
         then = build_augmenter(train, prepared.splits.info)
         loader = Loader(prepared.splits.train, batch, train.augment, train.seed, device, power, then)
         layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format

@@ -201,9 +201,8 @@ class Training:
         """Train a stage, from the current epoch and step on, and load its kept weights into the model."""
         job, progress, spec = self.job, self.progress, self.job.spec.stage(stage.name)
         then = build_augmenter(job.spec, job.splits.info)
-        power = job.spec.power if job.spec.balance == "sampler" else 0.0
-        batch = spec.batch * (spec.accumulate or 1)
-        loader = Loader(job.splits.train, batch, job.spec.augment, job.spec.seed, job.device, power, then)
+        power = job.spec.sampler_power
+        loader = Loader(job.splits.train, spec.step_pictures, job.spec.augment, job.spec.seed, job.device, power, then)
         steps = spec.epochs * loader.steps
         self.stepper = Stepper(
             self.model, stage, spec, steps, self.autocast, self.memory_format, self.trainable, self.loaded

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -94,7 +94,7 @@ class Engine:
         if self.ledger.remaining():
             self.run_trials(pictures)
         if self.confirm and not self.ledger.remaining():
-            with confirm_ledger(self.ledger) as ledger:
+            with closing(ConfirmLedger(self.ledger)) as ledger:
                 left = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
                 more = Engine(ledger, self.cluster, self.callback, self.stop, self.command, left)
                 more.clear()
@@ -111,7 +111,7 @@ class Engine:
         """Whether there is anything to run."""
         if self.ledger.remaining() or not self.confirm:
             return bool(self.ledger.remaining())
-        with confirm_ledger(self.ledger) as ledger:
+        with closing(ConfirmLedger(self.ledger)) as ledger:
             return bool(ledger.remaining())
 
     def run_trials(self, pictures: dict[str, Any]) -> None:
@@ -255,16 +255,6 @@ class Engine:
                 self.callback.note(f"stopping: {saving} (press Ctrl-C again to stop at once)")
         if self.stopping_since is not None and now > self.stopping_since + SAVE_GRACE:
             raise TrialsStillRunning
-
-
-@contextmanager
-def confirm_ledger(ledger: Ledger) -> Iterator[ConfirmLedger]:
-    """Open the trainings that confirm the best trials of a study, and close their file after the block."""
-    found = ConfirmLedger(ledger)
-    try:
-        yield found
-    finally:
-        found.close()
 
 
 class TrialsStillRunning(Exception):  # noqa: N818 - not an error, but the way out of Ray Tune's loop

@@ -47,21 +47,23 @@ def draw_panel(axes: Any, points: Sequence[FrontPoint], cost: str) -> None:
     axes.grid(alpha=0.25, linewidth=0.6)
     set_plain_ticks(axes.xaxis)
     for averaged in (False, True):
-        some = [point for point in points if place(point, cost) and bool(point.averaging) == averaged]
+        some = [point for point in points if coordinates(point, cost) and bool(point.averaging) == averaged]
         what, colour = ("averaged", GREEN) if averaged else ("one pass", BLUE)
         for point in some:
-            x, y = place(point, cost) or (1.0, 0.0)
+            x, y = coordinates(point, cost) or (1.0, 0.0)
             edge = GREY if point.stale else colour
             face = "white" if averaged else edge
             name = f"{what}, stale" if point.stale else what
             bars = {"yerr": point.std, "capsize": 2, "elinewidth": 0.8} if point.std else {}
             axes.errorbar([x], [y], fmt="o", ms=DOT_SIZE, mec=edge, mfc=face, ecolor=edge, label=name, zorder=3, **bars)
         # Averages over different things are not compared, so only the front of one pass is a line.
-        if not averaged and (front := sorted(p for point in some if cost in point.front and (p := place(point, cost)))):
+        if not averaged and (
+            front := sorted(p for point in some if cost in point.front and (p := coordinates(point, cost)))
+        ):
             axes.plot(*zip(*front, strict=True), color=colour, linewidth=1.2, alpha=0.6, label="front of one pass")
 
 
-def place(point: FrontPoint, cost: str) -> tuple[float, float] | None:
+def coordinates(point: FrontPoint, cost: str) -> tuple[float, float] | None:
     """Return where a point is drawn; None if its cost is unknown or too small to be recorded."""
     found = point.cost(cost)
     return (float(found), point.mean) if found else None
@@ -75,7 +77,7 @@ def draw_names(figure: Any, axes: Any, points: Sequence[FrontPoint], cost: str) 
     halo = [withStroke(linewidth=2.5, foreground="white")]
     inside, taken = axes.get_window_extent(), dot_boxes(axes, points, cost)
     for point in sorted(points, key=lambda each: cost not in each.front):
-        where = place(point, cost)
+        where = coordinates(point, cost)
         for across, up, side in ((7, 5, "left"), (-7, 5, "right"), (-7, -11, "right"), (7, -11, "left")):
             if where is None:
                 break
@@ -101,6 +103,6 @@ def dot_boxes(axes: Any, points: Sequence[FrontPoint], cost: str) -> list[Any]:
     from matplotlib.transforms import Bbox
 
     half = DOT_SIZE / 2 * axes.figure.dpi / 72
-    places = [where for point in points if (where := place(point, cost))]
+    places = [where for point in points if (where := coordinates(point, cost))]
     centres = axes.transData.transform(places) if places else []
     return [Bbox([[x - half, y - half], [x + half, y + half]]) for x, y in centres]
