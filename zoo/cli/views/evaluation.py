@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.cli.console import Screen
 from zoo.core.files import atomic_write
 from zoo.display.format import format_value
+from zoo.evaluation.figures import better, is_reference, real_value
 
 if TYPE_CHECKING:
     from zoo.evaluation.evaluation import Evaluation
@@ -46,13 +47,6 @@ MAIN_FIGURES = (
 )
 """The figures that matter most, in this order."""
 MAX_FIGURES = 5
-LOWER = {"loss", "frechet", "frechet_reconstructions", "kid", "calibration_error", "iwae", "bound"}
-LOWER |= {"distortion", "rate", "copies", "edit_same"}
-HIGHER = {"accuracy", "macro_f1", "top5_accuracy", "precision", "recall", "density", "coverage", "psnr", "ssim"}
-HIGHER |= {"judge_right", "judge_right_reconstructions", "edit_right", "edit_right_from_none"}
-HIGHER |= {"mixture_mass", "mixture_both", "mixture_monotone"}
-LIKE_REAL = {"sharpness": 1.0, "sharpness_laplacian": 1.0, "judge_diversity": 1.0}
-"""Figures that are divided by those of real pictures."""
 
 
 def show_figures(screen: Screen, found: Evaluation, *, everything: bool) -> list[str]:
@@ -82,24 +76,6 @@ def main_figures(shown: list[str], found: Evaluation) -> list[str]:
     known = [name for name in MAIN_FIGURES if name in shown]
     chosen = [*known, *(name for name in shown if name not in known)][:MAX_FIGURES]
     return list(dict.fromkeys([*chosen, *(name for kind in found.asked for name in found.kinds[kind])]))
-
-
-def is_reference(name: str, metrics: Mapping[str, float]) -> bool:
-    """Return whether a figure is the value of another one for real pictures."""
-    return any(name.endswith(suffix) and name.removesuffix(suffix) in metrics for suffix in ("_real", "_floor"))
-
-
-def real_value(name: str, metrics: Mapping[str, float]) -> str:
-    """Format a figure's value for real pictures; empty if there is none."""
-    value = metrics.get(f"{name}_real", metrics.get(f"{name}_floor", LIKE_REAL.get(name)))
-    return "" if value is None else format_value(value)
-
-
-def better(name: str) -> str:
-    """Return in which direction a figure is better; empty if that is not known."""
-    if name in LOWER:
-        return "lower is better"
-    return "higher is better" if name in HIGHER else ""
 
 
 def show_class_figures(

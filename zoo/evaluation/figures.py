@@ -1,0 +1,33 @@
+"""The figures of an evaluation by name: those of real pictures beside others, and which way is better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from zoo.display.format import format_value
+
+LOWER = {"loss", "frechet", "frechet_reconstructions", "kid", "calibration_error", "iwae", "bound"}
+LOWER |= {"distortion", "rate", "copies", "edit_same"}
+HIGHER = {"accuracy", "macro_f1", "top5_accuracy", "precision", "recall", "density", "coverage", "psnr", "ssim"}
+HIGHER |= {"judge_right", "judge_right_reconstructions", "edit_right", "edit_right_from_none"}
+HIGHER |= {"mixture_mass", "mixture_both", "mixture_monotone"}
+LIKE_REAL = {"sharpness": 1.0, "sharpness_laplacian": 1.0, "judge_diversity": 1.0}
+"""Figures that are divided by those of real pictures."""
+
+
+def is_reference(name: str, metrics: Mapping[str, float]) -> bool:
+    """Return whether a figure is the value of another one for real pictures."""
+    return any(name.endswith(suffix) and name.removesuffix(suffix) in metrics for suffix in ("_real", "_floor"))
+
+
+def real_value(name: str, metrics: Mapping[str, float]) -> str:
+    """Format a figure's value for real pictures; empty if there is none."""
+    value = metrics.get(f"{name}_real", metrics.get(f"{name}_floor", LIKE_REAL.get(name)))
+    return "" if value is None else format_value(value)
+
+
+def better(name: str) -> str:
+    """Return in which direction a figure is better; empty if that is not known."""
+    if name in LOWER:
+        return "lower is better"
+    return "higher is better" if name in HIGHER else ""
