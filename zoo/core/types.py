@@ -22,6 +22,7 @@ class DataInfo(NamedTuple):
         mean: Mean of each channel over the training pictures, for values scaled to 0..1.
         std: Standard deviation of each channel over the training pictures, for values scaled to 0..1.
         captions: Other words for each class, e.g. ("three",) for the class "3"; empty if there are none.
+        words: Distinct words of the training pictures' own texts; empty if they have none.
 
     Example:
         >>> from zoo import DataInfo
@@ -33,17 +34,23 @@ class DataInfo(NamedTuple):
     shape: tuple[int, int, int]
     """Channels, height, width."""
     classes: tuple[str, ...]
-    """Class names; a label is an index into them."""
+    """Class names; a label is an index into them. Empty if pictures have texts only."""
     mean: tuple[float, ...]
     """Mean of each channel over the training pictures, for values scaled to 0..1."""
     std: tuple[float, ...]
     """Standard deviation of each channel over the training pictures, for values scaled to 0..1."""
     captions: tuple[tuple[str, ...], ...] = ()
     """Other words for each class, e.g. ("three",) for the class "3"; empty if there are none."""
+    words: tuple[str, ...] = ()
+    """Distinct words of the training pictures' own texts, such as captions; empty if they have none."""
 
     @classmethod
     def of(
-        cls, shape: tuple[int, int, int], classes: tuple[str, ...], captions: tuple[tuple[str, ...], ...] = ()
+        cls,
+        shape: tuple[int, int, int],
+        classes: tuple[str, ...],
+        captions: tuple[tuple[str, ...], ...] = (),
+        words: tuple[str, ...] = (),
     ) -> DataInfo:
         """Create a DataInfo with a typical mean and standard deviation.
 
@@ -53,6 +60,7 @@ class DataInfo(NamedTuple):
             shape: Channels, height, width.
             classes: Class names.
             captions: Other words for each class; empty if there are none.
+            words: Distinct words of the pictures' own texts; empty if they have none.
 
         Returns:
             Info with mean 0.5 and standard deviation 0.25 in each channel.
@@ -62,7 +70,7 @@ class DataInfo(NamedTuple):
             >>> DataInfo.of((3, 32, 32), ("cat", "dog")).mean
             (0.5, 0.5, 0.5)
         """
-        return cls(shape, classes, (0.5,) * shape[0], (0.25,) * shape[0], captions)
+        return cls(shape, classes, (0.5,) * shape[0], (0.25,) * shape[0], captions, words)
 
     @property
     def names(self) -> tuple[tuple[str, ...], ...]:
@@ -105,7 +113,18 @@ class DataInfo(NamedTuple):
         captions = tuple(tuple(str(name) for name in names) for names in value.get("captions", ()))
         if len(captions) not in (0, len(value["classes"])):
             raise ValueError("captions need a list for each class")
-        return cls((channels, height, width), tuple(str(name) for name in value["classes"]), mean, std, captions)
+        classes, words = (tuple(str(name) for name in value.get(key, ())) for key in ("classes", "words"))
+        return cls((channels, height, width), classes, mean, std, captions, words)
+
+    def dump(self) -> dict[str, Any]:
+        """Convert the info to the JSON that `load` reads, without words if there are none.
+
+        Example:
+            >>> from zoo import DataInfo
+            >>> "words" in DataInfo.of((1, 8, 8), ("cat", "dog")).dump()
+            False
+        """
+        return {name: list(value) for name, value in self._asdict().items() if value or name != "words"}
 
 
 class CodeInfo(NamedTuple):
@@ -143,6 +162,7 @@ class Batch(NamedTuple):
         y: Labels, int64 (N,), indices into the class names.
         done: Fraction of the stage's training that is completed, 0 to 1.
         targets: Shares of the classes where labels are mixed, float32 (N, K), each row with the sum 1; otherwise None.
+        texts: Index of each picture's text in the table of texts, int64 (N,), -1 for none; None if the data has none.
 
     Example:
         >>> import torch
@@ -160,6 +180,8 @@ class Batch(NamedTuple):
     """Fraction of the stage's training that is completed, 0 to 1."""
     targets: Tensor | None = None
     """Shares of the classes where labels are mixed, float32 (N, K), each row with the sum 1; otherwise None."""
+    texts: Tensor | None = None
+    """Index of each picture's text in the table of texts, int64 (N,), -1 for none; None if the data has no texts."""
 
     @property
     def labels(self) -> Tensor:

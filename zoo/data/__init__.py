@@ -7,6 +7,7 @@ from zoo.data.cache import file_stamps, load_cached
 from zoo.data.dataset import Loaded, Pictures
 from zoo.data.decode import SAMPLE_COUNT, NamedSource, Recipe, Skipped, decode_pictures, decoder_versions, infer_shape
 from zoo.data.loader import batches
+from zoo.data.texts import Texts, words_of
 
 __all__ = [
     "SAMPLE_COUNT",
@@ -18,10 +19,12 @@ __all__ = [
     "Pictures",
     "Recipe",
     "Skipped",
+    "Texts",
     "batches",
     "decode_pictures",
     "decoder_versions",
     "file_stamps",
     "infer_shape",
     "load_cached",
+    "words_of",
 ]

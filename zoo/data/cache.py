@@ -7,6 +7,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from zoo.core.files import atomic_write, cache_dir, digest
 from zoo.core.temporary import sweep
 from zoo.core.trust import is_own, user_id
 from zoo.data.dataset import Loaded, Pictures, checksum, log
+from zoo.data.texts import Texts, from_bytes, to_bytes
 
 SAMPLED_FILES, SAMPLED_BYTES = 1000, 65_536
 """Files of which the content is part of the key, spread evenly over all, and bytes of their beginnings and ends."""
@@ -130,6 +132,8 @@ def write_cache_file(path: Path, loaded: Loaded) -> None:
     tensors: dict[str, Tensor] = {}
     for name, part in loaded.parts().items():
         tensors |= {f"{name}.x": part.nhwc, f"{name}.y": part.y.contiguous()}
+        if part.texts is not None:
+            tensors |= {f"{name}.texts": to_bytes(part.texts.table), f"{name}.index": part.texts.index.contiguous()}
     about = {"classes": loaded.classes, "skipped": loaded.skipped, "sha256": checksum(tensors)}
     about |= {"captions": loaded.captions} if loaded.captions else {}
     about |= {"notes": loaded.notes} if loaded.notes else {}
@@ -151,7 +155,7 @@ def read_cache_file(path: Path) -> Loaded | None:
         if about.pop("seal", None) != digest(about) or about["sha256"] != checksum(tensors):
             return None
         names = {name.partition(".")[0] for name in tensors}
-        parts = {name: Pictures.of(tensors[f"{name}.x"], tensors[f"{name}.y"]) for name in names}
+        parts = {name: read_part(name, tensors) for name in names}
         skipped = tuple((str(name), str(reason)) for name, reason in about["skipped"])
         captions = tuple(tuple(str(name) for name in names) for names in about.get("captions", ()))
         notes = tuple(str(note) for note in about.get("notes", ()))
@@ -159,3 +163,11 @@ def read_cache_file(path: Path) -> Loaded | None:
         return Loaded(**parts, classes=classes, skipped=skipped, captions=captions, notes=notes)
     except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError, RuntimeError):
         return None
+
+
+def read_part(name: str, tensors: dict[str, Tensor]) -> Pictures:
+    """Return the pictures of a split from the tensors of a cache file."""
+    part = Pictures.of(tensors[f"{name}.x"], tensors[f"{name}.y"])
+    if f"{name}.texts" not in tensors:
+        return part
+    return replace(part, texts=Texts(from_bytes(tensors[f"{name}.texts"]), tensors[f"{name}.index"]))

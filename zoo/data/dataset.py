@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from zoo.core.errors import DataError
 from zoo.core.notes import note
 from zoo.core.types import DataInfo
+from zoo.data.texts import PictureText, Texts
 
 COUNT_CHUNK = 2048
 """Pictures counted at a time; counting all at once would need a third more memory."""
@@ -29,6 +30,7 @@ class Pictures:
         x: Pictures, uint8 (N, C, H, W).
         y: Labels, int64 (N,).
         names: Name of each picture, such as its path within the data set; empty if they have none.
+        texts: Texts of each picture, such as captions; None if there are none.
 
     Example:
         >>> import torch
@@ -44,14 +46,24 @@ class Pictures:
     """int64 (N,)."""
     names: tuple[str, ...] = ()
     """Name of each picture, such as its path within the data set; empty if they have none."""
+    texts: Texts | None = None
+    """Texts of each picture, such as captions; None if there are none."""
 
     @classmethod
-    def of(cls, nhwc: NDArray[Any] | Tensor, labels: Sequence[int] | NDArray[Any] | Tensor) -> Pictures:
+    def of(
+        cls,
+        nhwc: NDArray[Any] | Tensor,
+        labels: Sequence[int] | NDArray[Any] | Tensor,
+        names: Sequence[str] = (),
+        texts: Iterable[PictureText] | None = None,
+    ) -> Pictures:
         """Create a set of pictures from the layout of decoders, without a copy.
 
         Args:
             nhwc: Pictures, uint8 (N, H, W, C), or (N, H, W) if they are grey.
-            labels: N integers.
+            labels: N integers; all 0 if the data has no classes.
+            names: Name of each picture; empty if they have none.
+            texts: For each picture a text, several texts, or None; None if there are no texts at all.
 
         Returns:
             The pictures and labels as tensors; `x` shares the memory of `nhwc`.
@@ -64,7 +76,8 @@ class Pictures:
         """
         x = torch.as_tensor(nhwc)
         x = x.unsqueeze(-1) if x.ndim == 3 else x
-        return cls(x.permute(0, 3, 1, 2), torch.as_tensor(labels, dtype=torch.int64))
+        found = None if texts is None else Texts.of(texts)
+        return cls(x.permute(0, 3, 1, 2), torch.as_tensor(labels, dtype=torch.int64), tuple(names), found)
 
     @property
     def nhwc(self) -> Tensor:
@@ -107,10 +120,12 @@ class Pictures:
             tensor([9, 7])
         """
         names = tuple(self.names[row] for row in rows.tolist()) if self.names else ()
-        return Pictures(self.nhwc.index_select(0, rows).permute(0, 3, 1, 2), self.y.index_select(0, rows), names)
+        texts = None if self.texts is None else self.texts.subset(rows)
+        x = self.nhwc.index_select(0, rows).permute(0, 3, 1, 2)
+        return Pictures(x, self.y.index_select(0, rows), names, texts)
 
     def fingerprint(self) -> str:
-        """Compute the SHA-256 of pictures and labels, independent of their file format and device.
+        """Compute the SHA-256 of pictures, labels and texts, independent of their file format and device.
 
         Returns:
             64 hexadecimal digits; equal if and only if the sets are equal.
@@ -122,10 +137,11 @@ class Pictures:
             >>> Pictures.of(x, [0]).fingerprint() == Pictures.of(x, [1]).fingerprint()
             False
         """
-        return checksum({"x": self.nhwc.cpu(), "y": self.y.cpu()})
+        texts = {} if self.texts is None else {"texts": self.texts.content()}
+        return checksum({"x": self.nhwc.cpu(), "y": self.y.cpu(), **texts})
 
     def to(self, device: torch.device | str) -> Pictures:
-        """Copy pictures and labels to a device.
+        """Copy pictures, labels and indices of texts to a device.
 
         Args:
             device: A torch device, such as "cuda".
@@ -133,7 +149,8 @@ class Pictures:
         Returns:
             The pictures on that device; not copied if they are there already.
         """
-        return replace(self, x=self.x.to(device), y=self.y.to(device))
+        texts = None if self.texts is None else self.texts.to(device)
+        return replace(self, x=self.x.to(device), y=self.y.to(device), texts=texts)
 
 
 @dataclass(frozen=True)
@@ -142,7 +159,7 @@ class Loaded:
 
     Args:
         train: Training pictures.
-        classes: Class names; a label is an index into them.
+        classes: Class names; a label is an index into them. Empty if pictures have texts only; then labels are all 0.
         test: Test pictures; None to split them off the training pictures.
         valid: Validation pictures; None to split them off the training pictures.
         skipped: Path of each skipped picture, and the reason.
@@ -206,8 +223,10 @@ def mean_std(pictures: Pictures) -> tuple[tuple[float, ...], tuple[float, ...]]:
 def check_loaded(loaded: Loaded) -> None:
     """Raise DataError if no model can be trained on the pictures."""
     train, classes = loaded.train, loaded.classes
+    if not classes and not has_texts(train):
+        raise DataError("the training pictures have neither classes nor texts", "the data kind must give one of them")
     for name, part in loaded.parts().items():
-        check_split(name, part, len(classes))
+        check_split(name, part, max(1, len(classes)))
         if part.x.shape[1:] != train.x.shape[1:]:
             raise DataError(
                 f"train pictures are {format_shape(train)}, {name} pictures {format_shape(part)}; make them equal"
@@ -229,6 +248,8 @@ def check_split(name: str, part: Pictures, classes: int) -> None:
         raise DataError(
             f"{name} pictures must be uint8 (N, C, H, W) with int64 labels (N,); the data kind returned something else"
         )
+    if part.texts is not None and len(part.texts) != len(part):
+        raise DataError(f"there are {len(part)} {name} pictures, and texts of {len(part.texts)}; fix one of them")
     if not len(part) or not part.x.numel():
         raise DataError(f"there are no {name} pictures; check the path and its contents")
     low, high = int(part.y.min()), int(part.y.max())
@@ -239,9 +260,14 @@ def check_split(name: str, part: Pictures, classes: int) -> None:
         )
 
 
+def has_texts(pictures: Pictures) -> bool:
+    """Whether any of the pictures has a text."""
+    return pictures.texts is not None and bool((pictures.texts.first >= 0).any())
+
+
 def require_all_classes(train: Pictures, classes: tuple[str, ...]) -> None:
     """Raise DataError if the option `limit` leaves a class without a training picture."""
-    counts = torch.bincount(train.y, minlength=len(classes))
+    counts = torch.bincount(train.y, minlength=len(classes))[: len(classes)]
     if missing := [name for name, count in zip(classes, counts.tolist(), strict=True) if not count]:
         raise DataError(f"no training picture of class {quote_some(missing)}", "increase data.limit")
 
@@ -249,6 +275,8 @@ def require_all_classes(train: Pictures, classes: tuple[str, ...]) -> None:
 def leave_out_empty_classes(loaded: Loaded) -> Loaded:
     """Leave out classes without training pictures, from every split, with a note that names them."""
     count = len(loaded.classes)
+    if not count:
+        return loaded
     used = torch.bincount(loaded.train.y, minlength=count).nonzero().flatten()
     if len(used) == count:
         return loaded

@@ -25,11 +25,30 @@ def describe_splits(name: str, splits: Splits, loaded: Loaded) -> str:
     notes = [*loaded.notes, *([describe_skipped(loaded.skipped)] if loaded.skipped else [])]
     return "; ".join(
         [
-            f"{name}: {len(classes):,} class{'es' * (len(classes) != 1)} ({list_some(classes)})",
+            f"{name}: {describe_classes(classes)}",
             f"{', '.join(counts[:-1])} and {counts[-1]} pictures of {width}x{height}, {colour}",
+            *describe_texts(splits),
             *notes,
         ]
     )
+
+
+def describe_classes(classes: Sequence[str]) -> str:
+    """Count and name the classes."""
+    if not classes:
+        return "no classes"
+    return f"{len(classes):,} class{'es' * (len(classes) != 1)} ({list_some(classes)})"
+
+
+def describe_texts(splits: Splits) -> list[str]:
+    """Describe how many texts the pictures have; empty if they have none."""
+    parts = [part.texts for part in (splits.train, splits.valid, splits.test) if part.texts is not None]
+    if not parts:
+        return []
+    counts = torch.cat([part.counts for part in parts])
+    total, distinct, without = int(counts.sum()), len(parts[0].table), int((counts == 0).sum())
+    text = f"{total:,} captions, {distinct:,} of them different, with {len(splits.info.words):,} words"
+    return [text + (f"; {without:,} pictures have none" if without else "")]
 
 
 def describe_skipped(skipped: Sequence[tuple[str, str]]) -> str:

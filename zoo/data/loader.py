@@ -61,7 +61,7 @@ class Loader:
         self.device = torch.device(device)
         self.labels, self.balance = pictures.y, balance
         self.x = pictures.to(self.device).nhwc
-        self.y = pictures.y.to(self.device)
+        self.y, self.texts = pictures.y.to(self.device), pictures.texts
         self.seed = seed
         self.batch = min(batch, len(pictures))
         self.steps = len(pictures) // self.batch
@@ -86,10 +86,13 @@ class Loader:
         """Yield the batches of an epoch from `start_step` on."""
         drawn = self.draw(stage, epoch)
         draws = Draws(*(values.to(self.device) for values in drawn))
+        texts = None if self.texts is None else self.texts.of_epoch(self.seed, epoch)[drawn.order].to(self.device)
         numbers = self.then and self.then.numbers(stage, epoch, drawn.order, self.batch, start_step, self.device)
         for step in range(start_step, self.steps):
-            selected = draws.at(slice(step * self.batch, (step + 1) * self.batch))
+            positions = slice(step * self.batch, (step + 1) * self.batch)
+            selected = draws.at(positions)
             batch = Batch(self.pictures(selected), self.y.index_select(0, selected.order))
+            batch = batch if texts is None else batch._replace(texts=texts[positions])
             yield self.then(batch, next(numbers)) if self.then and numbers else batch
 
     def draw(self, stage: str, epoch: int) -> Draws:
@@ -166,7 +169,7 @@ def batches(pictures: Pictures, size: int, device: torch.device | str = "cpu") -
         device: The device of the batches.
 
     Yields:
-        Batches with values 0..1.
+        Batches with values 0..1, and the first text of each picture.
 
     Example:
         >>> import torch
@@ -175,10 +178,11 @@ def batches(pictures: Pictures, size: int, device: torch.device | str = "cpu") -
         >>> [len(batch.y) for batch in batches(pictures, 2)]
         [2, 2, 1]
     """
-    nhwc = pictures.nhwc
+    nhwc, first = pictures.nhwc, None if pictures.texts is None else pictures.texts.first
     for start in range(0, len(pictures), size):
-        x = nhwc[start : start + size].to(device).permute(0, 3, 1, 2).to(torch.float32).div_(255)
-        yield Batch(x, pictures.y[start : start + size].to(device))
+        rows = slice(start, start + size)
+        x = nhwc[rows].to(device).permute(0, 3, 1, 2).to(torch.float32).div_(255)
+        yield Batch(x, pictures.y[rows].to(device), texts=None if first is None else first[rows].to(device))
 
 
 def jitter(x: Tensor, factors: Tensor) -> Tensor:

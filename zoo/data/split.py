@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from zoo.core.errors import DataError
 from zoo.core.notes import note
 from zoo.core.sections import DataSpec
 from zoo.core.types import DataInfo
@@ -17,10 +20,12 @@ from zoo.data.dataset import (
     Pictures,
     Splits,
     check_loaded,
+    has_texts,
     leave_out_empty_classes,
     mean_std,
     require_all_classes,
 )
+from zoo.data.texts import join_texts, share_table, vocabulary
 
 
 def split(loaded: Loaded, spec: DataSpec) -> Splits:
@@ -46,9 +51,19 @@ def split(loaded: Loaded, spec: DataSpec) -> Splits:
     if spec.folds is not None and spec.fold is not None:
         train, valid, test = hold_out(train, valid, spec.folds, spec.fold, spec.split_seed)
     require_all_classes(train, loaded.classes)
+    train, valid, test = with_shared_texts(train, valid, test)
     channels, height, width = train.x.shape[1:]
-    info = DataInfo((channels, height, width), loaded.classes, *mean_std(train), loaded.captions)
+    shape, words = (channels, height, width), vocabulary(train.texts)
+    if has_texts(train) and not words:
+        raise DataError("no text of the training pictures has a word of letters or digits", "check the texts")
+    info = DataInfo(shape, loaded.classes, *mean_std(train), loaded.captions, words)
     return Splits(train, valid, test, info)
+
+
+def with_shared_texts(*parts: Pictures) -> tuple[Pictures, ...]:
+    """Give the texts of all splits one table; pictures of a data set without texts stay as they are."""
+    texts = share_table([part.texts for part in parts])
+    return tuple(replace(part, texts=each) for part, each in zip(parts, texts, strict=True))
 
 
 def hold_out(train: Pictures, valid: Pictures, folds: int, fold: int, seed: int) -> tuple[Pictures, Pictures, Pictures]:
@@ -74,7 +89,8 @@ def join(parts: Sequence[Pictures]) -> Pictures:
     x, y = (torch.cat([getattr(part, name) for part in parts]) for name in ("nhwc", "y"))
     named = all(part.names or not len(part) for part in parts)
     names = tuple(name for part in parts for name in part.names) if named else ()
-    return Pictures(x.permute(0, 3, 1, 2), y, names)
+    texts = join_texts([part.texts for part in parts], [len(part) for part in parts])
+    return Pictures(x.permute(0, 3, 1, 2), y, names, texts)
 
 
 def sorted_rows(rows: NDArray[np.int64]) -> Tensor:
@@ -107,6 +123,8 @@ def stratified_rows(y: NDArray[np.int64], shares: Sequence[float], seed: int) ->
 
 def long_tailed(loaded: Loaded, imbalance: float, seed: int) -> Loaded:
     """Keep the share imbalance^(-k / (K - 1)) of class k of K, at least one picture, sampled by the seed."""
+    if not loaded.classes:
+        raise DataError("data.imbalance needs classes, and the data has none", "leave it out")
     last = max(1, len(loaded.classes) - 1)
 
     def subsample(part: Pictures) -> Pictures:
@@ -118,5 +136,5 @@ def long_tailed(loaded: Loaded, imbalance: float, seed: int) -> Loaded:
             kept.append(members[: max(1, round(len(members) * imbalance ** (-label / last)))])
         return part.subset(sorted_rows(np.concatenate(kept)))
 
-    parts = {name: subsample(part) for name, part in loaded.parts().items()}
-    return Loaded(**parts, classes=loaded.classes, skipped=loaded.skipped, captions=loaded.captions, notes=loaded.notes)
+    parts: dict[str, Any] = {name: subsample(part) for name, part in loaded.parts().items()}
+    return replace(loaded, **parts)

@@ -107,7 +107,8 @@ def first_pictures(pictures: Pictures, n: int) -> Pictures:
     """Return the first `n` pictures of a split."""
     if n < 1:
         raise ZooError(f"cannot reconstruct {n} pictures", "ask for at least one picture")
-    return Pictures(pictures.x[:n], pictures.y[:n])
+    texts = None if pictures.texts is None else pictures.texts.subset(torch.arange(min(n, len(pictures))))
+    return Pictures(pictures.x[:n], pictures.y[:n], texts=texts)
 
 
 def read_inputs(run: Run, names: Sequence[str], skipped: list[Skipped]) -> tuple[list[str], Pictures]:

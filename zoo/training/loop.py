@@ -294,7 +294,7 @@ class Training:
     def valid_batches(self) -> Iterator[Batch]:
         """Yield the validation pictures in the model's memory format."""
         for batch in batches(self.valid, EVAL_BATCH, self.job.device):
-            yield Batch(batch.x.contiguous(memory_format=self.memory_format), batch.y)
+            yield batch._replace(x=batch.x.contiguous(memory_format=self.memory_format))
 
     def weights(self) -> Tensors:
         """Copy the model's tensors to the CPU; JobError if one of them is not finite."""

@@ -76,7 +76,7 @@ def some_pictures(splits: Splits, most: int = SHOWN_PICTURES) -> Batch:
     most = max(2, min(most, SHOWN_VALUES // splits.train.x[0].numel()))
     rows = torch.arange(0, count, max(1, -(-count // most)))
     some = splits.train.subset(rows)
-    return Batch(some.floats, some.y)
+    return Batch(some.floats, some.y, texts=None if some.texts is None else some.texts.first)
 
 
 def prepare(data: Component[DataKind[Any]]) -> Prepared:
@@ -138,7 +138,7 @@ class Session:
                 "command": self.command,
                 "device": str(self.device),
                 "threads": torch.get_num_threads(),
-                "data": {name: list(value) for name, value in splits.info._asdict().items()},
+                "data": splits.info.dump(),
                 "pictures": {name: len(getattr(splits, name)) for name in SPLITS},
                 "fingerprints": fingerprints,
                 "skipped": [list(pair) for pair in skipped[:100]],

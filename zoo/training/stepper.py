@@ -120,6 +120,8 @@ def split_batch(batch: Batch, parts: int) -> list[Batch]:
     """Split a batch into parts of nearly the same size; fewer if there are not as many pictures."""
     if parts == 1:
         return [batch]
-    targets = [None] * parts if batch.targets is None else batch.targets.tensor_split(parts)
-    split = zip(batch.x.tensor_split(parts), batch.y.tensor_split(parts), targets, strict=True)
-    return [Batch(x, y, batch.done, shares) for x, y, shares in split if len(y)]
+    targets, texts = (
+        [None] * parts if each is None else each.tensor_split(parts) for each in (batch.targets, batch.texts)
+    )
+    split = zip(batch.x.tensor_split(parts), batch.y.tensor_split(parts), targets, texts, strict=True)
+    return [Batch(x, y, batch.done, shares, index) for x, y, shares, index in split if len(y)]

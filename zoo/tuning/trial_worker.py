@@ -10,7 +10,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -327,7 +327,10 @@ def read_pictures(entry: Entry) -> dict[str, Any]:
         raise DataError("there are no validation pictures to compare trials by", "set data.valid, e.g. data.valid=0.1")
     parts = {name: getattr(found.splits, name) for name in SPLITS}
     arrays = {name: (part.nhwc.numpy(), part.y.numpy()) for name, part in parts.items()}
-    about = {"info": found.splits.info._asdict(), "notes": found.splits.notes}
+    texts = {
+        name: (part.texts.table, part.texts.index.numpy()) for name, part in parts.items() if part.texts is not None
+    }
+    about = {"texts": texts, "info": found.splits.info._asdict(), "notes": found.splits.notes}
     return {"splits": arrays, **about, "skipped": found.skipped, "fingerprints": found.fingerprints}
 
 
@@ -356,11 +359,16 @@ def smallest_model(
 
 def unpack_pictures(pictures: dict[str, Any]) -> Prepared:
     """Rebuild the pictures from `read_pictures`, without copying the shared memory."""
+    import torch
+
     from zoo.data.dataset import Pictures, Splits
+    from zoo.data.texts import Texts
     from zoo.training.session import Prepared
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about read-only arrays, but nothing writes to pictures
         parts = {name: Pictures.of(*pair) for name, pair in pictures["splits"].items()}
+        for name, (table, index) in pictures.get("texts", {}).items():
+            parts[name] = replace(parts[name], texts=Texts(table, torch.as_tensor(index)))
     splits = Splits(**parts, info=DataInfo(**pictures["info"]), notes=pictures.get("notes", ()))
     return Prepared(splits, pictures["skipped"], pictures["fingerprints"])
