@@ -30,6 +30,7 @@ KINDS = {
     ("text", "whole-ngrams"),
     ("data", "whole-stripes"),
     ("metric", "whole-margin"),
+    ("augment", "whole-scratch"),
 }
 EDGES = ("a", "x" * MAX_NAME_LENGTH)
 """The shortest name and the longest, for which lines may become too long or imports may be sorted in another way."""
@@ -118,7 +119,7 @@ def test_the_classifier_learns_and_its_lead_is_measured(capsys: pytest.CaptureFi
 
 
 @pytest.mark.usefixtures("installed")
-@pytest.mark.parametrize("name", ["only-model", "only-data", "only-metric"])
+@pytest.mark.parametrize("name", ["only-model", "only-data", "only-metric", "only-augment"])
 def test_each_entry_of_a_classifier_trains(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     small = () if name == "only-model" else ("model.blocks=2", "model.first=4", "model.last=8")
     trained = told(capsys, "train", name, *QUICK, *small)

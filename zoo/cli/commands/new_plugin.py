@@ -27,7 +27,7 @@ def new_plugin_command(screen: Screen, /, new: str, parts: tuple[str, ...], out:
     It installs, trains and passes `zoo check` as it is.
 
     model: a classifier; codec: an autoencoder for generators; prior: samples its codes; text: encodes prompts; data: a
-    data set; metric: a figure of an evaluation.
+    data set; metric: a figure of an evaluation; augment: random changes of training pictures.
     """
     made = new_plugin(new, parts, out)
     if screen.json:

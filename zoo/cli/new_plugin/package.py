@@ -40,6 +40,7 @@ PARTS = {
     "text": Part("text", "ngrams", "a text encoder"),
     "data": Part("data", "stripes", "pictures"),
     "metric": Part("metric", "margin", "a metric"),
+    "augment": Part("augment", "scratch", "an augmentation"),
 }
 
 
@@ -78,7 +79,7 @@ class PluginPlan:
     @property
     def classifier(self) -> str:
         """Name of the classifier's entry; empty without one."""
-        return self.name if {"model", "metric"} & set(self.parts) or self.parts == ("data",) else ""
+        return self.name if {"model", "metric", "augment"} & set(self.parts) or self.parts == ("data",) else ""
 
     @property
     def entries(self) -> list[str]:
