@@ -97,6 +97,13 @@ def test_overrides_of_an_entry(shell: Shell) -> None:
     assert shell.values("compare", "cnn", "model.norm=before,be") == []
 
 
+def test_augmentations_one_after_the_other(shell: Shell) -> None:
+    key = "train.augment.then="
+    assert {f"{key}mixup", f"{key}trivial-augment", f"{key}none"} <= set(shell.values("train", "cnn", key))
+    assert shell.values("train", "cnn", f"{key}mixup,cutm") == [f"{key}mixup,cutmix"]
+    assert shell.values("train", "cnn", f"{key}mixup,mixu") == []
+
+
 def test_runs_studies_and_comparisons(shell: Shell) -> None:
     entry = {"name": "x", "data": {"kind": "digits"}, "model": {"kind": "cnn"}, "train": {}}
     make_run("cnn-1", json.dumps(entry))

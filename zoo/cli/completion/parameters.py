@@ -16,6 +16,7 @@ from zoo.core.files import LEGAL_NAME
 from zoo.runs.names import find_folder, newest_runs
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+AUGMENT_LIST = "train.augment.then"
 NUMBERED_RUN = re.compile(rf"({LEGAL_NAME.pattern})-[0-9]+")
 """Name of a run folder made from its entry's name."""
 Suggestions = Iterable[tuple[str, str]]
@@ -122,11 +123,12 @@ class CompletedType(click.ParamType[str]):
         return [*((name, "plugin") for name in self.names["plugins"]), *kinds]
 
     def override(self, ctx: click.Context, incomplete: str) -> Suggestions:
-        """Suggest `section.option=`, or values after it; `zoo compare` accepts several, separated by commas."""
+        """Suggest `section.option=`, or values; lists and `zoo compare` accept several, separated by commas."""
         options = self.options(ctx)
         key, equals, value = incomplete.partition("=")
         if equals:
-            before, comma, _ = value.rpartition(",") if self.command == "compare" else ("", "", "")
+            several = self.command == "compare" or key == AUGMENT_LIST
+            before, comma, _ = value.rpartition(",") if several else ("", "", "")
             used = before.split(",")
             return [(f"{key}={before}{comma}{word}", "") for word in options.get(key, ()) if word not in used]
         depth = incomplete.count(".") + 1
@@ -146,7 +148,7 @@ class CompletedType(click.ParamType[str]):
         sections = {family: known.get(family, {}).get(kind, {}).get("options", {}) for family, kind in kinds.items()}
         for section, few in (sections | self.names["options"]).items():
             found |= {f"{section}.{name}": values for name, values in few.items()}
-        return found
+        return found | {AUGMENT_LIST: [*known.get("augment", {}), "none"]}
 
     def parts(self, ctx: click.Context) -> dict[str, str]:
         """Return the kinds of the parts of the entry or run on the command line."""
