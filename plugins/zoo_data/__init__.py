@@ -1,4 +1,4 @@
-"""First-party data: digits, CIFAR-10, Fashion-MNIST, folders of pictures, Parquet files, and arrays."""
+"""First-party data: digits, shapes with captions, CIFAR-10, Fashion-MNIST, folders, Parquet files, and arrays."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from zoo.registry import DataKind, hookimpl
-from zoo_data import arrays, cifar10, digits, fashion_mnist, folder, parquet
+from zoo_data import arrays, cifar10, digits, fashion_mnist, folder, parquet, shapes
 
 
 @hookimpl
@@ -14,6 +14,9 @@ def zoo_data() -> Iterator[DataKind[Any]]:
     """Yield the data kinds."""
     yield DataKind(
         "digits", digits.DigitsSpec, digits.load, digits.info, "1,797 handwritten digits, 8x8 grey, included"
+    )
+    yield DataKind(
+        "shapes", shapes.ShapesSpec, shapes.load, shapes.info, "one or two coloured shapes, 32x32, drawn here"
     )
     yield DataKind("cifar10", cifar10.Cifar10Spec, cifar10.load, cifar10.info, "60,000 photographs, 32x32 colour")
     yield DataKind(

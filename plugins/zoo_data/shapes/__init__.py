@@ -1,0 +1,66 @@
+"""Shapes: pictures of one or two coloured shapes with captions, drawn by a rule, without any file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from zoo.core import DataInfo, DataSpec
+from zoo_data.shapes.grammar import COLOURS, SHAPES
+
+if TYPE_CHECKING:
+    from zoo.data import Loaded, Pictures
+
+Background = Literal["plain", "gradient", "glow", "stripes", "checks"]
+PARTS = ("train", "valid", "test")
+CLASSES = {"shape": SHAPES, "colour": COLOURS, "count": ("one", "two")}
+
+
+class ShapesSpec(DataSpec):
+    """Options of the shapes."""
+
+    n: Annotated[int, Field(ge=6, le=1_000_000)] = 12_000
+    """Number of training pictures; a sixth of it more is drawn for validation, and as many for testing."""
+    two: Annotated[float, Field(ge=0, le=1)] = 0.6
+    """Share of pictures with two objects."""
+    held_out: Annotated[float, Field(ge=0, le=1)] = 0.25
+    """Share of test pictures with an object in a colour that its shape never has in training, e.g. a red star."""
+    backgrounds: Annotated[tuple[Background, ...], Field(min_length=1)] = ("plain", "gradient", "glow", "stripes")
+    """What lies behind the objects: plain, gradient, glow, stripes or checks, each as often as the others."""
+    label: Literal["shape", "colour", "count"] = "shape"
+    """What the class of a picture is: the shape or colour of its first object, or the number of objects."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of the pictures."""
+
+    @field_validator("backgrounds")
+    @classmethod
+    def _check_distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError(f"each background may be listed once, got {', '.join(value)}")
+        return value
+
+
+def info(spec: ShapesSpec) -> DataInfo:
+    """Describe the data: 32x32 colour pictures."""
+    return DataInfo.of((3, 32, 32), CLASSES[spec.label])
+
+
+def load(spec: ShapesSpec) -> Loaded:
+    """Draw the pictures of all splits, the same ones on every system."""
+    from zoo.data import Loaded
+
+    train, valid, test = (make(spec, part) for part in PARTS)
+    return Loaded(train, CLASSES[spec.label], valid=valid, test=test)
+
+
+def make(spec: ShapesSpec, part: str) -> Pictures:
+    """Draw the pictures of a split."""
+    from zoo.data import Pictures
+    from zoo_data.shapes.draw import draw
+    from zoo_data.shapes.scenes import random_scenes
+
+    count, held_out = (spec.n, 0.0) if part == "train" else (spec.n // 6, spec.held_out * (part == "test"))
+    scenes = random_scenes(spec.seed, PARTS.index(part), count, spec.two, held_out)
+    labels = {"shape": scenes.shape[:, 0], "colour": scenes.colour[:, 0], "count": scenes.count - 1}
+    return Pictures.of(draw(scenes, spec.backgrounds), labels[spec.label].copy())
