@@ -1,4 +1,4 @@
-"""First-party data: digits, shapes with captions, CIFAR-10, Fashion-MNIST, folders, Parquet files, and arrays."""
+"""First-party data: digits, shapes with captions, CIFAR-10, MNIST, folders, Parquet files, and arrays."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from zoo.registry import DataKind, hookimpl
-from zoo_data import arrays, cifar10, digits, fashion_mnist, folder, parquet, shapes
+from zoo_data import arrays, cifar10, digits, fashion_mnist, folder, mnist_5k, parquet, shapes
 
 
 @hookimpl
@@ -25,6 +25,13 @@ def zoo_data() -> Iterator[DataKind[Any]]:
         fashion_mnist.load,
         fashion_mnist.info,
         "70,000 pictures of clothing, 28x28 grey",
+    )
+    yield DataKind(
+        "mnist-5k",
+        mnist_5k.Mnist5kSpec,
+        mnist_5k.load,
+        mnist_5k.info,
+        "5,000 digits, 28x28; needs pixel-zoo[mnist]",
     )
     yield DataKind("folder", folder.FolderSpec, folder.load, folder.info, "a folder with one subfolder per class")
     yield DataKind(

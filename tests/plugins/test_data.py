@@ -49,7 +49,10 @@ def test_listing_the_kinds_imports_nothing_heavy() -> None:
         "print(names, heavy)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out.strip() == "['digits', 'shapes', 'cifar10', 'fashion-mnist', 'folder', 'parquet', 'arrays'] set()"
+    assert (
+        out.strip()
+        == "['digits', 'shapes', 'cifar10', 'fashion-mnist', 'mnist-5k', 'folder', 'parquet', 'arrays'] set()"
+    )
 
 
 def idx(values: NDArray[np.uint8]) -> bytes:
