@@ -11,7 +11,8 @@ from PIL import Image
 from studies import Engine, study
 
 from zoo.cli import main
-from zoo.cli.views.plots import Limits, draw_plots
+from zoo.cli.views.plots import draw_plots
+from zoo.display.limits import Limits
 from zoo.tuning.study import Study
 
 pytestmark = pytest.mark.usefixtures("home")

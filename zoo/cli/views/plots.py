@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zoo.core.files import atomic_write
 from zoo.display.format import format_count
+from zoo.display.limits import Limits
 from zoo.tuning.history import best_so_far, objective_points, option_importance
 from zoo.tuning.study import FAILED_STATES, Study, Trial, trial_label
 
 BLUE, GREY, RED, GREEN = "#2f6fb0", "#a8a8a8", "#c23b22", "#2c8c4a"
-OUTLIER_FACTOR = 3.0
-"""Interquartile ranges from the quartiles beyond which a point is drawn at the axis limit."""
 MIN_DONE_TRIALS = 4
 """Fewest finished trials for which importance is estimated."""
 MAX_OPTIONS = 12
@@ -50,43 +48,14 @@ def make_axes(title: str, height: float = 4.2) -> tuple[Any, Any]:
     return made, axes
 
 
-@dataclass(frozen=True)
-class Limits:
-    """The part of an axis that is shown."""
-
-    low: float
-    high: float
-    log: bool
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Limits:
-        """Compute limits that ignore outliers."""
-        import numpy as np
-
-        near = np.sort(np.array(values, dtype=float))
-        scaled = np.log(near) if near[0] > 0 else near
-        lower, upper = np.quantile(scaled, [0.25, 0.75])
-        far = OUTLIER_FACTOR * max(upper - lower, 0.05 * abs(upper), 1e-9)
-        near = near[(scaled <= upper + far) & (scaled >= lower - far)]
-        if log := bool(near[0] > 0 and near[-1] / near[0] > 10):
-            near = np.log(near)
-        room = 0.08 * float(near[-1] - near[0] or abs(near[0]) or 1.0)
-        ends = (float(near[0]) - room, float(near[-1]) + room)
-        low, high = (math.exp(end) for end in ends) if log else ends
-        return cls(low, high, log)
-
-    def apply(self, axes: Any) -> None:
-        """Set the y axis."""
-        if self.log:
-            axes.set_yscale("log")
-            set_plain_ticks(axes.yaxis)
-        elif self.high >= 10_000:
-            axes.yaxis.set_major_formatter(lambda value, _: format_count(round(value)))
-        axes.set_ylim(self.low, self.high)
-
-    def clip(self, value: float) -> float:
-        """Clip a value to the axis range."""
-        return min(max(value, self.low), self.high)
+def apply_limits(limits: Limits, axes: Any) -> None:
+    """Set the y axis."""
+    if limits.log:
+        axes.set_yscale("log")
+        set_plain_ticks(axes.yaxis)
+    elif limits.high >= 10_000:
+        axes.yaxis.set_major_formatter(lambda value, _: format_count(round(value)))
+    axes.set_ylim(limits.low, limits.high)
 
 
 def set_plain_ticks(axis: Any) -> None:
@@ -112,7 +81,7 @@ def plot_history(study: Study) -> Any:
     last = max(trial.number for trial in study.trials)
     made, axes = make_axes(f"{study.name}: {what} by trial")
     limits = Limits.of([points[number] for number in (done if len(done) >= MIN_DONE_TRIALS else points)])
-    limits.apply(axes)
+    apply_limits(limits, axes)
     if done:
         best = [limits.clip(points[trial.number]) for trial in best_so_far(study) if trial.number in points]
         axes.step([*done, last], [*best, best[-1]], where="post", color=GREEN, linewidth=1.6, label="best so far")
@@ -168,7 +137,7 @@ def plot_parameters(study: Study) -> Any:
     set_plain_ticks(axes.xaxis)
     done = [trial for trial in known if trial.state == "done"]
     limits = Limits.of([trial.loss or 0.0 for trial in (done if len(done) >= MIN_DONE_TRIALS else known)])
-    limits.apply(axes)
+    apply_limits(limits, axes)
     for state in ("pruned", "done"):
         points = {trial.number: coordinates(trial) for trial in known if trial.state == state}
         draw_dots(axes, limits, points, state)
