@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from zoo.registry.kinds import AugmentKind, DataKind, JudgeKind, MetricKind, ModelKind, PriorKind, TextKind
     from zoo.registry.listing import entries, schema, show
     from zoo.registry.weights import Weights
+    from zoo.reporting.report import report
     from zoo.runs.find import load
     from zoo.runs.pull import pull
     from zoo.runs.push import push
@@ -62,6 +63,7 @@ __all__ = [  # noqa: RUF022 - for plugins first, then what people call
     "studies",
     "load",
     "evaluate",
+    "report",
     "predict",
     "sample",
     "mix",
@@ -104,6 +106,7 @@ __getattr__, __dir__ = lazy_names(
         ),
         "zoo.registry.listing": ("entries", "schema", "show"),
         "zoo.registry.weights": ("Weights",),
+        "zoo.reporting.report": ("report",),
         "zoo.runs.find": ("load",),
         "zoo.runs.pull": ("pull",),
         "zoo.runs.push": ("push",),

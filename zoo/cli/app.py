@@ -25,6 +25,7 @@ COMMANDS = {
     "runs": "List, remove and rename runs.",
     "studies": "List studies with their state and best trial.",
     "evaluate": "Evaluate a run on a split, with per-class figures.",
+    "report": "Write one page of HTML about a run, a study or a comparison.",
     "predict": "Classify pictures with a trained run.",
     "sample": "Sample pictures from a generator, with or without prompts.",
     "mix": "Sample pictures from one prompt to another in even steps.",

@@ -44,18 +44,42 @@ def titled_block(title: str, *parts: str) -> str:
     return f"<div><div><b>{escape_text(title)}</b></div>{''.join(parts)}</div>"
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = ()) -> str:
-    """Make a table of escaped cells; `right` lists the right-aligned columns."""
-    sides = ["right" if column in set(right) else "left" for column in range(len(heads))]
-    top = "".join(f'<th style="{CELL}{side}">{escape_text(head)}</th>' for head, side in zip(heads, sides, strict=True))
+def table(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    right: Iterable[int] = (),
+    *,
+    styled: bool = True,
+    name: str = "",
+) -> str:
+    """Make a table of escaped cells; `right` lists the right-aligned columns.
+
+    A page with a style sheet of its own takes it without styles: columns of numbers then have the class `number`, and
+    `name` says what the table shows.
+    """
+    numbers = set(right)
+    if styled:
+        whole = 'style="border-collapse:collapse"'
+        looks = [f'style="{CELL}{"right" if column in numbers else "left"}"' for column in range(len(heads))]
+    else:
+        whole = f'aria-label="{escape_text(name)}"' if name else ""
+        looks = ['class="number"' if column in numbers else "" for column in range(len(heads))]
+    scope = "" if styled else 'scope="col" '
+    top = "".join(
+        f"{open_tag('th', (scope + look).strip())}{escape_text(head)}</th>"
+        for head, look in zip(heads, looks, strict=True)
+    )
     lines = [
-        "".join(
-            f'<td style="{CELL}{side}">{escape_text(str(cell))}</td>' for cell, side in zip(row, sides, strict=True)
-        )
+        "".join(f"{open_tag('td', look)}{escape_text(str(cell))}</td>" for cell, look in zip(row, looks, strict=True))
         for row in rows
     ]
     body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f'<table style="border-collapse:collapse"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
+    return f"{open_tag('table', whole)}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def open_tag(name: str, attributes: str) -> str:
+    """Open an element."""
+    return f"<{name} {attributes}>" if attributes else f"<{name}>"
 
 
 def key_value_table(about: dict[str, object]) -> str:

@@ -6,6 +6,19 @@ from collections.abc import Mapping
 
 from zoo.display.format import format_value
 
+MAIN_FIGURES = (
+    "accuracy",
+    "frechet",
+    "loss",
+    "judge_right",
+    "judge_diversity",
+    "coverage",
+    "macro_f1",
+    "sharpness",
+    "top5_accuracy",
+    "calibration_error",
+)
+"""The figures that matter most, in this order."""
 LOWER = {"loss", "frechet", "frechet_reconstructions", "kid", "calibration_error", "iwae", "bound"}
 LOWER |= {"distortion", "rate", "copies", "edit_same"}
 HIGHER = {"accuracy", "macro_f1", "top5_accuracy", "precision", "recall", "density", "coverage", "psnr", "ssim"}

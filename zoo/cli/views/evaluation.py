@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.cli.console import Screen
 from zoo.core.files import atomic_write
 from zoo.display.format import format_value
-from zoo.evaluation.figures import better, is_reference, real_value
+from zoo.evaluation.figures import MAIN_FIGURES, better, is_reference, real_value
 
 if TYPE_CHECKING:
     from zoo.evaluation.evaluation import Evaluation
@@ -33,19 +33,6 @@ CLASS_HEADS = {
 }
 
 
-MAIN_FIGURES = (
-    "accuracy",
-    "frechet",
-    "loss",
-    "judge_right",
-    "judge_diversity",
-    "coverage",
-    "macro_f1",
-    "sharpness",
-    "top5_accuracy",
-    "calibration_error",
-)
-"""The figures that matter most, in this order."""
 MAX_FIGURES = 5
 
 

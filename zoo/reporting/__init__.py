@@ -1,0 +1,1 @@
+"""Reports: one self-contained page of HTML about a run, a study or a comparison."""
