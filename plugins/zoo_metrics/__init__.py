@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import MetricKind, hookimpl
 from zoo_metrics.generators import KINDS
-from zoo_metrics.spec import CalibrationSpec, NoOptions
+from zoo_metrics.spec import CalibrationSpec, IntervalsSpec, NoOptions
 
 if TYPE_CHECKING:
     from zoo.registry import Outputs
@@ -28,10 +28,26 @@ def confusion(spec: NoOptions, found: Outputs) -> Mapping[str, Any] | None:
 
 
 def calibration(spec: CalibrationSpec, found: Outputs) -> Mapping[str, Any] | None:
-    """Compute `calibration_error`: the expected calibration error (Guo et al. 2017, arXiv:1706.04599)."""
-    from zoo_metrics.classifiers import calibration_error
+    """Compute `calibration_error`, the expected calibration error (Guo et al. 2017, arXiv:1706.04599).
 
-    return None if found.scores is None else calibration_error(found.scores, found.labels, spec.bins)
+    `reliability` has confidence and accuracy of bins with equally many pictures.
+    """
+    from zoo_metrics.classifiers import calibration_error, reliability
+
+    if found.scores is None:
+        return None
+    rows = reliability(found.scores, found.labels, spec.bins)
+    return calibration_error(found.scores, found.labels, spec.bins) | {"reliability": rows}
+
+
+def intervals(spec: IntervalsSpec, found: Outputs) -> Mapping[str, Any] | None:
+    """Compute `intervals`: the bootstrap intervals of accuracy and macro F1."""
+    from zoo_metrics.resampling import bootstrap_intervals
+
+    if found.scores is None:
+        return None
+    ends = bootstrap_intervals(found.scores, found.labels, spec.resamples, spec.level, spec.seed)
+    return {"intervals": {"level": spec.level, **ends}}
 
 
 def top5(spec: NoOptions, found: Outputs) -> Mapping[str, Any] | None:
@@ -63,6 +79,7 @@ def zoo_metrics() -> Iterator[MetricKind[Any]]:
     yield MetricKind(
         "calibration", CalibrationSpec, calibration, "calibration error: how far confidence is from accuracy"
     )
+    yield MetricKind("intervals", IntervalsSpec, intervals, "bootstrap intervals of accuracy and macro F1")
     yield MetricKind("top5", NoOptions, top5, "top-5 accuracy")
     yield MetricKind("codes", NoOptions, usage_of_codes, "how many code words are used, and bits per code word")
     yield from KINDS

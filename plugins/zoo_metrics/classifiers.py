@@ -60,6 +60,22 @@ def calibration_error(scores: Tensor, labels: Tensor, bins: int) -> dict[str, fl
     return {"calibration_error": (gaps.abs().sum() / len(labels)).item()}
 
 
+def reliability(scores: Tensor, labels: Tensor, bins: int) -> list[dict[str, float]]:
+    """Return mean confidence, accuracy and number of pictures of bins with equally many pictures, lowest first.
+
+    Most pictures have confidences near 1, so that bins of equal width would be empty or say little (Nguyen and O'Connor
+    2015, arXiv:1508.05154).
+    """
+    confidence, predicted = scores.double().exp().max(1)
+    order = confidence.argsort(stable=True)
+    parts = order.tensor_split(min(bins, len(order)))
+    right = (predicted == labels).double()
+    return [
+        {"confidence": confidence[rows].mean().item(), "accuracy": right[rows].mean().item(), "pictures": len(rows)}
+        for rows in parts
+    ]
+
+
 def top_accuracy(scores: Tensor, labels: Tensor, count: int) -> dict[str, float] | None:
     """Compute the share of pictures whose class is among the `count` likeliest; None with too few classes."""
     if scores.shape[1] <= count:

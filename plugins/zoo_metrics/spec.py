@@ -17,7 +17,18 @@ class CalibrationSpec(Spec):
     """Options of the calibration error."""
 
     bins: Annotated[int, Field(ge=1, le=1000)] = 15
-    """Number of equal-width bins for the probability of the predicted class."""
+    """Number of bins for the probability of the predicted class, of equal width; in `reliability` of equal size."""
+
+
+class IntervalsSpec(Spec):
+    """Options of the bootstrap intervals."""
+
+    resamples: Annotated[int, Field(ge=10, le=1_000_000)] = 1000
+    """Number of times that as many pictures are drawn with replacement."""
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Share of the resamples whose figure is within the interval."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the draws."""
 
 
 class BoundSpec(Spec):

@@ -195,17 +195,17 @@ def shorten(name: str, width: int = MAX_NAME_WIDTH) -> str:
     return next(cut for end in range(len(name) - 1, -1, -1) if text_width(cut := f"{name[:end]}…") <= width)
 
 
-def text_width(text: str) -> int:
+def text_width(text: str, size: int = FONT_SIZE) -> int:
     """Compute the width of a text in pixels."""
-    return math.ceil(font().getlength(text))
+    return math.ceil(font(size).getlength(text))
 
 
 @cache
-def font() -> ImageFont.FreeTypeFont:
+def font(size: int = FONT_SIZE) -> ImageFont.FreeTypeFont:
     """Load DejaVu Sans from matplotlib; it has far more characters than Pillow's default font."""
     import matplotlib as mpl
 
-    return ImageFont.truetype(str(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), FONT_SIZE)
+    return ImageFont.truetype(str(Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), size)
 
 
 def save_png(path: Path, image: Image.Image) -> None:

@@ -15,6 +15,7 @@ from zoo.core.types import DataInfo
 from zoo.core.views import ONE_VIEW
 from zoo.data.dataset import Pictures
 from zoo.data.loader import batches
+from zoo.evaluation.classified import ClassifiedSplit
 from zoo.evaluation.ensemble import (
     classifier_means,
     describe_members,
@@ -23,6 +24,7 @@ from zoo.evaluation.ensemble import (
     open_members,
 )
 from zoo.evaluation.evaluation import Evaluation
+from zoo.evaluation.ranking import class_curves, ranking, thresholds
 from zoo.models.averaging import with_views
 from zoo.models.base import Classifier, Model
 from zoo.models.metrics import EVAL_BATCH, mean_metrics
@@ -113,6 +115,7 @@ def evaluate(
     temperature: float = 1.0,
     metrics: Collection[str] = (),
     views: str = ONE_VIEW,
+    precision: float | None = None,
     tell: Callable[[str], object] = len,
 ) -> Evaluation:
     """Compute the metrics of a run over a split.
@@ -137,6 +140,8 @@ def evaluate(
         views: What a classifier's probabilities are averaged over at test time: "none", "flip" (each picture as it is
             and mirrored), "shift" (as it is and shifted by a pixel towards each corner) or "flip+shift". Figures of the
             model's own but for loss and accuracy are then left out.
+        precision: A precision for which to find the least probability of each class of a classifier, above 0 and at
+            most 1; the result has it in `details["thresholds"]`.
         tell: Called with a message before each slow step.
 
     Returns:
@@ -159,6 +164,7 @@ def evaluate(
     from zoo.registry.build import build_data
 
     check_split(split)
+    check_precision(precision)
     for name in metrics:
         catalog().find("metric", name)
     named = data if isinstance(data, str | Path) else None
@@ -166,7 +172,9 @@ def evaluate(
     if len(runs) > 1:
         if judge not in (DEFAULT_JUDGE, NO_JUDGE) or (guidance, temperature) != (0.0, 1.0):
             raise ZooError("an ensemble draws no samples", "drop the judge, guidance and temperature")
-        return evaluate_ensemble(runs, overrides, data, split, torch_device, views, metrics, record, data_name)
+        return evaluate_ensemble(
+            runs, overrides, data, split, torch_device, views, metrics, record, data_name, precision
+        )
     (opened,) = runs
     words = run_overrides(opened, data, overrides)
     changed = opened.with_overrides(words)
@@ -178,6 +186,8 @@ def evaluate(
         raise ZooError(text, "drop --judge none")
     if judge not in (DEFAULT_JUDGE, NO_JUDGE) and not isinstance(model, Generator):
         raise ZooError(f"{opened.name} is not a generator, so there are no samples to judge", "drop --judge")
+    if precision is not None and not isinstance(model, Classifier):
+        raise ZooError(f"{opened.name} is not a classifier, so no class has a precision", "drop --precision")
     splits, _ = build_data(changed.data)
     pictures: Pictures = getattr(splits, split)
     check_pictures(opened, changed, splits.info, split, pictures)
@@ -190,17 +200,19 @@ def evaluate(
             named_judge = find_judge(judge, opened, changed, splits, torch_device, tell)
             gallery = make_gallery(model, named_judge, pictures, splits.train, torch_device, options=options)
             found = replace(found, gallery=gallery)
+    predictions = ClassifiedSplit.of(split, found)
     evaluation = Evaluation(
         run=opened.path,
         split=split,
         pictures=len(pictures),
         classes=list(opened.info.classes),
-        **compute_metrics(found, changed, metrics)._asdict(),
+        **with_ranking(compute_metrics(found, changed, metrics), predictions, precision)._asdict(),
         judge=found.gallery.judge if found.gallery else "",
         temperature=options.temperature,
         guidance=options.guidance,
         averaging=getattr(model, "averaging", ""),
         gallery=found.gallery,
+        predictions=predictions,
     )
     if record is not None:
         data = data_name or changed.data.name
@@ -218,25 +230,43 @@ def evaluate_ensemble(
     metrics: Collection[str],
     record: str | Path | None,
     data_name: str,
+    precision: float | None,
 ) -> Evaluation:
     """Compute the metrics of the mean of the class probabilities of several runs."""
     for run in runs:
         refuse_fold(record, run.entry, run.label)
     members = open_members(runs, overrides, data, split, device, views)
     found = ensemble_outputs(members)
+    predictions = ClassifiedSplit.of(split, found)
     evaluation = Evaluation(
         run=Path(ensemble_label(runs)),
         split=split,
         pictures=len(found.pictures),
         classes=list(found.info.classes),
-        **compute_metrics(found, members[0].entry, metrics)._asdict(),
+        **with_ranking(compute_metrics(found, members[0].entry, metrics), predictions, precision)._asdict(),
         averaging=getattr(found.model, "averaging", ""),
         members=describe_members(runs),
+        predictions=predictions,
     )
     if record is not None:
         result = ensemble_result(runs, data_name or members[0].entry.data.name, evaluation.to_dict())
         record_result(record, result, runs, evaluation)
     return evaluation
+
+
+def check_precision(precision: float | None) -> None:
+    """Raise ZooError unless a precision is a share."""
+    if precision is not None and not 0 < precision <= 1:
+        raise ZooError(f"there is no precision of {precision:g}", "give one above 0 and at most 1, e.g. 0.95")
+
+
+def with_ranking(found: MetricResults, split: ClassifiedSplit | None, precision: float | None) -> MetricResults:
+    """Add how well each class of a classifier ranks, and the thresholds for a precision, to the details."""
+    if split is None:
+        return found
+    more: dict[str, Any] = {"ranking": rows} if (rows := ranking(class_curves(split))) else {}
+    more |= {} if precision is None else {"thresholds": thresholds(split, precision)}
+    return found._replace(details=found.details | more)
 
 
 def record_result(record: str | Path, result: dict[str, Any], runs: Sequence[Run], evaluation: Evaluation) -> None:

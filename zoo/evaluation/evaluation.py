@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.display.format import format_value
 
 if TYPE_CHECKING:
+    from zoo.evaluation.classified import ClassifiedSplit
     from zoo.models.gallery import Gallery
 
 
@@ -24,7 +25,8 @@ class Evaluation:
         metrics: Value of each metric by name, such as `loss` in nats per picture and `accuracy` from 0 to 1.
         details: Results of metric kinds that are more than a number. For a classifier, `confusion` is a list of
             K rows (true class) of K counts (predicted class), or for more than 200 classes `confusions` lists true
-            class, predicted class and count; `per_class` has precision and recall by class.
+            class, predicted class and count; `per_class` has precision and recall by class, `ranking` the
+            areas below their curves, `intervals` bootstrap intervals, and `reliability` accuracy by confidence.
         problems: One line for each metric that failed, and if the recorded result is stale.
         judge: Name of the network that judged samples; empty if none did.
         temperature: Temperature of the samples.
@@ -36,6 +38,7 @@ class Evaluation:
         unasked: Metric kinds that are not shown, since they belong to plugins that the entry does not use;
             `zoo.evaluate(metrics=...)` asks for them.
         gallery: Real pictures, samples and reconstructions with the judge's features; None without a judge.
+        predictions: What a classifier predicts for each picture; None for other models.
     """
 
     run: Path
@@ -54,6 +57,7 @@ class Evaluation:
     asked: list[str] = field(default_factory=list, compare=False)
     unasked: list[str] = field(default_factory=list, compare=False)
     gallery: Gallery | None = field(default=None, repr=False, compare=False)
+    predictions: ClassifiedSplit | None = field(default=None, repr=False, compare=False)
 
     @property
     def visible_metrics(self) -> dict[str, float]:

@@ -88,7 +88,11 @@ class Predictions(Sequence[PicturePrediction]):
 
     def top(self, n: int = 5) -> list[list[ClassProbability]]:
         """Return the `n` most probable classes of each picture, most probable first."""
-        return [each.top(n) for each in self]
+        best = self.probabilities.topk(min(max(n, 0), len(self.classes)), 1)
+        return [
+            [ClassProbability(self.classes[index], value) for index, value in zip(*row, strict=True)]
+            for row in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        ]
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,6 @@ from zoo.runs.ensemble import ensemble_label, ensemble_results, ensemble_title, 
 
 if TYPE_CHECKING:
     from zoo.evaluation.evaluation import Evaluation
-    from zoo.models.gallery import Gallery
     from zoo.registry.entry import Entry
 
 
@@ -46,6 +46,12 @@ MAX_CONFUSIONS = 10
 @GUIDANCE
 @TEMPERATURE
 @VIEWS
+@click.option(
+    "--precision",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="P",
+    help="Show from which probability on each class has this precision, e.g. 0.95.",
+)
 @click.option("--all", "everything", is_flag=True, help="Show all figures, not only those that matter most.")
 @click.option("--metrics", multiple=True, metavar="METRIC", help="Show a metric kind too, also one of another plugin.")
 @click.pass_obj
@@ -78,7 +84,7 @@ def evaluate_command(
     if data:
         found["data"] = data
     folder = ensemble_results(opened) / "evaluation"
-    write_evaluation(screen, folder, found, ensemble_title(opened), evaluation.gallery)
+    write_evaluation(screen, folder, found, ensemble_title(opened), evaluation)
     if screen.json:
         return screen.document(found)
     return show_evaluation(screen, found, evaluation, everything=everything)
@@ -90,38 +96,54 @@ def describe_data(entry: Entry) -> str:
     return entry.data.name if path is None else f"{entry.data.name} {path}"
 
 
-def write_evaluation(screen: Screen, folder: Path, found: dict[str, Any], title: str, gallery: Gallery | None) -> None:
-    """Write the result, the confusion matrix as a picture, and a page of samples, into a folder."""
+def write_evaluation(screen: Screen, folder: Path, found: dict[str, Any], title: str, evaluation: Evaluation) -> None:
+    """Write the result and what belongs to it into a folder: pictures, and files of predictions."""
     # An averaged evaluation stands beside that of one pass, which is the one that is published.
     name = "-".join([found["split"], *([found["views"]] if "views" in found else [])])
     found["files"] = [str(folder / f"{name}.json")]
     try:
         refuse_link(folder)
-        if found.get("confusion"):
-            from zoo.cli.views.evaluation import draw_confusion
-
-            path = folder / f"{name}-confusion.png"
-            draw_confusion(
-                path,
-                found["confusion"],
-                found["classes"],
-                f"{title}: {found['split']} split{averaged_over(found)}",
-            )
-            found["files"].append(str(path))
-        if gallery is not None:
-            from zoo.cli.views.evaluation import draw_samples as page
-
-            path = folder / f"{found['split']}-samples.png"
-            found["files"] += map(str, page(path, gallery, found["classes"]))
+        found["files"] += map(str, write_pictures(folder, name, found, title, evaluation))
         write_json(Path(found["files"][0]), non_finite_to_none(found))
     except (OSError, ResourceError) as error:
         screen.note(f"could not save the evaluation: {error}")
         found["files"] = []
 
 
+def write_pictures(
+    folder: Path, name: str, found: dict[str, Any], title: str, evaluation: Evaluation
+) -> Iterator[Path]:
+    """Write the confusion matrix, predictions and mistakes of a classifier, or samples of a generator; yield files."""
+    from zoo.cli.views.evaluation import draw_confusion, draw_samples
+
+    full = f"{title}: {found['split']} split{averaged_over(found)}"
+    if found.get("confusion"):
+        draw_confusion(path := folder / f"{name}-confusion.png", found["confusion"], found["classes"], full)
+        yield path
+    if evaluation.predictions is not None:
+        from zoo.cli.views.predictions import write_split
+        from zoo.cli.views.ranking import draw_curves, draw_reliability
+        from zoo.evaluation.mistakes import write_mistakes
+        from zoo.evaluation.ranking import class_curves
+
+        if found.get("reliability"):
+            path = folder / f"{name}-reliability.png"
+            draw_reliability(path, found["reliability"], found["metrics"]["calibration_error"], full)
+            yield path
+        if found.get("ranking"):
+            draw_curves(path := folder / f"{name}-roc-pr.png", class_curves(evaluation.predictions), full)
+            yield path
+        yield from write_split(evaluation.predictions, folder / f"{name}-predictions")
+        page = write_mistakes(evaluation.predictions, folder / f"{name}-mistakes.png", title)
+        yield from [page] if page else []
+    if evaluation.gallery is not None:
+        yield from draw_samples(folder / f"{found['split']}-samples.png", evaluation.gallery, found["classes"])
+
+
 def show_evaluation(screen: Screen, found: dict[str, Any], evaluation: Evaluation, *, everything: bool) -> None:
     """Print the result: all figures, or those that matter most and those of the metric kinds that are asked for."""
     from zoo.cli.views.evaluation import show_class_figures, show_classes, show_figures
+    from zoo.cli.views.ranking import show_thresholds
 
     screen.line(f"{found['run']}: {found['pictures']:,} {found['split']} pictures{averaged_over(found)}")
     other = f", evaluated on {found['data']}" if "data" in found else ""
@@ -136,6 +158,8 @@ def show_evaluation(screen: Screen, found: dict[str, Any], evaluation: Evaluatio
     left_out = show_figures(screen, evaluation, everything=everything)
     if classes := found.get("per_class"):
         show_class_figures(screen, classes, found.get("confusion"))
+    if found.get("thresholds"):
+        show_thresholds(screen, found["thresholds"])
     if classes := found.get("samples_per_class"):
         show_classes(screen, classes)
     if matrix := found.get("confusion"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,18 +44,27 @@ def show_figures(screen: Screen, found: Evaluation, *, everything: bool) -> list
     shown = [name for name in found.visible_metrics if not is_reference(name, found.metrics)]
     names = shown if everything else main_figures(shown, found)
     real = [real_value(name, found.metrics) for name in names]
+    intervals = found.details.get("intervals", {})
+    between = f"{100 * intervals.get('level', 0):g} % interval"
     columns = {
         "figure": names,
         "value": [format_value(found.metrics[name]) for name in names],
+        between: [format_interval(intervals.get(name)) for name in names],
         "real pictures": real,
         "": [better(name) for name in names],
     }
-    if not any(real):
-        del columns["real pictures"]
+    for name in (between, "real pictures"):
+        if not any(columns[name]):
+            del columns[name]
     screen.table(list(columns), zip(*columns.values(), strict=True), right=range(1, len(columns) - 1))
     left_out = len(shown) - len(names)
     notes = [f"{left_out} more figure{'s' * (left_out != 1)} with --all"] if left_out else []
     return [*notes, *(f"another plugin's metric with --metrics {kind}" for kind in found.unasked)]
+
+
+def format_interval(ends: Sequence[float] | None) -> str:
+    """Format the ends of an interval; empty if there is none."""
+    return "to".join(f" {end:.4f} " for end in ends).strip() if ends else ""
 
 
 def main_figures(shown: list[str], found: Evaluation) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,12 @@ from zoo.core.files import atomic_write
 
 if TYPE_CHECKING:
     from zoo.cli.console import Screen
+    from zoo.evaluation.classified import ClassifiedSplit
     from zoo.runs.predictions import Predictions
 
 Columns = dict[str, list[Any]]
+TOP = 5
+"""Classes of each picture in the files of an evaluation."""
 
 
 def show_predictions(screen: Screen, found: Predictions, top: int, *, every: bool) -> None:
@@ -48,6 +52,24 @@ def prediction_columns(found: Predictions, top: int, *, every: bool) -> Columns:
     return columns | {printable(f"probability of {name}"): values for name, values in classes}
 
 
+def split_columns(found: ClassifiedSplit) -> Columns:
+    """Return the columns of an evaluation: path or row, true class, the likeliest classes, and the loss."""
+    columns = prediction_columns(found.predictions, TOP, every=False)
+    paths = columns.pop("path")
+    first: Columns = {"path": paths} if found.pictures.names else {"row": list(range(len(found)))}
+    true = [printable(found.classes[label]) for label in found.labels.tolist()]
+    return first | {"true": true} | columns | {"loss": found.losses.tolist()}
+
+
+def write_split(found: ClassifiedSplit, path: Path) -> list[Path]:
+    """Write the predictions for a split as CSV, and as Parquet if pyarrow is installed; return the files."""
+    columns = split_columns(found)
+    files = {".csv": write_csv} | ({".parquet": write_parquet} if find_spec("pyarrow") else {})
+    for suffix, write in files.items():
+        write(path.with_suffix(suffix), columns)
+    return [path.with_suffix(suffix) for suffix in files]
+
+
 def write_csv(path: Path, columns: Columns) -> None:
     """Write columns as a CSV file."""
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
@@ -61,7 +83,10 @@ def write_parquet(path: Path, columns: Columns) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    types = {name: pa.float64() if name.startswith("probability") else pa.string() for name in columns}
+    numbers = {"row": pa.int64(), "loss": pa.float64()}
+    types = {
+        name: pa.float64() if name.startswith("probability") else numbers.get(name, pa.string()) for name in columns
+    }
     table = pa.table({name: pa.array(values, types[name]) for name, values in columns.items()})
     with atomic_write(path) as temporary:
         pq.write_table(table, temporary)

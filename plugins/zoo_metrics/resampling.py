@@ -1,0 +1,52 @@
+"""Bootstrap intervals of accuracy and macro F1 (Efron 1979, doi:10.1214/aos/1176344552)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+CHUNK = 100
+"""Resamples that are in memory at a time."""
+
+
+def bootstrap_intervals(
+    scores: Tensor, labels: Tensor, resamples: int, level: float, seed: int
+) -> dict[str, list[float]]:
+    """Compute the percentile intervals of accuracy and macro F1, each its low and its high end.
+
+    Pictures are drawn with replacement. Both figures follow from the numbers of pictures by true and predicted class,
+    so only these are drawn, from a multinomial distribution.
+    """
+    classes = scores.shape[1]
+    cells, counts = np.unique(labels.numpy() * classes + scores.argmax(1).numpy(), return_counts=True)
+    random = np.random.default_rng(seed)
+    shares = counts / counts.sum()
+    sizes = [min(CHUNK, resamples - start) for start in range(0, resamples, CHUNK)]
+    parts = [figures_of(random.multinomial(len(labels), shares, size), cells, classes) for size in sizes]
+    ends = [(1 - level) / 2, (1 + level) / 2]
+    columns = zip(("accuracy", "macro_f1"), np.concatenate(parts, 1), strict=True)
+    return {name: [float(end) for end in np.quantile(values, ends)] for name, values in columns}
+
+
+def figures_of(draws: Counts, cells: Counts, classes: int) -> Floats:
+    """Compute accuracy and macro F1 (2, R) of R resamples, from counts (R, C) of cells `true * classes + predicted`."""
+    true, predicted = cells // classes, cells % classes
+    right = true == predicted
+    hits = np.zeros((len(draws), classes))
+    hits[:, true[right]] = draws[:, right]
+    both = sums_by(draws, true, classes) + sums_by(draws, predicted, classes)
+    # as in macro F1 itself, a class counts if a picture has it or is taken for it
+    f1 = np.divide(2 * hits, both, out=np.zeros_like(hits), where=both > 0)
+    return np.stack([hits.sum(1) / draws.sum(1), f1.sum(1) / (both > 0).sum(1)])
+
+
+def sums_by(draws: Counts, groups: Counts, classes: int) -> Floats:
+    """Sum the columns of counts (R, C) by the group of each, to (R, classes)."""
+    order = np.argsort(groups, kind="stable")
+    names, starts = np.unique(groups[order], return_index=True)
+    found = np.zeros((len(draws), classes))
+    found[:, names] = np.add.reduceat(draws[:, order], starts, axis=1)
+    return found
