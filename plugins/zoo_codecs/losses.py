@@ -1,4 +1,4 @@
-"""Losses of decoded pictures: likelihood under the decoder's variance, perceptual loss and spectral loss."""
+"""Losses of decoded pictures: likelihood under the decoder's variance, losses by a teacher and spectral loss."""
 
 from __future__ import annotations
 
@@ -87,9 +87,9 @@ class AuxiliaryLosses:
     def losses(self, batch: Batch, decoded: Tensor) -> Losses:
         """Compute the weighted losses by name for decoded pictures (N, C, H, W)."""
         found: Losses = {}
-        if self.spec.perceptual:
+        if self.spec.perceptual or self.spec.scores:
             step = self.spec.perceptual_every
-            found["perceptual"] = self.spec.perceptual * self.perceptual(batch.x[::step], decoded[::step])
+            found |= self.by_teacher(batch.x[::step], decoded[::step])
         if self.spec.spectrum:
             # Early in training, before codes describe most of a picture, noise would satisfy this loss.
             share = min(1.0, max(0.0, (batch.done - SPECTRUM_START) / (SPECTRUM_FULL - SPECTRUM_START)))
@@ -97,13 +97,26 @@ class AuxiliaryLosses:
             found["spectrum"] = self.spec.spectrum * share * nats
         return found
 
-    def perceptual(self, x: Tensor, decoded: Tensor) -> Tensor:
-        """Compute the perceptual distance in the teacher's features."""
+    def by_teacher(self, x: Tensor, decoded: Tensor) -> Losses:
+        """Compute the weighted losses in the features and scores of the teacher."""
         if self.teacher is None:
-            raise ZooError("model.perceptual needs a teacher, which only exists in training", "set model.perceptual=0")
+            name = "perceptual" if self.spec.perceptual else "scores"
+            raise ZooError(f"model.{name} needs a teacher, which only exists in training", f"drop model.{name}")
         with torch.no_grad():
             target = extract_features(self.teacher, x)
-        return perceptual_distance(target, extract_features(self.teacher, decoded))
+        seen = extract_features(self.teacher, decoded)
+        found: Losses = {}
+        if self.spec.perceptual:
+            found["perceptual"] = self.spec.perceptual * perceptual_distance(target, seen)
+        if self.spec.scores:
+            found["scores"] = self.spec.scores * score_divergence(target, seen)
+        return found
+
+
+def score_divergence(a: Features, b: Features) -> Tensor:
+    """Average the divergence of class probabilities from those of a, in nats."""
+    wanted, found = (as_float32(each.scores).log_softmax(1) for each in (a, b))
+    return F.kl_div(found, wanted, reduction="batchmean", log_target=True)
 
 
 def perceptual_distance(a: Features, b: Features) -> Tensor:

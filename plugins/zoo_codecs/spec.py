@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from zoo import Choice, Range, Spec
+
+NEWER_OPTIONS = frozenset({"scores", "lowest", "noise"})
+"""Options that are left out of entries and cache keys where they are not used, so that older hashes stay."""
 
 
 class CodecSpec(Spec):
@@ -24,15 +27,29 @@ class CodecSpec(Spec):
     """Weight of the perceptual loss: the distance between pictures and their reconstructions in a teacher's features
     (as in arXiv:1801.03924)."""
     perceptual_every: Annotated[int, Field(ge=1, le=1000)] = 1
-    """For perceptual: use only every n-th picture of each batch, since the teacher takes much of the time of a
-    step."""
+    """For perceptual and scores: use only every n-th picture of each batch, since the teacher takes much of the time of
+    a step."""
+    scores: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Weight of the divergence between the teacher's class probabilities of pictures and those of their
+    reconstructions, so that these stay recognisable (as in arXiv:1503.02531); default: none."""
     spectrum: Annotated[float, Field(ge=0, le=1000)] = 0.0
     """Extra weight of errors in the amplitude at each frequency, relative to the rest of the squared error, in the
     second half of training; 5 to 20 make decoded pictures much sharper (as in arXiv:2003.01826). Use with
     train.keep=last, since it does not improve the bound by which the best epoch is chosen."""
     teacher: Annotated[str, Field(min_length=1, max_length=63)] = "teacher"
-    """For perceptual: the entry of the teacher, a classifier trained once on the same pictures and kept in the
-    cache."""
+    """For perceptual and scores: the entry of the teacher, a classifier trained once on the same pictures and kept in
+    the cache."""
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether a loss uses the teacher."""
+        return bool(self.perceptual or self.scores)
+
+    @model_serializer(mode="wrap")
+    def leave_out_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out newer options that are not used."""
+        found: dict[str, Any] = dump(self)
+        return {key: value for key, value in found.items() if value is not None or key not in NEWER_OPTIONS}
 
 
 class VAESpec(CodecSpec):
@@ -42,11 +59,17 @@ class VAESpec(CodecSpec):
     """Size of a vector code, or channels of a map code."""
     form: Annotated[Literal["vector", "map"], Choice("vector", "map")] = "vector"
     """vector: one vector per picture; map: a code with the height and width of the lowest resolution."""
+    lowest: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """Smallest number of rows and columns of the lowest resolution: pictures are halved as long as they stay at least
+    this large; default 4."""
+    noise: Annotated[float, Field(gt=0, le=10)] | None = None
+    """Fixed standard deviation of all posteriors, over codes that are standardised in each channel; default: learnt
+    ones. It sets how exactly codes are read (arXiv:2512.04084), and the decoder learns to bear such errors."""
     variance: Annotated[Literal["analytic", "learnt"], Choice("analytic", "learnt")] = "analytic"
     """The decoder's variance, shared by all pixels (arXiv:2006.13202). analytic: the batch's mean squared error, and in
     evaluation its average over the last training steps; learnt: a parameter."""
     objective: Literal["weighted", "elbo"] = "weighted"
-    """elbo: minimise the bound only; weighted: also use beta, warmup, free_bits, perceptual and spectrum."""
+    """elbo: minimise the bound only; weighted: also use beta, warmup, free_bits, perceptual, scores and spectrum."""
     beta: Annotated[float, Field(ge=0, le=100), Range(0.2, 5.0, log=True)] = 1.0
     """Weight of the rate (beta-VAE, Higgins et al. 2017); below 1, codes carry more information and follow the prior
     less closely."""

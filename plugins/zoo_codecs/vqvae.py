@@ -30,7 +30,7 @@ class VQVAE(LatentModel):
 
     @property
     def teacher(self) -> str:
-        return self.spec.teacher if self.spec.perceptual else ""
+        return self.spec.teacher if self.spec.needs_teacher else ""
 
     def learn_from(self, teacher: Classifier) -> None:
         self.auxiliary.teacher = teacher

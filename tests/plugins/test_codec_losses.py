@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from zoo_codecs.losses import perceptual_distance, spectrum_error
+from zoo_codecs.losses import perceptual_distance, score_divergence, spectrum_error
 from zoo_codecs.vae import VAE
 
 from zoo import DataInfo
@@ -16,7 +16,7 @@ from zoo.core.errors import ZooError
 from zoo.core.types import Batch
 from zoo.models.base import Classifier, Model
 from zoo.models.generator import Generator
-from zoo.models.judge import extract_features
+from zoo.models.judge import Features, extract_features
 from zoo.registry.build import build_model
 from zoo.registry.entry import resolve_entry
 from zoo.registry.raw_entry import RawEntry
@@ -91,6 +91,22 @@ def test_the_distance_is_seen_by_the_decoded_picture_alone() -> None:
     assert all(parameter.grad is None for parameter in guide.parameters())
 
 
+def test_scores_differ_by_the_divergence_of_their_probabilities() -> None:
+    scores = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0))
+    wanted, seen = (Features((), each, each) for each in scores)
+    p, q = scores.softmax(2)
+    assert score_divergence(wanted, seen).item() == pytest.approx((p * (p / q).log()).sum(1).mean().item(), rel=1e-4)
+    assert score_divergence(wanted, wanted).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_scores_alone_ask_for_a_teacher() -> None:
+    model = generator(kind="vae", latent=4, scores=1.0).train()
+    with pytest.raises(
+        ZooError, match=r"model.scores needs a teacher, which only exists in training.*drop model.scores"
+    ):
+        model.losses(Batch(pictures(2, 3, 16, 16), torch.zeros(2, dtype=torch.int64)))
+
+
 def test_spectra_are_alike_where_the_energy_is_whatever_is_shown() -> None:
     x = pictures(8, 3, 32, 32)
     mean = x.mean((2, 3), keepdim=True)
@@ -124,7 +140,7 @@ def test_the_losses_are_named_weighted_and_pass_gradients(codec: dict[str, Any])
     guide = teacher((3, 16, 16))
     found = []
     for weight in (1.0, 3.0):
-        model = generator(**codec, perceptual=weight, spectrum=weight)
+        model = generator(**codec, perceptual=weight, scores=weight, spectrum=weight)
         assert model.teacher == "teacher"
         model.learn_from(guide)
         model.train()
@@ -132,11 +148,12 @@ def test_the_losses_are_named_weighted_and_pass_gradients(codec: dict[str, Any])
         losses = model.stages()[0].losses(batch)
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
         assert all(p.grad is not None for p in model.codec.parameters() if p.requires_grad)
-        found.append({name: losses[name].item() for name in ("perceptual", "spectrum")})
+        found.append({name: losses[name].item() for name in ("perceptual", "scores", "spectrum")})
     assert {name: 3 * value for name, value in found[0].items()} == pytest.approx(found[1], rel=1e-4)
     assert all(value > 0 for value in found[0].values())
     assert not generator(**codec).teacher
     assert not generator(**codec, spectrum=1.0).teacher
+    assert generator(**codec, scores=1.0, teacher="cnn").teacher == "cnn"
 
 
 def test_the_teacher_looks_at_every_nth_picture() -> None:

@@ -273,3 +273,36 @@ def test_a_run_gives_the_generator_back() -> None:
     found = zoo.evaluate(run.path, split="valid").metrics
     best = min(rows, key=lambda row: row["valid"]["loss"])["valid"]
     assert found["bound"] == pytest.approx(best["bound"], rel=0.02)
+
+
+@pytest.mark.parametrize("form", ["vector", "map"])
+def test_noise_gives_codes_of_one_scale_and_posteriors_of_one_width(form: str) -> None:
+    model, batch = made((3, 32, 32), form=form, lowest=8, noise=0.25), pictures(64, (3, 32, 32))
+    learn(model, batch, 20, rate=1e-6)
+    found = model.train().posterior(batch.x)
+    channels = found.mean.transpose(0, 1).flatten(1)
+    assert channels.mean(1).tolist() == pytest.approx([0] * 4, abs=1e-4)
+    assert channels.var(1, correction=0).tolist() == pytest.approx([1] * 4, rel=0.01)
+    assert found.log_std.exp().flatten().tolist() == pytest.approx([0.25] * found.mean.numel())
+    assert tuple(found.mean.shape[1:]) == ((4, 8, 8) if form == "map" else (4,))
+    later = model.eval().codes(batch.x)  # by the averages of the training
+    assert torch.allclose(later, found.mean, atol=0.05)
+    assert torch.allclose(model.codes(batch.x[:1]), later[:1], atol=1e-3)
+
+
+def test_lowest_sets_the_size_of_a_map() -> None:
+    sizes = [made((3, 32, 32), form="map", lowest=lowest).codec.code.shape for lowest in (4, 8, 16)]
+    assert sizes == [(4, 4, 4), (4, 8, 8), (4, 16, 16)]
+
+
+def test_options_that_are_not_used_leave_hashes_as_they_were() -> None:
+    assert {"lowest", "noise", "scores"}.isdisjoint(entry().model.dump())
+    assert entry(noise=0.2).hash() != entry().hash() != entry(lowest=8).hash()
+
+
+def test_a_training_with_noise_goes_on_bit_for_bit() -> None:
+    train = (*TINY, "model.form=map", "model.noise=0.2")
+    whole = zoo.train("vae", *train, out="whole")
+    with pytest.raises(InterruptedRun):
+        zoo.train("vae", *train, out="broken", callback=Stops(7))
+    assert zoo.train("vae", *train, out="broken").weights_sha256 == whole.weights_sha256

@@ -28,7 +28,7 @@ NEWER_OPTIONS = frozenset(
     {"init_from", "freeze", "lr_mult", "monitor", "balance", "balance_power"}
     | {"teacher", "distill_temperature", "distill_weight"}
     | {"lr_bias", "lr_norm", "decay_bias", "decay_norm", "decoupled", "lookahead"}
-    | {"accumulate", "cooldown", "patience", "min_delta"}
+    | {"accumulate", "cooldown", "patience", "min_delta", "cache"}
 )
 """Options of `train` that are left out of entries, plans and cache keys where they are not used."""
 DISTILL_TEMPERATURE, DISTILL_WEIGHT = 4.0, 0.9
@@ -218,6 +218,9 @@ class StageSpec(Spec):
     decoupled: bool | None = None
     """Whether weight decay is decoupled from the learning rate (Loshchilov and Hutter 2017, arXiv:1711.05101): a step
     takes the share `weight_decay` of a weight, times the schedule's factor."""
+    cache: bool | None = None
+    """For a stage after others: whether what their parts of the model make of a picture, such as the codes of a codec,
+    is computed once for each picture and its mirror image and kept in memory, rather than in every epoch."""
     lookahead: Annotated[int | None, Field(ge=1, le=10_000)] = None
     """Steps after which the weights return to their running average (Zhang et al. 2019, arXiv:1907.08610), whose decay
     grows to 0.95 a step with the cube of the training's share; the average is evaluated and kept."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zoo.core.types import Batch, Losses
-from zoo.models.base import MIN_STD, Classifier, Model, Stage, wants_pretrained, why_not_compiled
+from zoo.models.base import MIN_STD, Classifier, Encoding, Model, Stage, wants_pretrained, why_not_compiled
 from zoo.models.gallery import EditedImages, Gallery, JudgedImages, MixedImages, Sweep
 from zoo.models.generator import Generator
 from zoo.models.invertible import Invertible
@@ -24,6 +24,7 @@ __all__ = [
     "Classifier",
     "EditedImages",
     "Encode",
+    "Encoding",
     "Exactness",
     "Features",
     "Gallery",

@@ -44,6 +44,27 @@ def wants_pretrained() -> bool:
     return not _saved_follow.get()
 
 
+class Encoding(NamedTuple):
+    """What a stage can compute once for each picture, by parts of the model that it does not train.
+
+    With `train.stages.NAME.cache` the trainer keeps it, instead of computing it in every epoch.
+
+    Args:
+        encode: Maps pictures (N, C, H, W) with values 0..1 to a tensor (N, ...), without drawing random numbers.
+        losses: Computes the stage's losses for a batch whose `x` is what `encode` returned.
+
+    Example:
+        >>> import torch
+        >>> from zoo.models import Encoding
+        >>> encoding = Encoding(lambda x: x.mean((2, 3)), lambda batch: {"loss": batch.x.square().mean()})
+        >>> tuple(encoding.encode(torch.zeros(5, 3, 8, 8)).shape)
+        (5, 3)
+    """
+
+    encode: Callable[[Tensor], Tensor]
+    losses: Callable[[Batch], Losses]
+
+
 class Stage(NamedTuple):
     """One optimisation of a training: a module and the losses it learns from.
 
@@ -53,6 +74,7 @@ class Stage(NamedTuple):
         name: Name of the stage, which `train.stages` uses.
         module: The module to train.
         losses: Computes named, weighted scalars for a batch.
+        encoding: What the stage can compute once for each picture; None if there is nothing.
 
     Example:
         >>> from torch import nn
@@ -66,6 +88,7 @@ class Stage(NamedTuple):
     name: str
     module: nn.Module
     losses: Callable[[Batch], Losses]
+    encoding: Encoding | None = None
 
 
 class Model(nn.Module):

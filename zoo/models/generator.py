@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.core.types import Batch, DataInfo, Losses
-from zoo.models.base import Classifier, Model, Stage, why_not_compiled
+from zoo.models.base import Classifier, Encoding, Model, Stage, why_not_compiled
 from zoo.models.latent import PIXEL_LEVELS, LatentModel, dequantise, fixed_seed
 from zoo.models.precision import as_float32
 from zoo.models.prior import Posterior, Prior, Term, single_term
@@ -96,7 +96,9 @@ class Generator(Model):
         if self.codec.code.words is None and self.prior.joint:
             return [Stage("model", self, self.losses)]
         prior = nn.ModuleList([self.prior, self.text])
-        return [Stage("codec", self.codec, self.codec_losses), Stage("prior", prior, self.prior_losses)]
+        # A mixed picture is another one in each epoch, and so is its code.
+        encoding = None if self.prior.mixup else Encoding(self.pack_codes, self.packed_losses)
+        return [Stage("codec", self.codec, self.codec_losses), Stage("prior", prior, self.prior_losses, encoding)]
 
     def losses(self, batch: Batch) -> Losses:
         """Compute distortion, rate and further losses of the codec.
@@ -146,7 +148,35 @@ class Generator(Model):
         with torch.no_grad():
             found = self.codec.encode(batch.x)
             code = found.sample() if isinstance(found, Posterior) else found
+        return self.code_losses(code, condition)
+
+    def code_losses(self, code: Tensor, condition: Tensor | None) -> Losses:
+        """Compute the losses of the prior for codes (N, *shape) and their conditions."""
         return {"rate": -self.prior.log_prob(code, condition).mean() / self.size}
+
+    def pack_codes(self, x: Tensor) -> Tensor:
+        """Encode pictures as one tensor, which does not depend on random numbers.
+
+        Args:
+            x: Pictures (N, C, H, W) with values 0..1.
+
+        Returns:
+            Mean and log standard deviation of the posterior (N, 2, *shape), or code words int64 (N, *shape).
+        """
+        found = self.codec.encode((x * (PIXEL_LEVELS - 1) + 0.5) / PIXEL_LEVELS)
+        return torch.stack([as_float32(part) for part in found], 1) if isinstance(found, Posterior) else found
+
+    def packed_losses(self, batch: Batch) -> Losses:
+        """Compute the losses of the prior for packed codes.
+
+        Args:
+            batch: What `pack_codes` returned for pictures, and their labels.
+
+        Returns:
+            The scalars of `prior_losses`.
+        """
+        code = batch.x if self.codec.code.words else Posterior(*batch.x.unbind(1)).sample()
+        return self.code_losses(code, self.condition(batch.y))
 
     def prepare_batch(self, batch: Batch) -> tuple[Batch, Tensor | None]:
         """Prepare a batch for training: dequantise the pictures, mix some, and encode labels.

@@ -21,7 +21,29 @@ def check_stages(spec: TrainSpec, model: Model, searched: Iterable[str] = ()) ->
     """
     if not model.takes_mixed_labels:
         refuse_mixed_labels(spec.augment)
-    check_stage_names(spec, [stage.name for stage in model.stages()], searched)
+    stages = model.stages()
+    check_stage_names(spec, [stage.name for stage in stages], searched)
+    check_cache(spec, [stage.name for stage in stages if stage.encoding], [stage.name for stage in stages])
+
+
+def check_cache(spec: TrainSpec, able: Sequence[str], names: Sequence[str]) -> None:
+    """Raise ZooError where a stage is to keep encoded pictures that change from epoch to epoch.
+
+    `able` are the stages of which a part can be computed once for each picture.
+    """
+    wanted = [name for name in names if spec.stage(name).cache]
+    if not wanted:
+        return
+    if others := [name for name in wanted if name not in able]:
+        text = f"train.cache: the stage {others[0]!r} computes nothing that could be kept for each picture"
+        hint = (
+            f"set train.stages.{able[0]}.cache=true alone" if able else "drop it; a prior has it with prior.joint=false"
+        )
+        raise ZooError(text, hint)
+    augment = spec.augment
+    if augment.pad or augment.cutout or augment.brightness or augment.contrast or augment.then:
+        text = f"train.stages.{wanted[0]}.cache keeps pictures as they are and mirrored, so they cannot be augmented"
+        raise ZooError(text, "set train.augment.pad=0 and no other augmentation than flip, or drop it")
 
 
 def check_stage_names(spec: TrainSpec, names: Sequence[str], searched: Iterable[str] = ()) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from zoo.core.errors import InterruptedRun, JobError, RunError, as_out_of_memory
-from zoo.core.sections import TrainSpec
+from zoo.core.sections import StageSpec, TrainSpec
 from zoo.core.tensor_files import Tensors, all_finite, load_into
 from zoo.core.types import Batch
 from zoo.data.dataset import Splits
@@ -31,6 +32,7 @@ from zoo.training.compile_fallback import EagerFallback
 from zoo.training.device import random_state, restore_random
 from zoo.training.duration import EpochBudget, make_budget, total_seconds
 from zoo.training.early_stop import WORST, EarlyStop
+from zoo.training.encoded import EncodedLoader
 from zoo.training.freeze import frozen_modules
 from zoo.training.monitor import epoch_score
 from zoo.training.signals import Stop, catch_signals
@@ -200,9 +202,9 @@ class Training:
     def run_stage(self, stage: Stage, saved: Saved | None) -> None:
         """Train a stage, from the current epoch and step on, and load its kept weights into the model."""
         job, progress, spec = self.job, self.progress, self.job.spec.stage(stage.name)
-        then = build_augmenter(job.spec, job.splits.info)
-        power = job.spec.sampler_power
-        loader = Loader(job.splits.train, spec.step_pictures, job.spec.augment, job.spec.seed, job.device, power, then)
+        loader = self.make_loader(stage, spec)
+        if stage.encoding and spec.cache:
+            stage = stage._replace(losses=stage.encoding.losses)
         steps = spec.epochs * loader.steps
         self.stepper = Stepper(
             self.model, stage, spec, steps, self.autocast, self.memory_format, self.trainable, self.loaded
@@ -226,6 +228,19 @@ class Training:
             self.end_epoch(stage, progress.epoch, loader.steps)
             self.save_if_due()
         load_into(self.model, {name: value.to(job.device) for name, value in job.kept.items()}, "the kept epoch")
+
+    def make_loader(self, stage: Stage, spec: StageSpec) -> Loader:
+        """Make the loader of a stage, of encoded pictures where those are kept."""
+        job, then = self.job, build_augmenter(self.job.spec, self.job.splits.info)
+        common = job.spec.augment, job.spec.seed, job.device, job.spec.sampler_power, then
+        if not (stage.encoding and spec.cache):
+            return Loader(job.splits.train, spec.step_pictures, *common)
+        encode, layout = stage.encoding.encode, self.memory_format
+
+        def encode_batch(x: Tensor) -> Tensor:
+            return encode(x.contiguous(memory_format=layout))
+
+        return EncodedLoader(encode_batch, self.autocast, job.splits.train, spec.step_pictures, *common)
 
     def run_epoch(self, stage: Stage, loader: Loader, epoch: int) -> None:
         """Train the remaining steps of an epoch, until the time is over."""

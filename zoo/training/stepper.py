@@ -73,7 +73,7 @@ class Stepper:
 
     def backward(self, part: Batch, share: float, number: int, sums: Tensors) -> None:
         """Add the gradients and losses of a share of the step's batch."""
-        x = part.x.contiguous(memory_format=self.memory_format)
+        x = part.x.contiguous(memory_format=self.memory_format) if part.x.ndim == 4 else part.x
         with autocast_context(x.device, self.autocast):
             losses = self.stage.losses(part._replace(x=x, done=self.schedule.done(number)))
         values = [value.float() for value in losses.values()]
