@@ -126,6 +126,17 @@ def test_a_run_of_a_classifier_judges() -> None:
     assert zoo.evaluate("linear", judge="mine").judge.startswith("mine (cnn of ")
 
 
+def test_results_tell_judges_apart_without_the_folders_of_this_machine(home: Path) -> None:
+    zoo.train("linear")
+    for seed in ("1", "2"):
+        zoo.train("judge", "data.limit=200", seed=int(seed), out=f"kept/{seed}/mine")
+    first, second = (zoo.evaluate("linear", judge=str(home / "kept" / seed / "mine")).judge for seed in ("1", "2"))
+    assert first != second
+    for judge, seed in ((first, "1"), (second, "2")):
+        assert judge.startswith("mine (cnn of ") and str(home) not in judge
+        assert judge.endswith(f"weights {zoo.load(f'kept/{seed}/mine').record['weights_sha256'][:8]})")
+
+
 @pytest.mark.parametrize(
     ("judge", "text"),
     [

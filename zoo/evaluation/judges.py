@@ -45,8 +45,10 @@ def find_judge(name: str, run: Run, entry: Entry, splits: Splits, device: torch.
     if name in load_registry()[0].entries:
         command = f"zoo evaluate {run.label}"
         judge = cached_classifier(name, entry.data, with_fingerprints(splits), device, tell, command)
+        weights = ""
     else:
         judge = find_judge_run(name)
+        weights = f", weights {str(judge.record['weights_sha256'])[:8]}"
     refuse_teacher(run, name, judge.record.get("weights_sha256"))
     model = judge.model(device)
     if not isinstance(model, Classifier):
@@ -63,7 +65,11 @@ def find_judge(name: str, run: Run, entry: Entry, splits: Splits, device: torch.
     )
     if judge.shipped:
         description += f", weights {judge.shipped.name} that were shipped"
-    return NamedJudge(ByClassifier(model, knows=judge.info.classes == info.classes), f"{name} ({description})")
+    else:
+        description += weights
+    # The folders around a run are left out, since results are read on other machines.
+    label = Path(name).name or name
+    return NamedJudge(ByClassifier(model, knows=judge.info.classes == info.classes), f"{label} ({description})")
 
 
 def find_judge_run(name: str) -> Run:
