@@ -13,6 +13,7 @@ from zoo_data.shapes.grammar import AND, COLOURS, HELD_OUT, PLACES, SHAPES, SIZE
 from zoo_data.shapes.scenes import GAP, REACH, SIDE, Scenes, attributes, captions, random_scenes
 
 from zoo.cli import main
+from zoo.data.split import split
 
 
 def scenes_of(count: int = 600, held_out: float = 0.0) -> Scenes:
@@ -143,8 +144,24 @@ def test_the_kind_loads_splits_of_its_own() -> None:
     sizes = {name: tuple(part.x.shape) for name, part in loaded.parts().items()}
     assert sizes == {"train": (120, 3, 32, 32), "valid": (20, 3, 32, 32), "test": (20, 3, 32, 32)}
     assert loaded.classes == COLOURS
+    assert not shapes.load(shapes.ShapesSpec(n=6)).classes
     fingerprints = {part.fingerprint() for part in loaded.parts().values()}
     assert len(fingerprints) == 3
+
+
+def test_the_captions_come_with_the_pictures() -> None:
+    spec = shapes.ShapesSpec(n=3000)
+    loaded = shapes.load(spec)
+    texts = loaded.test and loaded.test.texts
+    assert texts
+    rows = texts.rows()
+    assert len(rows) == 500
+    assert np.mean([(found := parse(row[0])) is not None and found.held_out for row in rows]) > 0.2, (
+        "they tell what is new"
+    )
+    parts = split(loaded, spec)
+    assert parts.info[:2] == shapes.info(spec)[:2]
+    assert parts.info.words == shapes.info(spec).words
 
 
 def test_options_are_checked(capsys: pytest.CaptureFixture[str], home: object) -> None:

@@ -133,7 +133,7 @@ def evaluate(
         record: A registry file to which to append the result; None to leave it out.
         data_name: The name of the pictures in the recorded result; by default the data kind.
         judge: The judge of a generator's samples: a judge kind, an entry whose classifier is trained once on the same
-            pictures and cached, a run, or "none".
+            pictures and cached, a run, or "none"; by default that of the data kind, or else the entry `judge`.
         guidance: Guidance of the samples for the judge.
         temperature: Temperature of the samples for the judge.
         metrics: Metric kinds of plugins that the entry does not use, to show among the others.
@@ -188,6 +188,8 @@ def evaluate(
         raise ZooError(f"{opened.name} is not a generator, so there are no samples to judge", "drop --judge")
     if precision is not None and not isinstance(model, Classifier):
         raise ZooError(f"{opened.name} is not a classifier, so no class has a precision", "drop --precision")
+    if judge == DEFAULT_JUDGE and isinstance(model, Generator):
+        judge = changed.data.kind.judge or judge
     splits, _ = build_data(changed.data)
     pictures: Pictures = getattr(splits, split)
     check_pictures(opened, changed, splits.info, split, pictures)

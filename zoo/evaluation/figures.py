@@ -43,4 +43,4 @@ def better(name: str) -> str:
     """Return in which direction a figure is better; empty if that is not known."""
     if name in LOWER:
         return "lower is better"
-    return "higher is better" if name in HIGHER else ""
+    return "higher is better" if name in HIGHER or name.startswith("shapes_") else ""

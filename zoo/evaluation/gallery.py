@@ -97,6 +97,8 @@ def make_gallery(
             train.x,
             sample_mixtures(model, runner, seen, options),
             edit_classes(model, runner, seen),
+            options.guidance,
+            options.temperature,
         )
 
 

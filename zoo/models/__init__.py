@@ -5,7 +5,7 @@ from __future__ import annotations
 from zoo.core.types import Batch, Losses
 from zoo.models.base import MIN_STD, Classifier, Encoding, Model, Stage, wants_pretrained, why_not_compiled
 from zoo.models.gallery import EditedImages, Gallery, JudgedImages, MixedImages, Sweep
-from zoo.models.generator import Generator
+from zoo.models.generator import Generator, apply_guidance
 from zoo.models.invertible import Invertible
 from zoo.models.judge import Features, Judge, JudgeOutput, extract_features
 from zoo.models.latent import PIXEL_LEVELS, LatentModel, dequantise, fixed_seed
@@ -44,6 +44,7 @@ __all__ = [
     "Term",
     "TextEncoder",
     "VectorPrior",
+    "apply_guidance",
     "as_float32",
     "dequantise",
     "extract_features",

@@ -131,6 +131,8 @@ class Gallery:
         train: All training pictures, uint8 (M, C, H, W).
         mixed: Pictures of two classes; None unless the prior is conditional and the judge predicts its 2 to 20 classes.
         edited: Edited pictures; None unless the prior is conditional and invertible.
+        guidance: Guidance of the samples.
+        temperature: Temperature of the samples.
 
     Example:
         >>> import torch
@@ -159,3 +161,7 @@ class Gallery:
     """Pictures of two classes; None unless the prior is conditional and the judge predicts its 2 to 20 classes."""
     edited: EditedImages | None = None
     """Edited pictures; None unless the prior is conditional and invertible."""
+    guidance: float = 0.0
+    """Guidance of the samples."""
+    temperature: float = 1.0
+    """Temperature of the samples."""

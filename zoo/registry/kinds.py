@@ -136,6 +136,7 @@ class DataKind(Generic[S]):
         load: Loads the pictures that the options describe.
         info: Returns shape and classes of the pictures, without decoding all of them if possible.
         summary: One line for `zoo plugins`.
+        judge: Judge kind that evaluates generators of these pictures by default; empty for the entry `judge`.
 
     Example:
         >>> from zoo import DataInfo, DataKind, DataSpec
@@ -157,6 +158,8 @@ class DataKind(Generic[S]):
     load: Callable[[S], Loaded]
     info: Callable[[S], DataInfo]
     summary: str = ""
+    judge: str = ""
+    """Judge kind that evaluates generators of these pictures by default; empty for the entry `judge`."""
 
 
 @dataclass(frozen=True)

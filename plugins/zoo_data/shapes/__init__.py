@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, field_validator
 
 from zoo.core import DataInfo, DataSpec
-from zoo_data.shapes.grammar import COLOURS, SHAPES
+from zoo_data.shapes.grammar import COLOURS, SHAPES, known_words
 
 if TYPE_CHECKING:
     from zoo.data import Loaded, Pictures
 
 Background = Literal["plain", "gradient", "glow", "stripes", "checks"]
 PARTS = ("train", "valid", "test")
-CLASSES = {"shape": SHAPES, "colour": COLOURS, "count": ("one", "two")}
+CLASSES: dict[str, tuple[str, ...]] = {"none": (), "shape": SHAPES, "colour": COLOURS, "count": ("one", "two")}
 
 
 class ShapesSpec(DataSpec):
@@ -28,8 +28,9 @@ class ShapesSpec(DataSpec):
     """Share of test pictures with an object in a colour that its shape never has in training, e.g. a red star."""
     backgrounds: Annotated[tuple[Background, ...], Field(min_length=1)] = ("plain", "gradient", "glow", "stripes")
     """What lies behind the objects: plain, gradient, glow, stripes or checks, each as often as the others."""
-    label: Literal["shape", "colour", "count"] = "shape"
-    """What the class of a picture is: the shape or colour of its first object, or the number of objects."""
+    label: Literal["none", "shape", "colour", "count"] = "none"
+    """What the class of a picture is, beside its captions: the shape or colour of its first object, the left or upper
+    one, or the number of objects; none: the pictures have captions only."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of the pictures."""
 
@@ -42,8 +43,8 @@ class ShapesSpec(DataSpec):
 
 
 def info(spec: ShapesSpec) -> DataInfo:
-    """Describe the data: 32x32 colour pictures."""
-    return DataInfo.of((3, 32, 32), CLASSES[spec.label])
+    """Describe the data: 32x32 colour pictures with captions."""
+    return DataInfo.of((3, 32, 32), CLASSES[spec.label], words=known_words())
 
 
 def load(spec: ShapesSpec) -> Loaded:
@@ -56,11 +57,14 @@ def load(spec: ShapesSpec) -> Loaded:
 
 def make(spec: ShapesSpec, part: str) -> Pictures:
     """Draw the pictures of a split."""
+    import numpy as np
+
     from zoo.data import Pictures
     from zoo_data.shapes.draw import draw
-    from zoo_data.shapes.scenes import random_scenes
+    from zoo_data.shapes.scenes import captions, random_scenes
 
     count, held_out = (spec.n, 0.0) if part == "train" else (spec.n // 6, spec.held_out * (part == "test"))
     scenes = random_scenes(spec.seed, PARTS.index(part), count, spec.two, held_out)
-    labels = {"shape": scenes.shape[:, 0], "colour": scenes.colour[:, 0], "count": scenes.count - 1}
-    return Pictures.of(draw(scenes, spec.backgrounds), labels[spec.label].copy())
+    first = {"none": np.zeros_like(scenes.count), "shape": scenes.shape[:, 0], "colour": scenes.colour[:, 0]}
+    labels = (first | {"count": scenes.count - 1})[spec.label].copy()
+    return Pictures.of(draw(scenes, spec.backgrounds), labels, texts=captions(scenes))

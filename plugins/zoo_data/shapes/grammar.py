@@ -107,3 +107,9 @@ def parse(text: str) -> Scene | None:
     second = Thing(other[2], other[1], other[0])
     scene = Scene((first, second), "" if relation == AND else relation)
     return reverse(scene) if scene.where and scene.where not in FORWARD else scene
+
+
+def known_words() -> tuple[str, ...]:
+    """List the words of all captions that `write` writes, sorted."""
+    texts = ["a an", AND, *SHAPES, *COLOURS, *SIZES, *PLACES.values(), *OPPOSITE]
+    return tuple(sorted({word for text in texts for word in text.split()}))
