@@ -39,14 +39,17 @@ def word_frequencies(model: Generator, pictures: Pictures, words: int) -> Tensor
 
 
 def importance_weighted_bound(found: Outputs, draws: int, most: int) -> dict[str, float] | None:
-    """Compute the importance-weighted bound (Burda et al. 2015, arXiv:1509.00519); None without continuous codes.
+    """Compute the importance-weighted bound (Burda et al. 2015, arXiv:1509.00519).
+
+    Returns None without continuous codes, and for a prior whose log-densities are estimates, since their noise would
+    raise the bound.
 
     `iwae` is in bits per dimension, for pictures with uniform noise, as `loss`. `iwae_gap` is the bound from one draw,
     averaged over the same draws, minus `iwae`; it is never negative. The gap does not include what `loss` gains from a
     closed-form rate that is itself only an upper bound.
     """
     model = found.model
-    if not isinstance(model, Generator) or model.codec.code.words is not None:
+    if not isinstance(model, Generator) or model.codec.code.words is not None or not model.prior.exact:
         return None
     weights = log_weights(model, evenly_spaced(found.pictures, most), draws)
     bits = -1 / (model.size * math.log(2))

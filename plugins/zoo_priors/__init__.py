@@ -73,6 +73,10 @@ def build_vamp(spec: VampSpec, code: CodeInfo) -> Prior:
 
 def build_flow(spec: FlowSpec, code: CodeInfo) -> Prior:
     """Build a normalizing flow conditioned on a text."""
+    if spec.architecture == "matching":
+        from zoo_priors.matching import Matching
+
+        return Matching(spec, code)
     from zoo_priors.flow import Flow
 
     return Flow(spec, code)

@@ -1,4 +1,4 @@
-"""Causal self-attention and the block around it, for whole sequences or token by token with a cache."""
+"""Self-attention and the causal block around it, for whole sequences or token by token with a cache."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+INIT_STD = 0.02
+"""Initial standard deviation of learnt vectors."""
 
 
 class Cache:
@@ -24,11 +27,11 @@ class Cache:
 
 
 class Attention(nn.Module):
-    """Causal self-attention (Vaswani et al. 2017, arXiv:1706.03762)."""
+    """Self-attention (Vaswani et al. 2017, arXiv:1706.03762), causal unless stated otherwise."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, causal: bool = True) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.causal = heads, causal
         self.inputs = nn.Linear(width, 3 * width, bias=False)
         self.output = nn.Linear(width, width, bias=False)
 
@@ -38,7 +41,7 @@ class Attention(nn.Module):
         query, keys, values = parts.unbind(0)
         if cache:
             keys, values = cache.extend(keys, values)
-        found = F.scaled_dot_product_attention(query, keys, values, is_causal=cache is None)
+        found = F.scaled_dot_product_attention(query, keys, values, is_causal=self.causal and cache is None)
         return cast(Tensor, self.output(found.transpose(1, 2).flatten(2)))
 
 

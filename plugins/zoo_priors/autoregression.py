@@ -9,14 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from zoo import CodeInfo
-from zoo_priors.attention import Block, Cache
+from zoo_priors.attention import INIT_STD, Block, Cache
 from zoo_priors.coupling import MAX_LOG_SCALE, Step, Weighted
 from zoo_priors.scale import soft_clamp
 
 DEFAULT_TOKENS = 8
 """Approximate number of tokens of a vector code if the token size is not set."""
-INIT_STD = 0.02
-"""Initial standard deviation of learnt vectors."""
 
 
 class Layout(NamedTuple):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from zoo import Choice, Range, Spec
 
 Scale = Field(ge=0.01, le=100)
+DEFAULT_STEPS = 10
+"""Number of steps of a continuous flow if it is not set."""
+MATCHING_OPTIONS = ("steps", "times")
+"""Options of `matching` alone, which are left out of entries where they are not used, so that older hashes stay."""
 
 
 class ScaledSpec(Spec):
@@ -73,23 +77,24 @@ class VampSpec(Spec):
 class FlowSpec(Spec):
     """Options of a normalizing flow, conditioned on a text; `linear` uses only context."""
 
-    architecture: Annotated[str, Field(pattern=r"^(coupling|linear|transformer|zuko:[A-Za-z]+)$")] = "coupling"
+    architecture: Annotated[str, Field(pattern=r"^(coupling|linear|transformer|matching|zuko:[A-Za-z]+)$")] = "coupling"
     """`coupling`: affine couplings. `linear`: a matrix exponential, giving each class a normal density. `transformer`:
-    autoregressive over tokens. `zuko:NSF` etc.: flows of the package zuko (an extra)."""
+    autoregressive over tokens. `matching`: continuous, trained by flow matching. `zuko:NSF` etc.: flows of the package
+    zuko (an extra)."""
     tails: bool = False
     """Whether codes are heavy-tailed: each dimension has learnt tails |z|^-index, index 1 to 100."""
     layers: Annotated[int, Field(ge=1, le=64), Range(4, 12)] = 8
     """For coupling: number of couplings; each shifts and scales half of a code depending on the other half and the
-    condition. For zuko: number of transforms."""
+    condition. For zuko: number of transforms. For matching: residual or transformer blocks of the velocity network."""
     width: Annotated[int, Field(ge=4, le=8192), Choice(64, 96, 128, 160, 192)] = 128
-    """For coupling and zuko: width of the two hidden layers of each MLP. For transformer: embedding width, a multiple
-    of heads."""
+    """For coupling and zuko: width of the two hidden layers of each MLP. For transformer and matching: embedding width,
+    for the former and for maps a multiple of heads."""
     blocks: Annotated[int, Field(ge=1, le=64)] = 4
     """For transformer: number of autoregressive steps, alternately from the first and from the last token."""
     depth: Annotated[int, Field(ge=1, le=64)] = 3
     """For transformer: layers of the step that samples first; the others have one."""
     heads: Annotated[int, Field(ge=1, le=128)] = 4
-    """For transformer: number of attention heads."""
+    """For transformer, and matching over maps: number of attention heads."""
     token: Annotated[int, Field(ge=1)] | None = None
     """For transformer: largest token size for vector codes, lowered to a divisor of the code size; null: about 8
     tokens. A map has one token per position."""
@@ -102,12 +107,29 @@ class FlowSpec(Spec):
     """Share of training pictures mixed with another one, with their conditions mixed in the same ratio (mixup,
     arXiv:1710.09412), to learn sums of prompts."""
     joint: bool = True
-    """Whether it trains together with the codec; otherwise after it (stages codec and prior), on fixed codes."""
+    """Whether it trains together with the codec; otherwise after it (stages codec and prior), on fixed codes. Matching
+    never changes the codes: beside it, the rate of the codec is that under N(0, I)."""
+    steps: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """For matching: steps of Heun's method from noise to a code, two evaluations each; null: 10."""
+    times: Literal["uniform", "logit-normal"] | None = None
+    """For matching: how training samples times between noise (0) and codes (1); logit-normal favours the middle; null:
+    logit-normal."""
+
+    @model_serializer(mode="wrap")
+    def leave_out_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out options that are not used, so that older hashes stay."""
+        found: dict[str, Any] = dump(self)
+        return {key: value for key, value in found.items() if value is not None or key not in MATCHING_OPTIONS}
 
     @model_validator(mode="after")
     def _check(self) -> FlowSpec:
         if self.architecture == "transformer" and self.width % self.heads:
             raise ValueError(f"width must be a multiple of heads, {self.heads}")
+        if self.architecture == "matching" and self.tails:
+            raise ValueError("tails has no effect on the architecture matching: leave it out")
+        given = [name for name in MATCHING_OPTIONS if getattr(self, name) is not None]
+        if self.architecture != "matching" and given:
+            raise ValueError(f"{given[0]} has no effect without the architecture matching")
         return self
 
 

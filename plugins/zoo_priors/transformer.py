@@ -11,13 +11,11 @@ from torch import Tensor, nn
 from zoo import CodeInfo
 from zoo.core import ZooError
 from zoo.models import Prior, Term, as_float32, single_term
-from zoo_priors.attention import Block, Cache
+from zoo_priors.attention import INIT_STD, Block, Cache
 from zoo_priors.spec import TransformerSpec
 
 MIN_TEMPERATURE = 1e-4
 """Smallest temperature; at this one the likeliest word is practically certain."""
-INIT_STD = 0.02
-"""Initial standard deviation of embeddings."""
 
 
 class Transformer(Prior):

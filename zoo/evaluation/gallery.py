@@ -179,7 +179,7 @@ def edit_classes(model: Generator, runner: JudgeRunner, real: JudgedImages) -> E
     target = other_classes(source.y, len(names))
     own, other = (model.text.labels(y.to(device)) for y in (source.y, target))
     code = torch.cat([model.codes(part.to(device)) for part in torch.split(source.x, DECODE_BATCH)])
-    base, uninformed = (prior.to_base(code, condition)[0] for condition in (own, None))
+    base, uninformed = (prior.base(code, condition) for condition in (own, None))
     return EditedImages(
         source,
         runner.run(decode_images(model, prior.from_base(base, single_term(other))), target),

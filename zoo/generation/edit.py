@@ -119,7 +119,7 @@ def apply_edit(model: Generator, x: Tensor, start: Tensor | None, goal: Tensor, 
     """Edit pictures (N, C, H, W) with values 0..1."""
     assert isinstance(model.prior, Invertible)
     n = len(x)
-    u, _ = model.prior.to_base(model.codes(x), None if start is None else start.expand(n, -1))
+    u = model.prior.base(model.codes(x), None if start is None else start.expand(n, -1))
     return model.codec.decode(model.prior.from_base(u, apply_guidance([Term(1.0, goal.expand(n, -1))], guidance)))
 
 

@@ -107,14 +107,31 @@ class Generator(Model):
             batch: Pictures and labels.
 
         Returns:
-            The scalars `distortion` and `rate` in nats per dimension of the picture, and whatever the codec adds.
+            The scalar `distortion` in nats per dimension of the picture, those of `rates`, and whatever the codec adds.
         """
         batch, condition = self.prepare_batch(batch)
         posterior, decoded, further = self.codec.learn(batch)
         assert isinstance(posterior, Posterior)
-        rate = self.codec.rate(self.prior.kl(posterior, condition).value.mean())
+        rates = self.rates(posterior, condition)
         distortion = self.codec.distortion(batch.x, decoded).mean()
-        return {"distortion": distortion / self.size, "rate": rate / self.size, **further}
+        return {"distortion": distortion / self.size, **rates, **further}
+
+    def rates(self, posterior: Posterior, condition: Tensor | None) -> Losses:
+        """Compute the losses of codes, to train codec and prior together.
+
+        Args:
+            posterior: Posteriors over the codes of N pictures.
+            condition: Conditions (N, K), or None.
+
+        Returns:
+            The scalar `rate` in nats per dimension of the picture; for a prior that is trained by matching
+            `normal_rate`, that under N(0, I), and `matching`.
+        """
+        if not self.prior.matching:
+            return {"rate": self.codec.rate(self.prior.kl(posterior, condition).value.mean()) / self.size}
+        rate = self.codec.rate(kl_from_standard_normal(posterior).mean())
+        matching = self.prior.matching_loss(posterior.sample().detach(), condition).mean()
+        return {"normal_rate": rate / self.size, "matching": matching / self.size}
 
     def codec_losses(self, batch: Batch) -> Losses:
         """Compute the losses of a codec that is trained before its prior.
@@ -136,13 +153,14 @@ class Generator(Model):
         return losses
 
     def prior_losses(self, batch: Batch) -> Losses:
-        """Compute the cross-entropy of codes under the prior, in nats per dimension of the picture.
+        """Compute the loss of a prior that is trained after its codec.
 
         Args:
             batch: Pictures and labels.
 
         Returns:
-            The scalar `rate`.
+            The scalar `rate`, the cross-entropy of codes under the prior in nats per dimension of the picture, or
+            `matching` for a prior that is trained by matching.
         """
         batch, condition = self.prepare_batch(batch)
         with torch.no_grad():
@@ -152,6 +170,8 @@ class Generator(Model):
 
     def code_losses(self, code: Tensor, condition: Tensor | None) -> Losses:
         """Compute the losses of the prior for codes (N, *shape) and their conditions."""
+        if self.prior.matching:
+            return {"matching": self.prior.matching_loss(code, condition).mean() / self.size}
         return {"rate": -self.prior.log_prob(code, condition).mean() / self.size}
 
     def pack_codes(self, x: Tensor) -> Tensor:

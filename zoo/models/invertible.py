@@ -67,6 +67,18 @@ class Invertible(VectorPrior):
         """
         raise NotImplementedError
 
+    def base(self, code: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Map codes to vectors as `to_base` does, perhaps at less cost.
+
+        Args:
+            code: Codes (N, *shape).
+            condition: Conditions (N, code.condition), or None.
+
+        Returns:
+            Vectors (N, D).
+        """
+        return self.to_base(code, condition)[0]
+
     @property
     def noise_size(self) -> int:
         """How many numbers `from_noise` needs for a code: the size of a code."""

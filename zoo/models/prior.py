@@ -148,7 +148,11 @@ class Prior(nn.Module):
     mixup = 0.0
     """Share of training pictures to mix with another one; their conditions are mixed in the same ratio."""
     multiplies = False
-    """Whether `blend` multiplies conditional densities, element by element; otherwise it adds conditions."""
+    """Whether `blend` multiplies conditional densities, as far as it can; otherwise it adds conditions."""
+    exact = True
+    """Whether `log_prob` computes log-densities; otherwise it estimates them, without bias."""
+    matching = False
+    """Whether it is trained by `matching_loss` on codes that it does not change, rather than by its log-density."""
 
     def __init__(self, code: CodeInfo) -> None:
         super().__init__()
@@ -163,6 +167,20 @@ class Prior(nn.Module):
 
         Returns:
             Nats (N,).
+        """
+        raise NotImplementedError
+
+    def matching_loss(self, code: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Compute a training loss that stands for the log-density, such as that of flow matching.
+
+        It is used only if `matching` is True.
+
+        Args:
+            code: Codes (N, *shape), which receive no gradient.
+            condition: Conditions (N, code.condition), or None.
+
+        Returns:
+            Losses (N,).
         """
         raise NotImplementedError
 
