@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from zoo.core.sections import DataSpec, TransformSpec
     from zoo.core.spec import Choice, Range, Spec
     from zoo.core.types import CodeInfo, DataInfo
+    from zoo.evaluation.calibrate import calibrate
     from zoo.evaluation.compare.compare import compare
     from zoo.evaluation.evaluate import evaluate
     from zoo.evaluation.predict import predict
@@ -63,6 +64,7 @@ __all__ = [  # noqa: RUF022 - for plugins first, then what people call
     "studies",
     "load",
     "evaluate",
+    "calibrate",
     "report",
     "predict",
     "sample",
@@ -86,6 +88,7 @@ __getattr__, __dir__ = lazy_names(
         "zoo.core.spec": ("Choice", "Range", "Spec"),
         "zoo.core.types": ("CodeInfo", "DataInfo"),
         "zoo.evaluation.compare.compare": ("compare",),
+        "zoo.evaluation.calibrate": ("calibrate",),
         "zoo.evaluation.evaluate": ("evaluate",),
         "zoo.evaluation.predict": ("predict",),
         "zoo.exporting.export": ("export",),

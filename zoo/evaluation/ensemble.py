@@ -52,7 +52,7 @@ def open_members(
     for run in runs:
         words = run_overrides(run, data, overrides)
         changed = run.with_overrides(words)
-        model = with_views(run.model(device, words), views, run.label)
+        model = with_views(run.calibrated(run.model(device, words)), views, run.label)
         if not isinstance(model, Classifier):
             raise ZooError(f"{run.label} is not a classifier, so it cannot be part of an ensemble")
         splits, _ = build_data(changed.data)

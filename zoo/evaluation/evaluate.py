@@ -27,6 +27,7 @@ from zoo.evaluation.evaluation import Evaluation
 from zoo.evaluation.ranking import class_curves, ranking, thresholds
 from zoo.models.averaging import with_views
 from zoo.models.base import Classifier, Model
+from zoo.models.calibration import has_own_metrics
 from zoo.models.metrics import EVAL_BATCH, mean_metrics
 from zoo.registry.catalog import catalog
 from zoo.registry.data_source import Data
@@ -56,7 +57,7 @@ def compute_outputs(
     """
     model.eval()
     scores = class_scores(model, pictures, device, autocast) if isinstance(model, Classifier) else None
-    if scores is None or type(model).metrics is not Classifier.metrics:
+    if scores is None or (isinstance(model, Classifier) and has_own_metrics(model)):
         return Outputs(
             model, info, pictures, mean_metrics(model, batches(pictures, EVAL_BATCH, device), autocast), scores
         )
@@ -179,7 +180,7 @@ def evaluate(
     words = run_overrides(opened, data, overrides)
     changed = opened.with_overrides(words)
     refuse_fold(record, changed, opened.label)
-    model = with_views(opened.model(torch_device, words), views, opened.label)
+    model = with_views(opened.calibrated(opened.model(torch_device, words)), views, opened.label)
     options = sampling_options(opened, model, guidance, temperature)
     if judge == NO_JUDGE and options.non_default():
         text = "--judge none evaluates no samples, so guidance and temperature have no effect"
@@ -208,7 +209,9 @@ def evaluate(
         split=split,
         pictures=len(pictures),
         classes=list(opened.info.classes),
-        **with_ranking(compute_metrics(found, changed, metrics), predictions, precision)._asdict(),
+        **with_calibration(
+            with_ranking(compute_metrics(found, changed, metrics), predictions, precision), opened, predictions
+        )._asdict(),
         judge=found.gallery.judge if found.gallery else "",
         temperature=options.temperature,
         guidance=options.guidance,
@@ -269,6 +272,12 @@ def with_ranking(found: MetricResults, split: ClassifiedSplit | None, precision:
     more: dict[str, Any] = {"ranking": rows} if (rows := ranking(class_curves(split))) else {}
     more |= {} if precision is None else {"thresholds": thresholds(split, precision)}
     return found._replace(details=found.details | more)
+
+
+def with_calibration(found: MetricResults, run: Run, split: ClassifiedSplit | None) -> MetricResults:
+    """Add the calibration of a run's classifier to the details, if it has one."""
+    kept = None if split is None else run.calibration
+    return found if kept is None else found._replace(details=found.details | {"calibration": kept.to_dict()})
 
 
 def record_result(record: str | Path, result: dict[str, Any], runs: Sequence[Run], evaluation: Evaluation) -> None:

@@ -108,7 +108,7 @@ def predict_one(
     """Predict the probabilities of all classes of picture files with one run."""
     pictures, named = split_data(pictures, data)
     torch_device = choose_device(device)
-    model = with_views(run.model(torch_device), views, run.label)
+    model = with_views(run.calibrated(run.model(torch_device)), views, run.label)
     if not isinstance(model, Classifier):
         raise ZooError(f"{run.label} is not a classifier, so it has no classes to predict")
     autocast = autocast_type(torch_device, run.entry.train.precision)

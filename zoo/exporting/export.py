@@ -126,7 +126,7 @@ def export(
     kind, opened = check_format(format), load(run, data)
     if check is not None:
         return check_again(opened, Path(check).expanduser(), data)
-    model = opened.model("cpu")
+    model = opened.calibrated(opened.model("cpu"))
     check_int8(int8, kind, model, opened)
     programs = programs_of_run(opened, model, parts)
     targets = {program.name: target_of(opened, out, program, kind) for program in programs}
@@ -156,7 +156,7 @@ def check_again(run: Run, path: Path, data: str | Path | None) -> Export:
 
     session, about = open_exported(path)
     check_origin(path, about, run, weights_of(run))
-    model = run.model("cpu")
+    model = run.calibrated(run.model("cpu"))
     parts = [] if about["part"] == "model" else [about["part"]]
     (program,) = programs_of_run(run, model, parts)
     check_interface(path, about, session, program)
@@ -247,6 +247,8 @@ def metadata(run: Run, program: Program, kind: Format) -> dict[str, str]:
         "classes": list(info.classes),
         "versions": format_versions(kind),
     }
+    if calibration := run.calibration:
+        about["calibration_temperature"] = calibration.temperature
     if isinstance(program.module, Sample) and "condition" in program.inputs:
         about["conditions"] = class_conditions(program.module, info.classes)
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()}

@@ -73,6 +73,7 @@ RESULT: Schema = {
         "averaging": TEXT,
         "guidance": {"type": "number"},
         "temperature": {"type": "number"},
+        "calibration_temperature": {"type": "number"},
         "parameters": {"type": "integer"},
         "minutes": {"type": "number"},
         "seconds": {"type": "number"},

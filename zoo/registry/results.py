@@ -63,6 +63,8 @@ def make_result(entry: Entry, data: str, evaluation: dict[str, Any], record: dic
     if bad := next((name for name, value in figures.items() if not isfinite(value)), None):
         raise JobError(f"metric {bad!r} is not finite, so the result was not recorded")
     extra = {key: evaluation[key] for key in ("averaging", "judge", "guidance", "temperature") if evaluation.get(key)}
+    if calibration := evaluation.get("calibration"):
+        extra["calibration_temperature"] = round(calibration["temperature"], METRIC_DIGITS)
     return {
         "entry": entry.name,
         "of": entry.hash(),

@@ -11,6 +11,7 @@ import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +34,7 @@ from zoo.runs.bundle_source import (
     copy_files,
     open_files,
 )
+from zoo.runs.calibration import write_calibration
 from zoo.runs.card import Card
 from zoo.runs.machine_paths import (
     is_machine_path,
@@ -174,6 +176,8 @@ def collect(run: Run, folder: Path, half: bool, license: str = "") -> str:  # no
     record["notes"] = [shorten_in_text(str(text), known) for text in record.get("notes") or ()]
     write_json(folder / "run.json", record | {"seal": digest(record)})
     write_text(folder / "metrics.jsonl", "".join(map(json_line, run.log())))
+    if calibration := run.calibration:
+        write_calibration(folder, replace(calibration, weights_sha256=weights))
     collect_evaluation(run, folder, known)
     write_manifest(folder)
     return weights

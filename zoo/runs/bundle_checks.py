@@ -10,6 +10,7 @@ from zoo.core.errors import RunError, describe_error
 from zoo.core.files import LEGAL_NAME, digest
 from zoo.core.splits import SPLITS
 from zoo.runs.bundle_source import CARD, EVALUATION, MANIFEST, PICTURES, WEIGHTS, Copied
+from zoo.runs.calibration import CALIBRATION, load_calibration
 from zoo.runs.machine_paths import machine_paths
 from zoo.runs.metrics_log import is_epoch, is_number, read_rows
 from zoo.runs.run import SCHEMA, read_files, read_json, read_record
@@ -37,6 +38,8 @@ def check_bundle(folder: Path, copied: Mapping[str, Copied]) -> None:
             raise RunError("metrics.jsonl is no log of a training")
         if EVALUATION in copied:
             check_evaluation(read_json(folder / EVALUATION))
+        if CALIBRATION in copied:
+            check_calibration(folder / CALIBRATION, copied[WEIGHTS].sha256)
         for name in PICTURES:
             if name in copied:
                 check_picture(folder / name)
@@ -100,6 +103,13 @@ def check_evaluation(found: Any) -> None:
         isinstance(row, dict) for row in rows
     ):
         raise ValueError(f"{EVALUATION} has wrong classes")
+
+
+def check_calibration(path: Path, weights: str) -> None:
+    """Raise RunError unless a file is a calibration of the weights as the zoo writes it."""
+    found = load_calibration(path)
+    if found is None or found.weights_sha256 != weights:
+        raise RunError(f"{path.name} belongs to other weights")
 
 
 def check_picture(path: Path) -> None:

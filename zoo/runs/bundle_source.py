@@ -16,6 +16,7 @@ from typing import IO, NamedTuple
 from zoo.core.errors import ResourceError, RunError, ZooError
 from zoo.core.files import DISK_FULL_ERRNOS
 from zoo.core.trust import describe_kind, open_without_link
+from zoo.runs.calibration import CALIBRATION
 
 MAX_TEXT, MAX_PICTURE, MAX_WEIGHTS = 16_000_000, 16_000_000, 2_000_000_000
 """Largest sizes in bytes of a text file, of a picture, and of the weights of a bundle."""
@@ -23,7 +24,7 @@ WEIGHTS, CARD, MANIFEST, EVALUATION = "weights.safetensors", "README.md", "manif
 PICTURES = ("samples.png", "confusion.png")
 REQUIRED = (WEIGHTS, "entry.json", "run.json", "metrics.jsonl", MANIFEST)
 LIMITS = {
-    **dict.fromkeys((*REQUIRED, EVALUATION, CARD), MAX_TEXT),
+    **dict.fromkeys((*REQUIRED, EVALUATION, CALIBRATION, CARD), MAX_TEXT),
     **dict.fromkeys(PICTURES, MAX_PICTURE),
     WEIGHTS: MAX_WEIGHTS,
 }

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.core.errors import MissingError, RunError, ZooError
 from zoo.core.files import digest, write_json
+from zoo.core.notes import note
 from zoo.core.sections import PictureSpec
 from zoo.core.trust import load_json
 from zoo.core.types import DataInfo
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from zoo.data.decode import Recipe
     from zoo.models.base import Model
     from zoo.registry.weights import Weights
+    from zoo.runs.calibration import Calibration
     from zoo.runs.predictions import Predictions
 
 
@@ -218,7 +220,7 @@ class Run:
 
         torch_device = choose_device(device)
         autocast = autocast_type(torch_device, self.entry.train.precision)
-        model = with_views(self.loaded(torch_device), views, self.label)
+        model = with_views(self.calibrated(self.loaded(torch_device)), views, self.label)
         return classify(model, self.info.classes, pictures, self.recipe, torch_device, autocast)
 
     def embed(self, pictures: AnyPictures, device: str = "auto") -> Tensor:
@@ -247,6 +249,26 @@ class Run:
         torch_device = choose_device(device)
         autocast = autocast_type(torch_device, self.entry.train.precision)
         return embed(self.loaded(torch_device), pictures, self.recipe, torch_device, autocast)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The calibration that `zoo evaluate --calibrate` kept for its weights; None without one.
+
+        That of weights that a package ships is among the results made with them, or comes with them.
+        """
+        from zoo.runs.calibration import read_calibration
+
+        return read_calibration((self.results, self.path), self.record.get("weights_sha256"))
+
+    def calibrated(self, model: Model) -> Model:
+        """Return its classifier with the temperature of `zoo evaluate --calibrate`, and say so, or else the model."""
+        from zoo.models.base import Classifier
+        from zoo.models.calibration import with_temperature
+
+        if not isinstance(model, Classifier) or (found := self.calibration) is None:
+            return model
+        note(f"{self.label} is calibrated: its scores are divided by {found.temperature:.4g}", usual=True)
+        return with_temperature(model, found.temperature)
 
     def loaded(self, device: torch.device) -> Model:
         """Return the trained model on a device, which stays loaded for the next call."""

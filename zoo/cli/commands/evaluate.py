@@ -52,11 +52,23 @@ MAX_CONFUSIONS = 10
     metavar="P",
     help="Show from which probability on each class has this precision, e.g. 0.95.",
 )
+@click.option(
+    "--calibrate",
+    is_flag=True,
+    help="First fit a temperature to the validation pictures, and keep it with the run, which then uses it.",
+)
 @click.option("--all", "everything", is_flag=True, help="Show all figures, not only those that matter most.")
 @click.option("--metrics", multiple=True, metavar="METRIC", help="Show a metric kind too, also one of another plugin.")
 @click.pass_obj
 def evaluate_command(
-    screen: Screen, /, run: str, overrides: tuple[str, ...], data: str | None, everything: bool, **options: Any
+    screen: Screen,
+    /,
+    run: str,
+    overrides: tuple[str, ...],
+    data: str | None,
+    calibrate: bool,
+    everything: bool,
+    **options: Any,
 ) -> None:
     """Evaluate a run on a split.
 
@@ -64,6 +76,7 @@ def evaluate_command(
     --data names other pictures; KEY=VALUE changes an option of the data, or one that does not affect the weights, e.g.
     model.draws=8.
     """
+    from zoo.evaluation.calibrate import calibrate as fit
     from zoo.evaluation.evaluate import evaluate
 
     if not options["record"]:
@@ -71,6 +84,8 @@ def evaluate_command(
     data, words = read_words(screen, data, overrides)
     opened = load_runs(run, data)
     options["metrics"] = [name for text in options["metrics"] for name in text.split(",")]
+    if calibrate:
+        screen.note(str(fit(opened, *words, data=data, device=options["device"])))
     evaluation = evaluate(opened, *words, data=data, tell=screen.note, **options)
     found = evaluation.to_dict()
     found |= {"run": ensemble_label(opened), "entry": "+".join(each.entry.name for each in opened)}
