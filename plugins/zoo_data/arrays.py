@@ -21,9 +21,13 @@ class ArraysSpec(DataSpec):
 
 def info(spec: ArraysSpec) -> DataInfo:
     """Describe the pictures: their shape and classes."""
+    from zoo.data import some_texts, vocabulary
+
     loaded = load(spec)
     channels, height, width = loaded.train.x.shape[1:]
-    return DataInfo.of((channels, height, width), loaded.classes)
+    texts = loaded.train.texts
+    words, examples = vocabulary(texts), some_texts(texts)
+    return DataInfo.of((channels, height, width), loaded.classes, words=words, examples=examples)
 
 
 def load(spec: ArraysSpec) -> Loaded:

@@ -74,7 +74,7 @@ def log_weights(model: Generator, pictures: Pictures, draws: int) -> Tensor:
 
 def batch_log_weights(model: Generator, batch: Batch, draws: int) -> Tensor:
     """Compute log p(x, z) - log q(z | x) of codes z sampled from q, float64 (draws, N) on the CPU."""
-    x, condition, rows = dequantise(batch.x), model.condition(batch.y), []
+    x, condition, rows = dequantise(batch.x), model.batch_condition(batch), []
     q = model.posterior(x)
     for _ in range(draws):
         z = q.sample()

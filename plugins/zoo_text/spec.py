@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from zoo import Choice, Spec
+from zoo import Choice, Range, Spec
 
 TEMPLATES = ("{}", "a {}", "the {}", "a picture of a {}", "this is a {}")
 
@@ -35,6 +35,21 @@ class WordsSpec(TemplateSpec):
 
     size: Annotated[int, Field(ge=1, le=4096), Choice(32, 64, 128)] = 64
     """Size of a word vector; a text's vector is the sum over its words."""
+
+
+class TokensSpec(TemplateSpec):
+    """Options of a small transformer over the words of captions, or of names and templates, in their order."""
+
+    size: Annotated[int, Field(ge=1, le=4096), Choice(32, 64, 128)] = 64
+    """Size of a text's vector."""
+    width: Annotated[int, Field(ge=1, le=4096), Choice(32, 64, 128)] = 64
+    """Size of a word's vector within the transformer."""
+    depth: Annotated[int, Field(ge=1, le=24), Range(1, 3)] = 1
+    """Number of layers."""
+    heads: Annotated[int, Field(ge=1, le=64), Choice(2, 4, 8)] = 4
+    """Number of attention heads; `width` is a multiple of it."""
+    length: Annotated[int, Field(ge=1, le=1024)] = 32
+    """Largest number of words of a text; the rest of a longer caption is left out, a longer prompt is refused."""
 
 
 class SentenceSpec(TemplateSpec):

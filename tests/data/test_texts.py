@@ -49,7 +49,7 @@ def test_a_picture_has_one_text_several_or_none() -> None:
     assert texts.table == ("a red circle", "a blue square", "a square, blue")
     rows = [("a red circle",), ("a blue square", "a square, blue"), (), ("a red circle",), (), ("a red circle",)]
     assert texts.rows() == rows
-    with pytest.raises(DataError, match="int, not a string"):
+    with pytest.raises(DataError, match="of the type int"):
         Texts.of(["a", 3])  # type: ignore[list-item]
 
 

@@ -56,7 +56,7 @@ def test_training_hears_of_a_class_by_all_its_texts_and_of_no_other(name: str) -
     plain = encoder.eval().labels(torch.arange(3)).detach()
     kinds = torch.tensor(sorted(set(map(tuple, heard.tolist()))))
     assert len(kinds) == {"classes": 1}.get(name, 10), "two names in five templates"
-    if name != "words":  # whose sums may be anywhere
+    if name not in {"words", "tokens"}:  # whose vectors may be anywhere before they are learnt
         assert (torch.cdist(kinds, plain).argmin(1) == 1).all()
 
 

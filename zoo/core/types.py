@@ -23,6 +23,7 @@ class DataInfo(NamedTuple):
         std: Standard deviation of each channel over the training pictures, for values scaled to 0..1.
         captions: Other words for each class, e.g. ("three",) for the class "3"; empty if there are none.
         words: Distinct words of the training pictures' own texts; empty if they have none.
+        examples: Some of these texts, e.g. to sample for; empty if they have none.
 
     Example:
         >>> from zoo import DataInfo
@@ -43,6 +44,8 @@ class DataInfo(NamedTuple):
     """Other words for each class, e.g. ("three",) for the class "3"; empty if there are none."""
     words: tuple[str, ...] = ()
     """Distinct words of the training pictures' own texts, such as captions; empty if they have none."""
+    examples: tuple[str, ...] = ()
+    """Some of these texts, e.g. to sample for; empty if they have none."""
 
     @classmethod
     def of(
@@ -51,6 +54,7 @@ class DataInfo(NamedTuple):
         classes: tuple[str, ...],
         captions: tuple[tuple[str, ...], ...] = (),
         words: tuple[str, ...] = (),
+        examples: tuple[str, ...] = (),
     ) -> DataInfo:
         """Create a DataInfo with a typical mean and standard deviation.
 
@@ -61,6 +65,7 @@ class DataInfo(NamedTuple):
             classes: Class names.
             captions: Other words for each class; empty if there are none.
             words: Distinct words of the pictures' own texts; empty if they have none.
+            examples: Some of these texts.
 
         Returns:
             Info with mean 0.5 and standard deviation 0.25 in each channel.
@@ -70,7 +75,7 @@ class DataInfo(NamedTuple):
             >>> DataInfo.of((3, 32, 32), ("cat", "dog")).mean
             (0.5, 0.5, 0.5)
         """
-        return cls(shape, classes, (0.5,) * shape[0], (0.25,) * shape[0], captions, words)
+        return cls(shape, classes, (0.5,) * shape[0], (0.25,) * shape[0], captions, words, examples)
 
     @property
     def names(self) -> tuple[tuple[str, ...], ...]:
@@ -113,18 +118,21 @@ class DataInfo(NamedTuple):
         captions = tuple(tuple(str(name) for name in names) for names in value.get("captions", ()))
         if len(captions) not in (0, len(value["classes"])):
             raise ValueError("captions need a list for each class")
-        classes, words = (tuple(str(name) for name in value.get(key, ())) for key in ("classes", "words"))
-        return cls((channels, height, width), classes, mean, std, captions, words)
+        lists = ("classes", "words", "examples")
+        classes, words, examples = (tuple(str(name) for name in value.get(key, ())) for key in lists)
+        return cls((channels, height, width), classes, mean, std, captions, words, examples)
 
     def dump(self) -> dict[str, Any]:
-        """Convert the info to the JSON that `load` reads, without words if there are none.
+        """Convert the info to the JSON that `load` reads, without words and examples if there are none.
 
         Example:
             >>> from zoo import DataInfo
             >>> "words" in DataInfo.of((1, 8, 8), ("cat", "dog")).dump()
             False
         """
-        return {name: list(value) for name, value in self._asdict().items() if value or name != "words"}
+        return {
+            name: list(value) for name, value in self._asdict().items() if value or name not in ("words", "examples")
+        }
 
 
 class CodeInfo(NamedTuple):

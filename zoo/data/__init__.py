@@ -7,7 +7,7 @@ from zoo.data.cache import file_stamps, load_cached
 from zoo.data.dataset import Loaded, Pictures
 from zoo.data.decode import SAMPLE_COUNT, NamedSource, Recipe, Skipped, decode_pictures, decoder_versions, infer_shape
 from zoo.data.loader import batches
-from zoo.data.texts import Texts, words_of
+from zoo.data.texts import Texts, some_texts, vocabulary, words_of
 
 __all__ = [
     "SAMPLE_COUNT",
@@ -26,5 +26,7 @@ __all__ = [
     "file_stamps",
     "infer_shape",
     "load_cached",
+    "some_texts",
+    "vocabulary",
     "words_of",
 ]

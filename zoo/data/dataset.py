@@ -100,6 +100,11 @@ class Pictures:
         """
         return (self.x.float() / 255).contiguous()
 
+    @property
+    def text_table(self) -> tuple[str, ...]:
+        """All different texts, to which the `texts` of a batch refer; empty if the pictures have none."""
+        return () if self.texts is None else self.texts.table
+
     def __len__(self) -> int:
         return len(self.x)
 

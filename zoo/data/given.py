@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,9 +16,11 @@ from zoo.core.splits import SPLITS, split_of
 from zoo.data.arrays import Array, as_array, has_channels_first, to_uint8
 from zoo.data.cache import load_cached
 from zoo.data.dataset import Loaded, Pictures
+from zoo.data.texts import PictureText
 
-Labelled: TypeAlias = tuple[Any, Any]
-"""Pictures, uint8 or floats of 0 to 1, (N, H, W, C), (N, C, H, W) or (N, H, W); and N labels, integers or texts."""
+Labelled: TypeAlias = tuple[Any, Any] | tuple[Any, Any, Any]
+"""Pictures, uint8 or floats of 0 to 1, (N, H, W, C), (N, C, H, W) or (N, H, W); N labels, integers or texts; and
+perhaps captions, N times a text, several or None. With captions the labels may be None."""
 GivenArrays: TypeAlias = Labelled | Mapping[str, Labelled]
 """Pictures and labels, or those of each split by its name."""
 KIND = "arrays"
@@ -54,12 +56,17 @@ def to_loaded(data: GivenArrays) -> Loaded:
     if "train" not in parts:
         raise DataError("the arrays have no split 'train'", "give {'train': (x, y), 'test': (x, y)}, or (x, y)")
     for name, pair in parts.items():
-        if not isinstance(pair, Sequence) or len(pair) != 2:
-            raise DataError(f"the {name} data are no pair of pictures and labels", "give (x, y)")
-    pictures = {name: to_pictures(x) for name, (x, _) in parts.items()}
-    labels = {name: to_labels(y, len(pictures[name])) for name, (_, y) in parts.items()}
-    values = np.unique(np.concatenate(list(labels.values())))
-    found = {name: Pictures.of(torch.tensor(x), np.searchsorted(values, labels[name])) for name, x in pictures.items()}
+        if not isinstance(pair, Sequence) or len(pair) not in (2, 3):
+            raise DataError(f"the {name} data are no pair of pictures and labels", "give (x, y), or (x, y, captions)")
+    pictures = {name: to_pictures(pair[0]) for name, pair in parts.items()}
+    labels = {name: to_labels(pair[1], len(pictures[name])) for name, pair in parts.items() if pair[1] is not None}
+    if labels and len(labels) < len(parts):
+        raise DataError("some splits have labels and others have none", "give labels for all, or None for all")
+    values = np.unique(np.concatenate(list(labels.values()))) if labels else np.zeros(0)
+    found = {}
+    for name, x in pictures.items():
+        y = np.searchsorted(values, labels[name]) if labels else np.zeros(len(x), np.int64)
+        found[name] = Pictures.of(torch.tensor(x), y, texts=to_texts(*parts[name][2:], count=len(x)))
     classes = tuple(str(value) for value in values.tolist())
     return Loaded(found["train"], classes, test=found.get("test"), valid=found.get("valid"))
 
@@ -97,6 +104,18 @@ def to_labels(y: Any, count: int) -> Array:
     if found.dtype.kind not in "iubU":
         raise DataError(f"labels of the type {found.dtype} are neither integers nor text", "convert them")
     return found
+
+
+def to_texts(texts: Any = None, *, count: int) -> list[PictureText] | None:
+    """Return the captions of each picture; DataError if they are not one for each picture."""
+    if texts is None:
+        return None
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
+        raise DataError(f"the captions are a {type(texts).__name__}", "give a list with the captions of each picture")
+    rows = list(texts)
+    if len(rows) != count:
+        raise DataError(f"there are {count} pictures, and captions of {len(rows)}", "give captions for each, or None")
+    return rows
 
 
 def to_array(values: Any, what: str) -> Array:

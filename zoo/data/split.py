@@ -25,7 +25,7 @@ from zoo.data.dataset import (
     mean_std,
     require_all_classes,
 )
-from zoo.data.texts import join_texts, share_table, vocabulary
+from zoo.data.texts import join_texts, share_table, some_texts, vocabulary
 
 
 def split(loaded: Loaded, spec: DataSpec) -> Splits:
@@ -53,10 +53,10 @@ def split(loaded: Loaded, spec: DataSpec) -> Splits:
     require_all_classes(train, loaded.classes)
     train, valid, test = with_shared_texts(train, valid, test)
     channels, height, width = train.x.shape[1:]
-    shape, words = (channels, height, width), vocabulary(train.texts)
+    shape, words, examples = (channels, height, width), vocabulary(train.texts), some_texts(train.texts)
     if has_texts(train) and not words:
         raise DataError("no text of the training pictures has a word of letters or digits", "check the texts")
-    info = DataInfo(shape, loaded.classes, *mean_std(train), loaded.captions, words)
+    info = DataInfo(shape, loaded.classes, *mean_std(train), loaded.captions, words, examples)
     return Splits(train, valid, test, info)
 
 

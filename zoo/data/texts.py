@@ -18,6 +18,8 @@ PictureText: TypeAlias = str | Sequence[str] | None
 """What a data kind gives for one picture: a text, several, or none."""
 NO_TEXT = -1
 """The index of a picture without a text, and the padding of one with fewer texts than others."""
+EXAMPLES = 12
+"""Texts that a run keeps as examples."""
 WORD = re.compile(r"[^\W_]+")
 
 
@@ -135,7 +137,7 @@ def clean_texts(texts: PictureText) -> tuple[str, ...]:
     """Return the texts of one picture without white space around them and without empty ones."""
     several = tuple(texts) if isinstance(texts, Iterable) and not isinstance(texts, str) else (texts,)
     if odd := next((each for each in several if not isinstance(each, str | None)), None):
-        raise DataError(f"a text of a picture is a {type(odd).__name__}, not a string", "give strings, or None")
+        raise DataError(f"a text of a picture is of the type {type(odd).__name__}", "give strings, or None")
     return tuple(text for each in several if each and (text := each.strip()))
 
 
@@ -169,8 +171,38 @@ def words_of(text: str) -> list[str]:
 
 
 def vocabulary(texts: Texts | None) -> tuple[str, ...]:
-    """List the distinct words of the texts of pictures, sorted."""
+    """List the distinct words of the texts of pictures.
+
+    Args:
+        texts: The texts; None if there are none.
+
+    Returns:
+        Lower-case words, sorted.
+
+    Example:
+        >>> from zoo.data import Texts, vocabulary
+        >>> vocabulary(Texts.of(["a cat", "a dog"]))
+        ('a', 'cat', 'dog')
+    """
     return () if texts is None else tuple(sorted({word for text in used_texts(texts) for word in words_of(text)}))
+
+
+def some_texts(texts: Texts | None) -> tuple[str, ...]:
+    """Choose at most 12 different texts of pictures, spread evenly over these.
+
+    Args:
+        texts: The texts; None if there are none.
+
+    Returns:
+        The chosen texts.
+
+    Example:
+        >>> from zoo.data import Texts, some_texts
+        >>> some_texts(Texts.of(["a cat", "a dog", "a cat"]))
+        ('a cat', 'a dog')
+    """
+    used = list(dict.fromkeys(row[0] for row in texts.rows() if row)) if texts is not None else []
+    return tuple(used[:: max(1, -(-len(used) // EXAMPLES))])
 
 
 def share_table(parts: Sequence[Texts | None]) -> list[Texts | None]:

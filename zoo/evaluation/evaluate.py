@@ -195,6 +195,7 @@ def evaluate(
     pictures: Pictures = getattr(splits, split)
     check_pictures(opened, changed, splits.info, split, pictures)
     with model_errors(changed, "evaluation"):
+        model.set_texts(pictures.text_table)
         autocast = autocast_type(torch_device, changed.train.precision)
         found = compute_outputs(model, pictures, opened.info, torch_device, autocast)
         if judge == DEFAULT_JUDGE and len(opened.info.classes) < 2 and isinstance(model, Generator):

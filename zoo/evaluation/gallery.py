@@ -84,28 +84,45 @@ def make_gallery(
         reconstructions = torch.cat(
             [to_images(model.reconstruct(batch.x)) for batch in batches(real, DECODE_BATCH, device)]
         )
-        labels = real.y if model.prior.conditional else None
-        condition = None if labels is None else model.condition(labels.to(device))
+        captions = caption_conditions(model, real, device)
+        labels, others = (part.y if model.info.classes else None for part in (real, other))
+        prompted = labels if model.prior.conditional else None
+        condition = captions if prompted is None or captions is not None else model.condition(prompted.to(device))
         samples = sample_images(model, single_term(condition), count, options)
-        seen = runner.run(real.floats, real.y)
+        seen = runner.run(real.floats, labels)
         return Gallery(
             judge.name,
             seen,
-            runner.run(other.floats, other.y),
-            runner.run(reconstructions, real.y),
-            runner.run(samples, labels),
+            runner.run(other.floats, others),
+            runner.run(reconstructions, labels),
+            runner.run(samples, prompted),
             train.x,
-            sample_mixtures(model, runner, seen, options),
-            edit_classes(model, runner, seen),
+            sample_mixtures(model, runner, seen, options, captions),
+            edit_pictures(model, runner, seen, captions),
             options.guidance,
             options.temperature,
         )
 
 
+def caption_conditions(model: Generator, pictures: Pictures, device: torch.device) -> Tensor | None:
+    """Encode the first caption of each picture (N, K); None for a model whose conditions are classes, or that has none.
+
+    A picture without a caption has zeros, which stand for no text.
+    """
+    if not model.reads_captions:
+        return None
+    found = [model.batch_condition(batch) for batch in batches(pictures, DECODE_BATCH, device)]
+    return torch.cat([condition for condition in found if condition is not None])
+
+
 def sample_mixtures(
-    model: Generator, runner: JudgeRunner, real: JudgedImages, options: SamplingOptions
+    model: Generator,
+    runner: JudgeRunner,
+    real: JudgedImages,
+    options: SamplingOptions,
+    captions: Tensor | None = None,
 ) -> MixedImages | None:
-    """Sample mixtures of pairs of classes.
+    """Sample mixtures of pairs of classes, or with the conditions of `captions` (N, K) of pictures of these classes.
 
     Returns None if the prior is unconditional, or for too few or too many classes.
     """
@@ -116,33 +133,44 @@ def sample_mixtures(
         return None
     subset = every[random_rows(len(every), MAX_PAIRS)]
     pairs = subset.repeat_interleave(PICTURES_PER_PAIR, 0)
-    one, other = real_pairs(real, pairs)
+    one, other = (real.x[rows] for rows in pair_rows(real, pairs))
     middle = real.x.shape[3] // 2
     halves = torch.cat([one[..., :middle], other[..., middle:]], 3)
-    condition = interpolate_conditions(model, pairs, 0.5, runner.device)
+    ends = pair_conditions(model, real, pairs, captions, runner.device)
+    condition = interpolate_conditions(*ends, 0.5)
     return MixedImages(
         pairs,
         runner.run(sample_with_fixed_noise(model, condition, runner.device, options), None),
         runner.run((one + other) / 2, None),
         runner.run(halves, None),
-        sweep_weights(model, runner, subset[random_rows(len(subset), MAX_SWEPT_PAIRS)], options),
+        sweep_weights(model, runner, real, subset[random_rows(len(subset), MAX_SWEPT_PAIRS)], options, captions),
     )
 
 
-def real_pairs(real: JudgedImages, pairs: Tensor) -> tuple[Tensor, Tensor]:
-    """Pick real pictures (N, C, H, W) of both classes of each pair, int64 (N, 2); the same on every call."""
+def pair_rows(real: JudgedImages, pairs: Tensor) -> tuple[Tensor, Tensor]:
+    """Pick the rows of real pictures of both classes of each pair, int64 (N, 2); the same on every call."""
     assert real.y is not None
     order, counts = real.y.argsort(stable=True), real.y.bincount()
     starts = counts.cumsum(0) - counts
     # float64, because a float32 fraction times a count may be rounded up to the count itself
     fractions = torch.rand(pairs.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     one, other = order[starts[pairs] + (fractions * counts[pairs]).long()].unbind(1)
-    return real.x[one], real.x[other]
+    return one, other
 
 
-def interpolate_conditions(model: Generator, pairs: Tensor, weight: float, device: torch.device) -> Tensor:
-    """Interpolate between the conditions of pairs of classes, int64 (N, 2); `weight` is that of the second class."""
-    first, second = (model.text.labels(part.to(device)) for part in pairs.unbind(1))
+def pair_conditions(
+    model: Generator, real: JudgedImages, pairs: Tensor, captions: Tensor | None, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Encode both classes of each pair, int64 (N, 2), or captions of real pictures of these classes."""
+    if captions is None:
+        first, second = (model.text.labels(part.to(device)) for part in pairs.unbind(1))
+    else:
+        first, second = (captions[rows.to(device)] for rows in pair_rows(real, pairs))
+    return first, second
+
+
+def interpolate_conditions(first: Tensor, second: Tensor, weight: float) -> Tensor:
+    """Interpolate between conditions (N, K); `weight` is that of the second."""
     return (1 - weight) * first + weight * second
 
 
@@ -154,30 +182,46 @@ def sample_with_fixed_noise(
         return sample_images(model, single_term(condition), len(condition), options)
 
 
-def sweep_weights(model: Generator, runner: JudgeRunner, pairs: Tensor, options: SamplingOptions) -> Sweep:
+def sweep_weights(
+    model: Generator,
+    runner: JudgeRunner,
+    real: JudgedImages,
+    pairs: Tensor,
+    options: SamplingOptions,
+    captions: Tensor | None,
+) -> Sweep:
     """Score samples while the weight moves from the first class of each pair, int64 (P, 2), to the second."""
     weights, repeated = torch.linspace(0, 1, SWEEP_WEIGHTS), pairs.repeat_interleave(PICTURES_PER_WEIGHT, 0)
-    scores = []
+    scores, ends = [], pair_conditions(model, real, repeated, captions, runner.device)
     for weight in weights.tolist():
-        condition = interpolate_conditions(model, repeated, weight, runner.device)
+        condition = interpolate_conditions(*ends, weight)
         seen = runner.run(sample_with_fixed_noise(model, condition, runner.device, options), None)
         assert seen.scores is not None
         scores.append(seen.scores.reshape(len(pairs), PICTURES_PER_WEIGHT, -1))
     return Sweep(pairs, weights, torch.stack(scores, 1))
 
 
-def edit_classes(model: Generator, runner: JudgeRunner, real: JudgedImages) -> EditedImages | None:
-    """Edit real pictures into other classes, by inverting the prior, without guidance or temperature.
+def edit_pictures(
+    model: Generator, runner: JudgeRunner, real: JudgedImages, captions: Tensor | None = None
+) -> EditedImages | None:
+    """Edit real pictures into other classes or captions, by inverting the prior, without guidance or temperature.
 
     Returns None if the prior is not invertible or not conditional.
     """
     prior, names, device = model.prior, model.info.classes, runner.device
-    if not isinstance(prior, Invertible) or not prior.conditional or real.y is None or len(names) < 2:
+    if not isinstance(prior, Invertible) or not prior.conditional or (captions is None and len(names) < 2):
         return None
-    source = real.at(random_rows(len(real.x), MAX_EDITED))
-    assert source.y is not None
-    target = other_classes(source.y, len(names))
-    own, other = (model.text.labels(y.to(device)) for y in (source.y, target))
+    chosen = random_rows(len(real.x), MAX_EDITED)
+    source = real.at(chosen)
+    if captions is not None:
+        partner = other_classes(torch.arange(len(chosen)), len(chosen)) if len(chosen) > 1 else torch.zeros(1).long()
+        target = None if source.y is None else source.y[partner]
+        own = captions[chosen.to(device)]
+        other = own[partner.to(device)]
+    else:
+        assert source.y is not None
+        target = other_classes(source.y, len(names))
+        own, other = (model.text.labels(y.to(device)) for y in (source.y, target))
     code = torch.cat([model.codes(part.to(device)) for part in torch.split(source.x, DECODE_BATCH)])
     base, uninformed = (prior.base(code, condition) for condition in (own, None))
     return EditedImages(

@@ -96,8 +96,13 @@ def inputs_of(program: Program, pictures: Pictures, model: object) -> Iterator[t
                 yield {"code": model.codes(x.permute(0, 3, 1, 2).float() / 255)}, y
                 continue
             found = {"noise": torch.randn(len(y), model.prior.noise_size, generator=noise)}
-            condition = model.condition(y)
+            condition = class_or_no_text(model, y)
         yield found if condition is None else found | {"condition": condition}, y
+
+
+def class_or_no_text(model: Generator, y: Tensor) -> Tensor | None:
+    """Encode labels as conditions, or return those of no text for a model that reads captions."""
+    return torch.zeros(len(y), model.text.size) if model.reads_captions else model.condition(y)
 
 
 def equal_rows(ours: list[Tensor], theirs: list[Tensor]) -> Tensor:

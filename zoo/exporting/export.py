@@ -15,6 +15,7 @@ from zoo.core.errors import ResourceError, ZooError
 from zoo.core.files import atomic_write, sha256
 from zoo.core.temporary import scratch
 from zoo.core.trust import refuse_link
+from zoo.core.types import DataInfo
 from zoo.core.version import __version__
 from zoo.data.dataset import Pictures, Splits
 from zoo.exporting.comparison import Comparison, compare
@@ -250,7 +251,7 @@ def metadata(run: Run, program: Program, kind: Format) -> dict[str, str]:
     if calibration := run.calibration:
         about["calibration_temperature"] = calibration.temperature
     if isinstance(program.module, Sample) and "condition" in program.inputs:
-        about["conditions"] = class_conditions(program.module, info.classes)
+        about["conditions"] = class_conditions(program.module, info)
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in about.items()}
 
 
@@ -259,10 +260,11 @@ def weights_of(run: Run) -> str:
     return str(run.record.get("weights_sha256") or sha256(run.path / "weights.safetensors"))
 
 
-def class_conditions(module: Sample, classes: Sequence[str]) -> dict[str, list[float]]:
-    """Return the condition of each class, for those who have no text encoder."""
+def class_conditions(module: Sample, info: DataInfo) -> dict[str, list[float]]:
+    """Return the condition of each class, or of some captions, for those who have no text encoder."""
     import torch
 
+    texts = info.examples if module.text.takes_captions and info.words else info.classes
     with torch.inference_mode():
-        found: Tensor = module.text.encode(list(classes))
-    return {name: [round(value, 7) for value in row] for name, row in zip(classes, found.tolist(), strict=True)}
+        found: Tensor = module.text.encode(list(texts))
+    return {name: [round(value, 7) for value in row] for name, row in zip(texts, found.tolist(), strict=True)}

@@ -190,7 +190,10 @@ def example_inputs(program: Program, model: Model, run: Run, count: int) -> dict
     if "condition" in found:
         assert isinstance(model, Generator)
         with torch.inference_mode():
-            found["condition"] = model.text.labels(torch.zeros(count, dtype=torch.int64)).contiguous()
+            labels = torch.zeros(count, dtype=torch.int64)
+            found["condition"] = torch.zeros(count, model.text.size)
+            if not model.reads_captions:
+                found["condition"] = model.text.labels(labels).contiguous()
     return found
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from zoo.core.errors import ZooError
 from zoo.data.loader import batches
 from zoo.display.html import table, titled_block
-from zoo.generation.model_of import as_names, load_generator, prompts_for
+from zoo.generation.model_of import as_names, default_prompts, load_generator, prompts_for
 from zoo.generation.page import PicturePage
 from zoo.generation.reconstruct import draw_pairs
 from zoo.models.device import choose_device
@@ -218,7 +218,8 @@ def score(
     run = load(run, pictures=pictures)
     torch_device = choose_device(device)
     model = load_generator(run, torch_device, "score with")
-    prompts, skipped = prompts_for(run, model, as_names(texts) or run.info.classes), list[Skipped]()
+    texts = as_names(texts) or default_prompts(run, model)
+    prompts, skipped = prompts_for(run, model, texts), list[Skipped]()
     names, inputs = read_inputs(run, as_names(pictures), skipped)
     rows = [torch.zeros(0, len(prompts), dtype=torch.float64)]
     with plugin_errors(run.entry.model, "score with"), torch.inference_mode():

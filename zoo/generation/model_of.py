@@ -21,11 +21,16 @@ MAX_PICTURES, MAX_PICTURE_BYTES = 1_000_000, 2**32
 def prompts_for(run: Run, model: Generator, prompts: Sequence[str]) -> list[str]:
     """Return the given prompts, or all classes by default; none if the prior takes no prompts."""
     if model.prior.conditional:
-        return list(dict.fromkeys(prompts)) or list(run.info.classes)
+        return list(dict.fromkeys(prompts)) or default_prompts(run, model)
     if prompts:
         advice = "sample without a prompt, or train an entry whose prior takes prompts, e.g. vae-nf or vq-vae"
         raise ZooError(f"{run.name} takes no prompts: {no_prompts_reason(run)}", advice)
     return []
+
+
+def default_prompts(run: Run, model: Generator) -> list[str]:
+    """Return what is sampled without a prompt: some captions of the training pictures, or else all classes."""
+    return list(run.info.examples if model.reads_captions else run.info.classes)
 
 
 def no_prompts_reason(run: Run) -> str:

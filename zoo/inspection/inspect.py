@@ -30,6 +30,8 @@ from zoo.runs.inputs import run_overrides
 from zoo.runs.run import Run
 
 ENTRY = "cnn"
+NO_CLASSES = ("no class",)
+"""What pictures that have captions and no classes are listed under."""
 """The entry in whose place the options of the data are read; any classifier would do."""
 
 
@@ -72,17 +74,18 @@ def inspect(data: Data, *overrides: str, run: Run | str | Path | None = None, de
     grids = average(whole)
     pairs = find_duplicates(whole, grids)
     findings = [Finding("unreadable", path, detail=reason) for path, reason in skipped]
-    describe = Describe(whole, of_row, splits.info.classes)
+    classes = splits.info.classes or NO_CLASSES
+    describe = Describe(whole, of_row, classes)
     findings += [describe.duplicate(pair) for pair in pairs]
     findings += [Finding("blank", *describe.row(row)) for row in find_blank(grids)]
     findings += [Finding("odd", *describe.row(row)) for row in find_odd(grids)]
     if opened is not None:
         findings += doubtful_labels(opened, entry, splits, whole, describe, device)
-    counts = {name: torch.bincount(part.y, minlength=len(splits.info.classes)).tolist() for name, part in parts}
+    counts = {name: torch.bincount(part.y, minlength=len(classes)).tolist() for name, part in parts}
     return Inspection(
         data_name(entry.data),
         splits.notes,
-        splits.info.classes,
+        classes,
         counts,
         splits.info.shape,
         findings,

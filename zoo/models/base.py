@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -162,6 +162,15 @@ class Model(nn.Module):
 
         Args:
             batch: Pictures and labels, at most 1,000, spread evenly over the training set, on the CPU.
+        """
+
+    def set_texts(self, texts: Sequence[str]) -> None:
+        """Receive the texts of pictures, to which the `texts` of a batch refer, before a training or an evaluation.
+
+        By default they are not used.
+
+        Args:
+            texts: All different texts; empty if the pictures have none.
         """
 
     @property

@@ -196,10 +196,10 @@ class Generator(Model):
             The scalars of `prior_losses`.
         """
         code = batch.x if self.codec.code.words else Posterior(*batch.x.unbind(1)).sample()
-        return self.code_losses(code, self.condition(batch.y))
+        return self.code_losses(code, self.batch_condition(batch))
 
     def prepare_batch(self, batch: Batch) -> tuple[Batch, Tensor | None]:
-        """Prepare a batch for training: dequantise the pictures, mix some, and encode labels.
+        """Prepare a batch for training: dequantise the pictures, mix some, and encode labels or captions.
 
         Args:
             batch: Pictures and labels.
@@ -207,7 +207,7 @@ class Generator(Model):
         Returns:
             The batch with changed pictures, and their conditions (N, K), or None for a prior that takes none.
         """
-        x, condition = dequantise(batch.x), self.condition(batch.y)
+        x, condition = dequantise(batch.x), self.batch_condition(batch)
         if condition is not None and (count := round(self.prior.mixup * len(x))):
             shares = torch.rand(count, device=x.device)
             x, condition = mix_rows(x, shares), mix_rows(condition, shares)
@@ -248,7 +248,7 @@ class Generator(Model):
         """
         with fixed_seed(batch.x.device):
             x = dequantise(batch.x)
-            distortion, rate = (part.mean() for part in self.bound(x, self.condition(batch.y)))
+            distortion, rate = (part.mean() for part in self.bound(x, self.batch_condition(batch)))
             decoded = self.reconstruct(batch.x)
         bound = distortion + rate
         mse = F.mse_loss(decoded.float().clamp(0, 1), batch.x)
@@ -351,6 +351,35 @@ class Generator(Model):
             Conditions float32 (N, K), or None for a prior that takes none.
         """
         return self.text.labels(y) if self.prior.conditional else None
+
+    def batch_condition(self, batch: Batch) -> Tensor | None:
+        """Encode the captions of a batch, or its labels where the data has no captions, as conditions of the prior.
+
+        Args:
+            batch: Pictures, labels, and the indices of their captions.
+
+        Returns:
+            Conditions float32 (N, K), zeros for a picture without a caption; None for a prior that takes none.
+        """
+        if not self.reads_captions:
+            return self.condition(batch.y)
+        if batch.texts is None or batch.texts.device.type == "meta":
+            return torch.zeros(len(batch.y), self.text.size, device=batch.x.device)
+        return self.text.by_index(batch.texts)
+
+    @property
+    def reads_captions(self) -> bool:
+        """Whether the prior's conditions are captions of single pictures, rather than classes."""
+        return bool(self.info.words) and self.text.takes_captions and self.prior.conditional
+
+    def set_texts(self, texts: Sequence[str]) -> None:
+        """Give the captions of pictures to the text encoder, if the prior takes them.
+
+        Args:
+            texts: All different captions.
+        """
+        if self.reads_captions:
+            self.text.set_texts(texts)
 
     @property
     def size(self) -> int:

@@ -35,6 +35,10 @@ class TextEncoder(nn.Module):
 
     size: int
     """Number of elements of a condition."""
+    takes_captions = True
+    """Whether it encodes captions of single pictures, where the data has them, rather than classes."""
+    given_texts: tuple[str, ...] = ()
+    """The captions that `set_texts` received."""
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """Encode texts as conditions.
@@ -61,6 +65,31 @@ class TextEncoder(nn.Module):
         """
         raise NotImplementedError
 
+    def set_texts(self, texts: Sequence[str]) -> None:
+        """Receive the captions of pictures, before a training or an evaluation, to prepare what can be prepared once.
+
+        Args:
+            texts: All different captions, to which `by_index` refers.
+        """
+        self.given_texts = tuple(texts)
+
+    def by_index(self, index: Tensor) -> Tensor:
+        """Encode captions by their indices among the texts that `set_texts` received.
+
+        By default the texts are encoded anew each time.
+
+        Args:
+            index: Indices int64 (N,); -1 for no text.
+
+        Returns:
+            Conditions (N, size), zeros for no text.
+        """
+        rows = [row for row in index.tolist() if row >= 0]
+        if not rows:
+            return torch.zeros(len(index), self.size, device=index.device)
+        some = self.encode([self.given_texts[row] for row in rows])
+        return some.new_zeros(len(index), self.size).index_put(((index >= 0).nonzero()[:, 0],), some)
+
 
 class ClassNames(TextEncoder):
     """A text encoder of class names and captions, as one-hot vectors.
@@ -80,6 +109,7 @@ class ClassNames(TextEncoder):
     """
 
     device: Tensor
+    takes_captions = False
 
     def __init__(self, info: DataInfo) -> None:
         super().__init__()

@@ -71,6 +71,13 @@ def build_model(entry: Entry, info: DataInfo) -> Model:
     return model
 
 
+def build_for(entry: Entry, splits: Splits) -> Model:
+    """Build the model of an entry for the pictures of a training, and give it their texts."""
+    model = build_model(entry, splits.info)
+    model.set_texts(splits.train.text_table)
+    return model
+
+
 def build_text(component: Component[TextKind[Any]] | None, info: DataInfo) -> TextEncoder | None:
     """Build the text encoder of an entry, or return None if it has none."""
     if component is None:

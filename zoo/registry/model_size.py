@@ -89,10 +89,12 @@ def check_classes(entry: Entry, model: Model, info: DataInfo) -> bool:
     """
     if len(info.classes) < 2 and isinstance(model, Classifier):
         hint = "a classifier needs at least two, e.g. as PATH/CLASS/*.png, a generator such as vae only one"
-        raise DataError(f"all pictures are of one class, {info.classes[0]!r}", hint)
+        what = f"all pictures are of one class, {info.classes[0]!r}" if info.classes else "the pictures have no classes"
+        raise DataError(what, hint)
     if len(info.classes) < 2 and model.teacher:
         what = f"the classifier {model.teacher!r}, from which {entry.name} learns, needs at least two"
-        raise DataError(f"all pictures are of one class, but {what}", "choose an entry without a teacher, e.g. vae")
+        found = "all pictures are of one class" if info.classes else "the pictures have no classes"
+        raise DataError(f"{found}, but {what}", "choose an entry without a teacher, e.g. vae")
     if not isinstance(model, Classifier):
         return True
     shape = scores_shape(model, info)
@@ -137,7 +139,8 @@ def forward_flops(model: Model, info: DataInfo) -> int | None:
 
 def meta_batch(info: DataInfo, size: int) -> Batch:
     """Make a batch on the meta device, with shapes but no values."""
-    return Batch(torch.rand((size, *info.shape), device="meta"), torch.zeros(size, dtype=torch.int64, device="meta"))
+    y = torch.zeros(size, dtype=torch.int64, device="meta")
+    return Batch(torch.rand((size, *info.shape), device="meta"), y, texts=y if info.words else None)
 
 
 def count_flops(work: Callable[[], object]) -> int | None:

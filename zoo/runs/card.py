@@ -180,7 +180,7 @@ class Card:
         """Return how to use the model, on the command line and in Python."""
         run, source = self.folder, self.address
         if self.entry.prior is not None:
-            prompt = [] if self.entry.text is None else [self.info.classes[0]]
+            prompt = [] if self.entry.text is None else [*self.info.classes, *self.info.examples][:1]
             command = ["zoo", "sample", run, *prompt]
             python = [f"samples = zoo.sample(run, {json.dumps(prompt[0])})" if prompt else "samples = zoo.sample(run)"]
             python += ['samples.save("samples.png")']
@@ -205,12 +205,12 @@ class Card:
 
     def training(self) -> str:
         """Return what the model was trained on, and how."""
-        info, train = self.info, self.entry.train
+        train = self.entry.train
         counts = ", ".join(f"{format_value(self.count(split))} {split}" for split in ("train", "valid", "test"))
         device = md.name(str(self.record.get("device", "an unknown device")))
         rows = [
             ["data", f"{md.name(self.entry.data.name)}: {counts} pictures"],
-            [f"{len(info.classes)} classes", ", ".join(map(md.name, first(info.classes))) + more(len(info.classes))],
+            *self.subjects(),
             ["preprocessing", self.preprocessing()],
             ["training", f"weights of epoch {self.kept.get('epoch')} of {train.epochs}, seed {train.seed}"],
             ["time", f"{format_duration(self.record.get('seconds') or 0.0)} on {device}"],
@@ -220,6 +220,15 @@ class Card:
             [["FLOPs per picture", format_value(self.record["flops"])]] if is_finite(self.record.get("flops")) else []
         )
         return f"## Training\n\n{md.table(['about', 'this run'], rows)}"
+
+    def subjects(self) -> list[list[str]]:
+        """Return what the pictures show: their classes, or examples of their captions."""
+        info = self.info
+        rows = [
+            [f"{len(info.classes)} classes", ", ".join(map(md.name, first(info.classes))) + more(len(info.classes))]
+        ]
+        captions = [["captions", f"{len(info.words):,} words, e.g. {'; '.join(map(md.name, info.examples[:3]))}"]]
+        return rows * bool(info.classes) + captions * bool(info.words)
 
     def preprocessing(self) -> str:
         """Return how a picture becomes the input of the model."""

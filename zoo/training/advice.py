@@ -57,9 +57,9 @@ def few_steps(train: TrainSpec, stage: str, steps: int, few: int, pictures: int)
 def rare_classes(splits: Splits, train: TrainSpec) -> Iterator[str]:
     """Yield a line if some classes are much rarer than the most frequent one, and nothing is done about it."""
     classes = splits.info.classes
-    counts = torch.bincount(splits.train.y, minlength=len(classes)).tolist()
+    counts = torch.bincount(splits.train.y, minlength=len(classes))[: len(classes)].tolist() or [0]
     most = max(counts)
-    rare = [(count, name) for count, name in zip(counts, classes, strict=True) if count * RARE <= most]
+    rare = [(count, name) for count, name in zip(counts, classes, strict=False) if count * RARE <= most]
     if rare and train.balance is None:
         named = ", ".join(f"{name!r} has {count}" for count, name in sorted(rare)[:NAMED])
         more = f" and {len(rare) - NAMED} more classes are as rare" if len(rare) > NAMED else ""

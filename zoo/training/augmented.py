@@ -53,7 +53,8 @@ def augmented_page(entry: Entry, rows: int = 8, draws: int = 8) -> AugmentedPage
         columns.append(batch.x[place[shown]])
     kinds = "".join(f", {item['kind']}" for item in entry.train.augment.then)
     caption = f"{entry.name}: each picture, then as augmented by train.augment{kinds} in epochs 1 to {draws}"
-    names = tuple(splits.info.classes[label] for label in among.y[shown].tolist())
+    classes = splits.info.classes or ("",)
+    names = tuple(classes[label] for label in among.y[shown].tolist())
     return AugmentedPage(torch.stack(columns, 1), names, caption)
 
 

@@ -18,7 +18,7 @@ from zoo.data.dataset import Splits
 from zoo.data.loader import Loader
 from zoo.models.base import Stage
 from zoo.models.device import autocast_type
-from zoo.registry.build import build_data, build_model
+from zoo.registry.build import build_data, build_for, build_model
 from zoo.registry.build_augment import build_augmenter
 from zoo.registry.data_source import Data, with_data
 from zoo.registry.entry import Entry
@@ -198,7 +198,7 @@ def trainer_loop(
 ) -> tuple[Step, str, int]:
     """Prepare the zoo's training step at its fastest; also return how the model runs, and pictures per step."""
     seed_all(entry.train.seed)
-    model = build_model(entry, splits.info).to(device)
+    model = build_for(entry, splits).to(device)
     model.to(memory_format=torch.channels_last)
     how = "eager (train.compile=off)" if entry.train.compile == "off" else model.accelerate(autocast)
     stage = model.stages()[0]
@@ -216,7 +216,7 @@ def trainer_loop(
 def plain_loop(entry: Entry, splits: Splits, device: torch.device) -> Step:
     """Prepare the training step that PyTorch's tutorials show."""
     seed_all(entry.train.seed)
-    model = build_model(entry, splits.info).to(device)
+    model = build_for(entry, splits).to(device)
     stage = model.stages()[0]
     spec = entry.train.stage(stage.name)
     batch = spec.step_pictures

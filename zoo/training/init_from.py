@@ -119,7 +119,7 @@ def take_weights(model: Model, entry: Entry, info: DataInfo, source: Run) -> Tak
     weights, own = source.weights(), model.state_dict()
     if bad := next((name for name, value in weights.items() if not all_finite(value)), None):
         raise RunError(f"{source.path}: {bad!r} contains non-finite numbers")
-    other = info.classes != source.info.classes
+    other = (info.classes, info.words) != (source.info.classes, source.info.words)
     fresh = class_dependent(entry, info) if other else set()
     # a decoder's filters may have their outputs where others have their inputs
     channels = (source.info.shape[0], info.shape[0]) if isinstance(model, Classifier) else (0, 0)
@@ -183,10 +183,11 @@ def class_dependent(entry: Entry, info: DataInfo) -> set[str]:
     """Return the names of the tensors whose shape depends on the number of classes: the head of a classifier."""
     names = (*info.classes, *(f"{name} too" for name in info.classes), "and another")
     captions = (*info.captions, *((),) * (len(names) - len(info.captions))) if info.captions else ()
+    more_words = (*info.words, "".join(info.words)) if info.words else ()
     try:
         shapes = [
             {name: value.shape for name, value in build_on_meta(entry, each)[0].state_dict().items()}
-            for each in (info, info._replace(classes=names, captions=captions))
+            for each in (info, info._replace(classes=names, captions=captions, words=more_words))
         ]
     except Exception:  # a plugin may accept no other classes; shapes alone decide then
         return set()

@@ -21,7 +21,7 @@ from zoo.core.types import Batch, DataInfo
 from zoo.core.version import __version__
 from zoo.data.dataset import Splits
 from zoo.models.base import Classifier, Model
-from zoo.registry.build import build_data, build_model
+from zoo.registry.build import build_data, build_for
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Component, Entry, with_train
 from zoo.registry.kinds import DataKind
@@ -179,7 +179,7 @@ class Session:
         """
         splits = prepared.splits
         seed_all(self.entry.train.seed)
-        model = build_model(self.entry, splits.info)
+        model = build_for(self.entry, splits)
         if not size.checked:
             check_classes(self.entry, model, splits.info)
         check_stages(self.entry.train, model)
