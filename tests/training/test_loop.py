@@ -25,7 +25,7 @@ from zoo.core.types import Batch, DataInfo, Losses
 from zoo.data.dataset import Pictures, Splits
 from zoo.models.base import Model, Stage
 from zoo.training.callbacks import Callback
-from zoo.training.loop import TrainingJob, fit
+from zoo.training.loop import TrainingJob, fit, thin_out
 from zoo.training.train import Trained, trained
 
 SMALL = ("model.blocks=2", "model.first=4", "model.last=8", "model.head=1", "data.limit=300", "train.batch=50")
@@ -334,3 +334,14 @@ def test_training_leaves_ray_and_optuna_alone() -> None:
     code = f"import sys, zoo; zoo.train('cnn', *{SMALL!r}, 'train.epochs=1'); {check}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("set()")
+
+
+def test_validation_uses_every_nth_picture_but_at_least_a_batch() -> None:
+    def left(count: int, stride: int) -> list[int]:
+        pictures = Pictures.of(torch.zeros(count, 1, 1, dtype=torch.uint8), torch.arange(count))
+        return thin_out(pictures, stride).y.tolist()
+
+    assert left(2000, 8) == list(range(0, 2000, 8))
+    assert left(600, 8) == list(range(0, 600, 2))
+    assert left(499, 8) == list(range(499))
+    assert left(2000, 1) == list(range(2000))

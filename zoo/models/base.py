@@ -174,6 +174,14 @@ class Model(nn.Module):
         """
 
     @property
+    def validation_stride(self) -> int:
+        """During training, only every n-th validation picture is used; above 1 for models with costly metrics.
+
+        At least 250 pictures are used if there are so many. Evaluations use all.
+        """
+        return 1
+
+    @property
     def takes_mixed_labels(self) -> bool:
         """Whether `losses` learn from the `targets` of a batch, which mixup and cutmix need.
 

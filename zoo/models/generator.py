@@ -18,6 +18,8 @@ from zoo.models.prior import Posterior, Prior, Term, single_term
 from zoo.models.text import ClassNames, TextEncoder
 
 B = TypeVar("B", float, Tensor)
+MATCHING_STRIDE = 8
+"""Stride of validation for priors that are trained by matching; all pictures would take longer than an epoch."""
 
 
 class Generator(Model):
@@ -73,6 +75,14 @@ class Generator(Model):
         found = self.codec.encode(x)
         assert isinstance(found, Posterior)
         return found
+
+    @property
+    def validation_stride(self) -> int:
+        """During training, only every n-th validation picture is used, where solving equations takes most of the time.
+
+        Evaluations use all pictures.
+        """
+        return MATCHING_STRIDE if self.prior.matching else 1
 
     @property
     def teacher(self) -> str:

@@ -17,7 +17,7 @@ from zoo.core.errors import InterruptedRun, JobError, RunError, as_out_of_memory
 from zoo.core.sections import StageSpec, TrainSpec
 from zoo.core.tensor_files import Tensors, all_finite, load_into
 from zoo.core.types import Batch
-from zoo.data.dataset import Splits
+from zoo.data.dataset import Pictures, Splits
 from zoo.data.loader import Loader, batches
 from zoo.models.base import Classifier, Model, Stage
 from zoo.models.device import autocast_type
@@ -102,6 +102,12 @@ def fit(job: TrainingJob) -> None:
             training.fallback.close()
 
 
+def thin_out(pictures: Pictures, stride: int) -> Pictures:
+    """Select every n-th picture for a stride of n, or of less where fewer than a batch would be left."""
+    stride = max(1, min(stride, len(pictures) // EVAL_BATCH))
+    return pictures if stride == 1 else pictures.subset(torch.arange(0, len(pictures), stride))
+
+
 @contextmanager
 def reproducible(device: torch.device) -> Iterator[None]:
     """Use deterministic CUDA algorithms within the block, where they exist."""
@@ -132,7 +138,7 @@ class Training:
         self.model = job.model.to(job.device)
         self.loaded = [value for name, value in self.model.named_parameters() if name in job.loaded]
         self.frozen = list(frozen_modules(self.model, job.spec.frozen))
-        self.valid = job.splits.valid.to(job.device)
+        self.valid = thin_out(job.splits.valid, job.model.validation_stride).to(job.device)
         self.autocast = autocast_type(job.device, job.spec.precision)
         seconds = job.spec.save_seconds if job.save_seconds is None else job.save_seconds
         self.state = StateFolder(job.folder / "state", seconds)
