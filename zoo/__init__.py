@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from zoo.evaluation.calibrate import calibrate
     from zoo.evaluation.compare.compare import compare
     from zoo.evaluation.evaluate import evaluate
+    from zoo.evaluation.explain import explain
     from zoo.evaluation.predict import predict
     from zoo.exporting.export import export
     from zoo.exporting.inference import bench_inference
@@ -67,6 +68,7 @@ __all__ = [  # noqa: RUF022 - for plugins first, then what people call
     "calibrate",
     "report",
     "predict",
+    "explain",
     "sample",
     "mix",
     "edit",
@@ -90,6 +92,7 @@ __getattr__, __dir__ = lazy_names(
         "zoo.evaluation.compare.compare": ("compare",),
         "zoo.evaluation.calibrate": ("calibrate",),
         "zoo.evaluation.evaluate": ("evaluate",),
+        "zoo.evaluation.explain": ("explain",),
         "zoo.evaluation.predict": ("predict",),
         "zoo.exporting.export": ("export",),
         "zoo.exporting.inference": ("bench_inference",),

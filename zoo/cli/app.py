@@ -27,6 +27,7 @@ COMMANDS = {
     "evaluate": "Evaluate a run on a split, with per-class figures.",
     "report": "Write one page of HTML about a run, a study or a comparison.",
     "predict": "Classify pictures with a trained run.",
+    "explain": "Show where in pictures a classifier sees a class.",
     "sample": "Sample pictures from a generator, with or without prompts.",
     "mix": "Sample pictures from one prompt to another in even steps.",
     "edit": "Edit pictures by giving them another text.",

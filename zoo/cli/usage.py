@@ -26,6 +26,7 @@ OTHER_COMMANDS = {
     "train": "fit learn run resume continue start finetune retrain training",
     "evaluate": "eval validate test metrics evaluation accuracy",
     "predict": "classify infer inference prediction label",
+    "explain": "heatmap saliency gradcam cam attribution",
     "sample": "generate gen draw create samples synthesize imagine",
     "list": "ls models entries search available catalog",
     "show": "info describe cat view details options",
