@@ -6,13 +6,14 @@ import math
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from zoo.core.errors import ZooError, describe_error
 from zoo.core.trust import load_json
 from zoo.display.format import format_duration, format_value
-from zoo.reporting.blocks import Block, Figure, Figures, Heading, Notes, Page, Section, Table, Text, Tile
+from zoo.reporting.blocks import Block, Columns, Figure, Figures, Heading, Notes, Page, Section, Table, Text, Tile
 from zoo.reporting.charts import Axis, Bar, Colour, Series, axis_of, draw_bars, draw_chart
 from zoo.reporting.values import MAX_ROWS, all_options, facts, option_text, read_picture, repeat_blocks
 from zoo.runs.card import safe_command
@@ -98,13 +99,10 @@ def best_blocks(study: Study) -> list[Block]:
         return []
     options = [[name, option_text(value)] for name, value in best.config.items()]
     metrics = [[name, format_value(value)] for name, value in best.metrics.items()]
-    blocks: list[Block] = [Text(f"{trial_label(best)}: {', '.join(headline(study, best))}.")]
-    blocks += [Table(["option", "value"], options, name="Options of the best trial")]
-    blocks += (
-        [Heading("Validation metrics"), Table(["metric", "value"], metrics, [1], "Validation metrics")]
-        if metrics
-        else []
-    )
+    columns: list[list[Block]] = [[Heading("Options"), Table(["option", "value"], options, name="Best options")]]
+    if metrics:
+        columns += [[Heading("Validation metrics"), Table(["metric", "value"], metrics, [1], "Validation metrics")]]
+    blocks: list[Block] = [Text(f"{trial_label(best)}: {', '.join(headline(study, best))}."), Columns(columns)]
     if found := confirmations(study):
         heads = ["trial", f"mean {found[0].figure}", "std", "seeds", "values"]
         rows = [
@@ -215,7 +213,8 @@ def slice_of(study: Study, option: str) -> Figure | None:
 def option_axis(option: str, values: Sequence[Any]) -> Axis:
     """Return the axis of an option: of numbers, or of names."""
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-        return axis_of(option, map(float, values))
+        whole = all(isinstance(value, int) for value in values)
+        return replace(axis_of(option, map(float, values)), whole=whole)
     names = sorted(set(map(option_text, values)))
     whole = axis_of(option, range(len(names)), whole=True)
     return Axis(option, whole.limits, names=names)
@@ -232,6 +231,7 @@ def front_blocks(study: Study) -> list[Block]:
     across = axis_of("parameters", [size for size, _ in places.values()])
     up = axis_of("loss", shown_values(study, {number: loss for number, (_, loss) in places.items()}))
     heads, rows, right = front_table(study, best)
+    heads = [head or "note" for head in heads]
     title = "loss against parameters"
     return [Figures([Figure(title, draw_chart(title, series, across, up), series)]), Table(heads, rows, right, "Front")]
 

@@ -79,12 +79,13 @@ class CompletedType(click.ParamType[str]):
         return [(name, about["summary"]) for name, about in self.names["entries"].items()]
 
     def run(self, ctx: click.Context, incomplete: str) -> Suggestions:
-        """Suggest runs, studies, shipped weights, and entries that have a run or weights.
+        """Suggest runs, studies, shipped weights, and entries that have a run or weights; also what can be reported.
 
         With `runs/` if the word starts with it.
         """
         before = "runs/" if incomplete.startswith("runs/") else ""
-        found = [(before + name, what) for name, what in list_run_folders() if what != "comparison"]
+        other = set() if self.command == "report" else {"comparison"}
+        found = [(before + name, what) for name, what in list_run_folders() if what not in other]
         runs = [name for name, what in found if what == "run"]
         bases = dict.fromkeys(match[1] for name in runs if (match := NUMBERED_RUN.fullmatch(name)))
         weights = dict.fromkeys(self.names["weights"], "shipped weights")
