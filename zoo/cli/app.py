@@ -34,6 +34,7 @@ COMMANDS = {
     "score": "Score how likely pictures are under each text.",
     "reconstruct": "Encode and decode pictures, and show both side by side.",
     "interpolate": "Interpolate between two pictures through their codes.",
+    "demo": "Try a trained model in the browser.",
     "export": "Export a trained model as ONNX or pt2, checked against the run.",
     "push": "Publish a run as a folder, a .zip file or on the Hugging Face hub.",
     "pull": "Fetch a published run, and verify it.",
