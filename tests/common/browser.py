@@ -115,10 +115,11 @@ class Browser:
         self.send("Input.dispatchKeyEvent", type="keyUp", **about)
 
     def requested(self) -> list[str]:
-        """The addresses that the page has requested since it was opened."""
+        """The addresses that the page has requested since it was opened, without those that hold their data."""
         self.evaluate("1")
         sent = [each["params"] for each in self.events if each.get("method") == "Network.requestWillBeSent"]
-        return [each["request"]["url"] for each in sent]
+        addresses = [each["request"]["url"] for each in sent]
+        return [address for address in addresses if not address.startswith("data:")]
 
     def problems(self) -> list[str]:
         """What the page has logged as an error."""

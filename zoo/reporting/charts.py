@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -52,6 +52,19 @@ class Axis:
         if log:
             low, high, value = math.log(low), math.log(high), math.log(max(value, 1e-300))
         return start + (value - low) / ((high - low) or 1.0) * (end - start)
+
+    def including(self, value: float | None) -> Axis:
+        """Return an axis that shows a value too, though it may be an outlier."""
+        if value is None or not math.isfinite(value) or (self.limits.log and value <= 0):
+            return self
+        low, high, log = self.limits.low, self.limits.high, self.limits.log
+        room = 0.05 * (high - low)
+        wider = Limits(
+            low if value >= low else value / 1.1 if log else value - room,
+            high if value <= high else value * 1.1 if log else value + room,
+            log,
+        )
+        return replace(self, limits=wider)
 
     def ticks(self) -> list[tuple[float, str]]:
         """Return the values that are named on the axis, with their names."""

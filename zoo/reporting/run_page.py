@@ -36,11 +36,10 @@ MAX_NARROW = 5
 """Most columns of a table that stands beside another one."""
 MAX_TILES = 3
 """Most metrics at the top."""
-MAX_EVALUATION_BYTES = 50_000_000
 PICTURES = {
-    "mistakes": "The worst mistakes, by pair of classes",
     "reliability": "Confidence against accuracy",
-    "curves": "ROC and precision-recall curves",
+    "roc-pr": "ROC and precision-recall curves",
+    "mistakes": "The worst mistakes, by pair of classes",
 }
 """Captions of the pictures of an evaluation, by a word of their file names."""
 
@@ -141,6 +140,7 @@ def about_blocks(run: Run) -> list[Block]:
     }
     summary = one_line(run.entry.summary)
     notes = [str(note) for note in record.get("notes") or ()]
+    notes += [f"calibrated: {run.calibration}"] if run.calibration else []
     skipped = [
         [str(row.get("path", "")), str(row.get("reason", ""))]
         for row in record.get("skipped") or ()
@@ -198,7 +198,7 @@ def evaluation_blocks(run: Run, name: str, found: dict[str, Any]) -> list[Block]
     narrow = all(len(block.heads) <= MAX_NARROW for block in classes if isinstance(block, Table))
     blocks += [Columns([figures, classes])] if classes and narrow else [*figures, *classes]
     blocks += confusion_blocks(found)
-    blocks += mistake_pictures(run.results / "evaluation", name, str(found["split"]))
+    blocks += mistake_pictures(run.results / "evaluation", name)
     problems = [str(line) for line in found.get("problems") or ()]
     return [*blocks, *([Heading("Problems"), Notes(problems)] if problems else [])]
 
@@ -235,13 +235,11 @@ def confusion_blocks(found: dict[str, Any]) -> list[Block]:
     return [Columns(columns)] if columns else []
 
 
-def mistake_pictures(folder: Path, name: str, split: str) -> list[Block]:
+def mistake_pictures(folder: Path, name: str) -> list[Block]:
     """Return the pictures of mistakes and the like that belong to an evaluation."""
     found: list[Picture] = []
-    for path in sorted(folder.glob("*.png")):
-        word = next((word for word in PICTURES if word in path.stem), None)
-        if word and path.stem in (word, f"{split}-{word}", f"{name}-{word}"):
-            found += read_picture(path, PICTURES[word])
+    for word, caption in PICTURES.items():
+        found += read_picture(folder / f"{name}-{word}.png", caption)
     return [Heading("Mistakes and confidence"), *found] if found else []
 
 

@@ -129,7 +129,7 @@ def history_blocks(study: Study) -> list[Block]:
     done = [trial.number for trial in study.trials if trial.state == "done"]
     steps = [(float(number), value) for number, (_, value) in zip(done, best, strict=False)]
     steps += [(float(last), steps[-1][1])] if steps else []
-    up = axis_of(what, shown_values(study, points))
+    up = objective_axis(study)
     series = [
         Series("best so far", steps, "good", "step"),
         *trial_series(study, {n: (float(n), v) for n, v in points.items()}),
@@ -142,6 +142,13 @@ def history_blocks(study: Study) -> list[Block]:
         else []
     )
     return [Figures([Figure(f"{what} by trial", draw_chart(f"{what} by trial", series, across, up), series)])]
+
+
+def objective_axis(study: Study) -> Axis:
+    """Return the axis of the objective, which shows the best trial in any case."""
+    what, points = objective_points(study)
+    best = points.get(study.best.number) if study.best else None
+    return axis_of(what, shown_values(study, points)).including(best)
 
 
 def shown_values(study: Study, points: dict[int, float]) -> list[float]:
@@ -205,16 +212,14 @@ def slice_of(study: Study, option: str) -> Figure | None:
         for number, value in values.items()
     }
     series = trial_series(study, places)
-    return Figure(
-        option, draw_chart(f"{what} over {option}", series, across, axis_of(what, shown_values(study, points)))
-    )
+    return Figure(option, draw_chart(f"{what} over {option}", series, across, objective_axis(study)))
 
 
 def option_axis(option: str, values: Sequence[Any]) -> Axis:
     """Return the axis of an option: of numbers, or of names."""
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-        whole = all(isinstance(value, int) for value in values)
-        return replace(axis_of(option, map(float, values)), whole=whole)
+        integers = all(isinstance(value, int) for value in values)
+        return replace(axis_of(option, map(float, values)), whole=integers)
     names = sorted(set(map(option_text, values)))
     whole = axis_of(option, range(len(names)), whole=True)
     return Axis(option, whole.limits, names=names)
@@ -230,6 +235,7 @@ def front_blocks(study: Study) -> list[Block]:
     series = [Series("front", front, "good", "line"), *trial_series(study, places)]
     across = axis_of("parameters", [size for size, _ in places.values()])
     up = axis_of("loss", shown_values(study, {number: loss for number, (_, loss) in places.items()}))
+    up = up.including(min((loss for _, loss in front), default=None))
     heads, rows, right = front_table(study, best)
     heads = [head or "note" for head in heads]
     title = "loss against parameters"

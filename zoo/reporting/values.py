@@ -70,17 +70,22 @@ def metric_blocks(found: Mapping[str, Any]) -> list[Block]:
 
 
 def metric_table(names: list[str], metrics: Mapping[str, float], intervals: Mapping[str, Any], name: str) -> Table:
-    """Return a table of metrics, with those of real pictures and 95 % intervals where there are any."""
+    """Return a table of metrics, with those of real pictures and intervals where there are any."""
     columns = {
         "metric": names,
         "value": [format_value(metrics[key]) for key in names],
-        "95 % interval": [interval_text(intervals.get(key)) for key in names],
+        interval_head(intervals.get("level")): [interval_text(intervals.get(key)) for key in names],
         "real pictures": [real_value(key, metrics) for key in names],
         "better": [better(key).removesuffix(" is better") for key in names],
     }
     shown = {head: cells for head, cells in columns.items() if any(cells)}
     numbers = [column for column, head in enumerate(shown) if head not in ("metric", "better")]
     return Table(list(shown), list(zip(*shown.values(), strict=True)), numbers, name)
+
+
+def interval_head(level: Any) -> str:
+    """Name the column of intervals."""
+    return f"{100 * level:g} % interval" if is_number(level) else "interval"
 
 
 def interval_text(value: Any) -> str:
