@@ -33,6 +33,7 @@ EXCUSED = {
     "--name fewest": "likewise",
     "--index": "it wants a package that ships weights; the tests of shipped weights have one",
     "hf:": "it wants the hub; test_hub.py has a server of its routes",
+    "zoo demo": "it runs until Ctrl-C; test_server.py ends it",
     "--address": "it wants a cluster; the tests of the Ray client have one",
 }
 """Commands that are not run, by what is in them, and why; that they have the options is looked at all the same."""
