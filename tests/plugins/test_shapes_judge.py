@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from zoo_data.shapes.metrics import attribute_shares, compute, is_right, shows_o
 from zoo_data.shapes.scenes import CELLS, RADII, Scenes, attributes, random_scenes
 from zoo_data.shapes.training import draw_for_training, reading_loss, train_reader
 
+import zoo
 from zoo import CodeInfo, DataInfo
 from zoo.core.errors import ZooError
 from zoo.data import Pictures
@@ -206,3 +208,15 @@ def test_a_short_training_learns_to_read(one_thread: None) -> None:
     with torch.inference_mode():
         loss = reading_loss(model.read(drawn.x), drawn.attributes).item()
     assert loss < 0.9 * sum(map(math.log, HEADS.values())), "less than a guess loses"
+
+
+@pytest.mark.slow
+def test_an_evaluation_measures_what_samples_of_captions_show(home: Path, one_thread: None) -> None:
+    words = ["data.kind=shapes", "data.n=120", "text.kind=tokens", "train.epochs=1", "model.patch=8", "model.width=8"]
+    run = zoo.train("vae-nf", *words, "prior.width=8", "prior.layers=2", "train.augment.flip=false", device="cpu").run
+    found = zoo.evaluate(run, guidance=1.0, device="cpu")
+    assert found.judge == "shapes"
+    assert found.metrics["shapes_right_real"] > 0.9
+    assert found.metrics["shapes_right"] < 0.5, "nobody learns to draw from 120 pictures in a second"
+    assert {"shapes_sum_both", "shapes_both_real", "coverage", "frechet"} < set(found.metrics)
+    assert not found.problems
