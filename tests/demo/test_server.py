@@ -92,6 +92,7 @@ def test_a_picture_has_its_classes(classifier: DemoServer, trained: Path) -> Non
     assert [row["label"] for row in found["classes"]] == [label for label, _ in expected.top(10)]
     assert found["classes"][0]["probability"] == pytest.approx(expected.probability, abs=1e-6)
     assert found["seen"].startswith("data:image/png;base64,")
+    assert found["heat"].startswith("data:image/png;base64,") and found["heat"] != found["seen"]
     assert value(ask(classifier, "sample", b"{}", "application/json"))["error"].endswith("not a generator")
 
 
@@ -321,6 +322,7 @@ def test_a_drawing_is_classified(classifier: DemoServer, page: Browser) -> None:
     shares = page.evaluate("[...document.querySelectorAll('#bars meter')].map((meter) => meter.value)")
     assert shares == sorted(shares, reverse=True) and sum(shares) == pytest.approx(1, abs=1e-4)
     assert page.evaluate("document.getElementById('sample').hidden")
+    page.wait("document.getElementById('heat').naturalWidth === 8")
     page.click("#clear")
     assert page.evaluate("document.querySelectorAll('#bars li').length") == 0
     assert page.problems() == []

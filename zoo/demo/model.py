@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from io import BytesIO
 from threading import Lock
 from typing import Any
@@ -13,7 +14,8 @@ from torch import Tensor
 from zoo.core.errors import ZooError
 from zoo.data.any_pictures import picture_batches
 from zoo.demo.requests import EditRequest, SampleRequest
-from zoo.display.grid import to_image, to_uint8
+from zoo.display.grid import Pixels, to_image, to_uint8
+from zoo.evaluation.explain import blend, explain_batch
 from zoo.generation.edit import Change, apply_edit, edit_conditions
 from zoo.models.base import Classifier, Model
 from zoo.models.device import choose_device
@@ -71,7 +73,17 @@ class DemoModel:
         with self.lock:
             found = self.run(picture, device=str(self.device))[0]
             classes = [{"label": label, "probability": share} for label, share in found.top(SHOWN_CLASSES)]
-            return {"classes": classes, "seen": to_address(self.read(picture)[0])}
+            x = self.read(picture)
+            return {"classes": classes, "seen": to_address(x[0]), "heat": self.heat(x)}
+
+    def heat(self, x: Tensor) -> str | None:
+        """Return where the classifier sees its most probable class in a picture; None for a model without maps."""
+        assert isinstance(self.model, Classifier)
+        pixels = (x * 255).round().to(torch.uint8)
+        with suppress(ZooError):
+            _, heat = explain_batch(self.model, pixels, 1, self.device)
+            return png_address(blend(to_uint8(x)[0], heat[0, 0]))
+        return None
 
     def sample(self, asked: SampleRequest) -> dict[str, Any]:
         """Return sampled pictures."""
@@ -126,6 +138,11 @@ class DemoModel:
 
 def to_address(picture: Tensor) -> str:
     """Return a picture (C, H, W) with values 0..1 as an address that holds its PNG."""
+    return png_address(to_uint8(picture[None])[0])
+
+
+def png_address(pixels: Pixels) -> str:
+    """Return pixels uint8 (H, W, C) as an address that holds their PNG."""
     file = BytesIO()
-    to_image(to_uint8(picture[None])[0]).save(file, "PNG")
+    to_image(pixels).save(file, "PNG")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -57,7 +57,7 @@ function clear() {
   pen.fillStyle = "#000";
   pen.fillRect(0, 0, canvas.width, canvas.height);
   get("bars").replaceChildren();
-  get("seen-figure").hidden = true;
+  get("seen-pair").hidden = true;
   get("pair").hidden = true;
 }
 
@@ -112,7 +112,10 @@ const classify = newest(async () => {
   });
   get("bars").replaceChildren(...rows);
   get("seen").src = found.seen;
-  get("seen-figure").hidden = false;
+  get("heat-figure").hidden = !found.heat;
+  if (found.heat) get("heat").src = found.heat;
+  get("heat-class").textContent = found.classes[0].label;
+  get("seen-pair").hidden = false;
 });
 
 const edit = newest(async () => {
