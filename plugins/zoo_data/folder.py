@@ -1,4 +1,4 @@
-"""Folders of pictures: one folder per class, optionally below train, valid and test."""
+"""Folders of pictures: one folder per class, optionally below train, valid and test, perhaps with captions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.core import DataError, DataInfo, PictureSpec, did_you_mean, subfolders
+from zoo_data.folder_captions import Captions, read_captions
 from zoo_data.folder_layout import Layout, Listing, list_names, read_layout
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class FolderSpec(PictureSpec):
-    """Options of a folder with one subfolder per class.
+    """Options of a folder with one subfolder per class, or with a `metadata.csv` of captions.
 
     Without `size`, pictures that all have the same size up to 64 pixels keep it; others become squares whose side is
     the median of the shorter sides, at most 64.
@@ -24,7 +25,7 @@ class FolderSpec(PictureSpec):
 
     path: Path
     """Folder with PATH/CLASS/*.png, or with PATH/train/CLASS/*.png and optionally PATH/valid (or val) and PATH/test;
-    for a generator also PATH/*.png."""
+    for a generator also PATH/*.png. Captions are in metadata.csv or metadata.jsonl, columns file_name and text."""
 
     @property
     def root(self) -> Path:
@@ -34,8 +35,17 @@ class FolderSpec(PictureSpec):
 
 def info(spec: FolderSpec) -> DataInfo:
     """Infer shape and classes from the file names and a few picture headers."""
+    from zoo.data import Texts, some_texts, vocabulary
+
     files = find_files(spec).files
-    return DataInfo.of(infer_recipe(spec, files).shape, class_names(files))
+    captions = captions_of(spec.root, files).texts
+    classes = class_names(files)
+    if not captions:
+        return DataInfo.of(infer_recipe(spec, files).shape, classes)
+    texts = Texts.of(captions.get(relative_name(spec.root, path)) for path, _ in files["train"])
+    classes = known_classes(classes, captions)
+    shape = infer_recipe(spec, files).shape
+    return DataInfo.of(shape, classes, words=vocabulary(texts), examples=some_texts(texts))
 
 
 def load(spec: FolderSpec) -> Loaded:
@@ -52,7 +62,32 @@ def load(spec: FolderSpec) -> Loaded:
     key |= {"classes": class_names(files)}
     loaded = load_cached(key, lambda: decode_all(spec, files))
     Skipped(len(paths), spec.max_bad, list(loaded.skipped)).check()
-    return replace(with_names(loaded, spec.root, files), notes=(*loaded.notes, *notes))
+    captions = captions_of(spec.root, files)
+    named = with_captions(with_names(loaded, spec.root, files), captions.texts)
+    return replace(named, notes=(*loaded.notes, *notes, *captions.notes))
+
+
+def captions_of(root: Path, files: Listing) -> Captions:
+    """Read the captions of the pictures of all splits."""
+    return read_captions(root, [relative_name(root, path) for some in files.values() for path, _ in some])
+
+
+def known_classes(classes: tuple[str, ...], captions: dict[str, list[str]]) -> tuple[str, ...]:
+    """Return the classes; none if there is only one and pictures have captions."""
+    return () if captions and len(classes) < 2 else classes
+
+
+def with_captions(loaded: Loaded, captions: dict[str, list[str]]) -> Loaded:
+    """Add captions to named pictures; nothing if there are none."""
+    from zoo.data import Texts
+
+    if not any(captions.values()):
+        return loaded
+    parts: dict[str, Any] = {
+        split: replace(part, texts=Texts.of(captions.get(name) for name in part.names))
+        for split, part in loaded.parts().items()
+    }
+    return replace(loaded, **parts, classes=known_classes(loaded.classes, captions))
 
 
 def with_names(loaded: Loaded, root: Path, files: Listing) -> Loaded:

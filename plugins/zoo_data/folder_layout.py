@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from zoo.core import SPLIT_NAMES, DataError, format_left_out, picture_files, split_of, subfolders
+from zoo_data.folder_captions import metadata_files
 
 Listing = dict[str, list[tuple[Path, str]]]
 """The files of each split, with their class names."""
@@ -44,6 +46,9 @@ class Tree:
         self.paths: dict[Parts, Path] = {
             path.parts[depth:]: path for path in picture_files(root, self.left_out, follow_links=LINK_DEPTH)
         }
+        for path in chain.from_iterable(metadata_files(root, map("/".join, self.paths)).values()):
+            self.left_out[f"{path.suffix} files"] -= 1
+        self.left_out += Counter()  # drops what is not above 0
         self.loose: list[Parts] = [parts for parts in self.paths if len(parts) == 1]
         self.folders: dict[str, list[Parts]] = {}
         for parts in self.paths:

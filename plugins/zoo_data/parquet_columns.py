@@ -13,6 +13,8 @@ from zoo_data.parquet_files import Files, open_parquet
 if TYPE_CHECKING:
     import pyarrow as pa
 
+USUAL_TEXTS = ("text", "caption")
+"""Column names that are taken for captions."""
 USUAL_LABELS = ("label", "labels", "class", "target", "fine_label")
 """Column names that are taken for labels if the metadata declares none."""
 MAX_TYPE = 40
@@ -34,13 +36,15 @@ class Columns(NamedTuple):
     """Whether the option names the label column."""
     named: bool
     """Whether the option, the metadata or its usual name says that it has labels."""
+    text: str | None = None
+    """The name of the caption column; None if there is none."""
 
     def read(self, schema: pa.Schema) -> list[str]:
         """List the columns to read from a file: of a struct only its bytes."""
         import pyarrow as pa
 
         image = f"{self.image}.bytes" if pa.types.is_struct(schema.field(self.image).type) else self.image
-        return [image, self.label] if self.label and self.label in schema.names else [image]
+        return [image, *(name for name in (self.label, self.text) if name and name in schema.names)]
 
 
 def common_columns(files: Files, image: str | None, label: str | None) -> Columns:
@@ -88,12 +92,15 @@ def find_columns(schema: pa.Schema, image: str | None, label: str | None) -> Col
         raise DataError(f"no column of pictures among {describe_columns(schema)}", "is this a set of pictures?")
     known = columns_declared_as(declared, "ClassLabel")
     known += [name for name in USUAL_LABELS if name in schema.names]
-    picked = pick_column(schema, "label", label, known, is_label, looks_like_label)
-    check_unique(schema, [name for name in (found, picked) if name])
+    usual = (name for name in USUAL_TEXTS if name != label and name in schema.names)
+    text = next((name for name in usual if holds_texts(schema, name)), None)
+    others = schema if text is None else schema.remove(schema.names.index(text))
+    picked = pick_column(others, "label", label, known, is_label, looks_like_label)
+    check_unique(schema, [name for name in (found, picked, text) if name])
     names = class_names(declared.get(picked)) if picked else ()
     asked = label is not None
     kind = str(schema.field(picked).type) if picked else ""
-    return Columns(found, picked, kind, names, describe_columns(schema), asked, asked or picked in known)
+    return Columns(found, picked, kind, names, describe_columns(schema), asked, asked or picked in known, text)
 
 
 def pick_column(
@@ -175,6 +182,15 @@ def holds_pictures(column_type: pa.DataType) -> bool:
         index = column_type.get_field_index("bytes")
         return index >= 0 and holds_pictures(column_type.field(index).type)
     return bool(pa.types.is_binary(column_type) or pa.types.is_large_binary(column_type))
+
+
+def holds_texts(schema: pa.Schema, name: str) -> bool:
+    """Whether a column holds texts or lists of texts."""
+    import pyarrow as pa
+
+    own = schema.field(schema.names.index(name)).type
+    lists = pa.types.is_list(own) or pa.types.is_large_list(own)
+    return is_text(value_type(own.value_type if lists else own))
 
 
 def label_family(schema: pa.Schema, name: str | None) -> str:

@@ -49,7 +49,8 @@ def read_labels(files: Files, columns: Columns) -> Labels:
     Raises DataError if a split has labels that are none of the classes.
     """
     if columns.label is None:
-        note(f"no column of labels among {columns.described}; all pictures are taken as one class")
+        if columns.text is None:
+            note(f"no column of labels among {columns.described}; all pictures are taken as one class")
         return one_class(files)
     try:
         counts = {path: count_values(path, columns.label) for paths in files.values() for path in paths}

@@ -307,7 +307,7 @@ def test_declared_names_fit_labels_of_any_type(tmp_path: Path, labels: list[Any]
         ({"label": [0.5] * 12}, "column 'label' has type double and values such as 0.5, which are no labels; all"),
         ({"label": [[1]] * 12}, "no column of labels among img (binary), label (list<"),
         ({"label": [None] * 12}, "no training picture has a label in column 'label'; all pictures are"),
-        ({"caption": [f"picture {row}" for row in range(12)]}, "column 'caption' is different in every picture; all"),
+        ({"title": [f"picture {row}" for row in range(12)]}, "column 'title' is different in every picture; all"),
     ],
 )
 def test_without_labels_all_pictures_are_one_class(
@@ -377,3 +377,37 @@ def test_real_pictures_are_all_decoded() -> None:
     assert again.test is not None
     assert loaded.test is not None
     assert torch.equal(again.test.x, loaded.test.x)
+
+
+@pytest.mark.parametrize("name", ["text", "caption"])
+def test_captions_of_parquet_files_are_read(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A text, several or none for each picture; without labels there are no classes, and nothing is noted."""
+    captions: list[Any] = [["red", "a red picture"], None, [], ["blue one"]] * 3
+    path = save(tmp_path / "set.parquet", pa.table({"img": two(6)[0], name: captions}))
+    loaded = parquet.load(ParquetSpec(path=path))
+    assert (loaded.classes, loaded.train.y.tolist()) == ((), [0] * 12)
+    assert loaded.train.texts is not None
+    assert loaded.train.texts.rows() == [tuple(each or ()) for each in captions]
+    assert parquet.info(ParquetSpec(path=path)).words == ("a", "blue", "one", "picture", "red")
+    assert not caplog.messages
+    assert parquet.load(ParquetSpec(path=path)).train.fingerprint() == loaded.train.fingerprint()
+
+
+def test_captions_stay_with_their_pictures_where_others_are_left_out(tmp_path: Path) -> None:
+    """Unreadable pictures and rows without a label take their captions with them; labels stay labels."""
+    images, labels = two(10)
+    texts, some = [f"picture {row}" for row in range(20)], [None if row == 5 else y for row, y in enumerate(labels)]
+    images[3] = b"no picture"
+    made = pa.table({"img": images, "label": pa.array(some), "text": texts})
+    loaded = parquet.load(ParquetSpec(path=save(tmp_path / "set.parquet", made), max_bad=0.5))
+    assert loaded.classes == ("0", "1")
+    assert loaded.train.texts is not None
+    assert loaded.train.texts.rows() == [(text,) for row, text in enumerate(texts) if row not in (3, 5)]
+
+
+def test_a_text_column_is_labels_if_the_option_says_so(tmp_path: Path) -> None:
+    """`data.label=text` names it."""
+    path = save(tmp_path / "set.parquet", pa.table({"img": two(6)[0], "text": ["red", "blue"] * 6}))
+    loaded = parquet.load(ParquetSpec(path=path, label="text"))
+    assert (loaded.classes, loaded.train.texts) == (("blue", "red"), None)
+    assert parquet.load(ParquetSpec(path=path)).classes == ()

@@ -23,6 +23,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from zoo.core.errors import DataError
 from zoo.core.sections import PictureSpec
 from zoo.data.dataset import Pictures
+from zoo.data.texts import PictureText
 
 FORMATS: tuple[str, ...] = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "GIF", "PPM", "TIFF", "JPEG2000")
 FORMATS += ("AVIF",) if find_spec("PIL.AvifImagePlugin") else ()  # since Pillow 11.3
@@ -42,6 +43,8 @@ ROTATED = {5, 6, 7, 8}
 """EXIF orientations that swap height and width."""
 Source = Path | bytes | None
 NamedSource = tuple[str, Source]
+Chunk = tuple[list[NamedSource], Sequence[int]] | tuple[list[NamedSource], Sequence[int], Sequence[PictureText]]
+"""Pictures and their labels, perhaps with their texts."""
 Picture = NDArray[np.uint8]
 
 
@@ -228,15 +231,13 @@ def infer_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
     return side, side
 
 
-def decode_pictures(
-    count: int, chunks: Iterable[tuple[list[NamedSource], Sequence[int]]], recipe: Recipe, skipped: Skipped
-) -> Pictures:
+def decode_pictures(count: int, chunks: Iterable[Chunk], recipe: Recipe, skipped: Skipped) -> Pictures:
     """Decode pictures into one array, and list those that cannot be read.
 
     Args:
         count: The largest number of pictures to expect.
-        chunks: Pairs of pictures and their labels; `Recipe.chunk` is a good number of pictures. A picture is a
-            pair of its name and a file or its bytes.
+        chunks: Pairs of pictures and their labels, or triples with their texts; `Recipe.chunk` is a good number of
+            pictures. A picture is a pair of its name and a file or its bytes.
         recipe: Size and channels of the result.
         skipped: The list to which unreadable pictures are added.
 
@@ -261,22 +262,25 @@ def decode_pictures(
     channels, height, width = recipe.shape
     x = np.empty((count, height, width, channels), np.uint8)
     y = np.empty(count, np.int64)
-    end = 0
+    end, kept, texts = 0, list[PictureText](), False
 
     def read(one: NamedSource) -> Picture | str:
         return decode_picture(*one, recipe, skipped.seen)
 
     with strict_pillow_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for named, labels in chunks:
+        for chunk in chunks:
+            named, labels, own = chunk if len(chunk) == 3 else (*chunk, [None] * len(chunk[0]))
+            texts = texts or len(chunk) == 3
             threads = mean(map(byte_count, named)) >= MIN_BYTES_FOR_THREADS
             decoded = pool.map(read, named) if threads else map(read, named)
-            for (name, _), label, picture in zip(named, labels, decoded, strict=True):
+            for (name, _), label, text, picture in zip(named, labels, own, decoded, strict=True):
                 if isinstance(picture, str):
                     skipped.add(name, picture)
                     continue
                 x[end], y[end] = picture, label
+                kept.append(text)
                 end += 1
-    return Pictures.of(x[:end], y[:end])
+    return Pictures.of(x[:end], y[:end], texts=kept if texts else None)
 
 
 def decode_picture(name: str, source: Source, recipe: Recipe, seen: Seen | None = None) -> Picture | str:
