@@ -214,6 +214,24 @@ def test_the_bar_fits_its_terminal(width: int) -> None:
     assert ("pictures/s" in lines[0] or "/s" in lines[0]) == (width > 40)
 
 
+def test_the_bar_has_a_sparkline_of_the_validation_loss() -> None:
+    bar = ProgressBarCallback(load_entry("cnn"), Screen())
+
+    def line(**options: Any) -> str:
+        out = io.StringIO()
+        Console(file=out, width=120, force_terminal=True, **options).print(bar)
+        return out.getvalue()
+
+    for stage in ("one", "two"):
+        bar.stage(StageInfo(stage, 20, 10, 0, 128))
+        for epoch, loss in enumerate([3.0, 2.0, 1.0], 1):
+            for _ in range(10):
+                bar.step()
+            bar.epoch({"epoch": epoch, "train": {"loss": 0.1}, "valid": {"loss": loss}, "best": True})
+            assert ("vloss 2 █▁ best" in line()) == (epoch == 2), "one epoch is no curve, and a stage begins anew"
+    assert "vloss 1 █▅▁ best" in line()
+
+
 def test_the_pace_forgets_what_is_long_ago(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     now = [100.0]
     monkeypatch.setattr("zoo.cli.views.progress.time.monotonic", lambda: now[0])

@@ -105,6 +105,7 @@ def train_entry(
     from zoo.models.device import choose_device
     from zoo.registry.blame import model_errors
     from zoo.training.callbacks import Callback
+    from zoo.training.curves import try_curves
     from zoo.training.device import preserve_random_state
     from zoo.training.notebook import NotebookCallback
     from zoo.training.session import Session
@@ -120,8 +121,11 @@ def train_entry(
             raise JobError(f"{path} diverged", f"change its options, or {again}")
         if before is None or before.state != "done":
             session = Session(chosen, path, torch_device, callback, command, again)
-            with preserve_random_state(torch_device), model_errors(chosen, "training"):
-                before = session.train(before)
+            try:
+                with preserve_random_state(torch_device), model_errors(chosen, "training"):
+                    before = session.train(before)
+            finally:
+                try_curves(path, callback.note)
         else:
             check_finished(before, callback.note, again)
         return trained(before)

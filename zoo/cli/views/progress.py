@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from zoo.cli.console import GAP, Screen
 from zoo.core.errors import one_line
 from zoo.registry.entry import Entry
-from zoo.training.callbacks import SPEED_WINDOW, ProgressCallback
+from zoo.training.callbacks import SPEED_WINDOW, ProgressCallback, StageInfo
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
 
 BAR_WIDTH = 8
+MAX_SPARKS = 12
+"""Epochs that the sparkline of the validation loss shows."""
+SPARKS = "▁▂▃▄▅▆▇█"
 
 
 @contextmanager
@@ -89,6 +93,20 @@ class ProgressBarCallback(ProgressLines):
 
     live: Any = None
 
+    def __init__(self, entry: Entry, screen: Screen) -> None:
+        super().__init__(entry, screen)
+        self.losses: list[float] = []
+
+    def stage(self, info: StageInfo) -> None:
+        """Start counting the steps of a stage, whose losses are not those of the one before."""
+        super().stage(info)
+        self.losses = []
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Store the metrics of an epoch, and its validation loss."""
+        super().epoch(row)
+        self.losses += [row["valid"]["loss"]] if "loss" in row["valid"] else []
+
     def refresh(self) -> None:
         """Do nothing, since the bar is redrawn regularly."""
 
@@ -112,7 +130,8 @@ class ProgressBarCallback(ProgressLines):
         position = self.position(epoch if self.seconds else min(self.epochs, epoch))
         short = self.times if self.seconds else position
         left = f"epoch {position}" if options.max_width >= 60 else short
-        right = self.fitting(options.max_width - len(left) - BAR_WIDTH - 2)
+        sparks = "" if options.ascii_only else sparkline(self.losses[-MAX_SPARKS:])
+        right = self.fitting(sparks, options.max_width - len(left) - BAR_WIDTH - 2)
         width = max(BAR_WIDTH, options.max_width - len(left) - len(right) - 2)
         whole, done = (self.seconds, self.elapsed) if self.seconds else (self.epochs * self.steps, self.done)
         bar = ProgressBar(whole, done, width)
@@ -120,14 +139,24 @@ class ProgressBarCallback(ProgressLines):
         grid.add_row(one_line(left), bar, one_line(right))
         yield grid
 
-    def fitting(self, width: int) -> str:
+    def fitting(self, sparks: str, width: int) -> str:
         """Return as many parts as fit, most important first, with the time left at the end."""
         losses = self.format_metrics(self.row) if self.row else []
         rate, left = ([f"{self.rate:,.0f}/s"], self.remaining()) if self.rate else ([], [])
         step = f"step {self.done % self.steps}/{self.steps}"
         best = losses[-1:] if self.best[1] else []
         parts: list[str] = []
-        for part in [*losses[1:2], *best, *rate, *losses[:1], *losses[2:], step]:
+        for part in [*losses[1:2], *([sparks] if sparks else []), *best, *rate, *losses[:1], *losses[2:], step]:
             if part not in parts and len(GAP.join([*parts, part, *left])) <= width:
                 parts.append(part)
         return GAP.join([*parts, *left])
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Draw values as bars of one letter each, from the lowest to the highest; empty for fewer than two."""
+    finite = [value for value in values if math.isfinite(value)]
+    if len(finite) < 2:
+        return ""
+    low, high = min(finite), max(finite)
+    steps = (len(SPARKS) - 1) / (high - low) if high > low else 0.0
+    return "".join(SPARKS[round((value - low) * steps)] if math.isfinite(value) else " " for value in values)
