@@ -21,10 +21,12 @@ from zoo_priors.heun import (
     velocity_and_trace,
 )
 from zoo_priors.spec import DEFAULT_STEPS, FlowSpec
-from zoo_priors.velocity import build_velocity
+from zoo_priors.velocity import VectorVelocity, build_velocity
 
 EXACT_SIZE = 16
 """Largest code whose log-determinants are exact; others are estimated."""
+DRAWS = 4
+"""Noises and times for each vector code of a training step; the codec costs far more than they do."""
 MIN_RATE = 0.005
 """Least weight of a batch in the running mean and square of the codes."""
 MIN_STD = 1e-3
@@ -65,6 +67,11 @@ class Matching(Invertible):
         """Number of steps from noise to codes."""
         return self.spec.steps or DEFAULT_STEPS
 
+    @property
+    def draws(self) -> int:
+        """Number of noises and times for each code of a training step."""
+        return self.spec.draws or (DRAWS if isinstance(self.net, VectorVelocity) else 1)
+
     def matching_loss(self, code: Tensor, condition: Tensor | None = None) -> Tensor:
         with no_autocast(code.device):
             z = self.vectors(code.detach())
@@ -73,9 +80,10 @@ class Matching(Invertible):
             x, context = self.standardise(z), self.context(z, condition)
             if self.training:
                 context = context * (torch.rand(x.shape[0], 1, device=x.device) >= self.spec.label_dropout)
+            x, context = x.repeat(self.draws, 1), context.repeat(self.draws, 1)
             noise, t = torch.randn_like(x), self.times(x)
             off = self.velocity(torch.lerp(noise, x, t), t, context) - (x - noise)
-            return off.square().sum(1) / 2
+            return off.square().sum(1).view(self.draws, -1).mean(0) / 2
 
     def times(self, x: Tensor) -> Tensor:
         """Sample a time (N, 1) for each row, evenly spread over the batch (as Kingma et al. 2021, arXiv:2107.00630).

@@ -11,7 +11,7 @@ from zoo import Choice, Range, Spec
 Scale = Field(ge=0.01, le=100)
 DEFAULT_STEPS = 10
 """Number of steps of a continuous flow if it is not set."""
-MATCHING_OPTIONS = ("steps", "times")
+MATCHING_OPTIONS = ("steps", "times", "draws")
 """Options of `matching` alone, which are left out of entries where they are not used, so that older hashes stay."""
 
 
@@ -114,6 +114,9 @@ class FlowSpec(Spec):
     times: Literal["uniform", "logit-normal"] | None = None
     """For matching: how training samples times between noise (0) and codes (1); logit-normal favours the middle; null:
     logit-normal."""
+    draws: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """For matching: noises and times for each code of a training step, which make its gradient less noisy at the cost
+    of the velocity network alone; null: 4 for vectors, 1 for maps."""
 
     @model_serializer(mode="wrap")
     def leave_out_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -166,6 +166,18 @@ def test_times_have_their_distribution(times: str) -> None:
     assert found.std().item() == pytest.approx(expected.std().item(), abs=0.02)
 
 
+def test_several_draws_make_the_loss_less_noisy_and_leave_its_mean() -> None:
+    z, t, found = torch.randn(300, 4), classes(300), {}
+    for draws in (1, 16):
+        flow = make(4, draws=draws)
+        losses = flow.matching_loss(z, t)
+        assert losses.shape == (300,)
+        found[draws] = losses.mean().item(), losses.std().item()
+    assert found[16][0] == pytest.approx(found[1][0], rel=0.15)
+    assert found[16][1] < 0.7 * found[1][1]
+    assert make(4).draws == 4 and make(4, 2, 2).draws == 1
+
+
 def test_conditions_are_dropped_in_training_alone() -> None:
     z, t, losses = torch.randn(8, 4), classes(8), []
     for training in (False, True):
@@ -205,5 +217,5 @@ def test_options_without_effect_are_refused_and_left_out() -> None:
         FlowSpec(steps=5)
     with pytest.raises(ValidationError, match="tails has no effect on the architecture matching"):
         FlowSpec(architecture="matching", tails=True)
-    assert not {"steps", "times"} & FlowSpec().model_dump().keys()
+    assert not {"steps", "times", "draws"} & FlowSpec().model_dump().keys()
     assert FlowSpec(architecture="matching", steps=5).model_dump()["steps"] == 5
