@@ -20,7 +20,9 @@ from zoo.core.types import Batch
 from zoo.models.generator import Generator
 from zoo.models.latent import dequantise, fixed_seed
 from zoo.registry.build import build_model
+from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry, resolve_entry
+from zoo.registry.listing import load_entry
 from zoo.registry.model_size import count_size
 from zoo.registry.raw_entry import RawEntry
 from zoo.training.callbacks import Callback
@@ -306,3 +308,13 @@ def test_a_training_with_noise_goes_on_bit_for_bit() -> None:
     with pytest.raises(InterruptedRun):
         zoo.train("vae", *train, out="broken", callback=Stops(7))
     assert zoo.train("vae", *train, out="broken").weights_sha256 == whole.weights_sha256
+
+
+def test_the_codec_of_flow_matching_has_a_sixth_of_the_numbers_and_a_teacher_that_ships() -> None:
+    found = load_entry("vae-fm-cifar10")
+    model = build_model(found, info((3, 32, 32)))
+    assert isinstance(model, Generator) and model.prior.matching
+    assert 6 * model.codec.code.size == 3 * 32 * 32
+    assert [(stage.name, stage.encoding is not None) for stage in model.stages()] == [("codec", False), ("prior", True)]
+    assert found.train.stage("prior").cache and not found.train.stage("codec").cache
+    assert "cifar10" in {each.weights.data for each in catalog().weights(model.teacher)}
