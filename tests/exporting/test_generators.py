@@ -75,6 +75,22 @@ def test_code_words_are_sampled_too() -> None:
     assert torch.allclose(pictures.permute(0, 3, 1, 2), model.codec.decode(code).clamp(0, 1), atol=1e-4)
 
 
+@pytest.mark.parametrize("form", ["pt2", "onnx"])
+def test_a_continuous_flow_is_sampled_by_its_steps(form: str) -> None:
+    if form == "onnx":
+        pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
+        pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
+    words = ["model.latent=4", "prior.architecture=matching", "prior.layers=1", "prior.width=8", "prior.steps=3"]
+    run, model = train("vae-nf", *words, "train.epochs=1")
+    (file,) = zoo.export(run, form, parts=["sampler"]).files
+    assert file.comparison.max_difference < 1e-3
+    if form == "pt2":
+        module: Any = torch.export.load(run / "exports" / "sampler.pt2").module()
+        noise, condition = torch.randn(5, 4), torch.eye(10)[:5]
+        expected = model.prior.from_noise(noise, condition)
+        assert torch.allclose(module(noise, condition)[0], expected, atol=1e-4)
+
+
 PRIORS = ["normal", "laplace", "mixture", "vamp", "student-t", "student-t prior.form=factorised", "power-law"]
 
 

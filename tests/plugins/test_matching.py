@@ -200,7 +200,8 @@ def test_it_is_built_without_weights_on_the_meta_device() -> None:
 def test_it_trains_beside_the_codec_without_changing_its_codes(joint: bool, home: Path) -> None:
     words = ["data.limit=60", "model.width=8", "model.latent=4", "train.epochs=1", "train.batch=30"]
     flow = ["prior.architecture=matching", "prior.width=8", "prior.layers=1", f"prior.joint={str(joint).lower()}"]
-    model = zoo.load(zoo.train("vae-nf", *words, *flow, device="cpu").run).model()
+    run = zoo.load(zoo.train("vae-nf", *words, *flow, device="cpu").run)
+    model = run.model()
     assert isinstance(model, Generator) and isinstance(model.prior, Matching)
     losses = [stage.losses for stage in model.stages()]
     batch = Batch(torch.rand(6, *model.info.shape), torch.arange(6))
@@ -210,6 +211,10 @@ def test_it_trains_beside_the_codec_without_changing_its_codes(joint: bool, home
     assert not any(each.grad is not None for each in model.codec.parameters())
     assert all(each.grad is not None for each in model.prior.parameters())
     assert model.prior.seen == 2
+    same = zoo.edit(run, ["test:0", "test:1"], to="3", source="3", device="cpu").pictures
+    torch.testing.assert_close(same, zoo.reconstruct(run, n=2, device="cpu").pictures, rtol=0, atol=1e-3)
+    product, total = (zoo.sample(run, "3 + 8", n=4, mix=mix, device="cpu").pictures for mix in ("product", "sum"))
+    assert product.shape == total.shape and not torch.equal(product, total)
 
 
 def test_options_without_effect_are_refused_and_left_out() -> None:

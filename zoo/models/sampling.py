@@ -19,8 +19,8 @@ DECODE_BATCH = 256
 MAX_STRENGTH = 100
 """Largest absolute value of guidance and strength."""
 Rule = Literal["sum", "product"]
-"""How the parts of a prompt are combined: `sum` adds their conditions; `product` multiplies the conditional densities
-of each number as it is sampled."""
+"""How the parts of a prompt are combined: `sum` adds their conditions; `product` multiplies the conditional densities,
+of each number as it is sampled or, in a continuous flow, of whole codes."""
 
 
 class SamplingOptions(NamedTuple):
@@ -47,7 +47,7 @@ class SamplingOptions(NamedTuple):
         if (self.guidance or self.rule == "product") and not model.prior.conditional:
             raise ZooError(f"{name} cannot be guided: its prior {prior!r} takes no text", "drop --guidance and --mix")
         if self.rule == "product" and not model.prior.multiplies:
-            hint = "drop --mix, or train a model with prior.architecture=transformer"
+            hint = "drop --mix, or train a model with prior.architecture=matching or transformer"
             raise ZooError(f"the prior of {name} only adds conditions and cannot multiply densities", hint)
 
 
