@@ -268,3 +268,19 @@ def test_a_phone_scrolls_in_one_direction(home: Path, golden: Path, page: Browse
         for scheme, colour in (("dark", "rgb(20, 23, 27)"), ("light", "rgb(255, 255, 255)")):
             page.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
             assert page.evaluate("getComputedStyle(document.body).backgroundColor") == colour
+
+
+def test_weights_that_a_package_ships_have_their_evaluation(home: Path) -> None:
+    path = zoo.report("cnn@digits")
+    assert path == Path("runs/cnn@digits/report.html")
+    assert "Metrics: test split" in check(path).texts("h2")
+
+
+def test_a_link_in_place_of_evaluations_is_not_followed(home: Path, trained: Path, tmp_path: Path) -> None:
+    run = home / "runs" / "tiny"
+    shutil.copytree(trained, run)
+    write_json(tmp_path / "other" / "test.json", {"metrics": {"accuracy": 0.1234}, "split": "test", "classes": []})
+    (run / "evaluation").symlink_to(tmp_path / "other")
+    told: list[str] = []
+    assert "Metrics: test split" not in check(zoo.report("tiny", tell=told.append)).texts("h2")
+    assert not told

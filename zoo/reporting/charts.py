@@ -58,7 +58,7 @@ class Axis:
         if value is None or not math.isfinite(value) or (self.limits.log and value <= 0):
             return self
         low, high, log = self.limits.low, self.limits.high, self.limits.log
-        room = 0.05 * (high - low)
+        room = 0.05 * (max(high, value) - min(low, value))
         wider = Limits(
             low if value >= low else value / 1.1 if log else value - room,
             high if value <= high else value * 1.1 if log else value + room,

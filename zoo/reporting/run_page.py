@@ -79,8 +79,7 @@ def read_log(run: Run, tell: Callable[[str], object]) -> tuple[list[dict[str, An
 
 def evaluations(run: Run, tell: Callable[[str], object]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the evaluations of a run's present weights by the name of their file, that of the test split first."""
-    folder = run.results / "evaluation"
-    for path in sorted(folder.glob("*.json"), key=lambda path: (not path.name.startswith("test"), path.name)):
+    for path in evaluation_files(run):
         try:
             found = load_json(path)
             checked = isinstance(found["metrics"], dict) and isinstance(found["split"], str)
@@ -89,10 +88,29 @@ def evaluations(run: Run, tell: Callable[[str], object]) -> Iterator[tuple[str, 
             checked, found = False, {}
         if not checked:
             tell(f"left out {path}: it is not an evaluation that zoo evaluate wrote")
-        elif found.get("weights_sha256") != run.record.get("weights_sha256"):
+        elif not is_of_weights(run, found):
             tell(f"left out {path}: other weights were evaluated; repeat zoo evaluate {run.label}")
         else:
             yield path.stem, found
+
+
+def is_of_weights(run: Run, found: dict[str, Any]) -> bool:
+    """Return whether an evaluation is of the present weights of a run.
+
+    One that was published with a run names none: those of its bundle were compared.
+    """
+    published = run.shipped is not None or "origin" in run.record
+    sha256 = run.record.get("weights_sha256")
+    return bool(found.get("weights_sha256", sha256 if published else None) == sha256)
+
+
+def evaluation_files(run: Run) -> list[Path]:
+    """Return the evaluations in the folder of a run, and of those in that of shipped weights the ones not made here."""
+    folders = [each / "evaluation" for each in dict.fromkeys((run.results, run.path))]
+    known = {
+        path.name: path for folder in reversed(folders) if not folder.is_symlink() for path in folder.glob("*.json")
+    }
+    return sorted(known.values(), key=lambda path: (not path.name.startswith("test"), path.name))
 
 
 def metric_tiles(run: Run, found: dict[str, Any]) -> list[Tile]:
