@@ -276,6 +276,31 @@ def test_weights_that_a_package_ships_have_their_evaluation(home: Path) -> None:
     assert "Metrics: test split" in check(path).texts("h2")
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"confusions": [[99, 0, 1]]},
+        {"confusions": 3},
+        {"confusion": [[1, "x"], 2]},
+        {"problems": 4},
+        {"intervals": {"accuracy": ["a", None], "level": "x"}},
+        {"per_class": {"a": 1}},
+        {"metrics": {"accuracy": "high", "loss": None}},
+        {"pictures": "many", "judge": ["<b>"], "averaging": {}},
+    ],
+)
+def test_damaged_values_cost_no_more_than_their_evaluation(
+    home: Path, trained: Path, damage: dict[str, object]
+) -> None:
+    run = home / "runs" / "tiny"
+    shutil.copytree(trained, run)
+    sha256 = json.loads((run / "run.json").read_text(encoding="utf-8"))["weights_sha256"]
+    fine = {"metrics": {"accuracy": 0.5}, "split": "test", "classes": ["a", "b"], "weights_sha256": sha256}
+    write_json(run / "evaluation" / "test.json", fine | damage)
+    write_json(run / "evaluation" / "valid.json", fine | {"split": "valid"})
+    assert "Metrics: valid split" in check(zoo.report("tiny")).texts("h2")
+
+
 def test_a_link_in_place_of_evaluations_is_not_followed(home: Path, trained: Path, tmp_path: Path) -> None:
     run = home / "runs" / "tiny"
     shutil.copytree(trained, run)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from zoo.core.errors import RunError, ZooError, one_line
+from zoo.core.errors import RunError, ZooError, describe_error, one_line
 from zoo.core.trust import load_json
 from zoo.display.format import format_bytes, format_count, format_duration, format_value
 from zoo.evaluation.figures import MAIN_FIGURES, real_value
@@ -52,7 +52,7 @@ def run_page(run: Run, device: str, tell: Callable[[str], object]) -> Page:
         Section("About", about_blocks(run)),
         Section("Options", option_blocks(run)),
         *([Section("Curves", curve_blocks(rows, kept))] if rows else []),
-        *(Section(metrics_title(name, each), evaluation_blocks(run, name, each)) for name, each in found.items()),
+        *evaluation_sections(run, found, tell),
     ]
     if not found and kept:
         note = Text("The run was not evaluated yet, so these are metrics of the validation pictures of the kept epoch.")
@@ -198,6 +198,15 @@ def option_blocks(run: Run) -> list[Block]:
             Table(["option", "fitted", "before"], lines, name="Fitted options"),
         ]
     return [*blocks, all_options(run.entry.dump())]
+
+
+def evaluation_sections(run: Run, found: dict[str, dict[str, Any]], tell: Callable[[str], object]) -> Iterator[Section]:
+    """Yield a section for each evaluation; one with values that the zoo never writes is told."""
+    for name, each in found.items():
+        try:
+            yield Section(metrics_title(name, each), evaluation_blocks(run, name, each))
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            tell(f"left out {name}.json: it holds values that zoo evaluate never writes ({describe_error(error):.80})")
 
 
 def metrics_title(name: str, found: dict[str, Any]) -> str:
