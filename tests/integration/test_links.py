@@ -53,6 +53,7 @@ def test_a_trial_that_is_a_link_is_not_opened_and_not_emptied(victim: Path) -> N
 def test_only_what_the_zoo_wrote_is_deleted_of_a_damaged_run(run: Path, victim: Path) -> None:
     assert (run / "curves.png").is_file()
     (run / "calibration.json").write_text("{}", encoding="utf-8")
+    (run / "report.html").write_text("", encoding="utf-8")
     (run / "explanations").mkdir()
     (run / "run.json").write_text("{}", encoding="utf-8")
     (run / "important.txt").write_text("keep", encoding="utf-8")

@@ -25,7 +25,7 @@ REMNANT_AGE = 60.0
 """Age in seconds of a folder that never began before it is removed; whoever made it may not have locked it yet."""
 RUN_FILES = {
     *("run.json", "entry.json", "metrics.jsonl", "weights.safetensors", "manifest.json"),
-    *("calibration.json", "curves.png", "notes.txt", "hung.txt", "error.txt"),
+    *("calibration.json", "curves.png", "report.html", "notes.txt", "hung.txt", "error.txt"),
 }
 RUN_FOLDERS = {"state", "tensorboard", "evaluation", "explanations"}
 """What the zoo writes into the folder of a run."""
