@@ -167,6 +167,10 @@ def test_the_captions_come_with_the_pictures() -> None:
 def test_options_are_checked(capsys: pytest.CaptureFixture[str], home: object) -> None:
     assert main(["train", "cnn", "data.kind=shapes", "data.backgrounds=[plain,plain]"]) == 2
     assert "each background may be listed once" in capsys.readouterr().err
+    assert main(["train", "cnn", "data.kind=shapes", "data.n=60"]) == 3
+    assert "the pictures have no classes; a classifier needs at least two: set data.label" in capsys.readouterr().err
+    assert main(["train", "vae-nf", "data.kind=shapes", "data.n=60"]) == 3
+    assert "set text.kind=tokens, words or sentence, which read captions" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -90,6 +90,8 @@ def check_classes(entry: Entry, model: Model, info: DataInfo) -> bool:
     if len(info.classes) < 2 and isinstance(model, Classifier):
         hint = "a classifier needs at least two, e.g. as PATH/CLASS/*.png, a generator such as vae only one"
         what = f"all pictures are of one class, {info.classes[0]!r}" if info.classes else "the pictures have no classes"
+        if not info.classes and hasattr(entry.data.spec, "label"):
+            hint = "a classifier needs at least two: set data.label"
         raise DataError(what, hint)
     if len(info.classes) < 2 and model.teacher:
         what = f"the classifier {model.teacher!r}, from which {entry.name} learns, needs at least two"
