@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from captioned import BRIGHT_ABOVE, DARK_ABOVE, captioned
+from safetensors.torch import load_file
 
 import zoo
+from zoo.cli import main
 from zoo.core.errors import DataError, ZooError
 from zoo.data import batches
 from zoo.models import Generator
@@ -151,3 +154,25 @@ def test_wrong_captions_are_refused(home: Path) -> None:
         zoo.train("vae-nf", data=(x, None, "a cat"))
     with pytest.raises(DataError, match="neither classes nor texts"):
         zoo.train("vae-nf", data=(x, None))
+
+
+@pytest.mark.slow
+def test_guidance_leads_away_from_a_negative_prompt(trained: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """In Python and by command: the negative of the other caption is the caption, and its own the opposite."""
+    plain = zoo.sample(trained, BRIGHT_ABOVE, n=16, guidance=1, device="cpu").pictures
+    away, back = (
+        zoo.sample(trained, BRIGHT_ABOVE, n=16, guidance=1, negative=text, device="cpu").pictures
+        for text in (DARK_ABOVE, BRIGHT_ABOVE)
+    )
+    none = zoo.sample(trained, BRIGHT_ABOVE, n=16, device="cpu").pictures
+    assert not torch.equal(away, plain)
+    torch.testing.assert_close(back, none, atol=1e-4, rtol=0)
+    command = ["sample", str(trained.path), BRIGHT_ABOVE, "-n", "16", "--device", "cpu", "--tensors", "x.safetensors"]
+    assert main([*command, "--guidance", "1", "--negative", DARK_ABOVE, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["negative"] == DARK_ABOVE
+    (written,) = load_file("x.safetensors").values()
+    assert torch.equal(written, away)
+    assert main([*command, "--negative", DARK_ABOVE]) == 2
+    assert "no effect without guidance" in capsys.readouterr().err
+    assert main([*command, "--guidance", "1", "--negative", "a star"]) == 2
+    assert "unknown word 'star'" in capsys.readouterr().err

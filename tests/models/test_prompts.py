@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoo.core.errors import ZooError
-from zoo.models.prompts import parse_prompt
+from zoo.models.prompts import Part, parse_prompt
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,21 @@ def test_whatever_is_typed_is_a_prompt_or_one_error(prompt: str) -> None:
         return
     assert sum(part.weight for part in parts if part.weight > 0) == pytest.approx(1)
     assert all(part.text.strip() == part.text != "" for part in parts)
+
+
+def test_texts_in_quotes_keep_signs_and_numbers() -> None:
+    """A caption may contain what would be a sign or a weight."""
+    assert parse_prompt('"2 cats - 1 dog"') == [Part(1.0, "2 cats - 1 dog")]
+    assert parse_prompt('"cat + dog" + 3 "a - b"') == [Part(0.25, "cat + dog"), Part(0.75, "a - b")]
+    assert parse_prompt('cat - 0.5 "3 dogs"') == [Part(1.0, "cat"), Part(-0.5, "3 dogs")]
+    with pytest.raises(ZooError, match="has no text"):
+        parse_prompt('""')
+
+
+def test_numbers_that_are_words_of_captions_are_weights_only_before_a_star() -> None:
+    """Other numbers stay weights."""
+    numbers = ("2",)
+    assert parse_prompt("2 cats", (), numbers) == [Part(1.0, "2 cats")]
+    assert parse_prompt("2 * cats + dog", (), numbers) == [Part(2 / 3, "cats"), Part(1 / 3, "dog")]
+    assert parse_prompt("3 cats + 2 dogs", (), numbers) == [Part(0.75, "cats"), Part(0.25, "2 dogs")]
+    assert parse_prompt("a cat - on a mat", ["a cat - on a mat"]) == [Part(1.0, "a cat - on a mat")]

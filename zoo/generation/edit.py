@@ -21,7 +21,7 @@ from zoo.models.generator import Generator, apply_guidance
 from zoo.models.invertible import Invertible
 from zoo.models.latent import dequantise, fixed_seed
 from zoo.models.prior import Term
-from zoo.models.sampling import DECODE_BATCH, check_strength, combine_conditions, encode_prompt, to_images
+from zoo.models.sampling import DECODE_BATCH, check_strength, encode_sum, to_images
 from zoo.registry.blame import plugin_errors
 from zoo.runs.find import load
 from zoo.runs.inputs import Skipped, read_inputs
@@ -110,8 +110,8 @@ def edit_conditions(model: Generator, change: Change) -> tuple[Tensor | None, Te
 
     The start is None for no text.
     """
-    goal = encode_condition(model, change.to)
-    start = None if change.source is None else encode_condition(model, change.source)
+    goal = encode_sum(model, change.to)
+    start = None if change.source is None else encode_sum(model, change.source)
     return start, change.strength * goal + ((1 - change.strength) * start if start is not None else 0)
 
 
@@ -121,13 +121,6 @@ def apply_edit(model: Generator, x: Tensor, start: Tensor | None, goal: Tensor, 
     n = len(x)
     u = model.prior.base(model.codes(x), None if start is None else start.expand(n, -1))
     return model.codec.decode(model.prior.from_base(u, apply_guidance([Term(1.0, goal.expand(n, -1))], guidance)))
-
-
-def encode_condition(model: Generator, prompt: str) -> Tensor:
-    """Encode a prompt as a condition (1, K) of the prior."""
-    ((term,),) = combine_conditions([encode_prompt(model, prompt)], [0], "sum")
-    assert term.condition is not None
-    return term.condition
 
 
 def likelihood_bound(model: Generator, x: Tensor, condition: Tensor) -> Tensor:
@@ -223,7 +216,7 @@ def score(
     names, inputs = read_inputs(run, as_names(pictures), skipped)
     rows = [torch.zeros(0, len(prompts), dtype=torch.float64)]
     with plugin_errors(run.entry.model, "score with"), torch.inference_mode():
-        conditions = [encode_condition(model, text) for text in prompts]
+        conditions = [encode_sum(model, text) for text in prompts]
         each = batches(inputs, 1, torch_device)
         rows += [torch.stack([likelihood_bound(model, batch.x, one) for one in conditions])[None] for batch in each]
     return Scores(tuple(names), tuple(prompts), torch.cat(rows), skipped)

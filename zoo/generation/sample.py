@@ -97,6 +97,7 @@ def sample(
     guidance: float = 0.0,
     mix: Rule = "sum",
     device: str = "auto",
+    negative: str = "",
 ) -> Samples:
     """Sample pictures from a generator.
 
@@ -113,6 +114,7 @@ def sample(
         mix: How the parts of a prompt are combined: "sum" adds their conditions; "product" multiplies the densities
             given each part, if the prior supports that.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
+        negative: A prompt from which guidance leads away; by default it leads away from no text.
 
     Returns:
         The pictures and the prompt of each.
@@ -126,7 +128,7 @@ def sample(
         torch.Size([4, 3, 32, 32])
     """
     run = load(run)
-    options = SamplingOptions(seed, temperature, guidance, mix)
+    options = SamplingOptions(seed, temperature, guidance, mix, negative)
     if n is not None and n < 1:
         raise ZooError(f"cannot sample {n} pictures", "ask for at least one picture")
     check_count(run, n or DEFAULT_COUNT)

@@ -415,11 +415,12 @@ def kl_from_standard_normal(q: Posterior) -> Tensor:
     return ((mean.square() + (2 * log_std).exp() - 1) / 2 - log_std).flatten(1).sum(1)
 
 
-def apply_guidance(terms: Sequence[Term], guidance: float) -> list[Term]:
+def apply_guidance(terms: Sequence[Term], guidance: float, negative: Tensor | None = None) -> list[Term]:
     """Apply classifier-free guidance: scale weights by 1 + guidance, and add an unconditional term to sum to 1.
 
+    With `negative` conditions (N, K) that term has these, so that codes move away from them rather than from no text.
     A guidance of 0 leaves the product as it is; above 0, codes are closer to their text and less varied.
     """
     strengthened = [Term((1 + guidance) * weight, condition) for weight, condition in terms]
     rest = 1 - sum(weight for weight, _ in strengthened)
-    return strengthened if abs(rest) < 1e-6 else [*strengthened, Term(rest, None)]
+    return strengthened if abs(rest) < 1e-6 else [*strengthened, Term(rest, negative)]

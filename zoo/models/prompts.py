@@ -15,6 +15,7 @@ MAX_WEIGHT = 1e6
 MINUS_SIGNS = "-\u2212\u2013"
 SIGN = re.compile(rf"\s*\+\s*(?:[{MINUS_SIGNS}]\s*)?|(?:^|\s+)[{MINUS_SIGNS}]\s*")
 """A plus, a minus or both; a minus inside a word is a hyphen."""
+QUOTED = re.compile(r'"[^"]*"')
 WEIGHT_AND_TEXT = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\*\s*|\s)(\S.*)", re.DOTALL)
 
 
@@ -25,11 +26,13 @@ class Part(NamedTuple):
     text: str
 
 
-def parse_prompt(prompt: str, known: Sequence[str] = ()) -> list[Part]:
+def parse_prompt(prompt: str, known: Sequence[str] = (), numbers: Sequence[str] = ()) -> list[Part]:
     """Split a prompt into texts and their weights, scaled so that the positive ones sum to 1.
 
-    Names that are `known` are kept whole even if they contain signs or numbers. Raises ZooError for a prompt without a
-    text, or without a positive weight.
+    Names that are `known` are kept whole even if they contain signs or numbers, and so are texts in double quotes.
+    `numbers` are known words, which are a weight only before a star, as in "2 * cats".
+
+    Raises ZooError for a prompt without a text, or without a positive weight.
     """
     if len(prompt) > MAX_PROMPT_LENGTH:
         raise ZooError(
@@ -37,7 +40,7 @@ def parse_prompt(prompt: str, known: Sequence[str] = ()) -> list[Part]:
         )
     if prompt.strip() in known:
         return [Part(1.0, prompt.strip())]
-    parts = [parse_part(sign, text, known) for sign, text in split_signs(prompt, known)]
+    parts = [parse_part(sign, text, known, numbers) for sign, text in split_signs(prompt, known)]
     if not all(part.text for part in parts):
         hint = 'write e.g. "cat + truck" or "0.7 cat + 0.3 truck"'
         raise ZooError(f"part of the prompt {prompt[:80]!r} has no text", hint)
@@ -50,9 +53,9 @@ def parse_prompt(prompt: str, known: Sequence[str] = ()) -> list[Part]:
 
 
 def split_signs(prompt: str, known: Sequence[str]) -> list[tuple[float, str]]:
-    """Split a prompt at its signs: 1.0 or -1.0 and a text each; known names with signs are kept whole."""
-    names = "|".join(re.escape(name) for name in sorted(known, key=len, reverse=True) if SIGN.search(name))
-    pattern = f"(?P<name>{names})|(?P<sign>{SIGN.pattern})" if names else f"(?P<sign>{SIGN.pattern})"
+    """Split a prompt at its signs: 1.0 or -1.0 and a text each; known names with signs, and quotes, are kept whole."""
+    names = [re.escape(name) for name in sorted(known, key=len, reverse=True) if SIGN.search(name)]
+    pattern = f"(?P<name>{'|'.join([QUOTED.pattern, *names])})|(?P<sign>{SIGN.pattern})"
     signs = re.finditer(pattern, prompt, re.IGNORECASE)
     found, start, sign = [], 0, 1.0
     for match in signs:
@@ -64,12 +67,19 @@ def split_signs(prompt: str, known: Sequence[str]) -> list[tuple[float, str]]:
     return [*found, (sign, prompt[start:].strip())]
 
 
-def parse_part(sign: float, text: str, known: Sequence[str]) -> Part:
+def parse_part(sign: float, text: str, known: Sequence[str], numbers: Sequence[str] = ()) -> Part:
     """Split a leading weight from a text; a bare number is a text, such as the class 3 of digits."""
-    if text in known or not (match := WEIGHT_AND_TEXT.fullmatch(text)):
+    if text in known:
         return Part(sign, text)
+    if not (match := WEIGHT_AND_TEXT.fullmatch(text)) or (match[1] in numbers and "*" not in match[2]):
+        return Part(sign, unquote(text))
     number, star, rest = match[1], match[2].strip(), match[3].strip()
     if number in known and not star:
         hint = f'write "{number} * {rest}" or "{number} + {rest}"'
         raise ZooError(f"{text[:80]!r} is ambiguous: a weight and a text, or two texts?", hint)
-    return Part(sign * float(number), rest)
+    return Part(sign * float(number), unquote(rest))
+
+
+def unquote(text: str) -> str:
+    """Return a text without the double quotes around it."""
+    return text[1:-1].strip() if QUOTED.fullmatch(text) else text

@@ -24,12 +24,14 @@ of each number as it is sampled or, in a continuous flow, of whole codes."""
 
 
 class SamplingOptions(NamedTuple):
-    """Seed, temperature, guidance and mixing rule of samples."""
+    """Seed, temperature, guidance, mixing rule and negative prompt of samples."""
 
     seed: int = 0
     temperature: float = 1.0
     guidance: float = 0.0
     rule: Rule = "sum"
+    negative: str = ""
+    """The prompt from which guidance leads away; empty for no text."""
 
     def non_default(self) -> dict[str, Any]:
         """Return the options that differ from their defaults, by name."""
@@ -46,6 +48,9 @@ class SamplingOptions(NamedTuple):
             raise ZooError(f"unknown mixing rule {self.rule!r}", f"choose {' or '.join(get_args(Rule))}")
         if (self.guidance or self.rule == "product") and not model.prior.conditional:
             raise ZooError(f"{name} cannot be guided: its prior {prior!r} takes no text", "drop --guidance and --mix")
+        if self.negative and not self.guidance:
+            text = "a negative prompt has no effect without guidance, which leads away from it"
+            raise ZooError(text, "add --guidance, e.g. --guidance 1")
         if self.rule == "product" and not model.prior.multiplies:
             hint = "drop --mix, or train a model with prior.architecture=matching or transformer"
             raise ZooError(f"the prior of {name} only adds conditions and cannot multiply densities", hint)
@@ -64,9 +69,17 @@ def check_strength(value: float, what: str) -> None:
 
 def encode_prompt(model: Generator, prompt: str) -> list[Term]:
     """Encode each part of a prompt as a condition (1, K) with its weight."""
-    parts = parse_prompt(prompt, [name for names in model.info.names for name in names])
+    numbers = [word for word in model.info.words if word.isdigit()] if model.reads_captions else []
+    known = model.info.examples if model.reads_captions else [name for names in model.info.names for name in names]
+    parts = parse_prompt(prompt, known, numbers)
     conditions = model.text.encode([part.text for part in parts])
     return [Term(part.weight, condition[None]) for part, condition in zip(parts, conditions, strict=True)]
+
+
+def encode_sum(model: Generator, prompt: str) -> Tensor:
+    """Encode a prompt as one condition (1, K): the weighted sum of those of its parts."""
+    ((term,),) = combine_conditions([encode_prompt(model, prompt)], [0], "sum")
+    return require_condition(term.condition)
 
 
 def scale_weights(terms: Sequence[Term], share: float) -> list[Term]:
@@ -100,13 +113,13 @@ def picture_count(terms: Sequence[Term], default: int) -> int:
 
 def sample_images(model: Generator, terms: Sequence[Term], n: int, options: SamplingOptions) -> Tensor:
     """Sample `n` pictures float32 (n, C, H, W) on the CPU, in batches of at most 256."""
-    images = []
+    images, negative = [], encode_sum(model, options.negative) if options.negative else None
     for start in range(0, n, DECODE_BATCH):
         rows = slice(start, min(start + DECODE_BATCH, n))
         part = [Term(weight, None if c is None else c[rows]) for weight, c in terms]
-        images.append(
-            to_images(model.blend(rows.stop - rows.start, apply_guidance(part, options.guidance), options.temperature))
-        )
+        away = None if negative is None else negative.expand(rows.stop - rows.start, -1)
+        guided = apply_guidance(part, options.guidance, away)
+        images.append(to_images(model.blend(rows.stop - rows.start, guided, options.temperature)))
     return torch.cat(images)
 
 

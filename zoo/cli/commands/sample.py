@@ -23,6 +23,9 @@ from zoo.runs.find import load
     metavar="N",
     help="Number of pictures; default 64, or a few more to fill the rows.",
 )
+@click.option(
+    "--negative", metavar="TEXT", default="", help="What guidance leads away from, a prompt too; default no text."
+)
 @sampling_options
 @click.pass_obj
 def sample_command(
@@ -40,7 +43,8 @@ def sample_command(
 
     If its prior takes prompts, there is a row per prompt, or per class without a PROMPT. A PROMPT is a text, e.g.
     "cat", or several with weights, e.g. "cat + truck", "0.7 cat + 0.3 truck" or "cat - 0.5 dog"; weights are relative
-    to each other. RUN is a run folder, or an entry (its newest finished run).
+    to each other. A text in double quotes may contain signs and numbers. RUN is a run folder, or an entry (its newest
+    finished run).
     """
     from zoo.generation.sample import sample
 
@@ -49,4 +53,7 @@ def sample_command(
     found = sample(opened, prompts, count, **options)
     written = write_page(found, opened.results / "samples", out, tensors, separate)
     about = {"run": opened.label, **written, "pictures": len(found.pictures), "labels": list(found.labels)}
-    show_page(screen, about | {key: value for key, value in options.items() if key != "device"})
+    show_page(
+        screen,
+        about | {key: value for key, value in options.items() if key != "device" and (value or key != "negative")},
+    )
