@@ -78,7 +78,7 @@ def even_ticks(limits: Limits, whole: bool = False) -> list[float]:
     """Choose round values in even steps."""
     rough = (limits.high - limits.low) / TICKS or 1.0
     size = 10 ** math.floor(math.log10(rough))
-    step = next((factor * size for factor in (1, 2, 5) if factor * size >= rough), 10 * size)
+    step = next((factor * size for factor in (1, 2, 5) if factor * size >= 0.7 * rough), 10 * size)
     step = max(1.0, step) if whole else step
     first = math.ceil(limits.low / step - 1e-9)
     return [
@@ -90,7 +90,7 @@ def log_ticks(limits: Limits) -> list[float]:
     """Choose round values on a logarithmic axis."""
     low, high = math.floor(math.log10(limits.low)), math.ceil(math.log10(limits.high))
     every = max(1, round((high - low) / TICKS))
-    factors = (1.0, 2.0, 5.0) if high - low <= 2 else (1.0,)
+    factors = (1.0, 2.0, 5.0) if math.log10(limits.high / limits.low) <= 2 else (1.0,)
     found = [factor * 10.0**power for power in range(low, high + 1, every) for factor in factors]
     return [value for value in found if limits.low <= value <= limits.high] or [limits.low, limits.high]
 
