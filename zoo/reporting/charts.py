@@ -223,7 +223,7 @@ def draw_bars(title: str, bars: Sequence[Bar], axis: Axis | None = None) -> str:
         y = TOP + row * LINE
         x, end = scale.place(bar.start, left, right), scale.place(bar.end, left, right)
         about = escape_text(bar.about or f"{bar.name} {bar.text}")
-        parts.append(f'<text class="end" x="{left - 6}" y="{y + 13}">{escape_text(short(bar.name, 20))}</text>')
+        parts.append(f'<text class="end" x="{left - 6}" y="{y + 13}">{escape_text(short(bar.name, 18))}</text>')
         rect = f'x="{x:.1f}" y="{y + 3}" width="{max(1.0, end - x):.1f}" height="{LINE - 7}"'
         parts.append(f'<rect class="bar {bar.colour}" rx="2" {rect}><title>{about}</title></rect>')
         parts.append(f'<text x="{end + 5:.1f}" y="{y + 13}">{escape_text(bar.text)}</text>')
