@@ -7,7 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from zoo import MetricKind, Spec
-from zoo_metrics.spec import BoundSpec, ManifoldSpec, NoOptions
+from zoo_metrics.spec import BoundSpec, ManifoldSpec, NoOptions, RetrievalSpec
 
 if TYPE_CHECKING:
     from zoo.models import Gallery
@@ -24,6 +24,13 @@ def bound(spec: BoundSpec, found: Outputs) -> Figures:
     from zoo_metrics.likelihood import importance_weighted_bound
 
     return finite_figures(importance_weighted_bound(found, spec.draws, spec.pictures))
+
+
+def retrieval(spec: RetrievalSpec, found: Outputs) -> Figures:
+    """Compute `retrieval`, the share of pictures that are likeliest under their own caption, and `retrieval_chance`."""
+    from zoo_metrics.retrieval import caption_retrieval
+
+    return caption_retrieval(found, spec.candidates, spec.pictures)
 
 
 def reconstruction(spec: NoOptions, gallery: Gallery) -> Figures:
@@ -124,6 +131,7 @@ def finite_figures(figures: Figures) -> Figures:
 
 KINDS: tuple[MetricKind[Any], ...] = (
     MetricKind("iwae", BoundSpec, bound, "importance-weighted bound on the likelihood, from many codes per picture"),
+    MetricKind("retrieval", RetrievalSpec, retrieval, "whether pictures are likeliest under their own caption"),
     MetricKind(
         "reconstruction",
         NoOptions,

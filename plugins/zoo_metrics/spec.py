@@ -40,6 +40,15 @@ class BoundSpec(Spec):
     """Maximum number of pictures, evenly spread over the split."""
 
 
+class RetrievalSpec(Spec):
+    """Options of the retrieval of captions."""
+
+    candidates: Annotated[int, Field(ge=2, le=1000)] = 10
+    """Number of captions for each picture, its own among them."""
+    pictures: Annotated[int, Field(ge=1)] = 200
+    """Maximum number of pictures, evenly spread over the split."""
+
+
 class ManifoldSpec(Spec):
     """Options of the metrics based on nearest neighbours."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import pytest
 import torch
 from captioned import BRIGHT_ABOVE, DARK_ABOVE, captioned
 from safetensors.torch import load_file
+from zoo_metrics.retrieval import caption_retrieval
 
 import zoo
 from zoo.cli import main
 from zoo.core.errors import DataError, ZooError
 from zoo.data import batches
 from zoo.models import Generator
+from zoo.registry import Outputs
 from zoo.runs.inputs import load_test_split
 from zoo.runs.run import Run
 
@@ -103,6 +106,12 @@ def test_a_caption_lowers_the_bound_of_its_picture(trained: Run) -> None:
         swapped = model.metrics(batch._replace(texts=batch.texts.roll(1)))
     assert own.metrics["bound"] < none["bound"].item() < swapped["bound"].item()
     assert "samples_per_class" not in own.details
+    assert own.metrics["retrieval_chance"] == 1 / 3
+    assert own.metrics["retrieval"] > 0.8
+    assert test.texts is not None
+    swapped_texts = replace(test, texts=replace(test.texts, index=test.texts.index.roll(1, 0)))
+    wrong = caption_retrieval(Outputs(model, trained.info, swapped_texts, {}, None), 10, 200)
+    assert wrong is not None and wrong["retrieval"] < 0.5
 
 
 @pytest.mark.parametrize("kind", ["words", "tokens"])
