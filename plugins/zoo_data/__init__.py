@@ -79,4 +79,4 @@ def zoo_judges() -> Iterator[JudgeKind[Any]]:
 @hookimpl
 def zoo_metrics() -> Iterator[MetricKind[Any]]:
     """Yield the metric kinds."""
-    yield MetricKind("shapes", NoOptions, shapes_shown, "what samples show of the captions of shapes")
+    yield MetricKind("shapes", NoOptions, shapes_shown, "what samples show of their captions", data="shapes")

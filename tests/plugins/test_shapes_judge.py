@@ -23,8 +23,10 @@ import zoo
 from zoo import CodeInfo, DataInfo
 from zoo.core.errors import ZooError
 from zoo.data import Pictures
+from zoo.evaluation.evaluate import compute_metrics
 from zoo.models import Gallery, Generator, JudgedImages, LatentModel, Posterior, TextEncoder, VectorPrior
 from zoo.registry import Outputs
+from zoo.registry.listing import load_entry
 
 LOOKS = len(SHAPES) * len(COLOURS) * len(SIZES)
 CODE = 2 * LOOKS + len(PLACES) + len(FORWARD)
@@ -220,3 +222,10 @@ def test_an_evaluation_measures_what_samples_of_captions_show(home: Path, one_th
     assert found.metrics["shapes_right"] < 0.5, "nobody learns to draw from 120 pictures in a second"
     assert {"shapes_sum_both", "shapes_both_real", "coverage", "frechet"} < set(found.metrics)
     assert not found.problems
+
+
+def test_the_figures_are_of_shapes_alone(home: Path) -> None:
+    outputs = outputs_of(Painter())
+    for words, expected in (((), False), (("data.kind=shapes",), True)):
+        entry = load_entry("vae-nf", words)
+        assert ("shapes_right" in compute_metrics(outputs, entry).metrics) == expected

@@ -88,7 +88,8 @@ def compute_metrics(found: Outputs, entry: Entry | None = None, asked: Collectio
         try:
             plugin, kind = catalog().find("metric", name)
             source = f" of {plugin}"
-            values = dict(kind.compute(kind.spec(), found) or {})
+            applies = entry is None or kind.data in ("", entry.data.name)
+            values = dict((kind.compute(kind.spec(), found) if applies else None) or {})
         except Exception as error:  # a failing plugin must not cost the others' metrics
             text = f"metric {name!r}{source} failed: {type(error).__name__}: {error}"
             result.problems.append(one_line(text))

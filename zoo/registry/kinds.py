@@ -209,6 +209,7 @@ class MetricKind(Generic[S]):
         spec: The class of its options; `zoo evaluate` uses their defaults.
         compute: Returns figures by name, or None if they do not apply to the model.
         summary: One line for `zoo plugins`.
+        data: The data kind to whose pictures alone the figures apply; empty for any.
 
     Example:
         >>> from types import SimpleNamespace
@@ -231,6 +232,8 @@ class MetricKind(Generic[S]):
     spec: type[S]
     compute: Callable[[S, Outputs], Mapping[str, Any] | None]
     summary: str = ""
+    data: str = ""
+    """The data kind to whose pictures alone the figures apply; empty for any."""
 
 
 @dataclass(frozen=True)
