@@ -19,8 +19,8 @@ def caption_retrieval(found: Outputs, candidates: int, most: int) -> dict[str, f
     of other pictures; `retrieval_chance` is the share to expect from guessing. The distortion of a picture does not
     depend on the caption, so the density of one code of each picture decides.
     """
-    model, texts = found.model, found.pictures.texts
-    if not isinstance(model, Generator) or not model.reads_captions or texts is None:
+    model = found.model
+    if not isinstance(model, Generator) or not model.reads_captions or (texts := found.pictures.texts) is None:
         return None
     pool = torch.tensor(sorted({*texts.first.tolist()} - {-1}), dtype=torch.int64)
     others = min(candidates - 1, len(pool) - texts.index.shape[1])

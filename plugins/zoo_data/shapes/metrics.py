@@ -90,8 +90,10 @@ def compute(found: Outputs) -> dict[str, float] | None:
     the most that a judge finds right, and the most that samples can reach. None unless the data are `shapes` and the
     model takes texts.
     """
-    model, gallery, texts = found.model, found.gallery, found.pictures.texts
-    if gallery is None or texts is None or found.info.shape != SHAPE or not isinstance(model, Generator):
+    model, gallery = found.model, found.gallery
+    if gallery is None or found.info.shape != SHAPE or not isinstance(model, Generator):
+        return None
+    if (texts := found.pictures.texts) is None:
         return None
     wanted = [parse(row[0]) if row else None for row in texts.rows()[:MAX_CAPTIONS]]
     scenes = [scene for scene in wanted if scene is not None]
