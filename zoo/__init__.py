@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from zoo.generation.sample import mix, sample
     from zoo.inspection.inspect import inspect
     from zoo.registry.hooks import hookimpl
-    from zoo.registry.kinds import AugmentKind, DataKind, JudgeKind, MetricKind, ModelKind, PriorKind, TextKind
+    from zoo.registry.kinds import (
+        AugmentKind,
+        CallbackKind,
+        DataKind,
+        JudgeKind,
+        MetricKind,
+        ModelKind,
+        PriorKind,
+        TextKind,
+    )
     from zoo.registry.listing import entries, schema, show
     from zoo.registry.weights import Weights
     from zoo.reporting.report import report
@@ -54,6 +63,7 @@ __all__ = [  # noqa: RUF022 - for plugins first, then what people call
     "MetricKind",
     "JudgeKind",
     "AugmentKind",
+    "CallbackKind",
     "Weights",
     "ZooError",
     "entries",
@@ -103,6 +113,7 @@ __getattr__, __dir__ = lazy_names(
         "zoo.registry.hooks": ("hookimpl",),
         "zoo.registry.kinds": (
             "AugmentKind",
+            "CallbackKind",
             "DataKind",
             "JudgeKind",
             "MetricKind",

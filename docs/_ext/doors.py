@@ -18,7 +18,7 @@ __all__ = ["FAMILIES", "SECTIONS", "Option", "Rule", "commands", "kinds", "optio
 
 PACKAGES = ("zoo", "zoo.core", "zoo.data", "zoo.models", "zoo.registry", "zoo.testing")
 """Those that are public, as UPGRADING.md and the test of the public API name them."""
-FAMILIES = ("model", "prior", "text", "data", "metric", "judge", "augment")
+FAMILIES = ("model", "prior", "text", "data", "metric", "judge", "augment", "callback")
 SECTIONS: dict[str, type[Any]] = {"train": TrainSpec, "train.stages.NAME": StageSpec, "tune": TuneSpec}
 """Sections of an entry whose options do not depend on a kind."""
 

@@ -226,6 +226,20 @@ def augment(spec, info):
 
     return Bad()
 
+def callback(spec):
+    from zoo.registry import EventCallback
+
+    class Bad(EventCallback):
+        def event(self, event):
+            if spec.how == "raises":
+                raise KeyError("run")
+
+    return Bad()
+
+@zoo.hookimpl
+def zoo_callbacks():
+    yield zoo.CallbackKind("bad-callback", How, callback, "a callback")
+
 @zoo.hookimpl
 def zoo_augment():
     yield zoo.AugmentKind("bad-augment", HowAugment, augment, "an augmentation")
@@ -269,7 +283,17 @@ ENTRIES = """version: 1
 entries:
   bad-entry: {summary: cannot be used, model: {kind: bad, widht: 3}}
 """
-FINE = ("bad", "bad-codec", "bad-prior", "bad-text", "bad-data", "bad-metric", "bad-judge", "bad-augment")
+FINE = (
+    "bad",
+    "bad-codec",
+    "bad-prior",
+    "bad-text",
+    "bad-data",
+    "bad-metric",
+    "bad-judge",
+    "bad-augment",
+    "bad-callback",
+)
 
 
 class Wrong(NamedTuple):
@@ -316,5 +340,6 @@ WRONGS = [
     Wrong("bad-augment", "small", "keeps-pictures", "(24, 3, 32, 32) becomes (24, 3, 31, 32)"),
     Wrong("bad-augment", "draws", "draws-decide", "it uses the global random generators"),
     Wrong("bad-augment", "social", "one-by-one", "depends on the rest of the batch"),
+    Wrong("bad-callback", "raises", "takes-events", "the event TrainingStarted raises KeyError"),
 ]
 """For each rule of kinds something that breaks it."""

@@ -26,6 +26,13 @@ DEVICE = click.option("--device", default="auto", metavar="DEVICE", help="Device
 REGISTRY = click.option(
     "--registry", "registries", multiple=True, metavar="FILE", help="Another registry file, which overrides the others."
 )
+TRACK = click.option(
+    "--track",
+    "callbacks",
+    multiple=True,
+    metavar="CALLBACK",
+    help="Tell a tracker what happens, e.g. mlflow or 'wandb project=digits'; zoo plugins lists them.",
+)
 TEMPERATURE = click.option(
     "--temperature",
     type=click.FloatRange(0, min_open=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +33,7 @@ from zoo.models.metrics import EVAL_BATCH, mean_metrics
 from zoo.registry.catalog import catalog
 from zoo.registry.data_source import Data
 from zoo.registry.entry import Entry
+from zoo.registry.events import EvaluationEnded
 from zoo.registry.kinds import Outputs
 from zoo.registry.listing import load_entry
 from zoo.registry.plugins.blocklist import OWN
@@ -41,6 +43,7 @@ from zoo.runs.ensemble import Runs, ensemble_label, load_runs
 from zoo.runs.inputs import check_pictures, run_overrides
 from zoo.runs.lock import lock_file
 from zoo.runs.run import Run
+from zoo.training.events import Events, GivenCallbacks, run_id
 
 NO_JUDGE = "none"
 """The value of `judge` that turns the judge off."""
@@ -119,6 +122,7 @@ def evaluate(
     views: str = ONE_VIEW,
     precision: float | None = None,
     tell: Callable[[str], object] = len,
+    callbacks: GivenCallbacks = (),
 ) -> Evaluation:
     """Compute the metrics of a run over a split.
 
@@ -145,6 +149,7 @@ def evaluate(
         precision: A precision for which to find the least probability of each class of a classifier, above 0 and at
             most 1; the result has it in `details["thresholds"]`.
         tell: Called with a message before each slow step.
+        callbacks: Callback kinds with their options, or objects, as `zoo.train` takes them.
 
     Returns:
         The metrics, and details that are more than a number, such as the confusion matrix.
@@ -169,14 +174,16 @@ def evaluate(
     check_precision(precision)
     for name in metrics:
         catalog().find("metric", name)
+    events = Events(callbacks, tell)
     named = data if isinstance(data, str | Path) else None
     runs, torch_device = load_runs(run, named), choose_device(device)
     if len(runs) > 1:
         if judge not in (DEFAULT_JUDGE, NO_JUDGE) or (guidance, temperature) != (0.0, 1.0):
             raise ZooError("an ensemble draws no samples", "drop the judge, guidance and temperature")
-        return evaluate_ensemble(
+        evaluation = evaluate_ensemble(
             runs, overrides, data, split, torch_device, views, metrics, record, data_name, precision
         )
+        return end_evaluation(events, evaluation, runs)
     (opened,) = runs
     words = run_overrides(opened, data, overrides)
     changed = opened.with_overrides(words)
@@ -224,6 +231,22 @@ def evaluate(
     if record is not None:
         data = data_name or changed.data.name
         record_result(record, make_result(opened.entry, data, evaluation.to_dict(), opened.record), runs, evaluation)
+    return end_evaluation(events, evaluation, runs)
+
+
+def end_evaluation(events: Events, evaluation: Evaluation, runs: Sequence[Run]) -> Evaluation:
+    """Send the metrics of an evaluation to callbacks, close these, and return it."""
+    with closing(events):
+        return send_evaluation(events, evaluation, runs)
+
+
+def send_evaluation(events: Events, evaluation: Evaluation, runs: Sequence[Run]) -> Evaluation:
+    """Send the metrics of an evaluation to callbacks, and return it."""
+    entry = "+".join(run.entry.name for run in runs)
+    known = run_id(runs[0]) if len(runs) == 1 else ""
+    events.send(
+        EvaluationEnded(evaluation.run, known, entry, evaluation.split, evaluation.pictures, evaluation.metrics)
+    )
     return evaluation
 
 

@@ -8,7 +8,16 @@ from functools import cache
 from typing import Any, Literal, NamedTuple, overload
 
 from zoo.core.errors import MissingError, ZooError, did_you_mean
-from zoo.registry.kinds import AugmentKind, DataKind, JudgeKind, MetricKind, ModelKind, PriorKind, TextKind
+from zoo.registry.kinds import (
+    AugmentKind,
+    CallbackKind,
+    DataKind,
+    JudgeKind,
+    MetricKind,
+    ModelKind,
+    PriorKind,
+    TextKind,
+)
 from zoo.registry.plugins.blocklist import OWN, Blocklist
 from zoo.registry.plugins.discover import Plugin, discover
 from zoo.registry.weights import Weights
@@ -82,6 +91,8 @@ class Catalog:
     def find(self, family: Literal["judge"], name: str) -> tuple[Plugin, JudgeKind[Any]]: ...
     @overload
     def find(self, family: Literal["augment"], name: str) -> tuple[Plugin, AugmentKind[Any]]: ...
+    @overload
+    def find(self, family: Literal["callback"], name: str) -> tuple[Plugin, CallbackKind[Any]]: ...
     @overload
     def find(self, family: str, name: str) -> tuple[Plugin, Any]: ...
     def find(self, family: str, name: str) -> tuple[Plugin, Any]:

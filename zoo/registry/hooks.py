@@ -8,7 +8,16 @@ from typing import Any
 
 import pluggy
 
-from zoo.registry.kinds import AugmentKind, DataKind, JudgeKind, MetricKind, ModelKind, PriorKind, TextKind
+from zoo.registry.kinds import (
+    AugmentKind,
+    CallbackKind,
+    DataKind,
+    JudgeKind,
+    MetricKind,
+    ModelKind,
+    PriorKind,
+    TextKind,
+)
 from zoo.registry.weights import Weights
 
 PROJECT = "zoo"
@@ -71,6 +80,11 @@ class Hooks:
         return ()
 
     @hookspec
+    def zoo_callbacks(self) -> Iterable[CallbackKind[Any]]:
+        """Yield the callback kinds of this plugin."""
+        return ()
+
+    @hookspec
     def zoo_registries(self) -> Iterable[Traversable]:
         """Yield the registry files with the entries of this plugin."""
         return ()
@@ -89,4 +103,5 @@ KIND_HOOKS = {
     "zoo_metrics": "metric",
     "zoo_judges": "judge",
     "zoo_augment": "augment",
+    "zoo_callbacks": "callback",
 }

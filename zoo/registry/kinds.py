@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from zoo.models.latent import LatentModel
     from zoo.models.prior import Prior
     from zoo.models.text import TextEncoder
+    from zoo.registry.events import EventCallback
 
 S = TypeVar("S", bound=Spec)
 
@@ -311,6 +312,42 @@ class AugmentKind(Generic[S]):
     """The option that, where it is true, makes the turns of a picture alternate over the epochs."""
 
 
+@dataclass(frozen=True)
+class CallbackKind(Generic[S]):
+    """A kind of callback, by name, which is told what happens in a training, a study or an evaluation.
+
+    The module that yields the kind must not import a large library; `build` does.
+
+    Args:
+        name: The name that `--track` takes.
+        spec: The class of its options.
+        build: Builds the callback from the options.
+        summary: One line for `zoo plugins`.
+
+    Example:
+        >>> from zoo import CallbackKind, Spec
+        >>> class BellSpec(Spec):
+        ...     "Options of a bell."
+        ...     times: int = 1
+        ...     "How often it rings."
+        >>> def build(spec: BellSpec):
+        ...     from zoo.registry import EventCallback, TrainingEnded
+        ...     class Bell(EventCallback):
+        ...         def event(self, event):
+        ...             if isinstance(event, TrainingEnded):
+        ...                 print("ding " * spec.times)
+        ...     return Bell()
+        >>> kind = CallbackKind("bell", BellSpec, build, "Ring when a training ends.")
+        >>> kind.build(kind.spec(times=2)).close()
+    """
+
+    family: ClassVar[str] = "callback"
+    name: str
+    spec: type[S]
+    build: Callable[[S], EventCallback]
+    summary: str = ""
+
+
 Kind = (
     ModelKind[Any]
     | PriorKind[Any]
@@ -319,7 +356,9 @@ Kind = (
     | MetricKind[Any]
     | JudgeKind[Any]
     | AugmentKind[Any]
+    | CallbackKind[Any]
 )
 FAMILIES: dict[str, type[Any]] = {
-    kind.family: kind for kind in (ModelKind, PriorKind, TextKind, DataKind, MetricKind, JudgeKind, AugmentKind)
+    kind.family: kind
+    for kind in (ModelKind, PriorKind, TextKind, DataKind, MetricKind, JudgeKind, AugmentKind, CallbackKind)
 }

@@ -17,6 +17,7 @@ RULE_MODULES = (
     "pictures",
     "figures",
     "augments",
+    "callbacks",
     "exports",
     "packages",
 )

@@ -40,6 +40,7 @@ from zoo.training.callbacks import REPORT_INTERVAL, BackgroundCallback, Callback
 from zoo.training.checkpoint import StateFolder
 from zoo.training.device import preserve_random_state, seed_all
 from zoo.training.distill import distill
+from zoo.training.events import Events
 from zoo.training.fit_to_pictures import SMALL_SIDE, Fit, Task, fit_to_pictures
 from zoo.training.freeze import freeze
 from zoo.training.init_from import Taken, begin
@@ -109,6 +110,8 @@ class Session:
     stop: Stop | None = None
     """Stop request to obey; by default the signals of this process."""
     prepared: Prepared | None = field(default=None, repr=False)
+    events: Events = field(default_factory=Events, repr=False)
+    """Where to send what happens."""
     of: str = ""
     """Hash of the registry's entry, if `entry` has other options than its pictures' own."""
     latency: Latency | None = field(default=None, init=False)
@@ -166,9 +169,11 @@ class Session:
             self.callback.note("there are no validation pictures, so the last weights are kept")
         if not len(splits.test):
             self.callback.note("there are no test pictures, so `zoo evaluate` will need another split")
-        job = TrainingJob(model, splits, self.entry.train, self.path, self.device, size.flops, self.callback)
+        callback = self.events.follow(self.callback, self.path)
+        job = TrainingJob(model, splits, self.entry.train, self.path, self.device, size.flops, callback)
         job.save_seconds, job.stop, job.loaded = self.save_seconds, self.stop, start.taken if start else ()
-        return self.fit(run, job)
+        with self.events.training(run, resumed=before is not None):
+            return self.fit(run, job)
 
     def make_model(
         self, prepared: Prepared, size: Count, before: Run | None

@@ -20,6 +20,7 @@ from zoo.training.start import choose_entry
 if TYPE_CHECKING:
     from zoo.registry.listing import Paths
     from zoo.training.callbacks import Callback
+    from zoo.training.events import Events, GivenCallbacks
 
 
 class Trained(NamedTuple):
@@ -50,6 +51,7 @@ def train(
     fresh: bool = False,
     registries: Paths = (),
     callback: Callback | None = None,
+    callbacks: GivenCallbacks = (),
 ) -> Trained:
     """Train an entry, or resume its unfinished run.
 
@@ -71,6 +73,8 @@ def train(
         fresh: Whether to start a new run even if there is an unfinished one.
         registries: Registry files to read in addition.
         callback: Called at every step and epoch; by default a progress display in a notebook, and nothing elsewhere.
+        callbacks: Callback kinds with their options, such as "mlflow experiment=digits", or objects of
+            `zoo.registry.EventCallback`, which are told what happens. They cannot change the result.
 
     Returns:
         The run folder, its number of epochs, the metrics of the kept weights and their SHA-256.
@@ -92,26 +96,42 @@ def train(
     chosen = choose_entry(name, with_option("seed", seed, "train.seed", words), init_from, registries)
     refuse_unused(chosen, typed_options(words))
     source = str(init_from.path) if isinstance(init_from, Run) else init_from
+    from zoo.training.events import named_callbacks, open_events
+
     options = {"init_from": source, "seed": seed, "out": out, "device": device}
-    command = resume_command("train", name, words, options, registries)
-    return train_entry(chosen, command, None if out is None else Path(out), device, callback, fresh=fresh)
+    command = resume_command("train", name, words, options | {"callbacks": named_callbacks(callbacks)}, registries)
+    callback = callback or default_callback(chosen.name)
+    with open_events(callbacks, callback.note) as events:
+        return train_entry(chosen, command, None if out is None else Path(out), device, callback, events, fresh=fresh)
+
+
+def default_callback(name: str) -> Callback:
+    """Make the callback of a training if none is given: a progress display in a notebook, and nothing elsewhere."""
+    from zoo.display.html import in_notebook
+    from zoo.training.callbacks import Callback
+    from zoo.training.notebook import NotebookCallback
+
+    return NotebookCallback(name) if in_notebook() else Callback()
 
 
 def train_entry(
-    chosen: Entry, command: str, out: Path | None, device: str, callback: Callback | None, *, fresh: bool = False
+    chosen: Entry,
+    command: str,
+    out: Path | None,
+    device: str,
+    callback: Callback,
+    events: Events,
+    *,
+    fresh: bool = False,
 ) -> Trained:
     """Train an entry that is resolved, or resume its unfinished run; `command` is the one that resumes it."""
-    from zoo.display.html import in_notebook
     from zoo.models.device import choose_device
     from zoo.registry.blame import model_errors
-    from zoo.training.callbacks import Callback
     from zoo.training.curves import try_curves
     from zoo.training.device import preserve_random_state
-    from zoo.training.notebook import NotebookCallback
     from zoo.training.session import Session
 
     torch_device = choose_device(device)
-    callback = callback or (NotebookCallback(chosen.name) if in_notebook() else Callback())
     path, before = choose_folder(chosen, out, fresh, callback.note)
     with lock_folder(path):
         # Another process may have finished the run before this one had the lock.
@@ -120,7 +140,7 @@ def train_entry(
         if before is not None and before.state == "diverged":
             raise JobError(f"{path} diverged", f"change its options, or {again}")
         if before is None or before.state != "done":
-            session = Session(chosen, path, torch_device, callback, command, again)
+            session = Session(chosen, path, torch_device, callback, command, again, events=events)
             try:
                 with preserve_random_state(torch_device), model_errors(chosen, "training"):
                     before = session.train(before)

@@ -22,12 +22,14 @@ from zoo.runs.choose_folder import refuse_changes
 from zoo.runs.find import resume_command
 from zoo.runs.lock import lock_folder
 from zoo.runs.names import ROOT, is_run
+from zoo.training.events import GivenCallbacks, named_callbacks, open_events
 from zoo.training.fit_to_pictures import Fit
 from zoo.training.signals import catch_signals
 from zoo.training.start import pin_start
 from zoo.tuning.callbacks import TuneCallback
 from zoo.tuning.cluster import ClusterOptions
 from zoo.tuning.engine import Engine, TrialsStillRunning
+from zoo.tuning.events import TrialSender
 from zoo.tuning.fit_study import describe_space, fit_space
 from zoo.tuning.ledger import Ledger
 from zoo.tuning.ray_client import SCHEME, RayClientEngine
@@ -218,6 +220,7 @@ def tune(
     device: str = "auto",
     registries: Paths = (),
     callback: TuneCallback | None = None,
+    callbacks: GivenCallbacks = (),
 ) -> Study:
     """Search the options of an entry, or resume an unfinished study of it.
 
@@ -248,6 +251,8 @@ def tune(
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
         registries: Registry files to read in addition.
         callback: Called for every trial; by default a table in a notebook, and nothing elsewhere.
+        callbacks: Callback kinds with their options, or objects, as `zoo.train` takes them; they are told of each
+            trial, in this process.
 
     Returns:
         The study with its trials and the best of them.
@@ -281,9 +286,12 @@ def tune(
     arguments: dict[str, Any] = options | {"seconds": seconds, "study": study, "from_study": older, "address": address}
     arguments |= {"confirm": True} if confirm else {}
     arguments |= {"storage": storage, "parallel": parallel, "device": device}
+    arguments |= {"callbacks": named_callbacks(callbacks)}
     command = resume_command("tune", name, words, arguments, registries)
     cluster = ClusterOptions.choose(address, parallel, device)
     request = TuneRequest(
         options, seconds, fresh, study, confirm, older, Path(storage or ROOT), cluster, command, typed
     )
-    return run_study(raw, overridden_options(words), request, callback)
+    with open_events(callbacks, callback.note) as events:
+        follower = TrialSender(callback, events) if events.callbacks else callback
+        return run_study(raw, overridden_options(words), request, follower)

@@ -9,7 +9,7 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DATA, DEVICE, NAME, OVERRIDES, REGISTRY, read_words
+from zoo.cli.options import DATA, DEVICE, NAME, OVERRIDES, REGISTRY, TRACK, read_words
 from zoo.cli.views.progress import ProgressLines, progress_callback
 from zoo.core.errors import InterruptedRun, JobError, ZooError, did_you_mean
 from zoo.core.splits import SPLITS
@@ -34,6 +34,7 @@ from zoo.registry.entry import Entry
 @click.option("--fresh", is_flag=True, help="Start a new comparison even if there is one.")
 @click.option("--name", "comparison", metavar="NAME", help="Name of the comparison; default NAME-compare.")
 @DEVICE
+@TRACK
 @REGISTRY
 @click.pass_obj
 def compare_command(

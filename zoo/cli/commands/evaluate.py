@@ -10,7 +10,7 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DATA, DEVICE, GUIDANCE, OVERRIDES, RUN, TEMPERATURE, VIEWS, read_words, refuse_typed
+from zoo.cli.options import DATA, DEVICE, GUIDANCE, OVERRIDES, RUN, TEMPERATURE, TRACK, VIEWS, read_words, refuse_typed
 from zoo.core.errors import ResourceError
 from zoo.core.files import non_finite_to_none, write_json
 from zoo.core.splits import SPLITS
@@ -59,6 +59,7 @@ MAX_CONFUSIONS = 10
 )
 @click.option("--all", "everything", is_flag=True, help="Show all figures, not only those that matter most.")
 @click.option("--metrics", multiple=True, metavar="METRIC", help="Show a metric kind too, also one of another plugin.")
+@TRACK
 @click.pass_obj
 def evaluate_command(
     screen: Screen,

@@ -9,7 +9,7 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DATA, DEVICE, NAME, OVERRIDES, REGISTRY, read_words, refuse_typed
+from zoo.cli.options import DATA, DEVICE, NAME, OVERRIDES, REGISTRY, TRACK, read_words, refuse_typed
 from zoo.cli.views.pages import check_out
 from zoo.cli.views.progress import progress_callback
 from zoo.core.errors import JobError, ZooError
@@ -45,6 +45,7 @@ from zoo.training.start import choose_entry
 @click.option("--stage", metavar="NAME", help="With --find-lr: the stage; default the first.")
 @DEVICE
 @click.option("--fresh", is_flag=True, help="Start a new run even if there is an unfinished one.")
+@TRACK
 @REGISTRY
 @click.pass_obj
 def train_command(
@@ -89,6 +90,7 @@ def train_command(
 def search_rate(screen: Screen, entry: Entry, words: list[str], stage: str | None, options: dict[str, Any]) -> None:
     """Find a learning rate, draw the plot, and print the rate and the command that uses it."""
     refuse_typed("fresh", "with --find-lr", "it leaves no run")
+    refuse_typed("callbacks", "with --find-lr", "it leaves no run")
     check_out(path := options["out"] or f"{entry.name}-lr.png", "plot", "--out")
     if rates := [key for key in typed_options(words) if key.split(".")[0] == "train" and key.endswith(".lr")]:
         raise ZooError(f"{rates[0]} has no effect with --find-lr", "leave it out")

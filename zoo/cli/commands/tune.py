@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DATA, DEVICE, NAME, OVERRIDES, REGISTRY, read_words
+from zoo.cli.options import DATA, DEVICE, NAME, OVERRIDES, REGISTRY, TRACK, read_words
 from zoo.cli.views.study import show_failures, show_study, study_document
 from zoo.cli.views.study_progress import study_callback
 from zoo.core.errors import JobError, ZooError
@@ -93,6 +93,7 @@ class Count(click.ParamType[int]):
 )
 @DEVICE
 @click.option("--save-as", metavar="NAME", help="Save the best trial as entry NAME in ./registry.yaml.")
+@TRACK
 @REGISTRY
 @click.pass_context
 def tune_command(

@@ -110,6 +110,10 @@ class CompletedType(click.ParamType[str]):
         kinds = [(name, "judge") for name in (*self.names["kinds"].get("judge", {}), "none")]
         return [*kinds, *self.entry(ctx, incomplete), *self.run(ctx, incomplete)]
 
+    def callback(self, ctx: click.Context, incomplete: str) -> Suggestions:
+        """Suggest callback kinds."""
+        return [(name, "") for name in self.names["kinds"].get("callback", {})]
+
     def device(self, ctx: click.Context, incomplete: str) -> Suggestions:
         """Suggest devices."""
         return [(name, "") for name in DEVICES]
@@ -171,6 +175,7 @@ def run_folder(text: str) -> Path:
 
 
 SUGGESTERS: dict[str, Callable[[CompletedType, click.Context, str], Suggestions]] = {
+    "callback": CompletedType.callback,
     "choices": CompletedType.choices,
     "comparison": CompletedType.comparison,
     "data": CompletedType.data,
@@ -183,7 +188,14 @@ SUGGESTERS: dict[str, Callable[[CompletedType, click.Context, str], Suggestions]
     "study": CompletedType.study,
     "subject": CompletedType.subject,
 }
-BY_NAME = {"name": "entry", "init_from": "run", "from_study": "study", "overrides": "override", "no_plugin": "plugin"}
+BY_NAME = {
+    "name": "entry",
+    "init_from": "run",
+    "from_study": "study",
+    "overrides": "override",
+    "no_plugin": "plugin",
+    "callbacks": "callback",
+}
 """Suggestions for parameters whose names differ from them."""
 BY_METAVAR = {"FILE": "file", "FILE.png": "file", "PICTURE": "file", "FOLDER": "file", "DIR": "dir", "PLUGIN": "plugin"}
 

@@ -30,6 +30,7 @@ from zoo.registry.unused import unused_options
 from zoo.runs.choose_folder import refuse_changes
 from zoo.runs.find import resume_command
 from zoo.runs.lock import lock_folder
+from zoo.training.events import GivenCallbacks, named_callbacks, open_events
 from zoo.training.session import fit_before_training
 
 FOLDS, FOLD = "data.folds", "data.fold"
@@ -48,6 +49,7 @@ def compare(
     comparison: str | None = None,
     registries: Paths = (),
     callback: CompareCallback | None = None,
+    callbacks: GivenCallbacks = (),
 ) -> Comparison:
     """Train and evaluate variants of an entry, or resume an unfinished comparison.
 
@@ -71,6 +73,8 @@ def compare(
         comparison: Name of the comparison.
         registries: Registry files to read in addition.
         callback: Called for every run; by default a table in a notebook, and nothing elsewhere.
+        callbacks: Callback kinds with their options, or objects, as `zoo.train` takes them; they are told of each
+            training and each evaluation.
 
     Returns:
         The metrics of each variant, their means and standard deviations over the seeds and folds.
@@ -114,13 +118,17 @@ def compare(
         "split": split,
         "device": device,
         "comparison": comparison,
+        "callbacks": named_callbacks(callbacks),
     }
     command = resume_command("compare", name, with_data(data, overrides), arguments, registries)
     path = choose_comparison(plan, comparison, fresh)
-    with lock_folder(path, "wait for it, or choose another name with --name"):
+    with (
+        open_events(callbacks, callback.note, path.name) as events,
+        lock_folder(path, "wait for it, or choose another name with --name"),
+    ):
         record = ComparisonRecord.open(path) if is_comparison(path) else ComparisonRecord.begin(path, plan, command)
         refuse_changes("comparison", path, record.plan.changes(plan))  # another process may have been first
-        runner = ComparisonRunner(axes, jobs, record, device, registries, callback)
+        runner = ComparisonRunner(axes, jobs, record, device, registries, callback, events)
         try:
             return runner.run()
         except (InterruptedRun, KeyboardInterrupt) as stop:

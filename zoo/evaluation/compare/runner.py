@@ -13,12 +13,13 @@ from zoo.evaluation.compare.axes import Axes, Values, variant_title
 from zoo.evaluation.compare.callbacks import CompareCallback
 from zoo.evaluation.compare.folder import NEW_COMPARISON_HINT, ComparisonRecord
 from zoo.evaluation.compare.result import ComparedRun, Comparison, Variant
-from zoo.evaluation.evaluate import evaluate
+from zoo.evaluation.evaluate import evaluate, send_evaluation
 from zoo.registry.entry import Entry
 from zoo.registry.listing import Paths, load_entry
 from zoo.runs.find import resume_command
 from zoo.runs.names import is_run
 from zoo.runs.run import Run, differences
+from zoo.training.events import Events
 from zoo.training.train import train_entry
 
 
@@ -50,6 +51,8 @@ class ComparisonRunner:
     device: str
     registries: Paths
     callback: CompareCallback
+    events: Events
+    """Where to send what happens in the trainings and evaluations."""
     indices: list[int] = field(default_factory=list)
     """Index in the record of the variant of each job."""
     runs: list[ComparedRun] = field(default_factory=list)
@@ -140,14 +143,15 @@ class ComparisonRunner:
         with self.callback.training(f"[{index + 1}/{len(self.jobs)}] {job.title}", job.entry) as callback:
             options = {"out": path, "device": self.device}
             command = resume_command("train", name, job.overrides, options, self.registries)
-            train_entry(entry, command, path, self.device, callback)
+            train_entry(entry, command, path, self.device, callback, self.events)
 
     def evaluate(self, path: Path) -> None:
         """Evaluate a finished run, and record the result."""
         found = evaluate(path, split=self.record.plan.split, device=self.device, tell=self.callback.note)
         for problem in found.problems:
             self.callback.note(problem)
-        self.record.keep(path, Run.open(path).record["weights_sha256"], found)
+        self.record.keep(path, (run := Run.open(path)).record["weights_sha256"], found)
+        send_evaluation(self.events, found, [run])
 
     def publish(self) -> None:
         """Update table.json and the callback."""
