@@ -11,7 +11,7 @@ from zoo import Choice, Range, Spec
 Scale = Field(ge=0.01, le=100)
 DEFAULT_STEPS = 10
 """Number of steps of a continuous flow if it is not set."""
-MATCHING_OPTIONS = ("steps", "times", "draws")
+MATCHING_OPTIONS = ("steps", "times", "draws", "patch")
 """Options of `matching` alone, which are left out of entries where they are not used, so that older hashes stay."""
 
 
@@ -117,6 +117,10 @@ class FlowSpec(Spec):
     draws: Annotated[int, Field(ge=1, le=1000)] | None = None
     """For matching: noises and times for each code of a training step, which make its gradient less noisy at the cost
     of the velocity network alone; null: 4 for vectors, 1 for maps."""
+
+    patch: Annotated[int, Field(ge=1, le=64)] | None = None
+    """For matching over maps: side of the squares of places that are one token (as in arXiv:2212.09748); 2 makes it
+    about four times as fast; null: 1."""
 
     @model_serializer(mode="wrap")
     def leave_out_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:

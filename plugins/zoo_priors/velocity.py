@@ -8,8 +8,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from zoo import CodeInfo
-from zoo_priors.attention import INIT_STD, Attention
+from zoo import CodeInfo, ZooError
+from zoo_priors.attention import Attention
 from zoo_priors.scale import soft_clamp
 from zoo_priors.spec import FlowSpec
 
@@ -113,32 +113,56 @@ class TokenBlock(nn.Module):
 
 
 class MapVelocity(nn.Module):
-    """A transformer over the places of maps (C, H, W), given as vectors, modulated by time and context."""
+    """A transformer over patches of maps (C, H, W), given as vectors, modulated by time and context."""
 
-    def __init__(self, shape: tuple[int, ...], context: int, width: int, layers: int, heads: int) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], context: int, width: int, layers: int, heads: int, patch: int = 1
+    ) -> None:
         super().__init__()
         channels, height, *rest = shape
-        self.channels, self.side = channels, (height, math.prod(rest))
+        self.shape, self.patch = (channels, height, math.prod(rest)), patch
+        self.side = (height // patch, math.prod(rest) // patch)
+        size = channels * patch**2
         self.embedding = Embedding(context, width)
-        self.first = nn.Linear(channels, width)
-        self.places = nn.Parameter(INIT_STD * torch.randn(math.prod(self.side), width))
+        self.first = nn.Linear(size, width)
+        self.places = nn.Parameter(place_features(self.side, width))
         self.blocks = nn.ModuleList(TokenBlock(width, heads) for _ in range(layers))
-        self.norm, self.last, self.gain = nn.LayerNorm(width), nn.Linear(width, channels), width**-0.5
+        self.norm, self.last, self.gain = nn.LayerNorm(width), nn.Linear(width, size), width**-0.5
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
     def forward(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
         """Map vectors (N, D) at times (N, 1) to vectors (N, D)."""
         embedding = self.embedding(t, context)
-        tokens = self.first(soft_clamp(x, MAX_INPUT).reshape(x.shape[0], self.channels, -1).mT) + self.places
+        patches = nn.functional.pixel_unshuffle(soft_clamp(x, MAX_INPUT).reshape(-1, *self.shape), self.patch)
+        tokens = self.first(patches.flatten(2).mT) + self.places
         for block in self.blocks:
             tokens = block(tokens, embedding, self.side)
         found: Tensor = self.gain * self.last(self.norm(tokens))
-        return found.mT.flatten(1)
+        return nn.functional.pixel_shuffle(found.mT.reshape(*found.mT.shape[:2], *self.side), self.patch).flatten(1)
+
+
+def place_features(side: tuple[int, int], width: int) -> Tensor:
+    """Compute sine and cosine features (H * W, width) of the rows and columns of a map.
+
+    They are as large as the tokens to which they are added, so that places are told apart from the first step on.
+    """
+    count = -(-width // 4)
+    angles = [torch.outer((torch.arange(size) + 0.5) / size * math.pi, torch.linspace(1, size, count)) for size in side]
+    down, across = (torch.cat([each.sin(), each.cos()], 1) for each in angles)
+    both = torch.cat([down.unsqueeze(1).expand(-1, side[1], -1), across.unsqueeze(0).expand(side[0], -1, -1)], 2)
+    return both.flatten(0, 1)[:, :width].clone()
 
 
 def build_velocity(spec: FlowSpec, code: CodeInfo) -> nn.Module:
     """Build the network for the shape of the codes: a transformer for maps, residual blocks for vectors."""
     if len(code.shape) > 1 and code.size > code.shape[0]:
-        return MapVelocity(code.shape, spec.context, spec.width, spec.layers, spec.heads)
+        patch = spec.patch or 1
+        rows, columns = code.shape[1], math.prod(code.shape[2:])
+        if rows % patch or columns % patch:
+            text = f"prior.patch={patch} does not divide the sides of a map of {rows}x{columns}"
+            raise ZooError(text, "choose a divisor of both")
+        return MapVelocity(code.shape, spec.context, spec.width, spec.layers, spec.heads, patch)
+    if spec.patch is not None:
+        raise ZooError("prior.patch is for maps; these codes are vectors", "leave it out, or set model.form=map")
     return VectorVelocity(code.size, spec.context, spec.width, spec.layers)

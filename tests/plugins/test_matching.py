@@ -14,10 +14,10 @@ from scipy.integrate import solve_ivp
 from torch import Tensor
 from zoo_priors.matching import Matching
 from zoo_priors.spec import FlowSpec
-from zoo_priors.velocity import MapVelocity, VectorVelocity
+from zoo_priors.velocity import MapVelocity, VectorVelocity, place_features
 
 import zoo
-from zoo import CodeInfo
+from zoo import CodeInfo, ZooError
 from zoo.core.types import Batch
 from zoo.models import Generator
 from zoo.models.prior import Term, single_term
@@ -125,6 +125,34 @@ def test_the_network_fits_the_codes() -> None:
     assert isinstance(make(4).net, VectorVelocity) and isinstance(make(4, 1, 1).net, VectorVelocity)
     assert isinstance(make(4, 2, 3).net, MapVelocity)
     assert make(4, 2, 3).sample(2).shape == (2, 4, 2, 3)
+
+
+def test_patches_of_a_map_are_tokens() -> None:
+    flow = make(3, 4, 6, patch=2)
+    assert isinstance(flow.net, MapVelocity) and flow.net.places.shape == (6, 16)
+    code = flow.sample(2)
+    torch.testing.assert_close(flow.from_base(flow.base(code), single_term(None)), code, rtol=1e-3, atol=1e-3)
+    # a patch keeps its place: a change in one corner moves that corner most
+    x = torch.zeros(1, 3, 4, 6)
+    x[..., :2, :2] = 1
+    with torch.no_grad():
+        still, moved = (flow.velocity(each.flatten(1), torch.zeros(1, 1), torch.zeros(1, 32)) for each in (0 * x, x))
+    change = (moved - still).view(3, 4, 6).square().sum(0)
+    assert change[:2, :2].mean() > 4 * change[2:, 2:].mean()
+
+
+def test_patches_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ZooError, match="patch=2 does not divide the sides of a map of 3x4; choose a divisor of both"):
+        make(2, 3, 4, patch=2)
+    with pytest.raises(ZooError, match="patch is for maps; these codes are vectors"):
+        make(4, patch=2)
+
+
+@pytest.mark.parametrize("side", [(1, 5), (4, 4), (8, 8), (3, 7)])
+def test_places_differ_from_the_first_step_on(side: tuple[int, int]) -> None:
+    places = place_features(side, 18)
+    assert places.shape == (side[0] * side[1], 18)
+    assert torch.pdist(places).min() > 1
 
 
 @pytest.mark.slow
