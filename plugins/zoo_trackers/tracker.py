@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,7 +71,7 @@ class Tracker(EventCallback):
             case TrialReported():
                 self.log(self.runs[event.run], named(valid={"loss": event.loss}), event.epoch)
             case EvaluationEnded():
-                self.start(event.run, event.id or event.run.name, event.entry, "", {})
+                self.start(event.run, event.id, event.entry, "", {})
                 self.log(self.runs[event.run], named(**{event.split: event.metrics}), 0)
                 self.end(event.run, "done")
             case _:
@@ -92,8 +93,10 @@ class Tracker(EventCallback):
                 self.end(event.run, event.state)
 
     def start(self, run: Path, key: str, entry: str, group: str, config: dict[str, Any]) -> None:
-        """Open a run, and keep its handle."""
-        self.runs[run] = self.open(RunInfo(key, run.name, entry, group, config))
+        """Open a run, and keep its handle; an ensemble, which has no key, is known by the names of its runs."""
+        name = run.name if key else "+".join(Path(part).name for part in str(run).split("+"))
+        key = key or sha256(str(run).encode()).hexdigest()[:16]
+        self.runs[run] = self.open(RunInfo(key, name, entry, group, config))
 
     def end(self, run: Path, state: str) -> None:
         """Close a run."""

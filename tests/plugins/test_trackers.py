@@ -13,6 +13,7 @@ from zoo_trackers.tracker import RunInfo, Tracker
 
 from tests.conftest import TINY
 from zoo.cli import main
+from zoo.registry import EvaluationEnded
 from zoo.runs.metrics_log import read_rows
 from zoo.runs.run import Run
 from zoo.testing import callbacks
@@ -54,6 +55,16 @@ def test_events_become_runs_with_finite_figures(tmp_path: Path) -> None:
         0: {"kept/loss": 0.5, "kept/objective": 0.5, "seconds": 3.0, "parameters": 1000},
     }
     assert trial["states"] == ["done"]
+
+
+def test_an_ensemble_is_a_run_of_its_own() -> None:
+    memory = Memory()
+    for others in ("cnn-2", "cnn-3"):
+        run = Path(f"runs/cnn-1+runs/{others}")
+        memory.event(EvaluationEnded(run, "", "cnn+cnn", "test", 100, {"accuracy": 0.9}))
+    one, other = memory.done.values()
+    assert (one["info"].name, other["info"].name) == ("cnn-1+cnn-2", "cnn-1+cnn-3")
+    assert all(len(each["info"].id) == 16 for each in (one, other))
 
 
 def test_runs_that_are_open_at_the_end_are_closed(tmp_path: Path) -> None:

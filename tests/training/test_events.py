@@ -151,6 +151,20 @@ def test_an_evaluation_tells_its_metrics_with_the_id_of_the_training(run: Path) 
     assert len(event["id"]) == 16
 
 
+def test_callbacks_are_closed_after_an_evaluation_that_fails(run: Path) -> None:
+    keeper = Keeper()
+    with pytest.raises(zoo.ZooError, match="not a generator"):
+        zoo.evaluate(run, judge="inception", device="cpu", callbacks=[keeper])
+    assert keeper.closed == 1
+
+
+def test_callbacks_are_closed_if_one_after_them_is_wrong() -> None:
+    keeper = Keeper()
+    with pytest.raises(zoo.ZooError, match="lnies"):
+        zoo.train("cnn", *TINY, device="cpu", callbacks=[keeper, "lnies"])
+    assert keeper.closed == 1
+
+
 @pytest.mark.usefixtures("lines")
 def test_a_comparison_tells_each_training_and_evaluation_with_its_name() -> None:
     words = ["compare", "cnn", *TINY, "model.norm=none,before", "train.epochs=1", "--device", "cpu"]

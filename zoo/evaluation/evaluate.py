@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,7 +42,7 @@ from zoo.runs.ensemble import Runs, ensemble_label, load_runs
 from zoo.runs.inputs import check_pictures, run_overrides
 from zoo.runs.lock import lock_file
 from zoo.runs.run import Run
-from zoo.training.events import Events, GivenCallbacks, run_id
+from zoo.training.events import Events, GivenCallbacks, open_events, run_id
 
 NO_JUDGE = "none"
 """The value of `judge` that turns the judge off."""
@@ -163,32 +162,54 @@ def evaluate(
         >>> zoo.evaluate("cnn", split="valid").metrics["accuracy"]  # doctest: +SKIP
         0.97
     """
-    from zoo.evaluation.gallery import make_gallery, sampling_options
-    from zoo.evaluation.judges import find_judge
-    from zoo.models.device import autocast_type, choose_device
-    from zoo.models.generator import Generator
-    from zoo.registry.blame import model_errors
-    from zoo.registry.build import build_data
+    from zoo.models.device import choose_device
 
     check_split(split)
     check_precision(precision)
     for name in metrics:
         catalog().find("metric", name)
-    events = Events(callbacks, tell)
-    named = data if isinstance(data, str | Path) else None
-    runs, torch_device = load_runs(run, named), choose_device(device)
-    if len(runs) > 1:
-        if judge not in (DEFAULT_JUDGE, NO_JUDGE) or (guidance, temperature) != (0.0, 1.0):
-            raise ZooError("an ensemble draws no samples", "drop the judge, guidance and temperature")
-        evaluation = evaluate_ensemble(
-            runs, overrides, data, split, torch_device, views, metrics, record, data_name, precision
-        )
-        return end_evaluation(events, evaluation, runs)
-    (opened,) = runs
+    with open_events(callbacks, tell) as events:
+        named = data if isinstance(data, str | Path) else None
+        runs, torch_device = load_runs(run, named), choose_device(device)
+        common = overrides, data, split, torch_device, views, metrics, record, data_name, precision
+        if len(runs) > 1:
+            if judge not in (DEFAULT_JUDGE, NO_JUDGE) or (guidance, temperature) != (0.0, 1.0):
+                raise ZooError("an ensemble draws no samples", "drop the judge, guidance and temperature")
+            evaluation = evaluate_ensemble(runs, *common)
+        else:
+            evaluation = evaluate_run(runs[0], *common, judge, guidance, temperature, tell)
+        send_evaluation(events, evaluation, runs)
+    return evaluation
+
+
+def evaluate_run(
+    opened: Run,
+    overrides: Sequence[str],
+    data: Data | None,
+    split: str,
+    device: torch.device,
+    views: str,
+    metrics: Collection[str],
+    record: str | Path | None,
+    data_name: str,
+    precision: float | None,
+    judge: str,
+    guidance: float,
+    temperature: float,
+    tell: Callable[[str], object],
+) -> Evaluation:
+    """Compute the metrics of one run, with a judge of its samples if it is a generator."""
+    from zoo.evaluation.gallery import make_gallery, sampling_options
+    from zoo.evaluation.judges import find_judge
+    from zoo.models.device import autocast_type
+    from zoo.models.generator import Generator
+    from zoo.registry.blame import model_errors
+    from zoo.registry.build import build_data
+
     words = run_overrides(opened, data, overrides)
     changed = opened.with_overrides(words)
     refuse_fold(record, changed, opened.label)
-    model = with_views(opened.calibrated(opened.model(torch_device, words)), views, opened.label)
+    model = with_views(opened.calibrated(opened.model(device, words)), views, opened.label)
     options = sampling_options(opened, model, guidance, temperature)
     if judge == NO_JUDGE and options.non_default():
         text = "--judge none evaluates no samples, so guidance and temperature have no effect"
@@ -204,13 +225,13 @@ def evaluate(
     check_pictures(opened, changed, splits.info, split, pictures)
     with model_errors(changed, "evaluation"):
         model.set_texts(pictures.text_table)
-        autocast = autocast_type(torch_device, changed.train.precision)
-        found = compute_outputs(model, pictures, opened.info, torch_device, autocast)
+        autocast = autocast_type(device, changed.train.precision)
+        found = compute_outputs(model, pictures, opened.info, device, autocast)
         if judge == DEFAULT_JUDGE and len(opened.info.classes) < 2 and isinstance(model, Generator):
             tell("samples are not judged: a classifier as judge needs at least two classes; --judge sets another")
         elif isinstance(model, Generator) and judge != NO_JUDGE:
-            named_judge = find_judge(judge, opened, changed, splits, torch_device, tell)
-            gallery = make_gallery(model, named_judge, pictures, splits.train, torch_device, options=options)
+            named_judge = find_judge(judge, opened, changed, splits, device, tell)
+            gallery = make_gallery(model, named_judge, pictures, splits.train, device, options=options)
             found = replace(found, gallery=gallery)
     predictions = ClassifiedSplit.of(split, found)
     evaluation = Evaluation(
@@ -230,24 +251,19 @@ def evaluate(
     )
     if record is not None:
         data = data_name or changed.data.name
-        record_result(record, make_result(opened.entry, data, evaluation.to_dict(), opened.record), runs, evaluation)
-    return end_evaluation(events, evaluation, runs)
+        record_result(
+            record, make_result(opened.entry, data, evaluation.to_dict(), opened.record), [opened], evaluation
+        )
+    return evaluation
 
 
-def end_evaluation(events: Events, evaluation: Evaluation, runs: Sequence[Run]) -> Evaluation:
-    """Send the metrics of an evaluation to callbacks, close these, and return it."""
-    with closing(events):
-        return send_evaluation(events, evaluation, runs)
-
-
-def send_evaluation(events: Events, evaluation: Evaluation, runs: Sequence[Run]) -> Evaluation:
-    """Send the metrics of an evaluation to callbacks, and return it."""
+def send_evaluation(events: Events, evaluation: Evaluation, runs: Sequence[Run]) -> None:
+    """Send the metrics of an evaluation to callbacks."""
     entry = "+".join(run.entry.name for run in runs)
     known = run_id(runs[0]) if len(runs) == 1 else ""
     events.send(
         EvaluationEnded(evaluation.run, known, entry, evaluation.split, evaluation.pictures, evaluation.metrics)
     )
-    return evaluation
 
 
 def evaluate_ensemble(

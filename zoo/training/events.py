@@ -38,8 +38,13 @@ class Events:
     """The callbacks of one call of the zoo, to which events are sent."""
 
     def __init__(self, given: GivenCallbacks = (), tell: Callable[[str], object] = len, group: str = "") -> None:
-        self.callbacks = [build_callback(each) for each in given]
         self.tell, self.group = tell, group
+        self.callbacks: list[tuple[str, EventCallback]] = []
+        try:
+            self.callbacks += map(build_callback, given)
+        except BaseException:
+            self.close()
+            raise
 
     def send(self, event: Event) -> None:
         """Send an event to each callback, as a copy of its own."""
