@@ -68,6 +68,22 @@ def test_names_stand_at_the_left_of_their_rows() -> None:
     assert short[1] < long[1] <= endless[1] <= long[1] + 200
 
 
+def test_long_names_are_wrapped_beside_their_rows() -> None:
+    def lines(side: int) -> int:
+        blocks = [
+            wrap_rows(np.full((2, side, side, 1), 255, np.uint8), 2, "a big red circle above a small blue square")
+        ]
+        page = np.asarray(draw_grid(blocks))
+        left = page[:, : page.shape[1] - 2 * (MARGIN + side)]
+        inked = np.min(left, 1) < BACKGROUND / 2
+        return int(np.count_nonzero(np.diff(inked.astype(np.int8)) > 0))
+
+    assert lines(60) == 2
+    tall = np.full((1, 8, 8, 1), 255, np.uint8)
+    low = [wrap_rows(tall, 1, "word " * 100 + str(index)) for index in range(60)]
+    assert draw_grid(low).height < 2000
+
+
 def test_names_are_not_drawn_over_each_other_where_rows_are_low(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zoo.display.grid.MAX_ASPECT", 1000)
     blocks = [wrap_rows(made(1, 4), 1, f"class {number}") for number in range(100)]

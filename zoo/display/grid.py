@@ -147,9 +147,11 @@ def compute_layout(blocks: Sequence[PictureRows], height: int, width: int) -> La
 def draw_column(blocks: Sequence[PictureRows], layout: Layout, channels: int) -> Image.Image:
     """Draw one column of blocks with their names."""
     page = np.full((layout.height(blocks), layout.width, channels), BACKGROUND, np.uint8)
-    top, names = MARGIN, []
+    top = MARGIN
+    names: list[tuple[str, float]] = []
     for block in blocks:
-        names.append((shorten(block.name), top + (len(block.lines) * layout.cell[0] - GAP) / 2))
+        height = len(block.lines) * layout.cell[0] - GAP
+        names += place_name(block.name, top, height)
         for line in block.lines:
             paste_line(page, line, top, layout.left + MARGIN, layout.scale)
             top += layout.cell[0]
@@ -157,6 +159,15 @@ def draw_column(blocks: Sequence[PictureRows], layout: Layout, channels: int) ->
     image = to_image(page)
     write_names(image, names, layout.left)
     return image
+
+
+def place_name(name: str, top: int, height: int) -> list[tuple[str, float]]:
+    """Wrap a name to the lines that fit beside its block, and place them: each with the height of its middle."""
+    lines, most = wrap_caption(name, MAX_NAME_WIDTH), max(1, height // LINE_HEIGHT)
+    if len(lines) > most:
+        lines = [*lines[: most - 1], shorten(" ".join(lines[most - 1 :]))]
+    first = top + height / 2 - (len(lines) - 1) * LINE_HEIGHT / 2
+    return [(line, first + index * LINE_HEIGHT) for index, line in enumerate(lines)]
 
 
 def to_image(picture: Pixels) -> Image.Image:
@@ -180,7 +191,7 @@ def paste_line(page: Pixels, line: Pixels, top: int, left: int, scale: int) -> N
 
 
 def write_names(image: Image.Image, names: Sequence[tuple[str, float]], left: int) -> None:
-    """Write the names, right-aligned, at the middle of their blocks."""
+    """Write lines of names, right-aligned, each around its middle."""
     pen = ImageDraw.Draw(image)
     for name, middle in names:
         if name:
