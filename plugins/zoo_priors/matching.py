@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from zoo import CodeInfo
+from zoo import CodeInfo, ZooError
 from zoo.models import Exactness, Invertible, Posterior, Term, no_autocast, single_term
 from zoo_priors.heun import (
     Velocity,
@@ -55,6 +55,9 @@ class Matching(Invertible):
         self.spec, self.joint, self.mixup = spec, spec.joint, spec.mixup
         self.exact = code.size <= EXACT_SIZE
         self.net = build_velocity(spec, code)
+        if spec.width % spec.heads and not isinstance(self.net, VectorVelocity):
+            text = f"prior.width={spec.width} is no multiple of prior.heads={spec.heads}, as maps need"
+            raise ZooError(text, "change one of them")
         self.conditions = nn.Linear(code.condition, spec.context, bias=False)
         nn.init.normal_(self.conditions.weight)
         channels = code.shape[0]

@@ -148,6 +148,12 @@ def test_patches_that_do_not_fit_are_refused() -> None:
         make(4, patch=2)
 
 
+def test_heads_divide_the_width_of_maps_alone() -> None:
+    with pytest.raises(ZooError, match=r"prior\.width=10 is no multiple of prior\.heads=4, as maps need"):
+        make(2, 4, 4, width=10, heads=4)
+    assert make(4, width=10, heads=4).sample(2).shape == (2, 4)
+
+
 @pytest.mark.parametrize("side", [(1, 5), (4, 4), (8, 8), (3, 7)])
 def test_places_differ_from_the_first_step_on(side: tuple[int, int]) -> None:
     places = place_features(side, 18)
