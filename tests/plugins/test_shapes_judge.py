@@ -200,6 +200,8 @@ def test_figures_apply_to_captions_of_shapes_only() -> None:
     assert compute(Outputs(outputs.model, outputs.info, others, {}, None, outputs.gallery)) is None
     assert compute(Outputs(outputs.model, outputs.info, Pictures.of(x, y), {}, None, outputs.gallery)) is None
     assert compute(Outputs(outputs.model, outputs.info, outputs.pictures, {}, None, None)) is None
+    by_class = Generator(Painter(), Obedient(Painter.code), DataInfo.of((3, 32, 32), SHAPES)).eval()
+    assert compute(Outputs(by_class, by_class.info, outputs.pictures, {}, None, outputs.gallery)) is None
 
 
 @pytest.mark.slow

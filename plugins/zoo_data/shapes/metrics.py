@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -55,6 +55,11 @@ def share(values: Iterable[bool]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
+def share_right(pairs: Iterable[Pair]) -> float | None:
+    """Compute the share of pictures that show all that their captions say; None if there are none at all."""
+    return share(is_right(*pair) for pair in pairs)
+
+
 def attribute_shares(pairs: Sequence[Pair]) -> dict[str, float]:
     """Compute the share of each attribute that pictures show as their captions say.
 
@@ -65,13 +70,12 @@ def attribute_shares(pairs: Sequence[Pair]) -> dict[str, float]:
     """
     things = [each for wanted, seen in pairs for each in in_order(wanted, seen)]
     two = [pair for pair in pairs if len(pair[0].things) == 2]
-    right: Callable[[Iterable[Pair]], float | None] = lambda some: share(is_right(*pair) for pair in some)  # noqa: E731
     found = {
-        "right": right(pairs),
-        "right_one": right(pair for pair in pairs if len(pair[0].things) == 1),
-        "right_two": right(two),
-        "right_seen": right(pair for pair in pairs if not pair[0].held_out),
-        "right_held_out": right(pair for pair in pairs if pair[0].held_out),
+        "right": share_right(pairs),
+        "right_one": share_right(pair for pair in pairs if len(pair[0].things) == 1),
+        "right_two": share_right(two),
+        "right_seen": share_right(pair for pair in pairs if not pair[0].held_out),
+        "right_held_out": share_right(pair for pair in pairs if pair[0].held_out),
         "count": share(len(wanted.things) == len(seen.things) for wanted, seen in pairs),
         "shape": share(one.shape == other.shape for one, other in things),
         "colour": share(one.colour == other.colour for one, other in things),
@@ -88,16 +92,16 @@ def compute(found: Outputs) -> dict[str, float] | None:
 
     `_real` and `_reconstructions` are the same figures of the pictures themselves and of what the codec makes of them:
     the most that a judge finds right, and the most that samples can reach. None unless the data are `shapes` and the
-    model takes texts.
+    model reads captions.
     """
     model, gallery = found.model, found.gallery
     if gallery is None or found.info.shape != SHAPE or not isinstance(model, Generator):
         return None
-    if (texts := found.pictures.texts) is None:
+    if not model.reads_captions or (texts := found.pictures.texts) is None:
         return None
     wanted = [parse(row[0]) if row else None for row in texts.rows()[:MAX_CAPTIONS]]
     scenes = [scene for scene in wanted if scene is not None]
-    if len(scenes) < len(wanted) or not model.prior.conditional:
+    if len(scenes) < len(wanted):
         return None
     x = found.pictures.floats[: len(scenes)]
     device = next(model.parameters()).device
