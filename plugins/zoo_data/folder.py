@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.core import DataError, DataInfo, PictureSpec, did_you_mean, subfolders
-from zoo_data.folder_captions import Captions, read_captions
+from zoo_data.folder_captions import Captions, read_captions, relative_name
 from zoo_data.folder_layout import Layout, Listing, list_names, read_layout
 
 if TYPE_CHECKING:
-    from zoo.data import Loaded, NamedSource, Recipe
+    from zoo.data import Loaded, NamedSource, Recipe, Texts
 
 
 class FolderSpec(PictureSpec):
@@ -43,7 +43,7 @@ def info(spec: FolderSpec) -> DataInfo:
     if not captions:
         return DataInfo.of(infer_recipe(spec, files).shape, classes)
     texts = Texts.of(captions.get(relative_name(spec.root, path)) for path, _ in files["train"])
-    classes = known_classes(classes, captions)
+    classes = known_classes(classes, texts)
     shape = infer_recipe(spec, files).shape
     return DataInfo.of(shape, classes, words=vocabulary(texts), examples=some_texts(texts))
 
@@ -72,22 +72,20 @@ def captions_of(root: Path, files: Listing) -> Captions:
     return read_captions(root, [relative_name(root, path) for some in files.values() for path, _ in some])
 
 
-def known_classes(classes: tuple[str, ...], captions: dict[str, list[str]]) -> tuple[str, ...]:
-    """Return the classes; none if there is only one and pictures have captions."""
-    return () if captions and len(classes) < 2 else classes
+def known_classes(classes: tuple[str, ...], texts: Texts) -> tuple[str, ...]:
+    """Return the classes; none if there is only one and training pictures have captions."""
+    return () if texts.table and len(classes) < 2 else classes
 
 
 def with_captions(loaded: Loaded, captions: dict[str, list[str]]) -> Loaded:
     """Add captions to named pictures; nothing if there are none."""
     from zoo.data import Texts
 
-    if not any(captions.values()):
+    if not captions:
         return loaded
-    parts: dict[str, Any] = {
-        split: replace(part, texts=Texts.of(captions.get(name) for name in part.names))
-        for split, part in loaded.parts().items()
-    }
-    return replace(loaded, **parts, classes=known_classes(loaded.classes, captions))
+    texts = {split: Texts.of(map(captions.get, part.names)) for split, part in loaded.parts().items()}
+    parts: dict[str, Any] = {split: replace(part, texts=texts[split]) for split, part in loaded.parts().items()}
+    return replace(loaded, **parts, classes=known_classes(loaded.classes, texts["train"]))
 
 
 def with_names(loaded: Loaded, root: Path, files: Listing) -> Loaded:
@@ -131,11 +129,6 @@ def infer_recipe(spec: FolderSpec, files: Listing) -> Recipe:
     train = files["train"]
     some = train[:: max(1, len(train) // SAMPLE_COUNT)]
     return infer_shape([(relative_name(spec.root, path), path) for path, _ in some], spec, resize=True)
-
-
-def relative_name(root: Path, path: Path) -> str:
-    """Get a path relative to the data folder, with forward slashes."""
-    return path.relative_to(root).as_posix()
 
 
 def class_names(files: Listing) -> tuple[str, ...]:

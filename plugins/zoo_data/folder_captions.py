@@ -39,9 +39,9 @@ def read_captions(root: Path, names: Iterable[str]) -> Captions:
     """
     known, found, notes = set(names), dict[str, list[str]](), list[str]()
     for folder, paths in metadata_files(root, known).items():
-        notes += [f"{relative(paths[0], root)}: {text}" for text in read_file(paths[0], folder, known, found)]
-        notes += [f"{relative(path, root)}: not read, since {paths[0].name} is beside it" for path in paths[1:]]
-    return Captions(found, tuple(notes))
+        notes += [f"{relative_name(root, paths[0])}: {text}" for text in read_file(paths[0], folder, known, found)]
+        notes += [f"{relative_name(root, path)}: not read, since {paths[0].name} is beside it" for path in paths[1:]]
+    return Captions({name: texts for name, texts in found.items() if texts}, tuple(notes))
 
 
 def metadata_files(root: Path, names: Iterable[str]) -> dict[str, list[Path]]:
@@ -57,8 +57,8 @@ def parents(name: str) -> Iterator[str]:
     yield from ("/".join(parts[:count]) for count in range(len(parts) + 1))
 
 
-def relative(path: Path, root: Path) -> str:
-    """Name a file within the data folder."""
+def relative_name(root: Path, path: Path) -> str:
+    """Get a path relative to the data folder, with forward slashes."""
     return path.relative_to(root).as_posix()
 
 
@@ -99,7 +99,7 @@ def parse_row(row: Any) -> Row | str:
         return Row(name, [])
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         return f"{column} is neither a text nor a list of texts"
-    return Row(name.strip().replace("\\", "/"), texts)
+    return Row(name.strip().replace("\\", "/"), [text for text in texts if text.strip()])
 
 
 def rows_of(path: Path) -> Iterator[tuple[int, Any]]:

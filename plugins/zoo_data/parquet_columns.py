@@ -65,7 +65,7 @@ def check_same(path: Path, schema: pa.Schema, columns: Columns, family: str, fir
     A file without the label column has no labels.
     """
     advice = "give the folder of a single data set"
-    used = [name for name in (columns.image, columns.label) if name and name in schema.names]
+    used = [name for name in (columns.image, columns.label, columns.text) if name and name in schema.names]
     check_unique(schema, used)
     if columns.image not in used or not holds_pictures(schema.field(columns.image).type):
         found = describe_columns(schema)

@@ -51,6 +51,8 @@ def test_a_picture_has_one_text_several_or_none() -> None:
     assert texts.rows() == rows
     with pytest.raises(DataError, match="of the type int"):
         Texts.of(["a", 3])  # type: ignore[list-item]
+    with pytest.raises(DataError, match="of the type int"):
+        Texts.of([["a", 0]])  # type: ignore[list-item]
 
 
 def test_splits_keep_the_texts_of_each_picture() -> None:

@@ -14,6 +14,7 @@ from zoo_data.folder import FolderSpec
 from zoo.cli import main
 from zoo.core.errors import DataError
 from zoo.data import Loaded
+from zoo.data.split import split
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -97,6 +98,16 @@ def test_metadata_without_captions_changes_nothing(tmp_path: Path) -> None:
     assert loaded.notes == (
         "metadata.csv: rows without a caption: 1 (line 2: no column text or caption among file_name, label)",
     )
+
+
+@pytest.mark.parametrize("rows", [b"train/a.png,\ntrain/b.png,  \n", b"test/a.png,a red one\n"])
+def test_one_class_stays_where_no_training_picture_has_a_caption(tmp_path: Path, rows: bytes) -> None:
+    """Empty captions are none, and those of other splits train nothing."""
+    root = pictures(tmp_path / "set", "train/a.png", "train/b.png", "test/a.png")
+    write(root / "metadata.csv", b"file_name,text\n" + rows)
+    loaded = folder.load(FolderSpec(path=root))
+    assert len(loaded.classes) == 1 and folder.info(FolderSpec(path=root)).classes == loaded.classes
+    assert split(loaded, FolderSpec(path=root)).info.words == ()
 
 
 def test_unreadable_metadata_is_an_error_and_a_second_file_a_note(tmp_path: Path) -> None:

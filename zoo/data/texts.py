@@ -136,8 +136,8 @@ class Texts:
 def clean_texts(texts: PictureText) -> tuple[str, ...]:
     """Return the texts of one picture without white space around them and without empty ones."""
     several = tuple(texts) if isinstance(texts, Iterable) and not isinstance(texts, str) else (texts,)
-    if odd := next((each for each in several if not isinstance(each, str | None)), None):
-        raise DataError(f"a text of a picture is of the type {type(odd).__name__}", "give strings, or None")
+    if odd := [each for each in several if not isinstance(each, str | None)]:
+        raise DataError(f"a text of a picture is of the type {type(odd[0]).__name__}", "give strings, or None")
     return tuple(text for each in several if each and (text := each.strip()))
 
 
