@@ -189,6 +189,17 @@ def test_what_fails_inside_is_told_to_the_terminal_alone(
     assert told == ["a request failed: ZeroDivisionError: division by zero"]
 
 
+def test_a_model_without_gradients_has_classes_and_no_heat_map(
+    home: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object) -> None:
+        raise RuntimeError("no gradient")
+
+    monkeypatch.setattr("zoo.demo.model.explain_batch", fail)
+    found = DemoModel(zoo.load(trained), "cpu").classify(png())
+    assert len(found["classes"]) == 10 and found["heat"] is None
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_garbage_neither_stops_it_nor_reads_files(classifier: DemoServer, seed: int, capsys: Any) -> None:
     chance = random.Random(seed)

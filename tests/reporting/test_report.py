@@ -301,6 +301,19 @@ def test_damaged_values_cost_no_more_than_their_evaluation(
     assert "Metrics: valid split" in check(zoo.report("tiny")).texts("h2")
 
 
+def test_a_class_that_is_never_predicted_has_no_precision(home: Path, trained: Path) -> None:
+    run = home / "runs" / "tiny"
+    shutil.copytree(trained, run)
+    sha256 = json.loads((run / "run.json").read_text(encoding="utf-8"))["weights_sha256"]
+    row = {"pictures": 2, "precision": 0.0, "recall": 0.0, "f1": 0.0}
+    found = {"per_class": {"a": row | {"precision": 0.5, "recall": 1.0}, "b": row}, "confusion": [[2, 0], [2, 0]]}
+    about = {"metrics": {"accuracy": 0.5}, "split": "test", "classes": ["a", "b"], "weights_sha256": sha256}
+    write_json(run / "evaluation" / "test.json", about | found)
+    cells = check(zoo.report("tiny")).texts("td")
+    first = cells.index("0.500")
+    assert cells[first + 3 :][:5] == ["b", "2", "-", "0.000", "0.000"]
+
+
 def test_a_link_in_place_of_evaluations_is_not_followed(home: Path, trained: Path, tmp_path: Path) -> None:
     run = home / "runs" / "tiny"
     shutil.copytree(trained, run)

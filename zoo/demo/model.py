@@ -80,7 +80,7 @@ class DemoModel:
         """Return where the classifier sees its most probable class in a picture; None for a model without maps."""
         assert isinstance(self.model, Classifier)
         pixels = (x * 255).round().to(torch.uint8)
-        with suppress(ZooError):
+        with suppress(ZooError, RuntimeError):  # some layers have no gradients
             _, heat = explain_batch(self.model, pixels, 1, self.device)
             return png_address(blend(to_uint8(x)[0], heat[0, 0]))
         return None

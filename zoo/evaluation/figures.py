@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from zoo.display.format import format_value
 
@@ -37,6 +38,24 @@ def real_value(name: str, metrics: Mapping[str, float]) -> str:
     """Format a figure's value for real pictures; empty if there is none."""
     value = metrics.get(f"{name}_real", metrics.get(f"{name}_floor", LIKE_REAL.get(name)))
     return "" if value is None else format_value(value)
+
+
+def undefined_figures(
+    classes: Mapping[str, Mapping[str, Any]], matrix: Sequence[Sequence[float]] | None
+) -> dict[str, set[str]]:
+    """Return which of precision, recall and F1 each class lacks, for want of pictures of it or predictions of it.
+
+    Without a confusion matrix every class counts as predicted.
+    """
+    predicted = [sum(column) for column in zip(*matrix, strict=True)] if matrix else [1] * len(classes)
+    return {
+        name: {
+            *(() if count else ("precision",)),
+            *(() if row.get("pictures") else ("recall",)),
+            *(() if count or row.get("pictures") else ("f1",)),
+        }
+        for (name, row), count in zip(classes.items(), predicted, strict=True)
+    }
 
 
 def better(name: str) -> str:

@@ -35,8 +35,8 @@ def write_mistakes(found: ClassifiedSplit, path: Path, title: str) -> Path | Non
         remove(path)
         return None
     wrong = int((found.predicted != found.labels).sum())
-    caption = f"{title}: {wrong:,} of {len(found):,} {found.split} pictures wrong; true ▸ predicted class"
-    save_png(path, draw_tiles(rows, caption))
+    count = f"{wrong:,} of {len(found):,} {found.split} pictures wrong"
+    save_png(path, draw_tiles(rows, f"{title}: {count}; true ▸ predicted class, and their probabilities"))
     return path
 
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from zoo.reporting.blocks import Block, Figure, Figures, Fold, Table
-from zoo.reporting.charts import Point, Series, axis_of, draw_chart
+from zoo.reporting.charts import Colour, Point, Series, axis_of, draw_chart
 from zoo.reporting.values import MAX_ROWS, is_number
 
 MAX_CHARTS = 12
 RATE = "learning rate"
 Row = dict[str, Any]
-PARTS = (("train", "training", "b"), ("valid", "validation", "a"))
+PARTS: tuple[tuple[str, str, Colour], ...] = (("train", "training", "b"), ("valid", "validation", "a"))
 
 
 def curve_blocks(rows: Sequence[Row], kept: Row | None) -> list[Block]:
@@ -32,7 +32,7 @@ def curve(rows: Sequence[Row], name: str, marked: float | None) -> Figure | None
     series = []
     for part, said, colour in PARTS:
         if found := points(row.get(part, {}).get(name) for row in rows):
-            series.append(Series(said, found, "b" if colour == "b" else "a", dashed=part == "train"))
+            series.append(Series(said, found, colour, dashed=part == "train"))
     return chart(name, series, marked) if series else None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from zoo.core.errors import RunError, ZooError, describe_error, one_line
 from zoo.core.trust import load_json
 from zoo.display.format import format_bytes, format_count, format_duration, format_value
-from zoo.evaluation.figures import MAIN_FIGURES, real_value
+from zoo.evaluation.figures import MAIN_FIGURES, real_value, undefined_figures
 from zoo.registry.listing import load_entry
 from zoo.reporting.blocks import Block, Columns, Fold, Heading, Matrix, Notes, Page, Picture, Section, Table, Text, Tile
 from zoo.reporting.curves import curve_blocks
@@ -66,7 +66,7 @@ def run_page(run: Run, device: str, tell: Callable[[str], object]) -> Page:
 
 
 def read_log(run: Run, tell: Callable[[str], object]) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """Return the epochs of a run, and the one whose weights were kept; a damaged log is told."""
+    """Return the epochs of a run, and the one whose weights were kept; report a damaged log by a message."""
     try:
         rows = run.log()
     except RunError as error:
@@ -201,7 +201,7 @@ def option_blocks(run: Run) -> list[Block]:
 
 
 def evaluation_sections(run: Run, found: dict[str, dict[str, Any]], tell: Callable[[str], object]) -> Iterator[Section]:
-    """Yield a section for each evaluation; one with values that the zoo never writes is told."""
+    """Yield a section for each evaluation; leave out, with a message, one with values that the zoo never writes."""
     for name, each in found.items():
         try:
             yield Section(metrics_title(name, each), evaluation_blocks(run, name, each))
@@ -236,7 +236,11 @@ def class_blocks(found: dict[str, Any]) -> list[Block]:
     if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
         return []
     keys = [key for key in CLASS_COLUMNS if any(is_number(row.get(key)) for row in rows.values())]
-    lines = [[label, *(class_cell(row.get(key)) for key in keys)] for label, row in rows.items()]
+    undefined = undefined_figures(rows, found.get("confusion")) if found.get("per_class") else {}
+    lines = [
+        [label, *("-" if key in undefined.get(label, ()) else class_cell(row.get(key)) for key in keys)]
+        for label, row in rows.items()
+    ]
     heads = ["class", *(CLASS_COLUMNS[key] for key in keys)]
     return [Heading("By class"), Table(heads, lines, range(1, len(heads)), "By class")] if keys else []
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.cli.console import Screen
 from zoo.core.files import atomic_write
 from zoo.display.format import format_value
-from zoo.evaluation.figures import MAIN_FIGURES, better, is_reference, real_value
+from zoo.evaluation.figures import MAIN_FIGURES, better, is_reference, real_value, undefined_figures
 
 if TYPE_CHECKING:
     from zoo.evaluation.evaluation import Evaluation
@@ -79,13 +79,11 @@ def show_class_figures(
 ) -> None:
     """Print precision, recall and F1 of each class; a dash where they are undefined, for want of pictures."""
     screen.line()
-    predicted = [sum(column) for column in zip(*matrix, strict=True)] if matrix else [1] * len(classes)
-    rows = []
-    for (name, row), count in zip(classes.items(), predicted, strict=True):
-        known = {"precision": bool(count), "recall": bool(row["pictures"]), "f1": bool(count or row["pictures"])}
-        figures = (f"{row[key]:.4f}" if defined else "-" for key, defined in known.items())
+    undefined, keys, rows = undefined_figures(classes, matrix), ("precision", "recall", "f1"), []
+    for name, row in classes.items():
+        figures = ("-" if key in undefined[name] else f"{row[key]:.4f}" for key in keys)
         rows.append([name, format_value(row["pictures"]), *figures])
-    screen.table(["class", "pictures", "precision", "recall", "f1"], rows, right=[1, 2, 3, 4])
+    screen.table(["class", "pictures", *keys], rows, right=[1, 2, 3, 4])
 
 
 def draw_samples(path: Path, gallery: Gallery, names: list[str]) -> list[Path]:

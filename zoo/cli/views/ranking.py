@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 
 MAX_CURVES, MAX_POINTS = 10, 400
 """Classes whose curves are drawn, and points of each that are drawn."""
-MAX_NAME = 20
-"""Letters of a class name in a legend."""
+MAX_NAME, LEGEND_WIDTH = 20, 2.0
+"""Letters of a class name in a legend, and the width of the legend in inches."""
 
 
-def make_panels(count: int, title: str) -> tuple[Any, list[Any]]:
-    """Create a figure with square panels whose axes are shares."""
+def make_panels(count: int, title: str, legend: float = 0.0) -> tuple[Any, list[Any]]:
+    """Create a figure with square panels whose axes are shares, and room for a legend, in inches, at their right."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(0.6 + 4.4 * count, 4.7), dpi=110)
-    figure.subplots_adjust(0.75 / (0.6 + 4.4 * count), 0.12, 0.985, 0.9, 0.22)
+    width = 0.6 + 4.4 * count + legend
+    figure = Figure(figsize=(width, 4.7), dpi=110)
+    figure.subplots_adjust(0.75 / width, 0.12, 1 - (0.08 + legend) / width, 0.9, 0.22)
     figure.suptitle(title, fontsize=10, parse_math=False)
     panels = figure.subplots(1, count, squeeze=False)[0].tolist()
     for axes in panels:
@@ -64,7 +65,7 @@ def draw_curves(path: Path, curves: Mapping[str, Curve], title: str) -> None:
     defined = {name: curve for name, curve in curves.items() if curve.is_defined}
     worst = sorted(defined, key=lambda name: defined[name].average_precision)[:MAX_CURVES]
     some = f" (the {len(worst)} of {len(defined)} classes ranked worst)" if len(worst) < len(defined) else ""
-    figure, (roc, pr) = make_panels(2, title + some)
+    figure, (roc, pr) = make_panels(2, title + some, LEGEND_WIDTH)
     for index, name in enumerate(worst):
         curve, colour = defined[name], f"C{index}"
         rows = thin_out(len(curve.thresholds))
@@ -79,9 +80,10 @@ def draw_curves(path: Path, curves: Mapping[str, Curve], title: str) -> None:
     pr.set_xlabel("recall")
     pr.set_ylabel("precision")
     handles, names = roc.get_legend_handles_labels()
-    figure_labels = [f"{each} {defined[name].average_precision:.3f}" for each, name in zip(names, worst, strict=True)]
+    figure_labels = [f"{each}: {defined[name].average_precision:.3f}" for each, name in zip(names, worst, strict=True)]
+    place = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5)}
     legend = pr.legend(
-        handles, figure_labels, title="average precision", loc="lower left", fontsize=7, title_fontsize=7, frameon=False
+        handles, figure_labels, title="average precision", fontsize=7, title_fontsize=7, frameon=False, **place
     )
     for text in legend.get_texts():
         text.set_parse_math(False)
