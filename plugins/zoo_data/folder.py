@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from zoo.core import DataError, DataInfo, PictureSpec, did_you_mean, subfolders
 from zoo_data.folder_captions import Captions, read_captions, relative_name
 from zoo_data.folder_layout import Layout, Listing, list_names, read_layout
+from zoo_data.known_classes import known_classes
 
 if TYPE_CHECKING:
-    from zoo.data import Loaded, NamedSource, Recipe, Texts
+    from zoo.data import Loaded, NamedSource, Recipe
 
 
 class FolderSpec(PictureSpec):
@@ -70,11 +71,6 @@ def load(spec: FolderSpec) -> Loaded:
 def captions_of(root: Path, files: Listing) -> Captions:
     """Read the captions of the pictures of all splits."""
     return read_captions(root, [relative_name(root, path) for some in files.values() for path, _ in some])
-
-
-def known_classes(classes: tuple[str, ...], texts: Texts) -> tuple[str, ...]:
-    """Return the classes; none if there is only one and training pictures have captions."""
-    return () if texts.table and len(classes) < 2 else classes
 
 
 def with_captions(loaded: Loaded, captions: dict[str, list[str]]) -> Loaded:

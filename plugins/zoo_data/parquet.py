@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.core import DataInfo, PictureSpec
+from zoo_data.known_classes import known_classes
 from zoo_data.parquet_columns import Columns, common_columns
 from zoo_data.parquet_files import Files, list_files, open_parquet
 from zoo_data.parquet_labels import Labels, read_labels
@@ -42,12 +43,13 @@ def info(spec: ParquetSpec) -> DataInfo:
     """Infer shape and classes from the schema, the labels and the first rows."""
     files = list_files(spec.path)
     columns = common_columns(files, spec.image, spec.label)
-    shape, classes = infer_recipe(files, columns, spec).shape, known_classes(read_labels(files, columns), columns)
+    shape, classes = infer_recipe(files, columns, spec).shape, read_labels(files, columns).classes
     if columns.text is None:
         return DataInfo.of(shape, classes)
     from zoo.data import Texts, some_texts, vocabulary
 
     texts = Texts.of(text for path in files["train"] for text in read_texts(path, columns.text))
+    classes = known_classes(classes, texts)
     return DataInfo.of(shape, classes, words=vocabulary(texts), examples=some_texts(texts))
 
 
@@ -81,13 +83,8 @@ def decode_all(spec: ParquetSpec, files: Files, columns: Columns, labels: Labels
         for split, paths in files.items()
     }
     notes = skipped.seen.notes(shape)
-    classes = known_classes(labels, columns)
+    classes = known_classes(labels.classes, parts["train"].texts)
     return Loaded(**parts, captions=(), notes=notes, classes=classes, skipped=tuple(skipped.found))
-
-
-def known_classes(labels: Labels, columns: Columns) -> tuple[str, ...]:
-    """Return the classes; none if there is only one and pictures have captions."""
-    return () if columns.text and len(labels.classes) < 2 else labels.classes
 
 
 def labelled_chunks(paths: list[Path], columns: Columns, labels: Labels, count: int) -> Iterator[Chunk]:

@@ -393,6 +393,14 @@ def test_captions_of_parquet_files_are_read(tmp_path: Path, name: str, caplog: p
     assert parquet.load(ParquetSpec(path=path)).train.fingerprint() == loaded.train.fingerprint()
 
 
+def test_one_class_stays_where_the_captions_are_empty(tmp_path: Path) -> None:
+    """A column without a single text gives no captions."""
+    spec = ParquetSpec(path=save(tmp_path / "set.parquet", pa.table({"img": two(6)[0], "text": [None, " "] * 6})))
+    loaded = parquet.load(spec)
+    assert loaded.classes == parquet.info(spec).classes == ("pictures",)
+    assert split(loaded, spec).info.words == ()
+
+
 def test_captions_stay_with_their_pictures_where_others_are_left_out(tmp_path: Path) -> None:
     """Unreadable pictures and rows without a label take their captions with them; labels stay labels."""
     images, labels = two(10)

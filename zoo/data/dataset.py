@@ -229,7 +229,7 @@ def check_loaded(loaded: Loaded) -> None:
     """Raise DataError if no model can be trained on the pictures."""
     train, classes = loaded.train, loaded.classes
     if not classes and not has_texts(train):
-        raise DataError("the training pictures have neither classes nor texts", "the data kind must give one of them")
+        raise DataError("the training pictures have neither classes nor texts", "give each a class or a caption")
     for name, part in loaded.parts().items():
         check_split(name, part, max(1, len(classes)))
         if part.x.shape[1:] != train.x.shape[1:]:
