@@ -12,7 +12,7 @@ import torch
 
 import zoo
 from zoo.cli import main
-from zoo.core.errors import RunError
+from zoo.core.errors import DataError, RunError
 from zoo.core.files import write_json
 from zoo.models.calibration import Calibrated, fit_temperature
 
@@ -43,6 +43,11 @@ def output(capsys: Capture, *words: str) -> tuple[str, str]:
     capsys.readouterr()
     assert main([*words, "--device", "cpu"]) == 0
     return capsys.readouterr()
+
+
+def test_without_validation_pictures_it_says_what_to_do(run: Path) -> None:
+    with pytest.raises(DataError, match=r"no validation pictures .* --data DIR"):
+        zoo.calibrate(run, "data.valid=0", device="cpu")
 
 
 def test_the_temperature_has_the_least_loss() -> None:

@@ -90,11 +90,7 @@ def draw_grid(blocks: Sequence[PictureRows], caption: str = "") -> Image.Image:
     A caption stands above them.
     """
     _, height, width, channels = blocks[0].lines[0].shape
-    if channels not in {1, 3}:
-        raise ZooError(
-            f"pictures with {channels} channels cannot be shown as PNG",
-            "write the tensors instead, with --tensors FILE",
-        )
+    check_channels(channels, "write the tensors instead, with --tensors FILE")
     layout = compute_layout(blocks, height, width)
     folds = max(1, round(math.sqrt(layout.height(blocks) / layout.width / MAX_ASPECT)))
     each = -(-len(blocks) // folds)
@@ -104,6 +100,12 @@ def draw_grid(blocks: Sequence[PictureRows], caption: str = "") -> Image.Image:
     for index, part in enumerate(parts):
         page.paste(draw_column(part, layout, channels), (index * layout.width, 0))
     return with_caption(page, caption) if caption else page
+
+
+def check_channels(channels: int, hint: str = "") -> None:
+    """Raise ZooError for pictures that are neither grey nor RGB."""
+    if channels not in {1, 3}:
+        raise ZooError(f"pictures with {channels} channels cannot be shown as PNG", hint)
 
 
 def with_caption(page: Image.Image, caption: str) -> Image.Image:

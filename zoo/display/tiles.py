@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from zoo.display.grid import BACKGROUND, GAP, MARGIN, Pixels, font, shorten, text_width, with_caption
+from zoo.display.grid import BACKGROUND, GAP, MARGIN, Pixels, check_channels, font, shorten, text_width, with_caption
 
 TILE_SIDE = 112
 """Approximate side in pixels to which small pictures are enlarged, and the least width of a tile."""
@@ -38,6 +38,7 @@ def draw_tiles(rows: Sequence[TileRow], caption: str = "") -> Image.Image:
     Lines are shortened to the width of a tile, at their start, since names often differ only at the end.
     """
     tiles = [tile for row in rows for tile in row.tiles]
+    check_channels(tiles[0].picture.shape[2])
     side = max(max(tile.picture.shape[:2]) for tile in tiles)
     scale = max(1, TILE_SIDE // side)
     width = max(TILE_SIDE, scale * max(tile.picture.shape[1] for tile in tiles))

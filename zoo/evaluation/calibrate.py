@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from zoo.core.errors import ZooError
+from zoo.core.errors import DataError, ZooError
 from zoo.evaluation.evaluate import compute_metrics, compute_outputs
 from zoo.models.base import Classifier
 from zoo.models.calibration import fit_temperature
@@ -52,6 +52,9 @@ def calibrate(run: Runs, *overrides: str, data: Data | None = None, device: str 
     if not isinstance(model, Classifier):
         raise ZooError(f"{opened.label} is not a classifier, so it has no probabilities to calibrate")
     splits, _ = build_data(changed.data)
+    if not len(splits.valid):
+        text = "there are no validation pictures to fit a temperature to"
+        raise DataError(text, "name data that has some with --data DIR, or train with data.valid=0.1")
     check_pictures(opened, changed, splits.info, "valid", splits.valid)
     with model_errors(changed, "evaluation"):
         autocast = autocast_type(torch_device, changed.train.precision)

@@ -43,7 +43,9 @@ def check_pictures(run: Run, changed: Entry, info: DataInfo, split: str, picture
             f"the run takes pictures of shape {run.info.shape}; the data has {info.shape}", "check the data options"
         )
     if not len(pictures):
-        raise DataError(f"the {split} split has no pictures")
+        raise DataError(
+            f"the {split} split has no pictures", "choose another split, or name other data with --data DIR"
+        )
     if pictures.fingerprint() == run.record.get("fingerprints", {}).get(split):
         refuse_same_split(run, changed, split)
         return
