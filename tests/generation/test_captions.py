@@ -114,6 +114,15 @@ def test_a_caption_lowers_the_bound_of_its_picture(trained: Run) -> None:
     assert wrong is not None and wrong["retrieval"] < 0.5
 
 
+def test_captions_that_are_too_long_for_the_encoder_are_no_prompts_by_default(home: Path) -> None:
+    """Training cuts them, and so nobody who samples without a prompt is refused."""
+    x, _, _ = captioned()
+    captions = ["a bright one" if row % 2 else "a picture that is dark " * 60 for row in range(len(x))]
+    run = train("text.length=3", "train.epochs=1", data=(x, None, captions))
+    assert len(run.info.examples) == 2
+    assert set(zoo.sample(run, n=2, device="cpu").labels) == {"a bright one"}
+
+
 @pytest.mark.parametrize("kind", ["words", "tokens"])
 def test_a_training_on_captions_resumes_bit_for_bit(kind: str, home: Path) -> None:
     """The same weights with and without a break, with one of several captions chosen per epoch."""

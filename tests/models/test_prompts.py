@@ -74,6 +74,10 @@ def test_texts_in_quotes_keep_signs_and_numbers() -> None:
         parse_prompt('""')
 
 
+def test_a_known_text_of_any_length_is_a_prompt() -> None:
+    assert parse_prompt("a cat " * 200, [("a cat " * 200).strip()]) == [Part(1.0, ("a cat " * 200).strip())]
+
+
 def test_numbers_that_are_words_of_captions_are_weights_only_before_a_star() -> None:
     """Other numbers stay weights."""
     numbers = ("2",)

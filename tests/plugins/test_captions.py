@@ -10,7 +10,7 @@ import torch
 from zoo.core.errors import DataError, ZooError
 from zoo.core.types import DataInfo
 from zoo.data import words_of
-from zoo.models.text import TextEncoder
+from zoo.models.text import TextEncoder, accepted_texts
 from zoo.registry.catalog import catalog
 
 CAPTIONS = ("a red circle above a blue square", "a blue circle above a red square", "a small star", "a star, small")
@@ -83,6 +83,7 @@ def test_long_texts_are_cut_in_captions_and_refused_in_prompts() -> None:
     with pytest.raises(ZooError, match="has 4 words") as caught:
         encoder.encode(["a red circle above"])
     assert "at most 3" in caught.value.hint
+    assert accepted_texts(encoder, [*CAPTIONS, "?"]) == ["a small star", "a star, small"]
 
 
 def test_tokens_learn_the_order() -> None:

@@ -24,6 +24,7 @@ from zoo.exporting.int8 import quantise
 from zoo.exporting.programs import Program, Sample, programs_of_run
 from zoo.exporting.tracing import trace
 from zoo.models.base import Classifier, Model
+from zoo.models.text import accepted_texts
 from zoo.registry.blame import model_errors
 from zoo.runs.find import load
 from zoo.runs.inputs import check_pictures, run_overrides
@@ -264,7 +265,10 @@ def class_conditions(module: Sample, info: DataInfo) -> dict[str, list[float]]:
     """Return the condition of each class, or of some captions, for those who have no text encoder."""
     import torch
 
-    texts = info.examples if module.text.takes_captions and info.words else info.classes
     with torch.inference_mode():
-        found: Tensor = module.text.encode(list(texts))
+        captioned = module.text.takes_captions and info.words
+        texts = accepted_texts(module.text, info.examples) if captioned else list(info.classes)
+        if not texts:
+            return {}
+        found: Tensor = module.text.encode(texts)
     return {name: [round(value, 7) for value in row] for name, row in zip(texts, found.tolist(), strict=True)}

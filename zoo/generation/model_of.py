@@ -12,6 +12,7 @@ from zoo.core.errors import ZooError
 from zoo.display.format import format_value
 from zoo.models.base import Classifier
 from zoo.models.generator import Generator
+from zoo.models.text import accepted_texts
 from zoo.runs.run import Run
 
 MAX_PICTURES, MAX_PICTURE_BYTES = 1_000_000, 2**32
@@ -30,7 +31,8 @@ def prompts_for(run: Run, model: Generator, prompts: Sequence[str]) -> list[str]
 
 def default_prompts(run: Run, model: Generator) -> list[str]:
     """Return what is sampled without a prompt: some captions of the training pictures, or else all classes."""
-    return list(run.info.examples if model.reads_captions else run.info.classes)
+    examples = run.info.examples
+    return accepted_texts(model.text, examples) or list(examples) if model.reads_captions else list(run.info.classes)
 
 
 def no_prompts_reason(run: Run) -> str:

@@ -34,12 +34,12 @@ def parse_prompt(prompt: str, known: Sequence[str] = (), numbers: Sequence[str] 
 
     Raises ZooError for a prompt without a text, or without a positive weight.
     """
+    if prompt.strip() in known:
+        return [Part(1.0, prompt.strip())]
     if len(prompt) > MAX_PROMPT_LENGTH:
         raise ZooError(
             f"the prompt is too long: {len(prompt):,} characters", f"at most {MAX_PROMPT_LENGTH:,} are allowed"
         )
-    if prompt.strip() in known:
-        return [Part(1.0, prompt.strip())]
     parts = [parse_part(sign, text, known, numbers) for sign, text in split_signs(prompt, known)]
     if not all(part.text for part in parts):
         hint = 'write e.g. "cat + truck" or "0.7 cat + 0.3 truck"'

@@ -143,6 +143,19 @@ class ClassNames(TextEncoder):
         return nn.functional.one_hot(y, self.size).float()
 
 
+def accepted_texts(encoder: TextEncoder, texts: Sequence[str]) -> list[str]:
+    """List the texts that an encoder does not refuse, e.g. as too long."""
+
+    def accepts(text: str) -> bool:
+        try:
+            encoder.encode([text])
+        except ZooError:
+            return False
+        return True
+
+    return [text for text in texts if accepts(text)]
+
+
 def unknown_word_hint(word: str, words: Sequence[str]) -> str:
     """Make the hint of an error about a text encoder's unknown word.
 
