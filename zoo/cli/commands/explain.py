@@ -9,6 +9,7 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, OUT, PICTURES, RUN
+from zoo.cli.views.inline import show_inline
 from zoo.cli.views.pages import check_out, report_skipped, save_numbered
 
 
@@ -56,4 +57,5 @@ def explain_command(
         ]
         screen.table(["picture", "class", "probability"], rows, right=[2])
         screen.note(f"wrote {Path(page)}")
+        show_inline(screen, page)
     return report_skipped(screen, found.skipped, pictures, done=len(found) > 0)

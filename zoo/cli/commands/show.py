@@ -10,6 +10,7 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DATA, NAME, OVERRIDES, REGISTRY, read_words
+from zoo.cli.views.inline import show_inline
 from zoo.cli.views.pages import check_out
 from zoo.core.errors import DataError, ZooError
 from zoo.core.spec import yaml_scalar
@@ -73,7 +74,8 @@ def show_augmented(screen: Screen, name: str, words: list[str], registries: tupl
     rows, columns = page.pictures.shape[:2]
     if screen.json:
         return screen.document({"entry": name, "grid": path, "pictures": rows, "draws": columns - 1})
-    return screen.line(f"{path}: {rows} pictures, each as it is and {columns - 1} times as augmented")
+    screen.line(f"{path}: {rows} pictures, each as it is and {columns - 1} times as augmented")
+    return show_inline(screen, path)
 
 
 def show_options(screen: Screen, options: list[OptionDescription]) -> None:

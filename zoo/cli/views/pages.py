@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo.cli.console import Screen
+from zoo.cli.views.inline import show_inline
 from zoo.core.errors import DataError, ResourceError, ZooError
 from zoo.core.files import check_name, remove, replace
 from zoo.core.temporary import create_temporary
@@ -39,7 +40,7 @@ class Page(Protocol):
 
 
 def show_page(screen: Screen, about: dict[str, Any], figures: tuple[str, ...] = ()) -> None:
-    """Print where a page and its files were written, or the result as JSON."""
+    """Print where a page and its files were written, and the page where the terminal can; or the result as JSON."""
     if screen.json:
         return screen.document(about)
     if not about["grid"]:
@@ -52,7 +53,7 @@ def show_page(screen: Screen, about: dict[str, Any], figures: tuple[str, ...] = 
         screen.line(path)
     if more := len(about["files"][3:]):
         screen.line(f"and {more} more in {Path(about['files'][-1]).parent}")
-    return None
+    return show_inline(screen, about["grid"])
 
 
 def check_out(out: str | None, what: str = "page", option: str = "-o") -> None:
