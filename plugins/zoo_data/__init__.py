@@ -27,7 +27,7 @@ def build_reader(spec: NoOptions, info: DataInfo) -> Judge:
 
 def shapes_shown(spec: NoOptions, found: Outputs) -> Mapping[str, Any] | None:
     """Compute the shares of attributes that samples show as their captions say; None for other data."""
-    if found.pictures.texts is None:
+    if found.gallery is None:
         return None
     from zoo_data.shapes.metrics import compute
 
