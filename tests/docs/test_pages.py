@@ -145,7 +145,7 @@ def test_every_excuse_is_used() -> None:
 def test_every_block_is_of_a_language_that_is_run() -> None:
     assert {block.language for block in blocks()} <= KNOWN | DIRECTIVES
     assert all(text.count("```") == 2 * len([b for b in blocks() if b.page == page]) for page, text in pages().items())
-    assert len(RUN) > 30 and len(screens()) > 5 and len(PLUGINS) == 3
+    assert len(RUN) > 30 and len(screens()) > 5 and len(PLUGINS) == 4
 
 
 def test_a_screen_that_differs_would_be_seen() -> None:
