@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-Velocity = Callable[[Tensor, float], Tensor]
-"""Maps vectors (N, D) and a time from 0 to 1 to velocities (N, D)."""
+
+class Velocity(Protocol):
+    """A velocity that may depend on the row."""
+
+    def __call__(self, x: Tensor, t: float, rows: Tensor | None = None) -> Tensor:
+        """Map vectors (N, D) and a time from 0 to 1 to velocities (N, D); `rows` are theirs if not all are given."""
+
+
 MAX_ITERATIONS, MIN_SHARE = 100, 1e-3
 """Most iterations that invert a step, of which smooth velocities need about four, and least share of a change."""
 TOLERANCE = 16
-"""Relative error of an inverted step, in units of the last digit."""
+"""Root mean square error of an inverted step relative to 1 + that of the vectors, in units of the last digit."""
 
 
 def take_step(v: Velocity, x: Tensor, t: float, h: float) -> Tensor:
@@ -34,21 +41,29 @@ def invert_step(v: Velocity, y: Tensor, t: float, h: float) -> Tensor:
 
     A step of the same method backwards is refined by fixed-point iterations, as an invertible residual network is
     inverted (Behrmann et al. 2018, arXiv:1811.00995); a row that would get worse is tried again with half the change.
+    Rows that are done take no further part.
     """
     x = take_step(v, y, t + h, -h)
     if y.device.type == "meta":
         return x
     off, share = take_step(v, x, t, h) - y, y.new_ones(y.shape[0], 1)
-    limit = TOLERANCE * torch.finfo(y.dtype).eps * (1 + y.abs())
+    limit = TOLERANCE * torch.finfo(y.dtype).eps * (y.shape[1] ** 0.5 + row_norms(y))
     for _ in range(MAX_ITERATIONS):
-        if not ((off.abs() > limit) & (share > MIN_SHARE)).any():
+        rows = ((row_norms(off) > limit) & (share > MIN_SHARE)).squeeze(1).nonzero().squeeze(1)
+        if not len(rows):
             break
-        trial = x - share * off
-        missed = take_step(v, trial, t, h) - y
-        better = missed.norm(dim=1, keepdim=True) < off.norm(dim=1, keepdim=True)
-        x, off = torch.where(better, trial, x), torch.where(better, missed, off)
-        share = torch.where(better, share, share / 2)
+        trial = x[rows] - share[rows] * off[rows]
+        missed = take_step(partial(v, rows=rows), trial, t, h) - y[rows]
+        better = row_norms(missed) < row_norms(off[rows])
+        x[rows], off[rows] = torch.where(better, trial, x[rows]), torch.where(better, missed, off[rows])
+        share[rows] = torch.where(better, share[rows], share[rows] / 2)
     return x
+
+
+def row_norms(x: Tensor) -> Tensor:
+    """Compute the length (N, 1) of each vector (N, D)."""
+    found: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    return found
 
 
 def log_determinants(v: Velocity, x: Tensor, t: float, h: float) -> Tensor:

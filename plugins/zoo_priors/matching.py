@@ -129,14 +129,14 @@ class Matching(Invertible):
 
     def field(self, terms: Sequence[Term], like: Tensor) -> Velocity:
         """Return the velocity of a product of densities: the weighted sum of theirs (arXiv:2206.01714)."""
-        contexts = torch.cat([self.context(like, term.condition) for term in terms])
+        contexts = torch.stack([self.context(like, term.condition) for term in terms])
         weights = like.new_tensor([term.weight for term in terms]).view(-1, 1, 1)
 
-        def velocity(x: Tensor, t: float) -> Tensor:
-            rows = x.repeat(len(terms), 1)
-            times = x.new_full((1, 1), t).expand(rows.shape[0], 1)
-            found: Tensor = weights * self.velocity(rows, times, contexts).reshape(len(terms), *x.shape)
-            return found.sum(0)
+        def velocity(x: Tensor, t: float, rows: Tensor | None = None) -> Tensor:
+            given = contexts if rows is None else contexts[:, rows]
+            times = x.new_full((1, 1), t).expand(len(terms) * x.shape[0], 1)
+            found = self.velocity(x.repeat(len(terms), 1), times, given.flatten(0, 1))
+            return (weights * found.reshape(len(terms), *x.shape)).sum(0)
 
         return velocity
 
