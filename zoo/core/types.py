@@ -123,7 +123,7 @@ class DataInfo(NamedTuple):
         return cls((channels, height, width), classes, mean, std, captions, words, examples)
 
     def dump(self) -> dict[str, Any]:
-        """Convert the info to the JSON that `load` reads, without words and examples if there are none.
+        """Convert the info to the JSON that `load` reads, without empty words and examples.
 
         Example:
             >>> from zoo import DataInfo

@@ -102,7 +102,7 @@ class Pictures:
 
     @property
     def text_table(self) -> tuple[str, ...]:
-        """All different texts, to which the `texts` of a batch refer; empty if the pictures have none."""
+        """All different texts, to which the `texts` of a batch refer, or none."""
         return () if self.texts is None else self.texts.table
 
     def __len__(self) -> int:

@@ -101,7 +101,7 @@ class Texts:
         return replace(self, index=self.index.index_select(0, rows))
 
     def of_epoch(self, seed: int, epoch: int) -> Tensor:
-        """Choose one text of each picture, uniformly among its own, by seed, epoch and row only.
+        """Choose one text of each picture uniformly, by seed, epoch and row only.
 
         Args:
             seed: Seed of the training.
@@ -118,7 +118,7 @@ class Texts:
         return index.gather(1, column[:, None])[:, 0]
 
     def content(self) -> Tensor:
-        """Encode the texts of each picture as bytes, uint8 (B,), which do not depend on the order of the table."""
+        """Encode the texts of each picture as bytes, uint8 (B,), whatever the table's order."""
         return to_bytes(self.rows())
 
     def to(self, device: torch.device | str) -> Texts:

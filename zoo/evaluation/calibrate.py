@@ -19,7 +19,7 @@ from zoo.runs.inputs import check_pictures, run_overrides
 
 
 def calibrate(run: Runs, *overrides: str, data: Data | None = None, device: str = "auto") -> Calibration:
-    """Fit a temperature to the validation pictures of a run, and keep it with the run.
+    """Fit a temperature to a run's validation pictures, and keep it with the run.
 
     From then on evaluations, predictions and exports of the run divide its scores by the temperature (Guo et al. 2017,
     arXiv:1706.04599), which changes probabilities, but not the order of the classes. Delete `calibration.json` in the

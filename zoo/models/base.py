@@ -45,7 +45,7 @@ def wants_pretrained() -> bool:
 
 
 class Encoding(NamedTuple):
-    """What a stage can compute once for each picture, by parts of the model that it does not train.
+    """What a stage computes once for each picture, by parts that it does not train.
 
     With `train.stages.NAME.cache` the trainer keeps it, instead of computing it in every epoch.
 
@@ -165,7 +165,7 @@ class Model(nn.Module):
         """
 
     def set_texts(self, texts: Sequence[str]) -> None:
-        """Receive the texts of pictures, to which the `texts` of a batch refer, before a training or an evaluation.
+        """Receive the texts, to which the `texts` of a batch refer, before training or evaluation.
 
         By default they are not used.
 
@@ -175,8 +175,9 @@ class Model(nn.Module):
 
     @property
     def validation_stride(self) -> int:
-        """During training, only every n-th validation picture is used; above 1 for models with costly metrics.
+        """Stride of validation during training, above 1 for models with costly metrics.
 
+        Every n-th validation picture is used for a stride of n.
         At least 250 pictures are used if there are so many. Evaluations use all.
         """
         return 1

@@ -78,7 +78,7 @@ class Generator(Model):
 
     @property
     def validation_stride(self) -> int:
-        """During training, only every n-th validation picture is used, where solving equations takes most of the time.
+        """Stride of validation during training, above 1 where equations are solved.
 
         Evaluations use all pictures.
         """
@@ -363,7 +363,7 @@ class Generator(Model):
         return self.text.labels(y) if self.prior.conditional else None
 
     def batch_condition(self, batch: Batch) -> Tensor | None:
-        """Encode the captions of a batch, or its labels where the data has no captions, as conditions of the prior.
+        """Encode the captions of a batch, or else its labels, as conditions of the prior.
 
         Args:
             batch: Pictures, labels, and the indices of their captions.
@@ -416,7 +416,7 @@ def kl_from_standard_normal(q: Posterior) -> Tensor:
 
 
 def apply_guidance(terms: Sequence[Term], guidance: float, negative: Tensor | None = None) -> list[Term]:
-    """Apply classifier-free guidance: scale weights by 1 + guidance, and add an unconditional term to sum to 1.
+    """Apply classifier-free guidance: scale weights, and add a term so that they sum to 1.
 
     With `negative` conditions (N, K) that term has these, so that codes move away from them rather than from no text.
     A guidance of 0 leaves the product as it is; above 0, codes are closer to their text and less varied.

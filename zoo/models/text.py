@@ -66,7 +66,7 @@ class TextEncoder(nn.Module):
         raise NotImplementedError
 
     def set_texts(self, texts: Sequence[str]) -> None:
-        """Receive the captions of pictures, before a training or an evaluation, to prepare what can be prepared once.
+        """Receive the captions of pictures before a training or evaluation, to prepare for them.
 
         Args:
             texts: All different captions, to which `by_index` refers.

@@ -27,7 +27,10 @@ class TrainingStarted(NamedTuple):
 
 
 class EpochEnded(NamedTuple):
-    """An epoch has been trained and validated; after a resumption the last ones may come again."""
+    """An epoch has been trained and validated.
+
+    After a resumption the last ones may come again.
+    """
 
     run: Path
     number: int

@@ -314,7 +314,7 @@ class AugmentKind(Generic[S]):
 
 @dataclass(frozen=True)
 class CallbackKind(Generic[S]):
-    """A kind of callback, by name, which is told what happens in a training, a study or an evaluation.
+    """A kind of callback, which receives the events of trainings, studies and evaluations.
 
     The module that yields the kind must not import a large library; `build` does.
 
