@@ -45,7 +45,7 @@ def test_the_options_reach_the_engine(fake: Engine, capsys: Capture) -> None:
     wanted = {"trials": 7, "seconds": 5400.0, "objective": "accuracy", "bound": 0.5, "max_params": 900_000}
     wanted |= {"max_flops": 20_000_000, "max_latency": 1.5, "from_study": "old", "confirm": False}
     wanted |= {"fresh": True, "study": "mine", "address": "auto", "storage": "disk", "parallel": 3}
-    assert asked == wanted | {"device": "cpu", "registries": ()}
+    assert asked == wanted | {"device": "cpu", "registries": (), "callbacks": ()}
 
 
 @pytest.mark.parametrize(

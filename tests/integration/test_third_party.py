@@ -73,14 +73,14 @@ def test_it_is_listed(acme: Acme) -> None:
     assert found["problems"] == []
     plugin = next(plugin for plugin in acme.json("plugins")["plugins"] if plugin["name"] == "acme")
     assert (plugin["distribution"], plugin["version"], plugin["state"]) == ("zoo-acme", "2.1", "ok")
-    assert {kind["name"] for kind in plugin["kinds"]} == {"depthwise", "shapes"}
+    assert {kind["name"] for kind in plugin["kinds"]} == {"depthwise", "polygons"}
 
 
 def test_it_is_shown(acme: Acme) -> None:
     found = acme.json("show", "acme-shapes", "model.width=8", "model.depth=1")
     # 3x3 convolution, norm; depthwise, pointwise, norm; linear layer to the four shapes
     assert found["parameters"] == (8 * 27 + 8) + 16 + 8 * 9 + 64 + 16 + (8 * 4 + 4)
-    assert found["spec"]["data"] == {"kind": "shapes", "count": 1200, "noise": 0.1, "seed": 0} | {
+    assert found["spec"]["data"] == {"kind": "polygons", "count": 1200, "noise": 0.1, "seed": 0} | {
         "valid": 0.1,
         "test": 0.2,
         "split_seed": 0,
@@ -107,7 +107,7 @@ def test_it_is_evaluated(acme: Acme, trained: Any) -> None:
 
 
 def test_its_kinds_mix_with_the_zoos_own(acme: Acme) -> None:
-    found = acme.json("show", "cnn", "data.kind=acme:shapes", "data.count=100", "model.blocks=2")
+    found = acme.json("show", "cnn", "data.kind=acme:polygons", "data.count=100", "model.blocks=2")
     assert found["shape"] == [3, 16, 16]
 
 
@@ -140,7 +140,7 @@ def test_every_hook_is_implemented_from_outside(acme: Acme) -> None:
     given = {(name, kind["family"], kind["name"]) for name, row in plugins.items() for kind in row["kinds"]}
     assert given == {
         ("acme", "model", "depthwise"),
-        ("acme", "data", "shapes"),
+        ("acme", "data", "polygons"),
         ("morse", "text", "morse"),
         ("logistic", "prior", "logistic"),
         ("fuzz", "metric", "fuzz"),

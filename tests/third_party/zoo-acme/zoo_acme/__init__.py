@@ -45,7 +45,7 @@ def zoo_models() -> Iterable[ModelKind[Any]]:
 @hookimpl
 def zoo_data() -> Iterable[DataKind[Any]]:
     """The pictures."""
-    yield DataKind("shapes", ShapesSpec, load, info, "coloured shapes on a noisy ground, drawn when they are needed")
+    yield DataKind("polygons", ShapesSpec, load, info, "coloured shapes on a noisy ground, drawn when they are needed")
 
 
 @hookimpl
