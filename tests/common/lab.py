@@ -38,6 +38,12 @@ entries:
     train: {epochs: 1, batch: 50}
     tune: {trials: 1, grace: 1, space: {model: {latent: 4..8, width: 8..12}, prior: {layers: 1..2, width: [8, 16]}}}
   vae-nf-cifar10: {extends: vae-nf, text: {kind: sentence}}
+  vae-nf-shapes:
+    extends: vae-nf-shapes
+    data: {n: 120}
+    model: {width: 8}
+    prior: {layers: 1, width: 16}
+    train: {batch: 50, stages: {codec: {epochs: 1}, prior: {epochs: 1}}}
   vq-vae:
     extends: vq-vae
     data: {limit: 300}
