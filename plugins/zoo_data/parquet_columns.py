@@ -32,7 +32,7 @@ class Columns(NamedTuple):
     """Class names of whole-number labels from the metadata; empty if there are none."""
     described: str
     """Every column of the first file with its type."""
-    asked: bool
+    chosen: bool
     """Whether the option names the label column."""
     named: bool
     """Whether the option, the metadata or its usual name says that it has labels."""
@@ -98,9 +98,9 @@ def find_columns(schema: pa.Schema, image: str | None, label: str | None) -> Col
     picked = pick_column(others, "label", label, known, is_label, looks_like_label)
     check_unique(schema, [name for name in (found, picked, text) if name])
     names = class_names(declared.get(picked)) if picked else ()
-    asked = label is not None
+    chosen = label is not None
     kind = str(schema.field(picked).type) if picked else ""
-    return Columns(found, picked, kind, names, describe_columns(schema), asked, asked or picked in known, text)
+    return Columns(found, picked, kind, names, describe_columns(schema), chosen, chosen or picked in known, text)
 
 
 def pick_column(

@@ -57,7 +57,7 @@ def read_labels(files: Files, columns: Columns) -> Labels:
         known = known_values(files, columns, counts)
     except NoLabelError as error:
         text = f"column {columns.label!r} has type {columns.label_type} and values such as {error}, which are no labels"
-        if columns.asked:
+        if columns.chosen:
             raise DataError(text, f"the columns are {columns.described}") from None
         note(f"{text}; all pictures are taken as one class")
         return one_class(files)

@@ -17,7 +17,7 @@ from zoo_data.shapes.grammar import COLOURS, FORWARD, PLACES, SHAPES, SIZES, Sce
 from zoo_data.shapes.judge import HEADS, build_judge, load_reader
 from zoo_data.shapes.metrics import attribute_shares, compute, is_right, shows_objects
 from zoo_data.shapes.scenes import CELLS, RADII, Scenes, attributes, random_scenes
-from zoo_data.shapes.training import draw_for_training, reading_loss, train_reader
+from zoo_data.shapes.training import reading_loss, train_reader, training_batch
 
 import zoo
 from zoo import CodeInfo, DataInfo
@@ -206,7 +206,7 @@ def test_figures_apply_to_captions_of_shapes_only() -> None:
 
 @pytest.mark.slow
 def test_a_short_training_learns_to_read(one_thread: None) -> None:
-    before, drawn = torch.get_rng_state(), draw_for_training(300, 99)
+    before, drawn = torch.get_rng_state(), training_batch(300, 99)
     model = train_reader(1, 8000)
     assert torch.equal(before, torch.get_rng_state())
     with torch.inference_mode():

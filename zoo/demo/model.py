@@ -85,20 +85,20 @@ class DemoModel:
             return png_address(blend(to_uint8(x)[0], heat[0, 0]))
         return None
 
-    def sample(self, asked: SampleRequest) -> dict[str, Any]:
+    def sample(self, request: SampleRequest) -> dict[str, Any]:
         """Return sampled pictures."""
         model = self.generator()
-        options = SamplingOptions(asked.seed, asked.temperature, asked.guidance, asked.rule)
+        options = SamplingOptions(request.seed, request.temperature, request.guidance, request.rule)
         options.check(model, self.run.name, self.run.prior_name)
         with self.lock, plugin_errors(self.run.entry.model, "sample from"), torch.inference_mode():
-            terms = self.terms(model, asked)
-            with fixed_seed(self.device, asked.seed):
-                pictures = sample_images(model, terms, asked.count, options)
+            terms = self.terms(model, request)
+            with fixed_seed(self.device, request.seed):
+                pictures = sample_images(model, terms, request.count, options)
         return {"pictures": [to_address(picture) for picture in pictures]}
 
-    def terms(self, model: Generator, asked: SampleRequest) -> list[Term]:
+    def terms(self, model: Generator, request: SampleRequest) -> list[Term]:
         """Return the conditions of a mixture, whose positive weights are scaled to a sum of 1."""
-        parts = [part for part in asked.parts if part.text.strip() and part.weight]
+        parts = [part for part in request.parts if part.text.strip() and part.weight]
         if not model.prior.conditional:
             if parts:
                 raise ZooError(f"{self.run.name} takes no prompts: its prior takes no text")
@@ -108,15 +108,15 @@ class DemoModel:
             raise ZooError("nothing in the mixture has a weight above 0", "write a text and give it a weight")
         encoded = [scale_weights(encode_prompt(model, part.text), part.weight / total) for part in parts]
         terms = [term for each in encoded for term in each]
-        (group,) = combine_conditions([terms], [0] * asked.count, asked.rule)
+        (group,) = combine_conditions([terms], [0] * request.count, request.rule)
         return group
 
-    def edit(self, picture: bytes, asked: EditRequest) -> dict[str, Any]:
+    def edit(self, picture: bytes, request: EditRequest) -> dict[str, Any]:
         """Return an encoded picture as the model sees it, and its edited version."""
         model = self.generator()
         if not (model.prior.conditional and isinstance(model.prior, Invertible)):
             raise ZooError(f"{self.run.name} cannot edit pictures", "train a model such as vae-nf")
-        change = Change(asked.to, asked.source.strip() or None, asked.strength, asked.guidance)
+        change = Change(request.to, request.source.strip() or None, request.strength, request.guidance)
         change.check()
         with self.lock, plugin_errors(self.run.entry.model, "edit with"), torch.inference_mode():
             x = self.read(picture).to(self.device)

@@ -184,8 +184,8 @@ class Handler(BaseHTTPRequestHandler):
             text = self.body(MAX_JSON, ("application/json",)).decode(errors="replace")
             return to_json(model.sample(read_request(SampleRequest, text)))
         if name == "edit":
-            asked = parse_qs(self.path.partition("?")[2]).get("options", ["{}"])[0]
-            options = read_request(EditRequest, asked)
+            text = parse_qs(self.path.partition("?")[2]).get("options", ["{}"])[0]
+            options = read_request(EditRequest, text)
             return to_json(model.edit(self.body(MAX_PICTURE, PICTURE_TYPES), options))
         raise RefusedError(HTTPStatus.NOT_FOUND, "not found")
 

@@ -24,18 +24,18 @@ TWO, HELD_OUT = 0.7, 0.3
 """Shares of pictures with two objects, and with an object in a colour that data sets hold out of training."""
 
 
-class Drawn(NamedTuple):
+class TrainingBatch(NamedTuple):
     """Pictures float32 (N, 3, 32, 32) and their attributes int64 (N,), -1 where there is none."""
 
     x: Tensor
     attributes: dict[str, Tensor]
 
 
-def draw_for_training(count: int, turn: int) -> Drawn:
+def training_batch(count: int, turn: int) -> TrainingBatch:
     """Draw pictures that no data set has, of all backgrounds and combinations."""
     scenes = random_scenes(SEED + turn, PART, count, TWO, HELD_OUT)
     x = torch.from_numpy(draw(scenes, BACKGROUNDS)).permute(0, 3, 1, 2).float().div_(255)
-    return Drawn(x, {key: torch.from_numpy(value) for key, value in attributes(scenes).items()})
+    return TrainingBatch(x, {key: torch.from_numpy(value) for key, value in attributes(scenes).items()})
 
 
 def reading_loss(read: dict[str, Tensor], wanted: dict[str, Tensor]) -> Tensor:
@@ -51,10 +51,10 @@ def train_reader(rounds: int = ROUNDS, pictures: int = PICTURES) -> AttributeRea
         steps = rounds * -(-pictures // BATCH)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, steps, pct_start=0.2)
         for turn in range(rounds):
-            drawn = draw_for_training(pictures, turn)
+            batch = training_batch(pictures, turn)
             for rows in torch.split(torch.randperm(pictures), BATCH):
-                x = drawn.x[rows].contiguous(memory_format=torch.channels_last)
-                loss = reading_loss(model.read(x), {key: value[rows] for key, value in drawn.attributes.items()})
+                x = batch.x[rows].contiguous(memory_format=torch.channels_last)
+                loss = reading_loss(model.read(x), {key: value[rows] for key, value in batch.attributes.items()})
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()

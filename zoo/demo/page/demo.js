@@ -149,12 +149,12 @@ const parts = () => [...get("parts").children].map((part) => {
 }).filter((part) => part.text.trim() && part.weight);
 
 const sample = newest(async () => {
-  const asked = { count: Number(get("count").value), seed: Math.max(0, Math.floor(Number(get("seed").value))),
+  const request = { count: Number(get("count").value), seed: Math.max(0, Math.floor(Number(get("seed").value))),
     temperature: Number(get("temperature").value) };
-  if (about.prompts) Object.assign(asked, { parts: parts(), guidance: Number(get("guidance").value), rule: get("rule").value });
+  if (about.prompts) Object.assign(request, { parts: parts(), guidance: Number(get("guidance").value), rule: get("rule").value });
   get("samples").classList.add("busy");
   try {
-    const found = await ask("sample", { method: "POST", body: JSON.stringify(asked), headers: { "Content-Type": "application/json" } });
+    const found = await ask("sample", { method: "POST", body: JSON.stringify(request), headers: { "Content-Type": "application/json" } });
     const names = parts().map((part) => part.text).join(" + ") || "sample";
     get("samples").replaceChildren(...found.pictures.map((src, index) => element("img", { src, alt: `${names}, ${index + 1}` })));
   } finally {
