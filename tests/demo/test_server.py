@@ -303,6 +303,7 @@ def test_ctrl_c_ends_the_process(home: Path, trained: Path) -> None:
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stderr is not None
         assert process.stdout.readline().startswith("http://127.0.0.1:")
+        assert any("stop with Ctrl-C" in line for line in process.stderr)
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
         assert "Traceback" not in process.stderr.read()

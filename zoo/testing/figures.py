@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from zoo.core.types import DataInfo
+from zoo.data.dataset import Pictures
 from zoo.evaluation.evaluate import compute_outputs
 from zoo.evaluation.gallery import make_gallery
 from zoo.evaluation.judges import NamedJudge
@@ -28,7 +29,7 @@ PER_CLASS = 8
 
 
 def example_outputs() -> dict[str, Outputs]:
-    """Compute the inputs of metrics for a classifier, a class-conditional generator and one of code words."""
+    """Compute the inputs of metrics for a classifier, and generators for classes, of code words and for captions."""
     info = toys.info_of()
     torch.manual_seed(0)
     codec, book = toys.LinearCodec(info), toys.VQCodec(info)
@@ -37,17 +38,30 @@ def example_outputs() -> dict[str, Outputs]:
         "a generator": Generator(codec, toys.ConditionalNormal(codec.code._replace(condition=len(info.classes))), info),
         "a generator of code words": Generator(book, toys.IndependentWords(book.code), info),
     }
+    text = toys.CaptionLetters()
+    captioned = info._replace(words=("picture",), examples=("picture a",))
+    prior = toys.ConditionalNormal(codec.code._replace(condition=text.size))
+    models["a generator for captions"] = Generator(codec, prior, captioned, text)
     return {name: outputs_of(model, info) for name, model in models.items()}
 
 
 def outputs_of(model: Model, info: DataInfo) -> Outputs:
     """Evaluate a model on toy pictures; for a generator, with a gallery that a judge has scored."""
     split, train = toys.pictures_of(info, PER_CLASS, seed=1), toys.pictures_of(info, PER_CLASS)
+    if isinstance(model, Generator) and model.reads_captions:
+        split, train = (with_captions(part) for part in (split, train))
+        model.set_texts(split.text_table)
     found = compute_outputs(model, split, info, CPU)
     if not isinstance(model, Generator):
         return found
     judge = NamedJudge(ByClassifier(toys.LinearClassifier(info).eval(), knows=True), "toy")
     return replace(found, gallery=make_gallery(model, judge, split, train, CPU))
+
+
+def with_captions(pictures: Pictures) -> Pictures:
+    """Give each picture a caption of its own."""
+    texts = [f"picture {'abcdefgh'[index % 8] * (1 + index // 8)}" for index in range(len(pictures))]
+    return Pictures.of(pictures.nhwc, pictures.y, texts=texts)
 
 
 @rule("metric")

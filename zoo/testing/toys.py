@@ -16,6 +16,7 @@ from zoo.models.base import Classifier
 from zoo.models.invertible import Invertible
 from zoo.models.latent import LatentModel
 from zoo.models.prior import Posterior, Prior, Term
+from zoo.models.text import TextEncoder
 
 CLASSES = ("airplane", "bird", "cat", "dog", "ship", "truck")
 CAPTIONS = (("plane",), (), ("kitten",), ("puppy",), ("boat",), ("lorry",))
@@ -147,3 +148,15 @@ class IndependentWords(Prior):
         """Sample code words (n, *shape)."""
         shares = (self.scores / temperature).softmax(0)
         return torch.multinomial(shares, n * self.code.size, replacement=True).view(n, *self.code.shape)
+
+
+class CaptionLetters(TextEncoder):
+    """A text encoder that reads captions: how often each of eight groups of letters occurs."""
+
+    size = 8
+    takes_captions = True
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Encode texts as counts float32 (N, 8)."""
+        counts = [[sum(ord(letter) % 8 == group for letter in text) for group in range(8)] for text in texts]
+        return torch.tensor(counts, dtype=torch.float32)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import webbrowser
+from contextlib import suppress
 from threading import Event
 
 import click
@@ -38,8 +40,9 @@ def demo_command(screen: Screen, /, run: str, port: int, host: str, no_browser: 
     from zoo.demo.server import serve
 
     model = DemoModel(load(run), device)
-    with serve(model, host, port, screen.note) as server:
+    with serve(model, host, port, screen.note) as server, suppress(KeyboardInterrupt):
         screen.line(server.address)
+        sys.stdout.flush()  # a program that starts the demo waits for its address
         if host not in LOOPBACK:
             screen.note("warning: other machines can reach this page; whoever has the address can use the model")
         screen.note("stop with Ctrl-C")
@@ -52,8 +55,5 @@ def demo_command(screen: Screen, /, run: str, port: int, host: str, no_browser: 
 def wait() -> None:
     """Wait for Ctrl-C."""
     stop = Event()
-    try:
-        while not stop.wait(0.5):  # a wait without an end hears no Ctrl-C on Windows
-            pass
-    except KeyboardInterrupt:
-        return
+    while not stop.wait(0.5):  # a wait without an end hears no Ctrl-C on Windows
+        pass
