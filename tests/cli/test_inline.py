@@ -33,7 +33,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def shown(show: Callable[[], object], **variables: str) -> str:
+def terminal_output(show: Callable[[], object], **variables: str) -> str:
     """What a terminal of 80 columns gets, of which these variables are all that is known."""
     with pytest.MonkeyPatch.context() as patch:
         for name in VARIABLES:
@@ -45,9 +45,9 @@ def shown(show: Callable[[], object], **variables: str) -> str:
     return terminal.getvalue()
 
 
-def shown_page(page: Path, **variables: str) -> str:
+def page_output(page: Path, **variables: str) -> str:
     """What such a terminal gets for a page."""
-    return shown(lambda: show_inline(Screen(), page), **variables)
+    return terminal_output(lambda: show_inline(Screen(), page), **variables)
 
 
 @pytest.fixture
@@ -106,11 +106,11 @@ def decode_sixel(text: str) -> Image.Image:
 
 @pytest.mark.parametrize(("name", "decode"), [("kitty", decode_kitty), ("iterm", decode_iterm)])
 def test_a_terminal_gets_the_page_as_png(name: str, decode: Callable[[str], Image.Image], page: Path) -> None:
-    assert (pixels(decode(shown_page(page, ZOO_INLINE=name))) == pixels(Image.open(page))).all()
+    assert (pixels(decode(page_output(page, ZOO_INLINE=name))) == pixels(Image.open(page))).all()
 
 
 def test_sixels_are_the_page_in_256_colours(page: Path) -> None:
-    found, original = pixels(decode_sixel(shown_page(page, TERM="foot"))), Image.open(page)
+    found, original = pixels(decode_sixel(page_output(page, TERM="foot"))), Image.open(page)
     assert abs(found - pixels(original.quantize(256))).max() <= 2, "a palette in percent"
     assert abs(found - pixels(original)).mean() < 6
 
@@ -119,13 +119,13 @@ def test_flat_sixels_are_short_and_exact(tmp_path: Path) -> None:
     picture = np.zeros((11, 60), np.uint8)
     picture[:6, 20:40] = 255
     Image.fromarray(picture).save(path := tmp_path / "flat.png")
-    text = shown_page(path, ZOO_INLINE="sixel")
+    text = page_output(path, ZOO_INLINE="sixel")
     assert (pixels(decode_sixel(text))[..., 0] == picture).all()
     assert "!20?!20~" in text
 
 
 def test_a_page_that_is_too_wide_is_made_smaller(page: Path) -> None:
-    assert decode_kitty(shown_page(page, TERM="xterm-kitty", COLUMNS="10")).size == (80, 61)
+    assert decode_kitty(page_output(page, TERM="xterm-kitty", COLUMNS="10")).size == (80, 61)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_page_that_is_too_wide_is_made_smaller(page: Path) -> None:
         ("TERM=xterm-ghostty TERM_PROGRAM=ghostty", "kitty"),
         ("TERM=mlterm", "sixel"),
         ("TERM=xterm-sixel", "sixel"),
-        ("TERM=tmux-256color KITTY_WINDOW_ID=1 TMUX=/tmp/tmux", "none"),
+        ("TERM=tmux-256color KITTY_WINDOW_ID=1 TMUX=socket", "none"),
         ("TERM=screen LC_TERMINAL=iTerm2", "none"),
         ("", "none"),
     ],
@@ -153,7 +153,7 @@ def test_the_environment_tells_the_protocol(variables: str, name: str) -> None:
 
 @pytest.mark.parametrize("screen", [Screen(plain=True), Screen(json=True)])
 def test_plain_lines_and_json_have_no_pictures(screen: Screen, page: Path) -> None:
-    assert shown(lambda: show_inline(screen, page), ZOO_INLINE="kitty") == ""
+    assert terminal_output(lambda: show_inline(screen, page), ZOO_INLINE="kitty") == ""
 
 
 def test_a_file_gets_no_pictures(page: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
@@ -164,14 +164,14 @@ def test_a_file_gets_no_pictures(page: Path, monkeypatch: pytest.MonkeyPatch, ca
 
 @pytest.mark.parametrize("value", ["none", "jpeg"])
 def test_none_and_an_unknown_protocol_show_nothing(value: str, page: Path, capsys: Capture) -> None:
-    assert shown_page(page, TERM="xterm-kitty", ZOO_INLINE=value) == ""
+    assert page_output(page, TERM="xterm-kitty", ZOO_INLINE=value) == ""
     note = "ZOO_INLINE=jpeg has no effect; it can be kitty, iterm, sixel or none\n"
     assert capsys.readouterr().err == ("" if value == "none" else note)
 
 
 def test_pages_of_generators_are_shown_below_their_line(page: Path) -> None:
     about = {"grid": str(page), "pictures": 2, "run": "vae", "files": []}
-    line, _, picture = shown(lambda: show_page(Screen(), about), TERM="xterm-kitty").partition("\n")
+    line, _, picture = terminal_output(lambda: show_page(Screen(), about), TERM="xterm-kitty").partition("\n")
     assert line == f"{page}: 2 pictures from vae"
     assert decode_kitty(picture).size == (130, 100)
 
@@ -180,8 +180,8 @@ def test_pages_of_generators_are_shown_below_their_line(page: Path) -> None:
 @pytest.mark.usefixtures("home")
 def test_augmented_pages_and_heat_maps_are_shown() -> None:
     wide = {"TERM_PROGRAM": "iTerm.app", "COLUMNS": "2000"}
-    text = shown(lambda: main(["show", "cnn", *TINY, "--augmented"]), **wide)
+    text = terminal_output(lambda: main(["show", "cnn", *TINY, "--augmented"]), **wide)
     assert (pixels(decode_iterm(text.partition("\n")[2])) == pixels(Image.open("cnn-augmented.png"))).all()
     assert main(["train", "cnn", *TINY, "--out=run"]) == 0
-    text = shown(lambda: main(["explain", "run", "test:0", "-o", "heat.png"]), **wide)
+    text = terminal_output(lambda: main(["explain", "run", "test:0", "-o", "heat.png"]), **wide)
     assert (pixels(decode_iterm(text[text.index("\x1b]1337") :])) == pixels(Image.open("heat.png"))).all()

@@ -86,7 +86,7 @@ class Browser:
             time.sleep(0.05)
         raise AssertionError(f"never true: {code}")
 
-    def place(self, selector: str) -> tuple[float, float]:
+    def scroll_to(self, selector: str) -> tuple[float, float]:
         """Scroll to an element, and return its middle."""
         box = self.evaluate(f"""(() => {{
             const element = document.querySelector({json.dumps(selector)});
@@ -104,7 +104,7 @@ class Browser:
 
     def click(self, selector: str) -> None:
         """Click on an element with the mouse."""
-        x, y = self.place(selector)
+        x, y = self.scroll_to(selector)
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             self.mouse(kind, x, y)
 

@@ -318,7 +318,7 @@ def page(tmp_path: Path) -> Iterator[Browser]:
 
 def draw_line(page: Browser) -> None:
     """Draw a line on the canvas with the mouse."""
-    x, y = page.place("#canvas")
+    x, y = page.scroll_to("#canvas")
     page.mouse("mousePressed", x, y - 60)
     for step in range(12):
         page.mouse("mouseMoved", x, y - 60 + 10 * step)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from captioned import BRIGHT_ABOVE, DARK_ABOVE, captioned
+from interrupting import Interrupt
 from safetensors.torch import load_file
 from zoo_metrics.retrieval import caption_retrieval
 
@@ -22,7 +22,6 @@ from zoo.models import Generator
 from zoo.registry import Outputs
 from zoo.runs.inputs import load_test_split
 from zoo.runs.run import Run
-from zoo.training.callbacks import Callback
 
 SMALL = ("model.latent=4", "model.width=8", "prior.layers=2", "prior.width=16", "prior.context=8", "train.epochs=4")
 SAME_WORDS = (BRIGHT_ABOVE, DARK_ABOVE)
@@ -125,26 +124,14 @@ def test_captions_that_are_too_long_for_the_encoder_are_no_prompts_by_default(ho
     assert set(zoo.sample(run, n=2, device="cpu").labels) == {"a bright one"}
 
 
-class Stops(Callback):
-    """Counts steps, and stops a training with Ctrl-C after one of them."""
-
-    def __init__(self, at: int = -1) -> None:
-        self.at, self.steps = at, 0
-
-    def step(self) -> None:
-        self.steps += 1
-        if self.steps == self.at:
-            signal.raise_signal(signal.SIGINT)
-
-
 @pytest.mark.parametrize("kind", ["words", "tokens"])
 def test_a_training_on_captions_resumes_bit_for_bit(kind: str, home: Path) -> None:
     """The same weights with and without a break, with one of several captions chosen per epoch."""
     words = (f"text.kind={kind}", "train.epochs=2")
-    steps, rest = Stops(), Stops()
+    steps, rest = Interrupt(), Interrupt()
     whole = train(*words, out=home / "whole", callback=steps)
     with pytest.raises(InterruptedRun):  # within the second epoch
-        train(*words, out=home / "broken", callback=Stops(7))
+        train(*words, out=home / "broken", callback=Interrupt(7))
     broken = train(*words, out=home / "broken", callback=rest)
     assert rest.steps == steps.steps - 7
     other = train(*words, out=home / "other", data=(captioned()[0], None, ["a half"] * 240))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from interrupting import Interrupt
 from torch import Tensor, nn
 from torch.nn import functional as F
 from zoo_classifiers import native as cnn_native
@@ -153,17 +154,6 @@ def test_some_options_need_a_second_convolution(option: str, home: Any, capsys: 
 
 def test_a_resumed_training_whitens_as_the_first_did(home: Any) -> None:
     from zoo.core.errors import InterruptedRun
-    from zoo.training.callbacks import Callback
-
-    class Stopping(Callback):
-        steps = 0
-
-        def step(self) -> None:
-            import signal
-
-            self.steps += 1
-            if self.steps == 4:
-                signal.raise_signal(signal.SIGINT)
 
     options = (
         "data.kind=digits",
@@ -175,7 +165,7 @@ def test_a_resumed_training_whitens_as_the_first_did(home: Any) -> None:
     )
     whole = zoo.train("plain-100k", *options, out="whole")
     with pytest.raises(InterruptedRun):
-        zoo.train("plain-100k", *options, out="broken", callback=Stopping())
+        zoo.train("plain-100k", *options, out="broken", callback=Interrupt(4))
     again = zoo.train("plain-100k", *options, out="broken")
     assert again.weights_sha256 == whole.weights_sha256
     weights = zoo.load("whole").weights()["whitening.weight"]

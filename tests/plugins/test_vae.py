@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from interrupting import Interrupt
 from torch import Tensor
 from zoo_codecs.losses import MIN_PIXEL_STD
 from zoo_codecs.vae import VAE
@@ -25,7 +25,6 @@ from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.listing import load_entry
 from zoo.registry.model_size import count_size
 from zoo.registry.raw_entry import RawEntry
-from zoo.training.callbacks import Callback
 
 PRIORS = ("normal", "laplace", "generalized-normal", "student-t", "power-law", "mixture", "vamp")
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (2, 9, 15)]
@@ -239,24 +238,12 @@ def test_half_precision_gives_losses_in_full(form: str) -> None:
         assert value.isfinite()
 
 
-class Stops(Callback):
-    """Presses Ctrl-C after some steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def step(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            signal.raise_signal(signal.SIGINT)
-
-
 @pytest.mark.parametrize("options", [(), ("prior.kind=mixture", "model.variance=learnt", "model.form=map")])
 def test_a_run_that_was_interrupted_goes_on_bit_for_bit(options: tuple[str, ...]) -> None:
     train = (*TINY, "model.warmup=9", *options)
     whole = zoo.train("vae", *train, out="whole")
     with pytest.raises(InterruptedRun):
-        zoo.train("vae", *train, out="broken", callback=Stops(7))
+        zoo.train("vae", *train, out="broken", callback=Interrupt(7))
     assert zoo.train("vae", *train, out="broken").weights_sha256 == whole.weights_sha256
     assert zoo.load("broken").log() == zoo.load("whole").log()
 
@@ -306,7 +293,7 @@ def test_a_training_with_noise_goes_on_bit_for_bit() -> None:
     train = (*TINY, "model.form=map", "model.noise=0.2")
     whole = zoo.train("vae", *train, out="whole")
     with pytest.raises(InterruptedRun):
-        zoo.train("vae", *train, out="broken", callback=Stops(7))
+        zoo.train("vae", *train, out="broken", callback=Interrupt(7))
     assert zoo.train("vae", *train, out="broken").weights_sha256 == whole.weights_sha256
 
 

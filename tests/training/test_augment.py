@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-import signal
 
 import pytest
 import torch
+from interrupting import Interrupt
 
 import zoo
 from tests.conftest import TINY
@@ -15,7 +15,6 @@ from zoo.core.errors import InterruptedRun
 from zoo.core.types import Batch
 from zoo.registry.entry import restore_entry
 from zoo.registry.listing import load_entry
-from zoo.training.callbacks import Callback
 from zoo.training.stepper import split_batch
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -84,18 +83,6 @@ def test_a_run_keeps_its_augmentations_and_trains_with_mixed_labels() -> None:
     assert losses[0] != losses[1]
 
 
-class Stopper(Callback):
-    """Sends Ctrl-C at a step."""
-
-    def __init__(self, at: int) -> None:
-        self.left = at
-
-    def step(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            signal.raise_signal(signal.SIGINT)
-
-
 def test_accumulated_gradients_of_mixed_labels_are_those_of_the_whole_batch() -> None:
     batch = Batch(torch.rand(6, 1, 8, 8), torch.arange(6) % 2, 0.5, torch.rand(6, 2))
     parts = split_batch(batch, 4)
@@ -126,6 +113,6 @@ def test_a_training_with_any_augmentations_goes_on_bit_for_bit_wherever_it_was_s
     steps = 2 * (200 * 7 // 10 // 50)
     for step in chance.sample(range(1, steps), 2):
         with pytest.raises(InterruptedRun):
-            zoo.train("cnn", *options, out=f"broken-{step}", callback=Stopper(step))
+            zoo.train("cnn", *options, out=f"broken-{step}", callback=Interrupt(step))
         resumed = zoo.train("cnn", *options, out=f"broken-{step}")
         assert resumed.weights_sha256 == whole.weights_sha256, items

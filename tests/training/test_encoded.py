@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 from typing import Any
 
 import pytest
 import torch
+from interrupting import Interrupt
 from torch import Tensor
 
 import zoo
@@ -16,7 +16,6 @@ from zoo.core.sections import AugmentSpec
 from zoo.data.dataset import Pictures
 from zoo.data.loader import Loader
 from zoo.models.generator import Generator
-from zoo.training.callbacks import Callback
 from zoo.training.encoded import EncodedLoader
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -34,18 +33,6 @@ def test_batches_are_those_of_the_loader(flip: Any) -> None:
     for epoch in range(2):
         pairs = zip(Loader(*arguments).epoch("prior", epoch), encoded.epoch("prior", epoch), strict=True)
         assert all(torch.equal(2 * one.x.flatten(1), two.x) and torch.equal(one.y, two.y) for one, two in pairs)
-
-
-class Stops(Callback):
-    """Presses Ctrl-C after some steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def step(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            signal.raise_signal(signal.SIGINT)
 
 
 def encoded_pictures(monkeypatch: pytest.MonkeyPatch, *options: str, **arguments: Any) -> list[int]:
@@ -66,7 +53,7 @@ def encoded_pictures(monkeypatch: pytest.MonkeyPatch, *options: str, **arguments
 def test_each_picture_is_encoded_once_and_the_training_goes_on_bit_for_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(encoded_pictures(monkeypatch, *FLOW, CACHE, out="whole")) == 300
     with pytest.raises(InterruptedRun):
-        zoo.train("vae-nf", *FLOW, CACHE, out="broken", callback=Stops(27))  # in the second of two stages
+        zoo.train("vae-nf", *FLOW, CACHE, out="broken", callback=Interrupt(27))  # in the second of two stages
     assert zoo.train("vae-nf", *FLOW, CACHE, out="broken").weights_sha256 == zoo.load("whole").record["weights_sha256"]
     assert encoded_pictures(monkeypatch, *FLOW, out="plain") == []
 

@@ -66,6 +66,20 @@ def compute_outputs(
     return Outputs(model, info, pictures, classifier_means(scores, pictures.y.cpu()), scores)
 
 
+class Request(NamedTuple):
+    """What is evaluated, and how, as the arguments of `evaluate` say; the same for one run and for an ensemble."""
+
+    overrides: Sequence[str]
+    data: Data | None
+    split: str
+    device: torch.device
+    views: str
+    metrics: Collection[str]
+    record: str | Path | None
+    data_name: str
+    precision: float | None
+
+
 class MetricResults(NamedTuple):
     """Results of the metric kinds: numbers, more detailed results, and one line for each kind that failed."""
 
@@ -171,28 +185,20 @@ def evaluate(
     with open_events(callbacks, tell) as events:
         named = data if isinstance(data, str | Path) else None
         runs, torch_device = load_runs(run, named), choose_device(device)
-        common = overrides, data, split, torch_device, views, metrics, record, data_name, precision
+        request = Request(overrides, data, split, torch_device, views, metrics, record, data_name, precision)
         if len(runs) > 1:
             if judge not in (DEFAULT_JUDGE, NO_JUDGE) or (guidance, temperature) != (0.0, 1.0):
                 raise ZooError("an ensemble draws no samples", "drop the judge, guidance and temperature")
-            evaluation = evaluate_ensemble(runs, *common)
+            evaluation = evaluate_ensemble(runs, request)
         else:
-            evaluation = evaluate_run(runs[0], *common, judge, guidance, temperature, tell)
+            evaluation = evaluate_run(runs[0], request, judge, guidance, temperature, tell)
         send_evaluation(events, evaluation, runs)
     return evaluation
 
 
 def evaluate_run(
     opened: Run,
-    overrides: Sequence[str],
-    data: Data | None,
-    split: str,
-    device: torch.device,
-    views: str,
-    metrics: Collection[str],
-    record: str | Path | None,
-    data_name: str,
-    precision: float | None,
+    request: Request,
     judge: str,
     guidance: float,
     temperature: float,
@@ -206,6 +212,7 @@ def evaluate_run(
     from zoo.registry.blame import model_errors
     from zoo.registry.build import build_data
 
+    overrides, data, split, device, views, metrics, record, data_name, precision = request
     words = run_overrides(opened, data, overrides)
     changed = opened.with_overrides(words)
     refuse_fold(record, changed, opened.label)
@@ -268,17 +275,10 @@ def send_evaluation(events: Events, evaluation: Evaluation, runs: Sequence[Run])
 
 def evaluate_ensemble(
     runs: Sequence[Run],
-    overrides: Sequence[str],
-    data: Data | None,
-    split: str,
-    device: torch.device,
-    views: str,
-    metrics: Collection[str],
-    record: str | Path | None,
-    data_name: str,
-    precision: float | None,
+    request: Request,
 ) -> Evaluation:
     """Compute the metrics of the mean of the class probabilities of several runs."""
+    overrides, data, split, device, views, metrics, record, data_name, precision = request
     for run in runs:
         refuse_fold(record, run.entry, run.label)
     members = open_members(runs, overrides, data, split, device, views)

@@ -46,8 +46,8 @@ class Axis:
     names: Sequence[str] = field(default=())
     """Names of the values 0, 1, 2 ..., for an axis of names."""
 
-    def place(self, value: float, start: float, end: float) -> float:
-        """Return the place of a value between two ends."""
+    def position(self, value: float, start: float, end: float) -> float:
+        """Return the position of a value between two ends."""
         low, high, log = self.limits.low, self.limits.high, self.limits.log
         if log:
             low, high, value = math.log(low), math.log(high), math.log(max(value, 1e-300))
@@ -125,7 +125,7 @@ def draw_chart(title: str, series: Sequence[Series], across: Axis, up: Axis, mar
     parts = [draw_axes(across, up)]
     inner = [draw_series(each, across, up) for each in series]
     if marked is not None:
-        x = across.place(marked, LEFT, right)
+        x = across.position(marked, LEFT, right)
         inner.insert(0, f'<line class="mark" x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{bottom}"/>')
     # An inner drawing cuts off what is outside the axes without a clip path, which would need a name.
     box = f'x="{LEFT - 5}" y="{TOP - 5}" width="{right - LEFT + 10}" height="{bottom - TOP + 10}"'
@@ -145,12 +145,12 @@ def draw_axes(across: Axis, up: Axis) -> str:
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     parts = []
     for value, text in up.ticks():
-        y = up.place(value, bottom, TOP)
+        y = up.position(value, bottom, TOP)
         parts.append(f'<line class="grid" x1="{LEFT}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}"/>')
         parts.append(f'<text class="end" x="{LEFT - 6}" y="{y + 4:.1f}">{escape_text(text)}</text>')
     parts.append(f'<line class="axis" x1="{LEFT}" y1="{bottom}" x2="{right}" y2="{bottom}"/>')
     for value, text in across.ticks():
-        x = across.place(value, LEFT, right)
+        x = across.position(value, LEFT, right)
         parts.append(f'<text class="middle" x="{x:.1f}" y="{bottom + 15}">{escape_text(short(text))}</text>')
     parts.append(
         f'<text class="middle name" x="{(LEFT + right) / 2:g}" y="{HEIGHT - 6}">{escape_text(across.name)}</text>'
@@ -173,7 +173,7 @@ def draw_series(series: Series, across: Axis, up: Axis) -> str:
     known = [
         (point, label) for point, label in zip(series.points, labels, strict=True) if all(map(math.isfinite, point))
     ]
-    places = [(across.place(x, LEFT, right), up.place(y, bottom, TOP)) for (x, y), _ in known]
+    places = [(across.position(x, LEFT, right), up.position(y, bottom, TOP)) for (x, y), _ in known]
     parts = []
     if series.kind != "dots" and len(places) > 1:
         dashed = " dashed" * series.dashed
@@ -221,7 +221,7 @@ def draw_bars(title: str, bars: Sequence[Bar], axis: Axis | None = None) -> str:
     parts = []
     for row, bar in enumerate(bars):
         y = TOP + row * LINE
-        x, end = scale.place(bar.start, left, right), scale.place(bar.end, left, right)
+        x, end = scale.position(bar.start, left, right), scale.position(bar.end, left, right)
         about = escape_text(bar.about or f"{bar.name} {bar.text}")
         parts.append(f'<text class="end" x="{left - 6}" y="{y + 13}">{escape_text(short(bar.name, 18))}</text>')
         rect = f'x="{x:.1f}" y="{y + 3}" width="{max(1.0, end - x):.1f}" height="{LINE - 7}"'
@@ -231,7 +231,7 @@ def draw_bars(title: str, bars: Sequence[Bar], axis: Axis | None = None) -> str:
     if axis is not None:
         parts.append(f'<line class="axis" x1="{left}" y1="{bottom}" x2="{right}" y2="{bottom}"/>')
         for value, text in Axis(axis.name, scale.limits).ticks():
-            x = scale.place(value, left, right)
+            x = scale.position(value, left, right)
             parts.append(f'<text class="middle" x="{x:.1f}" y="{bottom + 14}">{escape_text(text)}</text>')
         parts.append(
             f'<text class="middle name" x="{(left + right) / 2:g}" y="{bottom + 30}">{escape_text(axis.name)}</text>'
