@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
 from zoo import Choice, Range, Spec
-
-NEWER_OPTIONS = frozenset({"scores", "lowest", "noise"})
-"""Options that are left out of entries and cache keys where they are not used, so that older hashes stay."""
 
 
 class CodecSpec(Spec):
     """Options of the residual convolutional encoder and decoder, and of their auxiliary losses."""
+
+    newer_options = frozenset({"scores", "lowest", "noise"})
 
     width: Annotated[int, Field(ge=4, le=1024), Range(16, 128, log=True)] = 64
     """Channels at full resolution; doubled at each halving, up to four times as many."""
@@ -44,12 +43,6 @@ class CodecSpec(Spec):
     def needs_teacher(self) -> bool:
         """Whether a loss uses the teacher."""
         return bool(self.perceptual or self.scores)
-
-    @model_serializer(mode="wrap")
-    def leave_out_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out newer options that are not used."""
-        found: dict[str, Any] = dump(self)
-        return {key: value for key, value in found.items() if value is not None or key not in NEWER_OPTIONS}
 
 
 class VAESpec(CodecSpec):

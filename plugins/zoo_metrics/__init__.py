@@ -41,13 +41,15 @@ def calibration(spec: CalibrationSpec, found: Outputs) -> Mapping[str, Any] | No
 
 
 def intervals(spec: IntervalsSpec, found: Outputs) -> Mapping[str, Any] | None:
-    """Compute `intervals`: the bootstrap intervals of accuracy and macro F1."""
-    from zoo_metrics.resampling import bootstrap_intervals
+    """Compute `intervals`: the score interval of accuracy and the bootstrap interval of macro F1."""
+    from zoo_metrics.resampling import macro_f1_interval, wilson_interval
 
     if found.scores is None:
         return None
-    ends = bootstrap_intervals(found.scores, found.labels, spec.resamples, spec.level, spec.seed)
-    return {"intervals": {"level": spec.level, **ends}}
+    right = int(found.scores.argmax(1).eq(found.labels).sum())
+    accuracy = wilson_interval(right, len(found.labels), spec.level)
+    macro_f1 = macro_f1_interval(found.scores, found.labels, spec.resamples, spec.level, spec.seed)
+    return {"intervals": {"level": spec.level, "accuracy": accuracy, "macro_f1": macro_f1}}
 
 
 def top5(spec: NoOptions, found: Outputs) -> Mapping[str, Any] | None:
@@ -79,7 +81,7 @@ def zoo_metrics() -> Iterator[MetricKind[Any]]:
     yield MetricKind(
         "calibration", CalibrationSpec, calibration, "calibration error: how far confidence is from accuracy"
     )
-    yield MetricKind("intervals", IntervalsSpec, intervals, "bootstrap intervals of accuracy and macro F1")
+    yield MetricKind("intervals", IntervalsSpec, intervals, "confidence intervals of accuracy and macro F1")
     yield MetricKind("top5", NoOptions, top5, "top-5 accuracy")
     yield MetricKind("codes", NoOptions, usage_of_codes, "how many code words are used, and bits per code word")
     yield from KINDS

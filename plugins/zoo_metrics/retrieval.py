@@ -17,7 +17,7 @@ def caption_retrieval(found: Outputs, candidates: int, most: int) -> dict[str, f
 
     `retrieval` is the share of pictures that are likeliest under their own caption, among so many candidates with those
     of other pictures; `retrieval_chance` is the share to expect from guessing. The distortion of a picture does not
-    depend on the caption, so the density of one code of each picture decides.
+    depend on the caption, so the density of its codes decides.
     """
     model = found.model
     if not isinstance(model, Generator) or not model.reads_captions or (texts := found.pictures.texts) is None:
@@ -39,7 +39,7 @@ def first_ranks(model: Generator, pictures: Pictures, pool: Tensor, others: int)
     choices = torch.stack([choose(own, pool, others, draw) for own in pictures.texts.index]).to(device)
     with torch.inference_mode(), fixed_seed(device):
         for start, batch in enumerate(batches(pictures, EVAL_BATCH, device)):
-            scores = log_densities(model, batch, choices[start * EVAL_BATCH :][: len(batch.y)])
+            scores = caption_scores(model, batch, choices[start * EVAL_BATCH :][: len(batch.y)])
             hits.append((scores[:, :1] > scores[:, 1:]).all(1).cpu())
     return torch.cat(hits)
 
@@ -50,12 +50,19 @@ def choose(own: Tensor, pool: Tensor, others: int, draw: torch.Generator) -> Ten
     return torch.cat([own[:1], shuffled[~torch.isin(shuffled, own)][:others]])
 
 
-def log_densities(model: Generator, batch: Batch, choices: Tensor) -> Tensor:
-    """Compute the log-density (N, K) of one code of each picture under each of its captions, by index (N, K)."""
+def caption_scores(model: Generator, batch: Batch, choices: Tensor) -> Tensor:
+    """Compute scores (N, K) of each picture under each of its captions, by index (N, K): the higher, the likelier.
+
+    They are log-densities of code words, or the expected ones of continuous codes but for the entropy of the posterior,
+    which no caption changes. Estimates use the same random draws for all captions.
+    """
     code = model.codec.encode(dequantise(batch.x))
-    code = code.sample() if isinstance(code, Posterior) else code
     columns = []
     for index in choices.unbind(1):
-        with fixed_seed(batch.x.device):  # a prior whose density is an estimate draws the same for all captions
-            columns.append(model.prior.log_prob(code, model.text.by_index(index)))
+        condition = model.text.by_index(index)
+        with fixed_seed(batch.x.device):
+            if isinstance(code, Posterior):
+                columns.append(-model.prior.kl(code, condition).value)
+            else:
+                columns.append(model.prior.log_prob(code, condition))
     return torch.stack(columns, 1)

@@ -21,12 +21,12 @@ class CalibrationSpec(Spec):
 
 
 class IntervalsSpec(Spec):
-    """Options of the bootstrap intervals."""
+    """Options of the confidence intervals."""
 
     resamples: Annotated[int, Field(ge=10, le=1_000_000)] = 1000
-    """Number of times that as many pictures are drawn with replacement."""
+    """For macro F1: number of times that as many pictures are drawn with replacement."""
     level: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    """Share of the resamples whose figure is within the interval."""
+    """Confidence level of the intervals."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the draws."""
 

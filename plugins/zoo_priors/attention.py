@@ -27,20 +27,32 @@ class Cache:
 
 
 class Attention(nn.Module):
-    """Self-attention (Vaswani et al. 2017, arXiv:1706.03762), causal unless stated otherwise."""
+    """Self-attention (Vaswani et al. 2017, arXiv:1706.03762), causal unless stated otherwise.
 
-    def __init__(self, width: int, heads: int, causal: bool = True) -> None:
+    With `memory`, the size of the tokens of a memory, these are attended to as well, as the text of Nichol et al. 2021
+    (arXiv:2112.10741) is.
+    """
+
+    def __init__(self, width: int, heads: int, causal: bool = True, memory: int = 0) -> None:
         super().__init__()
         self.heads, self.causal = heads, causal
         self.inputs = nn.Linear(width, 3 * width, bias=False)
         self.output = nn.Linear(width, width, bias=False)
+        if memory:
+            self.memory = nn.Linear(memory, 2 * width, bias=False)
 
-    def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:
-        """Map tokens (N, T, width) to tokens of the same shape; with a cache T must be 1."""
+    def forward(self, x: Tensor, cache: Cache | None = None, memory: Tensor | None = None) -> Tensor:
+        """Map tokens (N, T, width) to tokens of the same shape; with a cache T must be 1.
+
+        Without biases, tokens (N, M, memory) of zeros add nothing but take some of the attention.
+        """
         parts = self.inputs(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         query, keys, values = parts.unbind(0)
         if cache:
             keys, values = cache.extend(keys, values)
+        if memory is not None:
+            more = self.memory(memory).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+            keys, values = torch.cat([keys, more[0]], 2), torch.cat([values, more[1]], 2)
         found = F.scaled_dot_product_attention(query, keys, values, is_causal=self.causal and cache is None)
         return cast(Tensor, self.output(found.transpose(1, 2).flatten(2)))
 

@@ -21,7 +21,7 @@ from zoo_priors.heun import (
     velocity_and_trace,
 )
 from zoo_priors.spec import DEFAULT_STEPS, FlowSpec
-from zoo_priors.velocity import VectorVelocity, build_velocity
+from zoo_priors.velocity import MapVelocity, VectorVelocity, build_velocity
 
 EXACT_SIZE = 16
 """Largest code whose log-determinants are exact; others are estimated."""
@@ -58,7 +58,7 @@ class Matching(Invertible):
         if spec.width % spec.heads and not isinstance(self.net, VectorVelocity):
             text = f"prior.width={spec.width} is no multiple of prior.heads={spec.heads}, as maps need"
             raise ZooError(text, "change one of them")
-        self.conditions = nn.Linear(code.condition, spec.context, bias=False)
+        self.conditions = nn.Linear(code.condition // code.tokens, spec.context, bias=False)
         nn.init.normal_(self.conditions.weight)
         channels = code.shape[0]
         self.register_buffer("centre", torch.zeros(channels))
@@ -91,10 +91,12 @@ class Matching(Invertible):
     def times(self, x: Tensor) -> Tensor:
         """Sample a time (N, 1) for each row, evenly spread over the batch (as Kingma et al. 2021, arXiv:2107.00630).
 
+        The order is random, since the first rows of a batch may be special: those that `mixup` mixes.
+
         Logit-normal times favour the middle, where the velocity is hardest (Esser et al. 2024, arXiv:2403.03206).
         """
         n = x.shape[0]
-        share = (torch.arange(n, device=x.device).unsqueeze(1) + torch.rand(n, 1, device=x.device)) / n
+        share = (torch.randperm(n, device=x.device).unsqueeze(1) + torch.rand(n, 1, device=x.device)) / n
         return share if self.spec.times == "uniform" else torch.special.ndtri(share.clamp(1e-6, 1 - 1e-6)).sigmoid()
 
     @torch.no_grad()
@@ -141,11 +143,17 @@ class Matching(Invertible):
         return velocity
 
     def context(self, like: Tensor, condition: Tensor | None) -> Tensor:
-        """Compute the context (N, context) of a condition: linear in it, and 0 for none."""
+        """Compute the context (N, context) of a condition, 0 for none; of tokens, that of their mean.
+
+        A network that attends to tokens gets them behind it, (N, context + condition).
+        """
         if condition is None:
             condition = like.new_zeros(like.shape[0], self.code.condition)
-        found: Tensor = self.conditions(condition.to(like))
-        return found
+        condition = condition.to(like)
+        if self.code.tokens == 1:
+            return cast(Tensor, self.conditions(condition))
+        found = self.conditions(mean_token(condition.view(len(condition), self.code.tokens, -1)))
+        return torch.cat([found, condition], 1) if isinstance(self.net, MapVelocity) else found
 
     def from_base(self, u: Tensor, terms: Sequence[Term]) -> Tensor:
         mean, std = self.mean_and_std()
@@ -191,3 +199,9 @@ class Matching(Invertible):
             early, before = velocity_and_trace(velocity, u - h * late, t, signs)
             u, total = u - h / 2 * (late + early), total - h / 2 * (trace + before)
         return u.square().sum(1) / 2 + self.code.size / 2 * math.log(2 * math.pi) - total, "monte carlo"
+
+
+def mean_token(tokens: Tensor) -> Tensor:
+    """Average the tokens (N, L, size) that are not zeros, and normalise the mean (N, size); zeros if all are."""
+    used = tokens.detach().abs().amax(2).gt(0).sum(1, keepdim=True).clamp(min=1)
+    return nn.functional.layer_norm(tokens.sum(1) / used, tokens.shape[2:])

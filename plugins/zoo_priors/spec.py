@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
 from zoo import Choice, Range, Spec
 
@@ -12,7 +12,7 @@ Scale = Field(ge=0.01, le=100)
 DEFAULT_STEPS = 10
 """Number of steps of a continuous flow if it is not set."""
 MATCHING_OPTIONS = ("steps", "times", "draws", "patch")
-"""Options of `matching` alone, which are left out of entries where they are not used, so that older hashes stay."""
+"""Options of `matching` alone."""
 
 
 class ScaledSpec(Spec):
@@ -77,6 +77,8 @@ class VampSpec(Spec):
 class FlowSpec(Spec):
     """Options of a normalizing flow, conditioned on a text; `linear` uses only context."""
 
+    newer_options = frozenset(MATCHING_OPTIONS)
+
     architecture: Annotated[str, Field(pattern=r"^(coupling|linear|transformer|matching|zuko:[A-Za-z]+)$")] = "coupling"
     """`coupling`: affine couplings. `linear`: a matrix exponential, giving each class a normal density. `transformer`:
     autoregressive over tokens. `matching`: continuous, trained by flow matching. `zuko:NSF` etc.: flows of the package
@@ -121,12 +123,6 @@ class FlowSpec(Spec):
     patch: Annotated[int, Field(ge=1, le=64)] | None = None
     """For matching over maps: side of the squares of places that are one token (as in arXiv:2212.09748); 2 makes it
     about four times as fast; null: 1."""
-
-    @model_serializer(mode="wrap")
-    def leave_out_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out options that are not used, so that older hashes stay."""
-        found: dict[str, Any] = dump(self)
-        return {key: value for key, value in found.items() if value is not None or key not in MATCHING_OPTIONS}
 
     @model_validator(mode="after")
     def _check(self) -> FlowSpec:

@@ -94,18 +94,21 @@ class TokenBlock(nn.Module):
     The convolution shows each token its neighbours, as the Mix-FFN of SANA does (Xie et al. 2024, arXiv:2410.10629).
     """
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, text: int = 0) -> None:
         super().__init__()
         self.norms = nn.ModuleList(nn.LayerNorm(width, elementwise_affine=False) for _ in range(2))
         self.modulation = Modulation(width, 6)
-        self.attention = Attention(width, heads, causal=False)
+        self.attention = Attention(width, heads, causal=False, memory=text)
         self.near = nn.Conv2d(width, width, 3, padding=1, groups=width)
         self.perceptron = nn.Sequential(nn.Linear(width, 3 * width), nn.GELU(), nn.Linear(3 * width, width))
 
-    def forward(self, x: Tensor, embedding: Tensor, side: tuple[int, int]) -> Tensor:
-        """Map tokens (N, T, width) of a map with these sides to tokens of the same shape."""
+    def forward(self, x: Tensor, embedding: Tensor, side: tuple[int, int], text: Tensor | None) -> Tensor:
+        """Map tokens (N, T, width) of a map with these sides to tokens of the same shape.
+
+        They attend to the tokens (N, L, size) of a text as well.
+        """
         shift, scale, gate, *rest = (part.unsqueeze(1) for part in self.modulation(embedding))
-        x = x + gate * self.attention(self.norms[0](x) * (1 + scale) + shift)
+        x = x + gate * self.attention(self.norms[0](x) * (1 + scale) + shift, memory=text)
         shift, scale, gate = rest
         inner = self.norms[1](x) * (1 + scale) + shift
         near = self.near(inner.mT.unflatten(2, side)).flatten(2).mT
@@ -113,12 +116,24 @@ class TokenBlock(nn.Module):
 
 
 class MapVelocity(nn.Module):
-    """A transformer over patches of maps (C, H, W), given as vectors, modulated by time and context."""
+    """A transformer over patches of maps (C, H, W), given as vectors, modulated by time and context.
+
+    With `text`, the number and the size of a text's tokens, it attends to these too. They follow the context, in the
+    same vector.
+    """
 
     def __init__(
-        self, shape: tuple[int, ...], context: int, width: int, layers: int, heads: int, patch: int = 1
+        self,
+        shape: tuple[int, ...],
+        context: int,
+        width: int,
+        layers: int,
+        heads: int,
+        patch: int = 1,
+        text: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
+        self.context, self.text = context, text
         channels, height, *rest = shape
         self.shape, self.patch = (channels, height, math.prod(rest)), patch
         self.side = (height // patch, math.prod(rest) // patch)
@@ -126,18 +141,19 @@ class MapVelocity(nn.Module):
         self.embedding = Embedding(context, width)
         self.first = nn.Linear(size, width)
         self.places = nn.Parameter(place_features(self.side, width))
-        self.blocks = nn.ModuleList(TokenBlock(width, heads) for _ in range(layers))
+        self.blocks = nn.ModuleList(TokenBlock(width, heads, text[1] if text else 0) for _ in range(layers))
         self.norm, self.last, self.gain = nn.LayerNorm(width), nn.Linear(width, size), width**-0.5
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
     def forward(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
         """Map vectors (N, D) at times (N, 1) to vectors (N, D)."""
-        embedding = self.embedding(t, context)
+        embedding = self.embedding(t, context[:, : self.context])
+        text = context[:, self.context :].reshape(-1, *self.text) if self.text else None
         patches = nn.functional.pixel_unshuffle(soft_clamp(x, MAX_INPUT).reshape(-1, *self.shape), self.patch)
         tokens = self.first(patches.flatten(2).mT) + self.places
         for block in self.blocks:
-            tokens = block(tokens, embedding, self.side)
+            tokens = block(tokens, embedding, self.side, text)
         found: Tensor = self.gain * self.last(self.norm(tokens))
         return nn.functional.pixel_shuffle(found.mT.reshape(*found.mT.shape[:2], *self.side), self.patch).flatten(1)
 
@@ -162,7 +178,8 @@ def build_velocity(spec: FlowSpec, code: CodeInfo) -> nn.Module:
         if rows % patch or columns % patch:
             text = f"prior.patch={patch} does not divide the sides of a map of {rows}x{columns}"
             raise ZooError(text, "choose a divisor of both")
-        return MapVelocity(code.shape, spec.context, spec.width, spec.layers, spec.heads, patch)
+        words = (code.tokens, code.condition // code.tokens) if code.tokens > 1 else None
+        return MapVelocity(code.shape, spec.context, spec.width, spec.layers, spec.heads, patch, words)
     if spec.patch is not None:
         raise ZooError("prior.patch is for maps; these codes are vectors", "leave it out, or set model.form=map")
     return VectorVelocity(code.size, spec.context, spec.width, spec.layers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -40,11 +40,16 @@ class WordsSpec(TemplateSpec):
 class TokensSpec(TemplateSpec):
     """Options of a small transformer over the words of captions, or of names and templates, in their order."""
 
+    newer_options = frozenset({"pooling"})
+
     size: Annotated[int, Field(ge=1, le=4096), Choice(32, 64, 128)] = 64
-    """Size of a text's vector."""
+    """Size of a text's vector, or without pooling of each of its `length` vectors."""
+    pooling: Literal["mean", "none"] | None = None
+    """mean: one vector for the whole text; none: a vector for each word, to which a prior may attend: its conditions
+    are `length` vectors one after the other; null: mean."""
     width: Annotated[int, Field(ge=1, le=4096), Choice(32, 64, 128)] = 64
     """Size of a word's vector within the transformer."""
-    depth: Annotated[int, Field(ge=1, le=24), Range(1, 3)] = 1
+    depth: Annotated[int, Field(ge=0, le=24), Range(1, 3)] = 1
     """Number of layers."""
     heads: Annotated[int, Field(ge=1, le=64), Choice(2, 4, 8)] = 4
     """Number of attention heads; `width` is a multiple of it."""

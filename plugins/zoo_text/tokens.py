@@ -40,13 +40,16 @@ class Block(nn.Module):
 
 
 class Tokens(WordEncoder):
-    """A transformer over words with learnt positions, averaged over the words, as a vector of length 1.
+    """A transformer over words with learnt positions, which tells "a cat above a dog" from "a dog above a cat".
 
-    It tells "a red circle above a blue square" from "a blue circle above a red square".
+    With pooling a text is a vector of length 1, made from the mean over its words. Without pooling it is a vector of
+    normalised features for each word, followed by zeros up to the longest text.
     """
 
     def __init__(self, spec: TokensSpec, info: DataInfo) -> None:
         super().__init__(spec, info, spec.length)
+        if spec.pooling == "none":
+            self.tokens, self.size = spec.length, spec.length * spec.size
         if spec.width % spec.heads:
             raise ZooError(f"text.width={spec.width} is no multiple of text.heads={spec.heads}", "change one of them")
         self.vectors = word_vectors(len(self.known), spec.width)
@@ -62,6 +65,9 @@ class Tokens(WordEncoder):
         attended = used | ~some  # without any word to attend to, attention would not be finite
         for block in self.blocks:
             x = block(x, attended)
-        mean = (self.norm(x) * used.unsqueeze(2)).sum(1) / used.sum(1, keepdim=True).clamp(min=1)
-        found = F.layer_norm(self.out(mean).float(), (self.size,)) / math.sqrt(self.size)
-        return found * some
+        x = self.norm(x) * used.unsqueeze(2)
+        if self.tokens > 1:
+            each = F.layer_norm(self.out(x).float(), self.out.weight.shape[:1]) * used.unsqueeze(2)
+            return F.pad(each, (0, 0, 0, self.tokens - each.shape[1])).flatten(1)
+        mean = x.sum(1) / used.sum(1, keepdim=True).clamp(min=1)
+        return F.layer_norm(self.out(mean).float(), (self.size,)) / math.sqrt(self.size) * some

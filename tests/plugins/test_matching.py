@@ -141,6 +141,45 @@ def test_patches_of_a_map_are_tokens() -> None:
     assert change[:2, :2].mean() > 4 * change[2:, 2:].mean()
 
 
+def attending(**options: Any) -> Matching:
+    """A flow over a map that attends to three tokens of two numbers."""
+    code = CodeInfo((2, 4, 4), condition=6, tokens=3)
+    torch.manual_seed(0)
+    flow = Matching(FlowSpec(architecture="matching", width=16, layers=2, heads=2, steps=6, **options), code)
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.15)
+    return flow.eval()
+
+
+def test_a_map_attends_to_each_token_of_a_text() -> None:
+    """Each token matters beside the mean of all; zeros are no text; encoding is inverse, products are sums."""
+    flow, x = attending(patch=2), torch.randn(3, 32)
+    text = torch.randn(1, 3, 2).expand(3, -1, -1)
+    apart = text.clone()
+    apart[:, 0], apart[:, 1] = text[:, 0] + 1, text[:, 1] - 1
+    with torch.no_grad():
+        found, other = (flow.field(single_term(each.flatten(1)), x)(x, 0.3) for each in (text, apart))
+        assert (found - other).abs().max() > 0.01, "of the same mean"
+        nothing, none = (flow.field(single_term(each), x)(x, 0.3) for each in (torch.zeros(3, 6), None))
+        assert torch.equal(nothing, none)
+        product = flow.field([Term(3.0, text.flatten(1)), Term(-2.0, None)], x)(x, 0.3)
+        torch.testing.assert_close(product, 3 * found - 2 * none, rtol=1e-4, atol=1e-4)
+    code = flow.from_base(x, single_term(text.flatten(1)))
+    torch.testing.assert_close(flow.base(code, text.flatten(1)), x, rtol=1e-3, atol=1e-3)
+
+
+def test_vectors_take_the_mean_of_tokens() -> None:
+    """Zeros behind a text do not count."""
+    spec = FlowSpec(architecture="matching", width=16, layers=2, context=5)
+    flow = Matching(spec, CodeInfo((4,), condition=6, tokens=3)).eval()
+    text = torch.tensor([[1.0, 3.0, 2.0, 5.0, 0.0, 0.0]])
+    mean = torch.tensor([[1.5, 4.0, 1.5, 4.0, 1.5, 4.0]])
+    like = torch.zeros(1, 4)
+    torch.testing.assert_close(flow.context(like, text), flow.context(like, mean))
+    assert flow.context(like, text).shape == (1, 5)
+
+
 def test_patches_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ZooError, match="patch=2 does not divide the sides of a map of 3x4; choose a divisor of both"):
         make(2, 3, 4, patch=2)
@@ -197,6 +236,7 @@ def test_times_have_their_distribution(times: str) -> None:
     found = make(1, times=times).times(torch.zeros(2000, 1)).flatten()
     expected = torch.rand(2000) if times == "uniform" else torch.randn(2000).sigmoid()
     assert found.min() > 0 and found.max() < 1
+    assert found[:200].max() - found[:200].min() > 0.9, "the first rows, which mixup mixes, see all times"
     assert found.std().item() == pytest.approx(expected.std().item(), abs=0.02)
 
 

@@ -298,7 +298,7 @@ def test_a_training_with_noise_goes_on_bit_for_bit() -> None:
 
 
 def test_the_codec_of_flow_matching_has_a_sixth_of_the_numbers_and_a_teacher_that_ships() -> None:
-    found = load_entry("vae-fm-cifar10")
+    found = load_entry("vae-nf-cifar10")
     model = build_model(found, info((3, 32, 32)))
     assert isinstance(model, Generator) and model.prior.matching
     assert 6 * model.codec.code.size == 3 * 32 * 32

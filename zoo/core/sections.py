@@ -6,10 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
-    SerializerFunctionWrapHandler,
     ValidationError,
     field_validator,
-    model_serializer,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -24,13 +22,6 @@ CHANGEABLE_OPTIONS = frozenset({"trials", "attempts", "patience", "cpus", "gpus"
 """Options that may change when a study is resumed, since they do not affect what its trials mean."""
 MOST_STARTUP, STARTUP_SHARE = 10, 4
 """With `startup: auto`, one in this many trials ends before results are used, and at most so many."""
-NEWER_OPTIONS = frozenset(
-    {"init_from", "freeze", "lr_mult", "monitor", "balance", "balance_power"}
-    | {"teacher", "distill_temperature", "distill_weight"}
-    | {"lr_bias", "lr_norm", "decay_bias", "decay_norm", "decoupled", "lookahead"}
-    | {"accumulate", "cooldown", "patience", "min_delta", "cache"}
-)
-"""Options of `train` that are left out of entries, plans and cache keys where they are not used."""
 DISTILL_TEMPERATURE, DISTILL_WEIGHT = 4.0, 0.9
 
 
@@ -55,6 +46,8 @@ class TransformSpec(Spec):
 class AugmentSpec(Spec):
     """Random crop, flip, cutout and colour jitter, sampled for each picture and epoch."""
 
+    newer_options = frozenset({"then"})
+
     pad: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
     """Pixels of border added before a random crop to the original size; auto: an eighth of the height."""
     pad_mode: Literal["zero", "reflect"] = "zero"
@@ -78,12 +71,6 @@ class AugmentSpec(Spec):
         """Accept a line of text or a mapping for a list."""
         return tuple(parse_items(value))
 
-    @model_serializer(mode="wrap")
-    def leave_out_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out an empty list of augmentations, so that older hashes stay."""
-        found: dict[str, Any] = dump(self)
-        return {key: value for key, value in found.items() if key != "then" or value}
-
 
 class DataSpec(Spec):
     """Base class of the options of all data kinds: how the pictures are split.
@@ -98,6 +85,8 @@ class DataSpec(Spec):
         >>> Digits(valid=0.2).test
         0.2
     """
+
+    newer_options = frozenset({"folds", "fold"})
 
     valid: Share = 0.1
     """Share of each class's pictures kept for validation, if the data has no validation split of its own."""
@@ -116,12 +105,6 @@ class DataSpec(Spec):
     cross-validation, as `zoo compare --folds` does it."""
     fold: Annotated[int, Field(ge=1)] | None = None
     """Which of the `folds` parts, from 1 on, stands in for the test pictures, which are not used."""
-
-    @model_serializer(mode="wrap")
-    def leave_out_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out folds that are not used, so that older cache keys stay."""
-        found: dict[str, Any] = dump(self)
-        return {key: value for key, value in found.items() if value is not None or key not in ("folds", "fold")}
 
     @model_validator(mode="after")
     def _check_folds(self) -> Self:
@@ -163,6 +146,13 @@ class PictureSpec(DataSpec):
 
 class StageSpec(Spec):
     """Training options that each stage of a model may override."""
+
+    newer_options = frozenset(
+        {"init_from", "freeze", "lr_mult", "monitor", "balance", "balance_power"}
+        | {"teacher", "distill_temperature", "distill_weight"}
+        | {"lr_bias", "lr_norm", "decay_bias", "decay_norm", "decoupled", "lookahead"}
+        | {"accumulate", "cooldown", "patience", "min_delta", "cache"}
+    )
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 20
     """Passes over the training pictures."""
@@ -231,12 +221,6 @@ class StageSpec(Spec):
         if self.lookahead is not None and self.ema:
             raise ValueError("train.lookahead and train.ema both average the weights: set one of them")
         return self
-
-    @model_serializer(mode="wrap")
-    def leave_out_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out newer options that are not used, so that older hashes stay."""
-        found: dict[str, Any] = dump(self)
-        return {key: value for key, value in found.items() if value is not None or key not in NEWER_OPTIONS}
 
     @property
     def step_pictures(self) -> int:

@@ -12,13 +12,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, to_jsonable_python
 
 from zoo.core.deprecation import replace_former_names
+
+UNUSED: tuple[Any, ...] = (None, (), [])
+"""Values of a newer option that is not used."""
 
 
 class Spec(BaseModel):
@@ -44,6 +54,15 @@ class Spec(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+
+    newer_options: ClassVar[frozenset[str]] = frozenset()
+    """Options that came after the first release, with the default None or (): where they are not used, they are left
+    out of entries and cache keys, so that older hashes stay."""
+
+    @model_serializer(mode="wrap")
+    def _leave_out_unused(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = dump(self)
+        return {key: value for key, value in found.items() if key not in self.newer_options or value not in UNUSED}
 
     @model_validator(mode="before")
     @classmethod

@@ -142,6 +142,7 @@ class CodeInfo(NamedTuple):
         shape: Shape of one code: (D,) for a vector, (C, H, W) for a feature map.
         words: Number of code words; None for continuous codes.
         condition: Size of the condition vector, which selects what the prior samples; 0 for an unconditional prior.
+        tokens: Number of vectors of equal size of which the condition consists.
 
     Example:
         >>> from zoo import CodeInfo
@@ -155,6 +156,8 @@ class CodeInfo(NamedTuple):
     """Number of code words; None for continuous codes."""
     condition: int = 0
     """Size of the condition vector, which selects what the prior samples; 0 for an unconditional prior."""
+    tokens: int = 1
+    """Number of vectors of equal size of which the condition consists: above 1, those of a text's words."""
 
     @property
     def size(self) -> int:

@@ -91,12 +91,12 @@ class DemoModel:
         options = SamplingOptions(request.seed, request.temperature, request.guidance, request.rule)
         options.check(model, self.run.name, self.run.prior_name)
         with self.lock, plugin_errors(self.run.entry.model, "sample from"), torch.inference_mode():
-            terms = self.terms(model, request)
+            terms = self.terms(model, request, options)
             with fixed_seed(self.device, request.seed):
                 pictures = sample_images(model, terms, request.count, options)
         return {"pictures": [to_address(picture) for picture in pictures]}
 
-    def terms(self, model: Generator, request: SampleRequest) -> list[Term]:
+    def terms(self, model: Generator, request: SampleRequest, options: SamplingOptions) -> list[Term]:
         """Return the conditions of a mixture, whose positive weights are scaled to a sum of 1."""
         parts = [part for part in request.parts if part.text.strip() and part.weight]
         if not model.prior.conditional:
@@ -108,7 +108,7 @@ class DemoModel:
             raise ZooError("nothing in the mixture has a weight above 0", "write a text and give it a weight")
         encoded = [scale_weights(encode_prompt(model, part.text), part.weight / total) for part in parts]
         terms = [term for each in encoded for term in each]
-        (group,) = combine_conditions([terms], [0] * request.count, request.rule)
+        (group,) = combine_conditions([terms], [0] * request.count, options.rule_for(model))
         return group
 
     def edit(self, picture: bytes, request: EditRequest) -> dict[str, Any]:

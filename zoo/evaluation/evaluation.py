@@ -26,7 +26,7 @@ class Evaluation:
         details: Results of metric kinds that are more than a number. For a classifier, `confusion` is a list of
             K rows (true class) of K counts (predicted class), or for more than 200 classes `confusions` lists true
             class, predicted class and count; `per_class` has precision and recall by class, `ranking` the
-            areas below their curves, `intervals` bootstrap intervals, and `reliability` accuracy by confidence.
+            areas below their curves, `intervals` confidence intervals, and `reliability` accuracy by confidence.
         problems: One line for each metric that failed, and if the recorded result is stale.
         judge: Name of the network that judged samples; empty if none did.
         temperature: Temperature of the samples.

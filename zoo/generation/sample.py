@@ -95,7 +95,7 @@ def sample(
     seed: int = 0,
     temperature: float = 1.0,
     guidance: float = 0.0,
-    mix: Rule = "sum",
+    mix: Rule = "auto",
     device: str = "auto",
     negative: str = "",
 ) -> Samples:
@@ -112,7 +112,7 @@ def sample(
         temperature: Below 1, samples are likelier and less varied.
         guidance: Above 0, samples fit their prompt better and are less varied.
         mix: How the parts of a prompt are combined: "sum" adds their conditions; "product" multiplies the densities
-            given each part, if the prior supports that.
+            given each part, if the prior supports that; "auto": as suits the model.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
         negative: A prompt from which guidance leads away; by default it leads away from no text.
 
@@ -140,7 +140,7 @@ def sample(
     rows = [index * len(texts) // total for index in range(total)] if texts else []
     with plugin_errors(run.entry.model, "sample from"), fixed_seed(torch_device, options.seed), torch.inference_mode():
         conditions = [encode_prompt(model, prompt) for prompt in texts]
-        groups = combine_conditions(conditions, rows, options.rule) if conditions else [[Term(1.0, None)]]
+        groups = combine_conditions(conditions, rows, options.rule_for(model)) if conditions else [[Term(1.0, None)]]
         parts = [sample_images(model, terms, picture_count(terms, total), options) for terms in groups]
     return Samples(torch.cat(parts), tuple(texts[index] for index in rows))
 
@@ -154,7 +154,7 @@ def mix(
     seed: int = 0,
     temperature: float = 1.0,
     guidance: float = 0.0,
-    mix: Rule = "sum",
+    mix: Rule = "auto",
     device: str = "auto",
 ) -> Mix:
     """Sample pictures on the way from one prompt to another.
@@ -170,7 +170,7 @@ def mix(
         seed: Seed of the random numbers.
         temperature: Below 1, samples are likelier and less varied.
         guidance: Above 0, samples fit their prompts better and are less varied.
-        mix: How the two prompts are combined: "sum" or "product", as in `sample`.
+        mix: How the two prompts are combined: "auto", "sum" or "product", as in `sample`.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
 
     Returns:
@@ -197,7 +197,7 @@ def mix(
         first, last = (encode_prompt(model, prompt) for prompt in (start, goal))
         for share in torch.linspace(0, 1, steps).tolist():
             parts = [*scale_weights(first, 1 - share), *scale_weights(last, share)]
-            (terms,) = combine_conditions([parts], [0] * rows, options.rule)
+            (terms,) = combine_conditions([parts], [0] * rows, options.rule_for(model))
             with fixed_seed(torch_device, options.seed):
                 made.append(sample_images(model, terms, rows, options))
     return Mix(torch.stack(made, 1).flatten(0, 1), steps, (start, goal))

@@ -18,9 +18,10 @@ DECODE_BATCH = 256
 """Number of pictures that are decoded at a time."""
 MAX_STRENGTH = 100
 """Largest absolute value of guidance and strength."""
-Rule = Literal["sum", "product"]
+Rule = Literal["auto", "sum", "product"]
 """How the parts of a prompt are combined: `sum` adds their conditions; `product` multiplies the conditional densities,
-of each number as it is sampled or, in a continuous flow, of whole codes."""
+of each number as it is sampled or, in a continuous flow, of whole codes; `auto`: the product where conditions are
+vectors of single words, whose sum says nothing, and the prior can multiply; otherwise the sum."""
 
 
 class SamplingOptions(NamedTuple):
@@ -29,7 +30,7 @@ class SamplingOptions(NamedTuple):
     seed: int = 0
     temperature: float = 1.0
     guidance: float = 0.0
-    rule: Rule = "sum"
+    rule: Rule = "auto"
     negative: str = ""
     """The prompt from which guidance leads away; empty for no text."""
 
@@ -45,7 +46,7 @@ class SamplingOptions(NamedTuple):
             raise ZooError(f"the seed must be a whole number from 0 to {2**63 - 1}, got {self.seed}")
         check_strength(self.guidance, "guidance")
         if self.rule not in get_args(Rule):
-            raise ZooError(f"unknown mixing rule {self.rule!r}", f"choose {' or '.join(get_args(Rule))}")
+            raise ZooError(f"unknown mixing rule {self.rule!r}", f"choose {', '.join(get_args(Rule))}")
         if (self.guidance or self.rule == "product") and not model.prior.conditional:
             raise ZooError(f"{name} cannot be guided: its prior {prior!r} takes no text", "drop --guidance and --mix")
         if self.negative and not self.guidance:
@@ -54,6 +55,12 @@ class SamplingOptions(NamedTuple):
         if self.rule == "product" and not model.prior.multiplies:
             hint = "drop --mix, or train a model with prior.architecture=matching or transformer"
             raise ZooError(f"the prior of {name} only adds conditions and cannot multiply densities", hint)
+
+    def rule_for(self, model: Generator) -> Rule:
+        """Return the rule for a model: sum or product."""
+        if self.rule != "auto":
+            return self.rule
+        return "product" if model.text.tokens > 1 and model.prior.multiplies else "sum"
 
 
 DEFAULT_SAMPLING = SamplingOptions()

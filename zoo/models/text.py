@@ -35,6 +35,9 @@ class TextEncoder(nn.Module):
 
     size: int
     """Number of elements of a condition."""
+    tokens = 1
+    """Number of vectors of equal size of which a condition consists; above 1, one for each word of a text, followed by
+    zeros, and a prior may attend to them."""
     takes_captions = True
     """Whether it encodes captions of single pictures, where the data has them, rather than classes."""
     given_texts: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from typing import Any
 from zoo.core.errors import ZooError, one_line
 from zoo.core.notes import collect_notes, note
 from zoo.core.sections import DataSpec
-from zoo.core.types import DataInfo
+from zoo.core.types import CodeInfo, DataInfo
 from zoo.data.dataset import Splits
 from zoo.data.describe import all_equal, describe_leak, describe_splits
 from zoo.data.split import split
@@ -60,7 +60,7 @@ def build_model(entry: Entry, info: DataInfo) -> Model:
         model = entry.model.kind.build(entry.model.spec, info)
     if entry.prior and isinstance(model, LatentModel):
         text = build_text(entry.text, info)
-        code = model.code._replace(condition=text.size if text else 0)
+        code = conditioned(model.code, text)
         with plugin_errors(entry.prior, "build"):
             return Generator(model, entry.prior.kind.build(entry.prior.spec, code), info, text)
     if not isinstance(model, Model):
@@ -69,6 +69,11 @@ def build_model(entry: Entry, info: DataInfo) -> Model:
             f"report it to the authors of {entry.model.plugin}",
         )
     return model
+
+
+def conditioned(code: CodeInfo, text: TextEncoder | None) -> CodeInfo:
+    """Describe codes together with the conditions that a text encoder makes for their prior."""
+    return code._replace(condition=text.size, tokens=text.tokens) if text else code._replace(condition=0)
 
 
 def build_for(entry: Entry, splits: Splits) -> Model:

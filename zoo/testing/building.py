@@ -18,7 +18,7 @@ from zoo.core.types import Batch, DataInfo
 from zoo.models.base import Model, Stage, saved_weights_follow
 from zoo.models.generator import Generator
 from zoo.registry.blame import plugin_errors
-from zoo.registry.build import build_model
+from zoo.registry.build import build_model, conditioned
 from zoo.registry.entry import Component, Entry, resolve_entry
 from zoo.registry.model_size import build_on_meta
 from zoo.registry.raw_entry import RawEntry
@@ -139,7 +139,7 @@ def assemble_model(subject: Subject, spec: Spec, info: DataInfo) -> Model:
             return Generator(codec, prior, info)
         text = subject.kind.build(spec, info)
         codec = toys.LinearCodec(info)
-        return Generator(codec, toys.ConditionalNormal(codec.code._replace(condition=text.size)), info, text)
+        return Generator(codec, toys.ConditionalNormal(conditioned(codec.code, text)), info, text)
 
 
 def info_for(subject: Subject) -> DataInfo:

@@ -17,6 +17,7 @@ from zoo.evaluation.judges import NamedJudge
 from zoo.models.base import Model
 from zoo.models.generator import Generator
 from zoo.models.judge import ByClassifier, Judge, JudgeOutput
+from zoo.registry.build import conditioned
 from zoo.registry.kinds import Outputs
 from zoo.testing import toys
 from zoo.testing.building import spec_of
@@ -40,7 +41,7 @@ def example_outputs() -> dict[str, Outputs]:
     }
     text = toys.CaptionLetters()
     captioned = info._replace(words=("picture",), examples=("picture a",))
-    prior = toys.ConditionalNormal(codec.code._replace(condition=text.size))
+    prior = toys.ConditionalNormal(conditioned(codec.code, text))
     models["a generator for captions"] = Generator(codec, prior, captioned, text)
     return {name: outputs_of(model, info) for name, model in models.items()}
 

@@ -23,7 +23,7 @@ class Optimizers:
             id(parameter) for each in module.modules() if is_norm(each) for parameter in each.parameters(False)
         }
         # also if they are frozen, the first and the last belong to the input and output layers
-        self.inner = matrices(list(module.parameters()))[1:-1]
+        self.inner = matrices(module)[1:-1]
         self.aliases: list[tuple[nn.Parameter, nn.Parameter]] = []
         self.decays: list[tuple[list[nn.Parameter], float]] = []
         self.all = list(self.make(parameters, spec))
@@ -144,9 +144,14 @@ def is_norm(module: nn.Module) -> bool:
     return any("Norm" in each.__name__ for each in type(module).__mro__)
 
 
-def matrices(parameters: list[nn.Parameter]) -> list[nn.Parameter]:
-    """List matrices and filters in order; the first and the last belong to the input and output layers."""
-    return [parameter for parameter in parameters if parameter.ndim >= 2]
+def matrices(module: nn.Module) -> list[nn.Parameter]:
+    """List the matrices and filters of layers in order; the first and the last belong to the input and output layers.
+
+    Embeddings and learnt positions are not among them, since Muon is for maps between features.
+    """
+    layers = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.MultiheadAttention)
+    found = [each.parameters(recurse=False) for each in module.modules() if isinstance(each, layers)]
+    return list(dict.fromkeys(parameter for each in found for parameter in each if parameter.ndim >= 2))
 
 
 def copy_with_layout_of(value: Tensor, parameter: Tensor) -> Tensor:

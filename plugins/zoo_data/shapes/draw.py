@@ -133,7 +133,8 @@ def draw_background(u: Floats, kinds: tuple[str, ...]) -> Floats:
 
 def patterns(u: Floats, kinds: NDArray[np.int64]) -> Floats:
     """How much of its second colour a background has at each pixel, float32 (N, 32, 32)."""
-    chosen = kinds[np.asarray(np.floor(u[:, 0] * len(kinds)), np.int64)]
+    # a number just below 1 is rounded to 1 in float32
+    chosen = kinds[np.minimum(np.asarray(np.floor(u[:, 0] * len(kinds)), np.int64), len(kinds) - 1)]
     x, y = (each - np.float32(SIDE / 2) for each in pixels())
     cosine, sine = turned(u[:, 1], 1.0)
     along, across = x * cosine + y * sine, y * cosine - x * sine

@@ -133,12 +133,19 @@ def sum_shares(model: Generator, scenes: Sequence[Scene], gallery: Gallery, devi
 def sample_texts(
     model: Generator, texts: Sequence[str | tuple[str, ...]], gallery: Gallery, device: torch.device
 ) -> Tensor:
-    """Sample a picture for each text, or for the sum of several, with the guidance and temperature of the gallery."""
+    """Sample a picture for each text, or for several, with the guidance and temperature of the gallery.
+
+    Several are combined by the product of their densities where the prior can multiply, otherwise by the sum of their
+    conditions.
+    """
     found = []
     for start in range(0, len(texts), EVAL_BATCH):
         parts = [(text,) if isinstance(text, str) else text for text in texts[start : start + EVAL_BATCH]]
-        each = [model.text.encode(list(column)) for column in zip(*parts, strict=True)]
-        condition = torch.stack(each).mean(0).to(device)
-        terms = apply_guidance([Term(1.0, condition)], gallery.guidance)
-        found.append(model.blend(len(parts), terms, gallery.temperature).cpu())
+        each = [model.text.encode(list(column)).to(device) for column in zip(*parts, strict=True)]
+        if model.prior.multiplies:
+            terms = [Term(1 / len(each), condition) for condition in each]
+        else:
+            terms = [Term(1.0, torch.stack(each).mean(0))]
+        guided = apply_guidance(terms, gallery.guidance)
+        found.append(model.blend(len(parts), guided, gallery.temperature).cpu())
     return torch.cat(found)

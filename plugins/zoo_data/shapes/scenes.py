@@ -147,7 +147,8 @@ def captions(scenes: Scenes) -> list[tuple[str, ...]]:
 def wordings(scene: Scene, row: int) -> Sequence[Scene]:
     """List ways to describe a picture; every second picture of two objects is first described the other way round."""
     if len(scene.things) == 1:
-        return [scene, Scene(scene.things), Scene(tuple(thing._replace(size="") for thing in scene.things))]
+        bare = tuple(thing._replace(size="") for thing in scene.things)
+        return [scene, Scene(bare, scene.where), Scene(scene.things), Scene(bare)]
     one, other = (scene, reverse(scene)) if row % 2 else (reverse(scene), scene)
     bare = tuple(thing._replace(size="") for thing in other.things)
     return [one, other, Scene(bare, other.where), Scene(one.things), Scene(bare)]
