@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import Browser, browser, needs_browser
+from captioned import BRIGHT_ABOVE, DARK_ABOVE, captioned
 from PIL import Image
 
 import zoo
@@ -146,6 +147,23 @@ def test_samples_of_a_generator_stand_beside_their_prompts(home: Path, monkeypat
     told: list[str] = []
     page = check(zoo.report("gen", device="cpu", tell=told.append))
     assert "Samples" not in page.texts("h2") and "no memory" in told[0]
+
+
+def test_samples_are_made_for_captions_where_there_are_no_classes(home: Path) -> None:
+    x, captions, _ = captioned(40)
+    small = ["model.latent=4", "model.width=8", "train.epochs=1", "prior.layers=2", "prior.width=16"]
+    zoo.train("vae-nf", *small, "text.kind=tokens", data=(x, None, captions), out=home / "runs" / "words", device="cpu")
+    told: list[str] = []
+    page = check(zoo.report("words", device="cpu", tell=told.append))
+    shown = {about["alt"] for tag, about, _ in page.found if tag == "img"}
+    assert {BRIGHT_ABOVE, DARK_ABOVE} <= shown and not told
+
+
+def test_samples_without_prompts_are_one_picture(home: Path) -> None:
+    small = ["data.limit=100", "train.epochs=1", "model.latent=4", "model.width=8"]
+    zoo.train("vae", *small, out=home / "runs" / "plain", device="cpu")
+    page = check(zoo.report("plain", device="cpu"))
+    assert [about["alt"] for tag, about, _ in page.found if tag == "img"] == ["samples"]
 
 
 def option_of(entry: str, word: str) -> bool:

@@ -29,16 +29,19 @@ def sample_blocks(run: Run, device: str, tell: Callable[[str], object]) -> list[
 
 
 def draw_samples(run: Run, device: str) -> list[Block]:
-    """Sample some pictures for each class, or without prompts if the prior takes none."""
+    """Sample some pictures for each class or for captions, or without prompts if the prior takes none."""
+    from zoo.generation.model_of import load_generator, prompts_for
     from zoo.generation.sample import sample
+    from zoo.models.device import choose_device
 
-    if run.entry.text is None:
+    known = prompts_for(run, load_generator(run, choose_device(device), "sample"), ())
+    if not known:
         found = sample(run, n=WITHOUT_PROMPTS, device=device)
         return [
             Text(f"{WITHOUT_PROMPTS} pictures, seed 0."),
             Picture(to_png(found.pictures, 12), "samples", pixels=True),
         ]
-    prompts = list(run.info.classes[:MAX_PROMPTS])
+    prompts = known[:MAX_PROMPTS]
     found = sample(run, prompts, n=PER_PROMPT * len(prompts), device=device)
     labels = list(found.labels)
     pictures = [
@@ -49,8 +52,8 @@ def draw_samples(run: Run, device: str) -> list[Block]:
         )
         for prompt in dict.fromkeys(labels)
     ]
-    left = len(run.info.classes) - len(prompts)
-    more = f" {left} more classes are not shown." if left > 0 else ""
+    left = len(known) - len(prompts)
+    more = f" {left} more prompts are not shown." if left > 0 else ""
     return [Text(f"{PER_PROMPT} pictures for each prompt, seed 0.{more}"), Pictures(pictures)]
 
 
