@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from zoo.cli.views import pages
-from zoo.cli.views.pages import save_numbered
-from zoo.core.errors import ResourceError
+from zoo.cli.views.pages import save_numbered, write_page
+from zoo.core.errors import ResourceError, ZooError
+from zoo.core.notes import collect_notes
 from zoo.display.grid import save_png
 
 Patch = pytest.MonkeyPatch
@@ -71,6 +73,17 @@ def test_a_page_that_fails_takes_no_number(folder: Path) -> None:
         save_numbered(Full(), folder)
     assert list(folder.iterdir()) == []
     assert save_numbered(ToyPage(), folder).name == "0001.png"
+
+
+def test_other_than_grey_and_rgb_pictures_are_written_as_tensors(tmp_path: Path) -> None:
+    page, folder, tensors = ToyPage(), tmp_path / "samples", tmp_path / "x.safetensors"
+    page.pictures = torch.rand(2, 4, 2, 2)
+    with pytest.raises(ZooError, match="4 channels cannot be shown as PNG; write the tensors instead, with --tensors"):
+        write_page(page, folder, None, None, separate=False)
+    with collect_notes() as notes:
+        assert write_page(page, folder, None, str(tensors), separate=True) == {"grid": None, "files": [str(tensors)]}
+    assert notes == ["no page: pictures with 4 channels cannot be shown as PNG"] and not folder.exists()
+    assert torch.equal(load_file(tensors)["pictures"], page.pictures)
 
 
 def test_what_a_killed_process_left_is_swept(folder: Path, monkeypatch: Patch) -> None:

@@ -16,7 +16,9 @@ from PIL import Image
 import zoo
 from zoo.cli import main
 from zoo.core.errors import ZooError
+from zoo.core.notes import collect_notes
 from zoo.inspection.label_errors import find_label_errors
+from zoo.inspection.pages import duplicate_rows, write_inspection
 
 Capture = pytest.CaptureFixture[str]
 SIDE = 32
@@ -103,6 +105,26 @@ def test_digits_are_clean_and_pictures_without_files_are_numbered(home: Path) ->
     x[7] = x[250]
     (finding,) = zoo.inspect({"train": (x[:200], y[:200]), "test": (x[200:300], y[200:300])}).findings
     assert (finding.problem, finding.picture[:5], finding.detail) == ("duplicate", "test:", "equal")
+
+
+def test_pictures_that_cannot_be_drawn_have_the_table_alone(home: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 4), np.uint8)
+    x[7] = x[50]
+    found = zoo.inspect((x, np.arange(60) % 2))
+    with collect_notes() as notes:
+        assert write_inspection(found, Path("looked")) == [Path("looked/findings.csv")]
+    assert notes == ["no pages: pictures with 4 channels cannot be shown as PNG"]
+    assert Path("looked/findings.csv").read_text(encoding="utf-8").count("duplicate,") == 1
+    assert not any(".png" in line for line in found.summary())
+
+
+def test_leaks_stand_first_among_duplicates(home: Path) -> None:
+    """The first of two groups is within the training pictures, the second crosses the splits."""
+    x, y = (part[:400] for part in digits())
+    x[3], y[3], x[250] = x[1], y[1], x[9]
+    found = zoo.inspect({"train": (x[:200], y[:200]), "valid": (x[300:], y[300:]), "test": (x[200:300], y[200:300])})
+    assert found.groups == [[1, 3], [9, len(x) - 50]] and found.leaks == found.groups[1:]
+    assert ["test" in rows.name for rows in duplicate_rows(found)] == [True, False]
 
 
 def digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

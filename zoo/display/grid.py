@@ -18,6 +18,8 @@ from zoo.core.errors import ZooError
 from zoo.core.files import atomic_write
 
 Pixels = NDArray[np.uint8]
+DRAWN_CHANNELS = (1, 3)
+"""Numbers of channels of pictures that can be drawn: grey and RGB."""
 PAGE_WIDTH, PAGE_HEIGHT = 800, 1000
 """Approximate size of a page in pixels."""
 MAX_PICTURE_SIDE = 240
@@ -90,7 +92,7 @@ def draw_grid(blocks: Sequence[PictureRows], caption: str = "") -> Image.Image:
     A caption stands above them.
     """
     _, height, width, channels = blocks[0].lines[0].shape
-    check_channels(channels, "write the tensors instead, with --tensors FILE")
+    check_channels(channels)
     layout = compute_layout(blocks, height, width)
     folds = max(1, round(math.sqrt(layout.height(blocks) / layout.width / MAX_ASPECT)))
     each = -(-len(blocks) // folds)
@@ -104,7 +106,7 @@ def draw_grid(blocks: Sequence[PictureRows], caption: str = "") -> Image.Image:
 
 def check_channels(channels: int, hint: str = "") -> None:
     """Raise ZooError for pictures that are neither grey nor RGB."""
-    if channels not in {1, 3}:
+    if channels not in DRAWN_CHANNELS:
         raise ZooError(f"pictures with {channels} channels cannot be shown as PNG", hint)
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from zoo.core.files import remove
-from zoo.display.grid import save_png
+from zoo.display.grid import DRAWN_CHANNELS, save_png
 from zoo.display.tiles import Tile, TileRow, draw_tiles
 from zoo.evaluation.classified import ClassifiedSplit
 
@@ -31,7 +31,7 @@ def write_mistakes(found: ClassifiedSplit, path: Path, title: str) -> Path | Non
         ResourceError: If the file cannot be written.
     """
     rows = mistake_rows(found)
-    if not rows or found.pictures.x.shape[1] not in (1, 3):
+    if not rows or found.pictures.x.shape[1] not in DRAWN_CHANNELS:
         remove(path)
         return None
     wrong = int((found.predicted != found.labels).sum())

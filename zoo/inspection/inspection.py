@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from zoo.core.splits import SPLIT_WORDS, SPLITS
 from zoo.data.dataset import Pictures
+from zoo.display.grid import DRAWN_CHANNELS
 
 Problem = Literal["unreadable", "duplicate", "blank", "odd", "label"]
 PROBLEMS: tuple[Problem, ...] = ("unreadable", "duplicate", "blank", "odd", "label")
@@ -104,11 +105,12 @@ class Inspection:
 
     def say_pictures(self) -> list[str]:
         """Describe single pictures that should be looked at."""
+        drawn = self.shape[0] in DRAWN_CHANNELS
         texts = {
             "unreadable": "that could not be read, left out",
             "blank": "of one colour; delete what shows nothing",
-            "odd": "unlike all others; see odd.png",
-            "label": "with a doubtful label; see labels.png",
+            "odd": f"unlike all others; see {'odd.png' if drawn else 'findings.csv'}",
+            "label": f"with a doubtful label; see {'labels.png' if drawn else 'findings.csv'}",
         }
         found = {problem: self.of(problem) for problem in PROBLEMS if problem in texts}
         return [

@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from zoo.core.files import remove, write_text
+from zoo.core.notes import note
 from zoo.data.dataset import Pictures
-from zoo.display.grid import PictureRows, choose_columns, draw_grid, save_png, wrap_rows
+from zoo.display.grid import DRAWN_CHANNELS, PictureRows, choose_columns, draw_grid, save_png, wrap_rows
 from zoo.inspection.inspect import rows_of
 from zoo.inspection.inspection import Finding, Inspection, Problem
 
@@ -31,21 +32,24 @@ def write_inspection(found: Inspection, folder: Path) -> list[Path]:
         folder: The folder; files of these names in it are replaced.
 
     Returns:
-        The paths of the files. Pages with nothing on them are not written, and those of an earlier inspection removed.
+        The paths of the files. Pages with nothing on them are not written, and those of an earlier inspection removed;
+        so are all pages of pictures that are neither grey nor RGB.
 
     Raises:
         ResourceError: If the folder cannot be written to.
     """
-    paths = []
+    table, paths = folder / "findings.csv", []
+    write_text(table, findings_csv(found.findings))
+    if not (shown := found.shape[0] in DRAWN_CHANNELS):
+        note(f"no pages: pictures with {found.shape[0]} channels cannot be shown as PNG")
     for name, caption, blocks in pages(found):
         path = folder / f"{name}.png"
-        if blocks:
+        if blocks and shown:
             save_png(path, draw_grid(blocks, caption))
             paths.append(path)
         else:
             remove(path)
-    write_text(folder / "findings.csv", findings_csv(found.findings))
-    return [*paths, folder / "findings.csv"]
+    return [*paths, table]
 
 
 def pages(found: Inspection) -> Iterator[tuple[str, str, list[PictureRows]]]:
@@ -69,12 +73,9 @@ def sample_rows(found: Inspection) -> list[PictureRows]:
 
 def duplicate_rows(found: Inspection) -> list[PictureRows]:
     """Return groups of pictures that show the same; leaks and contradictions first."""
-    first = [*found.leaks, *found.conflicts]
-    ordered = [group for group in found.groups if group in first] + [
-        group for group in found.groups if group not in first
-    ]
+    first = {group[0] for group in (*found.leaks, *found.conflicts)}  # groups have no picture in common
     blocks = []
-    for group in ordered[:MOST_GROUPS]:
+    for group in sorted(found.groups, key=lambda group: group[0] not in first)[:MOST_GROUPS]:
         some = group[:MOST_IN_GROUP]
         text = " | ".join(dict.fromkeys(f"{found.splits[row]} {found.classes[found.pictures.y[row]]}" for row in some))
         blocks.append(PictureRows([take(found.pictures, some)], text))

@@ -12,6 +12,7 @@ from zoo.cli.console import Screen
 from zoo.cli.views.inline import show_inline
 from zoo.core.errors import DataError, ResourceError, ZooError
 from zoo.core.files import check_name, remove, replace
+from zoo.core.notes import note
 from zoo.core.temporary import create_temporary
 from zoo.core.trust import refuse_link
 from zoo.display.format import format_value
@@ -43,17 +44,18 @@ def show_page(screen: Screen, about: dict[str, Any], figures: tuple[str, ...] = 
     """Print where a page and its files were written, and the page where the terminal can; or the result as JSON."""
     if screen.json:
         return screen.document(about)
-    if not about["grid"]:
+    if not (about["grid"] or about["files"]):
         return None
     count = about["pictures"]
-    screen.line(f"{about['grid']}: {count} picture{'s' * (count != 1)} from {about['run']}")
+    what = f"{count} picture{'s' * (count != 1)} from {about['run']}"
+    screen.line(f"{about['grid']}: {what}" if about["grid"] else what)
     for key in figures:
         screen.line(f"{key}  {format_value(about[key])}")
     for path in about["files"][:3]:
         screen.line(path)
     if more := len(about["files"][3:]):
         screen.line(f"and {more} more in {Path(about['files'][-1]).parent}")
-    return show_inline(screen, about["grid"])
+    return show_inline(screen, about["grid"]) if about["grid"] else None
 
 
 def check_out(out: str | None, what: str = "page", option: str = "-o") -> None:
@@ -67,20 +69,34 @@ def check_out(out: str | None, what: str = "page", option: str = "-o") -> None:
 
 
 def write_page(found: Page, folder: Path, out: str | None, tensors: str | None, separate: bool) -> dict[str, Any]:
-    """Write the page and the optional files; return their paths for JSON."""
-    files: list[str] = []
+    """Write the page and the optional files; return their paths for JSON.
+
+    Pictures that are neither grey nor RGB are written as tensors only; ZooError if these are not asked for.
+    """
+    from zoo.display.grid import DRAWN_CHANNELS, check_channels
+
+    channels = found.pictures.shape[1]
+    if not tensors:
+        check_channels(channels, "write the tensors instead, with --tensors FILE")
+    elif channels not in DRAWN_CHANNELS:
+        note(f"no page: pictures with {channels} channels cannot be shown as PNG")
+        return {"grid": None, "files": [write_tensors(found, tensors)]}
     if out is None:
         path = save_numbered(found, folder)
     else:
         found.save(path := Path(out))
-    if tensors:
-        from zoo.core.tensor_files import save_tensors
-
-        save_tensors(Path(tensors), page_tensors(found), {"labels": list(getattr(found, "labels", ()))})
-        files.append(tensors)
+    files = [write_tensors(found, tensors)] if tensors else []
     if separate:
         files += save_separate(found.pictures, path.with_suffix(""), getattr(found, "labels", ()))
     return {"grid": str(path), "files": files}
+
+
+def write_tensors(found: Page, path: str) -> str:
+    """Write the pictures as safetensors with their labels; return the path."""
+    from zoo.core.tensor_files import save_tensors
+
+    save_tensors(Path(path), page_tensors(found), {"labels": list(getattr(found, "labels", ()))})
+    return path
 
 
 def page_tensors(found: Page) -> dict[str, Tensor]:
