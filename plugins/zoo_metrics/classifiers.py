@@ -13,9 +13,9 @@ MAX_MATRIX_CLASSES, MAX_CONFUSIONS = 200, 5_000
 
 
 def per_class(scores: Tensor, labels: Tensor, classes: tuple[str, ...]) -> dict[str, Any]:
-    """Compute precision, recall and F1 of each class, and the mean F1 of the classes that occur.
+    """Compute precision, recall and F1 of each class, and the mean F1.
 
-    Undefined values are 0.
+    The mean is that of the classes that occur or are predicted. Undefined values are 0.
     """
     true, predicted = labels.numpy(), scores.argmax(1).numpy()
     numbers = list(range(len(classes)))

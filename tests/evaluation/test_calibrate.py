@@ -50,6 +50,13 @@ def test_without_validation_pictures_it_says_what_to_do(run: Path) -> None:
         zoo.calibrate(run, "data.valid=0", device="cpu")
 
 
+def test_only_the_calibration_error_is_computed(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[str] = []
+    monkeypatch.setattr("zoo_metrics.resampling.wilson_interval", lambda *_: computed.append("intervals"))
+    found = zoo.calibrate(run, device="cpu")
+    assert not computed and found.error_before is not None and found.error_after is not None
+
+
 def test_the_temperature_has_the_least_loss() -> None:
     random = torch.Generator().manual_seed(0)
     true = torch.randn(4000, 5, generator=random) * 2

@@ -17,6 +17,9 @@ from zoo.runs.calibration import Calibration, write_calibration
 from zoo.runs.ensemble import Runs, load_runs
 from zoo.runs.inputs import check_pictures, run_overrides
 
+METRIC = "calibration"
+"""The metric kind that computes the calibration error."""
+
 
 def calibrate(run: Runs, *overrides: str, data: Data | None = None, device: str = "auto") -> Calibration:
     """Fit a temperature to a run's validation pictures, and keep it with the run.
@@ -35,7 +38,7 @@ def calibrate(run: Runs, *overrides: str, data: Data | None = None, device: str 
         The temperature, and loss and calibration error before and after.
 
     Raises:
-        ZooError: If the run is unknown, is no classifier, or no temperature fits.
+        ZooError: If the run is unknown, is not a classifier, or no temperature fits.
         DataError: If the validation pictures are missing or do not fit.
 
     Example:
@@ -64,7 +67,9 @@ def calibrate(run: Runs, *overrides: str, data: Data | None = None, device: str 
     scores = (before.scores / temperature).log_softmax(1)
     losses = [torch.nn.functional.nll_loss(each.double(), before.labels).item() for each in (before.scores, scores)]
     after = Outputs(before.model, before.info, before.pictures, before.means, scores)
-    errors = [compute_metrics(each).metrics.get("calibration_error") for each in (before, after)]
+    errors = [
+        compute_metrics(each, changed, only=[METRIC]).metrics.get("calibration_error") for each in (before, after)
+    ]
     weights = str(opened.record.get("weights_sha256"))
     found = Calibration(temperature, weights, len(splits.valid), *losses, *errors)
     write_calibration(opened.results, found)

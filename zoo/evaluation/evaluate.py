@@ -94,12 +94,16 @@ class MetricResults(NamedTuple):
     """The metric kinds of plugins that the entry does not use and that the user did not ask for."""
 
 
-def compute_metrics(found: Outputs, entry: Entry | None = None, asked: Collection[str] = ()) -> MetricResults:
-    """Compute all metric kinds from the outputs of a model of an entry."""
+def compute_metrics(
+    found: Outputs, entry: Entry | None = None, asked: Collection[str] = (), only: Collection[str] = ()
+) -> MetricResults:
+    """Compute metric kinds from the outputs of a model of an entry: all of them, or `only` some."""
     result = MetricResults(dict(found.means), {}, [], {}, [], [])
     used = {OWN, *(part.plugin.distribution for part in (entry.components.values() if entry else ()))}
     named = {name.rpartition(":")[2] for name in asked}
     for name in catalog().names("metric"):
+        if only and name not in only:
+            continue
         source = ""
         try:
             plugin, kind = catalog().find("metric", name)

@@ -30,9 +30,9 @@ from zoo.runs.inputs import run_overrides
 from zoo.runs.run import Run
 
 ENTRY = "cnn"
+"""The entry in whose place the options of the data are read; any classifier would do."""
 NO_CLASSES = ("no class",)
 """What pictures that have captions and no classes are listed under."""
-"""The entry in whose place the options of the data are read; any classifier would do."""
 
 
 def inspect(data: Data, *overrides: str, run: Run | str | Path | None = None, device: str = "auto") -> Inspection:
