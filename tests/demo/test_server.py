@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import quote, urlsplit
 from urllib.request import urlopen
@@ -28,7 +29,7 @@ import zoo
 from zoo.cli import main
 from zoo.core.errors import ResourceError, ZooError
 from zoo.demo.model import DemoModel
-from zoo.demo.server import MAX_JSON, MAX_PICTURE, DemoServer, serve
+from zoo.demo.server import MAX_CONNECTIONS, MAX_JSON, MAX_PICTURE, DemoServer, serve
 
 Answer = tuple[int, dict[str, str], bytes]
 FEW = ["data.limit=100", "train.epochs=1"]
@@ -187,6 +188,37 @@ def test_what_fails_inside_is_told_to_the_terminal_alone(
         status, _, text = ask(server, "classify", png())
     assert status == 500 and b"ZeroDivision" not in text and b"Traceback" not in text
     assert told == ["a request failed: ZeroDivisionError: division by zero"]
+
+
+def test_an_error_of_a_file_inside_is_answered_too(home: Path, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(picture: bytes) -> None:
+        raise FileNotFoundError("a file of the model is gone")
+
+    told: list[str] = []
+    model = DemoModel(zoo.load(trained), "cpu")
+    monkeypatch.setattr(model, "classify", fail)
+    with serve(model, tell=told.append) as server:
+        assert ask(server, "classify", png())[0] == 500
+    assert told == ["a request failed: FileNotFoundError: a file of the model is gone"]
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(classifier: DemoServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.demo.server.Handler.timeout", 0.3)
+    about = f"POST /{classifier.token}/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+    with socket.create_connection(("127.0.0.1", classifier.server_port), 20) as connection:
+        connection.sendall(f"{about}Content-Length: 9\r\n\r\n123".encode())
+        assert b" 408 " in connection.recv(1 << 16).splitlines()[0]
+
+
+def test_without_threads_a_request_takes_no_place(classifier: DemoServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Thread, "start", fail)
+        for _ in range(MAX_CONNECTIONS):
+            assert raw(classifier, b"GET / HTTP/1.1\r\n\r\n") == b""
+    assert ask(classifier, "about")[0] == 200
 
 
 def test_a_model_without_gradients_has_classes_and_no_heat_map(

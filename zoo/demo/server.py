@@ -106,8 +106,13 @@ class DemoServer(ThreadingHTTPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Handle a request in a thread, unless too many are open."""
         if not self.places.acquire(blocking=False):
-            return self.shutdown_request(request)
-        return super().process_request(request, client_address)
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # no thread could be started
+            self.places.release()
+            raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Handle a request, and give its place back."""
@@ -144,9 +149,6 @@ class Handler(BaseHTTPRequestHandler):
             status, (body, kind) = refused.status, to_json({"error": str(refused)})
         except ZooError as error:
             status, (body, kind) = HTTPStatus.BAD_REQUEST, to_json({"error": str(error)})
-        except (OSError, TimeoutError):
-            self.close_connection = True
-            return
         except Exception as error:
             self.server.tell(f"a request failed: {describe_error(error)}")
             text = "the model failed; the terminal of zoo demo says why"
@@ -199,7 +201,10 @@ class Handler(BaseHTTPRequestHandler):
             raise RefusedError(HTTPStatus.LENGTH_REQUIRED, "the request needs a Content-Length")
         if int(length) > limit:
             raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {limit:,} bytes")
-        found = self.rfile.read(int(length))
+        try:
+            found = self.rfile.read(int(length))
+        except OSError:  # the client is silent for too long, or gone
+            raise RefusedError(HTTPStatus.REQUEST_TIMEOUT, "the request took too long") from None
         if len(found) < int(length):
             raise RefusedError(HTTPStatus.BAD_REQUEST, "the request ended early")
         return found
