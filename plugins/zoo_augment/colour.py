@@ -33,6 +33,7 @@ class ColourJitter(Augment):
         self.spread = torch.tensor([spec.brightness, spec.contrast, saturation, spec.hue])
         self.luma = torch.tensor(LUMA if colour else (1 / info.shape[0],) * info.shape[0])
         self.to_yiq = torch.tensor(YIQ)
+        self.from_yiq: Tensor = torch.linalg.inv(self.to_yiq)  # here, since it would wait for the device
         self.turns, self.saturates = spec.hue > 0, saturation > 0
 
     def __call__(self, x: Tensor, u: Tensor) -> Tensor:
@@ -48,7 +49,8 @@ class ColourJitter(Augment):
         # greys stay as they are under both maps, so that the offset is not changed by them
         matrix = saturation_matrix(saturation, luma)
         if self.turns:
-            matrix = hue_matrix(away[:, 3], self.to_yiq.to(x.device, non_blocking=True)) @ matrix
+            to_yiq, from_yiq = (each.to(x.device, non_blocking=True) for each in (self.to_yiq, self.from_yiq))
+            matrix = hue_matrix(away[:, 3], to_yiq, from_yiq) @ matrix
         y = torch.baddbmm(offset.view(-1, 1, 1), flat, (matrix * scale[:, None, None]).transpose(1, 2))
         return y.clamp_(0, 1).view(count, height, width, channels).permute(0, 3, 1, 2)
 
@@ -59,11 +61,10 @@ def saturation_matrix(factor: Tensor, luma: Tensor) -> Tensor:
     return factor * torch.eye(len(luma), device=luma.device) + (1 - factor) * luma
 
 
-def hue_matrix(turn: Tensor, to_yiq: Tensor) -> Tensor:
+def hue_matrix(turn: Tensor, to_yiq: Tensor, from_yiq: Tensor) -> Tensor:
     """Make maps of colours (N, 3, 3) that turn the chroma plane of YIQ by shares (N,) of a circle."""
     angle = turn * (2 * math.pi)
     cos, sin, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
     rows = [(one, zero, zero), (zero, cos, -sin), (zero, sin, cos)]
     rotation = torch.stack([torch.stack(row, 1) for row in rows], 1)
-    back: Tensor = torch.linalg.inv(to_yiq)
-    return back @ rotation @ to_yiq
+    return from_yiq @ rotation @ to_yiq

@@ -58,7 +58,10 @@ class Crop(Augment):
         y = flat.index_select(0, pixels.view(-1)).view(count, height, width, channels)
         if not self.mirrored:
             shown = (inside[0][:, :, None] & inside[1][:, None]).to(y.dtype)[..., None]
-            y = y * shown if not self.mean.any() else torch.lerp(self.mean.to(y), y, shown)
+            if self.mean.any():
+                y = torch.lerp(self.mean.to(y.device, y.dtype, non_blocking=True), y, shown)
+            else:
+                y = y * shown
         return y.permute(0, 3, 1, 2)
 
 
