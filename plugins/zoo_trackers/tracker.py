@@ -71,7 +71,7 @@ class Tracker(EventCallback):
             case TrialReported():
                 self.log(self.runs[event.run], named(valid={"loss": event.loss}), event.epoch)
             case EvaluationEnded():
-                self.start(event.run, event.id, event.entry, "", {})
+                self.start(event.run, event.id, event.entry, event.group, {})
                 self.log(self.runs[event.run], named(**{event.split: event.metrics}), 0)
                 self.end(event.run, "done")
             case _:
@@ -103,9 +103,15 @@ class Tracker(EventCallback):
         self.finish(self.runs.pop(run), state)
 
     def close(self) -> None:
-        """Close the runs that are still open."""
+        """Close the runs that are still open, all of them even if some fail."""
+        errors: list[BaseException] = []
         for run in list(self.runs):
-            self.end(run, "interrupted")
+            try:
+                self.end(run, "interrupted")
+            except (Exception, SystemExit) as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
 
 def named(**parts: Figures) -> dict[str, float]:

@@ -74,6 +74,28 @@ def test_runs_that_are_open_at_the_end_are_closed(tmp_path: Path) -> None:
     assert [run["states"] for run in memory.done.values()] == [["interrupted"]]
 
 
+def test_all_runs_are_closed_though_one_cannot_be(tmp_path: Path) -> None:
+    class Broken(Memory):
+        def finish(self, handle: Any, state: str) -> None:
+            super().finish(handle, state)
+            raise OSError(f"no connection for {handle['info'].name}")
+
+    broken = Broken()
+    examples = callbacks.examples(tmp_path)
+    broken.event(examples[0])
+    broken.event(examples[6])
+    with pytest.raises(OSError, match="no connection for cnn-1"):
+        broken.close()
+    assert [run["states"] for run in broken.done.values()] == [["interrupted"]] * 2
+    broken.close()
+
+
+def test_an_evaluation_is_in_the_group_of_its_run(tmp_path: Path) -> None:
+    memory = Memory()
+    memory.event(EvaluationEnded(tmp_path, "0123456789abcdef", "cnn", "test", 100, {"accuracy": 0.9}, "norms"))
+    assert [run["info"].group for run in memory.done.values()] == ["norms"]
+
+
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize(
     ("name", "extra"), [("tensorboard", "tb"), *((name, name) for name in ("mlflow", "wandb", "trackio"))]

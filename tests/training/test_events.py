@@ -14,7 +14,7 @@ import zoo
 from tests.conftest import TINY, Install
 from zoo.cli import main
 from zoo.core.errors import InterruptedRun, JobError, ZooError
-from zoo.registry import EpochEnded, Event, EventCallback, TrainingEnded
+from zoo.registry import EpochEnded, EvaluationEnded, Event, EventCallback, TrainingEnded
 from zoo.runs.metrics_log import read_rows
 from zoo.runs.run import Run
 from zoo.training.callbacks import Callback
@@ -76,7 +76,7 @@ def test_one_that_fails_is_named_once_and_left_out_while_others_go_on(capsys: Ca
     err = capsys.readouterr().err
     assert err.count("left out") == 1
     assert "the callback lines failed and is left out: RuntimeError: no room" in err
-    assert listener.names("bad.jsonl") == ["TrainingStarted", "EpochEnded"]
+    assert listener.names("bad.jsonl") == ["TrainingStarted", "EpochEnded", "closed"]
     assert listener.names() == TRAINING
 
 
@@ -145,6 +145,7 @@ def test_an_evaluation_tells_its_metrics_with_the_id_of_the_training(run: Path) 
     (event, _) = listener.events()
     assert (event["event"], event["split"], event["pictures"]) == ("EvaluationEnded", "test", found["pictures"])
     assert event["metrics"] == found["metrics"]
+    assert event["group"] == ""
     keeper = Keeper()
     zoo.evaluate(run, device="cpu", callbacks=[keeper])
     assert keeper.events[0][1] == event["id"]
@@ -156,6 +157,21 @@ def test_callbacks_are_closed_after_an_evaluation_that_fails(run: Path) -> None:
     with pytest.raises(zoo.ZooError, match="not a generator"):
         zoo.evaluate(run, judge="inception", device="cpu", callbacks=[keeper])
     assert keeper.closed == 1
+
+
+def test_one_that_fails_is_closed_once_even_if_that_fails_too(run: Path) -> None:
+    class Broken(Keeper):
+        def close(self) -> None:
+            super().close()
+            raise SystemExit("no connection")
+
+    first, second, told = Broken(lambda event: 1 / 0), Broken(), list[str]()
+    zoo.evaluate(run, device="cpu", tell=told.append, callbacks=[first, second])
+    assert (first.closed, second.closed) == (1, 1)
+    assert [text for text in told if "callback" in text] == [
+        "the callback Broken failed and is left out: ZeroDivisionError: division by zero",
+        *["the callback Broken failed while it was closed: SystemExit: no connection"] * 2,
+    ]
 
 
 def test_callbacks_are_closed_if_one_after_them_is_wrong() -> None:
@@ -172,5 +188,12 @@ def test_a_comparison_tells_each_training_and_evaluation_with_its_name() -> None
     each = ["TrainingStarted", "EpochEnded", "TrainingEnded", "EvaluationEnded"]
     assert listener.names() == [*each, *each, "closed"]
     starts = [event for event in listener.events() if event["event"] == "TrainingStarted"]
-    assert [event["group"] for event in starts] == ["norms", "norms"]
+    evaluations = [event for event in listener.events() if event["event"] == "EvaluationEnded"]
+    assert [event["group"] for event in (*starts, *evaluations)] == ["norms"] * 4
+    assert [event["id"] for event in evaluations] == [event["id"] for event in starts]
     assert starts[0]["id"] != starts[1]["id"]
+    keeper = Keeper()
+    zoo.evaluate(starts[1]["run"], device="cpu", callbacks=[keeper])
+    later = keeper.events[0]
+    assert isinstance(later, EvaluationEnded)
+    assert (later.id, later.group) == (starts[1]["id"], "norms"), "an evaluation by itself belongs to the comparison"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import zoo
 from tests.conftest import TINY, Install
 from zoo.cli import main
 from zoo.core.files import digest, write_json
-from zoo.registry import Event, EventCallback, StudyEnded, TrialEnded, TrialReported, TrialStarted
+from zoo.registry import EvaluationEnded, Event, EventCallback, StudyEnded, TrialEnded, TrialReported, TrialStarted
 from zoo.training.events import Events
 from zoo.tuning.callbacks import TuneCallback
 from zoo.tuning.events import TrialSender
@@ -67,6 +68,19 @@ def test_trials_that_ended_before_are_not_told_again_and_a_resumed_one_has_the_s
     assert [type(event) for event in events] == [TrialStarted, StudyEnded]
     (first, _) = sent(trial(1, "running", epoch=0))
     assert first[3] == events[0][3]
+
+
+@pytest.mark.parametrize("folder", ["trials/t00000", "confirm/trials/t00000-seed1"])
+def test_an_evaluation_of_a_trial_has_the_id_of_the_trial_and_the_name_of_the_study(folder: str, trained: Path) -> None:
+    begun = replace(trial(0, "running", epoch=0), run=Path("runs/cnn-study", folder))
+    start = sent(begun)[0]
+    shutil.copytree(trained, begun.run)
+    keeper = Keeper()
+    zoo.evaluate(begun.run, device="cpu", callbacks=[keeper])
+    (found,) = keeper.events
+    assert isinstance(start, TrialStarted)
+    assert isinstance(found, EvaluationEnded)
+    assert (found.id, found.group) == (start.id, "cnn-study")
 
 
 @pytest.mark.slow

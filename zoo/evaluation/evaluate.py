@@ -42,7 +42,7 @@ from zoo.runs.ensemble import Runs, ensemble_label, load_runs
 from zoo.runs.inputs import check_pictures, run_overrides
 from zoo.runs.lock import lock_file
 from zoo.runs.run import Run
-from zoo.training.events import Events, GivenCallbacks, open_events, run_id
+from zoo.training.events import Events, GivenCallbacks, open_events, run_group, run_id
 
 NO_JUDGE = "none"
 """The value of `judge` that turns the judge off."""
@@ -271,10 +271,9 @@ def evaluate_run(
 def send_evaluation(events: Events, evaluation: Evaluation, runs: Sequence[Run]) -> None:
     """Send the metrics of an evaluation to callbacks."""
     entry = "+".join(run.entry.name for run in runs)
-    known = run_id(runs[0]) if len(runs) == 1 else ""
-    events.send(
-        EvaluationEnded(evaluation.run, known, entry, evaluation.split, evaluation.pictures, evaluation.metrics)
-    )
+    known, group = (run_id(runs[0]), run_group(runs[0].path)) if len(runs) == 1 else ("", "")
+    found = evaluation.run, known, entry, evaluation.split, evaluation.pictures, evaluation.metrics
+    events.send(EvaluationEnded(*found, events.group or group))
 
 
 def evaluate_ensemble(

@@ -133,11 +133,13 @@ class EvaluationEnded(NamedTuple):
     run: Path
     """Its run folder; the names of several, joined by `+`, for an ensemble."""
     id: str
-    """The `id` of its training; empty for an ensemble."""
+    """The `id` of its training or trial; empty for an ensemble."""
     entry: str
     split: str
     pictures: int
     metrics: dict[str, float]
+    group: str = ""
+    """Name of the comparison or study that the run belongs to; empty if it belongs to none."""
 
 
 Event = (
@@ -156,8 +158,8 @@ Event = (
 class EventCallback:
     """Base class of callbacks that are told what happened; both methods do nothing by default.
 
-    They are called in the main process, after the fact, at most once per epoch. One that raises is left out for the
-    rest. Later versions may send further events, so ignore those you do not know.
+    They are called in the main process, after the fact, at most once per epoch. One that raises is closed and left out
+    for the rest. Later versions may send further events, so ignore those you do not know.
 
     Example:
         >>> from pathlib import Path
@@ -174,4 +176,4 @@ class EventCallback:
         """Called with each event."""
 
     def close(self) -> None:
-        """Called once at the end, also after an error."""
+        """Called once: at the end, also after an error, or when `event` has raised."""

@@ -11,9 +11,9 @@ from zoo.core.files import WINDOWS, check_name, remove
 from zoo.core.trust import refuse_link
 from zoo.runs.listing import list_runs
 from zoo.runs.lock import lock_folder
-from zoo.runs.names import ROOT
+from zoo.runs.names import COMPARISON_FILE, ROOT, STUDY_FILE
 
-MARKERS = ("run.json", "study.json", "compare.json")
+MARKERS = ("run.json", STUDY_FILE, COMPARISON_FILE)
 """The files by which a run, a study or a comparison is known."""
 LOCK_FILES = {"lock", "lock.json"}
 USELESS_STATES = ("interrupted", "diverged")

@@ -10,6 +10,8 @@ from zoo.core.trust import load_json
 ROOT = Path("runs")
 BEST_FILE = "best.json"
 """File in a study folder that names its best run."""
+STUDY_FILE, COMPARISON_FILE = "study.json", "compare.json"
+"""Files by which a study and a comparison are known."""
 
 
 def is_run(path: Path) -> bool:
@@ -18,6 +20,15 @@ def is_run(path: Path) -> bool:
         return (path / "run.json").is_file()
     except (OSError, ValueError):
         return False
+
+
+def group_folder(run: Path) -> Path | None:
+    """Return the folder of the study or comparison that a run is part of; None if it is part of none."""
+    above = run.resolve().parent
+    if above.name != "trials":
+        return above if (above / COMPARISON_FILE).is_file() else None
+    # trainings that confirm trials are in a further folder
+    return next((path for path in above.parents[:2] if (path / STUDY_FILE).is_file()), None)
 
 
 def best_run(path: Path) -> Path:

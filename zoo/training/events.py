@@ -12,6 +12,7 @@ from typing import Any
 from zoo.core.augment_list import parse_text
 from zoo.core.errors import InterruptedRun, MissingError, ZooError, describe_error, one_line
 from zoo.core.files import digest
+from zoo.core.trust import load_json
 from zoo.registry.blame import plugin_errors
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Component
@@ -25,6 +26,7 @@ from zoo.registry.events import (
 )
 from zoo.registry.raw_entry import RawEntry
 from zoo.registry.validation import validate
+from zoo.runs.names import STUDY_FILE, group_folder
 from zoo.runs.run import Run
 from zoo.training.callbacks import Callback, StageInfo
 
@@ -49,22 +51,26 @@ class Events:
     def send(self, event: Event) -> None:
         """Send an event to each callback, as a copy of its own."""
         for name, callback in list(self.callbacks):
-            self.call(name, callback, lambda each=callback: each.event(deepcopy(event)))  # type: ignore[misc]
+            try:
+                with undisturbed():
+                    callback.event(deepcopy(event))
+            except FAULTS as error:
+                self.callbacks.remove((name, callback))
+                self.tell(one_line(f"the callback {name} failed and is left out: {describe_error(error)}"))
+                self.close_callback(name, callback)
 
     def close(self) -> None:
         """Close all callbacks."""
-        for name, callback in list(self.callbacks):
-            self.call(name, callback, callback.close)
-        self.callbacks = []
+        while self.callbacks:
+            self.close_callback(*self.callbacks.pop(0))
 
-    def call(self, name: str, callback: EventCallback, method: Callable[[], object]) -> None:
-        """Call a method of a callback; if it raises, say so and leave the callback out for the rest."""
+    def close_callback(self, name: str, callback: EventCallback) -> None:
+        """Close a callback; if it raises, say so."""
         try:
             with undisturbed():
-                method()
+                callback.close()
         except FAULTS as error:
-            self.callbacks.remove((name, callback))
-            self.tell(one_line(f"the callback {name} failed and is left out: {describe_error(error)}"))
+            self.tell(one_line(f"the callback {name} failed while it was closed: {describe_error(error)}"))
 
     def follow(self, callback: Callback, run: Path) -> Callback:
         """Make a callback of a training that also sends its epochs; the same one if nobody listens."""
@@ -177,8 +183,24 @@ def named_callbacks(given: GivenCallbacks) -> list[str] | None:
 
 
 def run_id(run: Run) -> str:
-    """Identify a training by its folder and its start."""
-    return short_id(run.path, str(run.record.get("started")))
+    """Identify a training by its folder and its start, and a trial by its folder and the start of its study."""
+    folder = group_folder(run.path)
+    begun = folder and begun_study(folder)
+    return short_id(run.path, begun or str(run.record.get("started")))
+
+
+def run_group(run: Path) -> str:
+    """Return the name of the study or comparison that a run is part of; empty if it is part of none."""
+    folder = group_folder(run)
+    return folder.name if folder else ""
+
+
+def begun_study(folder: Path) -> str:
+    """Return when a study was begun; empty for another folder."""
+    try:
+        return str(load_json(folder / STUDY_FILE)["begun"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def short_id(path: Path, begun: str) -> str:

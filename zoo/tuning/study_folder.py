@@ -18,14 +18,14 @@ from zoo.core.trust import load_json
 from zoo.core.version import __version__
 from zoo.registry.entry import restore_entry
 from zoo.runs.choose_folder import choose_resumable
-from zoo.runs.names import BEST_FILE, ROOT
+from zoo.runs.names import BEST_FILE, ROOT, STUDY_FILE
 from zoo.runs.run import differences, read_record, utc_now
 from zoo.tuning.study import Studies, Study, Trial, moved_options, ranking
 from zoo.tuning.trial_rows import FILE as DATABASE
 from zoo.tuning.trial_rows import TrialRow, UnknownSchemaError, check_trial, read_rows, to_trial
 
 SCHEMA = 1
-FILE = "study.json"
+FILE = STUDY_FILE
 BUDGET = "budget.json"
 CONFIRM = "confirm"
 """Folder within that of the study: trainings with more seeds, as a study of their own."""

@@ -15,10 +15,11 @@ from zoo.core.version import __version__
 from zoo.evaluation.compare.result import Comparison
 from zoo.evaluation.evaluation import Evaluation
 from zoo.runs.choose_folder import choose_resumable
+from zoo.runs.names import COMPARISON_FILE
 from zoo.runs.run import differences, read_record, utc_now
 
 SCHEMA = 1
-FILE, TABLE = "compare.json", "table.json"
+FILE, TABLE = COMPARISON_FILE, "table.json"
 NEW_COMPARISON_HINT = "start a new comparison with --fresh, or choose a name with --name"
 
 
