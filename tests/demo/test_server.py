@@ -22,14 +22,18 @@ from urllib.request import urlopen
 
 import numpy as np
 import pytest
+import torch
 from browser import Browser, browser, needs_browser
 from PIL import Image
+from torch import Tensor
 
 import zoo
 from zoo.cli import main
 from zoo.core.errors import ResourceError, ZooError
 from zoo.demo.model import DemoModel
 from zoo.demo.server import MAX_CONNECTIONS, MAX_JSON, MAX_PICTURE, DemoServer, serve
+from zoo.runs.predictions import Predictions
+from zoo.runs.run import Run
 
 Answer = tuple[int, dict[str, str], bytes]
 FEW = ["data.limit=100", "train.epochs=1"]
@@ -221,13 +225,29 @@ def test_without_threads_a_request_takes_no_place(classifier: DemoServer, monkey
     assert ask(classifier, "about")[0] == 200
 
 
+def test_the_heat_map_is_of_the_class_that_is_named(home: Path, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels: list[int] = []
+
+    def heat(model: object, x: Tensor, label: Tensor) -> Tensor:
+        labels.extend(label.tolist())
+        return torch.zeros(len(x), *x.shape[2:])
+
+    run = zoo.load(trained)
+    probabilities = torch.zeros(1, 10).index_fill_(1, torch.tensor(7), 1.0)
+    named = Predictions(("0",), run.info.classes, probabilities)
+    monkeypatch.setattr(Run, "__call__", lambda *_, **__: named)
+    monkeypatch.setattr("zoo.demo.model.heat_maps", heat)
+    found = DemoModel(run, "cpu").classify(png())
+    assert labels == [7] and found["classes"][0]["label"] == run.info.classes[7] and found["heat"]
+
+
 def test_a_model_without_gradients_has_classes_and_no_heat_map(
     home: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: object) -> None:
         raise RuntimeError("no gradient")
 
-    monkeypatch.setattr("zoo.demo.model.explain_batch", fail)
+    monkeypatch.setattr("zoo.demo.model.heat_maps", fail)
     found = DemoModel(zoo.load(trained), "cpu").classify(png())
     assert len(found["classes"]) == 10 and found["heat"] is None
 

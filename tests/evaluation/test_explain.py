@@ -38,7 +38,7 @@ def test_the_page_stands_in_the_run_folder(run: Path, pictures: Path, capsys: Ca
     for row, best in zip(rows, expected, strict=False):
         assert [each["label"] for each in row["classes"]] == [each.label for each in best]
         assert [each["probability"] for each in row["classes"]] == pytest.approx(
-            [each.probability for each in best], abs=0.01
+            [each.probability for each in best], abs=1e-4
         )
     with Image.open(found["grid"]) as page:
         assert page.mode == "RGB" and page.width > 4 * 112
@@ -54,6 +54,17 @@ def test_in_python_the_heat_is_there(run: Path, pictures: Path) -> None:
     assert found.heat.shape == (2, 1, 8, 8) and found.heat.amax((2, 3)).tolist() == [[1], [1]]
     assert found.pictures.shape == (2, 1, 8, 8)
     assert zoo.explain(run, [pictures], top=50, device="cpu").heat.shape[1] == 10
+
+
+def test_the_probabilities_are_those_of_a_prediction_in_the_same_precision(
+    run: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {}
+    for precision in ("float32", "bfloat16"):
+        monkeypatch.setattr("zoo.models.device.best_precision", lambda device, name=precision: name)
+        found[precision] = zoo.explain(run, [pictures], device="cpu").predictions.probabilities
+        assert (found[precision] - zoo.load(run)(pictures, "cpu").probabilities).abs().max() < 1e-6
+    assert (found["float32"] - found["bfloat16"]).abs().max() > 1e-5
 
 
 def test_heat_is_bright_and_cold_is_dark() -> None:

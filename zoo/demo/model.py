@@ -15,11 +15,12 @@ from zoo.core.errors import ZooError
 from zoo.data.any_pictures import picture_batches
 from zoo.demo.requests import EditRequest, SampleRequest
 from zoo.display.grid import Pixels, to_image, to_uint8
-from zoo.evaluation.explain import blend, explain_batch
+from zoo.evaluation.explain import blend
 from zoo.generation.edit import Change, apply_edit, edit_conditions
 from zoo.models.base import Classifier, Model
 from zoo.models.device import choose_device
 from zoo.models.generator import Generator
+from zoo.models.heat import heat_maps
 from zoo.models.invertible import Invertible
 from zoo.models.latent import fixed_seed
 from zoo.models.prior import Term
@@ -74,15 +75,15 @@ class DemoModel:
             found = self.run(picture, device=str(self.device))[0]
             classes = [{"label": label, "probability": share} for label, share in found.top(SHOWN_CLASSES)]
             x = self.read(picture)
-            return {"classes": classes, "seen": to_address(x[0]), "heat": self.heat(x)}
+            best = found.probabilities.topk(1).indices
+            return {"classes": classes, "seen": to_address(x[0]), "heat": self.heat(x, best)}
 
-    def heat(self, x: Tensor) -> str | None:
-        """Return where the classifier sees its most probable class in a picture; None for a model without maps."""
+    def heat(self, x: Tensor, label: Tensor) -> str | None:
+        """Return where the classifier sees a class in a picture; None for a model without maps."""
         assert isinstance(self.model, Classifier)
-        pixels = (x * 255).round().to(torch.uint8)
         with suppress(ZooError, RuntimeError):  # some layers have no gradients
-            _, heat = explain_batch(self.model, pixels, 1, self.device)
-            return png_address(blend(to_uint8(x)[0], heat[0, 0]))
+            (heat,) = heat_maps(self.model, x.contiguous().to(self.device), label.to(self.device))
+            return png_address(blend(to_uint8(x)[0], heat))
         return None
 
     def sample(self, request: SampleRequest) -> dict[str, Any]:

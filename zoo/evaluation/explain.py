@@ -16,8 +16,9 @@ from zoo.data.dataset import Pictures
 from zoo.display.grid import Pixels, save_png, to_uint8
 from zoo.display.tiles import Tile, TileRow, draw_tiles
 from zoo.models.base import Classifier
-from zoo.models.device import choose_device
+from zoo.models.device import autocast_type, choose_device
 from zoo.models.heat import heat_maps
+from zoo.models.metrics import autocast_context
 from zoo.registry.blame import model_errors
 from zoo.runs.find import load
 from zoo.runs.inputs import Skipped, read_inputs
@@ -127,9 +128,10 @@ def explain(
     if len(names) > MAX_PICTURES:
         raise ZooError(f"{len(names):,} pictures are too many for one page", f"name at most {MAX_PICTURES}")
     count = min(max(top, 1), len(opened.info.classes))
+    autocast = autocast_type(torch_device, opened.entry.train.precision)
     with model_errors(opened.entry, "explanation"):
         parts = [
-            explain_batch(model, found.x[start : start + BATCH], count, torch_device)
+            explain_batch(model, found.x[start : start + BATCH], count, torch_device, autocast)
             for start in range(0, len(names), BATCH)
         ]
     probabilities = torch.cat([torch.empty(0, len(opened.info.classes)), *(each for each, _ in parts)])
@@ -138,11 +140,15 @@ def explain(
     return Explanation(opened.label, predictions, Pictures(found.x, found.y).floats, heat, skipped)
 
 
-def explain_batch(model: Classifier, pixels: Tensor, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def explain_batch(
+    model: Classifier, pixels: Tensor, count: int, device: torch.device, autocast: torch.dtype | None
+) -> tuple[Tensor, Tensor]:
     """Compute probabilities (N, K) and heat (N, count, H, W) of pictures uint8 (N, C, H, W), on the CPU."""
     x = (pixels.float() / 255).contiguous().to(device)
-    with torch.no_grad():
-        probabilities = model(x).float().softmax(1)
+    # the same classes and probabilities as `zoo predict`; small gradients of the heat would vanish in float16
+    with torch.no_grad(), autocast_context(device, autocast):
+        scores = model(x)
+    probabilities = scores.float().softmax(1)
     best = probabilities.topk(count, 1).indices
     heat = torch.stack([heat_maps(model, x, best[:, rank]) for rank in range(count)], 1)
     return probabilities.cpu(), heat
