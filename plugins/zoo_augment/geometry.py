@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo import DataInfo, ZooError
-from zoo.data import Augment
+from zoo.data import Augment, reflect
 from zoo_augment.spec import AffineSpec, CropSpec, FlipSpec
 
 
@@ -49,7 +49,7 @@ class Crop(Augment):
         )
         inside = [(line >= 0) & (line < size) for line, size in ((rows, height), (columns, width))]
         if self.mirrored:
-            rows, columns = mirror(rows, height), mirror(columns, width)
+            rows, columns = reflect(rows, height), reflect(columns, width)
         else:
             rows, columns = rows.clamp_(0, height - 1), columns.clamp_(0, width - 1)
         first = torch.arange(0, count * height, height, dtype=torch.int32, device=x.device)
@@ -63,11 +63,6 @@ class Crop(Augment):
             else:
                 y = y * shown
         return y.permute(0, 3, 1, 2)
-
-
-def mirror(position: Tensor, size: int) -> Tensor:
-    """Reflect positions beyond an edge; the edge itself is not repeated."""
-    return (size - 1) - ((size - 1) - position.abs()).abs()
 
 
 class Affine(Augment):

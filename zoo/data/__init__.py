@@ -15,7 +15,7 @@ from zoo.data.decode import (
     decoder_versions,
     infer_shape,
 )
-from zoo.data.loader import batches
+from zoo.data.loader import batches, reflect
 from zoo.data.texts import PictureText, Texts, some_texts, vocabulary, words_of
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "file_stamps",
     "infer_shape",
     "load_cached",
+    "reflect",
     "some_texts",
     "vocabulary",
     "words_of",

@@ -193,5 +193,19 @@ def jitter(x: Tensor, factors: Tensor) -> Tensor:
 
 
 def reflect(position: Tensor, size: int) -> Tensor:
-    """Reflect positions beyond an edge; the edge itself is not repeated."""
+    """Reflect positions beyond an edge; the edge itself is not repeated.
+
+    Args:
+        position: Whole numbers from 1 - size to 2 * size - 2.
+        size: The number of pixels between the edges.
+
+    Returns:
+        Positions from 0 to size - 1.
+
+    Example:
+        >>> import torch
+        >>> from zoo.data import reflect
+        >>> reflect(torch.arange(-2, 6), 4).tolist()
+        [2, 1, 0, 1, 2, 3, 2, 1]
+    """
     return (size - 1) - ((size - 1) - position.abs()).abs()

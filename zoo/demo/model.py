@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from contextlib import suppress
 from io import BytesIO
 from threading import Lock
@@ -15,6 +14,7 @@ from zoo.core.errors import ZooError
 from zoo.data.any_pictures import picture_batches
 from zoo.demo.requests import EditRequest, SampleRequest
 from zoo.display.grid import Pixels, to_image, to_uint8
+from zoo.display.html import png_data_url
 from zoo.evaluation.explain import blend
 from zoo.generation.edit import Change, apply_edit, edit_conditions
 from zoo.models.base import Classifier, Model
@@ -76,14 +76,14 @@ class DemoModel:
             classes = [{"label": label, "probability": share} for label, share in found.top(SHOWN_CLASSES)]
             x = self.read(picture)
             best = found.probabilities.topk(1).indices
-            return {"classes": classes, "seen": to_address(x[0]), "heat": self.heat(x, best)}
+            return {"classes": classes, "seen": to_data_url(x[0]), "heat": self.heat(x, best)}
 
     def heat(self, x: Tensor, label: Tensor) -> str | None:
         """Return where the classifier sees a class in a picture; None for a model without maps."""
         assert isinstance(self.model, Classifier)
         with suppress(ZooError, RuntimeError):  # some layers have no gradients
             (heat,) = heat_maps(self.model, x.contiguous().to(self.device), label.to(self.device))
-            return png_address(blend(to_uint8(x)[0], heat))
+            return pixels_data_url(blend(to_uint8(x)[0], heat))
         return None
 
     def sample(self, request: SampleRequest) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class DemoModel:
             terms = self.terms(model, request, options)
             with fixed_seed(self.device, request.seed):
                 pictures = sample_images(model, terms, request.count, options)
-        return {"pictures": [to_address(picture) for picture in pictures]}
+        return {"pictures": [to_data_url(picture) for picture in pictures]}
 
     def terms(self, model: Generator, request: SampleRequest, options: SamplingOptions) -> list[Term]:
         """Return the conditions of a mixture, whose positive weights are scaled to a sum of 1."""
@@ -123,7 +123,7 @@ class DemoModel:
             x = self.read(picture).to(self.device)
             start, goal = edit_conditions(model, change)
             edited = to_images(apply_edit(model, x, start, goal, change.guidance * change.strength))
-        return {"original": to_address(x[0].cpu()), "edited": to_address(edited[0])}
+        return {"original": to_data_url(x[0].cpu()), "edited": to_data_url(edited[0])}
 
     def generator(self) -> Generator:
         """Return the model; ZooError if it is no generator."""
@@ -137,13 +137,13 @@ class DemoModel:
         return x
 
 
-def to_address(picture: Tensor) -> str:
-    """Return a picture (C, H, W) with values 0..1 as an address that holds its PNG."""
-    return png_address(to_uint8(picture[None])[0])
+def to_data_url(picture: Tensor) -> str:
+    """Return a URL that holds a picture (C, H, W) with values 0..1 as PNG."""
+    return pixels_data_url(to_uint8(picture[None])[0])
 
 
-def png_address(pixels: Pixels) -> str:
-    """Return pixels uint8 (H, W, C) as an address that holds their PNG."""
+def pixels_data_url(pixels: Pixels) -> str:
+    """Return a URL that holds pixels uint8 (H, W, C) as PNG."""
     file = BytesIO()
     to_image(pixels).save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return png_data_url(file.getvalue())

@@ -100,9 +100,13 @@ def muted_line(text: str) -> str:
 
 def embed_png(png: bytes, text: str) -> str:
     """Embed a PNG picture in the HTML."""
-    data = base64.b64encode(png).decode()
     style = "max-width:100%;image-rendering:pixelated"
-    return f'<img alt="{escape_text(text)}" style="{style}" src="data:image/png;base64,{data}">'
+    return f'<img alt="{escape_text(text)}" style="{style}" src="{png_data_url(png)}">'
+
+
+def png_data_url(png: bytes) -> str:
+    """Return a URL that holds a PNG picture."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def embed_png_file(path: Path) -> str:

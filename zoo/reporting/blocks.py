@@ -123,12 +123,12 @@ class Command(Block):
 
 
 @dataclass(frozen=True)
-class Fold(Block):
+class Details(Block):
     """Blocks that are shown when their title is opened."""
 
     title: str
     blocks: Sequence[Block]
-    kind = "fold"
+    kind = "details"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from zoo.reporting.blocks import Block, Figure, Figures, Fold, Table
+from zoo.reporting.blocks import Block, Details, Figure, Figures, Table
 from zoo.reporting.charts import Colour, Point, Series, axis_of, draw_chart
 from zoo.reporting.values import MAX_ROWS, is_number
 
@@ -24,7 +24,7 @@ def curve_blocks(rows: Sequence[Row], kept: Row | None) -> list[Block]:
     rates = points(row.get("lr") for row in rows)
     found += [chart(RATE, [Series(RATE, rates, "c")], marked)] if rates else []
     figures = [figure for figure in found if figure]
-    return [*([Figures(figures)] if figures else []), Fold("All epochs", [epoch_table(rows, names)])]
+    return [*([Figures(figures)] if figures else []), Details("All epochs", [epoch_table(rows, names)])]
 
 
 def curve(rows: Sequence[Row], name: str, marked: float | None) -> Figure | None:

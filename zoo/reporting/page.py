@@ -13,8 +13,8 @@ from markupsafe import Markup
 
 from zoo.core.errors import one_line
 from zoo.core.version import __version__
-from zoo.display.html import table
-from zoo.reporting.blocks import Page, Picture, Table
+from zoo.display.html import png_data_url, table
+from zoo.reporting.blocks import Page, Table
 from zoo.runs.run import utc_now
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -38,7 +38,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=plain,
     )
-    functions: dict[str, Callable[..., Any]] = {"html_table": html_table, "data_address": data_address, "svg": Markup}
+    functions: dict[str, Callable[..., Any]] = {"html_table": html_table, "png_data_url": png_data_url, "svg": Markup}
     made.globals.update(functions)
     return made
 
@@ -51,8 +51,3 @@ def plain(value: Any) -> Any:
 def html_table(block: Table) -> Markup:
     """Return a table as a notebook shows it, without its styles."""
     return Markup(table(block.heads, block.rows, block.right, styled=False, name=block.name))
-
-
-def data_address(block: Picture) -> str:
-    """Return a picture as an address that holds it."""
-    return f"data:image/png;base64,{base64.b64encode(block.png).decode()}"

@@ -13,7 +13,20 @@ from zoo.core.trust import load_json
 from zoo.display.format import format_bytes, format_count, format_duration, format_value
 from zoo.evaluation.figures import MAIN_FIGURES, real_value, undefined_figures
 from zoo.registry.listing import load_entry
-from zoo.reporting.blocks import Block, Columns, Fold, Heading, Matrix, Notes, Page, Picture, Section, Table, Text, Tile
+from zoo.reporting.blocks import (
+    Block,
+    Columns,
+    Details,
+    Heading,
+    Matrix,
+    Notes,
+    Page,
+    Picture,
+    Section,
+    Table,
+    Text,
+    Tile,
+)
 from zoo.reporting.curves import curve_blocks
 from zoo.reporting.samples import sample_blocks
 from zoo.reporting.values import (
@@ -169,7 +182,7 @@ def about_blocks(run: Run) -> list[Block]:
         facts(about),
         *([Heading("Notes"), Notes(notes)] if notes else []),
         *(
-            [Fold(f"{len(skipped)} pictures were left out", [Table(["file", "reason"], skipped, name="Left out")])]
+            [Details(f"{len(skipped)} pictures were left out", [Table(["file", "reason"], skipped, name="Left out")])]
             if skipped
             else []
         ),

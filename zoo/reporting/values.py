@@ -7,24 +7,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from zoo.core.nested import flatten
 from zoo.display.format import format_value
 from zoo.display.html import MAX_PICTURE_BYTES
 from zoo.evaluation.figures import MAIN_FIGURES, better, is_reference, real_value
-from zoo.reporting.blocks import Block, Command, Facts, Fold, Heading, Picture, Table
+from zoo.reporting.blocks import Block, Command, Details, Facts, Heading, Picture, Table
 
 MAX_METRICS = 12
 """Most metrics that are shown at once."""
 MAX_ROWS = 2000
 """Most rows of a table; a browser sorts them in a moment."""
-
-
-def flatten(value: Any, path: str = "") -> dict[str, Any]:
-    """Return the values of nested JSON objects by dotted name."""
-    if not isinstance(value, dict) or not value:
-        return {path: value}
-    return {
-        name: part for key, each in value.items() for name, part in flatten(each, f"{path}.{key}".strip(".")).items()
-    }
 
 
 def option_text(value: Any) -> str:
@@ -47,10 +39,10 @@ def option_differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[lis
     ]
 
 
-def all_options(dumped: dict[str, Any], title: str = "All options") -> Fold:
+def all_options(dumped: dict[str, Any], title: str = "All options") -> Details:
     """Return all options of an entry, to be opened."""
     rows = [[name, option_text(value)] for name, value in flatten(dumped).items() if name != "summary"]
-    return Fold(title, [Table(["option", "value"], rows, name=title)])
+    return Details(title, [Table(["option", "value"], rows, name=title)])
 
 
 def metric_blocks(found: Mapping[str, Any]) -> list[Block]:
@@ -65,7 +57,7 @@ def metric_blocks(found: Mapping[str, Any]) -> list[Block]:
     rest = metric_table(names[MAX_METRICS:], metrics, intervals, "More metrics")
     return [
         metric_table(names[:MAX_METRICS], metrics, intervals, "Metrics"),
-        Fold(f"{len(rest.rows)} more figures", [rest]),
+        Details(f"{len(rest.rows)} more figures", [rest]),
     ]
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from zoo.core.errors import ZooError, did_you_mean
+from zoo.core.nested import flatten
 from zoo.core.spec import yaml_scalar
 from zoo.registry.entry import Entry, restore_entry
 from zoo.registry.search.dimension import Dimension
-from zoo.registry.search.sections import KIND_SECTIONS, flatten_values, kind_sections
+from zoo.registry.search.sections import KIND_SECTIONS, kind_sections
 from zoo.registry.search.space import MISSING, Space
 from zoo.tuning.study import ENTRY, Study, ranking, short_path, trial_label
 from zoo.tuning.study_folder import is_study, open_study, study_folders
@@ -97,7 +98,7 @@ def entry_values(entry: Entry) -> dict[str, Any]:
     """Return the options of an entry that may be searched, by dotted name."""
     sections: dict[str, Any] = {name: component.dump() for name, component in kind_sections(entry).items()}
     sections["train"] = entry.train.model_dump(mode="json")
-    return {path: value for name, part in sections.items() for path, value in flatten_values(part, name).items()}
+    return {path: value for name, part in sections.items() for path, value in flatten(part, name).items()}
 
 
 def value_in(space: Space, values: Mapping[str, Any], dimension: Dimension, chosen: Mapping[str, Any]) -> Any:

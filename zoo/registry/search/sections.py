@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from zoo.core.deprecation import former_names
+from zoo.core.nested import flatten
 from zoo.core.sections import StageSpec, TrainSpec
 from zoo.core.spec import Mark, nested_spec, options, search_space
 from zoo.registry.catalog import catalog
@@ -103,11 +104,7 @@ def make_branches(entry: Entry, kinds: Mapping[str, tuple[str, ...]], fixed: Col
         for kind in kinds.get(section, ()):
             spec = catalog().find(section, kind)[1].spec
             branch = Branch(section, spec, kind)
-            kept = (
-                {}
-                if kind == component.name
-                else shared_overrides(branch, flatten_values(component.dump(), section), fixed)
-            )
+            kept = {} if kind == component.name else shared_overrides(branch, flatten(component.dump(), section), fixed)
             found.append(Branch(section, spec, kind, kept))
         if section not in kinds:
             found.append(Branch(section, component.kind.spec))
@@ -119,15 +116,6 @@ def shared_overrides(branch: Branch, own: Mapping[str, Any], fixed: Collection[s
     return {path: value for path, value in own.items() if is_fixed(path, fixed) and branch.field(path)}
 
 
-def flatten_values(values: Any, path: str) -> dict[str, Any]:
-    """Flatten nested mappings into values by dotted path."""
-    if not isinstance(values, dict):
-        return {path: values}
-    return {
-        name: leaf for key, value in values.items() for name, leaf in flatten_values(value, f"{path}.{key}").items()
-    }
-
-
 def default_values(entry: Entry, found: list[Branch]) -> dict[str, Any]:
     """Return the values of options that are not sampled.
 
@@ -135,10 +123,10 @@ def default_values(entry: Entry, found: list[Branch]) -> dict[str, Any]:
     """
     sections: dict[str, Any] = {name: component.dump() for name, component in kind_sections(entry).items()}
     sections["train"] = entry.train.model_dump(mode="json")
-    values = {path: value for name, part in sections.items() for path, value in flatten_values(part, name).items()}
+    values = {path: value for name, part in sections.items() for path, value in flatten(part, name).items()}
     for branch in found:
         if branch.kind and branch.kind != values[f"{branch.section}.kind"]:
             defaults = branch.spec.model_construct().model_dump(mode="json", warnings=False)
-            flat = flatten_values(defaults, branch.section) | dict(branch.overrides)
+            flat = flatten(defaults, branch.section) | dict(branch.overrides)
             values |= {branch.name(path): value for path, value in flat.items()}
     return values
