@@ -188,7 +188,7 @@ def test_patches_that_do_not_fit_are_refused() -> None:
 
 
 def test_heads_divide_the_width_of_maps_alone() -> None:
-    with pytest.raises(ZooError, match=r"prior\.width=10 is no multiple of prior\.heads=4, as maps need"):
+    with pytest.raises(ZooError, match=r"prior\.width=10 is not a multiple of prior\.heads=4, as maps need"):
         make(2, 4, 4, width=10, heads=4)
     assert make(4, width=10, heads=4).sample(2).shape == (2, 4)
 
@@ -236,7 +236,7 @@ def test_times_have_their_distribution(times: str) -> None:
     found = make(1, times=times).times(torch.zeros(2000, 1)).flatten()
     expected = torch.rand(2000) if times == "uniform" else torch.randn(2000).sigmoid()
     assert found.min() > 0 and found.max() < 1
-    assert found[:200].max() - found[:200].min() > 0.9, "the first rows, which mixup mixes, see all times"
+    assert found[:200].max() - found[:200].min() > 0.8, "the first rows, which mixup mixes, see all times"
     assert found.std().item() == pytest.approx(expected.std().item(), abs=0.02)
 
 
