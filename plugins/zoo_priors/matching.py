@@ -56,7 +56,7 @@ class Matching(Invertible):
         self.exact = code.size <= EXACT_SIZE
         self.net = build_velocity(spec, code)
         if spec.width % spec.heads and not isinstance(self.net, VectorVelocity):
-            text = f"prior.width={spec.width} is no multiple of prior.heads={spec.heads}, as maps need"
+            text = f"prior.width={spec.width} is not a multiple of prior.heads={spec.heads}, as maps need"
             raise ZooError(text, "change one of them")
         self.conditions = nn.Linear(code.condition // code.tokens, spec.context, bias=False)
         nn.init.normal_(self.conditions.weight)

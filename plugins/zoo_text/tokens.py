@@ -51,7 +51,9 @@ class Tokens(WordEncoder):
         if spec.pooling == "none":
             self.tokens, self.size = spec.length, spec.length * spec.size
         if spec.width % spec.heads:
-            raise ZooError(f"text.width={spec.width} is no multiple of text.heads={spec.heads}", "change one of them")
+            raise ZooError(
+                f"text.width={spec.width} is not a multiple of text.heads={spec.heads}", "change one of them"
+            )
         self.vectors = word_vectors(len(self.known), spec.width)
         self.positions = nn.Parameter(torch.randn(spec.length, spec.width) * POSITION_STD)
         self.blocks = nn.ModuleList(Block(spec.width, spec.heads) for _ in range(spec.depth))

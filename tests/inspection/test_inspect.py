@@ -168,7 +168,7 @@ def test_leaks_are_said_where_data_are_read(home: Path, capsys: Capture) -> None
 
 
 def test_bad_input_is_one_line(home: Path, capsys: Capture) -> None:
-    with pytest.raises(ZooError, match="no option of the data"):
+    with pytest.raises(ZooError, match="is not an option of the data"):
         zoo.inspect("digits", "train.epochs=3")
     for words in (["digits", "--run", "vae-nf"], ["no-such-folder"], ["digits", "train.lr=1"]):
         assert main(["inspect", *words]) in {2, 3}

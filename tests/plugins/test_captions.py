@@ -115,7 +115,7 @@ def test_tokens_learn_the_order() -> None:
 
 def test_heads_divide_the_width() -> None:
     """Attention needs equal parts."""
-    with pytest.raises(ZooError, match=r"text\.width=10 is no multiple of text\.heads=4"):
+    with pytest.raises(ZooError, match=r"text\.width=10 is not a multiple of text\.heads=4"):
         make("tokens", width=10)
 
 

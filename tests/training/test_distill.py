@@ -136,7 +136,7 @@ def test_what_cannot_learn_from_it_is_refused_in_one_line(install: Install, caps
     with pytest.raises(ZooError, match=r"train.teacher has no effect on Own, which has a loss of its own; drop"):
         zoo.train("own", "data.limit=50", "train.epochs=1", TEACHER, registries=["r.yaml"], device="cpu")
     assert main(["train", "vae", TEACHER, "data.limit=50", "train.epochs=1", "--device", "cpu"]) == 2
-    assert "train.teacher is for classifiers; Generator is none" in capsys.readouterr().err
+    assert "train.teacher is for classifiers, and Generator is not one" in capsys.readouterr().err
     assert main(["train", "cnn", *SMALL, "train.teacher=nobody"]) == 2
     assert "no run 'nobody'" in capsys.readouterr().err
     assert main(["train", "cnn", *SMALL, "train.distill_weight=0.5"]) == 2

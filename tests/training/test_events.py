@@ -86,7 +86,7 @@ def test_one_that_fails_is_named_once_and_left_out_while_others_go_on(capsys: Ca
     [
         ("linse", "no callback kind 'linse'; did you mean 'lines'?"),
         ("lines fiel=a", "lines.fiel is not an option; its options: file, fail"),
-        ("file=a", "'file=a' is no callback; write a name and options, such as 'wandb project=digits'"),
+        ("file=a", "'file=a' is not a callback; write a name and options, such as 'wandb project=digits'"),
     ],
 )
 def test_a_wrong_callback_is_refused_before_anything_trains(track: str, says: str, capsys: Capture) -> None:

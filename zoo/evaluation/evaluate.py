@@ -66,7 +66,7 @@ def compute_outputs(
     return Outputs(model, info, pictures, classifier_means(scores, pictures.y.cpu()), scores)
 
 
-class Request(NamedTuple):
+class EvaluationRequest(NamedTuple):
     """What is evaluated, and how, as the arguments of `evaluate` say; the same for one run and for an ensemble."""
 
     overrides: Sequence[str]
@@ -88,19 +88,19 @@ class MetricResults(NamedTuple):
     problems: list[str]
     kinds: dict[str, list[str]]
     """Names of the numbers of each metric kind."""
-    asked: list[str]
+    requested: list[str]
     """The metric kinds that the user asked for, and those of other plugins that the entry uses."""
-    unasked: list[str]
+    unrequested: list[str]
     """The metric kinds of plugins that the entry does not use and that the user did not ask for."""
 
 
 def compute_metrics(
-    found: Outputs, entry: Entry | None = None, asked: Collection[str] = (), only: Collection[str] = ()
+    found: Outputs, entry: Entry | None = None, requested: Collection[str] = (), only: Collection[str] = ()
 ) -> MetricResults:
     """Compute metric kinds from the outputs of a model of an entry: all of them, or `only` some."""
     result = MetricResults(dict(found.means), {}, [], {}, [], [])
     used = {OWN, *(part.plugin.distribution for part in (entry.components.values() if entry else ()))}
-    named = {name.rpartition(":")[2] for name in asked}
+    named = {name.rpartition(":")[2] for name in requested}
     for name in catalog().names("metric"):
         if only and name not in only:
             continue
@@ -116,9 +116,9 @@ def compute_metrics(
             continue
         result.kinds[name] = [key for key, value in values.items() if isinstance(value, int | float)]
         if name in named or plugin.distribution in used - {OWN}:
-            result.asked.append(name)
+            result.requested.append(name)
         elif result.kinds[name] and entry is not None and plugin.distribution != OWN:
-            result.unasked.append(name)
+            result.unrequested.append(name)
         for key, value in values.items():
             (result.metrics if isinstance(value, int | float) else result.details)[key] = value
     return result
@@ -189,7 +189,7 @@ def evaluate(
     with open_events(callbacks, tell) as events:
         named = data if isinstance(data, str | Path) else None
         runs, torch_device = load_runs(run, named), choose_device(device)
-        request = Request(overrides, data, split, torch_device, views, metrics, record, data_name, precision)
+        request = EvaluationRequest(overrides, data, split, torch_device, views, metrics, record, data_name, precision)
         if len(runs) > 1:
             if judge not in (DEFAULT_JUDGE, NO_JUDGE) or (guidance, temperature) != (0.0, 1.0):
                 raise ZooError("an ensemble draws no samples", "drop the judge, guidance and temperature")
@@ -202,7 +202,7 @@ def evaluate(
 
 def evaluate_run(
     opened: Run,
-    request: Request,
+    request: EvaluationRequest,
     judge: str,
     guidance: float,
     temperature: float,
@@ -278,7 +278,7 @@ def send_evaluation(events: Events, evaluation: Evaluation, runs: Sequence[Run])
 
 def evaluate_ensemble(
     runs: Sequence[Run],
-    request: Request,
+    request: EvaluationRequest,
 ) -> Evaluation:
     """Compute the metrics of the mean of the class probabilities of several runs."""
     overrides, data, split, device, views, metrics, record, data_name, precision = request
@@ -336,7 +336,7 @@ def record_result(record: str | Path, result: dict[str, Any], runs: Sequence[Run
 def refuse_fold(record: str | Path | None, entry: Entry, name: str) -> None:
     """Raise ZooError for a result to be recorded of a run whose test split is a fold of the training pictures."""
     if record is not None and getattr(entry.data.spec, "fold", None) is not None:
-        text = f"{name} is evaluated on a fold, so its result is none of the test split and cannot be recorded"
+        text = f"{name} is evaluated on a fold, so it is not a test-split result and cannot be recorded"
         raise ZooError(text, "train a run without data.fold, or leave out --record")
 
 

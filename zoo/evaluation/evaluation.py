@@ -34,8 +34,8 @@ class Evaluation:
         averaging: What a prediction is averaged over; empty if it is not averaged.
         members: For an ensemble, name, entry, parameters and checksum of the weights of each run.
         kinds: Names of the metrics of each metric kind.
-        asked: Metric kinds that the user asked for, and those of other plugins that the entry uses.
-        unasked: Metric kinds that are not shown, since they belong to plugins that the entry does not use;
+        requested: Metric kinds that the user asked for, and those of other plugins that the entry uses.
+        unrequested: Metric kinds that are not shown, since they belong to plugins that the entry does not use;
             `zoo.evaluate(metrics=...)` asks for them.
         gallery: Real pictures, samples and reconstructions with the judge's features; None without a judge.
         predictions: What a classifier predicts for each picture; None for other models.
@@ -54,15 +54,15 @@ class Evaluation:
     averaging: str = ""
     members: list[dict[str, Any]] = field(default_factory=list)
     kinds: dict[str, list[str]] = field(default_factory=dict, compare=False)
-    asked: list[str] = field(default_factory=list, compare=False)
-    unasked: list[str] = field(default_factory=list, compare=False)
+    requested: list[str] = field(default_factory=list, compare=False)
+    unrequested: list[str] = field(default_factory=list, compare=False)
     gallery: Gallery | None = field(default=None, repr=False, compare=False)
     predictions: ClassifiedSplit | None = field(default=None, repr=False, compare=False)
 
     @property
     def visible_metrics(self) -> dict[str, float]:
         """The metrics without those of plugins that nobody asked for."""
-        hidden = {name for kind in self.unasked for name in self.kinds[kind]}
+        hidden = {name for kind in self.unrequested for name in self.kinds[kind]}
         return {name: value for name, value in self.metrics.items() if name not in hidden}
 
     def __repr__(self) -> str:

@@ -110,7 +110,7 @@ def explain(
         The pictures, probabilities and heat maps, which `.save(path)` writes as one page.
 
     Raises:
-        ZooError: If the run is no classifier, its model has no feature maps, or there are over 100 pictures.
+        ZooError: If the run is not a classifier, its model has no feature maps, or there are over 100 pictures.
 
     Example:
         >>> import zoo

@@ -181,7 +181,7 @@ def check_int8(int8: bool, kind: Format, model: Model, run: Run) -> None:
     if int8 and kind != "onnx":
         raise ZooError("int8 is for ONNX files", "drop --int8, or choose --format onnx")
     if int8 and not isinstance(model, Classifier):
-        raise ZooError(f"int8 is for classifiers, and {run.name} is none", "drop --int8")
+        raise ZooError(f"int8 is for classifiers, and {run.name} is not one", "drop --int8")
 
 
 def target_of(run: Run, out: str | Path | None, program: Program, kind: Format) -> Path:

@@ -53,7 +53,7 @@ def inspect(data: Data, *overrides: str, run: Run | str | Path | None = None, de
 
     Raises:
         DataError: If the data cannot be read, or are not those of the classes of the run.
-        ZooError: If an override is not one of the data, or the run is no classifier.
+        ZooError: If an override is not one of the data, or the run is not a classifier.
 
     Example:
         >>> import zoo
@@ -62,7 +62,7 @@ def inspect(data: Data, *overrides: str, run: Run | str | Path | None = None, de
         (0, 36)
     """
     if wrong := [word for word in overrides if not word.startswith("data.")]:
-        raise ZooError(f"{wrong[0]!r} is no option of the data", "an inspection takes data.KEY=VALUE")
+        raise ZooError(f"{wrong[0]!r} is not an option of the data", "an inspection takes data.KEY=VALUE")
     opened = None if run is None else load(run)
     entry = load_entry(ENTRY, with_data(data, overrides))
     entry = entry if opened is None else opened.with_overrides(run_overrides(opened, data, overrides))
@@ -75,7 +75,7 @@ def inspect(data: Data, *overrides: str, run: Run | str | Path | None = None, de
     pairs = find_duplicates(whole, grids)
     findings = [Finding("unreadable", path, detail=reason) for path, reason in skipped]
     classes = splits.info.classes or NO_CLASSES
-    describe = Describe(whole, of_row, classes)
+    describe = RowDescriber(whole, of_row, classes)
     findings += [describe.duplicate(pair) for pair in pairs]
     findings += [Finding("blank", *describe.row(row)) for row in find_blank(grids)]
     findings += [Finding("odd", *describe.row(row)) for row in find_odd(grids)]
@@ -100,7 +100,7 @@ def named(split: str, part: Pictures) -> Pictures:
     return part if part.names else replace(part, names=tuple(f"{split}:{row}" for row in range(len(part))))
 
 
-class Describe:
+class RowDescriber:
     """Describe rows of a data set: their names, splits and labels."""
 
     def __init__(self, pictures: Pictures, splits: Sequence[str], classes: Sequence[str]) -> None:
@@ -117,7 +117,7 @@ class Describe:
 
 
 def doubtful_labels(
-    run: Run, entry: Entry, splits: Splits, whole: Pictures, describe: Describe, device: str
+    run: Run, entry: Entry, splits: Splits, whole: Pictures, describe: RowDescriber, device: str
 ) -> Iterator[Finding]:
     """Yield the pictures whose label a classifier doubts, the most doubtful first."""
     if splits.info.classes != run.info.classes or splits.info.shape != run.info.shape:
@@ -134,7 +134,7 @@ def doubtful_labels(
 
 
 def predict(run: Run, pictures: Pictures, device: str) -> Tensor:
-    """Compute the class probabilities of pictures, float32 (N, K); ZooError if the run is no classifier."""
+    """Compute the class probabilities of pictures, float32 (N, K); ZooError if the run is not a classifier."""
     torch_device = choose_device(device)
     model = run.model(torch_device)
     if not isinstance(model, Classifier):

@@ -97,7 +97,9 @@ class Inspection:
             some = "group" if len(leaks) == 1 else "groups"
             held_out = {self.splits[row] for group in leaks for row in group} - {"train"}
             words = " and ".join(SPLIT_WORDS[split] for split in SPLITS if split in held_out)
-            found.append(f"leak: {len(leaks):,} {some} in several splits; the {words} figures are too good by them")
+            found.append(
+                f"leak: {len(leaks):,} {some} in several splits; the {words} figures are too good because of them"
+            )
         if conflicts := self.conflicts:
             rows = sum(map(len, conflicts))
             found.append(f"contradictions: {rows:,} pictures show the same under different labels; correct them")

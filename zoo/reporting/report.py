@@ -63,7 +63,7 @@ def report(
 
 
 def check_html(path: Path) -> None:
-    """Raise ZooError, before anything is computed, for a name that is none of an HTML file."""
+    """Raise ZooError, before anything is computed, for a name that does not end in .html."""
     if path.suffix.lower() not in (".html", ".htm"):
         raise ZooError(f"the report is HTML, so the name {str(path)[:80]!r} must end in .html")
     if path.is_dir():

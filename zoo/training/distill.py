@@ -73,7 +73,7 @@ def distill(
 def check_teacher(run: Run, model: Model, info: DataInfo) -> None:
     """Raise ZooError if a model cannot learn from a run; RunError if that has not finished."""
     if not isinstance(model, Classifier):
-        text = f"train.teacher is for classifiers; {type(model).__name__} is none"
+        text = f"train.teacher is for classifiers, and {type(model).__name__} is not one"
         raise ZooError(text, "drop train.teacher")
     if run.state != "done":
         raise RunError(f"{run.label} has not finished, so nothing can learn from it")

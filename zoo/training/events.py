@@ -172,7 +172,7 @@ def read_callback(text: str) -> tuple[str, dict[str, Any]]:
         options = parse_text(text)
     except ValueError as error:
         raise ZooError(
-            f"{text[:80]!r} is no callback", "write a name and options, such as 'wandb project=digits'"
+            f"{text[:80]!r} is not a callback", "write a name and options, such as 'wandb project=digits'"
         ) from error
     return options.pop("kind"), options
 

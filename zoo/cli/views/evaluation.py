@@ -59,7 +59,7 @@ def show_figures(screen: Screen, found: Evaluation, *, everything: bool) -> list
     screen.table(list(columns), zip(*columns.values(), strict=True), right=range(1, len(columns) - 1))
     left_out = len(shown) - len(names)
     notes = [f"{left_out} more figure{'s' * (left_out != 1)} with --all"] if left_out else []
-    return [*notes, *(f"another plugin's metric with --metrics {kind}" for kind in found.unasked)]
+    return [*notes, *(f"another plugin's metric with --metrics {kind}" for kind in found.unrequested)]
 
 
 def format_interval(ends: Sequence[float] | None) -> str:
@@ -71,7 +71,7 @@ def main_figures(shown: list[str], found: Evaluation) -> list[str]:
     """Choose the figures that matter most, and those of metric kinds that are asked for."""
     known = [name for name in MAIN_FIGURES if name in shown]
     chosen = [*known, *(name for name in shown if name not in known)][:MAX_FIGURES]
-    return list(dict.fromkeys([*chosen, *(name for kind in found.asked for name in found.kinds[kind])]))
+    return list(dict.fromkeys([*chosen, *(name for kind in found.requested for name in found.kinds[kind])]))
 
 
 def show_class_figures(

@@ -137,7 +137,7 @@ def compare(
 
 
 def check_folds(folds: int, split: str, overrides: Iterable[str]) -> None:
-    """Raise ZooError for a number of folds that is none, and for what has no effect beside folds."""
+    """Raise ZooError for fewer than two folds, and for what has no effect beside folds."""
     if folds < 2:
         raise ZooError(f"cannot cross-validate with {folds} folds", "use at least two, e.g. --folds 5")
     if split != "test":
