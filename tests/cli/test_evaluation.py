@@ -79,10 +79,29 @@ def test_undefined_and_large_figures(capsys: Capture) -> None:
 def test_a_class_without_pictures_has_no_recall(capsys: Capture) -> None:
     row = {"accuracy": 0.0, "precision": 0.0, "recall": 0.0, "f1": 0.0, "pictures": 0}
     classes = {"a": row | {"pictures": 2, "recall": 1.0, "precision": 1.0, "f1": 1.0}, "b": row, "c": row}
-    show_class_figures(Screen(plain=True), classes, [[2, 0, 0], [0, 0, 0], [0, 0, 0]])
+    show_class_figures(Screen(plain=True), classes, [[2, 0, 0], [0, 0, 0], [0, 0, 0]], {})
     found = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines() if line}
     assert found["a"] == ["2", "1.0000", "1.0000", "1.0000"]
     assert found["b"] == found["c"] == ["0", "-", "-", "-"]
+
+
+def test_classes_have_the_areas_below_their_curves_where_there_is_room(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"accuracy": 0.5, "precision": 0.5, "recall": 0.5, "f1": 0.5, "pictures": 2}
+    areas = {"a": {"roc_auc": 0.75, "average_precision": 0.8}}
+    for width, heads in (
+        (1000, ["ROC", "AUC", "avg.", "precision"]),
+        (67, ["ROC", "AUC", "avg.", "precision"]),
+        (62, []),
+    ):
+        monkeypatch.setattr(Screen, "width", width)
+        show_class_figures(Screen(plain=True), {"a": row, "b": row}, None, areas)
+        top, first, second = capsys.readouterr().out.strip().splitlines()
+        assert top.split() == ["class", "pictures", "precision", "recall", "f1", *heads]
+        figures = ["2", *["0.5000"] * 3]
+        assert first.split() == ["a", *figures, *(["0.7500", "0.8000"] if heads else [])]
+        assert second.split() == ["b", *figures, *(["-", "-"] if heads else [])]
 
 
 def test_evaluate_says_which_run_on_which_data(run: Path, capsys: Capture) -> None:

@@ -86,7 +86,7 @@ def test_evaluate_shows_and_keeps_figures_classes_and_confusion(run: Path, capsy
         "loss ",
         "accuracy ",
         "calibration_error ",
-        "\nclass  pictures  precision  recall ",
+        "\nclass  pictures  precision  recall      f1  ROC AUC  avg. precision\n",
         "\ntrue \\ predicted ",
     ):
         assert text in out

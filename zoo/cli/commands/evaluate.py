@@ -173,7 +173,7 @@ def show_evaluation(screen: Screen, found: dict[str, Any], evaluation: Evaluatio
     screen.line()
     left_out = show_figures(screen, evaluation, everything=everything)
     if classes := found.get("per_class"):
-        show_class_figures(screen, classes, found.get("confusion"))
+        show_class_figures(screen, classes, found.get("confusion"), found.get("ranking", {}))
     if found.get("thresholds"):
         show_thresholds(screen, found["thresholds"])
     if classes := found.get("samples_per_class"):

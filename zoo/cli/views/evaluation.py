@@ -31,6 +31,9 @@ CLASS_HEADS = {
     "coverage": "coverage",
     "sharpness": "sharpness",
 }
+AREA_HEADS = {"roc_auc": "ROC AUC", "average_precision": "avg. precision"}
+CLASS_FIGURES_WIDTH = 62
+"""Width of the figures of a class with the areas below its curves, without its name."""
 
 
 MAX_FIGURES = 5
@@ -75,15 +78,24 @@ def main_figures(shown: list[str], found: Evaluation) -> list[str]:
 
 
 def show_class_figures(
-    screen: Screen, classes: Mapping[str, Mapping[str, float]], matrix: list[list[int]] | None
+    screen: Screen,
+    classes: Mapping[str, Mapping[str, float]],
+    matrix: list[list[int]] | None,
+    areas: Mapping[str, Mapping[str, float]],
 ) -> None:
-    """Print precision, recall and F1 of each class; a dash where they are undefined, for want of pictures."""
+    """Print precision, recall and F1 of each class, and the areas below its curves if the screen is wide enough.
+
+    A dash stands where they are undefined, for want of pictures.
+    """
     screen.line()
     undefined, keys, rows = undefined_figures(classes, matrix), ("precision", "recall", "f1"), []
+    fits = max(map(len, ("class", *classes))) + CLASS_FIGURES_WIDTH <= screen.width
+    heads = AREA_HEADS if areas and fits else {}
     for name, row in classes.items():
         figures = ("-" if key in undefined[name] else f"{row[key]:.4f}" for key in keys)
-        rows.append([name, format_value(row["pictures"]), *figures])
-    screen.table(["class", "pictures", *keys], rows, right=[1, 2, 3, 4])
+        below = (f"{areas[name][key]:.4f}" if name in areas else "-" for key in heads)
+        rows.append([name, format_value(row["pictures"]), *figures, *below])
+    screen.table(["class", "pictures", *keys, *heads.values()], rows, right=range(1, 5 + len(heads)))
 
 
 def draw_samples(path: Path, gallery: Gallery, names: list[str]) -> list[Path]:
