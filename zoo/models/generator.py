@@ -392,6 +392,14 @@ class Generator(Model):
             self.text.set_texts(texts)
 
     @property
+    def multiplies_prompts(self) -> bool:
+        """Whether the parts of a prompt are multiplied rather than added, unless a rule is chosen.
+
+        Conditions that are vectors of single words have a sum that says nothing.
+        """
+        return self.text.tokens > 1 and self.prior.multiplies
+
+    @property
     def size(self) -> int:
         """Number of dimensions of a picture: channels x height x width."""
         return math.prod(self.info.shape)

@@ -60,7 +60,7 @@ class SamplingOptions(NamedTuple):
         """Return the rule for a model: sum or product."""
         if self.rule != "auto":
             return self.rule
-        return "product" if model.text.tokens > 1 and model.prior.multiplies else "sum"
+        return "product" if model.multiplies_prompts else "sum"
 
 
 DEFAULT_SAMPLING = SamplingOptions()

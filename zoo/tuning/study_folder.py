@@ -25,7 +25,6 @@ from zoo.tuning.trial_rows import FILE as DATABASE
 from zoo.tuning.trial_rows import TrialRow, UnknownSchemaError, check_trial, read_rows, to_trial
 
 SCHEMA = 1
-FILE = STUDY_FILE
 BUDGET = "budget.json"
 CONFIRM = "confirm"
 """Folder within that of the study: trainings with more seeds, as a study of their own."""
@@ -82,7 +81,7 @@ def same_place(recorded: str | None, given: str) -> bool:
 def choose_study(plan: StudyPlan, root: Path, name: str | None, fresh: bool) -> Path:
     """Choose the study to resume, or a folder for a new one."""
     base = name or f"{plan.entry['name']}-study"
-    return choose_resumable("study", base, FILE, lambda path: changes_in(path, plan), bool(name), fresh, root)
+    return choose_resumable("study", base, STUDY_FILE, lambda path: changes_in(path, plan), bool(name), fresh, root)
 
 
 def changes_in(path: Path, plan: StudyPlan) -> list[str]:
@@ -100,7 +99,7 @@ def fill_defaults(plan: StudyPlan) -> StudyPlan:
 
 def is_study(folder: Path) -> bool:
     """Whether a folder contains a study."""
-    return (folder / FILE).is_file()
+    return (folder / STUDY_FILE).is_file()
 
 
 def write_plan(folder: Path, plan: StudyPlan, command: str) -> None:
@@ -108,21 +107,21 @@ def write_plan(folder: Path, plan: StudyPlan, command: str) -> None:
     about = {"schema": SCHEMA, "zoo": __version__, "begun": utc_now(), "command": command}
     about |= {"entry": plan.entry, "tune": plan.tune, "space": plan.space, "starts": list(plan.starts)}
     about |= {"from": plan.older} if plan.older else {}
-    write_json(folder / FILE, about | {"seal": digest(about)})
+    write_json(folder / STUDY_FILE, about | {"seal": digest(about)})
 
 
 def discard_study(folder: Path) -> None:
     """Remove the records of a new study in which no trial started."""
-    for name in (FILE, BUDGET, DATABASE):
+    for name in (STUDY_FILE, BUDGET, DATABASE):
         remove(folder / name)
     shutil.rmtree(folder / "trials", ignore_errors=True)
 
 
 def read_about(folder: Path) -> dict[str, Any]:
     """Read study.json; RunError if it is damaged or was written by a newer zoo."""
-    about = read_record(folder / FILE, SCHEMA)
+    about = read_record(folder / STUDY_FILE, SCHEMA)
     if about.pop("seal", None) != digest(about):
-        raise RunError(f"{folder / FILE} is damaged: it is not as the zoo wrote it", NEW_STUDY_HINT)
+        raise RunError(f"{folder / STUDY_FILE} is damaged: it is not as the zoo wrote it", NEW_STUDY_HINT)
     return about
 
 
@@ -142,7 +141,7 @@ def read_plan(folder: Path) -> StudyPlan:
     except (LookupError, TypeError, AttributeError):
         fine = False
     if not fine or not isinstance(tune, dict):
-        raise RunError(f"{folder / FILE} is damaged: it holds no plan of a study", NEW_STUDY_HINT)
+        raise RunError(f"{folder / STUDY_FILE} is damaged: it holds no plan of a study", NEW_STUDY_HINT)
     return StudyPlan(entry, tune, space, older, tuple(starts))
 
 
@@ -233,7 +232,7 @@ def read_studies(root: Path = ROOT) -> Studies:
 
 def study_folders(root: Path) -> Iterable[Path]:
     """List the folders of studies, sorted by name."""
-    return sorted(file.parent for file in root.glob(f"*/{FILE}"))
+    return sorted(file.parent for file in root.glob(f"*/{STUDY_FILE}"))
 
 
 def studies(storage: str | Path | None = None) -> Studies:

@@ -19,7 +19,7 @@ from zoo.runs.names import COMPARISON_FILE
 from zoo.runs.run import differences, read_record, utc_now
 
 SCHEMA = 1
-FILE, TABLE = COMPARISON_FILE, "table.json"
+TABLE = "table.json"
 NEW_COMPARISON_HINT = "start a new comparison with --fresh, or choose a name with --name"
 
 
@@ -47,7 +47,7 @@ class ComparisonPlan:
 def choose_comparison(plan: ComparisonPlan, name: str | None, fresh: bool) -> Path:
     """Choose the comparison to resume, or a folder for a new one."""
     base = name or f"{plan.entry}-compare"
-    return choose_resumable("comparison", base, FILE, lambda path: changes_in(path, plan), bool(name), fresh)
+    return choose_resumable("comparison", base, COMPARISON_FILE, lambda path: changes_in(path, plan), bool(name), fresh)
 
 
 def changes_in(path: Path, plan: ComparisonPlan) -> list[str]:
@@ -57,7 +57,7 @@ def changes_in(path: Path, plan: ComparisonPlan) -> list[str]:
 
 def is_comparison(folder: Path) -> bool:
     """Whether a folder contains a comparison."""
-    return (folder / FILE).is_file()
+    return (folder / COMPARISON_FILE).is_file()
 
 
 def is_record(content: dict[str, Any]) -> bool:
@@ -101,11 +101,13 @@ class ComparisonRecord:
 
         Raises RunError if it is damaged or was written by a newer zoo.
         """
-        content = read_record(path / FILE, SCHEMA)
+        content = read_record(path / COMPARISON_FILE, SCHEMA)
         if content.pop("seal", None) != digest(content):
-            raise RunError(f"{path / FILE} is damaged: it is not as the zoo wrote it", NEW_COMPARISON_HINT)
+            raise RunError(f"{path / COMPARISON_FILE} is damaged: it is not as the zoo wrote it", NEW_COMPARISON_HINT)
         if not is_record(content):
-            raise RunError(f"{path / FILE} is damaged: it holds no plan of a comparison", NEW_COMPARISON_HINT)
+            raise RunError(
+                f"{path / COMPARISON_FILE} is damaged: it holds no plan of a comparison", NEW_COMPARISON_HINT
+            )
         return cls(path, content)
 
     @property
@@ -115,7 +117,7 @@ class ComparisonRecord:
 
     def save(self) -> None:
         """Write the record, with a checksum that reveals later changes."""
-        write_json(self.path / FILE, self.content | {"seal": digest(self.content)})
+        write_json(self.path / COMPARISON_FILE, self.content | {"seal": digest(self.content)})
 
     def publish(self, comparison: Comparison) -> None:
         """Write the results so far to table.json, for other programs."""
