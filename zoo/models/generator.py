@@ -393,7 +393,7 @@ class Generator(Model):
 
     @property
     def multiplies_prompts(self) -> bool:
-        """Whether the parts of a prompt are multiplied rather than added, unless a rule is chosen.
+        """Whether prompts multiply their parts rather than add them, unless a rule is chosen.
 
         Conditions that are vectors of single words have a sum that says nothing.
         """
