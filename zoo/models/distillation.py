@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo.core.types import Batch
-from zoo.models.base import Classifier
+from zoo.models.base import Classifier, Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,12 @@ class Distillation:
         softened = (scores / self.temperature).log_softmax(1)
         soft = F.kl_div(softened, targets, reduction="batchmean", log_target=True) * self.temperature**2
         return (1 - self.weight) * loss + self.weight * soft
+
+
+def teacher_of(model: Model) -> Classifier | None:
+    """Return the classifier from which a model learns, if there is one."""
+    distillation = model.distillation if isinstance(model, Classifier) else None
+    return distillation.teacher if isinstance(distillation, Distillation) else None
 
 
 def uses_base_loss(model: Classifier, batch: Batch) -> bool:

@@ -21,6 +21,7 @@ from zoo.data.dataset import Pictures, Splits
 from zoo.data.loader import Loader, batches
 from zoo.models.base import Classifier, Model, Stage
 from zoo.models.device import autocast_type
+from zoo.models.distillation import teacher_of
 from zoo.models.metrics import EVAL_BATCH, mean_metrics
 from zoo.registry.build_augment import build_augmenter
 from zoo.registry.stages import check_stages
@@ -199,6 +200,10 @@ class Training:
         self.memory_format = torch.channels_last if wanted or kind == "cuda" else torch.contiguous_format
         self.model.to(memory_format=self.memory_format)
         how = self.model.accelerate(self.autocast) if wanted else "eager"
+        if teacher := teacher_of(self.model):
+            teacher.to(memory_format=self.memory_format)
+            if wanted:
+                teacher.accelerate(self.autocast)
         precision = str(self.autocast or torch.float32).removeprefix("torch.")
         self.how = f"{how}, {precision}, {kind}, {torch.get_num_threads()} threads, torch {torch.__version__}"
         self.job.callback.note(self.how)
