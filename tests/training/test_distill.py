@@ -15,6 +15,7 @@ from zoo.core.errors import DataError, ZooError
 from zoo.core.files import digest, write_json
 from zoo.core.trust import load_json
 from zoo.core.types import Batch, Losses
+from zoo.models.base import Classifier
 from zoo.models.distillation import Distillation, uses_base_loss
 from zoo.testing.toys import LinearClassifier, batch_of, info_of
 from zoo.training.callbacks import Callback
@@ -93,6 +94,21 @@ def test_a_kill_changes_nothing(step: int) -> None:
         train(*words, out="killed", callback=Notes(step))
     resumed, whole = (zoo.load(train(*words, out=out)) for out in ("killed", "whole"))
     assert resumed.record["weights_sha256"] == whole.record["weights_sha256"]
+
+
+@pytest.mark.parametrize(("compiled", "times"), [("on", 2), ("off", 0)])
+def test_the_teacher_is_accelerated_with_the_model(
+    compiled: str, times: int, monkeypatch: pytest.MonkeyPatch, run: Path
+) -> None:
+    found: set[int] = set()
+
+    def note(self: Classifier, autocast: object) -> str:
+        found.add(id(self))
+        return "noted"
+
+    monkeypatch.setattr(type(zoo.load(run).model()), "accelerate", note)
+    train(TEACHER, f"train.compile={compiled}")
+    assert len(found) == times, "the model and its teacher"
 
 
 def test_another_teacher_since_is_refused(run: Path) -> None:
