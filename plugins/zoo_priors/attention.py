@@ -8,8 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.models import no_autocast
+
 INIT_STD = 0.02
 """Initial standard deviation of learnt vectors."""
+
+SHORT = 256
+"""Longest sequence whose scores are held in memory as a whole."""
 
 
 class Cache:
@@ -53,8 +58,21 @@ class Attention(nn.Module):
         if memory is not None:
             more = self.memory(memory).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
             keys, values = torch.cat([keys, more[0]], 2), torch.cat([values, more[1]], 2)
-        found = F.scaled_dot_product_attention(query, keys, values, is_causal=self.causal and cache is None)
+        found = attend(query, keys, values, self.causal and cache is None)
         return cast(Tensor, self.output(found.transpose(1, 2).flatten(2)))
+
+
+def attend(query: Tensor, keys: Tensor, values: Tensor, causal: bool) -> Tensor:
+    """Attend from queries (N, heads, T, size) to keys and values (N, heads, S, size)."""
+    short = query.shape[2] * keys.shape[2] <= SHORT**2
+    if not (short and query.requires_grad and query.device.type == "cpu" and query.dtype == torch.bfloat16):
+        return F.scaled_dot_product_attention(query, keys, values, is_causal=causal)
+    # PyTorch's own gradient takes up to 15 times as long as these two products on the CPU in bfloat16.
+    with no_autocast(query.device):
+        scores = query * query.shape[-1] ** -0.5 @ keys.mT
+        if causal:
+            scores = scores.masked_fill(scores.new_ones(scores.shape[-2:]).tril() == 0, -torch.inf)
+        return scores.softmax(-1) @ values
 
 
 class Block(nn.Module):

@@ -85,8 +85,10 @@ class Matching(Invertible):
                 context = context * (torch.rand(x.shape[0], 1, device=x.device) >= self.spec.label_dropout)
             x, context = x.repeat(self.draws, 1), context.repeat(self.draws, 1)
             noise, t = torch.randn_like(x), self.times(x)
-            off = self.velocity(torch.lerp(noise, x, t), t, context) - (x - noise)
-            return off.square().sum(1).view(self.draws, -1).mean(0) / 2
+            between, straight = torch.lerp(noise, x, t), x - noise
+        # the network alone may run in lower precision, and only here
+        found = self.velocity(between, t, context)
+        return (found - straight).square().sum(1).view(self.draws, -1).mean(0) / 2
 
     def times(self, x: Tensor) -> Tensor:
         """Sample a time (N, 1) for each row, evenly spread over the batch (as Kingma et al. 2021, arXiv:2107.00630).
