@@ -56,6 +56,19 @@ def jacobian(flow: Matching, u: Tensor, t: Tensor) -> Tensor:
     return log_det
 
 
+@pytest.mark.parametrize("shape", [(5,), (3, 4, 4)])
+def test_the_network_may_be_trained_in_bfloat16(shape: tuple[int, ...]) -> None:
+    flow, code = make(*shape).train(), torch.randn(64, *shape)
+    losses = []
+    for autocast in (False, True):
+        torch.manual_seed(1)
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            losses.append(flow.matching_loss(code, classes(64)))
+    assert losses[1].dtype == torch.float32
+    assert not torch.equal(*losses), "the network runs in the lower precision"
+    assert losses[1].mean().item() == pytest.approx(losses[0].mean().item(), rel=0.02)
+
+
 @shaped
 def test_encoding_inverts_the_steps_of_sampling(shape: tuple[int, ...]) -> None:
     flow, z, t = make(*shape), 0.5 + 2 * torch.randn(20, *shape), classes(20)
