@@ -72,7 +72,7 @@ def attend(query: Tensor, keys: Tensor, values: Tensor, causal: bool) -> Tensor:
         scores = query * query.shape[-1] ** -0.5 @ keys.mT
         if causal:
             scores = scores.masked_fill(scores.new_ones(scores.shape[-2:]).tril() == 0, -torch.inf)
-        return scores.softmax(-1) @ values
+        return cast(Tensor, scores.softmax(-1) @ values)
 
 
 class Block(nn.Module):

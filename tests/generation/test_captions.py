@@ -142,6 +142,30 @@ def test_a_training_on_captions_resumes_bit_for_bit(more: tuple[str, ...], home:
     assert hashes[0] == hashes[1] != hashes[2]
 
 
+def samples_of(run: Run, prompt: str, mix: Any = "auto") -> torch.Tensor:
+    """Four samples of a prompt."""
+    return zoo.sample(run, prompt, n=4, mix=mix, device="cpu").pictures
+
+
+def test_texts_are_joined_where_captions_name_several_things(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By default if captions have the word "and" and words are vectors of their own, and else on request."""
+    x, _, _ = captioned()
+    captions = ["a bright one and a dark one" if row % 2 else "a bright one" for row in range(len(x))]
+    run = train(*ATTENDING, "train.epochs=1", data=(x, None, captions))
+    both = samples_of(run, "a bright one and a dark one")
+    assert torch.equal(samples_of(run, "a bright one + a dark one"), both)
+    assert torch.equal(samples_of(run, "2 a bright one + 2 a dark one", "join"), both)
+    product = samples_of(run, "a bright one + a dark one", "product")
+    assert not torch.allclose(product, both)
+    uneven = samples_of(run, "a bright one + 0.5 a dark one")
+    assert torch.equal(uneven, samples_of(run, "a bright one + 0.5 a dark one", "product"))
+    assert main(["sample", str(run.path), "a bright one + 0.5 a dark one", "--mix", "join"]) == 2
+    assert "texts of different weights cannot be joined; drop the weights" in capsys.readouterr().err
+    other = train(*ATTENDING, "train.epochs=1")
+    two = " + ".join(SAME_WORDS)
+    assert torch.equal(samples_of(other, two), samples_of(other, two, "product")), "no caption has the word"
+
+
 def test_class_models_refuse_data_without_classes(home: Path) -> None:
     """A classifier, and a generator whose text encoder knows classes only; the hint says what to do."""
     with pytest.raises(DataError, match="the pictures have no classes"):

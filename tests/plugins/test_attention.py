@@ -10,11 +10,11 @@ from zoo_priors import attention
 from zoo_priors.attention import attend
 
 
-def parts(queries: int, keys: int) -> list[Tensor]:
+def parts(queries: int, keys: int) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values in bfloat16 that take gradients."""
     torch.manual_seed(0)
-    shapes = [(3, 2, count, 8) for count in (queries, keys, keys)]
-    return [torch.randn(shape).bfloat16().requires_grad_() for shape in shapes]
+    query, key, value = (torch.randn(3, 2, count, 8).bfloat16() for count in (queries, keys, keys))
+    return query.requires_grad_(), key.requires_grad_(), value.requires_grad_()
 
 
 @pytest.mark.parametrize(("queries", "keys", "causal"), [(9, 9, True), (9, 9, False), (6, 11, False)])
@@ -22,13 +22,13 @@ def parts(queries: int, keys: int) -> list[Tensor]:
 def test_short_sequences_have_the_values_and_gradients_of_pytorch(
     queries: int, keys: int, causal: bool, autocast: bool
 ) -> None:
-    given = parts(queries, keys)
-    exact = [part.detach().float().requires_grad_() for part in given]
+    query, key, value = given = parts(queries, keys)
+    q, k, v = exact = [part.detach().float().requires_grad_() for part in given]
     weights = torch.randn(3, 2, queries, 8)
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        found = attend(*given, causal=causal)
+        found = attend(query, key, value, causal)
     assert found.dtype == torch.bfloat16
-    expected = F.scaled_dot_product_attention(*exact, is_causal=causal)
+    expected = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
     assert (found - expected).norm() < 0.01 * expected.norm()
     gradients = torch.autograd.grad((found * weights).sum(), given)
     for ours, theirs in zip(gradients, torch.autograd.grad((expected * weights).sum(), exact), strict=True):
@@ -36,7 +36,7 @@ def test_short_sequences_have_the_values_and_gradients_of_pytorch(
 
 
 def test_longer_sequences_are_left_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = parts(9, 9)
+    query, key, value = parts(9, 9)
     monkeypatch.setattr(attention, "SHORT", 8)
-    expected = F.scaled_dot_product_attention(*given, is_causal=True)
-    assert torch.equal(attend(*given, causal=True), expected)
+    expected = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+    assert torch.equal(attend(query, key, value, True), expected)

@@ -54,10 +54,10 @@ SEED = click.option(
 )
 MIX_RULE = click.option(
     "--mix",
-    type=click.Choice(["auto", "sum", "product"]),
+    type=click.Choice(["auto", "sum", "product", "join"]),
     default="auto",
-    help="How to combine the parts of a prompt: add their conditions, or multiply their densities (if the prior can); "
-    "auto: as suits the model.",
+    help="How to combine the parts of a prompt: add their conditions, multiply their densities (if the prior can), "
+    "or join the texts with 'and'; auto: as suits the model.",
 )
 OUT = click.option("-o", "--out", metavar="FILE.png", help="File to write the page to; default in the run folder.")
 TENSORS = click.option("--tensors", metavar="FILE", help="Also write the pictures as float32 safetensors.")

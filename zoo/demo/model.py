@@ -24,12 +24,13 @@ from zoo.models.heat import heat_maps
 from zoo.models.invertible import Invertible
 from zoo.models.latent import fixed_seed
 from zoo.models.prior import Term
+from zoo.models.prompts import Part
 from zoo.models.sampling import (
     SamplingOptions,
     combine_conditions,
-    encode_prompt,
+    encode_parts,
+    read_parts,
     sample_images,
-    scale_weights,
     to_images,
 )
 from zoo.registry.blame import plugin_errors
@@ -107,8 +108,8 @@ class DemoModel:
         total = sum(max(part.weight, 0.0) for part in parts)
         if not total:
             raise ZooError("nothing in the mixture has a weight above 0", "write a text and give it a weight")
-        encoded = [scale_weights(encode_prompt(model, part.text), part.weight / total) for part in parts]
-        terms = [term for each in encoded for term in each]
+        read = [(part.weight / total, each) for part in parts for each in read_parts(model, part.text)]
+        terms = encode_parts(model, [Part(share * weight, text) for share, (weight, text) in read], options.rule)
         (group,) = combine_conditions([terms], [0] * request.count, options.rule_for(model))
         return group
 

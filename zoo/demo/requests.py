@@ -37,7 +37,7 @@ class SampleRequest(Request):
     seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
     temperature: Annotated[float, Field(gt=0, le=10)] = 1.0
     guidance: Annotated[float, Field(ge=-100, le=100)] = 0.0
-    rule: Literal["auto", "sum", "product"] = "auto"
+    rule: Literal["auto", "sum", "product", "join"] = "auto"
 
 
 class EditRequest(Request):

@@ -112,7 +112,8 @@ def sample(
         temperature: Below 1, samples are likelier and less varied.
         guidance: Above 0, samples fit their prompt better and are less varied.
         mix: How the parts of a prompt are combined: "sum" adds their conditions; "product" multiplies the densities
-            given each part, if the prior supports that; "auto": as suits the model.
+            given each part, if the prior supports that; "join" makes one text of them, with "and" in between; "auto":
+            as suits the model.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
         negative: A prompt from which guidance leads away; by default it leads away from no text.
 
@@ -139,7 +140,7 @@ def sample(
     total = n or (-(-DEFAULT_COUNT // len(texts)) * len(texts) if texts else DEFAULT_COUNT)
     rows = [index * len(texts) // total for index in range(total)] if texts else []
     with plugin_errors(run.entry.model, "sample from"), fixed_seed(torch_device, options.seed), torch.inference_mode():
-        conditions = [encode_prompt(model, prompt) for prompt in texts]
+        conditions = [encode_prompt(model, prompt, options.rule) for prompt in texts]
         groups = combine_conditions(conditions, rows, options.rule_for(model)) if conditions else [[Term(1.0, None)]]
         parts = [sample_images(model, terms, picture_count(terms, total), options) for terms in groups]
     return Samples(torch.cat(parts), tuple(texts[index] for index in rows))
@@ -194,7 +195,7 @@ def mix(
     prompts_for(run, model, [start, goal])
     made = []
     with plugin_errors(run.entry.model, "sample from"), torch.inference_mode():
-        first, last = (encode_prompt(model, prompt) for prompt in (start, goal))
+        first, last = (encode_prompt(model, prompt, options.rule) for prompt in (start, goal))
         for share in torch.linspace(0, 1, steps).tolist():
             parts = [*scale_weights(first, 1 - share), *scale_weights(last, share)]
             (terms,) = combine_conditions([parts], [0] * rows, options.rule_for(model))

@@ -400,6 +400,14 @@ class Generator(Model):
         return self.text.tokens > 1 and self.prior.multiplies
 
     @property
+    def joins_prompts(self) -> bool:
+        """Whether prompts join texts of equal weight by "and", unless a rule is chosen.
+
+        So it is where conditions are vectors of single words, if captions of the training pictures have this one.
+        """
+        return self.text.tokens > 1 and "and" in self.info.words
+
+    @property
     def size(self) -> int:
         """Number of dimensions of a picture: channels x height x width."""
         return math.prod(self.info.shape)

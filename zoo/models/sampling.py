@@ -12,16 +12,18 @@ from torch import Tensor
 from zoo.core.errors import ZooError
 from zoo.models.generator import Generator, apply_guidance
 from zoo.models.prior import Term
-from zoo.models.prompts import parse_prompt
+from zoo.models.prompts import Part, parse_prompt
 
 DECODE_BATCH = 256
 """Number of pictures that are decoded at a time."""
 MAX_STRENGTH = 100
 """Largest absolute value of guidance and strength."""
-Rule = Literal["auto", "sum", "product"]
+Rule = Literal["auto", "sum", "product", "join"]
 """How the parts of a prompt are combined: `sum` adds their conditions; `product` multiplies the conditional densities,
-of each number as it is sampled or, in a continuous flow, of whole codes; `auto`: the product where conditions are
-vectors of single words, whose sum says nothing, and the prior can multiply; otherwise the sum."""
+of each number as it is sampled or, in a continuous flow, of whole codes; `join` makes one text of parts of equal
+weight, with "and" between them. `auto` is the sum, but where conditions are vectors of single words, whose sum says
+nothing, it joins if captions of the training pictures have the word "and" and the weights are equal, or else
+multiplies."""
 
 
 class SamplingOptions(NamedTuple):
@@ -57,8 +59,8 @@ class SamplingOptions(NamedTuple):
             raise ZooError(f"the prior of {name} only adds conditions and cannot multiply densities", hint)
 
     def rule_for(self, model: Generator) -> Rule:
-        """Return the rule for a model: sum or product."""
-        if self.rule != "auto":
+        """Return the rule for conditions of a model: sum or product."""
+        if self.rule in ("sum", "product"):
             return self.rule
         return "product" if model.multiplies_prompts else "sum"
 
@@ -74,11 +76,28 @@ def check_strength(value: float, what: str) -> None:
         )
 
 
-def encode_prompt(model: Generator, prompt: str) -> list[Term]:
+def encode_prompt(model: Generator, prompt: str, rule: Rule = "auto") -> list[Term]:
     """Encode each part of a prompt as a condition (1, K) with its weight."""
+    return encode_parts(model, read_parts(model, prompt), rule)
+
+
+def read_parts(model: Generator, prompt: str) -> list[Part]:
+    """Split a prompt into its parts, with the texts and numbers that a model knows."""
     numbers = [word for word in model.info.words if word.isdigit()] if model.reads_captions else []
     known = model.info.examples if model.reads_captions else [name for names in model.info.names for name in names]
-    parts = parse_prompt(prompt, known, numbers)
+    return parse_prompt(prompt, known, numbers)
+
+
+def encode_parts(model: Generator, parts: Sequence[Part], rule: Rule) -> list[Term]:
+    """Encode parts of a prompt as conditions (1, K) with their weights; as one where they are joined.
+
+    Raises ZooError if the rule is `join` and the weights differ.
+    """
+    if len(parts) > 1 and (rule == "join" or (rule == "auto" and model.joins_prompts)):
+        if math.isclose(min(part.weight for part in parts), max(part.weight for part in parts)):
+            parts = [Part(1.0, " and ".join(part.text for part in parts))]
+        elif rule == "join":
+            raise ZooError("texts of different weights cannot be joined", "drop the weights, or choose another --mix")
     conditions = model.text.encode([part.text for part in parts])
     return [Term(part.weight, condition[None]) for part, condition in zip(parts, conditions, strict=True)]
 

@@ -135,12 +135,13 @@ def sample_texts(
 ) -> Tensor:
     """Sample a picture for each text, or for several, with the guidance and temperature of the gallery.
 
-    Several are combined as `zoo sample` does it by default: by the product of their densities or the sum of their
-    conditions.
+    Several are combined as `zoo sample` does it by default: as one text with "and" between them, by the product of
+    their densities, or by the sum of their conditions.
     """
     found = []
     for start in range(0, len(texts), EVAL_BATCH):
         parts = [(text,) if isinstance(text, str) else text for text in texts[start : start + EVAL_BATCH]]
+        parts = [(" and ".join(part),) for part in parts] if model.joins_prompts else parts
         each = [model.text.encode(list(column)).to(device) for column in zip(*parts, strict=True)]
         if model.multiplies_prompts:
             terms = [Term(1 / len(each), condition) for condition in each]
