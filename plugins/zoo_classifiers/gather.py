@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.models import as_float32
 from zoo_classifiers.blocks import ACTIVATIONS, Block
 from zoo_classifiers.compiling import maybe_compile
 from zoo_classifiers.pooling import GatherMaxPool, Pools, Regions, Window, from_pixels, to_pixels
@@ -16,9 +17,10 @@ from zoo_classifiers.spec import CNNSpec
 
 def mish(x: Tensor) -> Tensor:
     """Compute mish, x tanh(log(1 + e^x)), with one exponential and one division."""
-    e = x.clamp(max=20).exp()
+    wide = as_float32(x)  # in float16 the square would overflow from x = 5.5
+    e = wide.clamp(max=20).exp()
     n = e * (e + 2)
-    return x * (n / (n + 2))
+    return (wide * (n / (n + 2))).to(x.dtype)
 
 
 FORMULAS = ACTIVATIONS | {"mish": mish}

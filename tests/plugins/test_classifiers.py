@@ -370,6 +370,17 @@ def test_one_picture_is_enough_without_batch_norm_and_in_evaluation() -> None:
     assert network((1, 8, 8), final=2).losses(batch((1, 8, 8), 1))["loss"].isfinite()
 
 
+@pytest.mark.parametrize(("kind", "tolerance"), [(torch.float16, 2e-3), (torch.bfloat16, 2e-2), (torch.float64, 1e-12)])
+def test_mish_and_its_gradient_are_those_of_pytorch(kind: torch.dtype, tolerance: float) -> None:
+    x = torch.cat([torch.linspace(-20, 30, 501), torch.tensor([100.0, 6e4])]).to(kind)
+    found, expected = x.clone().requires_grad_(), x.double().requires_grad_()
+    ours, theirs = gather.mish(found), nn.functional.mish(expected)
+    torch.autograd.backward([ours.sum(), theirs.sum()])
+    assert ours.dtype == kind and found.grad is not None and expected.grad is not None
+    torch.testing.assert_close(ours.detach().double(), theirs.detach(), rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(found.grad.double(), expected.grad, rtol=tolerance, atol=tolerance)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("norm", ["before", "after"])
 def test_compiled_tails_agree_with_pytorch(norm: str) -> None:
