@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from zoo.core import DataError, DataSpec, cache_dir
+from zoo.core import DataError, DataSpec, cache_dir, expand_user
 
 TIMEOUT_SECONDS = 30
 
@@ -26,7 +26,7 @@ class DownloadSpec(DataSpec):
     def folder(self) -> Path:
         """Find the folder that contains the files, or to which they are downloaded."""
         if self.root:
-            return self.root.expanduser()
+            return expand_user(self.root)
         return Path(os.environ["ZOO_DATA"]) if os.environ.get("ZOO_DATA") else cache_dir() / "data"
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.core import DataError, DataInfo, PictureSpec, did_you_mean, subfolders
+from zoo.core import DataError, DataInfo, PictureSpec, did_you_mean, expand_user, subfolders
 from zoo_data.folder_captions import Captions, read_captions, relative_name
 from zoo_data.folder_layout import Layout, Listing, list_names, read_layout
 from zoo_data.known_classes import known_classes
@@ -31,7 +31,7 @@ class FolderSpec(PictureSpec):
     @property
     def root(self) -> Path:
         """The folder, with `~` expanded."""
-        return self.path.expanduser()
+        return expand_user(self.path)
 
 
 def info(spec: FolderSpec) -> DataInfo:

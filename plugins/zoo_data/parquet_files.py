@@ -10,7 +10,17 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from zoo.core import SPLIT_NAMES, DataError, ZooError, data_files, did_you_mean, format_left_out, note, split_of
+from zoo.core import (
+    SPLIT_NAMES,
+    DataError,
+    ZooError,
+    data_files,
+    did_you_mean,
+    expand_user,
+    format_left_out,
+    note,
+    split_of,
+)
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
@@ -51,7 +61,7 @@ def list_files(path: Path | tuple[Path, ...]) -> Files:
 
 def find_files(path: Path) -> list[Path]:
     """List the Parquet files at a path by name; raise DataError if there are none."""
-    path = path.expanduser()
+    path = expand_user(path)
     if path.is_file():
         return [path]
     if path.exists() and not path.is_dir():
@@ -70,7 +80,7 @@ def find_files(path: Path) -> list[Path]:
 
 def locate_file(file: Path, root: Path, *, alone: bool) -> LocatedFile:
     """Read split and subset from the name of a file, else from its nearest folder; a single file is training data."""
-    parts = file.relative_to(root.expanduser()).parts or (() if alone else (file.name,))
+    parts = file.relative_to(expand_user(root)).parts or (() if alone else (file.name,))
     for index in range(len(parts) - 1, -1, -1):
         if split := split_of(parts[index]):
             words = WORD.findall(file.stem) if index == len(parts) - 1 else []

@@ -99,7 +99,10 @@ class Matching(Invertible):
         """
         n = x.shape[0]
         share = (torch.randperm(n, device=x.device).unsqueeze(1) + torch.rand(n, 1, device=x.device)) / n
-        return share if self.spec.times == "uniform" else torch.special.ndtri(share.clamp(1e-6, 1 - 1e-6)).sigmoid()
+        if self.spec.times == "uniform":
+            return share
+        # the normal quantile by erfinv, since MPS has no torch.special.ndtri
+        return (math.sqrt(2) * torch.erfinv(2 * share.clamp(1e-6, 1 - 1e-6) - 1)).sigmoid()
 
     @torch.no_grad()
     def watch(self, z: Tensor) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from rich.cells import cell_len
 from rich.console import Console
 from studies import MIXED, Engine, study, trial
@@ -20,9 +21,10 @@ from zoo.cli import main
 from zoo.cli.commands.tune import Count, Duration
 from zoo.cli.console import Screen
 from zoo.cli.views.study_progress import StudyBlock, StudyLines, truncate
-from zoo.core.errors import InterruptedRun, JobError
+from zoo.core.errors import InterruptedRun, JobError, ZooError
 from zoo.display.format import format_count
 from zoo.tuning.callbacks import TuneCallback
+from zoo.tuning.cluster import ClusterOptions
 from zoo.tuning.study import ENTRY, Study
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -33,6 +35,28 @@ Capture = pytest.CaptureFixture[str]
 def fake(monkeypatch: pytest.MonkeyPatch) -> Engine:
     """A made-up engine."""
     return Engine(monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("device", "text"),
+    [
+        ("gpu", "no device 'gpu'; did you mean 'cuda'?"),
+        ("cuda:1", "they cannot all use cuda:1; use --device cuda; the environment variable CUDA_VISIBLE_DEVICES=1"),
+        ("mps", "no mps device on this machine"),
+    ],
+)
+def test_a_device_that_no_trial_can_use_is_refused_before_the_study(device: str, text: str, capsys: Capture) -> None:
+    if device == "mps" and torch.backends.mps.is_available():
+        pytest.skip("this machine has such a device")
+    assert main(["tune", "cnn", "--data", "digits", "--device", device]) == 2
+    assert text in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_a_device_of_another_machine_is_checked_by_its_name() -> None:
+    assert ClusterOptions.choose("ray://elsewhere:10001", None, "mps").device == "mps"
+    with pytest.raises(ZooError, match="no device 'tpu'"):
+        ClusterOptions.choose("ray://elsewhere:10001", None, "tpu")
 
 
 def test_the_options_reach_the_engine(fake: Engine, capsys: Capture) -> None:

@@ -37,6 +37,8 @@ LINES: dict[str, str] = {
     "train cnn --resume": "repeat the command that began the run",
     "train cnn --workers 4": "no workers read them",
     "train cnn --output here": "did you mean --out here?",
+    "train cnn --data ~nosuchuser/pictures": "no user has the home folder of '~nosuchuser/pictures'",
+    "pull ~nosuchuser/run.zip": "no user has the home folder of '~nosuchuser/run.zip'",
     "train cnn --gpu": "did you mean --device cuda?",
     "train cnn --force": "did you mean --fresh?",
     "train cnn --dataset pictures": "did you mean --data pictures?",

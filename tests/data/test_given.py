@@ -16,7 +16,7 @@ import zoo
 from zoo.cli import main
 from zoo.core.errors import DataError
 from zoo.data.dataset import Pictures
-from zoo.data.given import keep_arrays
+from zoo.data.given import keep_arrays, to_loaded
 from zoo.registry.build import build_data
 from zoo.registry.listing import load_entry
 from zoo.training.callbacks import Callback
@@ -76,6 +76,19 @@ def test_labels_become_classes_in_their_order() -> None:
         assert found.info.classes == ("cat", "dog")
         assert [found.info.classes[label] for label in found.train.y] == words.tolist()
     assert splits_of(X, Y > 4).info.classes == ("False", "True")
+
+
+def test_splits_with_labels_of_other_integer_types_have_the_same_classes() -> None:
+    data = {"train": (X[:80], Y[:80].astype(np.uint64)), "test": (X[80:], Y[80:].astype(np.int64))}
+    assert to_loaded(data).classes == tuple(str(n) for n in range(10))
+    with pytest.raises(DataError, match="the label 18446744073709551615 is too large"):
+        to_loaded((X[:2], np.array([0, 2**64 - 1], np.uint64)))
+
+
+def test_the_fingerprint_of_strided_labels_is_that_of_a_copy() -> None:
+    pictures = np.zeros((60, 1, 8, 8), np.uint8)
+    strided, copied = (Pictures.of(torch.tensor(pictures), y) for y in (Y[:120:2], Y[:120:2].copy()))
+    assert strided.fingerprint() == copied.fingerprint()
 
 
 def test_splits_are_kept_as_they_are() -> None:

@@ -20,8 +20,11 @@ from tests.conftest import Install
 from zoo.cli import main
 from zoo.core.errors import ZooError
 from zoo.core.files import digest
+from zoo.data.dataset import Pictures
 from zoo.display.grid import to_uint8
 from zoo.generation import reconstruct as encoding
+from zoo.runs import inputs
+from zoo.runs.inputs import load_test_split
 from zoo.runs.run import Run
 
 
@@ -208,7 +211,23 @@ def test_the_first_test_pictures_are_reconstructed(capsys: pytest.CaptureFixture
     assert found["grid"] == str(Path("runs/linear-1/reconstructions/0001.png"))
     same = zoo.reconstruct("linear", n=3, device="cpu")
     assert same.names == ("test:0", "test:1", "test:2")
+    other = zoo.reconstruct("linear", ["test:2", "test:0"], device="cpu")
+    assert torch.equal(other.pictures, same.pictures[[2, 0]])
     assert torch.allclose(same.pictures, tensors["pictures"][:3], atol=1e-6)
+
+
+@pytest.mark.usefixtures("runs")
+def test_many_numbered_pictures_are_one_reading_of_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[Run] = []
+
+    def note(run: Run) -> Pictures:
+        loaded.append(run)
+        return load_test_split(run)
+
+    monkeypatch.setattr(inputs, "load_test_split", note)
+    zoo.reconstruct("linear", [f"test:{number}" for number in range(5)], device="cpu")
+    zoo.interpolate("linear", "test:0", "test:1", steps=2, device="cpu")
+    assert len(loaded) == 2
 
 
 @pytest.mark.usefixtures("runs")

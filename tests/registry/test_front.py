@@ -48,6 +48,12 @@ def test_one_pass_is_not_compared_with_averages() -> None:
     assert both["once"].front == ()
 
 
+def test_other_guidance_is_another_result_that_replaces_none() -> None:
+    rows = [result("a", 100, 0.9, guidance=3.0, judge="b"), result("a", 100, 0.6)]
+    found = front_points(Registry(results=rows), "toys", "accuracy", higher=True)  # type: ignore[arg-type]
+    assert {point.settings: point.values for point in found} == {"guidance 3.0, judge b": (0.9,), "": (0.6,)}
+
+
 def test_seeds_are_averaged_and_a_seed_measured_again_counts_once() -> None:
     rows = [
         result("a", 100, 0.7, seconds=60.0),

@@ -74,6 +74,19 @@ def test_append_keeps_the_rest(text: str, home: Path) -> None:
     assert "cnn" in read_registry()[0].entries
 
 
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_append_keeps_line_ends_and_byte_order_mark(mark: str, end: str, home: Path) -> None:
+    path = home / "registry.yaml"
+    path.write_bytes((mark + end.join(["version: 1", "# mine", ""])).encode())
+    append_result(path, result())
+    append_result(path, result(seed=2))
+    text = path.read_bytes().decode()
+    assert text.startswith(f"{mark}version: 1{end}# mine{end}results:{end}")
+    assert text.count("\n") == text.count(end) == 5
+    assert len(read_registry([path])[0].results) >= 2
+
+
 def test_a_new_file(home: Path) -> None:
     append_result(home / "new.yaml", result())
     found, _ = read_registry([home / "new.yaml"])

@@ -83,6 +83,18 @@ def test_a_second_push_is_a_commit_of_the_same_model(hub: Hub, run: Path, capsys
     assert zoo.pull("hf:ann/digits@next", out="next").record["stored_as"] == "float16"
 
 
+def test_a_new_branch_begins_with_the_main_one(hub: Hub, run: Path, capsys: Capture) -> None:
+    assert main(["evaluate", str(run)]) == 0
+    zoo.push(run, "hf:ann/digits")
+    (run / "evaluation" / "test-confusion.png").unlink()
+    zoo.push(run, "hf:ann/digits@v2")
+    assert "confusion.png" not in hub.files("ann/digits", "v2")
+    assert zoo.pull("hf:ann/digits@v2", out="v2").entry.name == "cnn"
+    hub.repos["ann/digits"].commit("main", hub.files("ann/digits") | {"entry.json": b'{"name": "vae"}'})
+    assert "has the entry 'vae', not 'cnn'" in refusal(capsys, 2, "push", "tiny-1", "hf:ann/digits@v3")
+    assert "v3" not in hub.repos["ann/digits"].branches
+
+
 def test_models_of_others_are_left_alone(hub: Hub, run: Path, capsys: Capture) -> None:
     zoo.push(run, "hf:ann/digits")
     hub.repos["ann/digits"].commit("main", hub.files("ann/digits") | {"entry.json": b'{"name": "vae"}'})

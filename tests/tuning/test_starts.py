@@ -300,3 +300,15 @@ def test_a_study_of_an_older_version_goes_on_as_it_was(capsys: Capture) -> None:
     assert trial and (trial.number, trial.start) == (2, "")
     assert open_study(folder).baseline is None
     ledger.close()
+
+
+def test_a_grace_beyond_all_epochs_prunes_nothing() -> None:
+    from zoo.tuning.asha import StudyASHA
+
+    ledger = begin("tune.grace=1000000000")
+    searcher = StudySearcher(ledger, order, lambda trial: None)
+    asha, trial = StudyASHA(searcher), type("Ray", (), {"config": {"number": 1}})
+    ledger.begin()
+    ledger.begin()
+    assert asha.on_trial_result(None, trial, {"epoch": 99, "epochs": 300, "loss": 9.0}) == "CONTINUE"
+    ledger.close()

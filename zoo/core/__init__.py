@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         ZooError,
         did_you_mean,
     )
-    from zoo.core.files import atomic_write, cache_dir, digest, private_cache_dir
+    from zoo.core.files import atomic_write, cache_dir, digest, expand_user, private_cache_dir
     from zoo.core.notes import note
     from zoo.core.sections import DataSpec, PictureSpec, TransformSpec
     from zoo.core.spec import Choice, Range, Spec
@@ -53,6 +53,7 @@ __all__ = [
     "deprecated",
     "did_you_mean",
     "digest",
+    "expand_user",
     "format_left_out",
     "is_own",
     "note",
@@ -74,7 +75,7 @@ __getattr__, __dir__ = lazy_names(
             "ZooError",
             "did_you_mean",
         ),
-        "zoo.core.files": ("atomic_write", "cache_dir", "digest", "private_cache_dir"),
+        "zoo.core.files": ("atomic_write", "cache_dir", "digest", "expand_user", "private_cache_dir"),
         "zoo.core.notes": ("note",),
         "zoo.core.sections": ("DataSpec", "PictureSpec", "TransformSpec"),
         "zoo.core.spec": ("Choice", "Range", "Spec"),

@@ -35,6 +35,29 @@ def check_name(name: str, what: str = "name") -> str:
     raise ZooError(f"{what} {name[:80]!r} cannot be a folder name: use letters, digits, '.', '_' and '-', at most 63")
 
 
+def expand_user(path: str | Path) -> Path:
+    """Expand the `~` or `~user` at the beginning of a path.
+
+    Args:
+        path: A path or its text.
+
+    Returns:
+        The path, with the home folder of the user in place of the first part.
+
+    Raises:
+        ZooError: If there is no such user, or the user's home folder is not known.
+
+    Example:
+        >>> from zoo.core import expand_user
+        >>> expand_user("pictures/cats").as_posix()
+        'pictures/cats'
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ZooError(f"no user has the home folder of {str(path)[:80]!r}", "write the whole path") from None
+
+
 def cache_dir() -> Path:
     """Find the folder where decoded pictures and compiled kernels are cached.
 
@@ -49,7 +72,7 @@ def cache_dir() -> Path:
         'fast-disk'
     """
     if path := os.environ.get("ZOO_CACHE"):
-        return Path(path).expanduser()
+        return expand_user(path)
     from platformdirs import user_cache_path
 
     return user_cache_path("pixel-zoo", appauthor=False)

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from zoo.core.errors import DataError, ZooError
+from zoo.core.files import expand_user
 from zoo.core.walk import is_folder, picture_files
 from zoo.data.arrays import LEVELS, Array, as_array, split_pictures, to_shape
 from zoo.data.decode import Recipe, Seen, decode_picture, resize_picture, strict_pillow_warnings
@@ -44,7 +45,7 @@ def stack(pictures: list[Array]) -> Tensor:
 def read_each(pictures: AnyPictures, recipe: Recipe) -> Iterator[tuple[str, Array]]:
     """Yield the name, empty if it has none, and the pixels (H, W, C) of each picture."""
     if isinstance(pictures, str | Path):
-        yield from read_path(Path(pictures).expanduser(), recipe)
+        yield from read_path(expand_user(pictures), recipe)
     elif isinstance(pictures, bytes):
         yield "", decode(pictures, "the picture", recipe)
     elif isinstance(pictures, Image.Image):

@@ -318,5 +318,5 @@ def checksum(tensors: dict[str, Tensor]) -> str:
     total = hashlib.sha256()
     for name, value in sorted(tensors.items()):
         total.update(f"{name} {tuple(value.shape)} ".encode())
-        total.update(value.numpy().data)
+        total.update(value.contiguous().numpy().data)
     return total.hexdigest()

@@ -103,7 +103,12 @@ def to_labels(y: Any, count: int) -> Array:
         found = found.astype(str)
     if found.dtype.kind not in "iubU":
         raise DataError(f"labels of the type {found.dtype} are neither integers nor text", "convert them")
-    return found
+    if found.dtype.kind != "u":
+        return found
+    # beside signed ones of another split, NumPy would make both fractions
+    if found.size and found.max() > np.iinfo(np.int64).max:
+        raise DataError(f"the label {found.max()} is too large", "number the classes from 0")
+    return found.astype(np.int64)
 
 
 def to_texts(texts: Any = None, *, count: int) -> list[PictureText] | None:

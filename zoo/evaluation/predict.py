@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from zoo.core.errors import DataError, ZooError
+from zoo.core.files import expand_user
 from zoo.core.splits import check_split
 from zoo.core.views import ONE_VIEW
 from zoo.data.dataset import Pictures
@@ -130,13 +131,13 @@ def predict_one(
 def split_data(pictures: Sequence[str | Path], data: str | Path | None) -> tuple[list[str | Path], str | Path | None]:
     """Return the picture files and folders to read, and the data of which a split is read instead, if any."""
     if data is not None and not splits_of(data):
-        return [*pictures, Path(data).expanduser()], None
+        return [*pictures, expand_user(data)], None
     return list(pictures), data
 
 
 def splits_of(data: str | Path) -> bool:
     """Return whether data are read by split, unlike a folder, whose pictures are all taken."""
-    return not Path(data).expanduser().is_dir() or data_overrides(data)[0] != "data.kind=folder"
+    return not expand_user(data).is_dir() or data_overrides(data)[0] != "data.kind=folder"
 
 
 def read_split(run: Run, data: str | Path, split: str) -> Pictures:

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from zoo.core.errors import ResourceError, ZooError
-from zoo.core.files import atomic_write, sha256
+from zoo.core.files import atomic_write, expand_user, sha256
 from zoo.core.temporary import scratch
 from zoo.core.trust import refuse_link
 from zoo.core.types import DataInfo
@@ -127,7 +127,7 @@ def export(
     """
     kind, opened = check_format(format), load(run, data)
     if check is not None:
-        return check_again(opened, Path(check).expanduser(), data)
+        return check_again(opened, expand_user(check), data)
     model = opened.calibrated(opened.model("cpu"))
     check_int8(int8, kind, model, opened)
     programs = programs_of_run(opened, model, parts)
@@ -186,7 +186,7 @@ def check_int8(int8: bool, kind: Format, model: Model, run: Run) -> None:
 
 def target_of(run: Run, out: str | Path | None, program: Program, kind: Format) -> Path:
     """Return where the file of a program goes; ZooError if a file is named for a generator's several ones."""
-    place = run.results / FOLDER if out is None else Path(out).expanduser()
+    place = run.results / FOLDER if out is None else expand_user(out)
     if place.suffix != f".{kind}":
         return place / f"{program.name}.{kind}"
     if program.name != "model":

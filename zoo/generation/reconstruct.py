@@ -19,7 +19,7 @@ from zoo.models.device import choose_device
 from zoo.models.sampling import DECODE_BATCH, decode_images, to_images
 from zoo.registry.blame import plugin_errors
 from zoo.runs.find import load
-from zoo.runs.inputs import Skipped, first_pictures, load_test_split, read_inputs, read_picture
+from zoo.runs.inputs import Skipped, first_pictures, load_test_split, read_inputs, read_pictures
 from zoo.runs.run import Run
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def interpolate(
     model = load_generator(run, torch_device, "interpolate with")
     if model.codec.code.words is not None:
         raise ZooError(f"{run.name} has discrete code words, which cannot be interpolated", "use a run of a vae")
-    x = torch.cat([read_picture(run, text) for text in ends]).to(torch_device)
+    x = read_pictures(run, ends).to(torch_device)
     with plugin_errors(run.entry.model, "interpolate with"), torch.inference_mode():
         first_code, last_code = model.codes(x.float() / 255).float()
         shares = torch.linspace(0, 1, steps, device=torch_device).view(-1, *(1,) * first_code.ndim)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from zoo.core.errors import DataError, ZooError
+from zoo.core.files import expand_user
 from zoo.core.notes import note
 from zoo.core.walk import format_left_out, picture_files
 from zoo.registry.catalog import catalog
@@ -37,7 +38,7 @@ def data_overrides(data: Data) -> list[str]:
 
         return [f"data.kind={KIND}", f"data.fingerprint={keep_arrays(data)}"]
     kinds, text = catalog().names("data"), str(data)
-    path = Path(text).expanduser()
+    path = expand_user(text)
     if text in kinds or (QUALIFIED.fullmatch(text) and not path.exists()):
         return [f"data.kind={text}"]
     if not path.exists():

@@ -15,6 +15,8 @@ from zoo.registry.layers import Registry
 
 COSTS = ("parameters", "minutes")
 """What a result is weighed against."""
+SETTINGS = ("guidance", "temperature", "calibration_temperature", "judge")
+"""How a result may have been measured, beside averaging."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class FrontPoint:
     """The metric for each seed."""
     averaging: str = ""
     """What predictions are averaged over; empty for one deterministic pass."""
+    settings: str = ""
+    """How it was measured, e.g. "guidance 3"; empty for the defaults."""
     stale: bool = False
     """Whether the entry has changed since."""
     front: tuple[str, ...] = field(default=(), compare=False)
@@ -53,18 +57,24 @@ class FrontPoint:
         """Return a JSON object."""
         about: dict[str, Any] = {"entry": self.entry, "parameters": self.parameters, "minutes": self.minutes}
         about |= {"mean": self.mean, "std": self.std, "values": list(self.values)}
-        return about | {"averaging": self.averaging, "stale": self.stale, "front": list(self.front)}
+        return about | {
+            "averaging": self.averaging,
+            "settings": self.settings,
+            "stale": self.stale,
+            "front": list(self.front),
+        }
 
 
 def front_points(registry: Registry, data: str, metric: str, *, higher: bool) -> list[FrontPoint]:
     """Collect the recorded results on the test split of a data set, cheapest first, and mark the fronts.
 
-    Results with different averaging are not compared: one pass is only weighed against one pass.
+    Results with different averaging are not compared: one pass is only weighed against one pass. What was measured in
+    another way, such as with other guidance, is another point.
     """
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in usable_rows(registry.results):
         if row["data"] == data and metric in row["metrics"]:
-            key = (row["entry"], row["of"], str(row.get("averaging", "")), str(row["parameters"]))
+            key = (row["entry"], row["of"], str(row.get("averaging", "")), str(row["parameters"]), settings_of(row))
             groups.setdefault(key, []).append(row)
     hashes = {entry: current_hash(registry, entry) for entry, *_ in groups}
     points = [make_point(rows, metric, hashes[key[0]]) for key, rows in groups.items()]
@@ -93,8 +103,14 @@ def make_point(rows: list[dict[str, Any]], metric: str, current: str) -> FrontPo
         fmean(minutes) if minutes else None,
         tuple(float(row["metrics"][metric]) for row in newest),
         str(first.get("averaging", "")),
+        settings_of(first),
         stale=bool(first["of"]) and first["of"] != current,
     )
+
+
+def settings_of(row: dict[str, Any]) -> str:
+    """Describe how a result was measured; empty for the defaults."""
+    return ", ".join(f"{name.replace('_', ' ')} {row[name]}" for name in SETTINGS if row.get(name))
 
 
 def minutes_of(row: dict[str, Any]) -> float | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.core.errors import MissingError, ZooError, did_you_mean, one_line
+from zoo.core.files import expand_user
 from zoo.core.trust import read_bytes, read_text
 from zoo.core.yaml import MAX_DEPTH, Document
 from zoo.registry.advice import advise_on_entry
@@ -150,7 +151,7 @@ def user_registry() -> Path:
     from platformdirs import user_config_path
 
     folder = os.environ.get("ZOO_CONFIG")
-    return (Path(folder).expanduser() if folder else user_config_path("pixel-zoo", appauthor=False)) / "registry.yaml"
+    return (expand_user(folder) if folder else user_config_path("pixel-zoo", appauthor=False)) / "registry.yaml"
 
 
 def read_registry(extra: Iterable[Path] = ()) -> tuple[Registry, list[str]]:

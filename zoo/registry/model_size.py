@@ -74,7 +74,7 @@ def build_on_meta(entry: Entry, info: DataInfo) -> tuple[Model, bool]:
         with torch.device("meta"):
             return build_model(entry, info).eval(), True
     except (MissingError, RuntimeError, NotImplementedError):
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             return build_model(entry, info).eval(), False
 
 

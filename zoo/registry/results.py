@@ -12,7 +12,7 @@ from typing import Any
 
 from zoo.core.errors import JobError, ZooError
 from zoo.core.files import write_text
-from zoo.core.trust import read_text
+from zoo.core.trust import read_bytes
 from zoo.core.yaml import parse
 from zoo.display.format import format_value
 from zoo.registry.entry import Entry
@@ -20,6 +20,8 @@ from zoo.registry.layers import VERSION
 from zoo.registry.registry_text import find_rows, parse_registry
 
 METRIC_DIGITS = 5
+BYTE_ORDER_MARK = "\ufeff"
+"""Some Windows editors start files with it."""
 
 
 def results_of(entry: Entry, results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -88,14 +90,23 @@ def append_result(path: Path, result: dict[str, Any]) -> None:
 
     Raises ZooError and leaves the file unchanged if a line at its end would not become the last result.
     """
-    text = read_registry_text(path)
+    given = read_registry_text(path, "a result")
+    text = given.removeprefix(BYTE_ORDER_MARK).replace("\r\n", "\n")
     data = parse_registry(text, str(path)).data
     check_registry(data, path)
     row = json.dumps(result, ensure_ascii=False, allow_nan=False)
-    if found := find_rows(text):
-        write_text(path, f"{text.rstrip()}\n{found.indent}- {row}\n", follow_link=True)
-    else:
-        write_text(path, with_result(text, data, row, path), follow_link=True)
+    found = find_rows(text)
+    new = f"{text.rstrip()}\n{found.indent}- {row}\n" if found else with_result(text, data, row, path)
+    new = new.replace("\n", "\r\n") if "\r\n" in given else new
+    write_text(path, BYTE_ORDER_MARK * given.startswith(BYTE_ORDER_MARK) + new, follow_link=True)
+
+
+def read_registry_text(path: Path, what: str) -> str:
+    """Read the text of a registry file with its line ends, or return the start of a new one; `what` is to be added."""
+    try:
+        return read_bytes(path).decode() if path.exists() else f"version: {VERSION}\n"
+    except (OSError, UnicodeError) as error:
+        raise ZooError(f"cannot add {what} to {path}: {error}") from None
 
 
 def with_result(text: str, data: dict[str, Any], row: str, path: Path) -> str:
@@ -115,14 +126,6 @@ def with_result(text: str, data: dict[str, Any], row: str, path: Path) -> str:
     if not kept_intact:
         raise ZooError(f"{path}: to add results, `results` must come last in the file, with one `- ` line per result")
     return new
-
-
-def read_registry_text(path: Path) -> str:
-    """Read a registry file, or return the text of an empty one if missing."""
-    try:
-        return read_text(path, "utf-8-sig") if path.exists() else f"version: {VERSION}\n"
-    except (OSError, UnicodeError) as error:
-        raise ZooError(f"cannot add a result to {path}: {error}") from None
 
 
 def check_registry(data: Any, path: Path) -> None:

@@ -85,8 +85,10 @@ def check_existing(api: HfApi, address: Address, run: Run, temporary: Path, forc
 
     try:
         info = api.model_info(address.name, revision=address.revision)
-    except (RepositoryNotFoundError, RevisionNotFoundError):
+    except RepositoryNotFoundError:
         return set()
+    except RevisionNotFoundError:
+        info = api.model_info(address.name)  # a new branch begins with the files of the main one
     names = {file.rfilename for file in info.siblings or ()}
     if force or names <= COMMON:
         return names

@@ -122,9 +122,9 @@ def read_inputs(run: Run, names: Sequence[str], skipped: list[Skipped]) -> tuple
     parts = []
     for numbered, group in groupby(names, lambda name: TEST_PICTURE.fullmatch(name) is not None):
         if numbered:
-            each = [(name, read_picture(run, name)) for name in group]
-            found += [name for name, _ in each]
-            parts += [x for _, x in each]
+            chosen = list(group)
+            found += chosen
+            parts.append(numbered_pictures(load_test_split(run), chosen))
         else:
             paths, pictures = read_files(run, map(Path, group), skipped)
             found += paths
@@ -142,13 +142,24 @@ def read_files(run: Run, paths: Iterable[Path], skipped: list[Skipped]) -> tuple
     return [str(path) for path, _ in found], Pictures.of(x, [0] * len(found))
 
 
+def numbered_pictures(test: Pictures, names: Sequence[str]) -> Tensor:
+    """Select pictures (N, C, H, W) of the test split by names such as `test:12`; DataError if there is no such one."""
+    numbers = [int(name.partition(":")[2]) for name in names]
+    for name, number in zip(names, numbers, strict=True):
+        if number >= len(test):
+            raise DataError(f"no picture {name}: the test split has test:0 to test:{len(test) - 1}")
+    return test.x[numbers]
+
+
+def read_pictures(run: Run, names: Sequence[str]) -> Tensor:
+    """Read pictures from files or the test split, uint8 (N, C, H, W); DataError for one that cannot be read."""
+    numbered = [name for name in names if TEST_PICTURE.fullmatch(name)]
+    chosen = iter(numbered_pictures(load_test_split(run), numbered)) if numbered else iter(())
+    return torch.stack([next(chosen) if TEST_PICTURE.fullmatch(name) else read_picture(run, name)[0] for name in names])
+
+
 def read_picture(run: Run, text: str) -> Tensor:
-    """Read one picture from a file or the test split, uint8 (1, C, H, W)."""
-    if match := TEST_PICTURE.fullmatch(text):
-        pictures, number = load_test_split(run).x, int(match[1])
-        if number >= len(pictures):
-            raise DataError(f"no picture {text}: the test split has test:0 to test:{len(pictures) - 1}")
-        return pictures[number : number + 1]
+    """Read one picture from a file, uint8 (1, C, H, W)."""
     skipped: list[Skipped] = []
     found = [picture for _, picture in decode_files([Path(text)], run_recipe(run), skipped)]
     if skipped:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoo.core.errors import RunError, ZooError, describe_error
-from zoo.core.files import check_name
+from zoo.core.files import check_name, expand_user
 from zoo.core.temporary import scratch
 from zoo.runs.bundle import errors_about, refuse_existing, unpack_bundle
 from zoo.runs.bundle_source import WEIGHTS
@@ -41,7 +41,7 @@ def pull(source: str | Path, out: str | Path | None = None) -> Run:
         from zoo.runs.hub import Address
 
         Address.read(text)
-    folder = default_folder(text) if out is None else Path(out).expanduser()
+    folder = default_folder(text) if out is None else expand_user(out)
     refuse_existing(folder)
     fetch_bundle(text, folder)
     return Run.open(folder)
@@ -58,7 +58,7 @@ def default_folder(source: str) -> Path:
 def fetch_bundle(source: str, folder: Path) -> None:
     """Make a run folder of a published run, or nothing if it cannot be used here."""
     if not source.startswith("hf:"):
-        path = Path(source).expanduser()
+        path = expand_user(source)
         return unpack_bundle(path, folder, path.name, check_model)
     from zoo.runs.hub import download
 

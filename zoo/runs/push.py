@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.core.errors import ZooError
+from zoo.core.files import expand_user
 from zoo.core.notes import note
 from zoo.runs.bundle import bundle_entry, check_finished, write_bundle
 from zoo.runs.find import load
@@ -90,7 +91,7 @@ def push(
     opened, text = load(run), str(to)
     check_finished(opened)
     if index:
-        return push_to_index(opened, Path(to).expanduser(), half, data_name, license, source)
+        return push_to_index(opened, expand_user(to), half, data_name, license, source)
     if text.startswith("hf:"):
         from zoo.runs.hub import push_to_hub
 
@@ -98,7 +99,7 @@ def push(
     elif private is not None:
         raise ZooError("only a model on the hub can be private", "push it to hf:user/name")
     else:
-        target, url = Path(to).expanduser(), ""
+        target, url = expand_user(to), ""
         check_same_entry(opened, target, force)
         bundle = write_bundle(opened, target, half, license=license)
     if not (opened.results / "evaluation" / "test.json").is_file():

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from zoo.core.errors import ZooError
+from zoo.core.files import expand_user
 from zoo.core.notes import note
 from zoo.core.yaml import parse_value
 from zoo.registry.entry import Entry
@@ -92,7 +93,7 @@ def pin_word(word: str) -> str:
 
 def is_published(text: str) -> bool:
     """Return whether a text names a published run: one on the hub, or a .zip file."""
-    return text.startswith("hf:") or (text.lower().endswith(".zip") and Path(text).expanduser().is_file())
+    return text.startswith("hf:") or (text.lower().endswith(".zip") and expand_user(text).is_file())
 
 
 def fetch(text: str) -> Path:

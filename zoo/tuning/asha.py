@@ -12,7 +12,7 @@ from zoo.core.errors import one_line
 from zoo.tuning.searcher import StudySearcher
 
 MAX_EPOCHS = 10_000_000
-"""Largest epoch with a rung."""
+"""Largest epoch with a rung, unless trials may not be stopped before it."""
 
 
 class StudyASHA(ASHAScheduler):
@@ -25,7 +25,9 @@ class StudyASHA(ASHAScheduler):
 
     def __init__(self, searcher: StudySearcher) -> None:
         self.searcher, ledger, spec = searcher, searcher.ledger, searcher.ledger.spec
-        super().__init__("epoch", "loss", "min", MAX_EPOCHS, spec.grace, spec.reduction, stop_last_trials=False)
+        super().__init__(
+            "epoch", "loss", "min", max(MAX_EPOCHS, spec.grace), spec.grace, spec.reduction, stop_last_trials=False
+        )
         for number, epoch, loss in ledger.rungs():
             self._brackets[0].on_result(TrialStub(number), epoch, -loss)
 

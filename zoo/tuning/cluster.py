@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.core.errors import ResourceError, one_line
+from zoo.core.errors import ResourceError, ZooError, one_line
 from zoo.registry.plugins.blocklist import blocklist_variables
 from zoo.training.signals import Stop
 from zoo.tuning.interruptible_start import interruptible_start
@@ -53,9 +53,13 @@ class ClusterOptions:
 
     @classmethod
     def choose(cls, address: str | None, parallel: int | None, device: str) -> ClusterOptions:
-        """Use the given address, else that in RAY_ADDRESS; `local` means this machine, as in Ray."""
+        """Use the given address, else that in RAY_ADDRESS; `local` means this machine, as in Ray.
+
+        Raises ZooError for a device that trials cannot use.
+        """
         environment = "" if address else os.environ.get("RAY_ADDRESS", "")
         chosen = address or environment or "local"
+        check_device(device, here=chosen == "local")
         return cls(None if chosen == "local" else chosen, parallel, device, bool(environment))
 
     @property
@@ -68,6 +72,20 @@ class ClusterOptions:
         """What to do if no cluster answers."""
         local = "unset RAY_ADDRESS" if self.from_environment else "leave out --address"
         return f"check the address, start a cluster there, or {local} to use only this machine"
+
+
+def check_device(name: str, *, here: bool) -> None:
+    """Raise ZooError for a device that trials, which may run `here` or on other machines, cannot use."""
+    from zoo.models.device import KINDS, advise_on_device, choose_device
+
+    kind, colon, number = name.partition(":")
+    if kind == "cuda" and colon:
+        hint = f"use --device cuda; the environment variable CUDA_VISIBLE_DEVICES={number} chooses a GPU"
+        raise ZooError(f"Ray assigns GPUs to trials, so they cannot all use {name}", hint)
+    if here:
+        choose_device(name)
+    elif name not in KINDS:
+        raise ZooError(f"no device {name!r}", advise_on_device(name))
 
 
 @contextmanager

@@ -13,15 +13,13 @@ from ruamel.yaml.nodes import MappingNode, Node
 
 from zoo.core.errors import ZooError
 from zoo.core.files import check_name, digest, write_text
-from zoo.core.trust import read_bytes
 from zoo.core.yaml import parse
 from zoo.registry.entry import Entry, restore_entry
-from zoo.registry.layers import VERSION
+from zoo.registry.results import BYTE_ORDER_MARK, read_registry_text
 from zoo.runs.lock import lock_file
 from zoo.runs.run import Run
 from zoo.tuning.study import Study
 
-START = f"version: {VERSION}\n"
 WORD = re.compile(r"[A-Za-z_][\w-]*")
 LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
@@ -29,7 +27,7 @@ LINE = re.compile(r"[^\n]*\n|[^\n]+")
 def check_free(path: Path, name: str) -> None:
     """Raise ZooError if an entry of this name cannot be added to a registry file."""
     check_name(name, "the entry")
-    insert_entry(path, read_registry_text(path), name, {"model": {"kind": "any"}})
+    insert_entry(path, read_registry_text(path, "an entry"), name, {"model": {"kind": "any"}})
 
 
 def save_as(path: Path, name: str, study: Study) -> None:
@@ -46,7 +44,7 @@ def save_as(path: Path, name: str, study: Study) -> None:
     summary = f"best of {study.name}: {', '.join(figures)}".strip(": ")
     body = {"summary": summary, **entry_sections(entry)}
     with lock_file(path):
-        write_text(path, insert_entry(path, read_registry_text(path), name, body), follow_link=True)
+        write_text(path, insert_entry(path, read_registry_text(path, "an entry"), name, body), follow_link=True)
 
 
 def entry_sections(entry: Entry) -> dict[str, Any]:
@@ -64,20 +62,12 @@ def entry_sections(entry: Entry) -> dict[str, Any]:
     return short if same else whole
 
 
-def read_registry_text(path: Path) -> str:
-    """Read the text of a registry file with its line ends, or return the start of a new one."""
-    try:
-        return read_bytes(path).decode() if path.exists() else START
-    except (OSError, UnicodeError) as error:
-        raise ZooError(f"cannot add an entry to {path}: {error}") from None
-
-
 def insert_entry(path: Path, text: str, name: str, body: dict[str, Any]) -> str:
     """Return the text with one more entry.
 
     Raises ZooError if the name is taken or no position for it is found.
     """
-    mark = "\ufeff" * text.startswith("\ufeff")  # some Windows editors start files with it
+    mark = BYTE_ORDER_MARK * text.startswith(BYTE_ORDER_MARK)
     text = text.removeprefix(mark)
     data, _ = parse(text, str(path))
     if not isinstance(data, dict) or "version" not in data or not isinstance(data.get("entries"), dict | None):

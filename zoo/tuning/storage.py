@@ -94,7 +94,9 @@ def check_tables(folder: Path) -> None:
 
 def storage(folder: Path) -> RDBStorage:
     """Return Optuna's storage for the study's SQLite file, with special characters of the path escaped."""
-    path = (folder / FILE).resolve().as_posix().replace("?", "%3F").replace("#", "%23")
+    path = (folder / FILE).resolve().as_posix()
+    for sign in "%?#":  # first the percent sign, which the others bring
+        path = path.replace(sign, f"%{ord(sign):02X}")
     return RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": PATIENCE}})
 
 

@@ -69,7 +69,7 @@ def build_here(entry: Entry, info: DataInfo) -> Build:
 def build_in_child(entry: Entry, info: DataInfo, foreign: list[Component[Kind]]) -> Build:
     """Build the model in a child process, which is ended with this call."""
     order = {"entry": entry.dump(), "info": info._asdict(), "parent": os.getpid()}
-    process = start_python("zoo.tuning.trial_build:run_child", order, subprocess.PIPE)
+    process, start = start_python("zoo.tuning.trial_build:run_child", order, subprocess.PIPE), time.monotonic()
     try:
         assert process.stdout
         with process.stdout as out:
@@ -82,8 +82,11 @@ def build_in_child(entry: Entry, info: DataInfo, foreign: list[Component[Kind]])
             kill_group(process)  # also what the plugin started
         process.wait()
     names = " and ".join(f"{part.kind.family} kind {part.name!r}" for part in foreign)
+    reason = exit_reason(process.returncode, BUILD_TIMEOUT)
+    if time.monotonic() - start >= BUILD_TIMEOUT:
+        reason = f"it has not finished within {BUILD_TIMEOUT:.0f} s"
     raise MissingError(
-        f"{foreign[0].plugin}: building the {names}: {exit_reason(process.returncode, BUILD_TIMEOUT)}",
+        f"{foreign[0].plugin}: building the {names}: {reason}",
         f"report it to its authors; `zoo check {foreign[0].plugin.name}` checks its rules",
     )
 

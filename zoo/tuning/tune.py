@@ -248,7 +248,7 @@ def tune(
         address: Address of a Ray cluster; None for this machine.
         storage: The folder of studies; by default `runs`.
         parallel: The largest number of trials that run at the same time; None for as many as the machine can run.
-        device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
+        device: "cpu", "cuda", "mps", or "auto" for the fastest; Ray assigns the GPUs to trials.
         registries: Registry files to read in addition.
         callback: Called for every trial; by default a table in a notebook, and nothing elsewhere.
         callbacks: Callback kinds with their options, or objects, as `zoo.train` takes them; they are told of each

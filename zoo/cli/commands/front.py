@@ -61,4 +61,5 @@ def row(point: FrontPoint) -> tuple[str, ...]:
     minutes = "" if point.minutes is None else f"{point.minutes:.1f}"
     value = f"{format_value(point.mean)}{spread}" + (" (stale)" if point.stale else "")
     figures = value, str(len(point.values)), f"{point.parameters:,}", minutes
-    return point.entry, *figures, point.averaging, " and ".join(point.front)
+    how = ", ".join(filter(None, [point.averaging, point.settings]))
+    return point.entry, *figures, how, " and ".join(point.front)

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DATA, DEVICE, NAME, OVERRIDES, REGISTRY, TRACK, read_words
+from zoo.cli.options import DATA, NAME, OVERRIDES, REGISTRY, TRACK, read_words
 from zoo.cli.views.study import show_failures, show_study, study_document
 from zoo.cli.views.study_progress import study_callback
 from zoo.core.errors import JobError, ZooError
@@ -91,7 +91,7 @@ class Count(click.ParamType[int]):
 @click.option(
     "--parallel", type=click.IntRange(1), metavar="N", help="Trials to run in parallel; default as many as fit."
 )
-@DEVICE
+@click.option("--device", default="auto", metavar="DEVICE", help="Device: auto, cpu, cuda or mps.")
 @click.option("--save-as", metavar="NAME", help="Save the best trial as entry NAME in ./registry.yaml.")
 @TRACK
 @REGISTRY

@@ -12,7 +12,7 @@ from pathlib import Path
 from string import Template
 
 from zoo.core.errors import ZooError
-from zoo.core.files import check_name, write_text
+from zoo.core.files import check_name, expand_user, write_text
 from zoo.core.temporary_folder import move_folder, temporary_folder
 from zoo.core.version import __version__
 from zoo.registry.catalog import catalog
@@ -145,7 +145,7 @@ def new_plugin(name: str, parts: Iterable[str] = ("model",), out: str | Path | N
     wanted = set(parts)
     plan = PluginPlan(name, tuple(part for part in PARTS if part in wanted))
     check_plan(plan)
-    folder = Path(out or f"zoo-{name}").expanduser()
+    folder = expand_user(out or f"zoo-{name}")
     texts = {path: render(template, plan.marks, plan.words) for path, template in plan.files().items()}
     new = not folder.exists()
     if not new and (not folder.is_dir() or any(folder.iterdir())):
