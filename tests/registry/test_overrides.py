@@ -197,6 +197,9 @@ NOT_MEASURED = [
     (["cnn", "train.stages.model.epochs=3"], "train.stages.model.epochs has no effect on the speed of a training"),
     (["cnn", "train.minutes=3"], "train.minutes has no effect on the speed of a training"),
     (["cnn", "train.keep=last"], "train.keep has no effect on the speed of a training"),
+    (["cnn", "train.init_from=cnn-1"], "train.init_from has no effect on the speed of a training"),
+    (["cnn", "train.teacher=cnn-1"], "train.teacher has no effect on zoo bench, which measures without a teacher"),
+    (["vq-vae", "train.freeze=codec.*"], "train.freeze leaves nothing to train in the stage 'codec'"),
     (["cnn", "train.stages.codec.lr=1"], "the model has no stage 'codec'"),
     (["cnn", "train.momentum=0.5"], "train.momentum has no effect with the optimizer adamw"),
     (

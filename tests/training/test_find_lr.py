@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import zoo
 from tests.conftest import TINY
 from zoo.cli import main
 from zoo.training.find_lr import suggest
@@ -77,6 +78,18 @@ def test_it_goes_by_the_options_of_the_training(capsys: Capture, words: list[str
 def test_what_has_no_effect_is_refused(capsys: Capture, words: list[str], text: str) -> None:
     assert main([*WORDS, *words]) == 2
     assert text in capsys.readouterr().err and not list(Path().iterdir())
+
+
+def test_a_later_stage_on_untrained_ones_is_noted(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.training.find_lr.STEPS", 5)
+    small = ["model.width=8", "model.levels=[3, 3]", "prior.width=8", "prior.layers=1", "data.limit=40"]
+    for stage, noted in (("codec", False), ("prior", True)):
+        assert main(["train", "vq-vae", *small, "--device", "cpu", "--find-lr", "--stage", stage]) == 0
+        assert ("the stages before prior are untrained" in capsys.readouterr().err) is noted
+    run = zoo.train("vq-vae", *small, "train.epochs=1", "train.batch=20", device="cpu").run
+    words = [*small, "--device", "cpu", "--find-lr", "--stage", "prior"]
+    assert main(["train", "vq-vae", *words, "--from", str(run)]) == 0
+    assert "untrained" not in capsys.readouterr().err
 
 
 def test_a_stage_without_the_search_is_refused(capsys: Capture) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import count as integers
 from statistics import median
@@ -13,13 +13,11 @@ import torch
 from torch import optim
 
 from zoo.core.errors import ZooError
-from zoo.core.types import Batch
+from zoo.core.sections import StageSpec
 from zoo.data.dataset import Splits
-from zoo.data.loader import Loader
 from zoo.models.base import Stage
 from zoo.models.device import autocast_type
 from zoo.registry.build import build_data, build_for, build_model
-from zoo.registry.build_augment import build_augmenter
 from zoo.registry.data_source import Data, with_data
 from zoo.registry.entry import Entry
 from zoo.registry.listing import load_entry
@@ -28,7 +26,9 @@ from zoo.registry.overrides import refuse_without_effect
 from zoo.registry.stages import check_stages
 from zoo.registry.unused import refuse_unused, typed_options
 from zoo.training.device import preserve_random_state, seed_all
-from zoo.training.stepper import Stepper
+from zoo.training.freeze import freeze
+from zoo.training.loop import reproducible
+from zoo.training.setup import Setup, endless
 
 if TYPE_CHECKING:
     from zoo.registry.listing import Paths
@@ -39,8 +39,10 @@ PEAK_SHARE, MIN_SHARE = 0.1, 0.25
 """Share of the time for the products of matrices, and least share for the two loops."""
 MATMUL_SIZE = 2048
 UNMEASURED = {"epochs", "minutes", "keep", "save_seconds", "monitor", "balance", "balance_power"}
-UNMEASURED |= {"patience", "min_delta", "cooldown", "teacher", "distill_temperature", "distill_weight"}
-"""Options of `train` that change neither a step nor its speed."""
+UNMEASURED |= {"patience", "min_delta", "cooldown", "init_from", "lr_mult"}
+"""Options of `train` that do not change the speed of a step."""
+OF_TEACHER = {"teacher", "distill_temperature", "distill_weight"}
+"""Options of `train` that do, but are for a teacher."""
 Step = Callable[[], None]
 
 
@@ -107,7 +109,7 @@ def measure(entry: Entry, device: torch.device, seconds: float, typed: Sequence[
     refuse_unmeasured(typed, model.stages()[0].name)
     size_of(entry, model, splits.info, on_meta)  # refuses a model that does not fit the classes
     autocast = autocast_type(device, entry.train.precision)
-    fast, mode, batch = trainer_loop(entry, splits, device, autocast)
+    fast, mode, batch = trainer_loop(entry, splits, device)
     plain = plain_loop(entry, splits, device)
     flops = step_flops(entry, splits)
     peak = matmul_peak(device, autocast, PEAK_SHARE * seconds)
@@ -141,6 +143,8 @@ def refuse_unmeasured(typed: Iterable[str], stage: str) -> None:
         if section == "train" and names[0] == "stages" and len(names) > 1 and names[1] != stage:
             what = f"the speed of the first stage, {stage!r}, which is what is measured"
             raise ZooError(f"{key} has no effect on {what}", f"set train.stages.{stage}.NAME, or train.NAME")
+        if section == "train" and names[-1] in OF_TEACHER:
+            raise ZooError(f"{key} has no effect on zoo bench, which measures without a teacher", "leave it out")
         if section == "train" and names[-1] in UNMEASURED:
             raise ZooError(f"{key} has no effect on the speed of a training", "leave it out")
 
@@ -185,49 +189,43 @@ def synchronize(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def endless_batches(loader: Loader, stage: Stage) -> Iterator[tuple[Batch, int]]:
-    """Yield the batches of one epoch after another, with their numbers."""
-    numbers = integers()
-    for epoch in integers():
-        for batch in loader.epoch(stage.name, epoch):
-            yield batch, next(numbers)
-
-
-def trainer_loop(
-    entry: Entry, splits: Splits, device: torch.device, autocast: torch.dtype | None
-) -> tuple[Step, str, int]:
-    """Prepare the zoo's training step at its fastest; also return how the model runs, and pictures per step."""
+def build_setup(entry: Entry, splits: Splits, device: torch.device) -> tuple[Setup, Stage, StageSpec]:
+    """Build the model on its device; also return its first stage, and the options of that."""
     seed_all(entry.train.seed)
-    model = build_for(entry, splits).to(device)
-    model.to(memory_format=torch.channels_last)
-    how = "eager (train.compile=off)" if entry.train.compile == "off" else model.accelerate(autocast)
+    model = build_for(entry, splits)
+    freeze(model, entry.train.frozen)
     stage = model.stages()[0]
-    spec = entry.train.stage(stage.name)
-    batch = spec.step_pictures
-    then = build_augmenter(entry.train, splits.info)
-    loader = Loader(splits.train, batch, entry.train.augment, entry.train.seed, device, then=then)
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    stepper = Stepper(model, stage, spec, spec.epochs * loader.steps, autocast, torch.channels_last, trainable)
-    source = endless_batches(loader, stage)
-    stage.module.train()
-    return lambda: stepper.step(*next(source)), how, loader.batch
+    return Setup(model, entry.train, splits, device), stage, entry.train.stage(stage.name)
+
+
+def trainer_loop(entry: Entry, splits: Splits, device: torch.device) -> tuple[Step, str, int]:
+    """Prepare the zoo's training step at its fastest; also return how the model runs, and pictures per step."""
+    off = entry.train.compile == "off"
+    with reproducible(device):
+        setup, stage, spec = build_setup(entry, splits, device)
+        how = setup.accelerate(wanted=not off)
+        loader = setup.loader(spec)
+        stepper = setup.stepper(stage, spec, spec.epochs * loader.steps)
+        setup.set_train_mode(stage)
+    source = enumerate(endless(loader, stage))
+
+    def step() -> None:
+        number, batch = next(source)
+        with reproducible(device):
+            stepper.step(batch, number)
+
+    return step, "eager (train.compile=off)" if off else how, loader.batch
 
 
 def plain_loop(entry: Entry, splits: Splits, device: torch.device) -> Step:
     """Prepare the training step that PyTorch's tutorials show."""
-    seed_all(entry.train.seed)
-    model = build_for(entry, splits).to(device)
-    stage = model.stages()[0]
-    spec = entry.train.stage(stage.name)
-    batch = spec.step_pictures
-    then = build_augmenter(entry.train, splits.info)
-    loader = Loader(splits.train, batch, entry.train.augment, entry.train.seed, device, then=then)
-    optimizer = optim.AdamW(stage.module.parameters(), lr=entry.train.lr)
-    source = endless_batches(loader, stage)
-    stage.module.train()
+    setup, stage, spec = build_setup(entry, splits, device)
+    optimizer = optim.AdamW([each for each in stage.module.parameters() if each.requires_grad], lr=entry.train.lr)
+    source = endless(setup.loader(spec), stage)
+    setup.set_train_mode(stage)
 
     def step() -> None:
-        batch, _ = next(source)
+        batch = next(source)
         losses = stage.losses(batch._replace(x=batch.x.contiguous()))
         optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
@@ -240,6 +238,7 @@ def step_flops(entry: Entry, splits: Splits) -> int | None:
     """Count the floating-point operations of the forward and backward pass for one picture."""
     with torch.device("meta"):
         model = build_model(entry, splits.info).train()
+    freeze(model, entry.train.frozen)
     batch = meta_batch(splits.info, 2)
     total = count_flops(lambda: torch.stack(list(model.stages()[0].losses(batch).values())).sum().backward())  # type: ignore[no-untyped-call]
     return None if total is None else total // 2

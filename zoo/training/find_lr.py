@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from itertools import count, islice
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from zoo.core.errors import ZooError, did_you_mean
-from zoo.core.types import Batch
 from zoo.data.loader import Loader
 from zoo.models.base import Stage
-from zoo.models.device import autocast_type
-from zoo.registry.build_augment import build_augmenter
 from zoo.registry.entry import Entry
 from zoo.training.callbacks import Callback, StageInfo
 from zoo.training.device import preserve_random_state
-from zoo.training.freeze import frozen_modules
 from zoo.training.loop import reproducible
 from zoo.training.session import Session
+from zoo.training.setup import Setup, endless
 from zoo.training.stepper import Stepper
 
 LOWEST, HIGHEST, STEPS = 1e-6, 10.0, 150
@@ -66,26 +63,21 @@ def find_rate(entry: Entry, stage: str | None, device: torch.device, callback: C
             callback.note(text)
         model, _, start, _ = session.make_model(prepared, size, None)
         train = session.entry.train
-        trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        model = model.to(device)
-        loaded = [value for key, value in model.named_parameters() if start and key in start.taken]
+        setup = Setup(model, train, prepared.splits, device, start.taken if start else ())
         stages = {each.name: each for each in model.stages()}
-        name = stage or next(iter(stages))
+        first = next(iter(stages))
+        name = stage or first
         if name not in stages:
             raise ZooError(f"the model has no stage {name!r}", did_you_mean(name, stages))
+        if name != first and start is None:
+            callback.note(f"the stages before {name} are untrained; begin with those of a run: --from RUN")
         spec = train.stage(name).model_copy(update={"ema": 0.0, "lookahead": None, "warmup": 0.0})
-        batch, power = spec.step_pictures, train.sampler_power
-        then = build_augmenter(train, prepared.splits.info)
-        loader = Loader(prepared.splits.train, batch, train.augment, train.seed, device, power, then)
-        layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
-        model.to(memory_format=layout)
-        autocast = autocast_type(device, train.precision)
-        stepper = Stepper(model, stages[name], spec, STEPS, autocast, layout, trainable, loaded)
+        loader = setup.loader(spec)
+        setup.accelerate(wanted=False)
+        stepper = setup.stepper(stages[name], spec, STEPS)
         stepper.optimizers.decays.clear()
         callback.stage(StageInfo(name, 1, STEPS, 0, loader.batch))
-        stages[name].module.train()
-        for module in frozen_modules(model, train.frozen):
-            module.eval()
+        setup.set_train_mode(stages[name])
         rates, losses = sweep(stepper, loader, stages[name], callback)
     return RateSweep(name, tuple(stages), rates, losses, suggest(rates, losses))
 
@@ -93,7 +85,7 @@ def find_rate(entry: Entry, stage: str | None, device: torch.device, callback: C
 def sweep(stepper: Stepper, loader: Loader, stage: Stage, callback: Callback) -> tuple[list[float], list[float]]:
     """Take steps at growing rates until the loss is back where it began, and return rates and smoothed losses."""
     rates, losses, mean = list[float](), list[float](), 0.0
-    for number, batch in enumerate(islice(endless(loader, stage.name), STEPS)):
+    for number, batch in enumerate(islice(endless(loader, stage), STEPS)):
         rate = LOWEST * (HIGHEST / LOWEST) ** (number / (STEPS - 1))
         stepper.schedule.at = rate / stepper.spec.lr
         stepper.step(batch, number)
@@ -107,12 +99,6 @@ def sweep(stepper: Stepper, loader: Loader, stage: Stage, callback: Callback) ->
         if losses[-1] > FAR * abs(losses[0]) or (suggest(rates, losses) and losses[-1] > losses[0]):
             break
     return rates, losses
-
-
-def endless(loader: Loader, stage: str) -> Iterator[Batch]:
-    """Yield the batches of one epoch after another."""
-    for epoch in count():
-        yield from loader.epoch(stage, epoch)
 
 
 def suggest(rates: Sequence[float], losses: Sequence[float]) -> float | None:

@@ -20,10 +20,7 @@ from zoo.core.types import Batch
 from zoo.data.dataset import Pictures, Splits
 from zoo.data.loader import Loader, batches
 from zoo.models.base import Classifier, Model, Stage
-from zoo.models.device import autocast_type
-from zoo.models.distillation import teacher_of
 from zoo.models.metrics import EVAL_BATCH, mean_metrics
-from zoo.registry.build_augment import build_augmenter
 from zoo.registry.stages import check_stages
 from zoo.runs.metrics_log import MetricsLog
 from zoo.training.balance import MACRO_FIGURES, macro_figures
@@ -34,8 +31,8 @@ from zoo.training.device import random_state, restore_random
 from zoo.training.duration import EpochBudget, make_budget, total_seconds
 from zoo.training.early_stop import WORST, EarlyStop
 from zoo.training.encoded import EncodedLoader
-from zoo.training.freeze import frozen_modules
 from zoo.training.monitor import epoch_score
+from zoo.training.setup import Setup
 from zoo.training.signals import Stop, catch_signals
 from zoo.training.stepper import Stepper
 
@@ -135,12 +132,9 @@ class Training:
     def __init__(self, job: TrainingJob, stop: Stop) -> None:
         self.job, self.stop = job, stop
         self.start = time.monotonic()
-        self.trainable = [parameter for parameter in job.model.parameters() if parameter.requires_grad]
-        self.model = job.model.to(job.device)
-        self.loaded = [value for name, value in self.model.named_parameters() if name in job.loaded]
-        self.frozen = list(frozen_modules(self.model, job.spec.frozen))
+        self.setup = Setup(job.model, job.spec, job.splits, job.device, job.loaded)
+        self.model, self.autocast = self.setup.model, self.setup.autocast
         self.valid = thin_out(job.splits.valid, job.model.validation_stride).to(job.device)
-        self.autocast = autocast_type(job.device, job.spec.precision)
         seconds = job.spec.save_seconds if job.save_seconds is None else job.save_seconds
         self.state = StateFolder(job.folder / "state", seconds)
         self.log = MetricsLog(job.folder)
@@ -183,27 +177,20 @@ class Training:
 
     def stages(self) -> Iterator[Stage]:
         """Yield the stages of the training, without those of which all parameters are frozen."""
-        trainable = {id(parameter) for parameter in self.trainable}
         for stage in self.model.stages():
-            if self.job.spec.frozen and not any(id(each) in trainable for each in stage.module.parameters()):
-                self.job.callback.note(f"the stage {stage.name} is left out, since all its parameters are frozen")
-            else:
+            if self.setup.trains(stage):
                 yield stage
+            else:
+                self.job.callback.note(f"the stage {stage.name} is left out, since all its parameters are frozen")
 
     def accelerate(self, saved: Saved | None) -> None:
-        """Accelerate the model if the training is long enough, and choose the memory format."""
+        """Accelerate the model if the training is long enough."""
         kind, spec = self.job.device.type, self.job.spec
         # The backward pass costs about twice the forward pass.
         work = 3.0 * (self.job.flops or 0) * len(self.job.splits.train) * spec.epochs
         pays_off = self.time_limit > MIN_COMPILE_SECONDS if self.time_limit else work > MIN_COMPILE_FLOPS[kind]
         wanted = spec.compile == "on" or (spec.compile == "auto" and pays_off)
-        self.memory_format = torch.channels_last if wanted or kind == "cuda" else torch.contiguous_format
-        self.model.to(memory_format=self.memory_format)
-        how = self.model.accelerate(self.autocast) if wanted else "eager"
-        if teacher := teacher_of(self.model):
-            teacher.to(memory_format=self.memory_format)
-            if wanted:
-                teacher.accelerate(self.autocast)
+        how = self.setup.accelerate(wanted)
         precision = str(self.autocast or torch.float32).removeprefix("torch.")
         self.how = f"{how}, {precision}, {kind}, {torch.get_num_threads()} threads, torch {torch.__version__}"
         self.job.callback.note(self.how)
@@ -217,9 +204,7 @@ class Training:
         if stage.encoding and spec.cache:
             stage = stage._replace(losses=stage.encoding.losses)
         steps = spec.epochs * loader.steps
-        self.stepper = Stepper(
-            self.model, stage, spec, steps, self.autocast, self.memory_format, self.trainable, self.loaded
-        )
+        self.stepper = self.setup.stepper(stage, spec, steps)
         job.kept = {}
         if saved:
             self.restore(saved)
@@ -232,9 +217,7 @@ class Training:
         info = StageInfo(stage.name, budget.epochs, loader.steps, start, loader.batch, budget.length, budget.elapsed)
         job.callback.stage(info)
         while not budget.is_over(progress.epoch):
-            stage.module.train()
-            for module in self.frozen:
-                module.eval()
+            self.setup.set_train_mode(stage)
             self.run_epoch(stage, loader, progress.epoch)
             self.end_epoch(stage, progress.epoch, loader.steps)
             self.save_if_due()
@@ -242,16 +225,14 @@ class Training:
 
     def make_loader(self, stage: Stage, spec: StageSpec) -> Loader:
         """Make the loader of a stage, of encoded pictures where those are kept."""
-        job, then = self.job, build_augmenter(self.job.spec, self.job.splits.info)
-        common = job.spec.augment, job.spec.seed, job.device, job.spec.sampler_power, then
         if not (stage.encoding and spec.cache):
-            return Loader(job.splits.train, spec.step_pictures, *common)
-        encode, layout = stage.encoding.encode, self.memory_format
+            return self.setup.loader(spec)
+        encode, layout = stage.encoding.encode, self.setup.memory_format
 
         def encode_batch(x: Tensor) -> Tensor:
             return encode(x.contiguous(memory_format=layout))
 
-        return EncodedLoader(encode_batch, self.autocast, job.splits.train, spec.step_pictures, *common)
+        return EncodedLoader(encode_batch, self.autocast, *self.setup.loader_arguments(spec))
 
     def run_epoch(self, stage: Stage, loader: Loader, epoch: int) -> None:
         """Train the remaining steps of an epoch, until the time is over."""
@@ -320,7 +301,7 @@ class Training:
     def valid_batches(self) -> Iterator[Batch]:
         """Yield the validation pictures in the model's memory format."""
         for batch in batches(self.valid, EVAL_BATCH, self.job.device):
-            yield batch._replace(x=batch.x.contiguous(memory_format=self.memory_format))
+            yield batch._replace(x=batch.x.contiguous(memory_format=self.setup.memory_format))
 
     def weights(self) -> Tensors:
         """Copy the model's tensors to the CPU; JobError if one of them is not finite."""
