@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from zoo import DataInfo, ZooError
+from zoo.core import to_device
 from zoo.data import Augment
 from zoo_augment.spec import ColourJitterSpec
 
@@ -37,9 +38,9 @@ class ColourJitter(Augment):
         self.turns, self.saturates = spec.hue > 0, saturation > 0
 
     def __call__(self, x: Tensor, u: Tensor) -> Tensor:
-        away = (u * 2 - 1) * self.spread.to(u.device, non_blocking=True)
+        away = (u * 2 - 1) * to_device(self.spread, u.device)
         bright, contrast, saturation = (1 + away[:, :3]).unbind(1)
-        luma = self.luma.to(x.device, non_blocking=True)
+        luma = to_device(self.luma, x.device)
         count, channels, height, width = x.shape
         flat = x.permute(0, 2, 3, 1).reshape(count, -1, channels)
         grey = (flat.mean(1) @ luma) * bright
@@ -49,7 +50,7 @@ class ColourJitter(Augment):
         # greys stay as they are under both maps, so that the offset is not changed by them
         matrix = saturation_matrix(saturation, luma)
         if self.turns:
-            to_yiq, from_yiq = (each.to(x.device, non_blocking=True) for each in (self.to_yiq, self.from_yiq))
+            to_yiq, from_yiq = (to_device(each, x.device) for each in (self.to_yiq, self.from_yiq))
             matrix = hue_matrix(away[:, 3], to_yiq, from_yiq) @ matrix
         y = torch.baddbmm(offset.view(-1, 1, 1), flat, (matrix * scale[:, None, None]).transpose(1, 2))
         return y.clamp_(0, 1).view(count, height, width, channels).permute(0, 3, 1, 2)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from zoo import DataInfo
+from zoo.core import to_device
 from zoo.data import Augment
 from zoo_augment.spec import CutoutSpec
 
@@ -22,7 +23,7 @@ class Cutout(Augment):
     def __call__(self, x: Tensor, u: Tensor) -> Tensor:
         size = torch.full((1,), self.size, dtype=torch.int32, device=x.device)
         inside = rectangle(x, u[:, 0], u[:, 1], size, size)
-        return torch.lerp(x, self.mean.to(x.device, non_blocking=True), inside)
+        return torch.lerp(x, to_device(self.mean, x.device), inside)
 
 
 def rectangle(x: Tensor, row: Tensor, column: Tensor, height: Tensor, width: Tensor) -> Tensor:

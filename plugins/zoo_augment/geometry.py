@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zoo import DataInfo, ZooError
+from zoo.core import to_device
 from zoo.data import Augment, reflect
 from zoo_augment.spec import AffineSpec, CropSpec, FlipSpec
 
@@ -58,10 +59,7 @@ class Crop(Augment):
         y = flat.index_select(0, pixels.view(-1)).view(count, height, width, channels)
         if not self.mirrored:
             shown = (inside[0][:, :, None] & inside[1][:, None]).to(y.dtype)[..., None]
-            if self.mean.any():
-                y = torch.lerp(self.mean.to(y.device, y.dtype, non_blocking=True), y, shown)
-            else:
-                y = y * shown
+            y = torch.lerp(to_device(self.mean.to(y.dtype), y.device), y, shown) if self.mean.any() else y * shown
         return y.permute(0, 3, 1, 2)
 
 
@@ -78,7 +76,7 @@ class Affine(Augment):
         spec, away = self.spec, symmetric(u)
         shear = torch.deg2rad(away[:, 4:6] * spec.shear)
         matrix = affine_matrix(torch.deg2rad(away[:, 0] * spec.degrees), 1 + away[:, 1] * spec.scale, shear)
-        size = torch.tensor([x.shape[3], x.shape[2]], dtype=x.dtype).to(x.device, non_blocking=True)
+        size = to_device(torch.tensor([x.shape[3], x.shape[2]], dtype=x.dtype), x.device)
         return warp(x, matrix, away[:, 2:4] * spec.translate * size, reflect=spec.fill == "reflect", mean=self.mean)
 
 
@@ -107,11 +105,11 @@ def warp(
     _, _, height, width = x.shape
     inverse = invert(matrix)
     # grid_sample wants offsets in half sizes
-    half = torch.tensor([width / 2, height / 2], dtype=x.dtype).to(x.device, non_blocking=True)
+    half = to_device(torch.tensor([width / 2, height / 2], dtype=x.dtype), x.device)
     linear = inverse * half / half[:, None]
     moved = -(inverse @ shift[:, :, None]) / half[:, None]
     grid = F.affine_grid(torch.cat([linear, moved], 2), list(x.shape), align_corners=False)
-    back = torch.tensor(mean, dtype=x.dtype).view(-1, 1, 1).to(x.device, non_blocking=True) if mean else None
+    back = to_device(torch.tensor(mean, dtype=x.dtype).view(-1, 1, 1), x.device) if mean else None
     y = F.grid_sample(
         x.contiguous() if back is None else x - back,
         grid,

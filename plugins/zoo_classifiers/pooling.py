@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from zoo.core import to_device
 from zoo_classifiers.compiling import maybe_compile
 
 Size = tuple[int, int]
@@ -53,8 +54,7 @@ class Pools:
         u = torch.where(self.pooled, samples.flatten(), 0.0)
         starts = ((self.index + u[:, None]) * self.step[:, None]).long() - (u * self.step).long()[:, None]
         starts = torch.where(self.index < self.outputs[:, None] - 1, starts, self.last[:, None])
-        # CUDA copies unpinned memory before it returns; MPS may read it after it was freed.
-        starts, flipped = (t.to(device, non_blocking=device.type == "cuda") for t in (starts, u.view(-1, 2).flip(1)))
+        starts, flipped = (to_device(each, device) for each in (starts, u.view(-1, 2).flip(1)))
         return [
             Regions(flipped[n], starts[2 * n, : w.outputs[0]], starts[2 * n + 1, : w.outputs[1]])
             for n, w in enumerate(self.windows)

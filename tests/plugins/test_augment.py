@@ -216,6 +216,23 @@ def test_trivial_augment_has_the_operations_of_the_paper() -> None:
     assert change[0] > 2 * change[1] > 0
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_cuda_copies_without_waiting(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, asked = Tensor.to, []
+
+    def to(self: Tensor, *args: Any, **options: Any) -> Tensor:
+        asked.append(options.get("non_blocking", False))
+        return real(self, *args, **options)
+
+    monkeypatch.setattr(Tensor, "to", to)
+    augmenter, meta = Augmenter([Step(made(kind), 0.5)], 10), torch.device("meta")
+    (numbers,) = augmenter.numbers("m", 0, torch.arange(8), 8, 0, meta)
+    labels = torch.zeros(8, dtype=torch.int64, device=meta)
+    found = augmenter(Batch(torch.zeros(8, 3, 32, 32, device=meta), labels), numbers)
+    assert found.x.shape == (8, 3, 32, 32)
+    assert asked and not any(asked), "other devices may read the memory of a temporary tensor after it was freed"
+
+
 @needs_kornia
 def test_an_operation_of_kornia_is_found_by_name_and_drawn_from_what_it_is_given() -> None:
     operation = made("kornia", operation="RandomAffine", options={"degrees": 20})

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from zoo.core.sections import DataSpec, PictureSpec, TransformSpec
     from zoo.core.spec import Choice, Range, Spec
     from zoo.core.splits import SPLIT_NAMES, split_of
+    from zoo.core.transfer import to_device
     from zoo.core.trust import is_own
     from zoo.core.types import Batch, CodeInfo, DataInfo, Losses
     from zoo.core.version import API
@@ -61,6 +62,7 @@ __all__ = [
     "private_cache_dir",
     "split_of",
     "subfolders",
+    "to_device",
 ]
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -80,6 +82,7 @@ __getattr__, __dir__ = lazy_names(
         "zoo.core.sections": ("DataSpec", "PictureSpec", "TransformSpec"),
         "zoo.core.spec": ("Choice", "Range", "Spec"),
         "zoo.core.splits": ("SPLIT_NAMES", "split_of"),
+        "zoo.core.transfer": ("to_device",),
         "zoo.core.trust": ("is_own",),
         "zoo.core.types": ("Batch", "CodeInfo", "DataInfo", "Losses"),
         "zoo.core.version": ("API",),

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from zoo.core.transfer import to_device
 from zoo.core.types import Batch
 from zoo.data.augment import Augment, Mix, OneOf
 from zoo.data.draws import EVERY_EPOCH, epoch_generator
@@ -39,7 +40,8 @@ class Numbers(NamedTuple):
 
     def rows(self, chosen: Tensor) -> Numbers:
         """Select the numbers of some pictures, by their positions on the CPU."""
-        return Numbers(self.device.index_select(0, to_device(chosen, self.device)), self.host.index_select(0, chosen))
+        there = to_device(chosen, self.device.device)
+        return Numbers(self.device.index_select(0, there), self.host.index_select(0, chosen))
 
 
 class Augmenter:
@@ -70,7 +72,7 @@ class Augmenter:
             host = torch.rand(count, self.total, generator=draw)
             for column, turn in turns.items():
                 host[:, column] = turn[first * batch : first * batch + count]
-            both = Numbers(host.to(device, non_blocking=True), host)
+            both = Numbers(to_device(host, device), host)
             for step in range(max(start, first), first + count // batch):
                 at = slice((step - first) * batch, (step - first + 1) * batch)
                 yield Numbers(both.device[at], both.host[at])
@@ -112,7 +114,7 @@ def apply_to(augment: Augment, x: Tensor, numbers: Numbers, rows: Tensor | None 
     if rows is not None and len(rows) < len(x):
         if not len(rows):
             return x
-        where = to_device(rows, x)
+        where = to_device(rows, x.device)
         return replace_rows(x, where, apply_to(augment, select_rows(x, where), numbers.rows(rows)))
     if isinstance(augment, OneOf):
         chosen = (numbers.host[:, 0] * len(augment.choices)).long().clamp_(max=len(augment.choices) - 1)
@@ -129,7 +131,7 @@ def mix_rows(
     """Mix each picture, or those at some positions, and its targets (N, K) with the one before it in the batch."""
     if rows is not None and not len(rows):
         return x, targets
-    where = to_device(torch.arange(len(x)) if rows is None else rows, x)
+    where = to_device(torch.arange(len(x)) if rows is None else rows, x.device)
     before = (where - 1) % len(x)
     mine, other = select_rows(x, where), select_rows(x, before)
     used = numbers if rows is None else numbers.rows(rows)
@@ -148,8 +150,3 @@ def replace_rows(x: Tensor, where: Tensor, new: Tensor) -> Tensor:
     """Replace pictures (N, C, H, W) at some positions, in place where the memory allows it."""
     x.permute(0, 2, 3, 1).index_copy_(0, where, new.permute(0, 2, 3, 1))
     return x
-
-
-def to_device(rows: Tensor, x: Tensor) -> Tensor:
-    """Copy positions to the device of `x`, without waiting for it."""
-    return rows.to(x.device, non_blocking=True)
