@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo import CodeInfo, ZooError
-from zoo.models import Exactness, Invertible, Posterior, Term, no_autocast, single_term
+from zoo.models import MIN_STD, Exactness, Invertible, Posterior, Term, no_autocast, single_term
 from zoo_priors.heun import (
     Velocity,
     estimate_log_determinants,
@@ -29,7 +29,6 @@ DRAWS = 4
 """Noises and times for each vector code of a training step; the codec costs far more than they do."""
 MIN_RATE = 0.005
 """Least weight of a batch in the running mean and square of the codes."""
-MIN_STD = 1e-3
 
 
 class Matching(Invertible):

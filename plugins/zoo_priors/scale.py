@@ -33,8 +33,3 @@ class Scale(nn.Module):
 def soft_clamp(x: Tensor, most: float) -> Tensor:
     """Limit x smoothly to -most..most; small values hardly change."""
     return most * torch.tanh(x / most)
-
-
-def inverse_soft_clamp(x: Tensor, most: float) -> Tensor:
-    """Invert `soft_clamp`, for x within 99 % of the bounds."""
-    return most * torch.atanh((x / most).clamp(-0.99, 0.99))
