@@ -73,6 +73,18 @@ def test_a_training_that_is_done_leaves_what_is_still_mapped(tmp_path: Path, mon
     state.clear()
 
 
+@pytest.mark.parametrize(("count", "ends"), [(1, ["over"]), (2, ["checkpoint", "over"])])
+def test_a_note_on_a_damaged_checkpoint_says_what_follows(count: int, ends: list[str], tmp_path: Path) -> None:
+    state = StateFolder(tmp_path / "state", 0)
+    for step in range(count):
+        save(state, step)
+    for file in state.path.glob("*.safetensors"):
+        file.write_bytes(file.read_bytes()[:-1])
+    assert state.load() is None
+    texts = {"over": "; the training starts over", "checkpoint": "; trying the previous checkpoint"}
+    assert [note.endswith(texts[end]) for note, end in zip(state.notes, ends, strict=True)] == [True] * count
+
+
 def points(folder: Path, tag: str) -> list[tuple[int, float]]:
     """Steps and values that TensorBoard shows."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

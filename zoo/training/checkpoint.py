@@ -69,11 +69,14 @@ class StateFolder:
 
     def load(self) -> Saved | None:
         """Load the newest intact checkpoint; a damaged one is skipped with a note."""
-        for line in self.lines():
+        lines = self.lines()
+        for number, line in enumerate(lines, 1):
             try:
                 tensors, plain = load_tensors(self.path / line["file"], line)
             except RunError as error:
-                self.notes.append(f"{error}; resuming from the previous checkpoint")
+                last = number == len(lines)
+                then = "the training starts over" if last else "trying the previous checkpoint"
+                self.notes.append(f"{error}; {then}")
                 continue
             groups: dict[str, Tensors] = {}
             for key, value in tensors.items():
