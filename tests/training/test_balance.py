@@ -86,6 +86,16 @@ def test_no_power_is_no_balance(balance: str) -> None:
     assert model.losses(Batch(x, LABELS))["loss"] == pytest.approx(expected, rel=1e-5)
 
 
+def test_a_teacher_is_not_asked_whether_the_loss_makes_up_for_rare_classes() -> None:
+    def refuse(*_: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("it may be on another device than the pictures")
+
+    model = Fixed(DataInfo.of((1, 1, 3), ("a", "b", "c")))
+    model.distillation = refuse
+    balance_loss(model, TrainSpec(balance="loss"), PICTURES)
+    assert model.class_weights is not None and model.distillation is refuse
+
+
 class Own(Fixed):
     """Has a loss that knows nothing of classes."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from notes import Notes
+from torch import Tensor
 
 import zoo
 from tests.conftest import Install
@@ -16,10 +17,11 @@ from zoo.core.files import digest, write_json
 from zoo.core.trust import load_json
 from zoo.core.types import Batch, Losses
 from zoo.models.base import Classifier
-from zoo.models.distillation import Distillation, uses_base_loss
+from zoo.models.distillation import Distillation
 from zoo.testing.toys import LinearClassifier, batch_of, info_of
 from zoo.training.callbacks import Callback
 from zoo.training.distill import check_teacher
+from zoo.training.probe import losses_call
 
 SMALL = ("model.blocks=2", "model.first=4", "model.last=4", "data.limit=200", "train.batch=50", "train.epochs=2")
 TEACHER = "train.teacher=tiny-1"
@@ -62,11 +64,35 @@ def test_a_loss_that_calls_that_of_the_base_class_is_one() -> None:
     info = info_of()
     model = More(info)
     state = torch.random.get_rng_state()
-    assert uses_base_loss(model, batch_of(info))
+    assert losses_call("distillation", model, batch_of(info))
     assert model.training
     assert model.distillation is None
     assert torch.equal(torch.random.get_rng_state(), state)
-    assert not uses_base_loss(Own(info), batch_of(info))
+    assert not losses_call("distillation", Own(info), batch_of(info))
+
+
+def test_trying_a_loss_that_fails_leaves_the_model_as_it_was() -> None:
+    class Failing(LinearClassifier):
+        def losses(self, batch: Batch) -> Losses:
+            raise ValueError("no")
+
+    model = Failing(info_of())
+    with pytest.raises(ValueError, match="no"):
+        losses_call("distillation", model, batch_of(info_of()))
+    assert model.training
+    assert model.distillation is None
+
+
+def test_the_teacher_sees_the_memory_format_of_the_training() -> None:
+    class Teacher(LinearClassifier):
+        def logits(self, x: Tensor) -> Tensor:
+            assert x.is_contiguous(memory_format=torch.channels_last), "a copy in each step"
+            return super().logits(x)
+
+    info = info_of((3, 8, 8))
+    model, batch = LinearClassifier(info), batch_of(info)
+    model.distillation = Distillation(Teacher(info).eval(), 3.0, 0.25)
+    model.losses(batch._replace(x=batch.x.contiguous(memory_format=torch.channels_last)))
 
 
 def test_it_learns_from_the_run_and_records_it(run: Path) -> None:

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from zoo.core.types import Batch
 from zoo.models.base import Classifier, Model
 
 
@@ -34,7 +33,7 @@ class Distillation:
             The mean over the batch; the square of the temperature keeps gradients of both parts alike in size.
         """
         with torch.no_grad():
-            targets = (self.teacher(x.contiguous()).float() / self.temperature).log_softmax(1)
+            targets = (self.teacher(x).float() / self.temperature).log_softmax(1)
         softened = (scores / self.temperature).log_softmax(1)
         soft = F.kl_div(softened, targets, reduction="batchmean", log_target=True) * self.temperature**2
         return (1 - self.weight) * loss + self.weight * soft
@@ -44,18 +43,3 @@ def teacher_of(model: Model) -> Classifier | None:
     """Return the classifier from which a model learns, if there is one."""
     distillation = model.distillation if isinstance(model, Classifier) else None
     return distillation.teacher if isinstance(distillation, Distillation) else None
-
-
-def uses_base_loss(model: Classifier, batch: Batch) -> bool:
-    """Try whether the loss of a classifier is, or calls, that of its base class, where the teacher comes in."""
-    seen: list[Tensor] = []
-
-    def look(x: Tensor, scores: Tensor, loss: Tensor) -> Tensor:
-        seen.append(x)
-        return loss
-
-    before, model.distillation = model.training, look
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        model.eval().losses(Batch(batch.x[:2], batch.y[:2]))
-    model.train(before).distillation = None
-    return bool(seen)

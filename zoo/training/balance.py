@@ -15,6 +15,7 @@ from zoo.data.dataset import Pictures
 from zoo.data.loader import batches
 from zoo.models.base import Classifier, Model
 from zoo.models.metrics import autocast_context
+from zoo.training.probe import losses_call
 
 MACRO_FIGURES = ("macro_accuracy", "macro_f1")
 
@@ -32,7 +33,8 @@ def balance_loss(model: Model, spec: TrainSpec, train: Pictures) -> None:
     """
     if spec.balance in (None, "sampler"):
         return
-    if not isinstance(model, Classifier) or not uses_balanced_loss(model, train):
+    some = next(batches(train.subset(torch.arange(min(2, len(train)))), 2))
+    if not isinstance(model, Classifier) or not losses_call("balanced_loss", model, some):
         text = f"train.balance={spec.balance} has no effect on {type(model).__name__}, which has a loss of its own"
         raise ZooError(text, "set train.balance=sampler")
     counts = class_counts(train.y, len(model.classes))
@@ -40,26 +42,6 @@ def balance_loss(model: Model, spec: TrainSpec, train: Pictures) -> None:
         model.class_offsets = offsets(counts, spec.power).float()
     else:
         model.class_weights = weights(counts, spec.power).float()
-
-
-def uses_balanced_loss(model: Classifier, pictures: Pictures) -> bool:
-    """Try whether the loss of a classifier is, or calls, that of its base class."""
-    calls: list[bool] = []
-
-    def look(scores: Tensor, y: Tensor) -> Tensor:
-        calls.append(True)
-        return type(model).balanced_loss(model, scores, y)
-
-    batch = next(batches(pictures.subset(torch.arange(min(2, len(pictures)))), 2))
-    before = model.training
-    model.balanced_loss = look  # type: ignore[method-assign]
-    try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            model.eval().losses(batch)
-    finally:
-        model.train(before)
-        del model.balanced_loss
-    return bool(calls)
 
 
 def weights(counts: Tensor, power: float) -> Tensor:

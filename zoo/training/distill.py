@@ -11,9 +11,10 @@ from zoo.core.errors import DataError, RunError, ZooError
 from zoo.core.sections import TrainSpec
 from zoo.core.types import Batch, DataInfo
 from zoo.models.base import Classifier, Model
-from zoo.models.distillation import Distillation, uses_base_loss
+from zoo.models.distillation import Distillation
 from zoo.runs.find import load
 from zoo.runs.run import Run
+from zoo.training.probe import losses_call
 
 
 def distill(
@@ -51,7 +52,7 @@ def distill(
     run = load(spec.teacher if kept is None else str(kept.get("run")))
     check_teacher(run, model, info)
     assert isinstance(model, Classifier)
-    if not uses_base_loss(model, batch):
+    if not losses_call("distillation", model, batch):
         text = f"train.teacher has no effect on {type(model).__name__}, which has a loss of its own"
         raise ZooError(text, "drop train.teacher, or let its `losses` call those of Classifier")
     weights = run.record.get("weights_sha256")
