@@ -20,8 +20,10 @@ from zoo_timm.strides import inspect_network
 
 from zoo import DataInfo
 from zoo.core.errors import MissingError, ZooError
+from zoo.core.sections import StageSpec
 from zoo.core.types import Batch
 from zoo.models.base import saved_weights_follow
+from zoo.training.optim import Optimizers
 
 INFO = DataInfo.of((3, 32, 32), tuple("0123456789"))
 GREY = DataInfo.of((1, 28, 28), tuple("0123456789"))
@@ -51,6 +53,20 @@ def refused(architecture: str, info: DataInfo = INFO, **options: Any) -> str:
 def test_the_hook_module_imports_neither_torch_nor_timm() -> None:
     code = "import sys, zoo_timm; assert not {'torch', 'timm'} & set(sys.modules), 'heavy'"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_tokens_and_positions_have_no_weight_decay() -> None:
+    net = on_meta("vit_tiny_patch16_224")
+    decays = {
+        id(parameter): group["weight_decay"]
+        for each in Optimizers(net, StageSpec(weight_decay=0.1)).all
+        for group in each.param_groups
+        for parameter in group["params"]
+    }
+    found = {name: decays[id(parameter)] for name, parameter in net.named_parameters()}
+    spared = {name for name, decay in found.items() if not decay and not name.endswith((".bias", ".weight"))}
+    assert {name.rpartition(".")[2] for name in spared} == {"cls_token", "pos_embed"}
+    assert {decay for name, decay in found.items() if name.endswith("qkv.weight")} == {0.1}
 
 
 def test_the_hook_yields_the_kind() -> None:

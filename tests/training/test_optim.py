@@ -75,6 +75,30 @@ def test_a_parameter_without_a_gradient_stays() -> None:
     assert not torch.equal(net.layer.weight.detach(), Net().layer.weight.detach())
 
 
+class Exempting(Net):
+    """Exempts its matrix from weight decay."""
+
+    def no_weight_decay(self) -> set[str]:
+        return {"layer.w*", "norm.bias"}
+
+
+@pytest.mark.parametrize("decoupled", [None, True])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "muon"])
+def test_modules_exempt_parameters_from_weight_decay(optimizer: str, decoupled: bool | None) -> None:
+    layers = nn.Sequential(*(nn.Linear(3, 3) for _ in range(3)))  # the middle one is what Muon is for
+    net = nn.ModuleDict({"outer": layers, "exempt": Exempting()})
+    layers[1].no_weight_decay = lambda: {"weight"}  # type: ignore[assignment]
+    before = {name: value.detach().clone() for name, value in net.named_parameters()}
+    options = {"optimizer": optimizer, "lr": 0.1, "weight_decay": 0.1, "decoupled": decoupled}
+    each = Optimizers(net, StageSpec.model_validate(options))
+    for parameter in net.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    each.step(1.0)
+    moved = {name for name, value in net.named_parameters() if not torch.equal(value, before[name])}
+    assert moved == {"outer.0.weight", "outer.2.weight"}
+    assert all(group["lr"] == 0.1 for one in each.all for group in one.param_groups)
+
+
 def test_a_rate_by_kind_and_one_for_loaded_weights_multiply() -> None:
     net = Net()
     spec = StageSpec.model_validate({"optimizer": "sgd", "lr": 0.1, "lr_norm": 64.0, "lr_mult": 0.5})

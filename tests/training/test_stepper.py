@@ -102,10 +102,29 @@ def test_an_overflow_in_float16_skips_the_step_and_halves_the_scale(optimizer: s
     model.factor = 1e9
     each.step(batch(), 0)
     assert torch.equal(weights(model), first) and scaler.scale.item() == scale / 2
+    assert all(not value.any() for value in each.optimizers.state().values()), "momentum is not touched either"
     model.factor = 1.0
     each.step(batch(), 1)
     assert not torch.equal(weights(model), first) and weights(model).isfinite().all()
     assert scaler.scale.item() == scale / 2
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
+def test_a_step_in_float16_does_not_wait_for_the_device(optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Net()
+    model.net.insert(1, nn.Conv2d(4, 4, 1))  # a layer between the first and the last, which Muon is for
+    each = stepper(model, torch.float16, optimizer=optimizer, lr=0.01)
+    before = weights(model)
+    with monkeypatch.context() as patched:
+        for name in ("item", "__bool__", "__float__"):
+            patched.setattr(Tensor, name, lambda *_: pytest.fail("waits"))
+        each.optimizers.step(1.0, torch.ones(()))
+        for parameter in model.parameters():
+            parameter.grad = torch.ones_like(parameter)
+        each.optimizers.step(1.0, torch.ones(()))
+    assert torch.equal(weights(model), before)
+    each.optimizers.step(1.0, torch.zeros(()))
+    assert not torch.equal(weights(model), before)
 
 
 def test_the_scale_grows_after_many_good_steps_and_ends_a_training_that_never_fits() -> None:
@@ -132,7 +151,12 @@ def test_float16_steps_are_those_of_float32_but_for_rounding() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("train.optimizer=adamw",), ("train.optimizer=sgd", "train.lr=0.05", "train.clip=1")]
+    "words",
+    [
+        ("train.optimizer=adamw",),
+        ("train.optimizer=sgd", "train.lr=0.05", "train.clip=1"),
+        ("train.optimizer=muon", "train.lr=0.01"),
+    ],
 )
 def test_float16_learns_on_the_cpu_and_goes_on_bit_for_bit(home: Path, words: tuple[str, ...]) -> None:
     options = (*TINY, "train.batch=40", "train.precision=float16", "train.epochs=3", *words)

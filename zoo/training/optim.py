@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ class Optimizers:
         self.norms = {
             id(parameter) for each in module.modules() if is_norm(each) for parameter in each.parameters(False)
         }
+        self.spared = {id(parameter) for parameter in without_decay(module)}
         # also if they are frozen, the first and the last belong to the input and output layers
         self.inner = matrices(module)[1:-1]
         self.aliases: list[tuple[nn.Parameter, nn.Parameter]] = []
@@ -31,7 +33,7 @@ class Optimizers:
 
     def make(self, parameters: list[nn.Parameter], spec: StageSpec) -> Iterator[optim.Optimizer]:
         """Make the torch optimisers for the parameters."""
-        inner = {id(p) for p in self.inner} if spec.optimizer == "muon" else set()
+        inner = {id(p) for p in self.inner} - self.spared if spec.optimizer == "muon" else set()
         self.aliases = [(p, nn.Parameter(as_matrix(p.detach(), p))) for p in parameters if id(p) in inner]
         rest = [p for p in parameters if id(p) not in inner]
         if self.aliases:
@@ -54,14 +56,15 @@ class Optimizers:
 
     def groups(self, parameters: list[nn.Parameter], spec: StageSpec) -> Iterator[dict[str, Any]]:
         """Yield groups of matrices, other biases and parameters of normalisation, each with its rate and decay."""
-        vectors = [p for p in parameters if p.ndim < 2]
+        vectors, wide = [p for p in parameters if p.ndim < 2], [p for p in parameters if p.ndim >= 2]
         kinds: list[tuple[list[nn.Parameter], float | None, float]] = [
-            ([p for p in parameters if p.ndim >= 2], None, spec.weight_decay),
+            ([p for p in wide if id(p) not in self.spared], None, spec.weight_decay),
             ([p for p in vectors if id(p) not in self.norms], spec.lr_bias, spec.weight_decay * (spec.decay_bias or 0)),
             ([p for p in vectors if id(p) in self.norms], spec.lr_norm, spec.weight_decay * (spec.decay_norm or 0)),
         ]
         if (spec.lr_bias, spec.lr_norm, spec.decay_bias, spec.decay_norm) == (None,) * 4:
             kinds = [kinds[0], (vectors, None, 0.0)]
+        kinds.append(([p for p in wide if id(p) in self.spared], None, 0.0))
         for members, rate, decay in kinds:
             group = {"params": members, "weight_decay": self.decay(members, decay, spec)}
             yield group if rate is None else group | {"lr": spec.lr * rate}
@@ -86,8 +89,10 @@ class Optimizers:
         for each, rates in zip(self.all, self.rates, strict=True):
             for group, rate in zip(each.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
-            if skip is None or can_skip(each, skip):
+            if skip is None:
                 each.step()
+            else:
+                step_unless(skip, each)
 
     def prepare_to_skip(self) -> None:
         """Begin with momentum 0, which a skipped first step of torch's fused SGD would leave undefined."""
@@ -144,6 +149,19 @@ def is_norm(module: nn.Module) -> bool:
     return any("Norm" in each.__name__ for each in type(module).__mro__)
 
 
+def without_decay(module: nn.Module) -> Iterator[nn.Parameter]:
+    """Yield the parameters that modules exempt from weight decay by a method `no_weight_decay`, as those of timm do.
+
+    It returns names, or patterns of names, within the module.
+    """
+    for each in module.modules():
+        method = getattr(each, "no_weight_decay", None)
+        patterns = tuple(method()) if callable(method) else ()
+        for name, parameter in each.named_parameters():
+            if any(fnmatchcase(name, pattern) for pattern in patterns):
+                yield parameter
+
+
 def matrices(module: nn.Module) -> list[nn.Parameter]:
     """List the matrices and filters of layers in order; the first and the last belong to the input and output layers.
 
@@ -172,9 +190,18 @@ def supports_fused(parameters: list[nn.Parameter]) -> bool:
     return all(p.device.type in kinds and p.is_floating_point() and p.device.type != "meta" for p in parameters)
 
 
-def can_skip(each: optim.Optimizer, skip: Tensor) -> bool:
-    """Tell a fused optimiser to skip its step where `skip` is 1.0, on the device; for others return what to do."""
+@torch.no_grad()
+def step_unless(skip: Tensor, each: optim.Optimizer) -> None:
+    """Take a step, but none where `skip` is 1.0, without waiting for the device."""
     if all(group.get("fused") for group in each.param_groups):
         each.grad_scale, each.found_inf = None, skip  # type: ignore[attr-defined]
-        return True
-    return not skip.item()
+        each.step()
+        return
+    moved = [p for group in each.param_groups for p in group["params"] if p.grad is not None]
+    weights = [p.clone() for p in moved]
+    state = [{name: value.clone() for name, value in each.state[p].items()} for p in moved]
+    each.step()
+    for p, weight, before in zip(moved, weights, state, strict=True):
+        p.copy_(torch.where(skip > 0, weight, p))
+        for name, value in each.state[p].items():
+            value.copy_(torch.where(skip > 0, before.get(name, 0.0), value))
