@@ -112,3 +112,10 @@ def test_where_to_search_may_be_told_under_the_former_name(
         assert main(["show", "mine", *words, "--options", "--json"]) == 0
         options = {option["name"]: option["search"] for option in json.loads(capsys.readouterr().out)["options"]}
         assert options["model.width"] == space, "what the command line fixes is not searched"
+
+
+def test_the_schema_takes_a_former_name_and_marks_it() -> None:
+    properties = Options.model_json_schema()["properties"]
+    assert properties["size"]["deprecated"] is True
+    assert properties["size"]["type"] == properties["width"]["type"] == "integer"
+    assert "deprecated" not in properties["width"]

@@ -27,7 +27,7 @@ def test_a_candidate_over_a_limit_counts_as_no_trial(home: Path, limit: dict[str
     trial = ledger.begin()
     assert trial
     about = {"number": 0, "folder": "study", "run": str(trial.run), "reported": 0, "metric": "loss", "device": "cpu"}
-    order = TrialOrder(entry=ledger.entries[0].dump(), patience=300.0, command="zoo tune", **about, **limit)  # type: ignore[arg-type]
+    order = TrialOrder(entry=ledger.entries[0].dump(), hang_timeout=300.0, command="zoo tune", **about, **limit)  # type: ignore[arg-type]
     verdict = json.loads(json.dumps(try_trial(order, read_pictures(entry), lambda row: None)))
     assert verdict.pop("state") == "refused" and verdict["over"][what] > 1
     verdict.pop("noisy", None)

@@ -73,7 +73,14 @@ def ways(study: Study) -> dict[str, list[Trial]]:
 def test_each_failure_is_named_and_none_ends_the_study() -> None:
     every = ("fine", "over", "invalid", *BAD)
     seed = toys.seed_for(every, 12)
-    tune(toys.how(*every), f"tune.seed={seed}", "tune.patience=20", "tune.attempts=2", "--trials=12", "--max-params=5k")
+    tune(
+        toys.how(*every),
+        f"tune.seed={seed}",
+        "tune.hang_timeout=20",
+        "tune.attempts=2",
+        "--trials=12",
+        "--max-params=5k",
+    )
     study = open_study(STUDY)
     assert study.ended == 12
     found = ways(study)

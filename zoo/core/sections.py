@@ -13,12 +13,13 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from zoo.core.augment_list import parse_items
+from zoo.core.deprecation import Renamed
 from zoo.core.spec import Choice, Range, Spec
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 COMPUTED_OBJECTIVES = ("efficiency", "fewest-parameters", "pareto")
 """Objectives that are computed from several figures, rather than named after one."""
-CHANGEABLE_OPTIONS = frozenset({"trials", "attempts", "patience", "cpus", "gpus"})
+CHANGEABLE_OPTIONS = frozenset({"trials", "attempts", "hang_timeout", "cpus", "gpus"})
 """Options that may change when a study is resumed, since they do not affect what its trials mean."""
 MOST_STARTUP, STARTUP_SHARE = 10, 4
 """With `startup: auto`, one in this many trials ends before results are used, and at most so many."""
@@ -384,7 +385,7 @@ class TuneSpec(Spec):
     """ASHA's reduction factor: one in this many trials continues past each rung, and rungs are this factor apart."""
     attempts: Annotated[int, Field(ge=1, le=100)] = 3
     """Consecutive crashes or out-of-memory errors, without a new epoch in between, before a trial is given up."""
-    patience: Annotated[float, Field(gt=0)] = 300.0
+    hang_timeout: Annotated[float, Field(gt=0), Renamed("patience", since="0.2", removed="0.4")] = 300.0
     """Seconds without a training step before a trial counts as hung."""
     cpus: Annotated[float, Field(gt=0)] = 1.0
     """CPU cores (and threads) per trial."""

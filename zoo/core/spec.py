@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, to_jsonable_python
 
-from zoo.core.deprecation import replace_former_names
+from zoo.core.deprecation import former_names, replace_former_names
 
 UNUSED: tuple[Any, ...] = (None, (), [])
 """Values of a newer option that is not used."""
@@ -76,6 +76,9 @@ class Spec(BaseModel):
         for name, text in attribute_docstrings(cls).items():
             if name in properties:
                 properties[name].setdefault("description", text)
+        for former, (name, _) in former_names(cls.model_fields).items():
+            if name in properties:
+                properties[former] = properties[name] | {"deprecated": True, "description": f"Now called {name}."}
         return schema
 
 

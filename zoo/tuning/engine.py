@@ -234,7 +234,7 @@ class Engine:
             max_flops=spec.max_flops,
             max_latency=spec.max_latency,
             device=self.cluster.device if on_gpu else "cpu",
-            patience=spec.patience,
+            hang_timeout=spec.hang_timeout,
             command=self.command,
         )
 

@@ -112,7 +112,7 @@ class StudySearcher(Searcher):
     def cause(self, number: int, hung: bool) -> str:
         """Return why the process of a trial died."""
         if hung:
-            return f"no step for {self.ledger.spec.patience:g} seconds; hung.txt in its folder shows where it hung"
+            return f"no step for {self.ledger.spec.hang_timeout:g} seconds; hung.txt in its folder shows where it hung"
         return self.causes.pop(number, "its process died")
 
     def finish(self, number: int, state: str, **about: Any) -> None:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 HANG_TRACE = "hung.txt"
 """File to which the watchdog writes the stacks of all threads before it ends the process."""
-PAT_INTERVAL = 1.0
+RESET_INTERVAL = 1.0
 """Smallest number of seconds between two restarts of the countdown, since each starts a thread."""
 STOP_FILE = "stop"
 """The file by which a driver asks its workers to stop."""
@@ -75,20 +75,20 @@ STATE_OF_ERROR: dict[type[ZooError], str] = {
 
 
 class Watchdog:
-    """End the process if `pat` is not called within the block for `patience` seconds.
+    """End the process if `reset` is not called within the block for `timeout` seconds.
 
     It runs in a thread of faulthandler, which does not need the interpreter lock, so it also works if a plugin hangs in
     native code.
     """
 
-    def __init__(self, folder: Path, patience: float) -> None:
-        self.path, self.patience = folder / HANG_TRACE, patience
-        self.last_pat = 0.0
+    def __init__(self, folder: Path, timeout: float) -> None:
+        self.path, self.timeout = folder / HANG_TRACE, timeout
+        self.last_reset = 0.0
         self.file: IO[str]
 
     def __enter__(self) -> Self:
         self.file = open_regular(self.path, "w")
-        self.pat()
+        self.reset()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -96,17 +96,17 @@ class Watchdog:
         self.file.close()
         self.path.unlink(missing_ok=True)
 
-    def pat(self) -> None:
+    def reset(self) -> None:
         """Restart the countdown: the training has taken a step."""
         now = time.monotonic()
-        if now - self.last_pat >= min(PAT_INTERVAL, self.patience / 4):
-            self.last_pat = now
-            faulthandler.dump_traceback_later(self.patience, exit=True, file=self.file)
+        if now - self.last_reset >= min(RESET_INTERVAL, self.timeout / 4):
+            self.last_reset = now
+            faulthandler.dump_traceback_later(self.timeout, exit=True, file=self.file)
 
     def rest(self) -> None:
         """Pause the countdown while the training waits for the driver."""
         faulthandler.cancel_dump_traceback_later()
-        self.last_pat = 0.0
+        self.last_reset = 0.0
 
 
 def was_hung(folder: Path) -> bool:
@@ -133,7 +133,7 @@ class TrialOrder:
     metric: str
     """The validation metric by which trials are compared."""
     device: str
-    patience: float
+    hang_timeout: float
     command: str
     max_params: int | None = None
     max_flops: int | None = None
@@ -158,7 +158,7 @@ def try_trial(order: TrialOrder, pictures: dict[str, Any], report: Report) -> Ve
         with ExitStack() as stack:
             wait_for_folder(stack, run)
             stack.enter_context(private_cache())
-            watchdog = stack.enter_context(Watchdog(run, order.patience))
+            watchdog = stack.enter_context(Watchdog(run, order.hang_timeout))
             return train_trial(order, pictures, report, watchdog)
     except TrialStopped:
         raise SystemExit(0) from None
@@ -259,11 +259,11 @@ class TrialCallback(Callback):
 
     def stage(self, info: StageInfo) -> None:
         """Tell the watchdog that a stage starts."""
-        self.watchdog.pat()
+        self.watchdog.reset()
 
     def step(self) -> None:
         """Tell the watchdog that a step was taken."""
-        self.watchdog.pat()
+        self.watchdog.reset()
 
     def epoch(self, row: dict[str, Any]) -> None:
         """Report the epoch, and first those that a killed driver missed."""
@@ -283,12 +283,12 @@ class TrialCallback(Callback):
                 self.report({"epoch": number, "loss": loss, **about})
             except SystemExit:
                 raise TrialStopped from None
-            self.watchdog.pat()
+            self.watchdog.reset()
         self.reported = max(self.reported, row["number"])
 
     def note(self, text: str) -> None:
         """Append a message to `notes.txt` in the run folder."""
-        self.watchdog.pat()
+        self.watchdog.reset()
         with open_regular(Path(self.order.run) / "notes.txt", "a") as file:
             file.write(f"{text}\n")
 
