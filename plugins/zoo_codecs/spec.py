@@ -67,7 +67,8 @@ class VAESpec(CodecSpec):
     """Weight of the rate (beta-VAE, Higgins et al. 2017); below 1, codes carry more information and follow the prior
     less closely."""
     warmup: Annotated[int, Field(ge=0), Range(0, 2000)] = 200
-    """Training steps over which the weight of the rate rises from 0, to avoid posterior collapse."""
+    """Batches over which the weight of the rate rises from 0, to avoid posterior collapse; `train.accumulate` takes
+    several in each step."""
     free_bits: Annotated[float, Field(ge=0, le=10), Range(0.0, 0.3)] = 0.0
     """Free bits, in nats per code dimension: a batch's mean rate below this is not penalised (as in
     arXiv:1606.04934)."""
@@ -94,7 +95,7 @@ class VQVAESpec(CodecSpec):
     gradient: Annotated[Literal["straight", "rotation"], Choice("straight", "rotation")] = "straight"
     """For ema: gradient estimator; straight: straight-through; rotation: rotated and scaled like the vectors."""
     decay: Annotated[float, Field(ge=0, lt=1), Choice(0.9, 0.97, 0.99)] = 0.97
-    """For ema: decay of the moving average per step."""
+    """For ema: decay of the moving average per batch; `train.accumulate` takes several in each step."""
     restart: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """For ema: code words used less than this share of the average are re-initialised; 0: never."""
     commitment: Annotated[float, Field(ge=0, le=100), Range(0.05, 2.0, log=True)] = 0.25

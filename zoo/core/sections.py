@@ -169,7 +169,8 @@ class StageSpec(Spec):
     lr: Annotated[float, Field(gt=0, le=100), Range(1e-4, 1e-2, log=True)] = 1e-3
     """Peak learning rate of the schedule."""
     weight_decay: Annotated[float, Field(ge=0, le=1), Range(1e-4, 1e-1, log=True)] = 0.01
-    """Weight decay of matrices and filters as torch.optim applies it; not for biases and normalisation."""
+    """Weight decay of matrices and filters as torch.optim applies it; not for biases, normalisation, and what modules
+    name in `no_weight_decay`."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Momentum of SGD and Muon."""
     schedule: Annotated[
