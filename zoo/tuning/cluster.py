@@ -76,6 +76,8 @@ class ClusterOptions:
 
 def check_device(name: str, *, here: bool) -> None:
     """Raise ZooError for a device that trials, which may run `here` or on other machines, cannot use."""
+    if name == "auto":
+        return
     from zoo.models.device import KINDS, advise_on_device, choose_device
 
     kind, colon, number = name.partition(":")
