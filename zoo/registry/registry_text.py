@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from typing import Any, NamedTuple
 
 from zoo.core.errors import ZooError
+from zoo.core.trust import parse_finite
 from zoo.core.yaml import Document, parse_cached
 
 RESULTS_KEY = re.compile(r"^results:[ \t]*$", re.MULTILINE)
@@ -72,14 +72,6 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs) or "" in found:
         raise ValueError("a key is empty or stands twice")
     return found
-
-
-def parse_finite(text: str) -> float:
-    """Convert a number; ValueError if it is not finite."""
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError("not a finite number")
-    return value
 
 
 def parse_integer(text: str) -> int:

@@ -154,8 +154,8 @@ def numbered_pictures(test: Pictures, names: Sequence[str]) -> Tensor:
 def read_pictures(run: Run, names: Sequence[str]) -> Tensor:
     """Read pictures from files or the test split, uint8 (N, C, H, W); DataError for one that cannot be read."""
     numbered = [name for name in names if TEST_PICTURE.fullmatch(name)]
-    chosen = iter(numbered_pictures(load_test_split(run), numbered)) if numbered else iter(())
-    return torch.stack([next(chosen) if TEST_PICTURE.fullmatch(name) else read_picture(run, name)[0] for name in names])
+    found = dict(zip(numbered, numbered_pictures(load_test_split(run), numbered), strict=True)) if numbered else {}
+    return torch.stack([found[name] if name in found else read_picture(run, name)[0] for name in names])
 
 
 def read_picture(run: Run, text: str) -> Tensor:
