@@ -178,7 +178,7 @@ def test_a_study_goes_on_grows_and_stays_what_it_was(monkeypatch: pytest.MonkeyP
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_asked_for_in_vain(capsys: Capture) -> None:
     assert main(["tune", "toy", "--device", "cuda", "--trials=2"]) == 2
-    assert "there is no GPU for device cuda; use --device auto" in capsys.readouterr().err
+    assert "finds no cuda device on this machine; use --device auto" in capsys.readouterr().err
     assert not STUDY.exists()
 
 
