@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 TRIVIAL = ("data.limit=300", "model.blocks=2", "model.head=0", "train.epochs=3")
-OPTIONS = (*TRIVIAL, "tune.grace=100", "tune.sampler=random")
+OPTIONS = (*TRIVIAL, "tune.grace_period=100", "tune.sampler=random")
 SPACE = {"model.first": (8, 16), "model.last": (24, 32)}
 MIB = 2**20
 

@@ -21,7 +21,10 @@ entries:
     data: {limit: 300}
     model: {blocks: 3, first: 8, last: 16, final: 1, head: 0}
     train: {epochs: 2, batch: 50}
-    tune: {trials: 1, grace: 1, space: {model: {first: 8..16, last: 16..32, head: null, blocks: null, final: null}}}
+    tune:
+      trials: 1
+      grace_period: 1
+      space: {model: {first: 8..16, last: 16..32, head: null, blocks: null, final: null}}
   judge: {extends: judge, model: {blocks: 3, first: 8, last: 16}}
   vae:
     extends: vae
@@ -29,14 +32,17 @@ entries:
     model: {latent: 8, width: 8}
     prior: {kind: mixture, components: 4}
     train: {epochs: 1, batch: 50}
-    tune: {trials: 1, grace: 1, space: {model: {latent: 4..8, width: 8..12}, prior.components: 2..5}}
+    tune: {trials: 1, grace_period: 1, space: {model: {latent: 4..8, width: 8..12}, prior.components: 2..5}}
   vae-nf:
     extends: vae-nf
     data: {limit: 300}
     model: {latent: 8, width: 8}
     prior: {layers: 2, width: 16}
     train: {epochs: 1, batch: 50}
-    tune: {trials: 1, grace: 1, space: {model: {latent: 4..8, width: 8..12}, prior: {layers: 1..2, width: [8, 16]}}}
+    tune:
+      trials: 1
+      grace_period: 1
+      space: {model: {latent: 4..8, width: 8..12}, prior: {layers: 1..2, width: [8, 16]}}
   vae-nf-cifar10: {extends: vae-nf, text: {kind: sentence}}
   vae-nf-shapes:
     extends: vae-nf-shapes

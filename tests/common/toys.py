@@ -102,7 +102,7 @@ entries:
     train: {epochs: 3, batch: 30, schedule: constant, optimizer: sgd}
     tune:
       sampler: random
-      grace: 1000
+      grace_period: 1000
       space: {train.batch: null, train.optimizer: null, train.weight_decay: null, train.schedule: null}
 """
 """Three epochs of five steps; nothing is pruned."""

@@ -250,7 +250,7 @@ def test_a_study_without_a_result_is_nothing_to_begin_with() -> None:
 def test_asha_stops_no_trial_that_the_study_begins_with(objective: str) -> None:
     from zoo.tuning.asha import StudyASHA
 
-    ledger = begin(f"tune.objective={objective}", "tune.grace=1")
+    ledger = begin(f"tune.objective={objective}", "tune.grace_period=1")
     searcher = StudySearcher(ledger, order, lambda trial: None)
     asha = StudyASHA(searcher)
 
@@ -290,9 +290,9 @@ def test_a_study_of_an_older_version_goes_on_as_it_was(capsys: Capture) -> None:
     assert main([*words[1:], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["state"] == "done"
     folder, spec = Path("runs/study"), TuneSpec(trials=8)
-    plan = StudyPlan.of(about["entry"], spec.model_copy(update={"grace": 4}), about["space"])
+    plan = StudyPlan.of(about["entry"], spec.model_copy(update={"grace_period": 4}), about["space"])
     assert changes_in(folder, plan) == []
-    typed = StudyPlan.of(about["entry"], spec.model_copy(update={"grace": 4, "startup": 2}), about["space"])
+    typed = StudyPlan.of(about["entry"], spec.model_copy(update={"grace_period": 4, "startup": 2}), about["space"])
     assert changes_in(folder, typed) == ["tune.startup: 10 -> 2"]
     raw, entry = get(*words[3:-6])
     ledger = Ledger(folder, entry, spec, Space.of(raw, entry, entry.tune.space, ["model.head"]))
@@ -305,7 +305,7 @@ def test_a_study_of_an_older_version_goes_on_as_it_was(capsys: Capture) -> None:
 def test_a_grace_beyond_all_epochs_prunes_nothing() -> None:
     from zoo.tuning.asha import StudyASHA
 
-    ledger = begin("tune.grace=1000000000")
+    ledger = begin("tune.grace_period=1000000000")
     searcher = StudySearcher(ledger, order, lambda trial: None)
     asha, trial = StudyASHA(searcher), type("Ray", (), {"config": {"number": 1}})
     ledger.begin()

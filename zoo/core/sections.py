@@ -380,10 +380,10 @@ class TuneSpec(Spec):
     quarter of the trials, at most 10. Also the population size of nsga2, at least 10."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of the sampler."""
-    grace: Annotated[int, Field(ge=1)] = 2
+    grace_period: Annotated[int, Field(ge=1), Renamed("grace", since="0.2", removed="0.4")] = 2
     """Epochs before ASHA (Li et al. 2018, arXiv:1810.05934) may stop a trial."""
-    reduction: Annotated[float, Field(gt=1, le=100)] = 3.0
-    """ASHA's reduction factor: one in this many trials continues past each rung, and rungs are this factor apart."""
+    reduction_factor: Annotated[float, Field(gt=1, le=100), Renamed("reduction", since="0.2", removed="0.4")] = 3.0
+    """One in this many trials continues past each rung, and rungs are this factor apart."""
     attempts: Annotated[int, Field(ge=1, le=100)] = 3
     """Consecutive crashes or out-of-memory errors, without a new epoch in between, before a trial is given up."""
     hang_timeout: Annotated[float, Field(gt=0), Renamed("patience", since="0.2", removed="0.4")] = 300.0

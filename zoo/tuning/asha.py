@@ -25,9 +25,8 @@ class StudyASHA(ASHAScheduler):
 
     def __init__(self, searcher: StudySearcher) -> None:
         self.searcher, ledger, spec = searcher, searcher.ledger, searcher.ledger.spec
-        super().__init__(
-            "epoch", "loss", "min", max(MAX_EPOCHS, spec.grace), spec.grace, spec.reduction, stop_last_trials=False
-        )
+        grace, reduction = spec.grace_period, spec.reduction_factor
+        super().__init__("epoch", "loss", "min", max(MAX_EPOCHS, grace), grace, reduction, stop_last_trials=False)
         for number, epoch, loss in ledger.rungs():
             self._brackets[0].on_result(TrialStub(number), epoch, -loss)
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from zoo.core.errors import RunError, ZooError, describe_error
 from zoo.core.files import digest, remove, write_json
 from zoo.core.notes import note
@@ -50,12 +52,8 @@ class StudyPlan:
     @classmethod
     def of(cls, entry: dict[str, Any], spec: TuneSpec, space: dict[str, str], older: str | None = None) -> StudyPlan:
         """Make a plan, with the tuner's options that affect what trials mean."""
-        kept = {
-            key: value
-            for key, value in spec.model_dump(mode="json").items()
-            if key not in CHANGEABLE_OPTIONS | {"space"}
-        }
-        return cls({key: value for key, value in entry.items() if key != "summary"}, kept, space, older)
+        kept = {key: value for key, value in entry.items() if key != "summary"}
+        return cls(kept, spec.model_dump(mode="json", exclude={*CHANGEABLE_OPTIONS, "space"}), space, older)
 
     def changes(self, other: StudyPlan) -> list[str]:
         """List the differences from another plan, e.g. `train.epochs: 24 -> 12`."""
@@ -90,11 +88,12 @@ def changes_in(path: Path, plan: StudyPlan) -> list[str]:
 
 
 def fill_defaults(plan: StudyPlan) -> StudyPlan:
-    """Add options that are newer than the plan, with their defaults."""
+    """Add options that are newer than the plan, with their defaults, and call the others by their current names."""
     try:
-        return replace(plan, entry=restore_entry(plan.entry).dump())
-    except ZooError:  # a plugin is missing, or has dropped an option
+        entry, tune = restore_entry(plan.entry), TuneSpec.model_validate(plan.tune)
+    except (ZooError, ValidationError):  # a plugin is missing, or an option was dropped
         return plan
+    return replace(StudyPlan.of(entry.dump(), tune, plan.space, plan.older), starts=plan.starts)
 
 
 def is_study(folder: Path) -> bool:
