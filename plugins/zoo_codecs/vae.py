@@ -69,7 +69,11 @@ class VAE(LatentModel):
     def learn(self, batch: Batch) -> tuple[Posterior | Tensor, Tensor, Losses]:
         if self.training:
             self.steps += 1
+        if self.spec.noise:
+            self.standardise.follows = True
         posterior, decoded, further = super().learn(batch)
+        if self.spec.noise:
+            self.standardise.follows = False
         if self.spec.objective == "weighted":
             further |= self.auxiliary.losses(batch, decoded)
         return posterior, decoded, further
@@ -86,10 +90,11 @@ class VAE(LatentModel):
 
 
 class Standardise(nn.Module):
-    """Standardise codes by the mean and variance of each channel in the batch; in evaluation by their averages.
+    """Standardise codes by the mean and variance of each channel: in training of the batch, otherwise their averages.
 
     The statistics follow the encoder (batch normalisation, arXiv:1502.03167, without scale and bias), so that a prior
-    trained later finds codes of mean 0 and variance 1.
+    trained later finds codes of mean 0 and variance 1. Only codes of training pictures count, not those of the
+    pseudo-pictures of a prior.
     """
 
     mean: Tensor
@@ -101,11 +106,12 @@ class Standardise(nn.Module):
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("variance", torch.ones(channels))
         self.register_buffer("count", torch.zeros((), dtype=torch.int64))
+        self.follows = False
 
     def forward(self, code: Tensor) -> Tensor:
         """Standardise codes (N, channels, ...) in float32."""
         mean, variance = self.mean, self.variance
-        if self.training:
+        if self.training and self.follows:
             variance, mean = torch.var_mean(code, [0, *range(2, code.ndim)], correction=0)
             self.count += 1
             share = (1 / self.count).clamp(min=AVERAGE_SHARE)

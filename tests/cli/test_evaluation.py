@@ -6,14 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.conftest import Install
 from zoo.cli import main
 from zoo.cli.console import Screen
-from zoo.cli.views.evaluation import show_class_figures, show_figures
+from zoo.cli.views.evaluation import draw_confusion, show_class_figures, show_figures
+from zoo.cli.views.ranking import draw_curves
 from zoo.display.format import format_value
 from zoo.evaluation.evaluation import Evaluation
+from zoo.evaluation.ranking import Curve
 
 Capture = pytest.CaptureFixture[str]
 FIGURES = {
@@ -43,6 +46,14 @@ def lines(capsys: Capture, found: Evaluation, *, everything: bool = False) -> tu
     notes = show_figures(Screen(plain=True), found, everything=everything)
     rows = [[cell.strip() for cell in row.split("  ") if cell.strip()] for row in capsys.readouterr().out.splitlines()]
     return {row[0]: row[1:] for row in rows}, notes
+
+
+def test_a_class_whose_name_is_in_another_encoding_is_drawn(tmp_path: Path) -> None:
+    names = ["owl", b"caf\xe9".decode("utf-8", "surrogateescape"), "a class with a very long name"]
+    draw_confusion(tmp_path / "a.png", [[1, 0, 0], [0, 1, 0], [0, 1, 0]], names, f"run {names[1]}")
+    curve = Curve.of(np.array([0.9, 0.2]), np.array([True, False]))
+    draw_curves(tmp_path / "b.png", dict.fromkeys(names, curve), f"run {names[1]}")
+    assert (tmp_path / "a.png").stat().st_size and (tmp_path / "b.png").stat().st_size
 
 
 def test_five_figures_of_a_generator_stand_beside_those_of_real_pictures(capsys: Capture) -> None:

@@ -56,6 +56,11 @@ def test_pages_are_numbered_on(folder: Path) -> None:
         assert (folder / "0008.png").stat().st_mode & 0o777 == 0o666 & ~umask
 
 
+def test_numbers_of_five_digits_go_on(folder: Path) -> None:
+    (folder / "9999-best").mkdir(parents=True)
+    assert [save_numbered(ToyPage(), folder).name for _ in range(2)] == ["10000.png", "10001.png"]
+
+
 def test_pages_saved_at_once_have_numbers_of_their_own(folder: Path) -> None:
     with ThreadPoolExecutor(4) as threads:
         paths = list(threads.map(lambda value: save_numbered(ToyPage(value), folder), range(12)))

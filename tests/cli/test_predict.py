@@ -107,6 +107,7 @@ def test_more_classes_than_there_are(capsys: pytest.CaptureFixture[str]) -> None
         (["--all", "--top", "3"], 2, "--top has no effect beside --all; give one of them"),
         (["--top", "0"], 2, "--top"),
         (["--csv", "some"], 7, "cannot save some"),
+        (["--csv", "p.csv", "--parquet", "./p.csv"], 2, "--csv and --parquet name the same file './p.csv'"),
     ],
 )
 def test_wrong_options_are_refused(capsys: pytest.CaptureFixture[str], words: list[str], code: int, text: str) -> None:

@@ -127,6 +127,13 @@ def test_the_command_for_more_names_a_study_that_was_begun_afresh(fake: Engine, 
     assert more in capsys.readouterr().err.splitlines()
 
 
+def test_the_command_for_more_names_the_plugins_that_are_left_out(fake: Engine, capsys: Capture) -> None:
+    fake(study("done", budget=1))
+    assert main(["--no-plugin", "trackers", "tune", "cnn", "--no-plugin", "timm", "--plain"]) == 0
+    more = "for more trials: zoo tune cnn --no-plugin trackers --no-plugin timm --plain --trials 2"
+    assert more in capsys.readouterr().err.splitlines()
+
+
 def test_confirming_that_was_cut_short_is_resumed_with_the_same_command(fake: Engine, capsys: Capture) -> None:
     found = study("done", "done", budget=2)
     entry = replace(found.trials[0], start=ENTRY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,12 @@ def test_the_parts_of_a_split_are_disjoint_whole_and_stratified() -> None:
     for part in parts[:3]:
         assert [labels[number] for number in numbers(part)] == part.y.tolist()
         assert part.x.dtype == torch.uint8
+
+
+def test_classes_have_names_of_their_own() -> None:
+    data = replace(numbered([0, 1, 2] * 10, 3), classes=("crane", "owl", "crane"))
+    with pytest.raises(DataError, match="several classes are called 'crane'; give each class its own name"):
+        split(data, DataSpec())
 
 
 def test_a_split_is_the_same_everywhere_and_another_for_another_seed() -> None:

@@ -15,6 +15,7 @@ from sklearn.datasets import load_digits
 import zoo
 from zoo.cli import main
 from zoo.core.errors import DataError
+from zoo.data.arrays import as_array
 from zoo.data.dataset import Pictures
 from zoo.data.given import keep_arrays, to_loaded
 from zoo.registry.build import build_data
@@ -134,6 +135,11 @@ def test_a_killed_run_resumes_with_the_same_arrays_only(home: Path) -> None:
         zoo.train("cnn", *words, "data.kind=arrays", f"data.fingerprint={again}", device="cpu")
     done = zoo.train("cnn", *words, data=(X / 255, Y.tolist()), device="cpu")
     assert done.run.name == "cnn-1" and done.weights_sha256 == whole.weights_sha256
+
+
+def test_floats_may_lie_outside_by_a_rounding_error() -> None:
+    off = np.array([-1e-7, 0, 0.5, 1.0000001], np.float32)
+    assert as_array(off).tolist() == [0, 0, 0.5, 1]
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,16 @@ def test_folds_follow_the_seed_of_the_split_and_keep_the_share_for_validation() 
     assert len(folds(3, valid=0)[1].valid) == 0
 
 
+def test_the_only_picture_of_a_class_stays_in_training() -> None:
+    rare = loaded()
+    y = np.append(rare.train.y.numpy(), 3)
+    x = np.concatenate([rare.train.nhwc.numpy(), np.full((1, 2, 2, 1), 99, np.uint8)])
+    data = Loaded(Pictures.of(x, y), classes=("a", "b", "c", "only"))
+    for fold in range(1, 6):
+        found = split(data, DataSpec(folds=5, fold=fold))
+        assert 99 in numbers(found.train) and 99 not in numbers(found.test)
+
+
 def test_without_folds_options_are_as_before() -> None:
     assert not {"folds", "fold"} & set(DataSpec().model_dump())
     assert DataSpec(folds=4, fold=2).model_dump()["fold"] == 2

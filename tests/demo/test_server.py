@@ -29,6 +29,7 @@ from torch import Tensor
 
 import zoo
 from zoo.cli import main
+from zoo.cli.commands.demo import is_loopback
 from zoo.core.errors import ResourceError, ZooError
 from zoo.demo.model import DemoModel
 from zoo.demo.server import MAX_CONNECTIONS, MAX_JSON, MAX_PICTURE, DemoServer, serve
@@ -305,9 +306,19 @@ def test_slow_and_many_connections_leave_room(classifier: DemoServer, monkeypatc
 
 def test_a_taken_port_and_a_foreign_address_are_refused(classifier: DemoServer, trained: Path) -> None:
     model = DemoModel(zoo.load(trained), "cpu")
-    for host, port in (("127.0.0.1", classifier.server_port), ("203.0.113.7", 0), ("no.such.host.invalid", 0)):
-        with pytest.raises(ResourceError, match="cannot listen on"), serve(model, host, port):
+    taken = ("127.0.0.1", classifier.server_port, "--port")
+    for host, port, option in (taken, ("203.0.113.7", 0, "--host"), ("no.such.host.invalid", 0, "--host")):
+        with (
+            pytest.raises(ResourceError, match=f"cannot listen on .*; choose another {option}"),
+            serve(model, host, port),
+        ):
             pass
+
+
+def test_an_empty_host_is_refused_and_all_of_loopback_is_this_machine(home: Path, capsys: Any) -> None:
+    assert main(["demo", "judge@digits", "--host", ""]) == 2
+    assert "--host is empty; leave it out, or name an address" in capsys.readouterr().err
+    assert is_loopback("127.0.0.2") and is_loopback("localhost") and is_loopback("::1") and not is_loopback("0.0.0.0")
 
 
 def test_the_page_is_on_loopback_unless_a_host_is_given(home: Path, trained: Path) -> None:

@@ -77,7 +77,7 @@ def test_equal_probabilities_are_above_a_threshold_together() -> None:
 
 def test_a_threshold_has_the_precision_and_the_one_below_has_not(run: Path) -> None:
     found, split = predictions(run)
-    probabilities, labels = split.scores.double().exp(), split.labels
+    probabilities, labels = split.predictions.probabilities.double(), split.labels
     rows = found.details["thresholds"]
     assert rows["precision"] == 0.9 and list(rows["per_class"]) == list("0123456789")
     reached = [(label, row) for label, row in enumerate(rows["per_class"].values()) if row]

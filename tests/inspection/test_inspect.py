@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from io import BytesIO
 from pathlib import Path
 
@@ -188,3 +189,18 @@ def test_pages_of_an_earlier_inspection_go_away(folder: Path, capsys: Capture) -
     assert main(["inspect", str(folder)]) == 0
     assert "duplicates: none" in capsys.readouterr().out
     assert sorted(path.name for path in Path("inspection").iterdir()) == ["findings.csv", "samples.png"]
+
+
+def test_pictures_that_no_inspection_wrote_are_kept(home: Path, capsys: Capture) -> None:
+    write(home / "mine" / "labels.png", scene(1))
+    assert main(["inspect", "digits", "-o", "mine"]) == 2
+    assert "mine has labels.png, which no inspection wrote; name another folder" in capsys.readouterr().err
+    assert [path.name for path in Path("mine").iterdir()] == ["labels.png"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_name_in_another_encoding_is_escaped(folder: Path) -> None:
+    copy = folder / "train" / "cat" / "copy.png"
+    copy.rename(copy.with_name(b"caf\xe9.png".decode("utf-8", "surrogateescape")))
+    assert main(["inspect", str(folder)]) == 0
+    assert r"caf\udce9.png" in Path("inspection/findings.csv").read_text(encoding="utf-8")

@@ -19,6 +19,7 @@ from zoo.core.errors import InterruptedRun, ZooError
 from zoo.core.types import Batch
 from zoo.models.generator import Generator
 from zoo.models.latent import dequantise, fixed_seed
+from zoo.models.prior import Posterior
 from zoo.registry.build import build_model
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Entry, resolve_entry
@@ -268,7 +269,8 @@ def test_a_run_gives_the_generator_back() -> None:
 def test_noise_gives_codes_of_one_scale_and_posteriors_of_one_width(form: str) -> None:
     model, batch = made((3, 32, 32), form=form, lowest=8, noise=0.25), pictures(64, (3, 32, 32))
     learn(model, batch, 20, rate=1e-6)
-    found = model.train().posterior(batch.x)
+    found = model.train().codec.learn(batch)[0]
+    assert isinstance(found, Posterior)
     channels = found.mean.transpose(0, 1).flatten(1)
     assert channels.mean(1).tolist() == pytest.approx([0] * 4, abs=1e-4)
     assert channels.var(1, correction=0).tolist() == pytest.approx([1] * 4, rel=0.01)
@@ -277,6 +279,14 @@ def test_noise_gives_codes_of_one_scale_and_posteriors_of_one_width(form: str) -
     later = model.eval().codes(batch.x)  # by the averages of the training
     assert torch.allclose(later, found.mean, atol=0.05)
     assert torch.allclose(model.codes(batch.x[:1]), later[:1], atol=1e-3)
+
+
+def test_pseudo_pictures_of_a_prior_do_not_change_the_scale_of_codes() -> None:
+    model, batch = made((3, 32, 32), form="map", lowest=8, noise=0.25), pictures(8, (3, 32, 32))
+    learn(model, batch, 3)
+    before = {name: value.clone() for name, value in model.codec.named_buffers()}
+    model.train().posterior(torch.rand(5, 3, 32, 32))
+    assert all(torch.equal(value, before[name]) for name, value in model.codec.named_buffers())
 
 
 def test_lowest_sets_the_size_of_a_map() -> None:

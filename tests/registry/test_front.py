@@ -79,6 +79,8 @@ def test_data_are_named_by_their_beginning_and_the_error_names_them() -> None:
     assert choose_data(registry, "cifar", "accuracy") == ("CIFAR", ["toys"])
     with pytest.raises(ZooError, match="no data 'mnist' among the results; choose one of CIFAR, toys"):
         choose_data(registry, "mnist", "accuracy")
+    kinds = Registry(results=[result("a", 1, 0.5, data="CIFAR-10 (JPEG q75)"), result("b", 1, 0.5)])  # type: ignore[list-item]
+    assert choose_data(kinds, "cifar10", "accuracy") == ("CIFAR-10 (JPEG q75)", ["toys"])
     with pytest.raises(ZooError, match="no result has the metric 'acuracy'; did you mean 'accuracy'"):
         choose_data(registry, None, "acuracy")
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from studies import MIXED, REASONS, study
 
-from zoo.reporting.charts import Bar, Series, axis_of, draw_bars, draw_chart
+from zoo.reporting.charts import LEFT, RIGHT, WIDTH, Bar, Series, axis_of, draw_bars, draw_chart
 from zoo.reporting.page import render
 from zoo.reporting.study_page import study_page
 from zoo.tuning.study import trial_label
@@ -43,6 +43,13 @@ def test_the_best_trial_is_never_cut_off(home: Path) -> None:
     html = render(study_page(found, len))
     best = re.findall(r'cy="([0-9.]+)" r="4"><title>t00019', html)
     assert best and all(float(y) < 191.9 for y in best)
+
+
+def test_dots_outside_both_axes_stand_at_the_edge() -> None:
+    points = [(100_000.0 + 500 * number, 0.5 + number / 100) for number in range(30)]
+    across, up = axis_of("parameters", [x for x, _ in points]), axis_of("loss", [y for _, y in points])
+    svg = draw_chart("far", [Series("done", [*points, (2e6, 0.6)], kind="dots")], across, up)
+    assert all(LEFT <= float(x) <= WIDTH - RIGHT for x in re.findall(r'cx="([-0-9.]+)"', svg))
 
 
 def test_points_without_a_value_break_nothing() -> None:

@@ -46,6 +46,8 @@ COMMANDS = {
     "doctor": "Check whether the zoo works here, and what is missing.",
     "completion": "Print a completion script for bash, zsh, fish or PowerShell.",
 }
+BLOCKED = "zoo.blocked"
+"""Key of the context's `meta` for the names that --no-plugin gave."""
 WIDTH = max(20, min(shutil.get_terminal_size().columns, 82) - 2)
 EPILOG = "Start with: zoo train cnn, then zoo evaluate cnn. Every command has --help."
 
@@ -92,6 +94,7 @@ def block_plugins(context: click.Context, option: click.Parameter, names: tuple[
         from zoo.registry.plugins.discover import known_names
 
         add_to_blocklist(names, known_names())
+        context.meta.setdefault(BLOCKED, []).extend(names)
         catalog.cache_clear()
         context.call_on_close(catalog.cache_clear)
 

@@ -11,6 +11,11 @@ def one_line(text: str) -> str:
     return escape_controls(" ".join(text.split()))
 
 
+def printable(text: str) -> str:
+    """Escape what UTF-8 cannot hold, such as bytes of a file name in another encoding."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def printable_lines(text: str) -> str:
     """Escape control characters, except for line breaks."""
     return "\n".join(escape_controls(line.expandtabs()) for line in text.split("\n"))

@@ -15,6 +15,8 @@ from zoo.data.decode import Picture, Recipe, Seen, resize_picture
 
 Array = NDArray[Any]
 LEVELS = 255
+ROUNDING = 1e-4
+"""How far floats may lie outside 0..1, as after an interpolation."""
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Pillow's modes by number of channels."""
 
@@ -31,18 +33,19 @@ def as_array(pictures: Array | Tensor) -> Array:
     if pictures.dtype.kind not in "iuf":
         raise DataError(f"an array of {pictures.dtype} holds no pixels", "give uint8, or floats of 0 to 1")
     check_values(pictures)
-    return pictures.astype(np.float32 if pictures.dtype.kind == "f" else np.uint8, copy=False)
+    return pictures.clip(0, 1).astype(np.float32) if pictures.dtype.kind == "f" else pictures.astype(np.uint8)
 
 
 def check_values(pictures: Array) -> None:
-    """Raise DataError unless floats are 0 to 1, and integers 0 to 255."""
+    """Raise DataError unless floats are 0 to 1, but for rounding errors, and integers 0 to 255."""
     floats, low, high = pictures.dtype.kind == "f", pictures.min(), pictures.max()
     if floats and not np.isfinite(low + high):
         raise DataError("the pictures have values that are not finite", "replace them")
-    if low < 0:
+    slack = ROUNDING if floats else 0
+    if low < -slack:
         hint = "give the pixels themselves: the model standardises them"
         raise DataError(f"the pictures have negative values, down to {low:g}", hint)
-    if high > (1 if floats else LEVELS):
+    if high > (1 if floats else LEVELS) + slack:
         what, hint = ("floats", "divide them by 255, or give uint8") if floats else ("integers", "bring them to 8 bits")
         raise DataError(f"the pictures are {what} of up to {high:g}, not {1 if floats else LEVELS}", hint)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -236,6 +237,8 @@ def check_loaded(loaded: Loaded) -> None:
             raise DataError(
                 f"train pictures are {format_shape(train)}, {name} pictures {format_shape(part)}; make them equal"
             )
+    if repeated := [name for name, count in Counter(classes).items() if count > 1]:
+        raise DataError(f"several classes are called {quote_some(repeated)}", "give each class its own name")
     if len(loaded.captions) not in (0, len(classes)):
         raise DataError(
             f"there are captions for {len(loaded.captions)} of {len(classes)} classes; the data kind must provide all"

@@ -69,8 +69,9 @@ def with_shared_texts(*parts: Pictures) -> tuple[Pictures, ...]:
 def hold_out(train: Pictures, valid: Pictures, folds: int, fold: int, seed: int) -> tuple[Pictures, Pictures, Pictures]:
     """Cut training and validation pictures anew for cross-validation: a fold is held out in place of the test split.
 
-    Within each class the pictures are dealt to the folds in an order that the seed gives. The share of the others that
-    is kept for validation is as before, so that what chooses the epoch is not what is measured.
+    Within each class the pictures are dealt to the folds in an order that the seed gives; the only picture of a class
+    stays in training. The share of the others that is kept for validation is as before, so that what chooses the epoch
+    is not what is measured.
     """
     note(f"fold {fold} of {folds} stands in for the test pictures, which are not used", usual=True)
     pool = join([train, valid])
@@ -78,6 +79,9 @@ def hold_out(train: Pictures, valid: Pictures, folds: int, fold: int, seed: int)
     keys = np.random.PCG64([seed, folds]).random_raw(len(y))
     held = np.zeros(len(y), dtype=bool)
     held[np.lexsort((keys, y))[fold - 1 :: folds]] = True
+    held &= np.bincount(y)[y] > 1
+    if not held.any():
+        raise DataError(f"fold {fold} of {folds} has no picture", "set data.folds lower")
     rest = pool.subset(torch.from_numpy(np.flatnonzero(~held)))
     rows, others = stratified_rows(rest.y.numpy(), [len(valid) / len(y)], seed)
     parts = rest.subset(sorted_rows(others)), rest.subset(sorted_rows(rows))

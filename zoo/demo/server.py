@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hmac
 import ipaddress
 import json
@@ -267,7 +268,8 @@ def serve(
         server = DemoServer(model, host, port, tell)
     except (OSError, OverflowError, UnicodeError) as error:
         text = getattr(error, "strerror", None) or str(error)
-        raise ResourceError(f"cannot listen on {host}, port {port}: {text}", "choose another --port") from None
+        option = "--port" if getattr(error, "errno", None) in (errno.EADDRINUSE, errno.EACCES) else "--host"
+        raise ResourceError(f"cannot listen on {host}, port {port}: {text}", f"choose another {option}") from None
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
     try:

@@ -43,3 +43,8 @@ def format_bytes(count: int) -> str:
             return f"{size:.3g} {unit}"
         size /= 1000
     return f"{size:.3g} GB"
+
+
+def shorten(text: str, limit: int) -> str:
+    """Cut a text off after so many characters."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

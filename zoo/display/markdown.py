@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from zoo.core.errors import one_line
+from zoo.display.format import shorten
 
 PLAIN = re.compile(r"[^\W_]+(?:[ _.-][^\W_]+)*")
 """A name that no Markdown renderer takes for markup; `LINK` could be one all the same."""
@@ -16,15 +17,14 @@ MAX_NAME = 80
 """Longest name in characters; more is cut off."""
 
 
-def shorten(text: str, limit: int = MAX_NAME) -> str:
+def short_line(text: str, limit: int = MAX_NAME) -> str:
     """Make one line of a text, cut off after `limit` characters."""
-    line = one_line(text)
-    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+    return shorten(one_line(text), limit)
 
 
 def prose(text: str, limit: int = 500) -> str:
     """Escape a text that is read as prose."""
-    escaped = MARKUP.sub(lambda match: f"\\{match[0]}", shorten(text, limit))
+    escaped = MARKUP.sub(lambda match: f"\\{match[0]}", short_line(text, limit))
     escaped = escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
     escaped = re.sub(r"^([-+]|[0-9]+(?=[.)]))", lambda match: escape_item(match[0]), escaped)
     return re.sub(r"(?<=\w)([:.])(?=[\w/])", r"\\\1", escaped)  # else an address becomes a link
@@ -37,13 +37,13 @@ def escape_item(start: str) -> str:
 
 def name(text: str) -> str:
     """Format a name: as it is if it is a plain word, otherwise as code, in which nothing is markup."""
-    line = shorten(text)
+    line = short_line(text)
     return line if PLAIN.fullmatch(line) and not LINK.search(line) else code(line)
 
 
 def code(text: str, limit: int = MAX_NAME) -> str:
     """Format a text as code within a line; only a `|` in a table needs more, see `table`."""
-    line = shorten(text, limit) or " "
+    line = short_line(text, limit) or " "
     fence = "`" * (longest_run(line) + 1)
     space = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{space}{line}{space}{fence}"
@@ -70,4 +70,4 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[i
 
 def quoted(text: str, limit: int = MAX_NAME) -> str:
     """Format a text as a quoted scalar of YAML."""
-    return json.dumps(shorten(text, limit), ensure_ascii=False)
+    return json.dumps(short_line(text, limit), ensure_ascii=False)

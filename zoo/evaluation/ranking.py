@@ -87,13 +87,19 @@ def class_curves(found: ClassifiedSplit) -> dict[str, Curve]:
     """Compute the curve of each class against all others; none for over 200 classes, or without pictures."""
     if len(found.classes) > MAX_CLASSES or not len(found):
         return {}
-    probabilities, labels = found.scores.double().exp().numpy(), found.labels.numpy()
+    probabilities, labels = published_probabilities(found), found.labels.numpy()
     return {name: Curve.of(probabilities[:, label], labels == label) for label, name in enumerate(found.classes)}
 
 
 def confidence_curve(found: ClassifiedSplit) -> Curve:
     """Compute the curve of the probability of the predicted class, which tells right predictions from wrong ones."""
-    return Curve.of(found.scores.double().exp().amax(1).numpy(), (found.predicted == found.labels).numpy())
+    return Curve.of(published_probabilities(found).max(1), (found.predicted == found.labels).numpy())
+
+
+def published_probabilities(found: ClassifiedSplit) -> Floats:
+    """Return the probabilities (N, K) that predictions and files have, so that thresholds hold for them."""
+    probabilities: Floats = found.scores.exp().double().numpy()
+    return probabilities
 
 
 def ranking(curves: dict[str, Curve]) -> dict[str, dict[str, float]]:

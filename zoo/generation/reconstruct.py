@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MAX_PAIRS_ON_PAGE = 64
 """Maximum number of pairs on a page."""
+MAX_PSNR = 100.0
+"""Largest PSNR in decibels; that of an exact reconstruction would be infinite."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -121,7 +123,7 @@ def reconstruct(
         shown = [to_images(model.reconstruct(batch.x)) for batch in batches(inputs, DECODE_BATCH, torch_device)]
     found = torch.cat(shown) if shown else originals
     errors = (found - originals).double().square().flatten(1).mean(1)
-    psnr = (-10 * errors.log10()).mean()
+    psnr = (-10 * errors.log10()).clamp(max=MAX_PSNR).mean()
     return Reconstruction(originals, found, tuple(names), errors.mean().item(), psnr.item(), skipped)
 
 

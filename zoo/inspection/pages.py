@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from zoo.core.errors import ZooError, printable
 from zoo.core.files import remove, write_text
 from zoo.core.notes import note
 from zoo.data.dataset import Pictures
@@ -29,16 +30,20 @@ def write_inspection(found: Inspection, folder: Path) -> list[Path]:
 
     Args:
         found: The inspection.
-        folder: The folder; files of these names in it are replaced.
+        folder: The folder; the files of an earlier inspection in it are replaced.
 
     Returns:
         The paths of the files. Pages with nothing on them are not written, and those of an earlier inspection removed;
         so are all pages of pictures that are neither grey nor RGB.
 
     Raises:
+        ZooError: If the folder has files of these names that no inspection wrote.
         ResourceError: If the folder cannot be written to.
     """
     table, paths = folder / "findings.csv", []
+    names = [f"{name}.png" for name, _, _ in pages(found)]
+    if not table.exists() and (there := [name for name in names if (folder / name).exists()]):
+        raise ZooError(f"{folder} has {there[0]}, which no inspection wrote", "name another folder")
     write_text(table, findings_csv(found.findings))
     if not (shown := found.shape[0] in DRAWN_CHANNELS):
         note(f"no pages: pictures with {found.shape[0]} channels cannot be shown as PNG")
@@ -107,5 +112,5 @@ def findings_csv(findings: list[Finding]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(Finding._fields)
-    writer.writerows(findings)
+    writer.writerows([printable(str(cell)) for cell in each] for each in findings)
     return text.getvalue()

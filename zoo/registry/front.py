@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 from typing import Any
@@ -170,15 +170,30 @@ def choose_data(registry: Registry, data: str | None, metric: str) -> tuple[str,
 
 
 def match_data(data: str, names: list[str]) -> str:
-    """Return the one of the names that is meant: exactly, or else in any case, or else by its beginning."""
-    same = [name for name in names if name.lower() == data.lower()]
-    begun = [name for name in names if name.lower().startswith(data.lower())]
-    matching = [data] if data in names else same or begun
+    """Return the one of the names that is meant: exactly, or else in any case, or else by its beginning.
+
+    If none is, hyphens do not count, so that the data kind `cifar10` means the results on CIFAR-10.
+    """
+    if data in names:
+        return data
+    matching = names_like(data, names, str.lower) or names_like(data, names, without_hyphens)
     if not matching:
         raise ZooError(f"no data {data[:80]!r} among the results", f"choose one of {', '.join(names)}")
     if len(matching) > 1:
         raise ZooError(f"{data[:80]!r} may mean {' or '.join(matching)}", "write more of the name")
     return matching[0]
+
+
+def names_like(data: str, names: list[str], simplify: Callable[[str], str]) -> list[str]:
+    """List the names that are the same as a text once both are simplified, or else those that begin with it."""
+    meant, plain = simplify(data), {name: simplify(name) for name in names}
+    same = [name for name in names if plain[name] == meant]
+    return same or [name for name in names if plain[name].startswith(meant)]
+
+
+def without_hyphens(name: str) -> str:
+    """Return a name in lower case and without hyphens."""
+    return name.lower().replace("-", "")
 
 
 def front_digest(points: Iterable[FrontPoint]) -> str:

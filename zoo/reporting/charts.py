@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal
 
-from zoo.display.format import format_count
+from zoo.display.format import format_count, shorten
 from zoo.display.html import escape_text
 from zoo.display.limits import Limits
 
@@ -151,7 +151,7 @@ def draw_axes(across: Axis, up: Axis) -> str:
     parts.append(f'<line class="axis" x1="{LEFT}" y1="{bottom}" x2="{right}" y2="{bottom}"/>')
     for value, text in across.ticks():
         x = across.position(value, LEFT, right)
-        parts.append(f'<text class="middle" x="{x:.1f}" y="{bottom + 15}">{escape_text(short(text))}</text>')
+        parts.append(f'<text class="middle" x="{x:.1f}" y="{bottom + 15}">{escape_text(shorten(text, 16))}</text>')
     parts.append(
         f'<text class="middle name" x="{(LEFT + right) / 2:g}" y="{HEIGHT - 6}">{escape_text(across.name)}</text>'
     )
@@ -159,11 +159,6 @@ def draw_axes(across: Axis, up: Axis) -> str:
     turned = f'transform="rotate(-90 11 {middle:g})"'
     parts.append(f'<text class="middle name" x="11" y="{middle:g}" {turned}>{escape_text(up.name)}</text>')
     return "".join(parts)
-
-
-def short(text: str, limit: int = 16) -> str:
-    """Cut a text off after so many characters."""
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def draw_series(series: Series, across: Axis, up: Axis) -> str:
@@ -181,9 +176,10 @@ def draw_series(series: Series, across: Axis, up: Axis) -> str:
     if series.kind == "dots" or (series.kind == "line" and len(places) <= MAX_MARKERS):
         radius = 4 if series.kind == "dots" else 2.2
         for (x, y), (point, label) in zip(places, known, strict=True):
-            inside = min(max(y, TOP), bottom) if series.kind == "dots" else y
+            if series.kind == "dots":
+                x, y = min(max(x, LEFT), right), min(max(y, TOP), bottom)  # noqa: PLW2901
             text = escape_text(label or f"{series.name}: {across.name} {point[0]:g}, {point[1]:.4g}")
-            dot = f'<circle class="dot {series.colour}" cx="{x:.1f}" cy="{inside:.1f}" r="{radius}">'
+            dot = f'<circle class="dot {series.colour}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">'
             parts.append(f"{dot}<title>{text}</title></circle>")
     return "".join(parts)
 
@@ -223,7 +219,7 @@ def draw_bars(title: str, bars: Sequence[Bar], axis: Axis | None = None) -> str:
         y = TOP + row * LINE
         x, end = scale.position(bar.start, left, right), scale.position(bar.end, left, right)
         about = escape_text(bar.about or f"{bar.name} {bar.text}")
-        parts.append(f'<text class="end" x="{left - 6}" y="{y + 13}">{escape_text(short(bar.name, 18))}</text>')
+        parts.append(f'<text class="end" x="{left - 6}" y="{y + 13}">{escape_text(shorten(bar.name, 18))}</text>')
         rect = f'x="{x:.1f}" y="{y + 3}" width="{max(1.0, end - x):.1f}" height="{LINE - 7}"'
         parts.append(f'<rect class="bar {bar.colour}" rx="2" {rect}><title>{about}</title></rect>')
         parts.append(f'<text x="{end + 5:.1f}" y="{y + 13}">{escape_text(bar.text)}</text>')

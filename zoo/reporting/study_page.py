@@ -234,6 +234,8 @@ def front_blocks(study: Study) -> list[Block]:
     front = [places[trial.number] for trial in study.front if trial.number in places]
     series = [Series("front", front, "good", "line"), *trial_series(study, places)]
     across = axis_of("parameters", [size for size, _ in places.values()])
+    for size, _ in front:
+        across = across.including(size)
     up = axis_of("loss", shown_values(study, {number: loss for number, (_, loss) in places.items()}))
     up = up.including(min((loss for _, loss in front), default=None))
     heads, rows, right = front_table(study, best)

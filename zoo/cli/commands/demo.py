@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import sys
 import webbrowser
 from contextlib import suppress
@@ -12,9 +13,8 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, RUN
+from zoo.core.errors import ZooError
 from zoo.runs.find import load
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @click.command("demo", cls=Command, json=False)
@@ -39,17 +39,26 @@ def demo_command(screen: Screen, /, run: str, port: int, host: str, no_browser: 
     from zoo.demo.model import DemoModel
     from zoo.demo.server import serve
 
+    if not host.strip():
+        raise ZooError("--host is empty", "leave it out, or name an address")
     model = DemoModel(load(run), device)
     with serve(model, host, port, screen.note) as server, suppress(KeyboardInterrupt):
         screen.line(server.address)
         sys.stdout.flush()  # a program that starts the demo waits for its address
-        if host not in LOOPBACK:
+        if not is_loopback(host):
             screen.note("warning: other machines can reach this page; whoever has the address can use the model")
         screen.note("stop with Ctrl-C")
         if not no_browser:
             webbrowser.open(server.address)
         wait()
     screen.note("stopped")
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host.lower() == "localhost"
 
 
 def wait() -> None:

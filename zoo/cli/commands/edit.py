@@ -9,7 +9,7 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import GUIDANCE, PICTURES, RUN, page_options
-from zoo.cli.views.pages import NOT_WRITTEN, check_out, report_skipped, show_page, write_page
+from zoo.cli.views.pages import NOT_WRITTEN, check_distinct, check_out, report_skipped, show_page, write_page
 from zoo.runs.find import load
 
 
@@ -50,6 +50,7 @@ def edit_command(
     from zoo.generation.edit import edit
 
     check_out(out)
+    check_distinct(out=out, tensors=tensors)
     opened = load(run, pictures=pictures)
     found = edit(opened, pictures, **options)
     done = len(found.pictures) > 0

@@ -20,13 +20,15 @@ HEADS = ("entry", "seeds", "parameters", "minutes", "averaged over", "fewest")
 
 
 @click.command("front", cls=Command)
-@click.option("--data", metavar="NAME", help="Data as results name them; default those with most results.")
+@click.option(
+    "--data", "result_data", metavar="NAME", help="Data as results name them; default those with most results."
+)
 @click.option("--metric", default="accuracy", metavar="METRIC", help="Metric of the results; default accuracy.")
 @click.option("-o", "--out", metavar="FILE.png", help="File to write the picture to; default runs/front.png.")
 @REGISTRY
 @click.pass_obj
 def front_command(
-    screen: Screen, /, data: str | None, metric: str, out: str | None, registries: tuple[str, ...]
+    screen: Screen, /, result_data: str | None, metric: str, out: str | None, registries: tuple[str, ...]
 ) -> None:
     """Show which recorded results no other one beats with fewer parameters, or with less training.
 
@@ -38,7 +40,7 @@ def front_command(
     path = Path(out or ROOT / "front.png")
     check_out(str(path), "picture")
     registry, problems = load_registry(registries)
-    chosen, others = choose_data(registry, data, metric)
+    chosen, others = choose_data(registry, result_data, metric)
     points = front_points(registry, chosen, metric, higher=is_better_higher(metric))
     draw_front(path, points, chosen, metric)
     if screen.json:

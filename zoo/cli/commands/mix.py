@@ -9,7 +9,7 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import RUN, sampling_options
-from zoo.cli.views.pages import check_out, show_page, write_page
+from zoo.cli.views.pages import check_distinct, check_out, show_page, write_page
 from zoo.runs.find import load
 
 
@@ -39,6 +39,7 @@ def mix_command(
     from zoo.generation.sample import mix
 
     check_out(out)
+    check_distinct(out=out, tensors=tensors)
     opened = load(run)
     found = mix(opened, start, goal, **options)
     written = write_page(found, opened.results / "mixes", out, tensors, separate)

@@ -9,7 +9,7 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DEVICE, RUN, VIEWS, refuse_typed
-from zoo.cli.views.pages import report_skipped
+from zoo.cli.views.pages import check_distinct, report_skipped
 from zoo.cli.views.predictions import (
     check_parquet,
     prediction_columns,
@@ -63,9 +63,9 @@ def predict_command(
 
     if every and top > 1:
         raise ZooError("--top has no effect beside --all", "give one of them")
+    check_distinct(csv=csv, parquet=parquet)
     if parquet:
         check_parquet()
-
     if not pictures and options["data"] is None:
         raise ZooError("no pictures to classify", f"name files or folders, as in: zoo predict {run} photo.png")
     if options["data"] is None or not splits_of(options["data"]):

@@ -9,7 +9,7 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import RUN, sampling_options
-from zoo.cli.views.pages import check_out, show_page, write_page
+from zoo.cli.views.pages import check_distinct, check_out, show_page, write_page
 from zoo.runs.find import load
 
 
@@ -49,6 +49,7 @@ def sample_command(
     from zoo.generation.sample import sample
 
     check_out(out)
+    check_distinct(out=out, tensors=tensors)
     opened = load(run)
     found = sample(opened, prompts, count, **options)
     written = write_page(found, opened.results / "samples", out, tensors, separate)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from zoo.cli.app import Command
+from zoo.cli.app import BLOCKED, Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DATA, NAME, OVERRIDES, REGISTRY, TRACK, read_words
 from zoo.cli.views.study import show_failures, show_study, study_document
@@ -196,7 +196,7 @@ def repeat_command(study: Study, context: click.Context, trials: int) -> str:
     given = context.params
     words = ["zoo", "tune", given["name"], *given["overrides"]]
     for param in context.command.params:
-        value = given.get(str(param.name))
+        value = tuple(context.meta.get(BLOCKED, ())) if param.name == "no_plugin" else given.get(str(param.name))
         if param.name in RESET or context.get_parameter_source(str(param.name)) is not ParameterSource.COMMANDLINE:
             continue
         for each in value if isinstance(value, tuple) else [value]:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.cli.console import Screen
+from zoo.core.errors import printable
 from zoo.core.files import atomic_write
-from zoo.display.format import format_value
+from zoo.display.format import format_value, shorten
 from zoo.evaluation.figures import MAIN_FIGURES, better, is_reference, real_value, undefined_figures
 
 if TYPE_CHECKING:
@@ -148,13 +149,13 @@ def draw_confusion(path: Path, matrix: list[list[int]], names: list[str], title:
     axes = figure.add_subplot()
     shown = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1))  # the square root also shows rare mistakes
     small = 9 if size <= MAX_NUMBERED_CLASSES else 7
-    labels = [name if len(name) <= MAX_LABEL_LENGTH else name[: MAX_LABEL_LENGTH - 1] + "…" for name in names]
+    labels = [shorten(printable(name), MAX_LABEL_LENGTH) for name in names]
     # A class may be called $x, which is not TeX.
     axes.set_xticks(range(size), labels, rotation=90, fontsize=small, parse_math=False)
     axes.set_yticks(range(size), labels, fontsize=small, parse_math=False)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
-    axes.set_title(title, fontsize=10, parse_math=False, wrap=True)
+    axes.set_title(printable(title), fontsize=10, parse_math=False, wrap=True)
     if size <= MAX_NUMBERED_CLASSES:
         for (row, column), count in np.ndenumerate(counts):
             colour = "white" if shares[row, column] > 0.3 else "black" if count else "#c8c8c8"

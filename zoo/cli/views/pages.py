@@ -18,6 +18,9 @@ from zoo.core.trust import refuse_link
 from zoo.display.format import format_value
 from zoo.runs.lock import lock_file
 
+PAGE_NUMBER = re.compile(r"[0-9]{4,}(?=[.-]|$)")
+"""The number with which the name of a page begins."""
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -66,6 +69,18 @@ def check_out(out: str | None, what: str = "page", option: str = "-o") -> None:
         raise ZooError(f"the {what} is a PNG file, so the name {out[:80]!r} given by {option} must end in .png")
     if os.path.isdir(out):  # noqa: PTH112 - takes any text
         raise ZooError(f"{out[:80]} is a folder", f"name another file with {option}")
+
+
+def check_distinct(**paths: str | None) -> None:
+    """Raise ZooError, before anything is computed, if two options name the same file.
+
+    Args:
+        **paths: What each option of this name gives, if anything.
+    """
+    options: dict[str, str] = {}
+    for option, path in paths.items():
+        if path is not None and (first := options.setdefault(os.path.realpath(path), option)) != option:
+            raise ZooError(f"--{first} and --{option} name the same file {path[:80]!r}", "give each its own")
 
 
 def write_page(found: Page, folder: Path, out: str | None, tensors: str | None, separate: bool) -> dict[str, Any]:
@@ -166,7 +181,7 @@ def save_numbered(found: Page, folder: Path) -> Path:
 def take_number(temporary: Path, folder: Path) -> Path:
     """Give a page the next free number, which another process may take at the same moment."""
     while True:
-        taken = [int(file.name[:4]) for file in folder.iterdir() if file.name[:4].isdecimal()]
+        taken = [int(number[0]) for file in folder.iterdir() if (number := PAGE_NUMBER.match(file.name))]
         path = folder / f"{max(taken, default=0) + 1:04d}.png"
         try:
             link_new(temporary, path)

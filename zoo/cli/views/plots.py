@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from zoo.core.errors import printable
 from zoo.core.files import atomic_write
 from zoo.display.format import format_count
 from zoo.display.limits import Limits
@@ -41,7 +42,7 @@ def make_axes(title: str, height: float = 4.2) -> tuple[Any, Any]:
 
     made = Figure(figsize=(7.2, height), dpi=120, layout="constrained")
     axes = made.add_subplot()
-    axes.set_title(title, fontsize=10, parse_math=False, wrap=True)
+    axes.set_title(printable(title), fontsize=10, parse_math=False, wrap=True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.set_axisbelow(True)

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.core.errors import MissingError
+from zoo.core.errors import MissingError, printable
 from zoo.core.files import atomic_write
 
 if TYPE_CHECKING:
@@ -98,11 +98,6 @@ def check_parquet() -> None:
         import pyarrow.parquet  # noqa: F401
     except ImportError:
         raise MissingError("--parquet needs pyarrow", "pip install pyarrow, or write --csv FILE") from None
-
-
-def printable(text: str) -> str:
-    """Escape what a UTF-8 file cannot hold, such as bytes of a file name in another encoding."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def write_files(files: Iterable[tuple[str | None, Any]], columns: Columns) -> Sequence[str]:

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.cli.views.plots import BLUE, GREY
+from zoo.core.errors import printable
 from zoo.core.files import atomic_write
+from zoo.display.format import shorten
 
 if TYPE_CHECKING:
     from zoo.cli.console import Screen
@@ -27,7 +29,7 @@ def make_panels(count: int, title: str, legend: float = 0.0) -> tuple[Any, list[
     width = 0.6 + 4.4 * count + legend
     figure = Figure(figsize=(width, 4.7), dpi=110)
     figure.subplots_adjust(0.75 / width, 0.12, 1 - (0.08 + legend) / width, 0.9, 0.22)
-    figure.suptitle(title, fontsize=10, parse_math=False)
+    figure.suptitle(printable(title), fontsize=10, parse_math=False)
     panels = figure.subplots(1, count, squeeze=False)[0].tolist()
     for axes in panels:
         axes.set_xlim(-0.01, 1.01)
@@ -69,7 +71,7 @@ def draw_curves(path: Path, curves: Mapping[str, Curve], title: str) -> None:
     for index, name in enumerate(worst):
         curve, colour = defined[name], f"C{index}"
         rows = thin_out(len(curve.thresholds))
-        label = name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…"
+        label = shorten(printable(name), MAX_NAME)
         roc.plot(
             [0, *curve.false_positive_rate[rows]], [0, *curve.recall[rows]], color=colour, linewidth=1, label=label
         )

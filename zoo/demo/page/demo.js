@@ -51,9 +51,11 @@ const canvas = get("canvas");
 const pen = canvas.getContext("2d");
 let last = null;
 let whole = null;
+let cleared = 0;
 
 function clear() {
   whole = null;
+  cleared += 1;
   pen.fillStyle = "#000";
   pen.fillRect(0, 0, canvas.width, canvas.height);
   get("bars").replaceChildren();
@@ -102,7 +104,9 @@ const post = (body) => ({ method: "POST", body, headers: { "Content-Type": body.
 let about = {};
 const classify = newest(async () => {
   if (!about.classifies) return;
+  const before = cleared;
   const found = await ask("classify", post(await picture()));
+  if (cleared !== before) return;
   const rows = found.classes.map(({ label, probability }) => {
     const text = `${(100 * probability).toFixed(1)} %`;
     const meter = element("meter", { value: probability, max: 1 });
@@ -182,7 +186,10 @@ function listen() {
     take(event.dataTransfer.files[0]);
   });
   addEventListener("paste", (event) => take(event.clipboardData.files[0]));
-  get("file").addEventListener("change", (event) => take(event.target.files[0]));
+  get("file").addEventListener("change", (event) => {
+    take(event.target.files[0]);
+    event.target.value = "";  // so that choosing the same file again is a change too
+  });
   get("clear").addEventListener("click", () => { clear(); say(""); });
   get("add").addEventListener("click", () => add_part("", 0.5));
   get("again").addEventListener("click", () => { get("seed").value = Math.floor(Math.random() * 1e6); sample(); });
