@@ -22,6 +22,7 @@ from zoo.data.decode import Picture, Recipe, decode_picture, strict_pillow_warni
 from zoo.registry.data_source import Data, with_data
 from zoo.registry.entry import Entry
 from zoo.registry.overrides import refuse_without_effect
+from zoo.registry.raw_entry import option_of, typed_options
 from zoo.runs.run import Run
 
 if TYPE_CHECKING:
@@ -83,11 +84,11 @@ def run_overrides(run: Run, data: Data | None, overrides: Iterable[str]) -> list
     Raises ZooError for options of its training, which is over.
     """
     words = with_data(data, overrides)
-    typed = [word for word in words if word.partition("=")[0].strip() != "train.precision"]
+    typed = [word for word in words if option_of(word) != "train.precision"]
     refuse_without_effect(typed, ["train", "tune"], f"{run.label}, which is trained", "train another run with it")
     if data is None:
         return words
-    named = {word.partition("=")[0].strip() for word in words}
+    named = typed_options(words)
     spec = run.with_overrides(words).data.spec
     channels, height, width = run.info.shape
     shape = {"data.channels": channels} | ({"data.size": height} if height == width else {})

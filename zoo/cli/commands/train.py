@@ -17,7 +17,8 @@ from zoo.display.format import format_value
 from zoo.registry.data_source import with_data
 from zoo.registry.entry import Entry
 from zoo.registry.overrides import refuse_without_effect, with_option
-from zoo.registry.unused import refuse_unused, typed_options
+from zoo.registry.raw_entry import typed_options
+from zoo.registry.unused import refuse_unused
 from zoo.training.start import choose_entry
 
 
