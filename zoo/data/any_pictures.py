@@ -29,8 +29,8 @@ def picture_batches(pictures: AnyPictures, recipe: Recipe, size: int) -> Iterato
 
     Names are paths, and numbers where there is no path. Raises DataError for a picture that cannot be read.
     """
-    each = enumerate(read_each(pictures, recipe))
-    while chunk := list(islice(each, size)):
+    numbered = enumerate(read_each(pictures, recipe))
+    while chunk := list(islice(numbered, size)):
         names = [name or str(number) for number, (name, _) in chunk]
         yield names, stack([pixels for _, (_, pixels) in chunk])
 
