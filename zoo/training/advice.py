@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -46,7 +47,7 @@ def few_steps(train: TrainSpec, stage: str, steps: int, few: int, pictures: int)
     spec, own = train.stage(stage), train.stages.get(stage, {})
     epochs, batch = (f"train.stages.{stage}.{name}" if name in own else f"train.{name}" for name in ("epochs", "batch"))
     an_epoch = pictures // min(spec.step_pictures, pictures)
-    more = f"{epochs}={-(-few // an_epoch)}"
+    more = f"{epochs}={math.ceil(few / an_epoch)}"
     smaller = (
         f" or a smaller batch than {batch}={spec.batch}" if an_epoch < few // spec.epochs and spec.batch > 1 else ""
     )

@@ -179,7 +179,7 @@ def fit_rate(spec: StageSpec, batch: int) -> float:
 
 def enough_epochs(batch: int, pictures: int) -> int:
     """Return the epochs that have `STEPS` steps, at most `MOST_EPOCHS`."""
-    return min(-(-STEPS // max(1, pictures // batch)), MOST_EPOCHS)
+    return min(math.ceil(STEPS / max(1, pictures // batch)), MOST_EPOCHS)
 
 
 def fit_epochs(epochs: int, batch: int, task: Task) -> int:
