@@ -47,6 +47,8 @@ COMMANDS = {
     "completion": "Print a completion script for bash, zsh, fish or PowerShell.",
 }
 WIDTH = max(20, min(shutil.get_terminal_size().columns, 82) - 2)
+TYPED_WORDS = "zoo.words"
+"""Key under which a context keeps the words that it parsed."""
 EPILOG = "Start with: zoo train cnn, then zoo evaluate cnn. Every command has --help."
 
 
@@ -122,7 +124,7 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the words of the command line, which errors quote."""
-        ctx.meta["zoo.words"] = [*args]
+        ctx.meta[TYPED_WORDS] = [*args]
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:

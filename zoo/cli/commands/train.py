@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from zoo.cli.app import Command
+from zoo.cli.app import TYPED_WORDS, Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DATA, DEVICE, NAME, OVERRIDES, REGISTRY, TRACK, read_words, refuse_typed
 from zoo.cli.views.pages import check_out
@@ -108,7 +108,7 @@ def search_rate(screen: Screen, entry: Entry, words: list[str], stage: str | Non
     if not found.losses:
         raise JobError("the loss is not finite from the first step on", "set train.precision=float32")
     plot = draw_sweep(entry.name, found, Path(path))
-    typed = click.get_current_context().meta["zoo.words"]
+    typed = click.get_current_context().meta[TYPED_WORDS]
     command = None if found.suggested is None else command_with_rate(typed, found)
     if screen.json:
         return screen.document(sweep_document(found, command, plot))
