@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from zoo.cli.console import OutputClosedError
+from zoo.cli.usage import TYPED_WORDS, unknown_command
 from zoo.core.version import __version__
 
 COMMANDS = {
@@ -47,8 +48,6 @@ COMMANDS = {
     "completion": "Print a completion script for bash, zsh, fish or PowerShell.",
 }
 WIDTH = max(20, min(shutil.get_terminal_size().columns, 82) - 2)
-TYPED_WORDS = "zoo.words"
-"""Key under which a context keeps the words that it parsed."""
 EPILOG = "Start with: zoo train cnn, then zoo evaluate cnn. Every command has --help."
 
 
@@ -70,8 +69,6 @@ class LazyGroup(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Return the command; ZooError with the nearest name for an unknown one."""
         if args[0] not in COMMANDS and not args[0].startswith("-"):
-            from zoo.cli.usage import unknown_command
-
             raise unknown_command(args, COMMANDS)
         return super().resolve_command(ctx, args)
 

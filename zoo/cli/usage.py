@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zoo.cli.app import TYPED_WORDS
 from zoo.core.errors import ZooError, did_you_mean
 
 if TYPE_CHECKING:
     from zoo.registry.raw_entry import RawEntry
 
+TYPED_WORDS = "zoo.words"
+"""Key under which a context keeps the words that it parsed."""
 WHOLE_NUMBER = re.compile(r"a valid integer( range)?")
 QUOTED = re.compile(r": '([^']*)' is not one of")
 CLOSE = 0.75

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from zoo.cli.app import TYPED_WORDS, Command
+from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DATA, DEVICE, NAME, OVERRIDES, REGISTRY, TRACK, read_words, refuse_typed
+from zoo.cli.usage import TYPED_WORDS
 from zoo.cli.views.pages import check_out
 from zoo.cli.views.progress import progress_callback
 from zoo.core.errors import JobError, ZooError
