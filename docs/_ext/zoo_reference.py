@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 
 import click
-import doors
+import zoo_sources as sources
 
 MARK = re.compile(r"^<!-- generated: ([a-z]+)(?: of ([\w-]+))? -->$", re.MULTILINE)
 """Where a page wants a generated part, as `<!-- generated: kinds of model -->`."""
@@ -26,7 +26,7 @@ def part(name: str, argument: str | None) -> str:
 
 def command_line() -> str:
     """The options that all commands have, and a section for each command with its own arguments and options."""
-    found = [(name, command, context, records(command, context)) for name, command, context in doors.commands()]
+    found = [(name, command, context, records(command, context)) for name, command, context in sources.commands()]
     shared = [row for row in found[0][3] if all(row in rows for *_, rows in found)]
     lines = [*table(("option of every command", "meaning"), map(shown, shared))]
     for name, command, context, rows in found:
@@ -59,9 +59,9 @@ def one_command(
 def options_of(family: str) -> str:
     """A section for each kind of a family, with a table of its options; for `sections` those of train and tune."""
     found = (
-        [(name, "", spec) for name, spec in doors.SECTIONS.items()]
+        [(name, "", spec) for name, spec in sources.SECTIONS.items()]
         if family == "sections"
-        else [(f"{family}.kind={kind.name}", kind.summary, kind.spec) for _, kind in doors.kinds(family)]
+        else [(f"{family}.kind={kind.name}", kind.summary, kind.spec) for _, kind in sources.kinds(family)]
     )
     return "\n".join(line for title, summary, spec in found for line in one_spec(title, summary, spec))
 
@@ -71,7 +71,7 @@ def one_spec(title: str, summary: str, spec: type) -> Iterator[str]:
     yield from (f"### `{title}`", "", *([sentence(summary), ""] if summary else []))
     rows = [
         (code(each.name), code(each.type), default(each), code(str(each.search or "")), prose(each.help))
-        for each in doors.options(spec)
+        for each in sources.options(spec)
     ]
     if rows:
         yield from table(("option", "type", "default", "searched by `zoo tune`", "meaning"), rows)
@@ -79,7 +79,7 @@ def one_spec(title: str, summary: str, spec: type) -> Iterator[str]:
         yield from ("It has no options.", "")
 
 
-def default(option: doors.Option) -> str:
+def default(option: sources.Option) -> str:
     """The default of an option as YAML has it."""
     if option.required:
         return "required"
@@ -93,26 +93,26 @@ def is_word(value: object) -> bool:
 
 def kinds_of(family: str) -> str:
     """The table of the zoo's own kinds of a family."""
-    rows = [(code(kind.name), code(plugin), prose(kind.summary)) for plugin, kind in doors.kinds(family)]
+    rows = [(code(kind.name), code(plugin), prose(kind.summary)) for plugin, kind in sources.kinds(family)]
     return "\n".join(table(("kind", "plugin", "what it is"), rows))
 
 
 def rules_of(family: str) -> str:
     """The table of the conformance rules that a kind of a family has to keep; for `plugin` those of a whole plugin."""
-    rows = [(code(rule.name), prose(rule.text)) for rule in doors.rules() if family in rule.families]
+    rows = [(code(rule.name), prose(rule.text)) for rule in sources.rules() if family in rule.families]
     return "\n".join(table(("rule", "what it asks"), rows))
 
 
 def all_rules() -> str:
     """The table of all conformance rules."""
-    rows = [(code(rule.name), ", ".join(sorted(rule.families)), prose(rule.text)) for rule in doors.rules()]
+    rows = [(code(rule.name), ", ".join(sorted(rule.families)), prose(rule.text)) for rule in sources.rules()]
     return "\n".join(table(("rule", "applies to", "what it asks"), rows))
 
 
 def public_api() -> str:
     """A section for each public module, each name described once: where it is met first."""
     seen: set[int] = set()
-    return "\n".join(line for module, names in doors.public().items() for line in one_module(module, names, seen))
+    return "\n".join(line for module, names in sources.public().items() for line in one_module(module, names, seen))
 
 
 def one_module(module: str, names: Sequence[str], seen: set[int]) -> Iterator[str]:

@@ -196,7 +196,7 @@ def sum_by_word(x: Tensor, words: Tensor, count: int) -> tuple[Tensor, Tensor]:
 def sample_vectors(x: Tensor, count: int) -> Tensor:
     """Sample `count` vectors, without replacement if there are enough."""
     order = torch.randperm(len(x), device=x.device)
-    return x[order.repeat(-(-count // len(x)))[:count]]
+    return x[order.repeat(math.ceil(count / len(x)))[:count]]
 
 
 def k_means(x: Tensor, count: int) -> Tensor:

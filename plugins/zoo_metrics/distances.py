@@ -136,9 +136,7 @@ def frechet_and_floor(real: Tensor, generated: Tensor, other: Tensor) -> tuple[f
 def coverage(real: Tensor, generated: Tensor, k: int) -> float | None:
     """Compute the share of real pictures with a sample nearer than their k-th neighbour.
 
-    Returns None for too few.
-
-    Both are given by features (N, D).
+    Features are (N, D) and (M, D); None for k pictures or fewer.
     """
     if min(len(real), len(generated)) <= k:
         return None

@@ -78,7 +78,7 @@ class Matching(Invertible):
         with no_autocast(code.device):
             z = self.vectors(code.detach())
             if self.training:
-                self.watch(z)
+                self.update_statistics(z)
             x, context = self.standardise(z), self.context(z, condition)
             if self.training:
                 context = context * (torch.rand(x.shape[0], 1, device=x.device) >= self.spec.label_dropout)
@@ -104,7 +104,7 @@ class Matching(Invertible):
         return (math.sqrt(2) * torch.erfinv(2 * share.clamp(1e-6, 1 - 1e-6) - 1)).sigmoid()
 
     @torch.no_grad()
-    def watch(self, z: Tensor) -> None:
+    def update_statistics(self, z: Tensor) -> None:
         """Update the running mean and square of each channel by those of vectors (N, D)."""
         values = z.reshape(z.shape[0], len(self.centre), -1).to(self.centre)
         rate = (1 / (self.seen + 1)).clamp(min=MIN_RATE).to(values)

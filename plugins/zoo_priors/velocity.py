@@ -163,7 +163,7 @@ def place_features(side: tuple[int, int], width: int) -> Tensor:
 
     They are as large as the tokens to which they are added, so that places are told apart from the first step on.
     """
-    count = -(-width // 4)
+    count = math.ceil(width / 4)
     angles = [torch.outer((torch.arange(size) + 0.5) / size * math.pi, torch.linspace(1, size, count)) for size in side]
     down, across = (torch.cat([each.sin(), each.cos()], 1) for each in angles)
     both = torch.cat([down.unsqueeze(1).expand(-1, side[1], -1), across.unsqueeze(0).expand(side[0], -1, -1)], 2)

@@ -54,7 +54,7 @@ def test_draws_depend_on_seed_epoch_and_step_only(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(augmenter, "MAX_NUMBERS", 50)  # several portions an epoch
 
     def loader(seed: int = 0) -> Loader:
-        return Loader(black(60), 6, seed=seed, then=Augmenter([Step(Paint(), 0.5), Step(Add(0.0))], 3, seed))
+        return Loader(black(60), 6, seed=seed, augmenter=Augmenter([Step(Paint(), 0.5), Step(Add(0.0))], 3, seed))
 
     whole = levels(loader())
     assert len(whole) == 10
@@ -69,7 +69,7 @@ def test_draws_depend_on_seed_epoch_and_step_only(monkeypatch: pytest.MonkeyPatc
 
 def test_a_probability_is_the_share_of_the_pictures() -> None:
     for p in (0.0, 0.25, 1.0):
-        found = torch.cat(levels(Loader(black(4000), 100, then=Augmenter([Step(Add(1.0), p)], 3))))
+        found = torch.cat(levels(Loader(black(4000), 100, augmenter=Augmenter([Step(Add(1.0), p)], 3))))
         assert abs(found.mean().item() - p) < 0.03
 
 
@@ -79,13 +79,13 @@ def test_augmentations_are_applied_in_their_order() -> None:
             return x * 2
 
     for steps, value in (([Add(0.25), Double()], 0.5), ([Double(), Add(0.25)], 0.25)):
-        found = levels(Loader(black(4), 4, then=Augmenter([Step(step) for step in steps], 3)))
+        found = levels(Loader(black(4), 4, augmenter=Augmenter([Step(step) for step in steps], 3)))
         assert found[0].tolist() == [value] * 4
 
 
 @pytest.mark.parametrize(("p", "cycle"), [(0.5, 2), (0.25, 4)])
 def test_turns_alternate_so_that_each_picture_has_its_own_equally_often(p: float, cycle: int) -> None:
-    loader = Loader(black(40), 40, then=Augmenter([Step(Paint(), 0.0), Step(Add(1.0), p, alternate=True)], 3))
+    loader = Loader(black(40), 40, augmenter=Augmenter([Step(Paint(), 0.0), Step(Add(1.0), p, alternate=True)], 3))
     turns = torch.zeros(cycle, 40)
     for epoch in range(cycle):
         order = loader.draw("model", epoch).order
@@ -96,7 +96,7 @@ def test_turns_alternate_so_that_each_picture_has_its_own_equally_often(p: float
 
 def test_one_of_several_is_applied_to_each_picture_equally_often() -> None:
     choice = OneOf([Add(0.0), Add(0.5), Paint()])
-    found = torch.cat(levels(Loader(black(3000), 100, then=Augmenter([Step(choice)], 3))))
+    found = torch.cat(levels(Loader(black(3000), 100, augmenter=Augmenter([Step(choice)], 3))))
     shares = [(found == value).float().mean().item() for value in (0.0, 0.5)]
     assert all(abs(share - 1 / 3) < 0.04 for share in shares)
     with pytest.raises(ValueError, match="nothing to choose"):
@@ -119,7 +119,7 @@ def test_labels_are_mixed_as_the_pictures_are() -> None:
 
 def test_only_some_labels_are_mixed_where_the_probability_says_so() -> None:
     steps = Augmenter([Step(Quarter(), 0.3), Step(Quarter(), 0.3)], 3)
-    for batch in Loader(black(600), 100, then=steps).epoch("model", 0):
+    for batch in Loader(black(600), 100, augmenter=steps).epoch("model", 0):
         assert batch.targets is not None
         torch.testing.assert_close(batch.targets.sum(1), torch.ones(100))
         hard = (batch.targets.amax(1) == 1).float().mean()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import doors
 import pytest
 import zoo_reference as reference
+import zoo_sources as sources
 from pages import pages
 
 
 def test_every_command_has_its_options() -> None:
     text = reference.command_line()
-    for name, command, context in doors.commands():
+    for name, command, context in sources.commands():
         assert f"\n## zoo {name}\n" in text
         for parameter in command.get_params(context):
             record = parameter.get_help_record(context)
@@ -21,30 +21,30 @@ def test_every_command_has_its_options() -> None:
 @pytest.mark.parametrize("family", ["data", "model", "prior", "text"])
 def test_every_kind_has_its_options(family: str) -> None:
     text = reference.options_of(family)
-    for _, kind in doors.kinds(family):
+    for _, kind in sources.kinds(family):
         _, _, rest = text.partition(f"### `{family}.kind={kind.name}`\n")
         section = rest.partition("\n### ")[0]
-        assert all(f"| `{option.name}` |" in section for option in doors.options(kind.spec)), kind.name
+        assert all(f"| `{option.name}` |" in section for option in sources.options(kind.spec)), kind.name
 
 
 def test_every_family_has_kinds_and_a_page_of_its_own() -> None:
-    for family in doors.FAMILIES:
-        assert doors.kinds(family)
+    for family in sources.FAMILIES:
+        assert sources.kinds(family)
         text = pages()[f"docs/plugins/{family}.md"]
         for part in ("kinds", "rules"):
             assert f"<!-- generated: {part} of {family} -->" in text
         filled = reference.filled(text)
-        assert all(f"| `{kind.name}` |" in filled for _, kind in doors.kinds(family))
+        assert all(f"| `{kind.name}` |" in filled for _, kind in sources.kinds(family))
 
 
 def test_every_rule_is_there() -> None:
     text = reference.all_rules()
-    assert all(f"| `{rule.name}` |" in text for rule in doors.rules())
+    assert all(f"| `{rule.name}` |" in text for rule in sources.rules())
 
 
 def test_every_public_name_is_described_once() -> None:
     text = reference.public_api()
-    for module, names in doors.public().items():
+    for module, names in sources.public().items():
         section = text.partition(f"## `{module}`\n")[2].partition("\n## ")[0]
         assert all(f":: {module}.{name}\n" in section or f"`{name}`" in section for name in names), module
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from zoo.data.decode import Recipe, Seen, resize_picture
+from zoo.data.decode import Recipe, SourceStatistics, resize_picture
 from zoo.exporting.resizing import Resizing
 
 SIZES = ((12, 20), (24, 40), (7, 9), (1, 1), (5, 60), (60, 5), (37, 100), (300, 200))
@@ -23,7 +23,7 @@ def test_it_equals_pillow_to_one_level(fit: Literal["crop", "squash"], channels:
     for size in SIZES:
         pixels = np.random.default_rng(0).integers(0, 256, (*size, channels), dtype=np.uint8)
         image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
-        expected = resize_picture(image, recipe, Seen()).astype(int)
+        expected = resize_picture(image, recipe, SourceStatistics()).astype(int)
         found = module(torch.from_numpy(pixels)[None])[0].permute(1, 2, 0).mul(255).round().int().numpy()
         assert abs(found - expected).max() <= (0 if size in {(12, 20), (24, 40), (1, 1)} else 1), size
 

@@ -20,7 +20,7 @@ from tests.conftest import Install
 from zoo.cli import main
 from zoo.core.errors import ZooError
 from zoo.display.grid import with_caption
-from zoo.models.generator import mix_rows
+from zoo.models.generator import interpolate_rows
 from zoo.runs.inputs import load_test_split
 
 FLOW = ("prior.kind=flow", "prior.layers=3", "prior.width=32", "data.limit=1000", "train.epochs=30", "train.batch=50")
@@ -174,7 +174,7 @@ def test_a_flow_may_learn_after_the_codec_and_from_sums_of_pictures() -> None:
 
 def test_pictures_and_their_conditions_are_mixed_alike() -> None:
     x, conditions, shares = torch.rand(6, 1, 2, 2), torch.eye(6), torch.tensor([0.0, 1.0, 0.3])
-    pictures, told = mix_rows(x, shares), mix_rows(conditions, shares)
+    pictures, told = interpolate_rows(x, shares), interpolate_rows(conditions, shares)
     torch.testing.assert_close(pictures, (told @ x.flatten(1)).reshape(x.shape))
     assert torch.equal(told[3:], conditions[3:])
     torch.testing.assert_close(told[2], torch.tensor([0, 0.3, 0.7, 0, 0, 0]))

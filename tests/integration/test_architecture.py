@@ -118,7 +118,7 @@ def light(code: str) -> None:
     assert not HEAVY & set(done.stdout.split()), HEAVY & set(done.stdout.split())
 
 
-def test_hook_modules_specs_and_the_face_import_nothing_heavy() -> None:
+def test_hook_modules_specs_and_the_package_zoo_import_nothing_heavy() -> None:
     hooks = sorted({name.partition(".")[0] for name in PLUGINS})
     specs = [name for name in PLUGINS if name.endswith("spec")]
     core = [name for name in CORE if name.startswith("zoo.core") and name != "zoo.core.tensor_files"]

@@ -47,7 +47,7 @@ def test_a_changed_signature_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> N
     assert "zoo.models.LatentModel.encode(self: object, x: object, extra: int) -> None" in new
 
 
-def test_the_list_has_all_that_the_face_shows_and_says_it_once() -> None:
+def test_the_list_has_all_that_the_package_zoo_shows_and_says_it_once() -> None:
     assert set(PUBLIC["zoo"]) == set(zoo.__all__)
     for module, names in PUBLIC.items():
         assert len(set(names)) == len(names)

@@ -28,13 +28,13 @@ needs_kornia = pytest.mark.skipif(importlib.util.find_spec("kornia") is None, re
 
 
 @checks("augment")
-def test_rules(check: Any) -> None:
+def test_every_kind_passes_zoo_check(check: Any) -> None:
     check()
 
 
 @needs_kornia
 @checks("augment:kornia", "operation=RandomSharpness")
-def test_rules_of_kornia(check: Any) -> None:
+def test_kornia_passes_zoo_check(check: Any) -> None:
     check()
 
 

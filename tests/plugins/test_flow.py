@@ -99,7 +99,7 @@ def test_the_log_determinant_is_autograds(architecture: str, tails: bool, shape:
 
 
 @shaped
-def test_a_single_layer_will_do(shape: tuple[int, ...]) -> None:
+def test_one_layer_is_accepted(shape: tuple[int, ...]) -> None:
     check_inverse(make(*shape, layers=1), shape)
     check_log_determinant(make(*shape, layers=1), shape)
     check_inverse(make(*shape, architecture="transformer", blocks=1, depth=1, token=4), shape)

@@ -35,7 +35,7 @@ def make(*shape: int, **options: Any) -> Flow:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_surprises_keep_their_digits_far_out_and_are_solved_for(dtype: torch.dtype) -> None:
+def test_neg_log_erfc_is_accurate_for_large_u_and_inverts(dtype: torch.dtype) -> None:
     u = torch.cat([torch.zeros(1, dtype=dtype), torch.logspace(-3, 3, 50, dtype=dtype)])
     exact = -log_ndtr(-u.double().numpy()) - math.log(2)
     rtol, atol = (1e-6, 1e-6) if dtype == torch.float32 else (1e-12, 1e-14)

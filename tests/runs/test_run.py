@@ -68,7 +68,7 @@ def refused(path: Path, kind: type[ZooError] = RunError) -> str:
     return str(caught.value)
 
 
-def test_there_and_back() -> None:
+def test_a_run_folder_is_read_as_it_was_written() -> None:
     made = make("runs/cnn-1")
     run = Run.open(Path("runs/cnn-1"))
     assert (run.entry, run.record, run.info, run.state) == (made.entry, made.record, INFO, "done")

@@ -27,7 +27,7 @@ def test_each_row_is_a_picture_and_its_draws() -> None:
     assert 0.2 < same < 0.8  # cutout of a half
     splits, _ = build_data(entry.data)
     loader = Loader(
-        splits.train, len(splits.train), entry.train.augment, then=build_augmenter(entry.train, splits.info)
+        splits.train, len(splits.train), entry.train.augment, augmenter=build_augmenter(entry.train, splits.info)
     )
     (batch,) = loader.epoch("model", 3)
     seen = batch.x.flatten(1)

@@ -15,7 +15,7 @@ import zoo
 from zoo.cli import main
 from zoo.registry.listing import load_entry, load_registry
 from zoo.registry.search.space import Space
-from zoo.training.fit_to_pictures import WORK, Fit, Task, fit_to_pictures
+from zoo.training.fit_to_pictures import WORK, Fit, Workload, fit_to_pictures
 from zoo.tuning.fit_study import fit_space
 
 SMALL = ["model.blocks=2", "model.first=4", "model.last=8", "model.head=0", "train.compile=off"]
@@ -39,9 +39,9 @@ def folder(tmp_path: Path) -> Folder:
     return make
 
 
-def fit(*words: str, task: Task, entry: str = "cnn") -> Fit:
+def fit(*words: str, workload: Workload, entry: str = "cnn") -> Fit:
     """Fit an entry that gets the pictures of a folder."""
-    return fit_to_pictures(load_entry(entry, ["data.kind=folder", "data.path=own", *words]), task)
+    return fit_to_pictures(load_entry(entry, ["data.kind=folder", "data.path=own", *words]), workload)
 
 
 def train(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[dict[str, Any], str]:
@@ -52,11 +52,11 @@ def train(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[dict[str, An
     return json.loads((Path(run) / "entry.json").read_text(encoding="utf-8")), output.err
 
 
-FEW = Task(pictures=176, height=64, flops=156_000_000, classifier=True, small_flops=64_000_000)
+FEW = Workload(pictures=176, height=64, flops=156_000_000, classifier=True, small_flops=64_000_000)
 
 
 def test_few_pictures_get_small_batches_and_many_epochs() -> None:
-    changed = fit(task=FEW).changed
+    changed = fit(workload=FEW).changed
     assert changed["train.batch"] == (250, 32) and changed["data.size"] == (None, 32)
     steps = 176 // 32 * changed["train.epochs"][1]
     assert 1_000 <= steps <= 2_000
@@ -64,34 +64,34 @@ def test_few_pictures_get_small_batches_and_many_epochs() -> None:
 
 
 def test_accumulated_batches_count_as_one() -> None:
-    alone, parts = fit(task=FEW).changed, fit("train.accumulate=4", task=FEW).changed
+    alone, parts = fit(workload=FEW).changed, fit("train.accumulate=4", workload=FEW).changed
     assert parts["train.batch"][1] * 4 == alone["train.batch"][1]
     assert parts["train.epochs"] == alone["train.epochs"]
 
 
 def test_decay_that_ignores_the_rate_stays_small() -> None:
-    assert "train.weight_decay" in fit(task=FEW).changed
-    assert "train.weight_decay" not in fit("train.decoupled=true", task=FEW).changed
+    assert "train.weight_decay" in fit(workload=FEW).changed
+    assert "train.weight_decay" not in fit("train.decoupled=true", workload=FEW).changed
 
 
 @pytest.mark.parametrize("pictures", [20, 176, 450, 1_300, 5_400, 9_000])
 def test_a_classifier_of_few_pictures_takes_about_a_minute(pictures: int) -> None:
-    task = FEW._replace(pictures=pictures)
-    changed = fit(task=task).changed
+    workload = FEW._replace(pictures=pictures)
+    changed = fit(workload=workload).changed
     epochs = changed.get("train.epochs", (24, 24))[1]
-    assert task._replace(flops=64_000_000).work(epochs) <= max(WORK, 12 * 3 * 64e6 * pictures)
+    assert workload._replace(flops=64_000_000).work(epochs) <= max(WORK, 12 * 3 * 64e6 * pictures)
     assert changed.get("train.batch", (250, 250))[1] <= pictures or pictures < 32
 
 
 def test_many_pictures_change_nothing() -> None:
-    assert fit(task=Task(45_000, 32, 64_000_000, classifier=True)).changed == {}
+    assert fit(workload=Workload(45_000, 32, 64_000_000, classifier=True)).changed == {}
 
 
 def test_a_typed_option_stays() -> None:
-    found = fit("train.batch=100", "data.size=64", task=FEW)
+    found = fit("train.batch=100", "data.size=64", workload=FEW)
     assert not {"train.batch", "data.size", "train.lr"} & found.changed.keys()
     assert {"train.batch", "data.size"} <= set(found.held)
-    found = fit("train.minutes=1", task=FEW)
+    found = fit("train.minutes=1", workload=FEW)
     assert "train.epochs" not in found.changed
 
 
@@ -104,13 +104,13 @@ def test_what_the_users_own_registry_says_stays(home: Path) -> None:
     (home / "registry.yaml").write_text(
         "version: 1\nentries:\n  mine:\n    extends: cnn\n    train: {epochs: 7, batch: 100}\n", encoding="utf-8"
     )
-    found = fit(task=FEW, entry="mine")
+    found = fit(workload=FEW, entry="mine")
     assert not {"train.batch", "train.epochs"} & found.changed.keys()
     assert "data.size" in found.changed
 
 
 def test_stages_follow_too() -> None:
-    found = fit(task=Task(100, 8, 10_000_000, classifier=False), entry="vq-vae").changed
+    found = fit(workload=Workload(100, 8, 10_000_000, classifier=False), entry="vq-vae").changed
     assert found["train.batch"] == (125, 32)
     assert found["train.stages.codec.epochs"][1] > 40 and found["train.stages.prior.epochs"][1] > 60
 

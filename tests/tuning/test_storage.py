@@ -12,7 +12,7 @@ from zoo.tuning.ledger import Ledger
 
 
 @pytest.mark.parametrize("name", ["a%20b", "100%", "what?", "c#", "job_feature%2Fx"])
-def test_signs_of_a_path_are_no_part_of_its_address(name: str, home: Path) -> None:
+def test_special_characters_in_a_path_are_not_read_as_a_url(name: str, home: Path) -> None:
     raw, entry = get("data.kind=digits")
     for other in ("a b", "job_feature/x"):
         Path(other).mkdir(parents=True)

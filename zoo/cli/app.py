@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from zoo.cli.console import OutputClosedError
+from zoo.cli.usage import TYPED_WORDS, unknown_command
 from zoo.core.version import __version__
 
 COMMANDS = {
@@ -70,8 +71,6 @@ class LazyGroup(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Return the command; ZooError with the nearest name for an unknown one."""
         if args[0] not in COMMANDS and not args[0].startswith("-"):
-            from zoo.cli.usage import unknown_command
-
             raise unknown_command(args, COMMANDS)
         return super().resolve_command(ctx, args)
 
@@ -125,7 +124,7 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the words of the command line, which errors quote."""
-        ctx.meta["zoo.words"] = [*args]
+        ctx.meta[TYPED_WORDS] = [*args]
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:

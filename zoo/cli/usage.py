@@ -16,7 +16,7 @@ from zoo.core.errors import ZooError, did_you_mean
 if TYPE_CHECKING:
     from zoo.registry.raw_entry import RawEntry
 
-WORDS = "zoo.words"
+TYPED_WORDS = "zoo.words"
 """Key under which a context keeps the words that it parsed."""
 WHOLE_NUMBER = re.compile(r"a valid integer( range)?")
 QUOTED = re.compile(r": '([^']*)' is not one of")
@@ -127,7 +127,7 @@ def describe_usage_error(error: click.ClickException) -> tuple[str, str]:
 
 def words_of(context: click.Context) -> list[str]:
     """Return the words after the command that a context parsed."""
-    return list(context.meta.get(WORDS, []))
+    return list(context.meta.get(TYPED_WORDS, []))
 
 
 def typed_option(name: str, words: Sequence[str]) -> str:
@@ -170,9 +170,8 @@ def likely_options(context: click.Context, own: dict[str, click.Option], name: s
     yield NOT_NEEDED.get(bare, "")
     if others := commands_with(context, f"--{bare}"):
         yield f"that is an option of {' and '.join(f'zoo {other}' for other in others)}"
-    if near := get_close_matches(bare, {opt.lstrip("-"): opt for opt in own}, n=1, cutoff=CLOSE):
-        flag = next(opt for opt in own if opt.lstrip("-") == near[0])
-        yield f"did you mean {flag_with(own[flag], flag, value)}?"
+    if near := nearest_option(bare, own):
+        yield f"did you mean {flag_with(own[near], near, value)}?"
     if isinstance(group := context.find_root().command, click.Group) and bare in group.list_commands(context):
         yield f"did you mean zoo {bare}?"
     if takes_options:
@@ -191,8 +190,15 @@ def advise_on_group_option(command: click.Group, own: Iterable[str], bare: str) 
 
 def did_you_mean_option(bare: str, own: Iterable[str]) -> str:
     """Propose the option whose name is near; empty if none is."""
-    near = get_close_matches(bare, {opt.lstrip("-"): opt for opt in own}, n=1, cutoff=CLOSE)
-    return f"did you mean --{near[0]}?" if near else ""
+    near = nearest_option(bare, own)
+    return f"did you mean {near}?" if near else ""
+
+
+def nearest_option(bare: str, own: Iterable[str]) -> str | None:
+    """Return the option of a command whose name is nearest, dashes left out; None if none is near."""
+    names = {opt.lstrip("-"): opt for opt in reversed([*own])}
+    near = get_close_matches(bare, names, n=1, cutoff=CLOSE)
+    return names[near[0]] if near else None
 
 
 def set_as(option: str, value: str) -> str:
@@ -218,11 +224,9 @@ def entry_of(words: Sequence[str]) -> RawEntry | None:
 
 
 def entry_option(raw: RawEntry | None, bare: str, *, exact: bool, tuned: bool) -> str:
-    """Return the option of an entry that a flag means: `train.lr` for `--lr`.
+    """Return the option of an entry that a flag means, e.g. `train.lr` for `--lr`.
 
-    Empty if none.
-
-    `tuned`: whether the command takes options of `tune`.
+    Empty if none; `tuned` says whether the command takes options of `tune`.
     """
     from zoo.registry.advice import meant_options, option_names
 

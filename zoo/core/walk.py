@@ -167,10 +167,7 @@ def is_directory(entry: os.DirEntry[str]) -> bool:
 
 
 def left_out_kind(name: str, suffixes: Collection[str] = (), *, is_folder: bool) -> str:
-    """Describe the kind of a file or folder that is left out.
-
-    Empty if it is not.
-    """
+    """Describe the kind of a file or folder that is left out; empty if it is kept."""
     what = "folders" if is_folder else "files"
     if name.lower() in SYSTEM_NAMES or name.startswith("._"):
         return f"{what} of the system"

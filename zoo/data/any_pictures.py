@@ -17,7 +17,7 @@ from zoo.core.errors import DataError, ZooError
 from zoo.core.files import expand_user
 from zoo.core.walk import is_folder, picture_files
 from zoo.data.arrays import LEVELS, Array, as_array, split_pictures, to_shape
-from zoo.data.decode import Recipe, Seen, decode_picture, resize_picture, strict_pillow_warnings
+from zoo.data.decode import Recipe, SourceStatistics, decode_picture, resize_picture, strict_pillow_warnings
 
 AnyPicture: TypeAlias = str | Path | bytes | Image.Image | NDArray[Any] | Tensor
 AnyPictures: TypeAlias = AnyPicture | Iterable[AnyPicture]
@@ -29,8 +29,8 @@ def picture_batches(pictures: AnyPictures, recipe: Recipe, size: int) -> Iterato
 
     Names are paths, and numbers where there is no path. Raises DataError for a picture that cannot be read.
     """
-    each = enumerate(read_each(pictures, recipe))
-    while chunk := list(islice(each, size)):
+    numbered = enumerate(read_each(pictures, recipe))
+    while chunk := list(islice(numbered, size)):
         names = [name or str(number) for number, (name, _) in chunk]
         yield names, stack([pixels for _, (_, pixels) in chunk])
 
@@ -90,6 +90,6 @@ def decode(source: Path | bytes, name: str, recipe: Recipe) -> Array:
 def resize_image(image: Image.Image, recipe: Recipe) -> Array:
     """Bring an open image to the shape of a recipe, upright; DataError if its file is damaged."""
     try:
-        return resize_picture(ImageOps.exif_transpose(image), recipe, Seen())
+        return resize_picture(ImageOps.exif_transpose(image), recipe, SourceStatistics())
     except (OSError, ValueError, SyntaxError) as error:
         raise DataError(f"the picture cannot be read: {str(error)[:120]}") from None

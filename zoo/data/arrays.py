@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from zoo.core.errors import DataError
-from zoo.data.decode import Picture, Recipe, Seen, resize_picture
+from zoo.data.decode import Picture, Recipe, SourceStatistics, resize_picture
 
 Array = NDArray[Any]
 LEVELS = 255
@@ -101,7 +101,7 @@ def to_shape(picture: Array, recipe: Recipe) -> Array:
         raise DataError(text, f"give {recipe.height}x{recipe.width} pixels of {recipe.channels} channels")
     pixels = to_uint8(picture)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels, MODES[pixels.shape[2]])
-    return resize_picture(image, recipe, Seen())
+    return resize_picture(image, recipe, SourceStatistics())
 
 
 def to_uint8(pixels: Array) -> Picture:

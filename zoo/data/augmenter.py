@@ -68,8 +68,8 @@ class Augmenter:
         together = max(1, MAX_NUMBERS // (batch * max(1, self.total)))
         for first in range(start - start % together, steps, together):
             count = min(together, steps - first) * batch
-            draw = epoch_generator(self.seed, f"{stage}/augment/{first}", epoch)
-            host = torch.rand(count, self.total, generator=draw)
+            generator = epoch_generator(self.seed, f"{stage}/augment/{first}", epoch)
+            host = torch.rand(count, self.total, generator=generator)
             for column, turn in turns.items():
                 host[:, column] = turn[first * batch : first * batch + count]
             both = Numbers(to_device(host, device), host)
@@ -86,8 +86,8 @@ class Augmenter:
         found, column = {}, 0
         for index, step in enumerate(self.steps):
             if step.alternate:
-                draw = epoch_generator(self.seed, f"{stage}/turn/{index}", EVERY_EPOCH)
-                first = torch.rand(len(order), generator=draw, dtype=torch.float64)
+                generator = epoch_generator(self.seed, f"{stage}/turn/{index}", EVERY_EPOCH)
+                first = torch.rand(len(order), generator=generator, dtype=torch.float64)
                 found[column] = ((first[order] + epoch * step.p) % 1).float()
             column += 1 + step.augment.draws
         return found

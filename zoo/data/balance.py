@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+
+RARE_FACTOR = 5
+"""How many times rarer than the most frequent class a class is called rare."""
 
 
 def class_counts(y: Tensor, classes: int) -> Tensor:
     """Count the pictures of each class, float64 (K,), at least 1, since a class may have none to train on."""
     return torch.bincount(y.cpu(), minlength=classes).double().clamp_(min=1)
+
+
+def rare_classes(counts: Sequence[int]) -> list[int]:
+    """Return the classes with at most a fifth of the pictures of the most frequent one."""
+    most = max(counts, default=0)
+    return [label for label, count in enumerate(counts) if count * RARE_FACTOR <= most]
 
 
 def balanced_order(y: Tensor, power: float, draw: torch.Generator) -> Tensor:

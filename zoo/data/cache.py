@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import stat
 from collections.abc import Callable, Iterable
@@ -53,7 +54,7 @@ def file_stamps(files: Iterable[Path], root: Path | None = None) -> list[tuple[s
         [('a.png', 4)]
     """
     paths, folders, found = list(files), dict[Path, str](), []
-    step = -(-len(paths) // SAMPLED_FILES) or 1
+    step = math.ceil(len(paths) / SAMPLED_FILES) or 1
     for index, path in enumerate(paths):
         about, folder = path.stat(), path.parent
         if folder not in folders:

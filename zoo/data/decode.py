@@ -88,12 +88,12 @@ class Recipe:
 
 
 @dataclass
-class Seen:
+class SourceStatistics:
     """What pictures were like before they were resized and brought to 8 bits; threads may add to it."""
 
     sizes: set[tuple[int, int]] = field(default_factory=set)
     """Widths and heights."""
-    deep: set[int] = field(default_factory=set)
+    levels_16bit: set[int] = field(default_factory=set)
     """The lowest and highest values of pictures of 16 bits."""
 
     def notes(self, recipe: Recipe) -> tuple[str, ...]:
@@ -114,9 +114,9 @@ class Seen:
 
         Empty if there are none.
         """
-        if not self.deep or (max(self.deep) >> 8) - (min(self.deep) >> 8) >= MIN_LEVELS:
+        if not self.levels_16bit or (max(self.levels_16bit) >> 8) - (min(self.levels_16bit) >> 8) >= MIN_LEVELS:
             return ""
-        low, high = min(self.deep), max(self.deep)
+        low, high = min(self.levels_16bit), max(self.levels_16bit)
         return (
             f"the pictures of 16 bits use only the levels {low} to {high} of 65,536, so they are nearly of one grey; "
             "spread them over all 16 bits, or save them with 8"
@@ -146,7 +146,7 @@ class Skipped:
     total: int
     share: float
     found: list[tuple[str, str]] = field(default_factory=list)
-    seen: Seen = field(default_factory=Seen, repr=False)
+    seen: SourceStatistics = field(default_factory=SourceStatistics, repr=False)
     """What the other pictures were like before they were resized."""
 
     def add(self, name: str, reason: str) -> None:
@@ -283,9 +283,9 @@ def decode_pictures(count: int, chunks: Iterable[Chunk], recipe: Recipe, skipped
     return Pictures.of(x[:end], y[:end], texts=kept if texts else None)
 
 
-def decode_picture(name: str, source: Source, recipe: Recipe, seen: Seen | None = None) -> Picture | str:
+def decode_picture(name: str, source: Source, recipe: Recipe, seen: SourceStatistics | None = None) -> Picture | str:
     """Decode a picture (H, W, C), or return the reason why it cannot be read."""
-    seen = Seen() if seen is None else seen
+    seen = SourceStatistics() if seen is None else seen
     try:
         with open_picture(source) as image:
             check_against_recipe(name, image, recipe)
@@ -301,7 +301,7 @@ def decode_picture(name: str, source: Source, recipe: Recipe, seen: Seen | None 
         return explain(error)
 
 
-def resize_picture(image: Image.Image, recipe: Recipe, seen: Seen) -> Picture:
+def resize_picture(image: Image.Image, recipe: Recipe, seen: SourceStatistics) -> Picture:
     """Convert a picture to the size and channels of the recipe."""
     image, size = to_8bit(image, "L" if recipe.channels == 1 else "RGB", seen), (recipe.width, recipe.height)
     if image.size != size and recipe.fit == "crop":
@@ -311,19 +311,19 @@ def resize_picture(image: Image.Image, recipe: Recipe, seen: Seen) -> Picture:
     return np.asarray(image).reshape(recipe.height, recipe.width, recipe.channels)
 
 
-def to_8bit(image: Image.Image, mode: str, seen: Seen) -> Image.Image:
+def to_8bit(image: Image.Image, mode: str, seen: SourceStatistics) -> Image.Image:
     """Convert a picture to 8 bits per channel, with a white background where it is transparent."""
     if image.mode.startswith(("I", "F")):
-        image = Image.fromarray(float_levels(image) if image.mode == "F" else deep_levels(image, seen))
+        image = Image.fromarray(float_levels(image) if image.mode == "F" else upper_8_bits(image, seen))
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     return image if image.mode == mode else image.convert(mode)
 
 
-def deep_levels(image: Image.Image, seen: Seen) -> Picture:
+def upper_8_bits(image: Image.Image, seen: SourceStatistics) -> Picture:
     """Take the upper 8 of 16 bits."""
     values = np.asarray(image).clip(0, 0xFFFF)
-    seen.deep |= {int(values.min()), int(values.max())}
+    seen.levels_16bit |= {int(values.min()), int(values.max())}
     return (values >> 8).astype(np.uint8)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -84,6 +85,6 @@ def pixel_hashes(pictures: Pictures) -> Tensor:
     """Compute a 64-bit hash of the pixels of each picture, int64 (N,): a sum of products with fixed random numbers."""
     rows = pictures.nhwc.flatten(1)
     draw = torch.Generator().manual_seed(0)
-    factors = torch.randint(-(2**63), 2**63 - 1, (-(-rows.shape[1] // 8),), generator=draw) | 1
+    factors = torch.randint(-(2**63), 2**63 - 1, (math.ceil(rows.shape[1] / 8),), generator=draw) | 1
     chunks = (F.pad(part, (0, -part.shape[1] % 8)).view(torch.int64) for part in torch.split(rows, EQUAL_CHUNK))
     return torch.cat([(words * factors).sum(1) for words in chunks])

@@ -39,7 +39,7 @@ class Draws(NamedTuple):
 class Loader:
     """Deterministic training batches from pictures on a device.
 
-    The same seed, stage, epoch and step give the same batch. `then` augments each batch further.
+    The same seed, stage, epoch and step give the same batch. `augmenter` augments each batch further.
 
     Every epoch has `steps` batches of equal size. Pictures that do not fill a batch are left out of that epoch; which
     ones changes with the order. All random numbers of an epoch come from one CPU generator and are copied to the
@@ -55,9 +55,10 @@ class Loader:
         seed: int = 0,
         device: torch.device | str = "cpu",
         balance: float = 0.0,
-        then: Augmenter | None = None,
+        augmenter: Augmenter | None = None,
     ) -> None:
-        self.then = then or None
+        # an augmenter without steps is false, as its __bool__ says; it would draw numbers for nothing
+        self.augmenter = augmenter or None
         self.device = torch.device(device)
         self.labels, self.balance = pictures.y, balance
         self.x = pictures.to(self.device).nhwc
@@ -84,29 +85,30 @@ class Loader:
 
     def epoch(self, stage: str, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch from `start_step` on."""
-        drawn = self.draw(stage, epoch)
-        draws = Draws(*(values.to(self.device) for values in drawn))
-        texts = None if self.texts is None else self.texts.of_epoch(self.seed, epoch)[drawn.order].to(self.device)
-        numbers = self.then and self.then.numbers(stage, epoch, drawn.order, self.batch, start_step, self.device)
+        on_cpu = self.draw(stage, epoch)
+        on_device = Draws(*(values.to(self.device) for values in on_cpu))
+        augmenter, order = self.augmenter, on_cpu.order
+        texts = None if self.texts is None else self.texts.of_epoch(self.seed, epoch)[order].to(self.device)
+        numbers = augmenter and augmenter.numbers(stage, epoch, order, self.batch, start_step, self.device)
         for step in range(start_step, self.steps):
             positions = slice(step * self.batch, (step + 1) * self.batch)
-            selected = draws.at(positions)
+            selected = on_device.at(positions)
             batch = Batch(self.pictures(selected), self.y.index_select(0, selected.order))
             batch = batch if texts is None else batch._replace(texts=texts[positions])
-            yield self.then(batch, next(numbers)) if self.then and numbers else batch
+            yield augmenter(batch, next(numbers)) if augmenter and numbers else batch
 
     def draw(self, stage: str, epoch: int) -> Draws:
         """Sample all random numbers of an epoch, on the CPU."""
-        count, spec, draw = len(self.y), self.spec, epoch_generator(self.seed, stage, epoch)
+        count, spec, generator = len(self.y), self.spec, epoch_generator(self.seed, stage, epoch)
         if self.balance:
-            order = balanced_order(self.labels, self.balance, draw)
+            order = balanced_order(self.labels, self.balance, generator)
         else:
-            order = torch.randperm(count, generator=draw)
-        shift = torch.randint(0, 2 * self.pad + 1, (count, 2), generator=draw, dtype=torch.int32)
-        flip = torch.rand(count, generator=draw) < 0.5
-        middle = torch.rand(count, 2, generator=draw) * torch.tensor([self.height, self.width])
+            order = torch.randperm(count, generator=generator)
+        shift = torch.randint(0, 2 * self.pad + 1, (count, 2), generator=generator, dtype=torch.int32)
+        flip = torch.rand(count, generator=generator) < 0.5
+        middle = torch.rand(count, 2, generator=generator) * torch.tensor([self.height, self.width])
         spread = torch.tensor([spec.brightness, spec.contrast])
-        jitter = 1 + (2 * torch.rand(count, 2, generator=draw) - 1) * spread
+        jitter = 1 + (2 * torch.rand(count, 2, generator=generator) - 1) * spread
         return Draws(order, shift, self.flips(flip, order, stage, epoch), middle.int(), jitter)
 
     def flips(self, random_half: Tensor, order: Tensor, stage: str, epoch: int) -> Tensor:

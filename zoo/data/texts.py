@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -202,7 +203,7 @@ def some_texts(texts: Texts | None) -> tuple[str, ...]:
         ('a cat', 'a dog')
     """
     used = list(dict.fromkeys(row[0] for row in texts.rows() if row)) if texts is not None else []
-    return tuple(used[:: max(1, -(-len(used) // EXAMPLES))])
+    return tuple(used[:: max(1, math.ceil(len(used) / EXAMPLES))])
 
 
 def share_table(parts: Sequence[Texts | None]) -> list[Texts | None]:

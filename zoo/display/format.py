@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from math import isnan
 from typing import Any
 
@@ -18,6 +19,19 @@ def format_value(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:,.0f}" if 1000 <= abs(value) < MIN_SCIENTIFIC - 0.5 else f"{value:.4g}"
+
+
+def is_finite(value: object) -> bool:
+    """Return whether a value is a finite number."""
+    # the bound, rather than math.isfinite, takes whole numbers of any length, which JSON files may hold
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def format_cell(value: object) -> str:
+    """Format a figure with three decimals, a count exactly, and a dash for anything that is no finite number."""
+    if not is_finite(value):
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
 
 
 def format_duration(seconds: float) -> str:

@@ -95,7 +95,7 @@ def draw_grid(blocks: Sequence[PictureRows], caption: str = "") -> Image.Image:
     check_channels(channels)
     layout = compute_layout(blocks, height, width)
     folds = max(1, round(math.sqrt(layout.height(blocks) / layout.width / MAX_ASPECT)))
-    each = -(-len(blocks) // folds)
+    each = math.ceil(len(blocks) / folds)
     parts = [blocks[start : start + each] for start in range(0, len(blocks), each)]
     page = Image.new("L" if channels == 1 else "RGB", (layout.width * len(parts), layout.height(parts[0])))
     page.paste((BACKGROUND,) * channels, (0, 0, *page.size))

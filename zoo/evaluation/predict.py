@@ -113,11 +113,11 @@ def predict_one(
     if not isinstance(model, Classifier):
         raise ZooError(f"{run.label} is not a classifier, so it has no classes to predict")
     autocast = autocast_type(torch_device, run.entry.train.precision)
-    paths, skipped, shape = list[str](), list[Skipped](), run_recipe(run)
+    paths, skipped, recipe = list[str](), list[Skipped](), run_recipe(run)
     scores = [torch.empty(0, len(run.info.classes))]
     files = expand_folders(map(Path, pictures), skipped)
-    while chunk := list(islice(files, shape.chunk)):
-        if read := decode_files(chunk, shape, skipped):
+    while chunk := list(islice(files, recipe.chunk)):
+        if read := decode_files(chunk, recipe, skipped):
             batch = Pictures.of(np.stack([picture for _, picture in read]), [0] * len(read))
             scores.append(class_scores(model, batch, torch_device, autocast))
             paths += [str(path) for path, _ in read]

@@ -177,9 +177,9 @@ def edit(
     originals = inputs.floats
     with plugin_errors(run.entry.model, "edit with"), torch.inference_mode():
         start, goal = edit_conditions(model, change)
-        each = batches(inputs, DECODE_BATCH, torch_device)
+        loader = batches(inputs, DECODE_BATCH, torch_device)
         shown = [
-            to_images(apply_edit(model, batch.x, start, goal, change.guidance * change.strength)) for batch in each
+            to_images(apply_edit(model, batch.x, start, goal, change.guidance * change.strength)) for batch in loader
         ]
     return Edit(originals, torch.cat(shown) if shown else originals, tuple(names), skipped, to)
 
@@ -217,6 +217,6 @@ def score(
     rows = [torch.zeros(0, len(prompts), dtype=torch.float64)]
     with plugin_errors(run.entry.model, "score with"), torch.inference_mode():
         conditions = [encode_sum(model, text) for text in prompts]
-        each = batches(inputs, 1, torch_device)
-        rows += [torch.stack([likelihood_bound(model, batch.x, one) for one in conditions])[None] for batch in each]
+        loader = batches(inputs, 1, torch_device)
+        rows += [torch.stack([likelihood_bound(model, batch.x, one) for one in conditions])[None] for batch in loader]
     return Scores(tuple(names), tuple(prompts), torch.cat(rows), skipped)

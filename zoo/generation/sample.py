@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,7 @@ def sample(
     model = load_generator(run, torch_device, "sample")
     options.check(model, run.name, run.prior_name)
     texts = prompts_for(run, model, as_names(prompts))
-    total = n or (-(-DEFAULT_COUNT // len(texts)) * len(texts) if texts else DEFAULT_COUNT)
+    total = n or (math.ceil(DEFAULT_COUNT / len(texts)) * len(texts) if texts else DEFAULT_COUNT)
     rows = [index * len(texts) // total for index in range(total)] if texts else []
     with plugin_errors(run.entry.model, "sample from"), fixed_seed(torch_device, options.seed), torch.inference_mode():
         conditions = [encode_prompt(model, prompt, options.rule) for prompt in texts]

@@ -124,7 +124,7 @@ def doubtful_labels(
         raise ZooError(
             f"{run.label} was trained on other classes or pictures of another size", "name a run of the same classes"
         )
-    probabilities = predict(run, whole, device)
+    probabilities = class_probabilities(run, whole, device)
     if splits.train.fingerprint() == run.record.get("fingerprints", {}).get("train"):
         note(f"{run.label} was trained on the training pictures, so fewer of their wrong labels are found")
     for error in find_label_errors(probabilities, whole.y):
@@ -133,7 +133,7 @@ def doubtful_labels(
         yield Finding("label", name, split, label, other_label=likely, detail=f"{error.margin:.4f}")
 
 
-def predict(run: Run, pictures: Pictures, device: str) -> Tensor:
+def class_probabilities(run: Run, pictures: Pictures, device: str) -> Tensor:
     """Compute the class probabilities of pictures, float32 (N, K); ZooError if the run is not a classifier."""
     torch_device = choose_device(device)
     model = run.model(torch_device)

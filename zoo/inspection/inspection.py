@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from zoo.core.splits import SPLIT_WORDS, SPLITS
+from zoo.data.balance import rare_classes
 from zoo.data.dataset import Pictures
 from zoo.display.grid import DRAWN_CHANNELS
 
 Problem = Literal["unreadable", "duplicate", "blank", "odd", "label"]
 PROBLEMS: tuple[Problem, ...] = ("unreadable", "duplicate", "blank", "odd", "label")
-RARE = 5
-"""How many times rarer than the most frequent class a class is when it is named."""
 
 
 class Finding(NamedTuple):
@@ -74,8 +73,7 @@ class Inspection:
     @property
     def rare_classes(self) -> list[str]:
         """Classes whose training pictures are at least five times rarer than those of the most frequent class."""
-        counts = self.counts["train"]
-        return [name for name, count in zip(self.classes, counts, strict=True) if count * RARE <= max(counts)]
+        return [self.classes[label] for label in rare_classes(self.counts["train"])]
 
     def summary(self) -> list[str]:
         """Say in a line each what was found, and what to do about it."""

@@ -44,6 +44,18 @@ def wants_pretrained() -> bool:
     return not _saved_follow.get()
 
 
+@contextmanager
+def in_eval_mode(model: nn.Module) -> Iterator[None]:
+    """Put a model in eval mode within the block, then restore the mode of each module."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
 class Encoding(NamedTuple):
     """What a stage computes once for each picture, by parts that it does not train.
 

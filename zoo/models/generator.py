@@ -220,7 +220,7 @@ class Generator(Model):
         x, condition = dequantise(batch.x), self.batch_condition(batch)
         if condition is not None and (count := round(self.prior.mixup * len(x))):
             shares = torch.rand(count, device=x.device)
-            x, condition = mix_rows(x, shares), mix_rows(condition, shares)
+            x, condition = interpolate_rows(x, shares), interpolate_rows(condition, shares)
         return batch._replace(x=x), condition
 
     def accelerate(self, autocast: torch.dtype | None) -> str:
@@ -418,7 +418,7 @@ def bits_per_dimension(bound: B, size: int) -> B:
     return bound / (size * math.log(2)) + math.log2(PIXEL_LEVELS)
 
 
-def mix_rows(rows: Tensor, shares: Tensor) -> Tensor:
+def interpolate_rows(rows: Tensor, shares: Tensor) -> Tensor:
     """Mix each of the first M of N rows (N, ...) with the row before it, whose weights are `shares` (M,)."""
     count = len(shares)
     weight = shares.to(rows.dtype).view(-1, *(1,) * (rows.ndim - 1))

@@ -17,7 +17,7 @@ from zoo.core.files import expand_user
 from zoo.core.notes import note
 from zoo.core.walk import format_left_out, picture_files
 from zoo.registry.catalog import catalog
-from zoo.registry.raw_entry import SECTIONS
+from zoo.registry.raw_entry import SECTIONS, option_of
 
 if TYPE_CHECKING:
     from zoo.data.given import GivenArrays
@@ -88,9 +88,9 @@ def with_data(data: Data | None, overrides: Iterable[str]) -> list[str]:
         return typed
     chosen = data_overrides(data)
     for word in typed:
-        key = word.partition("=")[0].strip()
+        key = option_of(word)
         # A plugin's own kind may read the path that was named.
-        if key == chosen[-1].partition("=")[0] and word != chosen[-1]:
+        if key == option_of(chosen[-1]) and word != chosen[-1]:
             raise ZooError(f"the data are named twice, as {str(data)!r} and as {word!r}", "give one of them")
     return [*chosen, *typed]
 

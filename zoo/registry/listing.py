@@ -14,9 +14,9 @@ from zoo.registry.data_source import Data, with_data
 from zoo.registry.description import EntryDescription, OptionDescription
 from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.layers import Registry, read_registry
-from zoo.registry.raw_entry import RawEntry
+from zoo.registry.raw_entry import RawEntry, typed_options
 from zoo.registry.results import describe_best, results_of
-from zoo.registry.unused import refuse_unused, typed_options
+from zoo.registry.unused import refuse_unused
 
 Paths = Collection[str | Path]
 ENTRY_COLUMNS = ("entry", "what it is", "kind", "plugin", "best result", "parameters", "data", "weights")
@@ -219,8 +219,7 @@ def search_space(entry: Entry, raw: RawEntry, overrides: list[str]) -> dict[str,
 
 def overridden_options(overrides: Iterable[str]) -> list[str]:
     """Return the options that `key=value` overrides set, which are therefore not searched."""
-    keys = (word.partition("=")[0].strip() for word in overrides)
-    return [key for key in keys if not key.startswith("tune.")]
+    return [key for key in typed_options(overrides) if not key.startswith("tune.")]
 
 
 def value_at(spec: Any, path: str) -> Any:

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from zoo.core.errors import DataError, MissingError
 from zoo.core.types import Batch, DataInfo
-from zoo.models.base import Classifier, Model
+from zoo.models.base import Classifier, Model, in_eval_mode
 from zoo.registry.build import build_model
 from zoo.registry.entry import Entry
 from zoo.registry.stages import check_stages
@@ -117,15 +117,11 @@ def scores_shape(model: Classifier, info: DataInfo) -> tuple[int, ...] | None:
     """
     parameter = next(model.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device
-    modes = [(module, module.training) for module in model.modules()]
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]), device:
-            return tuple(model.eval()(torch.zeros((PROBED, *info.shape))).shape)
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), device, in_eval_mode(model):
+            return tuple(model(torch.zeros((PROBED, *info.shape))).shape)
     except Exception:  # a plugin may raise any
         return None
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def parameter_count(model: Model) -> int:

@@ -19,6 +19,7 @@ from zoo.registry.raw_entry import (
     Locations,
     RawEntry,
     deep_merge,
+    option_of,
     overlay,
 )
 
@@ -131,7 +132,7 @@ def with_option(flag: str, given: object, key: str, overrides: Iterable[str]) ->
     if given is None:
         return words
     for word in words:
-        if word.partition("=")[0].strip() == key and word != f"{key}={given}":
+        if option_of(word) == key and word != f"{key}={given}":
             raise ZooError(f"{flag} {given} and {word} set the same option", "give one of them")
     return [*words, f"{key}={given}"]
 
@@ -139,7 +140,7 @@ def with_option(flag: str, given: object, key: str, overrides: Iterable[str]) ->
 def refuse_without_effect(overrides: Iterable[str], sections: Iterable[str], what: str, hint: str) -> None:
     """Raise ZooError for an override of one of these sections, which have no effect on `what`."""
     for word in overrides:
-        key = word.partition("=")[0].strip()
+        key = option_of(word)
         if key.partition(".")[0] in sections:
             raise ZooError(f"{key} has no effect on {what}", hint)
 

@@ -121,6 +121,16 @@ def deep_merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return base | both
 
 
+def option_of(word: str) -> str:
+    """Return the option that a `key=value` override sets."""
+    return word.partition("=")[0].strip()
+
+
+def typed_options(overrides: Iterable[str]) -> list[str]:
+    """Return the options that `key=value` overrides set."""
+    return [option_of(word) for word in overrides]
+
+
 def is_fixed(path: str, fixed: Iterable[str]) -> bool:
     """Return whether an option, or a mapping that contains it, is among dotted names."""
     return any(path == one or path.startswith(f"{one}.") for one in fixed)

@@ -9,11 +9,6 @@ from zoo.core.sections import TrainSpec
 from zoo.registry.entry import Entry
 
 
-def typed_options(overrides: Iterable[str]) -> list[str]:
-    """Return the options that `key=value` overrides set."""
-    return [word.partition("=")[0].strip() for word in overrides]
-
-
 def refuse_unused(entry: Entry, typed: Iterable[str], searched: Collection[str] = ()) -> None:
     """Raise ZooError for a typed option that has no effect; options that are searched have no single value."""
     for error in unused_options(entry, typed, searched).values():

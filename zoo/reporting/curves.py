@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
+from zoo.display.format import is_finite
 from zoo.reporting.blocks import Block, Details, Figure, Figures, Table
 from zoo.reporting.charts import Colour, Point, Series, axis_of, draw_chart
-from zoo.reporting.values import MAX_ROWS, is_number
+from zoo.reporting.values import MAX_ROWS
 
 MAX_CHARTS = 12
 RATE = "learning rate"
@@ -48,7 +48,7 @@ def chart(name: str, series: Sequence[Series], marked: float | None) -> Figure:
 
 def points(values: Any) -> list[Point]:
     """Return the known values by epoch, counted from 1 on over all stages."""
-    return [(float(epoch), float(value)) for epoch, value in enumerate(values, 1) if is_number(value)]
+    return [(float(epoch), float(value)) for epoch, value in enumerate(values, 1) if is_finite(value)]
 
 
 def epoch_table(rows: Sequence[Row], names: Sequence[str]) -> Table:
@@ -69,4 +69,4 @@ def epoch_table(rows: Sequence[Row], names: Sequence[str]) -> Table:
 
 def cell(value: Any) -> str:
     """Format a value, or a dash."""
-    return f"{value:.4g}" if is_number(value) and math.isfinite(value) else "-"
+    return f"{value:.4g}" if is_finite(value) else "-"

@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo.core.errors import RunError, ZooError, describe_error, one_line
 from zoo.core.trust import load_json
-from zoo.display.format import format_bytes, format_count, format_duration, format_value
+from zoo.display.format import format_bytes, format_cell, format_count, format_duration, format_value, is_finite
 from zoo.evaluation.figures import MAIN_FIGURES, real_value, undefined_figures
 from zoo.registry.listing import load_entry
 from zoo.reporting.blocks import (
@@ -32,7 +32,6 @@ from zoo.reporting.samples import sample_blocks
 from zoo.reporting.values import (
     all_options,
     facts,
-    is_number,
     metric_blocks,
     option_differences,
     option_text,
@@ -128,7 +127,7 @@ def evaluation_files(run: Run) -> list[Path]:
 
 def metric_tiles(run: Run, found: dict[str, Any]) -> list[Tile]:
     """Return the figures at the top: the main metrics, and the cost of the model."""
-    metrics = {name: value for name, value in found["metrics"].items() if is_number(value)}
+    metrics = {name: value for name, value in found["metrics"].items() if is_finite(value)}
     names = [name for name in MAIN_FIGURES if name in metrics]
     split = f"{found['split']} split"
     real = {name: real_value(name, metrics) for name in names}
@@ -230,7 +229,7 @@ def metrics_title(name: str, found: dict[str, Any]) -> str:
 
 def evaluation_blocks(run: Run, name: str, found: dict[str, Any]) -> list[Block]:
     """Return an evaluation: metrics, classes, confusions and pictures of mistakes."""
-    said = [f"{found['pictures']:,} pictures"] if is_number(found.get("pictures")) else []
+    said = [f"{found['pictures']:,} pictures"] if is_finite(found.get("pictures")) else []
     said += [f"{key} {found[key]}" for key in ("data", "judge", "guidance", "temperature") if found.get(key)]
     blocks: list[Block] = [Text("; ".join(map(str, said)) + ".")] if said else []
     figures: list[Block] = [Heading("Figures"), *metric_blocks(found)]
@@ -248,25 +247,20 @@ def class_blocks(found: dict[str, Any]) -> list[Block]:
     rows = found.get("per_class") or found.get("samples_per_class") or {}
     if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
         return []
-    keys = [key for key in CLASS_COLUMNS if any(is_number(row.get(key)) for row in rows.values())]
+    keys = [key for key in CLASS_COLUMNS if any(is_finite(row.get(key)) for row in rows.values())]
     undefined = undefined_figures(rows, found.get("confusion")) if found.get("per_class") else {}
     lines = [
-        [label, *("-" if key in undefined.get(label, ()) else class_cell(row.get(key)) for key in keys)]
+        [label, *("-" if key in undefined.get(label, ()) else format_cell(row.get(key)) for key in keys)]
         for label, row in rows.items()
     ]
     heads = ["class", *(CLASS_COLUMNS[key] for key in keys)]
     return [Heading("By class"), Table(heads, lines, range(1, len(heads)), "By class")] if keys else []
 
 
-def class_cell(value: Any) -> str:
-    """Format a figure of a class, or a dash."""
-    return "-" if not is_number(value) else f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
-
-
 def confusion_blocks(found: dict[str, Any]) -> list[Block]:
     """Return the confusion matrix if it fits, and the most frequent confusions."""
     names, matrix = found["classes"], found.get("confusion") or []
-    square = len(matrix) == len(names) and all(len(row) == len(names) and all(map(is_number, row)) for row in matrix)
+    square = len(matrix) == len(names) and all(len(row) == len(names) and all(map(is_finite, row)) for row in matrix)
     wrong = [tuple(row) for row in found.get("confusions") or () if len(row) == 3]
     columns: list[list[Block]] = []
     if matrix and square:

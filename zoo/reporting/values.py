@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from zoo.core.nested import flatten
-from zoo.display.format import format_value
+from zoo.display.format import format_value, is_finite
 from zoo.display.html import MAX_PICTURE_BYTES
 from zoo.evaluation.figures import MAIN_FIGURES, better, is_reference, real_value
 from zoo.reporting.blocks import Block, Command, Details, Facts, Heading, Picture, Table
@@ -47,7 +46,7 @@ def all_options(dumped: dict[str, Any], title: str = "All options") -> Details:
 
 def metric_blocks(found: Mapping[str, Any]) -> list[Block]:
     """Return the metrics that matter most as a table, and the others to be opened."""
-    metrics = {key: float(value) for key, value in found["metrics"].items() if is_number(value)}
+    metrics = {key: float(value) for key, value in found["metrics"].items() if is_finite(value)}
     first = [key for key in MAIN_FIGURES if key in metrics]
     names = [key for key in dict.fromkeys([*first, *metrics]) if not is_reference(key, metrics)]
     intervals = found.get("intervals")
@@ -77,19 +76,14 @@ def metric_table(names: list[str], metrics: Mapping[str, float], intervals: Mapp
 
 def interval_head(level: Any) -> str:
     """Name the column of intervals."""
-    return f"{100 * level:g} % interval" if is_number(level) else "interval"
+    return f"{100 * level:g} % interval" if is_finite(level) else "interval"
 
 
 def interval_text(value: Any) -> str:
     """Format an interval; empty if there is none."""
-    if not isinstance(value, list | tuple) or len(value) != 2 or not all(map(is_number, value)):
+    if not isinstance(value, list | tuple) or len(value) != 2 or not all(map(is_finite, value)):
         return ""
     return f"{format_value(float(value[0]))} to {format_value(float(value[1]))}"
-
-
-def is_number(value: Any) -> bool:
-    """Return whether a value of a JSON file is a number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def facts(about: Mapping[str, object]) -> Facts:

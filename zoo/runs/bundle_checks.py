@@ -12,7 +12,7 @@ from zoo.core.splits import SPLITS
 from zoo.runs.bundle_source import CARD, EVALUATION, MANIFEST, PICTURES, WEIGHTS, Copied
 from zoo.runs.calibration import CALIBRATION, load_calibration
 from zoo.runs.machine_paths import machine_paths
-from zoo.runs.metrics_log import is_epoch, is_number, read_rows
+from zoo.runs.metrics_log import is_epoch, is_metric_value, read_rows
 from zoo.runs.run import SCHEMA, read_files, read_json, read_record
 
 VERSION = 1
@@ -97,7 +97,7 @@ def check_evaluation(found: Any) -> None:
             raise ValueError(f"{EVALUATION} has a wrong {key!r}")  # noqa: TRY004 - it is damaged, as any other file
     figures = found.get("metrics", {}).values()
     rows = [*found.get("per_class", {}).values(), *found.get("samples_per_class", {}).values()]
-    if not 0 <= found.get("pictures", 0) < 2**63 or not all(map(is_number, figures)):
+    if not 0 <= found.get("pictures", 0) < 2**63 or not all(map(is_metric_value, figures)):
         raise ValueError(f"{EVALUATION} has metrics that are no numbers")
     if not all(isinstance(name, str) for name in found.get("classes", ())) or not all(
         isinstance(row, dict) for row in rows

@@ -12,10 +12,9 @@ from typing import Any
 
 from zoo.core.types import DataInfo
 from zoo.display import markdown as md
-from zoo.display.format import format_duration, format_value
+from zoo.display.format import format_cell, format_duration, format_value, is_finite
 from zoo.registry.entry import Entry
 from zoo.runs.bundle_source import EVALUATION
-from zoo.runs.metrics_log import is_number
 from zoo.runs.pulled_name import pulled_name
 from zoo.runs.run import LIBRARIES, PACKAGE
 
@@ -172,7 +171,7 @@ class Card:
         if not keys:
             return ""
         heads = ["class", *(CLASS_COLUMNS[key] for key in keys)]
-        lines = [[md.name(label), *(cell(row.get(key)) for key in keys)] for label, row in first(found.items())]
+        lines = [[md.name(label), *(format_cell(row.get(key)) for key in keys)] for label, row in first(found.items())]
         rest = more(len(found), EVALUATION)
         return md.table(heads, lines, range(1, len(heads))) + (f"\n{rest.strip().capitalize()}.\n" if rest else "")
 
@@ -291,18 +290,6 @@ def main_metrics(found: Mapping[str, Any]) -> dict[str, float]:
 def metric_rows(found: Mapping[str, Any]) -> list[list[str]]:
     """Return the rows of a table of metrics."""
     return [[md.name(key), format_value(value)] for key, value in main_metrics(found).items()]
-
-
-def is_finite(value: Any) -> bool:
-    """Return whether a value is a number that can be shown."""
-    return value is not None and not isinstance(value, bool) and is_number(value)
-
-
-def cell(value: Any) -> str:
-    """Format a figure of a class, or a dash."""
-    if not is_finite(value):
-        return "-"
-    return f"{value:.3f}" if isinstance(value, float) else f"{value:,}"
 
 
 def first(values: Iterable[Any]) -> list[Any]:

@@ -78,7 +78,7 @@ def choose_resumable(
         The newest folder without changes, or a new one.
 
     Raises:
-        ZooError: If every folder has changes, those of the newest are listed.
+        ZooError: If every folder has changes; the message lists those of the newest.
     """
     first, numbered = root / check_name(base, f"the {what}"), numbered_folders(root, base)
     candidates = [first] if named else [first, *numbered.values()]

@@ -22,6 +22,7 @@ from zoo.data.decode import Picture, Recipe, decode_picture, strict_pillow_warni
 from zoo.registry.data_source import Data, with_data
 from zoo.registry.entry import Entry
 from zoo.registry.overrides import refuse_without_effect
+from zoo.registry.raw_entry import option_of, typed_options
 from zoo.runs.run import Run
 
 if TYPE_CHECKING:
@@ -83,11 +84,11 @@ def run_overrides(run: Run, data: Data | None, overrides: Iterable[str]) -> list
     Raises ZooError for options of its training, which is over.
     """
     words = with_data(data, overrides)
-    typed = [word for word in words if word.partition("=")[0].strip() != "train.precision"]
+    typed = [word for word in words if option_of(word) != "train.precision"]
     refuse_without_effect(typed, ["train", "tune"], f"{run.label}, which is trained", "train another run with it")
     if data is None:
         return words
-    named = {word.partition("=")[0].strip() for word in words}
+    named = typed_options(words)
     spec = run.with_overrides(words).data.spec
     channels, height, width = run.info.shape
     shape = {"data.channels": channels} | ({"data.size": height} if height == width else {})
@@ -134,11 +135,15 @@ def read_inputs(run: Run, names: Sequence[str], skipped: list[Skipped]) -> tuple
 
 def read_files(run: Run, paths: Iterable[Path], skipped: list[Skipped]) -> tuple[list[str], Pictures]:
     """Read paths and pictures in the run's shape; unreadable files go to `skipped`."""
-    shape = run_recipe(run)
+    recipe = run_recipe(run)
     files, found = expand_folders(paths, skipped), []
-    while chunk := list(islice(files, shape.chunk)):
-        found += decode_files(chunk, shape, skipped)
-    x = np.stack([picture for _, picture in found]) if found else np.zeros((0, *shape.shape[1:], shape.channels), "u1")
+    while chunk := list(islice(files, recipe.chunk)):
+        found += decode_files(chunk, recipe, skipped)
+    x = (
+        np.stack([picture for _, picture in found])
+        if found
+        else np.zeros((0, *recipe.shape[1:], recipe.channels), "u1")
+    )
     return [str(path) for path, _ in found], Pictures.of(x, [0] * len(found))
 
 
@@ -181,12 +186,12 @@ def run_recipe(run: Run) -> Recipe:
     return run.recipe
 
 
-def decode_files(paths: Iterable[Path], shape: Recipe, skipped: list[Skipped]) -> list[tuple[Path, Picture]]:
+def decode_files(paths: Iterable[Path], recipe: Recipe, skipped: list[Skipped]) -> list[tuple[Path, Picture]]:
     """Decode picture files to (H, W, C); unreadable files are added to `skipped`."""
     read = []
     with strict_pillow_warnings():
         for path in paths:
-            picture = decode_picture(str(path), path, shape)
+            picture = decode_picture(str(path), path, recipe)
             if isinstance(picture, str):
                 skipped.append(Skipped(str(path), picture))
             else:

@@ -111,9 +111,9 @@ def is_epoch(row: Any) -> bool:
     if not isinstance(row, dict) or not isinstance(row.get("stage"), str) or type(row.get("epoch")) is not int:
         return False
     parts = (row.get("train", {}), row.get("valid"))
-    return all(isinstance(part, dict) and all(map(is_number, part.values())) for part in parts)
+    return all(isinstance(part, dict) and all(map(is_metric_value, part.values())) for part in parts)
 
 
-def is_number(value: Any) -> bool:
-    """Whether a value can be a metric; None stands for a number that is not finite."""
+def is_metric_value(value: Any) -> bool:
+    """Return whether a value can be a metric; None stands for a number that is not finite."""
     return value is None or (isinstance(value, int | float) and -1e300 < value < 1e300)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
 
 from zoo.core.sections import TrainSpec
+from zoo.data.balance import rare_classes
 from zoo.data.dataset import Splits
 from zoo.models.base import Classifier, Model
 from zoo.models.generator import Generator
@@ -16,8 +18,6 @@ FEW_STEPS = 100
 """Steps below which a model learns little, whatever it is."""
 GENERATOR_STEPS = 1_000
 """Steps below which what a generator samples does not look like the pictures."""
-RARE = 5
-"""How many times rarer than the most frequent class a class is called rare."""
 NAMED = 3
 """Number of rare classes that are named."""
 
@@ -30,7 +30,7 @@ def advise(entry: Entry, model: Model, splits: Splits) -> Iterator[str]:
         if steps is not None and steps < few:
             yield few_steps(entry.train, stage.name, steps, few, len(splits.train))
     if isinstance(model, Classifier):
-        yield from rare_classes(splits, entry.train)
+        yield from name_rare_classes(splits, entry.train)
 
 
 def count_steps(train: TrainSpec, stage: str, pictures: int) -> int | None:
@@ -46,7 +46,7 @@ def few_steps(train: TrainSpec, stage: str, steps: int, few: int, pictures: int)
     spec, own = train.stage(stage), train.stages.get(stage, {})
     epochs, batch = (f"train.stages.{stage}.{name}" if name in own else f"train.{name}" for name in ("epochs", "batch"))
     an_epoch = pictures // min(spec.step_pictures, pictures)
-    more = f"{epochs}={-(-few // an_epoch)}"
+    more = f"{epochs}={math.ceil(few / an_epoch)}"
     smaller = (
         f" or a smaller batch than {batch}={spec.batch}" if an_epoch < few // spec.epochs and spec.batch > 1 else ""
     )
@@ -54,13 +54,13 @@ def few_steps(train: TrainSpec, stage: str, steps: int, few: int, pictures: int)
     return f"few steps{name}: {steps}, less than {few:,} seldom suffice; set {more}{smaller}"
 
 
-def rare_classes(splits: Splits, train: TrainSpec) -> Iterator[str]:
+def name_rare_classes(splits: Splits, train: TrainSpec) -> Iterator[str]:
     """Yield a line if some classes are much rarer than the most frequent one, and nothing is done about it."""
     classes = splits.info.classes
-    counts = torch.bincount(splits.train.y, minlength=len(classes))[: len(classes)].tolist() or [0]
-    most = max(counts)
-    rare = [(count, name) for count, name in zip(counts, classes, strict=False) if count * RARE <= most]
+    counts = torch.bincount(splits.train.y, minlength=len(classes))[: len(classes)].tolist()
+    rare = [(counts[label], classes[label]) for label in rare_classes(counts)]
     if rare and train.balance is None:
+        most = max(counts)
         named = ", ".join(f"{name!r} has {count}" for count, name in sorted(rare)[:NAMED])
         more = f" and {len(rare) - NAMED} more classes are as rare" if len(rare) > NAMED else ""
         yield (

@@ -43,8 +43,8 @@ def augmented_page(entry: Entry, rows: int = 8, draws: int = 8) -> AugmentedPage
     entry = fit_before_training(entry).apply(entry)
     splits, _ = build_data(entry.data)
     among = spread(splits.train, AMONG)
-    then = build_augmenter(entry.train, splits.info)
-    loader = Loader(among, len(among), entry.train.augment, entry.train.seed, then=then)
+    augmenter = build_augmenter(entry.train, splits.info)
+    loader = Loader(among, len(among), entry.train.augment, entry.train.seed, augmenter=augmenter)
     shown = torch.linspace(0, len(among) - 1, min(rows, len(among))).long()
     columns = [among.floats[shown]]
     for epoch in range(draws):

@@ -23,8 +23,9 @@ from zoo.registry.entry import Entry
 from zoo.registry.listing import load_entry
 from zoo.registry.model_size import build_on_meta, count_flops, meta_batch, size_of
 from zoo.registry.overrides import refuse_without_effect
+from zoo.registry.raw_entry import typed_options
 from zoo.registry.stages import check_stages
-from zoo.registry.unused import refuse_unused, typed_options
+from zoo.registry.unused import refuse_unused
 from zoo.training.device import preserve_random_state, seed_all
 from zoo.training.freeze import freeze
 from zoo.training.loop import reproducible

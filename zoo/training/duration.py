@@ -185,9 +185,7 @@ def make_budget(
 
 
 def stage_seconds(spec: TrainSpec, names: Sequence[str], begin: float) -> float | None:
-    """Compute the seconds for the first of the remaining stages.
-
-    Returns None if it has a number of epochs.
+    """Compute the seconds for the first of the remaining stages; None if it has a number of epochs.
 
     `begin` is the time that the training has taken so far. If preparations or earlier stages took more or less time
     than planned, the remaining stages share the difference.

@@ -12,19 +12,19 @@ from zoo.registry.entry import Entry, restore_entry
 from zoo.registry.raw_entry import is_fixed, set_nested
 
 STEPS_AN_EPOCH = 25
-"""Steps that an epoch has at least, as far as `LEAST_BATCH` allows."""
-LEAST_BATCH = 32
+"""Steps that an epoch has at least, as far as `MIN_BATCH` allows."""
+MIN_BATCH = 32
 STEPS = 3_000
-"""Steps that a training has at least, as far as `WORK` and `MOST_EPOCHS` allow."""
-MOST_EPOCHS = 400
+"""Steps that a training has at least, as far as `WORK` and `MAX_EPOCHS` allow."""
+MAX_EPOCHS = 400
 WORK = 2e13
 """Floating-point operations of a training on few pictures: about a minute on two CPU cores with a compiled kernel."""
 WORTH_COMPILING = 2e12
 """Floating-point operations from which on a classifier is trained faster with a compiled kernel."""
-FEWEST_EPOCHS = 12
+MIN_EPOCHS = 12
 """Epochs to which a training on few pictures is shortened at most."""
-BACKWARD = 3
-"""Cost of a training step in forward passes."""
+FORWARDS_PER_STEP = 3
+"""A training step costs as much as this many forward passes: the backward pass costs about two."""
 FEW = 10_000
 """Training pictures below which the first result should not take longer than `WORK`."""
 VERY_FEW = 2_000
@@ -39,8 +39,8 @@ SMALL_SIDE = 32
 """Height and width to which larger square pictures are resized where all their pixels would take longer than `WORK`."""
 
 
-class Task(NamedTuple):
-    """What the values follow."""
+class Workload(NamedTuple):
+    """What the fitted values depend on: the pictures, and the cost of the model."""
 
     pictures: int
     """Number of training pictures."""
@@ -54,7 +54,7 @@ class Task(NamedTuple):
 
     def work(self, epochs: int) -> float:
         """Return the floating-point operations of a training; 0 if unknown."""
-        return float(BACKWARD * (self.flops or 0) * self.pictures * epochs)
+        return float(FORWARDS_PER_STEP * (self.flops or 0) * self.pictures * epochs)
 
 
 @dataclass(frozen=True)
@@ -109,54 +109,56 @@ def show(value: Any) -> str:
     return "auto" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def fit_to_pictures(entry: Entry, task: Task) -> Fit:
+def fit_to_pictures(entry: Entry, workload: Workload) -> Fit:
     """Choose values that suit the pictures.
 
     Options that were typed stay, and so do all options of an entry that is trained on its own pictures.
     """
     if entry.typed is None:
-        return Fit(pictures=task.pictures)
-    better = {option: (old, new) for option, old, new in proposals(entry, task) if old != new}
+        return Fit(pictures=workload.pictures)
+    better = {option: (old, new) for option, old, new in proposals(entry, workload) if old != new}
     held = tuple(option for option in better if is_fixed(option, entry.typed))
-    return Fit({option: pair for option, pair in better.items() if option not in held}, held, task.pictures)
+    return Fit({option: pair for option, pair in better.items() if option not in held}, held, workload.pictures)
 
 
-def proposals(entry: Entry, task: Task) -> Iterator[tuple[str, Any, Any]]:
+def proposals(entry: Entry, workload: Workload) -> Iterator[tuple[str, Any, Any]]:
     """Yield option, value of the entry and value that suits the pictures, also for stages with their own values."""
     typed = entry.typed or frozenset()
-    if task.small_flops:
-        batch = fit_batch(entry.train.batch, task.pictures)
-        if task.work(enough_epochs(batch, task.pictures)) > WORK:
+    if workload.small_flops:
+        batch = fit_batch(entry.train.batch, workload.pictures)
+        if workload.work(enough_epochs(batch, workload.pictures)) > WORK:
             yield "data.size", None, SMALL_SIDE
             if not is_fixed("data.size", typed):
-                task = task._replace(flops=task.small_flops, height=SMALL_SIDE)
+                workload = workload._replace(flops=workload.small_flops, height=SMALL_SIDE)
     train = entry.train
     groups = {"train": train.model_dump()} | {f"train.stages.{name}": own for name, own in train.stages.items()}
     for name, values in groups.items():
         spec = train.stage(name.rpartition(".")[2]) if name != "train" else train
         parts = spec.accumulate or 1
-        suited = max(1, fit_batch(spec.batch * parts, task.pictures) // parts)
+        suited = max(1, fit_batch(spec.batch * parts, workload.pictures) // parts)
         batch = spec.batch if is_fixed(f"{name}.batch", typed) else suited
         fitted: dict[str, Any] = {"batch": suited, "lr": fit_rate(spec, batch)}
         if train.minutes is None and spec.minutes is None:
-            fitted["epochs"] = fit_epochs(spec.epochs, batch * parts, task)
+            fitted["epochs"] = fit_epochs(spec.epochs, batch * parts, workload)
         yield from ((f"{name}.{key}", values[key], value) for key, value in fitted.items() if key in values)
-        if name == "train" and task.classifier and task.pictures < FEW:
-            epochs = spec.epochs if is_fixed("train.epochs", typed) else fit_epochs(spec.epochs, batch * parts, task)
-            yield from for_few_pictures(entry, task, epochs)
+        if name == "train" and workload.classifier and workload.pictures < FEW:
+            epochs = (
+                spec.epochs if is_fixed("train.epochs", typed) else fit_epochs(spec.epochs, batch * parts, workload)
+            )
+            yield from for_few_pictures(entry, workload, epochs)
 
 
-def for_few_pictures(entry: Entry, task: Task, epochs: int) -> Iterator[tuple[str, Any, Any]]:
+def for_few_pictures(entry: Entry, workload: Workload, epochs: int) -> Iterator[tuple[str, Any, Any]]:
     """Yield what helps a classifier that learns from few pictures."""
     train = entry.train
-    if train.compile == "auto" and train.minutes is None and task.work(epochs) > WORTH_COMPILING:
+    if train.compile == "auto" and train.minutes is None and workload.work(epochs) > WORTH_COMPILING:
         yield "train.compile", "auto", "on"
-    if task.pictures < VERY_FEW:
+    if workload.pictures < VERY_FEW:
         if train.monitor is None:
             yield "train.keep", train.keep, "last"
         if train.optimizer == "adamw" and not train.decoupled:  # else it would not be multiplied by the rate
             yield "train.weight_decay", train.weight_decay, max(train.weight_decay, WEIGHT_DECAY)
-        augment = {"pad": int(PAD * task.height), "cutout": int(CUTOUT * task.height)}
+        augment = {"pad": int(PAD * workload.height), "cutout": int(CUTOUT * workload.height)}
         for name, value in (augment | {"brightness": JITTER, "contrast": JITTER}).items():
             yield f"train.augment.{name}", getattr(train.augment, name), value
         model = entry.model.spec.model_dump()
@@ -169,7 +171,7 @@ def fit_batch(batch: int, pictures: int) -> int:
     """Return the largest power of two with enough steps an epoch, at most the batch of the entry."""
     if pictures >= batch * STEPS_AN_EPOCH:
         return batch
-    return min(batch, max(LEAST_BATCH, int(2 ** int(math.log2(max(1, pictures / STEPS_AN_EPOCH))))))
+    return min(batch, max(MIN_BATCH, int(2 ** int(math.log2(max(1, pictures / STEPS_AN_EPOCH))))))
 
 
 def fit_rate(spec: StageSpec, batch: int) -> float:
@@ -178,16 +180,16 @@ def fit_rate(spec: StageSpec, batch: int) -> float:
 
 
 def enough_epochs(batch: int, pictures: int) -> int:
-    """Return the epochs that have `STEPS` steps, at most `MOST_EPOCHS`."""
-    return min(-(-STEPS // max(1, pictures // batch)), MOST_EPOCHS)
+    """Return the epochs that have `STEPS` steps, at most `MAX_EPOCHS`."""
+    return min(math.ceil(STEPS / max(1, pictures // batch)), MAX_EPOCHS)
 
 
-def fit_epochs(epochs: int, batch: int, task: Task) -> int:
+def fit_epochs(epochs: int, batch: int, workload: Workload) -> int:
     """Return how many epochs give enough steps within `WORK`.
 
-    They are at least those of the entry, or `FEWEST_EPOCHS` for a classifier of few pictures that would take longer.
+    They are at least those of the entry, or `MIN_EPOCHS` for a classifier of few pictures that would take longer.
     """
-    wanted = max(epochs, enough_epochs(batch, task.pictures))
-    affordable = int(WORK / task.work(1)) if task.flops else wanted
-    least = min(epochs, FEWEST_EPOCHS) if task.classifier and task.pictures < FEW else epochs
+    wanted = max(epochs, enough_epochs(batch, workload.pictures))
+    affordable = int(WORK / workload.work(1)) if workload.flops else wanted
+    least = min(epochs, MIN_EPOCHS) if workload.classifier and workload.pictures < FEW else epochs
     return max(least, min(wanted, affordable))

@@ -13,7 +13,7 @@ import torch
 
 from zoo.core.errors import BudgetError, ZooError, describe_error
 from zoo.core.types import Batch, DataInfo
-from zoo.models.base import Classifier, Model
+from zoo.models.base import Classifier, Model, in_eval_mode
 from zoo.registry.model_size import Count
 from zoo.training.bench import synchronize
 from zoo.training.device import preserve_random_state
@@ -135,12 +135,9 @@ def summarise(times: list[float]) -> Latency:
 @contextmanager
 def evaluated(model: Model, device: torch.device) -> Iterator[None]:
     """Evaluate a model on a device within the block, then put its modes and the random generators back."""
-    modes = [(module, module.training) for module in model.modules()]
-    with preserve_random_state(device), torch.no_grad():
+    with preserve_random_state(device), torch.no_grad(), in_eval_mode(model):
         try:
-            model.to(device).eval()
+            model.to(device)
             yield
         finally:
             model.to("cpu")
-            for module, training in modes:
-                module.training = training

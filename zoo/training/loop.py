@@ -31,6 +31,7 @@ from zoo.training.device import random_state, restore_random
 from zoo.training.duration import EpochBudget, make_budget, total_seconds
 from zoo.training.early_stop import WORST, EarlyStop
 from zoo.training.encoded import EncodedLoader
+from zoo.training.fit_to_pictures import FORWARDS_PER_STEP
 from zoo.training.monitor import epoch_score
 from zoo.training.setup import Setup
 from zoo.training.signals import Stop, catch_signals
@@ -186,8 +187,7 @@ class Training:
     def accelerate(self, saved: Saved | None) -> None:
         """Accelerate the model if the training is long enough."""
         kind, spec = self.job.device.type, self.job.spec
-        # The backward pass costs about twice the forward pass.
-        work = 3.0 * (self.job.flops or 0) * len(self.job.splits.train) * spec.epochs
+        work = FORWARDS_PER_STEP * (self.job.flops or 0) * len(self.job.splits.train) * spec.epochs
         pays_off = self.time_limit > MIN_COMPILE_SECONDS if self.time_limit else work > MIN_COMPILE_FLOPS[kind]
         wanted = spec.compile == "on" or (spec.compile == "auto" and pays_off)
         how = self.setup.accelerate(wanted)

@@ -41,7 +41,7 @@ from zoo.training.checkpoint import StateFolder
 from zoo.training.device import preserve_random_state, seed_all
 from zoo.training.distill import distill
 from zoo.training.events import Events
-from zoo.training.fit_to_pictures import SMALL_SIDE, Fit, Task, fit_to_pictures
+from zoo.training.fit_to_pictures import SMALL_SIDE, Fit, Workload, fit_to_pictures
 from zoo.training.freeze import freeze
 from zoo.training.init_from import Taken, begin
 from zoo.training.limits import Latency, Limits
@@ -356,7 +356,7 @@ def fit_entry(entry: Entry, splits: Splits, flops: int | None, classifier: bool,
     small = None
     if classifier and flops and height == width > SMALL_SIDE and may_resize(entry.data.spec):
         small = count(entry, splits.info._replace(shape=(channels, SMALL_SIDE, SMALL_SIDE))).flops
-    return fit_to_pictures(entry, Task(len(splits.train), height, flops, classifier, small))
+    return fit_to_pictures(entry, Workload(len(splits.train), height, flops, classifier, small))
 
 
 def may_resize(spec: Spec) -> bool:

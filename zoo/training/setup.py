@@ -66,8 +66,8 @@ class Setup:
 
     def loader_arguments(self, spec: StageSpec) -> tuple[Any, ...]:
         """Return the arguments of a stage's loader."""
-        train, then = self.spec, build_augmenter(self.spec, self.splits.info)
-        common = train.augment, train.seed, self.device, train.sampler_power, then
+        train, augmenter = self.spec, build_augmenter(self.spec, self.splits.info)
+        common = train.augment, train.seed, self.device, train.sampler_power, augmenter
         return self.splits.train, spec.step_pictures, *common
 
     def stepper(self, stage: Stage, spec: StageSpec, steps: int) -> Stepper:

@@ -14,6 +14,7 @@ from zoo.core.yaml import parse_value
 from zoo.registry.entry import Entry
 from zoo.registry.listing import Paths, load_entry
 from zoo.registry.overrides import with_option
+from zoo.registry.raw_entry import option_of, typed_options
 from zoo.runs.find import load
 from zoo.runs.names import find_folder, is_run
 from zoo.runs.run import Run
@@ -41,7 +42,7 @@ def choose_entry(name: str, words: Iterable[str], init_from: Run | str | Path | 
     words = list(words)
     more = [match for word in words if (match := MORE_EPOCHS.fullmatch(word.strip()))]
     if more:  # the same option given before has no effect, as for any other
-        words = [word for word in words if word.partition("=")[0].strip() != "train.epochs"]
+        words = [word for word in words if option_of(word) != "train.epochs"]
     if init_from is not None:
         words = with_option("--from", json_text(init_from), OPTION, words)
     if more:
@@ -65,7 +66,7 @@ def go_on(name: str, epochs: int, words: list[str], registries: Paths) -> Entry:
     kept = "a finished run keeps no state of the optimizer, so that and the schedule begin anew"
     note(f"{base.path} goes on for {length} from its weights; {kept}", usual=True)
     options = {"train.epochs": str(epochs), OPTION: json_text(start), "train.lr_mult": "null"}
-    typed = {word.partition("=")[0].strip() for word in words}
+    typed = set(typed_options(words))
     added = [f"{key}={value}" for key, value in options.items() if key not in typed]
     return base.with_overrides(pin_start([*words, *added]))
 
@@ -129,11 +130,6 @@ def is_same_origin(origin: str, name: str) -> bool:
 def is_start(word: str) -> bool:
     """Return whether an override names the run to start from."""
     return option_of(word) == OPTION
-
-
-def option_of(word: str) -> str:
-    """Return the option that an override sets."""
-    return word.partition("=")[0].strip()
 
 
 def read_text(word: str) -> str:

@@ -10,7 +10,8 @@ from zoo.core.errors import DataError, JobError
 from zoo.registry.data_source import Data, with_data
 from zoo.registry.entry import Entry
 from zoo.registry.overrides import refuse_without_effect, with_option
-from zoo.registry.unused import refuse_unused, typed_options
+from zoo.registry.raw_entry import typed_options
+from zoo.registry.unused import refuse_unused
 from zoo.runs.choose_folder import choose_folder
 from zoo.runs.find import resume_command
 from zoo.runs.lock import lock_folder

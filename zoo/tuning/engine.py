@@ -199,7 +199,10 @@ class Engine:
             raise ZooError(text, f"it has {options}; increase the budget, or widen tune.space")
 
     def trial_resources(self, total: dict[str, float]) -> dict[str, float]:
-        """Return the CPU cores and GPUs of one trial; raise ResourceError if there are not as many."""
+        """Return the CPU cores and GPUs of one trial.
+
+        Raises ResourceError if there are not as many, ZooError if a GPU is asked for and there is none.
+        """
         spec = self.ledger.spec
         if self.cluster.device.startswith("cuda") and not total.get("GPU"):
             raise ZooError(f"there is no GPU for device {self.cluster.device}", "use --device auto")
@@ -208,15 +211,15 @@ class Engine:
             "CPU": spec.cpus,
             "GPU": gpus if total.get("GPU") and self.cluster.device != "cpu" else spec.gpus or 0.0,
         }
-        for what, many in wanted.items():
-            if many > total.get(what, 0.0):
-                text = f"a trial needs {many:g} {what}, but there are {total.get(what, 0.0):g}"
+        for what, amount in wanted.items():
+            if amount > total.get(what, 0.0):
+                text = f"a trial needs {amount:g} {what}, but there are {total.get(what, 0.0):g}"
                 raise ResourceError(text, f"set tune.{what.lower()}s lower")
-        return {what: many for what, many in wanted.items() if many}
+        return {what: amount for what, amount in wanted.items() if amount}
 
     def slots(self, total: dict[str, float]) -> int:
         """Count the trials that can run in parallel."""
-        fitting = max(1, min(int(total[what] / many + 1e-9) for what, many in self.resources.items()))
+        fitting = max(1, min(int(total[what] / amount + 1e-9) for what, amount in self.resources.items()))
         return min(fitting, self.cluster.parallel or fitting)
 
     def order(self, trial: Trial, entry: dict[str, Any]) -> TrialOrder:

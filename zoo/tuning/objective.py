@@ -43,6 +43,6 @@ def objective_values(spec: TuneSpec, metrics: Mapping[str, float], parameters: i
 def constraints(spec: TuneSpec, metrics: Mapping[str, float]) -> dict[str, float]:
     """Return by how much a finished trial violates each constraint.
 
-    It is met at 0 and below.
+    0 or less means that it is met.
     """
     return {} if spec.bound is None else {"loss": metrics["loss"] - spec.bound}

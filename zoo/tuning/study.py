@@ -19,7 +19,7 @@ STUDY_RIGHT = (4, 6)
 TRIAL_HEADS = ("trial", "state", "loss", "epoch", "parameters", "time")
 FAILURE_HEADS = ("cause", "trials", "first", "reason")
 ENTRY = "entry"
-"""Where the trial comes from that is the entry as it stands."""
+"""`Trial.start` of the trial that is the entry as it stands."""
 CAUSE_NAMES = {"oom": "out of memory", "failed": "error"}
 FAILED_STATES = ("diverged", "oom", "crashed", "hung", "failed")
 ENDED_STATES = ("done", "pruned", *FAILED_STATES)

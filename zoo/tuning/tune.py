@@ -13,11 +13,11 @@ from zoo.registry.data_source import Data, with_data
 from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.listing import load_registry, overridden_options
 from zoo.registry.overrides import with_option
-from zoo.registry.raw_entry import Locations, RawEntry, overlay
+from zoo.registry.raw_entry import Locations, RawEntry, overlay, typed_options
 from zoo.registry.search.checks import check_epochs, check_objective
 from zoo.registry.search.space import Space
 from zoo.registry.stages import check_stage_names
-from zoo.registry.unused import refuse_unused, typed_options
+from zoo.registry.unused import refuse_unused
 from zoo.runs.choose_folder import refuse_changes
 from zoo.runs.find import resume_command
 from zoo.runs.lock import lock_folder

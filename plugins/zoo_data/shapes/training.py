@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,7 +49,7 @@ def train_reader(rounds: int = ROUNDS, pictures: int = PICTURES) -> AttributeRea
     with fixed_seed(torch.device("cpu")):
         model = AttributeReader().to(memory_format=torch.channels_last).train()
         optimizer = torch.optim.AdamW(model.parameters(), LR, weight_decay=WEIGHT_DECAY)
-        steps = rounds * -(-pictures // BATCH)
+        steps = rounds * math.ceil(pictures / BATCH)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, steps, pct_start=0.2)
         for turn in range(rounds):
             batch = training_batch(pictures, turn)

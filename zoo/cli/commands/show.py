@@ -18,7 +18,7 @@ from zoo.display.format import format_bytes, format_value
 from zoo.registry.data_source import with_data
 from zoo.registry.description import EntryDescription, OptionDescription
 from zoo.registry.listing import load_entry, show
-from zoo.registry.unused import typed_options
+from zoo.registry.raw_entry import typed_options
 
 
 @click.command("show", cls=Command)

@@ -10,6 +10,7 @@ import click
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
 from zoo.cli.options import DATA, DEVICE, NAME, OVERRIDES, REGISTRY, TRACK, read_words, refuse_typed
+from zoo.cli.usage import TYPED_WORDS
 from zoo.cli.views.pages import check_out
 from zoo.cli.views.progress import progress_callback
 from zoo.core.errors import JobError, ZooError
@@ -17,7 +18,8 @@ from zoo.display.format import format_value
 from zoo.registry.data_source import with_data
 from zoo.registry.entry import Entry
 from zoo.registry.overrides import refuse_without_effect, with_option
-from zoo.registry.unused import refuse_unused, typed_options
+from zoo.registry.raw_entry import typed_options
+from zoo.registry.unused import refuse_unused
 from zoo.training.start import choose_entry
 
 
@@ -107,7 +109,7 @@ def search_rate(screen: Screen, entry: Entry, words: list[str], stage: str | Non
     if not found.losses:
         raise JobError("the loss is not finite from the first step on", "set train.precision=float32")
     plot = draw_sweep(entry.name, found, Path(path))
-    typed = click.get_current_context().meta["zoo.words"]
+    typed = click.get_current_context().meta[TYPED_WORDS]
     command = None if found.suggested is None else command_with_rate(typed, found)
     if screen.json:
         return screen.document(sweep_document(found, command, plot))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.cli.console import Screen
 from zoo.core.errors import printable
 from zoo.core.files import atomic_write
-from zoo.display.format import format_value, shorten
+from zoo.display.format import format_cell, format_value, shorten
 from zoo.evaluation.figures import MAIN_FIGURES, better, is_reference, real_value, undefined_figures
 
 if TYPE_CHECKING:
@@ -122,13 +121,6 @@ def show_classes(screen: Screen, classes: dict[str, Any]) -> None:
     screen.line("samples of each class")
     rows = [[name, *(format_cell(row[key]) for key in CLASS_HEADS)] for name, row in classes.items()]
     screen.table(["class", *CLASS_HEADS.values()], rows, right=range(1, len(CLASS_HEADS) + 1))
-
-
-def format_cell(value: float | None) -> str:
-    """Format a figure with three decimals, so that columns line up, a count as it is, and a dash if undefined."""
-    if value is None or isnan(value):
-        return "-"
-    return f"{value:.3f}" if isinstance(value, float) else f"{value:,}"
 
 
 MAX_NUMBERED_CLASSES = 40

@@ -26,6 +26,7 @@ from zoo.registry.entry import Entry, resolve_entry
 from zoo.registry.layers import Registry
 from zoo.registry.listing import Paths, load_registry
 from zoo.registry.overrides import refuse_without_effect, with_option
+from zoo.registry.raw_entry import option_of
 from zoo.registry.unused import unused_options
 from zoo.runs.choose_folder import refuse_changes
 from zoo.runs.find import resume_command
@@ -142,7 +143,7 @@ def check_folds(folds: int, split: str, overrides: Iterable[str]) -> None:
         raise ZooError(f"cannot cross-validate with {folds} folds", "use at least two, e.g. --folds 5")
     if split != "test":
         raise ZooError(f"--split {split} has no effect beside --folds: the fold is evaluated", "drop one of them")
-    if any(word.partition("=")[0].strip() in (FOLD, FOLDS) for word in overrides):
+    if any(option_of(word) in (FOLD, FOLDS) for word in overrides):
         raise ZooError("--folds trains on all folds", f"drop {FOLDS} and {FOLD}")
 
 

@@ -1,4 +1,4 @@
-"""The only place where the documentation imports the inside of the zoo: what the generated pages are made from."""
+"""What the generated pages are made from; the only module of the documentation that imports internals of the zoo."""
 
 from __future__ import annotations
 
