@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from zoo.core.errors import ZooError, one_line
+from zoo.core.notes import Tell, ignore
 from zoo.core.splits import check_split
 from zoo.core.types import DataInfo
 from zoo.core.views import ONE_VIEW
@@ -138,7 +139,7 @@ def evaluate(
     metrics: Collection[str] = (),
     views: str = ONE_VIEW,
     precision: float | None = None,
-    tell: Callable[[str], object] = len,
+    tell: Tell = ignore,
     callbacks: GivenCallbacks = (),
 ) -> Evaluation:
     """Compute the metrics of a run over a split.
@@ -206,7 +207,7 @@ def evaluate_run(
     judge: str,
     guidance: float,
     temperature: float,
-    tell: Callable[[str], object],
+    tell: Tell,
 ) -> Evaluation:
     """Compute the metrics of one run, with a judge of its samples if it is a generator."""
     from zoo.evaluation.gallery import make_gallery, sampling_options

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from zoo.core.errors import ZooError, describe_error
+from zoo.core.notes import Tell
 from zoo.core.trust import load_json
 from zoo.display.format import format_duration, format_value
 from zoo.reporting.blocks import Block, Columns, Figure, Figures, Heading, Notes, Page, Section, Table, Text, Tile
@@ -40,7 +41,7 @@ MAX_BARS = 200
 COLOURS: dict[str, Colour] = {"done": "a", "pruned": "grey", **dict.fromkeys(FAILED_STATES, "bad")}
 
 
-def study_page(study: Study, tell: Callable[[str], object]) -> Page:
+def study_page(study: Study, tell: Tell) -> Page:
     """Return what there is to say about a study."""
     title, *about = describe_study(study)
     sections = [
@@ -168,7 +169,7 @@ def trial_series(study: Study, places: dict[int, tuple[float, float]]) -> list[S
     return found
 
 
-def importance_blocks(study: Study, tell: Callable[[str], object]) -> list[Block]:
+def importance_blocks(study: Study, tell: Tell) -> list[Block]:
     """Return how much each option mattered, and the objective over each option."""
     blocks: list[Block] = []
     shares = importance(study, tell)
@@ -182,7 +183,7 @@ def importance_blocks(study: Study, tell: Callable[[str], object]) -> list[Block
     return blocks
 
 
-def importance(study: Study, tell: Callable[[str], object]) -> dict[str, float]:
+def importance(study: Study, tell: Tell) -> dict[str, float]:
     """Return the importance of options, the highest first; none with few trials."""
     if len(study.done) < MIN_DONE_TRIALS:
         return {}

@@ -12,6 +12,7 @@ import torch
 
 from zoo.core.errors import DataError, InterruptedRun, JobError, LockedError, ZooError
 from zoo.core.files import cache_dir, digest
+from zoo.core.notes import Tell
 from zoo.core.sections import PictureSpec
 from zoo.core.spec import Spec
 from zoo.core.splits import SPLITS
@@ -272,7 +273,7 @@ def cached_classifier(
     data: Component[DataKind[Any]],
     prepared: Prepared,
     device: torch.device,
-    tell: Callable[[str], object],
+    tell: Tell,
     command: str,
     stop: Stop | None = None,
 ) -> Run:
@@ -321,9 +322,7 @@ def cached_classifier(
         return run
 
 
-def shipped_classifier(
-    name: str, asked: dict[str, Any], fingerprints: dict[str, str], tell: Callable[[str], object]
-) -> Run | None:
+def shipped_classifier(name: str, asked: dict[str, Any], fingerprints: dict[str, str], tell: Tell) -> Run | None:
     """Return the weights of a classifier that were trained on the same pictures with the same options, if any ship."""
     for each in catalog().weights(name):
         if each.weights.pictures != fingerprints:
@@ -367,7 +366,7 @@ def may_resize(spec: Spec) -> bool:
 class WaitForLock:
     """Wait for another process that trains the same classifier, with a message from time to time."""
 
-    def __init__(self, tell: Callable[[str], object], stop: Stop | None) -> None:
+    def __init__(self, tell: Tell, stop: Stop | None) -> None:
         self.tell, self.stop, self.last_note = tell, stop, time.monotonic()
 
     def __call__(self, error: LockedError) -> None:
