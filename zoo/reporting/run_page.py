@@ -12,7 +12,7 @@ from zoo.core.errors import RunError, ZooError, describe_error, one_line
 from zoo.core.notes import Tell
 from zoo.core.trust import load_json
 from zoo.display.format import format_bytes, format_count, format_duration, format_value
-from zoo.evaluation.figures import MAIN_FIGURES, real_value, undefined_figures
+from zoo.evaluation.figures import MAIN_FIGURES, confusions, real_value, undefined_figures
 from zoo.registry.listing import load_entry
 from zoo.reporting.blocks import (
     Block,
@@ -272,7 +272,7 @@ def confusion_blocks(found: dict[str, Any]) -> list[Block]:
     columns: list[list[Block]] = []
     if matrix and square:
         columns += [[Heading("Confusion matrix"), Matrix(names, matrix)]] if len(names) <= MAX_MATRIX_CLASSES else []
-        wrong = [(r, c, count) for r, row in enumerate(matrix) for c, count in enumerate(row) if count and r != c]
+        wrong = confusions(matrix)
     if worst := sorted(wrong, key=lambda each: -each[2])[:MAX_CONFUSIONS]:
         lines = [[names[true], names[predicted], count] for true, predicted, count in worst]
         heads = ["true", "predicted", "pictures"]

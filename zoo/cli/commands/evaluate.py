@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from zoo.core.splits import SPLITS
 from zoo.core.trust import refuse_link
 from zoo.core.views import ONE_VIEW
 from zoo.display.format import format_value
+from zoo.evaluation.figures import confusions
 from zoo.runs.ensemble import ensemble_label, ensemble_results, ensemble_title, load_runs
 
 if TYPE_CHECKING:
@@ -183,8 +184,7 @@ def show_evaluation(screen: Screen, found: dict[str, Any], evaluation: Evaluatio
         show_confusion(screen, matrix, found["classes"])
     if wrong := found.get("confusions"):
         screen.line()
-        names = found["classes"]
-        show_worst(screen, [(names[true], names[predicted], count) for true, predicted, count in wrong])
+        show_worst(screen, wrong, found["classes"])
     for note in [*left_out, *found.get("problems", [])]:
         screen.note(note)
     for path in found["files"]:
@@ -204,16 +204,11 @@ def show_confusion(screen: Screen, matrix: list[list[int]], names: list[str]) ->
     if len(names) <= MAX_MATRIX_CLASSES and width <= screen.width:
         rows = [[name, *row] for name, row in zip(names, matrix, strict=True)]
         return screen.table([corner, *names], rows, right=range(1, len(names) + 1))
-    wrong = [
-        (names[row], names[column], count)
-        for row, counts in enumerate(matrix)
-        for column, count in enumerate(counts)
-        if count and row != column
-    ]
-    return show_worst(screen, wrong)
+    return show_worst(screen, confusions(matrix), names)
 
 
-def show_worst(screen: Screen, wrong: list[tuple[str, str, int]]) -> None:
-    """Print the most frequent confusions."""
-    worst = sorted(wrong, key=lambda item: (-item[2], item[:2]))[:MAX_CONFUSIONS]
+def show_worst(screen: Screen, wrong: Iterable[Sequence[int]], names: Sequence[str]) -> None:
+    """Print the most frequent confusions, equally frequent ones by the names of their classes."""
+    named = [(names[true], names[predicted], count) for true, predicted, count in wrong]
+    worst = sorted(named, key=lambda item: (-item[2], item[:2]))[:MAX_CONFUSIONS]
     screen.table(["true", "mistaken for", "times"], worst, right=[2])
