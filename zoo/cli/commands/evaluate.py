@@ -135,7 +135,8 @@ def write_pictures(
 
     full = f"{title}: {found['split']} split{averaged_over(found)}"
     if found.get("confusion"):
-        draw_confusion(path := folder / f"{name}-confusion.png", found["confusion"], found["classes"], full)
+        path = folder / f"{name}-confusion.png"
+        draw_confusion(path, found["confusion"], found["classes"], full)
         yield path
     if evaluation.predictions is not None:
         from zoo.cli.views.predictions import write_split
@@ -148,11 +149,13 @@ def write_pictures(
             draw_reliability(path, found["reliability"], found["metrics"]["calibration_error"], full)
             yield path
         if found.get("ranking"):
-            draw_curves(path := folder / f"{name}-roc-pr.png", class_curves(evaluation.predictions), full)
+            path = folder / f"{name}-roc-pr.png"
+            draw_curves(path, class_curves(evaluation.predictions), full)
             yield path
         yield from write_split(evaluation.predictions, folder / f"{name}-predictions")
         page = write_mistakes(evaluation.predictions, folder / f"{name}-mistakes.png", title)
-        yield from [page] if page else []
+        if page:
+            yield page
     if evaluation.gallery is not None:
         yield from draw_samples(folder / f"{found['split']}-samples.png", evaluation.gallery, found["classes"])
 
