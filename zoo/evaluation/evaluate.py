@@ -35,9 +35,8 @@ from zoo.registry.data_source import Data
 from zoo.registry.entry import Entry
 from zoo.registry.events import EvaluationEnded
 from zoo.registry.kinds import Outputs
-from zoo.registry.listing import load_entry
 from zoo.registry.plugins.blocklist import OWN
-from zoo.registry.results import append_result, make_result
+from zoo.registry.results import append_result, current_hash, make_result
 from zoo.runs.apply import class_scores
 from zoo.runs.ensemble import Runs, ensemble_label, load_runs
 from zoo.runs.inputs import check_pictures, run_overrides
@@ -368,14 +367,3 @@ def refuse_fold(record: str | Path | None, entry: Entry, name: str) -> None:
     if record is not None and getattr(entry.data.spec, "fold", None) is not None:
         text = f"{name} is evaluated on a fold, so it is not a test-split result and cannot be recorded"
         raise ZooError(text, "train a run without data.fold, or leave out --record")
-
-
-def current_hash(name: str) -> str:
-    """Return the current hash of an entry.
-
-    Empty if the entry is unknown or cannot be used.
-    """
-    try:
-        return load_entry(name).hash()
-    except ZooError:
-        return ""
