@@ -56,8 +56,8 @@ def describe_error(error: BaseException) -> tuple[int, str, str, str]:
         return error.exit_code, "usage", *describe_usage_error(error)
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return 130, "interrupted", "interrupted", ""
-    if short := as_out_of_memory(error):
-        return describe_error(short)
+    if memory_error := as_out_of_memory(error):
+        return describe_error(memory_error)
     if isinstance(error, OSError) and error.errno in SYSTEM_ERRORS:
         where = f"{error.filename}: " if error.filename else ""
         return ResourceError.code, ResourceError.name, f"{where}{error.strerror}", ""
