@@ -81,8 +81,9 @@ def methods(thing: type) -> Iterator[str]:
 
 
 def signature(function: Any) -> str:
-    """Parameters and result, with the annotations as they are written."""
-    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(function)))
+    """Parameters and result, with annotations as they are written and functions by name."""
+    text = re.sub(r"<function (\S+) at 0x[0-9a-f]+>", r"\1", str(inspect.signature(function)))
+    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)
 
 
 def plain(annotation: Any) -> str:

@@ -197,7 +197,7 @@ def test_trainings_that_confirm_are_planned_once_and_outlive_a_kill(capsys: pyte
     more.close()  # killed
     more = ConfirmLedger(ledger)
     assert more.waiting() == [1] and more.remaining() == 5
-    resumed = more.resume(1, blame=False)
+    resumed = more.resume(1, process_died=False)
     assert resumed and more.entries[1].dump() == started.dump() and (resumed.epoch, resumed.attempts) == (0, 2)
     more.end(1, "done", metrics={"loss": 0.2}, parameters=100, seconds=1.0)
     while more.remaining():

@@ -129,7 +129,7 @@ def test_a_study_that_was_killed_between_two_writes_has_its_first_trial_still() 
     ledger.close()
     again = Ledger(ledger.folder, ledger.entry, ledger.spec, ledger.space, ledger.starts)
     assert again.waiting() == [0]
-    trial = again.resume(0, blame=False)
+    trial = again.resume(0, process_died=False)
     assert trial and (trial.start, trial.config["train.lr"]) == (ENTRY, 0.02)
     again.close()
 

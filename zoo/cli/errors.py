@@ -8,7 +8,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ import click
 from zoo.cli.console import OutputClosedError, Screen
 from zoo.core.errors import ResourceError, ZooDeprecationWarning, ZooError, as_out_of_memory, printable_lines
 from zoo.core.files import DISK_FULL_ERRNOS, cache_dir, write_text
+from zoo.core.notes import Tell
 
 SYSTEM_ERRORS = DISK_FULL_ERRNOS | {
     errno.EACCES,
@@ -55,8 +56,8 @@ def describe_error(error: BaseException) -> tuple[int, str, str, str]:
         return error.exit_code, "usage", *describe_usage_error(error)
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return 130, "interrupted", "interrupted", ""
-    if short := as_out_of_memory(error):
-        return describe_error(short)
+    if memory_error := as_out_of_memory(error):
+        return describe_error(memory_error)
     if isinstance(error, OSError) and error.errno in SYSTEM_ERRORS:
         where = f"{error.filename}: " if error.filename else ""
         return ResourceError.code, ResourceError.name, f"{where}{error.strerror}", ""
@@ -85,7 +86,7 @@ def report_lost_output(error: BaseException, screen: Screen) -> int:
 
 
 @contextmanager
-def deprecations_as_notes(tell: Callable[[str], None]) -> Iterator[None]:
+def deprecations_as_notes(tell: Tell) -> Iterator[None]:
     """Print each deprecation once, as a one-line note, within the block; other warnings are shown as usual."""
     seen: set[str] = set()
     with warnings.catch_warnings():

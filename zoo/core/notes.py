@@ -8,9 +8,15 @@ from contextvars import ContextVar
 
 from zoo.core.errors import one_line
 
+Tell = Callable[[str], object]
+"""Receives messages for the user, one line each."""
 collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
-tellers: list[Callable[[str], None]] = []
+tellers: list[Tell] = []
 """Who shows the notes of this process, the last of them; notes are logged if there is none."""
+
+
+def ignore(text: str) -> None:
+    """Receive a message and show it nowhere."""
 
 
 def note(text: str, *, usual: bool = False) -> None:
@@ -50,7 +56,7 @@ def collect_notes() -> Iterator[list[str]]:
 
 
 @contextmanager
-def show_notes(tell: Callable[[str], None]) -> Iterator[None]:
+def show_notes(tell: Tell) -> Iterator[None]:
     """Show the notes of all threads within the block, each once."""
     shown: set[str] = set()
 

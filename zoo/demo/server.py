@@ -22,6 +22,7 @@ from urllib.parse import parse_qs
 
 from zoo.core.errors import ResourceError, ZooError, describe_error
 from zoo.core.files import non_finite_to_none
+from zoo.core.notes import Tell, ignore
 from zoo.demo.model import DemoModel
 from zoo.demo.requests import EditRequest, SampleRequest, read_request
 
@@ -68,7 +69,7 @@ class DemoServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, model: DemoModel, host: str, port: int, tell: Callable[[str], object]) -> None:
+    def __init__(self, model: DemoModel, host: str, port: int, tell: Tell) -> None:
         self.model, self.tell, self.host = model, tell, host
         self.token = secrets.token_urlsafe(18)
         self.places = BoundedSemaphore(MAX_CONNECTIONS)
@@ -247,9 +248,7 @@ def to_json(value: Any) -> tuple[bytes, str]:
 
 
 @contextmanager
-def serve(
-    model: DemoModel, host: str = "127.0.0.1", port: int = 0, tell: Callable[[str], object] = len
-) -> Iterator[DemoServer]:
+def serve(model: DemoModel, host: str = "127.0.0.1", port: int = 0, tell: Tell = ignore) -> Iterator[DemoServer]:
     """Serve a model within the block, from another thread.
 
     Args:

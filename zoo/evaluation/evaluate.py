@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
 from zoo.core.errors import ZooError, one_line
+from zoo.core.notes import Tell, ignore
 from zoo.core.splits import check_split
 from zoo.core.types import DataInfo
 from zoo.core.views import ONE_VIEW
-from zoo.data.dataset import Pictures
+from zoo.data.dataset import Pictures, Splits
 from zoo.data.loader import batches
 from zoo.evaluation.classified import ClassifiedSplit
 from zoo.evaluation.ensemble import (
@@ -34,15 +35,18 @@ from zoo.registry.data_source import Data
 from zoo.registry.entry import Entry
 from zoo.registry.events import EvaluationEnded
 from zoo.registry.kinds import Outputs
-from zoo.registry.listing import load_entry
 from zoo.registry.plugins.blocklist import OWN
-from zoo.registry.results import append_result, make_result
+from zoo.registry.results import append_result, current_hash, make_result
 from zoo.runs.apply import class_scores
 from zoo.runs.ensemble import Runs, ensemble_label, load_runs
 from zoo.runs.inputs import check_pictures, run_overrides
 from zoo.runs.lock import lock_file
 from zoo.runs.run import Run
 from zoo.training.events import Events, GivenCallbacks, open_events, run_group, run_id
+
+if TYPE_CHECKING:
+    from zoo.models.gallery import Gallery
+    from zoo.models.sampling import SamplingOptions
 
 NO_JUDGE = "none"
 """The value of `judge` that turns the judge off."""
@@ -138,7 +142,7 @@ def evaluate(
     metrics: Collection[str] = (),
     views: str = ONE_VIEW,
     precision: float | None = None,
-    tell: Callable[[str], object] = len,
+    tell: Tell = ignore,
     callbacks: GivenCallbacks = (),
 ) -> Evaluation:
     """Compute the metrics of a run over a split.
@@ -206,66 +210,93 @@ def evaluate_run(
     judge: str,
     guidance: float,
     temperature: float,
-    tell: Callable[[str], object],
+    tell: Tell,
 ) -> Evaluation:
     """Compute the metrics of one run, with a judge of its samples if it is a generator."""
-    from zoo.evaluation.gallery import make_gallery, sampling_options
-    from zoo.evaluation.judges import find_judge
+    from zoo.evaluation.gallery import sampling_options
     from zoo.models.device import autocast_type
-    from zoo.models.generator import Generator
     from zoo.registry.blame import model_errors
     from zoo.registry.build import build_data
 
-    overrides, data, split, device, views, metrics, record, data_name, precision = request
-    words = run_overrides(opened, data, overrides)
+    words = run_overrides(opened, request.data, request.overrides)
     changed = opened.with_overrides(words)
-    refuse_fold(record, changed, opened.label)
-    model = with_views(opened.calibrated(opened.model(device, words)), views, opened.label)
+    refuse_fold(request.record, changed, opened.label)
+    model = with_views(opened.calibrated(opened.model(request.device, words)), request.views, opened.label)
     options = sampling_options(opened, model, guidance, temperature)
+    check_options(opened, model, judge, options, request.precision)
+    splits, _ = build_data(changed.data)
+    pictures: Pictures = getattr(splits, request.split)
+    check_pictures(opened, changed, splits.info, request.split, pictures)
+    with model_errors(changed, "evaluation"):
+        model.set_texts(pictures.text_table)
+        autocast = autocast_type(request.device, changed.train.precision)
+        found = compute_outputs(model, pictures, opened.info, request.device, autocast)
+        gallery = judge_samples(model, judge, opened, changed, splits, request, options, tell)
+        found = replace(found, gallery=gallery)
+    predictions = ClassifiedSplit.of(request.split, found)
+    results = compute_metrics(found, changed, request.metrics)
+    results = with_ranking(results, predictions, request.precision)
+    results = with_calibration(results, opened, predictions)
+    evaluation = Evaluation(
+        run=opened.path,
+        split=request.split,
+        pictures=len(pictures),
+        classes=list(opened.info.classes),
+        **results._asdict(),
+        judge=gallery.judge if gallery else "",
+        temperature=options.temperature,
+        guidance=options.guidance,
+        averaging=getattr(model, "averaging", ""),
+        gallery=gallery,
+        predictions=predictions,
+    )
+    if request.record is not None:
+        name = request.data_name or changed.data.name
+        result = make_result(opened.entry, name, evaluation.to_dict(), opened.record)
+        record_result(request.record, result, [opened], evaluation)
+    return evaluation
+
+
+def check_options(run: Run, model: Model, judge: str, options: SamplingOptions, precision: float | None) -> None:
+    """Raise ZooError for options that have no effect on this kind of model."""
+    from zoo.models.generator import Generator
+
     if judge == NO_JUDGE and options.non_default():
         text = "--judge none evaluates no samples, so guidance and temperature have no effect"
         raise ZooError(text, "drop --judge none")
     if judge not in (DEFAULT_JUDGE, NO_JUDGE) and not isinstance(model, Generator):
-        raise ZooError(f"{opened.name} is not a generator, so there are no samples to judge", "drop --judge")
+        raise ZooError(f"{run.name} is not a generator, so there are no samples to judge", "drop --judge")
     if precision is not None and not isinstance(model, Classifier):
-        raise ZooError(f"{opened.name} is not a classifier, so no class has a precision", "drop --precision")
-    if judge == DEFAULT_JUDGE and isinstance(model, Generator):
-        judge = changed.data.kind.judge or judge
-    splits, _ = build_data(changed.data)
-    pictures: Pictures = getattr(splits, split)
-    check_pictures(opened, changed, splits.info, split, pictures)
-    with model_errors(changed, "evaluation"):
-        model.set_texts(pictures.text_table)
-        autocast = autocast_type(device, changed.train.precision)
-        found = compute_outputs(model, pictures, opened.info, device, autocast)
-        if judge == DEFAULT_JUDGE and len(opened.info.classes) < 2 and isinstance(model, Generator):
-            tell("samples are not judged: a classifier as judge needs at least two classes; --judge sets another")
-        elif isinstance(model, Generator) and judge != NO_JUDGE:
-            named_judge = find_judge(judge, opened, changed, splits, device, tell)
-            gallery = make_gallery(model, named_judge, pictures, splits.train, device, options=options)
-            found = replace(found, gallery=gallery)
-    predictions = ClassifiedSplit.of(split, found)
-    evaluation = Evaluation(
-        run=opened.path,
-        split=split,
-        pictures=len(pictures),
-        classes=list(opened.info.classes),
-        **with_calibration(
-            with_ranking(compute_metrics(found, changed, metrics), predictions, precision), opened, predictions
-        )._asdict(),
-        judge=found.gallery.judge if found.gallery else "",
-        temperature=options.temperature,
-        guidance=options.guidance,
-        averaging=getattr(model, "averaging", ""),
-        gallery=found.gallery,
-        predictions=predictions,
-    )
-    if record is not None:
-        data = data_name or changed.data.name
-        record_result(
-            record, make_result(opened.entry, data, evaluation.to_dict(), opened.record), [opened], evaluation
-        )
-    return evaluation
+        raise ZooError(f"{run.name} is not a classifier, so no class has a precision", "drop --precision")
+
+
+def judge_samples(
+    model: Model,
+    judge: str,
+    run: Run,
+    entry: Entry,
+    splits: Splits,
+    request: EvaluationRequest,
+    options: SamplingOptions,
+    tell: Tell,
+) -> Gallery | None:
+    """Make the gallery of a generator's samples for its judge; None for another model or without a judge."""
+    from zoo.evaluation.gallery import make_gallery
+    from zoo.evaluation.judges import find_judge
+    from zoo.models.generator import Generator
+
+    if not isinstance(model, Generator):
+        return None
+    if judge == DEFAULT_JUDGE:
+        judge = entry.data.kind.judge or judge
+    if judge == NO_JUDGE:
+        return None
+    if judge == DEFAULT_JUDGE and len(run.info.classes) < 2:
+        tell("samples are not judged: a classifier as judge needs at least two classes; --judge sets another")
+        return None
+    named_judge = find_judge(judge, run, entry, splits, request.device, tell)
+    pictures: Pictures = getattr(splits, request.split)
+    return make_gallery(model, named_judge, pictures, splits.train, request.device, options=options)
 
 
 def send_evaluation(events: Events, evaluation: Evaluation, runs: Sequence[Run]) -> None:
@@ -276,30 +307,28 @@ def send_evaluation(events: Events, evaluation: Evaluation, runs: Sequence[Run])
     events.send(EvaluationEnded(*found, events.group or group))
 
 
-def evaluate_ensemble(
-    runs: Sequence[Run],
-    request: EvaluationRequest,
-) -> Evaluation:
+def evaluate_ensemble(runs: Sequence[Run], request: EvaluationRequest) -> Evaluation:
     """Compute the metrics of the mean of the class probabilities of several runs."""
-    overrides, data, split, device, views, metrics, record, data_name, precision = request
     for run in runs:
-        refuse_fold(record, run.entry, run.label)
-    members = open_members(runs, overrides, data, split, device, views)
-    found = ensemble_outputs(members)
-    predictions = ClassifiedSplit.of(split, found)
+        refuse_fold(request.record, run.entry, run.label)
+    members = open_members(runs, request.overrides, request.data, request.split, request.device, request.views)
+    found, entry = ensemble_outputs(members), members[0].entry
+    predictions = ClassifiedSplit.of(request.split, found)
+    results = compute_metrics(found, entry, request.metrics)
+    results = with_ranking(results, predictions, request.precision)
     evaluation = Evaluation(
         run=Path(ensemble_label(runs)),
-        split=split,
+        split=request.split,
         pictures=len(found.pictures),
         classes=list(found.info.classes),
-        **with_ranking(compute_metrics(found, members[0].entry, metrics), predictions, precision)._asdict(),
+        **results._asdict(),
         averaging=getattr(found.model, "averaging", ""),
         members=describe_members(runs),
         predictions=predictions,
     )
-    if record is not None:
-        result = ensemble_result(runs, data_name or members[0].entry.data.name, evaluation.to_dict())
-        record_result(record, result, runs, evaluation)
+    if request.record is not None:
+        result = ensemble_result(runs, request.data_name or entry.data.name, evaluation.to_dict())
+        record_result(request.record, result, runs, evaluation)
     return evaluation
 
 
@@ -338,14 +367,3 @@ def refuse_fold(record: str | Path | None, entry: Entry, name: str) -> None:
     if record is not None and getattr(entry.data.spec, "fold", None) is not None:
         text = f"{name} is evaluated on a fold, so it is not a test-split result and cannot be recorded"
         raise ZooError(text, "train a run without data.fold, or leave out --record")
-
-
-def current_hash(name: str) -> str:
-    """Return the current hash of an entry.
-
-    Empty if the entry is unknown or cannot be used.
-    """
-    try:
-        return load_entry(name).hash()
-    except ZooError:
-        return ""

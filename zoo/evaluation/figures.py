@@ -58,6 +58,17 @@ def undefined_figures(
     }
 
 
+def confusions(matrix: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
+    """Return true class, predicted class and number of pictures of each mistake, most frequent first."""
+    found = [
+        (true, predicted, count)
+        for true, row in enumerate(matrix)
+        for predicted, count in enumerate(row)
+        if count and true != predicted
+    ]
+    return sorted(found, key=lambda each: -each[2])
+
+
 def better(name: str) -> str:
     """Return in which direction a figure is better; empty if that is not known."""
     if name in LOWER:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from zoo.core.errors import ZooError, did_you_mean
+from zoo.core.notes import Tell
 from zoo.data.dataset import Splits
 from zoo.models.base import Classifier
 from zoo.models.judge import ByClassifier, Judge
@@ -19,8 +19,6 @@ from zoo.registry.listing import load_registry
 from zoo.runs.find import find_run
 from zoo.runs.run import Run
 from zoo.training.session import cached_classifier, with_fingerprints
-
-Tell = Callable[[str], object]
 
 
 class NamedJudge(NamedTuple):

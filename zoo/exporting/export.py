@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from zoo.core.errors import ResourceError, ZooError
 from zoo.core.files import atomic_write, expand_user, sha256
+from zoo.core.notes import Tell, ignore
 from zoo.core.temporary import scratch
 from zoo.core.trust import refuse_link
 from zoo.core.types import DataInfo
@@ -94,7 +95,7 @@ def export(
     out: str | Path | None = None,
     data: str | Path | None = None,
     check: str | Path | None = None,
-    tell: Callable[[str], object] = len,
+    tell: Tell = ignore,
 ) -> Export:
     """Export a trained model as files that run without the zoo.
 
@@ -194,7 +195,7 @@ def target_of(run: Run, out: str | Path | None, program: Program, kind: Format) 
     return place
 
 
-def write(run: Run, program: Program, kind: Format, folder: Path, tell: Callable[[str], object]) -> Path:
+def write(run: Run, program: Program, kind: Format, folder: Path, tell: Tell) -> Path:
     """Write a program into a temporary folder."""
     tell(f"exporting the {program.name}")
     path = folder / f"{program.name}.{kind}"

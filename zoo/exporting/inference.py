@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from zoo.core.errors import ZooError
+from zoo.core.notes import Tell, ignore
 from zoo.core.temporary import scratch
 from zoo.exporting.export import INT8, check_int8, load_splits, write
 from zoo.exporting.formats import Runner, check_format, open_file
@@ -87,7 +88,7 @@ def bench_inference(
     parts: Sequence[str] = (),
     threads: int = 1,
     seconds: float = 20.0,
-    tell: Callable[[str], object] = len,
+    tell: Tell = ignore,
 ) -> InferenceBenchmark:
     """Measure the latency of a trained model on the CPU, eager and exported.
 

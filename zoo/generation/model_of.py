@@ -47,7 +47,8 @@ def load_generator(run: Run, device: torch.device, what: str) -> Generator:
         return model
     if isinstance(model, Classifier):
         raise ZooError(f"{run.name} is a classifier, not a generator: there is nothing to {what}", "try zoo predict")
-    raise ZooError(f"{run.name} is not a generator: there is nothing to {what}")
+    text = f"{run.name} is not a generator: there is nothing to {what}"
+    raise ZooError(text, "choose a run of a generator, e.g. of vae-nf")
 
 
 def check_count(run: Run, count: int) -> None:

@@ -21,8 +21,8 @@ def plugin_errors(component: Component[Kind], what: str) -> Iterator[None]:
     except ZooError:
         raise
     except Exception as error:
-        if short := as_out_of_memory(error):
-            raise short from error
+        if memory_error := as_out_of_memory(error):
+            raise memory_error from error
         if component.plugin.distribution == OWN:
             raise
         text = f"{component.plugin} cannot {what} {component.name!r}: {type(error).__name__}: {error}"

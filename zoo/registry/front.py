@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
@@ -10,8 +9,8 @@ from typing import Any
 
 from zoo.core.errors import ZooError, did_you_mean
 from zoo.core.files import digest
-from zoo.registry.entry import resolve_entry
 from zoo.registry.layers import Registry
+from zoo.registry.results import current_hash, distinct_rows
 
 COSTS = ("parameters", "minutes")
 """What a result is weighed against."""
@@ -76,7 +75,7 @@ def front_points(registry: Registry, data: str, metric: str, *, higher: bool) ->
         if row["data"] == data and metric in row["metrics"]:
             key = (row["entry"], row["of"], str(row.get("averaging", "")), str(row["parameters"]), settings_of(row))
             groups.setdefault(key, []).append(row)
-    hashes = {entry: current_hash(registry, entry) for entry, *_ in groups}
+    hashes = {entry: current_hash(entry, registry) for entry, *_ in groups}
     points = [make_point(rows, metric, hashes[key[0]]) for key, rows in groups.items()]
     marked = [replace(point, front=fronts_of(point, points, higher=higher)) for point in points]
     return sorted(marked, key=lambda point: (point.parameters, point.averaging, point.entry))
@@ -84,10 +83,9 @@ def front_points(registry: Registry, data: str, metric: str, *, higher: bool) ->
 
 def usable_rows(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the different results on a test split that say how large the model is."""
-    distinct = {json.dumps(row, sort_keys=True, default=str): row for row in results}
     return [
         row
-        for row in distinct.values()
+        for row in distinct_rows(results)
         if row.get("split") == "test" and isinstance(row.get("data"), str) and type(row.get("parameters")) is int
     ]
 
@@ -137,14 +135,6 @@ def is_on_front(point: FrontPoint, rivals: list[FrontPoint], cost: str, *, highe
         if other is not None and other <= own and gain >= 0 and (other < own or gain > 0):
             return False
     return True
-
-
-def current_hash(registry: Registry, name: str) -> str:
-    """Return the current hash of an entry, or those of an ensemble joined by `+`; empty if one is unknown."""
-    try:
-        return "+".join(resolve_entry(registry.resolve(part)).hash() for part in name.split("+"))
-    except ZooError:
-        return ""
 
 
 def choose_data(registry: Registry, data: str | None, metric: str) -> tuple[str, list[str]]:

@@ -15,8 +15,8 @@ from zoo.core.files import write_text
 from zoo.core.trust import read_bytes
 from zoo.core.yaml import parse
 from zoo.display.format import format_value
-from zoo.registry.entry import Entry
-from zoo.registry.layers import VERSION
+from zoo.registry.entry import Entry, resolve_entry
+from zoo.registry.layers import VERSION, Registry, read_registry
 from zoo.registry.registry_text import find_rows, parse_registry
 
 METRIC_DIGITS = 5
@@ -26,10 +26,26 @@ BYTE_ORDER_MARK = "\ufeff"
 
 def results_of(entry: Entry, results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the results recorded for an entry, newest last, each marked as stale or not."""
-    mine = [row for row in results if row.get("entry") == entry.name]
-    distinct = {json.dumps(row, sort_keys=True, default=str): row for row in mine}
+    mine = distinct_rows(row for row in results if row.get("entry") == entry.name)
     current = entry.hash()
-    return [row | {"stale": row.get("of") != current} for row in distinct.values()]
+    return [row | {"stale": row.get("of") != current} for row in mine]
+
+
+def distinct_rows(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return each result once, since several layers may list it."""
+    return list({json.dumps(row, sort_keys=True, default=str): row for row in rows}.values())
+
+
+def current_hash(name: str, registry: Registry | None = None) -> str:
+    """Return the current hash of an entry, or those of an ensemble joined by `+`.
+
+    Empty if an entry is unknown or cannot be used. `registry`: by default all layers, read anew.
+    """
+    try:
+        known = read_registry()[0] if registry is None else registry
+        return "+".join(resolve_entry(known.resolve(part)).hash() for part in name.split("+"))
+    except ZooError:
+        return ""
 
 
 def best_result(results: Iterable[dict[str, Any]], own: str) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from zoo.core.errors import ZooError
 from zoo.core.files import write_text
+from zoo.core.notes import Tell, ignore
 from zoo.core.trust import refuse_link
 from zoo.evaluation.compare.folder import is_comparison
 from zoo.evaluation.compare.reopen import open_comparison
@@ -23,7 +24,7 @@ def report(
     what: Run | str | Path,
     out: str | Path | None = None,
     device: str = "auto",
-    tell: Callable[[str], object] = len,
+    tell: Tell = ignore,
 ) -> Path:
     """Write one page of HTML about a run, a study or a comparison.
 
@@ -70,7 +71,7 @@ def check_html(path: Path) -> None:
         raise ZooError(f"{path} is a folder", "name a file")
 
 
-def find_page(what: Run | str | Path, device: str, tell: Callable[[str], object]) -> tuple[Page, Path]:
+def find_page(what: Run | str | Path, device: str, tell: Tell) -> tuple[Page, Path]:
     """Return the page about something, and the folder it belongs to."""
     for path in [] if isinstance(what, Run) else [Path(what), ROOT / what]:
         if has(is_study, path):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from zoo.core.errors import RunError, ZooError, describe_error, one_line
+from zoo.core.notes import Tell
 from zoo.core.trust import load_json
 from zoo.display.format import format_bytes, format_cell, format_count, format_duration, format_value, is_finite
-from zoo.evaluation.figures import MAIN_FIGURES, real_value, undefined_figures
+from zoo.evaluation.figures import MAIN_FIGURES, confusions, real_value, undefined_figures
 from zoo.registry.listing import load_entry
 from zoo.reporting.blocks import (
     Block,
@@ -56,7 +57,7 @@ PICTURES = {
 """Captions of the pictures of an evaluation, by a word of their file names."""
 
 
-def run_page(run: Run, device: str, tell: Callable[[str], object]) -> Page:
+def run_page(run: Run, device: str, tell: Tell) -> Page:
     """Return what there is to say about a run."""
     rows, kept = read_log(run, tell)
     found = dict(evaluations(run, tell))
@@ -77,7 +78,7 @@ def run_page(run: Run, device: str, tell: Callable[[str], object]) -> Page:
     return Page("run", title, run.label, metric_tiles(run, best), sections, run.state)
 
 
-def read_log(run: Run, tell: Callable[[str], object]) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+def read_log(run: Run, tell: Tell) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     """Return the epochs of a run, and the one whose weights were kept; report a damaged log by a message."""
     try:
         rows = run.log()
@@ -89,7 +90,7 @@ def read_log(run: Run, tell: Callable[[str], object]) -> tuple[list[dict[str, An
     return rows, None
 
 
-def evaluations(run: Run, tell: Callable[[str], object]) -> Iterator[tuple[str, dict[str, Any]]]:
+def evaluations(run: Run, tell: Tell) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the evaluations of a run's present weights by the name of their file, that of the test split first."""
     for path in evaluation_files(run):
         try:
@@ -212,7 +213,7 @@ def option_blocks(run: Run) -> list[Block]:
     return [*blocks, all_options(run.entry.dump())]
 
 
-def evaluation_sections(run: Run, found: dict[str, dict[str, Any]], tell: Callable[[str], object]) -> Iterator[Section]:
+def evaluation_sections(run: Run, found: dict[str, dict[str, Any]], tell: Tell) -> Iterator[Section]:
     """Yield a section for each evaluation; leave out, with a message, one with values that the zoo never writes."""
     for name, each in found.items():
         try:
@@ -265,7 +266,7 @@ def confusion_blocks(found: dict[str, Any]) -> list[Block]:
     columns: list[list[Block]] = []
     if matrix and square:
         columns += [[Heading("Confusion matrix"), Matrix(names, matrix)]] if len(names) <= MAX_MATRIX_CLASSES else []
-        wrong = [(r, c, count) for r, row in enumerate(matrix) for c, count in enumerate(row) if count and r != c]
+        wrong = confusions(matrix)
     if worst := sorted(wrong, key=lambda each: -each[2])[:MAX_CONFUSIONS]:
         lines = [[names[true], names[predicted], count] for true, predicted, count in worst]
         heads = ["true", "predicted", "pictures"]

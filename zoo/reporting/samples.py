@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 from zoo.core.errors import ZooError, describe_error
+from zoo.core.notes import Tell
 from zoo.reporting.blocks import Block, Picture, Pictures, Text
 from zoo.runs.run import Run
 
@@ -17,7 +17,7 @@ PER_PROMPT, WITHOUT_PROMPTS = 12, 48
 MAX_PROMPTS = 24
 
 
-def sample_blocks(run: Run, device: str, tell: Callable[[str], object]) -> list[Block]:
+def sample_blocks(run: Run, device: str, tell: Tell) -> list[Block]:
     """Sample from a generator; nothing for another model, and a message where it fails."""
     if run.entry.prior is None:
         return []

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from zoo.core.errors import ZooError, describe_error
+from zoo.core.notes import Tell
 from zoo.core.trust import load_json
 from zoo.display.format import format_duration, format_value
 from zoo.reporting.blocks import Block, Columns, Figure, Figures, Heading, Notes, Page, Section, Table, Text, Tile
@@ -19,6 +20,7 @@ from zoo.reporting.values import MAX_ROWS, all_options, facts, option_text, read
 from zoo.runs.card import safe_command
 from zoo.tuning.gain import confirmations, gain_lines
 from zoo.tuning.history import best_so_far, objective_points, option_importance
+from zoo.tuning.objective import has_own_figure
 from zoo.tuning.study import (
     FAILED_STATES,
     FAILURE_HEADS,
@@ -40,7 +42,7 @@ MAX_BARS = 200
 COLOURS: dict[str, Colour] = {"done": "a", "pruned": "grey", **dict.fromkeys(FAILED_STATES, "bad")}
 
 
-def study_page(study: Study, tell: Callable[[str], object]) -> Page:
+def study_page(study: Study, tell: Tell) -> Page:
     """Return what there is to say about a study."""
     title, *about = describe_study(study)
     sections = [
@@ -68,9 +70,9 @@ def study_tiles(study: Study) -> list[Tile]:
     counts = ", ".join(f"{count} {state}" for state, count in study.counts.items())
     tiles = []
     if best := study.best:
-        what = study.spec.objective
-        value = best.loss if what in ("loss", "pareto", "fewest-parameters") else best.objective
-        name = "loss" if what in ("loss", "pareto", "fewest-parameters") else what
+        name, value = "loss", best.loss
+        if has_own_figure(study.spec):
+            name, value = study.spec.objective, best.objective
         tiles += [Tile(f"best {name}", format_value(value), trial_label(best))]
         tiles += [Tile("its parameters", format_value(best.parameters))]
     seconds = sum(trial.seconds for trial in (*study.trials, *study.confirmed))
@@ -168,7 +170,7 @@ def trial_series(study: Study, places: dict[int, tuple[float, float]]) -> list[S
     return found
 
 
-def importance_blocks(study: Study, tell: Callable[[str], object]) -> list[Block]:
+def importance_blocks(study: Study, tell: Tell) -> list[Block]:
     """Return how much each option mattered, and the objective over each option."""
     blocks: list[Block] = []
     shares = importance(study, tell)
@@ -182,7 +184,7 @@ def importance_blocks(study: Study, tell: Callable[[str], object]) -> list[Block
     return blocks
 
 
-def importance(study: Study, tell: Callable[[str], object]) -> dict[str, float]:
+def importance(study: Study, tell: Tell) -> dict[str, float]:
     """Return the importance of options, the highest first; none with few trials."""
     if len(study.done) < MIN_DONE_TRIALS:
         return {}
@@ -285,15 +287,14 @@ def failure_blocks(study: Study) -> list[Block]:
 def trial_table(study: Study) -> Table:
     """Return all trials with their results and options."""
     names = list(dict.fromkeys(name for trial in study.trials for name in trial.config))
-    what = study.spec.objective
-    named = what not in ("loss", "pareto", "fewest-parameters")
-    heads = ["trial", "state", "loss", *([what] if named else []), "epoch", "parameters", "seconds", *names]
+    figure = [study.spec.objective] if has_own_figure(study.spec) else []
+    heads = ["trial", "state", "loss", *figure, "epoch", "parameters", "seconds", *names]
     rows = [
         [
             trial_label(trial),
             trial.state,
             "" if trial.loss is None else format_value(trial.loss),
-            *([("" if trial.objective is None else format_value(trial.objective))] if named else []),
+            *([("" if trial.objective is None else format_value(trial.objective))] if figure else []),
             trial.epoch,
             "" if trial.parameters is None else format_value(trial.parameters),
             f"{trial.seconds:.1f}",
@@ -301,7 +302,7 @@ def trial_table(study: Study) -> Table:
         ]
         for trial in study.trials[:MAX_ROWS]
     ]
-    return Table(heads, rows, range(2, 6 + named), "Trials")
+    return Table(heads, rows, range(2, 6 + len(figure)), "Trials")
 
 
 def repeat(study: Study) -> list[Block]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from zoo.core.errors import ResourceError, RunError, ZooError
 from zoo.core.files import check_name, remove
-from zoo.core.notes import note
+from zoo.core.notes import Tell, note
 from zoo.core.temporary import is_temporary
 from zoo.core.trust import refuse_link
 from zoo.registry.entry import Entry
@@ -31,9 +31,7 @@ RUN_FOLDERS = {"state", "tensorboard", "evaluation", "explanations"}
 """What the zoo writes into the folder of a run."""
 
 
-def choose_folder(
-    entry: Entry, out: Path | None, fresh: bool, tell: Callable[[str], object] = note
-) -> tuple[Path, Run | None]:
+def choose_folder(entry: Entry, out: Path | None, fresh: bool, tell: Tell = note) -> tuple[Path, Run | None]:
     """Choose the folder to train in, and the run to resume, if any.
 
     Without `out`, an unfinished run of the same entry is resumed, or a folder NAME-<next number> is created; `tell` is
@@ -114,7 +112,7 @@ def is_free(path: Path) -> bool:
     return not path.exists() or (path.is_dir() and all(is_remnant(file.name) for file in path.iterdir()))
 
 
-def tell_unfinished(run: Run, changes: list[str], tell: Callable[[str], object]) -> None:
+def tell_unfinished(run: Run, changes: list[str], tell: Tell) -> None:
     """Tell which unfinished run has other options, unless another process is training it now."""
     if is_locked(run.path):
         return

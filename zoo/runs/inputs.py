@@ -38,7 +38,10 @@ def check_pictures(run: Run, changed: Entry, info: DataInfo, split: str, picture
     # the name of a single class is that of its folder, or made up
     if info.classes != run.info.classes and max(len(info.classes), len(run.info.classes)) > 1:
         theirs, ours = (", ".join(each.classes) for each in (info, run.info))
-        raise DataError(f"the run was trained on the classes {ours:.100}; the data has {theirs:.100}")
+        raise DataError(
+            f"the run was trained on the classes {ours:.100}; the data has {theirs:.100}",
+            "name data with the same classes, e.g. --data DIR",
+        )
     if info.shape != run.info.shape:
         raise DataError(
             f"the run takes pictures of shape {run.info.shape}; the data has {info.shape}", "check the data options"
@@ -58,7 +61,8 @@ def check_pictures(run: Run, changed: Entry, info: DataInfo, split: str, picture
     for name in SPLIT_OPTIONS if same_source(changed, run.entry) else ():
         if getattr(changed.data.spec, name) != getattr(run.entry.data.spec, name):
             raise DataError(
-                f"data.{name} changes how pictures are split, so the {split} split may contain training pictures"
+                f"data.{name} changes how pictures are split, so the {split} split may contain training pictures",
+                "leave it out",
             )
 
 

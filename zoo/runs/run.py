@@ -297,7 +297,8 @@ class Run:
         if not (self.path / "weights.safetensors").exists() and self.state in UNFINISHED:
             raise RunError(f"{self.path} has not finished", f"resume with: {self.record.get('command', 'zoo train')}")
         if self.state == "diverged" and "weights_sha256" not in self.record:
-            raise RunError(f"{self.path} diverged before its first epoch ended, so it has no weights")
+            text = f"{self.path} diverged before its first epoch ended, so it has no weights"
+            raise RunError(text, "train again with a lower train.lr")
         weights = read_weights(self.path, self.record.get("weights_sha256"))
         return from_half(weights) if self.record.get("stored_as") == "float16" else weights
 
@@ -315,7 +316,8 @@ def read_files(path: Path) -> tuple[dict[str, Any], Any]:
     record = read_record(path / "run.json", SCHEMA)
     entry = read_json(path / "entry.json")
     if record.pop("seal", None) != digest(record) or record.get("entry_sha256") != digest(entry):
-        raise RunError(f"{path} is damaged: run.json or entry.json is not what the zoo wrote")
+        text = f"{path} is damaged: run.json or entry.json is not what the zoo wrote"
+        raise RunError(text, "restore it from a copy, or train again")  # `it` may be a pulled bundle too
     check_record(record, path / "run.json")
     return record, entry
 

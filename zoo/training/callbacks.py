@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from zoo.core.notes import Tell
 from zoo.display.format import format_duration, format_value
 
 SPEED_WINDOW = 30.0
@@ -151,7 +151,7 @@ class ProgressCallback(Callback):
 class BackgroundCallback(Callback):
     """Report occasionally on a training that another one waits for."""
 
-    def __init__(self, name: str, tell: Callable[[str], object]) -> None:
+    def __init__(self, name: str, tell: Tell) -> None:
         self.name, self.tell, self.last_report = name, tell, time.monotonic()
 
     def epoch(self, row: dict[str, Any]) -> None:

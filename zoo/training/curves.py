@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
 from zoo.core.errors import describe_error
 from zoo.core.files import atomic_write
+from zoo.core.notes import Tell
 from zoo.runs.metrics_log import Row
 from zoo.runs.run import Run
 
@@ -24,7 +25,7 @@ WIDE_RANGE = 20.0
 Line = list[float]
 
 
-def try_curves(path: Path, note: Callable[[str], object]) -> None:
+def try_curves(path: Path, note: Tell) -> None:
     """Draw the curves of a run that has ended; what prevents it is noted, since it must not cost the run."""
     if not (path / "run.json").exists():
         return

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from zoo.core.errors import DataError, RunError, ZooError
+from zoo.core.notes import Tell
 from zoo.core.sections import TrainSpec
 from zoo.core.types import Batch, DataInfo
 from zoo.models.base import Classifier, Model
@@ -25,7 +26,7 @@ def distill(
     before: Mapping[str, Any] | None,
     fingerprints: Mapping[str, str],
     device: torch.device,
-    tell: Callable[[str], object],
+    tell: Tell,
 ) -> dict[str, Any]:
     """Give a classifier the teacher that the options name, and return what to record about it.
 

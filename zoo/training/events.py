@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, redirect_stdout
 from copy import deepcopy
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from zoo.core.augment_list import parse_text
 from zoo.core.errors import InterruptedRun, MissingError, ZooError, describe_error, one_line
 from zoo.core.files import digest
+from zoo.core.notes import Tell, ignore
 from zoo.core.trust import load_json
 from zoo.registry.blame import plugin_errors
 from zoo.registry.catalog import catalog
@@ -39,7 +40,7 @@ FAULTS = (Exception, SystemExit)
 class Events:
     """The callbacks of one call of the zoo, to which events are sent."""
 
-    def __init__(self, given: GivenCallbacks = (), tell: Callable[[str], object] = len, group: str = "") -> None:
+    def __init__(self, given: GivenCallbacks = (), tell: Tell = ignore, group: str = "") -> None:
         self.tell, self.group = tell, group
         self.callbacks: list[tuple[str, EventCallback]] = []
         try:
@@ -136,7 +137,7 @@ def undisturbed() -> Iterator[None]:
 
 
 @contextmanager
-def open_events(given: GivenCallbacks, tell: Callable[[str], object], group: str = "") -> Iterator[Events]:
+def open_events(given: GivenCallbacks, tell: Tell, group: str = "") -> Iterator[Events]:
     """Build callbacks, and close them at the end; `tell` is called with the name of one that fails.
 
     Raises ZooError for an unknown kind or option, and MissingError if a library is not installed.

@@ -61,7 +61,8 @@ def find_rate(entry: Entry, stage: str | None, device: torch.device, callback: C
         prepared, size, fitted = session.settle(None)
         if text := fitted.describe():
             callback.note(text)
-        model, _, start, _ = session.make_model(prepared, size, None)
+        built = session.make_model(prepared, size, None)
+        model, start = built.model, built.start
         train = session.entry.train
         setup = Setup(model, train, prepared.splits, device, start.taken if start else ())
         stages = {each.name: each for each in model.stages()}

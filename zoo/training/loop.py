@@ -92,8 +92,8 @@ def fit(job: TrainingJob) -> None:
         try:
             training.run()
         except (RuntimeError, MemoryError) as error:
-            if short := as_out_of_memory(error):
-                raise short from error
+            if memory_error := as_out_of_memory(error):
+                raise memory_error from error
             raise
         finally:
             job.seconds = training.seconds()

@@ -12,6 +12,7 @@ import torch
 
 from zoo.core.errors import DataError, InterruptedRun, JobError, LockedError, ZooError
 from zoo.core.files import cache_dir, digest
+from zoo.core.notes import Tell
 from zoo.core.sections import PictureSpec
 from zoo.core.spec import Spec
 from zoo.core.splits import SPLITS
@@ -71,6 +72,18 @@ class Prepared(NamedTuple):
     """SHA-256 of each split."""
 
 
+class BuiltModel(NamedTuple):
+    """A model that is ready for training, and how it begins."""
+
+    model: Model
+    frozen_note: str
+    """What is frozen, in a line for the user; empty if nothing is."""
+    start: Taken | None
+    """What it took from another run; None if it begins with weights of its own."""
+    teacher_record: dict[str, Any]
+    """What run.json keeps about its teacher; empty if it has none."""
+
+
 def some_pictures(splits: Splits, most: int = SHOWN_PICTURES) -> Batch:
     """Select training pictures, spread evenly, from which a model may initialise weights; fewer if they are large."""
     count = len(splits.train)
@@ -112,76 +125,75 @@ class Session:
     prepared: Prepared | None = field(default=None, repr=False)
     events: Events = field(default_factory=Events, repr=False)
     """Where to send what happens."""
-    of: str = ""
+    registry_hash: str = ""
     """Hash of the registry's entry, if `entry` has other options than its pictures' own."""
     latency: Latency | None = field(default=None, init=False)
     """What was measured, if the latency is limited."""
 
     def train(self, before: Run | None) -> Run:
         """Train to the end; resume `before` if it is given."""
-        (splits, skipped, fingerprints), size, fitted = self.settle(before)
-        for file, reason in skipped[:3]:
+        prepared, size, fitted = self.settle(before)
+        splits = prepared.splits
+        for file, reason in prepared.skipped[:3]:
             self.callback.note(f"skipped {file}: {reason}")
-        if before is not None and before.record["fingerprints"] != fingerprints:
+        if before is not None and before.record["fingerprints"] != prepared.fingerprints:
             raise DataError(
                 f"the pictures have changed since {self.path} started", f"undo that change, or {self.restart_hint}"
             )
         self.limits.check_size(size)
-        model, frozen, start, teacher = self.make_model(Prepared(splits, skipped, fingerprints), size, before)
-        if before is not None and before.record.get("teacher") != teacher.get("teacher"):
+        built = self.make_model(prepared, size, before)
+        if before is not None and before.record.get("teacher") != built.teacher_record.get("teacher"):
             raise DataError(f"the teacher has changed since {self.path} started", self.restart_hint)
-        stages = [stage.name for stage in model.stages()]
-        check_monitor(model, stages, self.entry.train, splits.valid, self.device)
-        run = before or Run.create(
-            self.path,
-            self.entry,
-            {
-                "zoo": __version__,
-                "versions": versions(self.entry),
-                "command": self.command,
-                "device": str(self.device),
-                "threads": torch.get_num_threads(),
-                "data": splits.info.dump(),
-                "pictures": {name: len(getattr(splits, name)) for name in SPLITS},
-                "fingerprints": fingerprints,
-                "skipped": [list(pair) for pair in skipped[:100]],
-                "notes": list(splits.notes),
-                "parameters": size.parameters,
-                "flops": size.flops,
-                "seconds": 0.0,
-                **fitted.record(),
-                **({"of": self.of} if self.of else {}),
-                **teacher,
-                **({"init_from": start.record()} if start else {}),
-                **({"latency": self.latency._asdict()} if self.latency else {}),
-            },
-        )
+        stages = [stage.name for stage in built.model.stages()]
+        check_monitor(built.model, stages, self.entry.train, splits.valid, self.device)
+        run = before or Run.create(self.path, self.entry, self.first_record(prepared, size, fitted, built))
+        self.describe_start(splits, size, fitted, built)
+        callback = self.events.follow(self.callback, self.path)
+        job = TrainingJob(built.model, splits, self.entry.train, self.path, self.device, size.flops, callback)
+        job.save_seconds, job.stop = self.save_seconds, self.stop
+        job.loaded = built.start.taken if built.start else ()
+        with self.events.training(run, resumed=before is not None):
+            return self.fit(run, job)
+
+    def first_record(self, prepared: Prepared, size: Count, fitted: Fit, built: BuiltModel) -> dict[str, Any]:
+        """Return what run.json keeps from the start of a training."""
+        splits = prepared.splits
+        return {
+            "zoo": __version__,
+            "versions": versions(self.entry),
+            "command": self.command,
+            "device": str(self.device),
+            "threads": torch.get_num_threads(),
+            "data": splits.info.dump(),
+            "pictures": {name: len(getattr(splits, name)) for name in SPLITS},
+            "fingerprints": prepared.fingerprints,
+            "skipped": [list(pair) for pair in prepared.skipped[:100]],
+            "notes": list(splits.notes),
+            "parameters": size.parameters,
+            "flops": size.flops,
+            "seconds": 0.0,
+            **fitted.record(),
+            **({"of": self.registry_hash} if self.registry_hash else {}),
+            **built.teacher_record,
+            **({"init_from": built.start.record()} if built.start else {}),
+            **({"latency": self.latency._asdict()} if self.latency else {}),
+        }
+
+    def describe_start(self, splits: Splits, size: Count, fitted: Fit, built: BuiltModel) -> None:
+        """Tell the user what is trained and how it begins, with advice."""
         title = f"{self.entry.name} on {self.entry.data.name}: {size.parameters:,} parameters"
         self.callback.note(f"{title}, run {self.path}, {self.device}")
-        for text in [
-            fitted.describe(),
-            *(start.lines(model) if start else ()),
-            frozen,
-            *advise(self.entry, model, splits),
-        ]:
-            self.callback.note(text) if text else None
+        taken = built.start.lines(built.model) if built.start else ()
+        for text in [fitted.describe(), *taken, built.frozen_note, *advise(self.entry, built.model, splits)]:
+            if text:
+                self.callback.note(text)
         if not len(splits.valid):
             self.callback.note("there are no validation pictures, so the last weights are kept")
         if not len(splits.test):
             self.callback.note("there are no test pictures, so `zoo evaluate` will need another split")
-        callback = self.events.follow(self.callback, self.path)
-        job = TrainingJob(model, splits, self.entry.train, self.path, self.device, size.flops, callback)
-        job.save_seconds, job.stop, job.loaded = self.save_seconds, self.stop, start.taken if start else ()
-        with self.events.training(run, resumed=before is not None):
-            return self.fit(run, job)
 
-    def make_model(
-        self, prepared: Prepared, size: Count, before: Run | None
-    ) -> tuple[Model, str, Taken | None, dict[str, Any]]:
-        """Build the model with the weights that it begins with.
-
-        Also return what is frozen, where weights were taken from, and what to record about a teacher.
-        """
+    def make_model(self, prepared: Prepared, size: Count, before: Run | None) -> BuiltModel:
+        """Build the model with the weights that it begins with, and give it its teacher."""
         splits = prepared.splits
         seed_all(self.entry.train.seed)
         model = build_for(self.entry, splits)
@@ -191,10 +203,10 @@ class Session:
         if type(model).initialise is not Model.initialise:
             model.initialise(some_pictures(splits))
         self.latency = None if before else self.limits.check_latency(model, splits.info, self.device)
-        frozen = freeze(model, self.entry.train.frozen)
+        frozen_note = freeze(model, self.entry.train.frozen)
         start = self.begin(model, splits.info, before)
         record = before.record if before else None
-        teacher = self.teach(model, prepared) | distill(
+        teacher_record = self.teach(model, prepared) | distill(
             model,
             self.entry.train,
             splits.info,
@@ -205,7 +217,7 @@ class Session:
             self.callback.note,
         )
         balance_loss(model, self.entry.train, splits.train)
-        return model, frozen, start, teacher
+        return BuiltModel(model, frozen_note, start, teacher_record)
 
     def settle(self, before: Run | None) -> tuple[Prepared, Count, Fit]:
         """Read the pictures, count the size of the model, and settle the options that follow the pictures."""
@@ -272,7 +284,7 @@ def cached_classifier(
     data: Component[DataKind[Any]],
     prepared: Prepared,
     device: torch.device,
-    tell: Callable[[str], object],
+    tell: Tell,
     command: str,
     stop: Stop | None = None,
 ) -> Run:
@@ -316,14 +328,12 @@ def cached_classifier(
             tell(f"training {name} on these pictures once; this takes {entry.train.epochs} epochs")
             callback, entry = BackgroundCallback(name, tell), replace(entry, typed=None)
             session = Session(entry, path, device, callback, command, f"delete {path}", stop=stop, prepared=prepared)
-            session.of = own.hash()
+            session.registry_hash = own.hash()
             run = session.train(run)
         return run
 
 
-def shipped_classifier(
-    name: str, asked: dict[str, Any], fingerprints: dict[str, str], tell: Callable[[str], object]
-) -> Run | None:
+def shipped_classifier(name: str, asked: dict[str, Any], fingerprints: dict[str, str], tell: Tell) -> Run | None:
     """Return the weights of a classifier that were trained on the same pictures with the same options, if any ship."""
     for each in catalog().weights(name):
         if each.weights.pictures != fingerprints:
@@ -367,7 +377,7 @@ def may_resize(spec: Spec) -> bool:
 class WaitForLock:
     """Wait for another process that trains the same classifier, with a message from time to time."""
 
-    def __init__(self, tell: Callable[[str], object], stop: Stop | None) -> None:
+    def __init__(self, tell: Tell, stop: Stop | None) -> None:
         self.tell, self.stop, self.last_note = tell, stop, time.monotonic()
 
     def __call__(self, error: LockedError) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from zoo.core.errors import DataError, JobError
+from zoo.core.notes import Tell
 from zoo.registry.data_source import Data, with_data
 from zoo.registry.entry import Entry
 from zoo.registry.overrides import refuse_without_effect, with_option
@@ -152,7 +152,7 @@ def train_entry(
         return trained(before)
 
 
-def check_finished(run: Run, tell: Callable[[str], object], again: str) -> None:
+def check_finished(run: Run, tell: Tell, again: str) -> None:
     """Tell that a run was finished before; DataError if its pictures have changed since."""
     from zoo.training.session import prepare
 

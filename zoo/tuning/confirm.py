@@ -6,11 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import optuna
-from optuna.trial import TrialState
 
 from zoo.core.errors import RunError
 from zoo.registry.entry import Entry, with_train
-from zoo.tuning import storage
 from zoo.tuning.gain import MORE_SEEDS, candidates
 from zoo.tuning.ledger import Ledger
 from zoo.tuning.study import ENDED_STATES, Study, Trial
@@ -71,9 +69,7 @@ class ConfirmLedger(Ledger):
         known = {trial.confirms for trial in self.trials.values()}
         pair = next(pair for pair in self.pairs if pair not in known)
         config = next(trial.config for trial, _ in self.planned if trial.number == pair[0])
-        about = {"confirms": list(pair), "config": config}
-        self.optuna.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=about))
-        return self.start(optuna.trial.Trial(self.optuna, storage.frozen_trials(self.optuna)[-1]._trial_id), {})
+        return self.start(self.add_trial({"confirms": list(pair), "config": config}), {})
 
     def draw(self, optuna_trial: optuna.trial.Trial) -> dict[str, Any]:
         """Return the options of the trial that is repeated."""

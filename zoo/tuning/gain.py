@@ -48,6 +48,7 @@ class Confirmation(NamedTuple):
     @property
     def std(self) -> float | None:
         """Sample standard deviation over the seeds; None for a single one."""
+        # not `statistics.stdev`, which raises AttributeError if a figure, e.g. a metric of a plugin, is infinite
         more = len(self.values) - 1
         return math.sqrt(sum((value - self.mean) ** 2 for value in self.values) / more) if more else None
 

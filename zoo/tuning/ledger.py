@@ -102,37 +102,42 @@ class Ledger:
 
     def ask_for(self, start: dict[str, Any]) -> optuna.trial.Trial:
         """Create a trial with given options, in one step, so that it has them whenever this process is killed."""
-        about = {"start": start["origin"]}
         fixed = {"fixed_params": self.space.fix(start["config"])}
-        self.optuna.add_trial(optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=about, system_attrs=fixed))
+        return self.add_trial({"start": start["origin"]}, fixed)
+
+    def add_trial(self, about: dict[str, Any], internal: dict[str, Any] | None = None) -> optuna.trial.Trial:
+        """Create a running trial with attributes of the zoo and, if need be, internal ones of Optuna."""
+        made = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=about, system_attrs=internal)
+        self.optuna.add_trial(made)
         return optuna.trial.Trial(self.optuna, storage.frozen_trials(self.optuna)[-1]._trial_id)
 
-    def resume(self, number: int, blame: bool) -> Trial | None:
+    def resume(self, number: int, process_died: bool) -> Trial | None:
         """Resume a trial.
 
-        Returns None if it is given up. `blame`: its own process died, not only the driver.
+        Returns None if it is given up. `process_died`: its own process, not only the driver.
         """
         old = storage.frozen_trials(self.optuna)[number]
         self.optuna.sampler = make_sampler(self.spec, number)
         epoch = max(losses_of(storage.to_row(old)), default=0)
-        stuck = {key: self.stuck(old, key, epoch) for key in ("crashes", "deaths")}
-        stuck["crashes" if blame else "deaths"] += 1
+        failures = {key: self.failures_since_progress(old, key, epoch) for key in ("crashes", "deaths")}
+        failures["crashes" if process_died else "deaths"] += 1
         attempts = old.user_attrs.get("attempts", 0) + 1
         optuna_trial = optuna.trial.Trial(self.optuna, old._trial_id)
-        if stuck["deaths"] > MAX_DEATHS:
+        if failures["deaths"] > MAX_DEATHS:
             self.open[number] = optuna_trial
             self.end(number, "crashed", reason=f"the process died {MAX_DEATHS} times in a row during this trial")
             return None
-        return self.start(optuna_trial, stuck | {"at": epoch, "attempts": attempts})
+        return self.start(optuna_trial, failures | {"at": epoch, "attempts": attempts})
 
-    def stuck(self, old: FrozenTrial, key: str, epoch: int) -> int:
+    def failures_since_progress(self, old: FrozenTrial, key: str, epoch: int) -> int:
         """Count the consecutive crashes of a trial without a new epoch."""
         return int(old.user_attrs.get(key, 0)) if epoch <= old.user_attrs.get("at", 0) else 0
 
-    def hopeless(self, number: int) -> bool:
+    def is_out_of_attempts(self, number: int) -> bool:
         """Whether a trial has now crashed too often to be retried."""
         old = storage.frozen_trials(self.optuna)[number]
-        return self.stuck(old, "crashes", max(losses_of(storage.to_row(old)), default=0)) + 1 >= self.spec.attempts
+        epoch = max(losses_of(storage.to_row(old)), default=0)
+        return self.failures_since_progress(old, "crashes", epoch) + 1 >= self.spec.attempts
 
     def start(self, optuna_trial: optuna.trial.Trial, about: dict[str, Any]) -> Trial | None:
         """Sample the options, the same ones for a resumed trial, and record that the trial is running."""

@@ -27,6 +27,11 @@ def objective_metric(spec: TuneSpec) -> str:
     return "loss" if spec.objective in COMPUTED_OBJECTIVES else spec.objective
 
 
+def has_own_figure(spec: TuneSpec) -> bool:
+    """Return whether the objective is a figure besides the loss and the number of parameters."""
+    return spec.objective not in ("loss", "pareto", "fewest-parameters")
+
+
 def objective_values(spec: TuneSpec, metrics: Mapping[str, float], parameters: int) -> list[float]:
     """Compute the objective values of a finished trial, one per direction.
 

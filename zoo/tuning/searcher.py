@@ -127,7 +127,7 @@ class StudySearcher(Searcher):
             state = "waiting"
         if state == "waiting":
             self.changed(self.ledger.pause(number, deaths=0))  # it was asked to stop
-        elif state in RETRIED_STATES and not self.ledger.hopeless(number):
+        elif state in RETRIED_STATES and not self.ledger.is_out_of_attempts(number):
             self.waiting.append((number, True))
             self.changed(self.ledger.pause(number, **about))
         else:

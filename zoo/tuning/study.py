@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from zoo.core.sections import TuneSpec
 from zoo.display.format import format_count, format_duration, format_value
 from zoo.runs.names import is_run
-from zoo.tuning.objective import directions
+from zoo.tuning.objective import directions, has_own_figure
 
 LIVE_STATES = ("running", "waiting")
 STUDY_HEADS = ("study", "entry", "data", "state", "trials", "best", "parameters", "run")
@@ -358,7 +358,7 @@ def main_failure(study: Study) -> str:
 
 def front_table(study: Study, best: Trial) -> tuple[list[str], list[list[str]], range]:
     """Table of the Pareto front: heads, rows, and the columns to align right."""
-    named = study.spec.objective not in ("loss", "pareto", "fewest-parameters")
+    named = has_own_figure(study.spec)
     heads = ["parameters", "loss", *([study.spec.objective] if named else []), "run", ""]
     rows = [
         [

@@ -182,8 +182,8 @@ def verdict_of(error: BaseException, run: Path) -> Verdict:
     if refusal := refusal_of(error):
         shutil.rmtree(run, ignore_errors=True)
         return {"state": "refused", "reason": str(error), **refusal}
-    if short := as_out_of_memory(error):
-        return {"state": "oom", "reason": str(short.args[0])}
+    if memory_error := as_out_of_memory(error):
+        return {"state": "oom", "reason": str(memory_error.args[0])}
     if isinstance(error, OSError) and error.errno in DISK_FULL_ERRNOS:
         return {"state": "resources", "reason": one_line(str(error))}
     for kind, state in STATE_OF_ERROR.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from zoo.core.splits import SPLITS
 from zoo.core.trust import refuse_link
 from zoo.core.views import ONE_VIEW
 from zoo.display.format import format_value
+from zoo.evaluation.figures import confusions
 from zoo.runs.ensemble import ensemble_label, ensemble_results, ensemble_title, load_runs
 
 if TYPE_CHECKING:
@@ -134,7 +135,8 @@ def write_pictures(
 
     full = f"{title}: {found['split']} split{averaged_over(found)}"
     if found.get("confusion"):
-        draw_confusion(path := folder / f"{name}-confusion.png", found["confusion"], found["classes"], full)
+        path = folder / f"{name}-confusion.png"
+        draw_confusion(path, found["confusion"], found["classes"], full)
         yield path
     if evaluation.predictions is not None:
         from zoo.cli.views.predictions import write_split
@@ -147,11 +149,13 @@ def write_pictures(
             draw_reliability(path, found["reliability"], found["metrics"]["calibration_error"], full)
             yield path
         if found.get("ranking"):
-            draw_curves(path := folder / f"{name}-roc-pr.png", class_curves(evaluation.predictions), full)
+            path = folder / f"{name}-roc-pr.png"
+            draw_curves(path, class_curves(evaluation.predictions), full)
             yield path
         yield from write_split(evaluation.predictions, folder / f"{name}-predictions")
         page = write_mistakes(evaluation.predictions, folder / f"{name}-mistakes.png", title)
-        yield from [page] if page else []
+        if page:
+            yield page
     if evaluation.gallery is not None:
         yield from draw_samples(folder / f"{found['split']}-samples.png", evaluation.gallery, found["classes"])
 
@@ -183,8 +187,7 @@ def show_evaluation(screen: Screen, found: dict[str, Any], evaluation: Evaluatio
         show_confusion(screen, matrix, found["classes"])
     if wrong := found.get("confusions"):
         screen.line()
-        names = found["classes"]
-        show_worst(screen, [(names[true], names[predicted], count) for true, predicted, count in wrong])
+        show_worst(screen, wrong, found["classes"])
     for note in [*left_out, *found.get("problems", [])]:
         screen.note(note)
     for path in found["files"]:
@@ -204,16 +207,11 @@ def show_confusion(screen: Screen, matrix: list[list[int]], names: list[str]) ->
     if len(names) <= MAX_MATRIX_CLASSES and width <= screen.width:
         rows = [[name, *row] for name, row in zip(names, matrix, strict=True)]
         return screen.table([corner, *names], rows, right=range(1, len(names) + 1))
-    wrong = [
-        (names[row], names[column], count)
-        for row, counts in enumerate(matrix)
-        for column, count in enumerate(counts)
-        if count and row != column
-    ]
-    return show_worst(screen, wrong)
+    return show_worst(screen, confusions(matrix), names)
 
 
-def show_worst(screen: Screen, wrong: list[tuple[str, str, int]]) -> None:
-    """Print the most frequent confusions."""
-    worst = sorted(wrong, key=lambda item: (-item[2], item[:2]))[:MAX_CONFUSIONS]
+def show_worst(screen: Screen, wrong: Iterable[Sequence[int]], names: Sequence[str]) -> None:
+    """Print the most frequent confusions, equally frequent ones by the names of their classes."""
+    named = [(names[true], names[predicted], count) for true, predicted, count in wrong]
+    worst = sorted(named, key=lambda item: (-item[2], item[:2]))[:MAX_CONFUSIONS]
     screen.table(["true", "mistaken for", "times"], worst, right=[2])

@@ -93,7 +93,8 @@ def search_rate(screen: Screen, entry: Entry, words: list[str], stage: str | Non
     """Find a learning rate, draw the plot, and print the rate and the command that uses it."""
     refuse_typed("fresh", "with --find-lr", "it leaves no run")
     refuse_typed("callbacks", "with --find-lr", "it leaves no run")
-    check_out(path := options["out"] or f"{entry.name}-lr.png", "plot", "--out")
+    path = options["out"] or f"{entry.name}-lr.png"
+    check_out(path, "plot", "--out")
     if rates := [key for key in typed_options(words) if key.split(".")[0] == "train" and key.endswith(".lr")]:
         raise ZooError(f"{rates[0]} has no effect with --find-lr", "leave it out")
     refuse_without_effect(words, ["tune"], "a training", "it is for zoo tune")

@@ -158,8 +158,9 @@ def write_samples(screen: Screen, study: Study, device: str) -> list[str]:
 
     if not study.best or "prior" not in study.entry:
         return []
+    path = study.path / "samples.png"
     try:
-        sample(study.best.run, device=device).save(path := study.path / "samples.png")
+        sample(study.best.run, device=device).save(path)
     except (ZooError, OSError, RuntimeError, ValueError) as error:
         screen.note(f"could not draw samples: {error}")
         return []

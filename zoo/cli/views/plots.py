@@ -103,7 +103,8 @@ def draw_dots(axes: Any, limits: Limits, points: dict[int, tuple[float, float]],
     """Draw trials as dots, and those outside the axis range as triangles at its end."""
     style = {"color": BLUE, "s": 26} if state == "done" else {"color": GREY, "s": 18}
     inside = [point for point in points.values() if limits.low <= point[1] <= limits.high]
-    axes.scatter(*zip(*inside, strict=True), label=state, zorder=3, **style) if inside else None
+    if inside:
+        axes.scatter(*zip(*inside, strict=True), label=state, zorder=3, **style)
     for sign, marker, end in ((1, "^", limits.high), (-1, "v", limits.low)):
         outside = [x for x, y in points.values() if (y - end) * sign > 0]
         if outside:

@@ -29,6 +29,7 @@ class MetricSummary(NamedTuple):
     @classmethod
     def of(cls, values: list[float]) -> MetricSummary:
         """Summarise values; the result is not finite if one of them is not."""
+        # not `statistics.stdev`, which raises AttributeError for infinite values
         mean, more = sum(values) / len(values), len(values) - 1
         squares = sum((value - mean) * (value - mean) for value in values)
         return cls(mean, math.sqrt(squares / more) if more else None, values)

@@ -121,9 +121,9 @@ class ComparisonRunner:
         except JobError as error:
             reason = str(error)
         except Exception as error:
-            if (short := as_out_of_memory(error)) is None:
+            if (memory_error := as_out_of_memory(error)) is None:
                 raise
-            reason = str(short)
+            reason = str(memory_error)
         else:
             return self.status(index)
         self.callback.note(f"{job.title}: {reason}")
