@@ -122,9 +122,9 @@ def test_a_value_that_is_not_yaml_says_how_to_write_it() -> None:
 
 @pytest.mark.parametrize("text", ["/x/pets #2", "#pics", " # pics", "[1, 2] #3", "a: b #c", "/x/a], b #2", "1 # once"])
 def test_a_comment_in_a_value_is_not_dropped_silently(text: str) -> None:
-    with pytest.raises(ZooError, match=r"^data\.path=.*: ` #` begins a comment, .*; quote the value, e\.g\. key=") as caught:
+    with pytest.raises(ZooError, match=r"` #` begins a comment, .*; quote the value, e\.g\. key=") as caught:
         parse_value(text, "data.path")
-    assert text in str(caught.value)
+    assert str(caught.value).startswith(f"data.path={text}: ")
 
 
 @pytest.mark.parametrize(
