@@ -17,7 +17,7 @@ from zoo.cli import main
 from zoo.cli.new_plugin import package
 from zoo.cli.new_plugin.package import MAX_NAME_LENGTH, PARTS, new_plugin
 from zoo.core import files
-from zoo.core.errors import ResourceError
+from zoo.core.errors import ResourceError, ZooError
 from zoo.registry.catalog import catalog
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -255,6 +255,17 @@ def test_a_full_disk_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(ResourceError):
         new_plugin("quartz")
     assert not Path("zoo-quartz").exists()
+
+
+def test_a_folder_that_appears_meanwhile_is_left_alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_beside_another(path: Path, text: str) -> None:
+        files.write_text(path, text)
+        files.write_text(home / "zoo-mine" / "thesis.txt", "years of work")
+
+    monkeypatch.setattr(package, "write_text", write_beside_another)
+    with pytest.raises(ZooError, match="zoo-mine already exists; choose another folder with --out"):
+        new_plugin("mine")
+    assert [path.name for path in home.rglob("*")] == ["zoo-mine", "thesis.txt"]
 
 
 @pytest.mark.usefixtures("home")

@@ -33,6 +33,31 @@ class Outer(Spec):
     inner: Inner = Inner()
 
 
+class Numbers(Spec):
+    """Options that take numbers, some of them beside true and false."""
+
+    count: int = 1
+    share: float | None = None
+    many: tuple[int, ...] = ()
+    level: Literal[1, 2] = 1
+    either: bool | Literal[3] = 3
+    scalar: bool | int | float | str | None = None
+    free: Any = None
+
+
+@pytest.mark.parametrize("name", ["count", "share", "many", "level"])
+def test_true_and_false_are_no_numbers(name: str) -> None:
+    value = [2, True] if name == "many" else True
+    with pytest.raises(ValidationError, match=r"should be .*, got .*true"):
+        Numbers.model_validate({name: value})
+
+
+@pytest.mark.parametrize("name", ["either", "scalar", "free"])
+def test_true_and_false_stay_where_an_option_takes_them(name: str) -> None:
+    assert getattr(Numbers.model_validate({name: True}), name) is True
+    assert getattr(Numbers.model_validate({name: 3}), name) == 3
+
+
 def test_options_in_words() -> None:
     found = {option.name: option for option in options(Outer)}
     assert {name: (option.type, option.default) for name, option in found.items()} == {

@@ -120,6 +120,24 @@ def test_a_value_that_is_not_yaml_says_how_to_write_it() -> None:
     assert parse_value('"@x"', "data.path") == "@x"
 
 
+@pytest.mark.parametrize("text", ["/x/pets #2", "#pics", " # pics", "[1, 2] #3", "a: b #c", "/x/a], b #2", "1 # once"])
+def test_a_comment_in_a_value_is_not_dropped_silently(text: str) -> None:
+    with pytest.raises(ZooError, match=r"` #` begins a comment, .*; quote the value, e\.g\. key=") as caught:
+        parse_value(text, "data.path")
+    assert str(caught.value).startswith(f"data.path={text}: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("/d/a#b", "/d/a#b"), ('"/x/pets #2"', "/x/pets #2"), ("'#pics'", "#pics"), ("x]y#z", "x]y#z")),
+        *(('["a #b", c#d]', ["a #b", "c#d"]), ("{a: '#', b: 1}", {"a": "#", "b": 1})),
+    ],
+)
+def test_a_number_sign_within_a_value_is_no_comment(text: str, value: Any) -> None:
+    assert parse_value(text, "key") == value
+
+
 def plain(value: Any) -> bool:
     """Whether a value holds only what a registry may hold."""
     if isinstance(value, dict):

@@ -17,7 +17,7 @@ from linear import PLUGIN, REGISTRY
 import zoo
 from tests.conftest import Install
 from zoo.cli import main
-from zoo.core.errors import DataError, InterruptedRun, ZooError
+from zoo.core.errors import DataError, InterruptedRun, MissingError, ZooError
 from zoo.core.files import cache_dir
 from zoo.data.dataset import Pictures
 from zoo.evaluation.gallery import make_gallery
@@ -118,6 +118,13 @@ def test_a_plugin_gives_a_judge(install: Install) -> None:
     assert found.metrics["frechet"] >= 0
     assert "judge_accuracy" not in found.metrics
     assert not classifiers()
+
+
+def test_a_judge_that_is_no_judge_is_one_line(install: Install) -> None:
+    install("acme", NO_JUDGE, harmless=True)
+    zoo.train("linear", out="ours")
+    with pytest.raises(MissingError, match="cannot build 'number': TypeError: it returns a int, not a Judge"):
+        zoo.evaluate("ours", judge="number")
 
 
 def test_a_run_of_a_classifier_judges() -> None:
@@ -261,6 +268,18 @@ from zoo import Weights, hookimpl
 @hookimpl
 def zoo_weights():
     return Weights.read_index(Path(%r))
+"""
+
+
+NO_JUDGE = """
+import zoo
+
+class Options(zoo.Spec):
+    pass
+
+@zoo.hookimpl
+def zoo_judges():
+    yield zoo.JudgeKind("number", Options, lambda spec, info: 3)
 """
 
 

@@ -13,6 +13,10 @@ import zoo
 from tests.conftest import Install
 from zoo.cli import main
 from zoo.core.errors import MissingError, ResourceError
+from zoo.core.types import DataInfo
+from zoo.models import Model
+from zoo.registry.build import build_model, data_info
+from zoo.registry.listing import load_entry
 
 PLUGIN = """
 from zoo import ModelKind, Spec, hookimpl
@@ -64,6 +68,61 @@ def test_what_a_plugin_raises_is_one_line_that_names_it() -> None:
         zoo.show("odd", ["model.way=raise"])
     with pytest.raises(ResourceError, match="out of memory"):
         zoo.train("odd", "model.way=memory")
+
+
+NONSENSE = """
+import zoo
+
+class Options(zoo.Spec):
+    pass
+
+class DataOptions(zoo.DataSpec):
+    announced: bool = False
+    '''Whether the shape is right.'''
+
+def info(spec):
+    return zoo.DataInfo.of((1, 8, 8), ("cat", "dog")) if spec.announced else {"shape": (1, 8, 8)}
+
+@zoo.hookimpl
+def zoo_data():
+    yield zoo.DataKind("nonsense", DataOptions, lambda spec: [1, 2], info)
+
+@zoo.hookimpl
+def zoo_priors():
+    yield zoo.PriorKind("nonsense", Options, lambda spec, code: None)
+
+@zoo.hookimpl
+def zoo_text():
+    yield zoo.TextKind("nonsense", Options, lambda spec, info: "text")
+"""
+
+
+def built(*overrides: str) -> Model:
+    """The model of `vae` with overrides."""
+    return build_model(load_entry("vae", overrides), DataInfo.of((1, 8, 8), ("cat", "dog")))
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (
+            lambda: data_info(load_entry("cnn", ["data.kind=nonsense"]).data),
+            "inspect 'nonsense': .* a dict, not a DataInfo",
+        ),
+        (
+            lambda: zoo.train("cnn", "data.kind=nonsense", "data.announced=true", device="cpu"),
+            "load 'nonsense': .* a list, not a Loaded",
+        ),
+        (lambda: built("prior.kind=nonsense"), "build 'nonsense': .* a NoneType, not a Prior"),
+        (lambda: built("prior.kind=flow", "text.kind=nonsense"), "build 'nonsense': .* a str, not a TextEncoder"),
+    ],
+)
+def test_a_plugin_that_returns_nonsense_is_named_in_one_line(
+    command: Callable[[], object], says: str, install: Install
+) -> None:
+    install("odd", NONSENSE, harmless=True)
+    with pytest.raises(MissingError, match=rf"^plugin odd \(zoo-odd 1\.0\) cannot {says}"):
+        command()
 
 
 FAULTY = (

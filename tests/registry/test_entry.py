@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
+from packages import MOE
 
 from tests.conftest import Install
 from zoo.core.errors import MissingError, RunError, ZooError
@@ -90,6 +91,23 @@ def test_what_the_hash_covers() -> None:
     assert entry("train.seed=5").hash() == found.hash()
 
 
+def test_the_spelling_of_a_kind_changes_no_hash() -> None:
+    for kind in ("classifiers:cnn", "pixel-zoo:cnn"):
+        spelt = entry(f"model.kind={kind}", "data.kind=pixel-zoo:digits")
+        assert spelt.hash() == entry().hash() and spelt.dump()["model"]["kind"] == kind
+        assert spelt.spelt_alike() == entry().spelt_alike() == entry().dump()
+    spelt = entry("prior.kind=pixel-zoo:flow", "text.kind=pixel-zoo:classes", name="vae")
+    assert spelt.hash() == entry("prior.kind=flow", name="vae").hash()
+
+
+def test_a_kind_that_is_hidden_by_another_of_its_name_keeps_its_prefix(install: Install) -> None:
+    install("rival", MOE.replace("'moe'", "'cnn'"))
+    for kind in ("rival:cnn", "zoo-rival:cnn"):
+        raw = RawEntry("a", {"model": {"kind": kind}}, {})
+        assert resolve_entry(raw).spelt_alike()["model"]["kind"] == "rival:cnn"
+    assert entry("model.kind=classifiers:cnn").hash() == entry().hash()
+
+
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
@@ -102,6 +120,12 @@ def test_what_the_hash_covers() -> None:
         ("train.augment=3", "cnn.train.augment: should be a mapping of options, got 3"),
         ("train.augment.foo=1", "cnn.train.augment.foo is not an option; known: brightness, contrast, cutout, flip, "),
         ("train.lr=fast", "cnn.train.lr: input should be a valid number, got 'fast'"),
+        ("train.epochs=true", "cnn.train.epochs: should be int 1..100000, got true"),
+        ("train.lr=false", "cnn.train.lr: should be number >0..100, got false"),
+        ("train.clip=true", "cnn.train.clip: should be number 0.., got true"),
+        ("train.augment.pad=true", "cnn.train.augment.pad: should be int 0..256 | auto, got true"),
+        ("train.stages.main.epochs=true", "cnn.train.stages.main.epochs: should be int"),
+        ("data.limit=true", "cnn.data.limit: should be int"),
         ("train.lr={a: 1}", "cnn.train.lr: input should be a valid number"),
         ("train.epochs=1.5", "cnn.train.epochs: input should be a valid integer, got a number with a fractional part"),
         ("train.stages=3", "cnn.train.stages: should be a mapping of options, got 3"),

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 import zoo
 from zoo.core.errors import LockedError, ResourceError
@@ -35,6 +36,28 @@ def test_no_result_of_concurrent_records_is_lost(tmp_path: Path) -> None:
     rows = parse(registry.read_text(encoding="utf-8"), "registry.yaml").data["results"]
     assert sorted(row["seed"] for row in rows) == list(range(WRITERS * ROWS))
     assert [path.name for path in tmp_path.iterdir()] == ["registry.yaml"]
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, FileExistsError])
+def test_a_lock_whose_folder_goes_at_this_moment_is_taken_again(
+    tmp_path: Path, monkeypatch: Patch, error: type[OSError]
+) -> None:
+    acquire, failures = FileLock.acquire, [error("mkdir")] * 3
+
+    def acquire_late(self: FileLock, timeout: float) -> object:
+        if failures:
+            raise failures.pop()
+        return acquire(self, timeout)
+
+    monkeypatch.setattr(FileLock, "acquire", acquire_late)
+    with lock_file(tmp_path / "registry.yaml"):
+        assert not failures
+
+
+def test_a_file_in_the_place_of_a_lock_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".registry.yaml.lock").touch()
+    with pytest.raises(ResourceError, match=r"cannot change .*registry\.yaml"), lock_file(tmp_path / "registry.yaml"):
+        pytest.fail("locked what is no folder")
 
 
 def test_evaluate_holds_the_lock_while_it_records(run: Path, monkeypatch: Patch) -> None:

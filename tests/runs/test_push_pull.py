@@ -14,8 +14,9 @@ from runfolders import copy_run
 import zoo
 from zoo.cli import main
 from zoo.core.errors import MissingError, RunError, ZooError
-from zoo.core.files import digest, write_json
+from zoo.core.files import digest, write_json, write_text
 from zoo.core.temporary import host
+from zoo.runs import pull
 from zoo.runs.bundle import write_manifest
 from zoo.runs.run import Run
 
@@ -150,6 +151,36 @@ def test_pull_overwrites_nothing(run: Path, capsys: Capture) -> None:
     assert "it has" in refusal(capsys, 5, "pull", "runs/tiny-1", "--out", "x")
     assert "gives no name" in refusal(capsys, 2, "pull", "a folder with spaces")
     assert not Path("x").exists()
+
+
+def test_pull_leaves_a_run_that_appears_while_it_checks(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zoo.push("tiny-1", "b")
+    out = Path("runs/late")
+    monkeypatch.setattr(pull, "check_model", lambda folder: write_text(out / "run.json", "mine"))
+    with pytest.raises(ZooError, match="late already exists; choose another folder with --out"):
+        zoo.pull("b", out=out)
+    assert [(file.name, file.read_text()) for file in out.iterdir()] == [("run.json", "mine")]
+    assert not list(Path("runs").glob(".*"))
+
+
+def test_pull_fills_an_empty_folder(run: Path) -> None:
+    zoo.push("tiny-1", "b")
+    Path("empty").mkdir()
+    assert zoo.pull("b", out="empty").model()
+
+
+@pytest.mark.parametrize("folder", [".", ".."])
+def test_a_folder_without_a_name_is_one_line(
+    run: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    zoo.push(run, "b.zip")
+    run, bundle = run.absolute(), Path("b.zip").absolute()
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    says = f"error: {folder} cannot be written as a whole; name a folder, not the current one"
+    assert refusal(capsys, 2, "pull", str(bundle), "--out", folder) == says
+    assert refusal(capsys, 2, "push", str(run), folder).startswith(says if folder == "." else "error: .. exists")
+    assert not list(Path().iterdir())
 
 
 def test_weights_of_another_entry_are_refused_even_if_all_checksums_are_right(run: Path, capsys: Capture) -> None:

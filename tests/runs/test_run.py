@@ -310,6 +310,13 @@ def test_only_an_unfinished_run_of_the_same_entry_goes_on() -> None:
     assert choose_folder(changed, None, False)[1] is not None
 
 
+def test_a_run_goes_on_however_its_kinds_are_spelt() -> None:
+    run = make("runs/cnn-1", state="interrupted", fitted={"train.epochs": [20, 5]})
+    assert choose("model.kind=classifiers:cnn", "data.kind=pixel-zoo:digits") == ("runs/cnn-1", True)
+    fitting = replace(entry("model.kind=classifiers:cnn"), typed=frozenset({"model.kind"}))
+    assert run.differences_from(fitting) == []
+
+
 def test_a_damaged_run_of_long_ago_is_passed_over(home: Path) -> None:
     make("runs/cnn-1", state="interrupted")
     (make("runs/cnn-2").path / "run.json").write_text("{", encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from shipping import DIGITS, PETS, REGISTRY, change_index, make_run, ship
+from shipping import DIGITS, PETS, PLUGIN, REGISTRY, change_index, make_run, ship
 
 import zoo
 from tests.conftest import Install
@@ -23,6 +24,8 @@ from zoo.cli import main
 from zoo.core.errors import MissingError, RunError, ZooError
 from zoo.core.files import cache_dir, sha256
 from zoo.registry.catalog import catalog
+from zoo.runs import shipped
+from zoo.runs.weights_index import add_to_index
 
 Capture = pytest.CaptureFixture[str]
 
@@ -284,6 +287,38 @@ def test_a_damaged_copy_in_the_cache_is_unpacked_again(index: Path) -> None:
     assert not path.exists()
 
 
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize("name", ["weights.safetensors", "manifest.json", "run.json"])
+def test_what_vanished_from_the_cache_or_was_cut_is_unpacked_again(name: str) -> None:
+    path = zoo.load("tiny").path
+    (path / name).unlink()
+    assert zoo.load("tiny").model()
+    (path / name).write_bytes(b"cut")
+    assert zoo.load("tiny").model()
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.usefixtures("index")
+def test_what_another_process_unpacked_meanwhile_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = zoo.load("tiny").path
+    before = path.stat().st_ino
+    shutil.copytree(path, "whole")
+    (path / "weights.safetensors").unlink()
+    look = shipped.open_unpacked
+
+    def look_while_another_unpacks(folder: Path) -> Any:
+        found = look(folder)
+        folder.rename("broken")
+        Path("whole").rename(folder)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shipped, "open_unpacked", look_while_another_unpacks)
+        patch.setattr(shipped, "unpack", lambda chosen, folder: look(folder))
+        assert zoo.load("tiny").model()
+    assert path.stat().st_ino != before
+
+
 @pytest.mark.skipif(os.name == "nt", reason="modes of files")
 def test_a_cache_that_others_can_write_is_not_used(index: Path) -> None:
     path = zoo.load("tiny").path
@@ -308,6 +343,19 @@ def test_push_adds_to_an_index_or_replaces_what_has_the_same_name(index: Path, c
     assert index.read_bytes() == before
     index.write_text("[]", encoding="utf-8")
     assert "is no index of weights" in refused(capsys, *words, code=2)
+
+
+def test_the_first_weights_of_a_package_are_seen_although_it_was_probed_before(install: Install, home: Path) -> None:
+    (home / "registry.yaml").write_text(REGISTRY, encoding="utf-8")
+    package = Path(sys.path[0], "acme_package")
+    package.mkdir()
+    (package / "__init__.py").write_text(PLUGIN.replace('.with_name("acme_weights")', ".parent"), encoding="utf-8")
+    install("acme", "", points="[zoo]\nacme = acme_package\n")
+    (plugin,) = [each for each in catalog().wait_for_probes().plugins if each.name == "acme"]
+    assert (plugin.state, plugin.weights) == ("ok", ())
+    add_to_index(make_run(Path("made/grey")), package)
+    catalog.cache_clear()
+    assert [each.weights.name for each in catalog().wait_for_probes().weights("tiny")] == ["tiny@digits"]
 
 
 def test_doctor_names_weights_whose_file_is_wrong(index: Path, capsys: Capture) -> None:

@@ -19,11 +19,13 @@ from pydantic import (
     ConfigDict,
     GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
     model_serializer,
     model_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_core import CoreSchema, to_jsonable_python
+from pydantic_core import CoreSchema, PydanticCustomError, to_jsonable_python
 
 from zoo.core.deprecation import former_names, replace_former_names
 
@@ -69,6 +71,15 @@ class Spec(BaseModel):
     def _accept_former_names(cls, options: Any) -> Any:
         return replace_former_names(cls, cls.model_fields, options)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_truth_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        field = cls.model_fields[str(info.field_name)]
+        if holds_truth(value) and takes_numbers_alone(field):
+            about = {"type": describe_type(field), "value": json.dumps(value)}
+            raise PydanticCustomError("truth_as_number", "should be {type}, got {value}", about)
+        return value
+
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         schema = handler(core_schema)
@@ -80,6 +91,28 @@ class Spec(BaseModel):
             if name in properties:
                 properties[former] = properties[name] | {"deprecated": True, "description": f"Now called {name}."}
         return schema
+
+
+def holds_truth(value: Any) -> bool:
+    """Whether a value is true or false, or a list with one of these."""
+    return isinstance(value, bool) or (isinstance(value, list | tuple) and any(map(holds_truth, value)))
+
+
+def takes_numbers_alone(field: FieldInfo) -> bool:
+    """Whether an option takes numbers and neither true nor false, which pydantic would read as 1 and 0."""
+    types_taken = set(leaf_types(field.annotation))
+    return not types_taken.isdisjoint({int, float}) and types_taken.isdisjoint({bool, Any})
+
+
+def leaf_types(annotation: Any) -> Iterator[Any]:
+    """Yield the types that a union, a list or a tuple consists of, and those of the values of a `Literal`."""
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        yield from map(type, args)
+    elif origin in (Union, types.UnionType, tuple, list):
+        yield from (leaf for arg in args for leaf in leaf_types(arg))
+    else:
+        yield from leaf_types(args[0]) if origin is Annotated else (annotation,)
 
 
 @cache

@@ -211,7 +211,21 @@ def parse_value(text: str, name: str) -> Any:
     if not text.strip():
         return ""
     try:
-        return parse(text, name).data
+        found = parse(text, name).data
     except ZooError as error:
         problem = error.args[0].removeprefix(f"{name}:1: ").removeprefix(f"{name}: ")
         raise ZooError(f"{name}={text[:80]}: {problem}", "quote text with such characters, e.g. key='\"@x\"'") from None
+    if "#" in text and has_comment(text):
+        problem = "` #` begins a comment, so the rest would be lost"
+        raise ZooError(f"{name}={text[:80]}: {problem}", "quote the value, e.g. key='\"a #b\"'")
+    return found
+
+
+def has_comment(text: str) -> bool:
+    """Whether a `#` in YAML begins a comment, rather than being part of a value."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.tokens import ScalarToken
+
+    tokens = [token for token in YAML(typ="safe", pure=True).scan(text) if isinstance(token, ScalarToken)]
+    spans = [range(token.start_mark.index, token.end_mark.index) for token in tokens]
+    return any(mark == "#" and not any(place in span for span in spans) for place, mark in enumerate(text))

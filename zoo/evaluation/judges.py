@@ -12,7 +12,7 @@ from zoo.core.notes import Tell
 from zoo.data.dataset import Splits
 from zoo.models.base import Classifier
 from zoo.models.judge import ByClassifier, Judge
-from zoo.registry.blame import plugin_errors
+from zoo.registry.blame import expect, plugin_errors
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Component, Entry
 from zoo.registry.listing import load_registry
@@ -39,7 +39,7 @@ def find_judge(name: str, run: Run, entry: Entry, splits: Splits, device: torch.
         plugin, kind = catalog().find("judge", name)
         component = Component(kind, plugin, kind.spec(), name)
         with plugin_errors(component, "build"):
-            return NamedJudge(kind.build(component.spec, info).to(device).eval(), name)
+            return NamedJudge(expect(kind.build(component.spec, info), Judge).to(device).eval(), name)
     if name in load_registry()[0].entries:
         command = f"zoo evaluate {run.label}"
         judge = cached_classifier(name, entry.data, with_fingerprints(splits), device, tell, command)

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from traceback import extract_tb
+from typing import TypeVar
 
 from zoo.core.errors import MissingError, ZooError, as_out_of_memory
 from zoo.registry.entry import Component, Entry
 from zoo.registry.kinds import Kind
 from zoo.registry.plugins.blocklist import OWN
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -27,6 +30,13 @@ def plugin_errors(component: Component[Kind], what: str) -> Iterator[None]:
             raise
         text = f"{component.plugin} cannot {what} {component.name!r}: {type(error).__name__}: {error}"
         raise MissingError(text, "report it to its authors; add --traceback to see where") from error
+
+
+def expect(made: object, kind: type[T]) -> T:
+    """Return what a plugin made if it is of the right type; TypeError otherwise, for `plugin_errors`."""
+    if not isinstance(made, kind):
+        raise TypeError(f"it returns a {type(made).__name__}, not a {kind.__name__}")
+    return made
 
 
 @contextmanager

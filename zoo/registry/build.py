@@ -8,14 +8,15 @@ from zoo.core.errors import ZooError, one_line
 from zoo.core.notes import collect_notes, note
 from zoo.core.sections import DataSpec
 from zoo.core.types import CodeInfo, DataInfo
-from zoo.data.dataset import Splits
+from zoo.data.dataset import Loaded, Splits
 from zoo.data.describe import all_equal, describe_leak, describe_splits
 from zoo.data.split import split
 from zoo.models.base import Model
 from zoo.models.generator import Generator
 from zoo.models.latent import LatentModel
+from zoo.models.prior import Prior
 from zoo.models.text import TextEncoder
-from zoo.registry.blame import plugin_errors
+from zoo.registry.blame import expect, plugin_errors
 from zoo.registry.entry import Component, Entry
 from zoo.registry.kinds import DataKind, TextKind
 
@@ -28,7 +29,7 @@ def build_data(component: Component[DataKind[Any]]) -> tuple[Splits, tuple[tuple
     assert isinstance(component.spec, DataSpec), "discovery lets no other data kind in"
     with collect_notes() as notes:
         with plugin_errors(component, "load"):
-            loaded = component.kind.load(component.spec)
+            loaded = expect(component.kind.load(component.spec), Loaded)
         splits = split(loaded, component.spec)
         if all_equal(splits.train):
             note("all training pictures are equal, so there is nothing to learn from them; look at the files")
@@ -51,7 +52,7 @@ def data_name(component: Component[DataKind[Any]]) -> str:
 def data_info(component: Component[DataKind[Any]]) -> DataInfo:
     """Return shape and classes of the data, without decoding all pictures if possible."""
     with plugin_errors(component, "inspect"):
-        return component.kind.info(component.spec)
+        return expect(component.kind.info(component.spec), DataInfo)
 
 
 def build_model(entry: Entry, info: DataInfo) -> Model:
@@ -62,7 +63,8 @@ def build_model(entry: Entry, info: DataInfo) -> Model:
         text = build_text(entry.text, info)
         code = conditioned(model.code, text)
         with plugin_errors(entry.prior, "build"):
-            return Generator(model, entry.prior.kind.build(entry.prior.spec, code), info, text)
+            prior = expect(entry.prior.kind.build(entry.prior.spec, code), Prior)
+            return Generator(model, prior, info, text)
     if not isinstance(model, Model):
         raise ZooError(
             f"model kind {entry.model.name!r} builds a {type(model).__name__}",
@@ -88,4 +90,4 @@ def build_text(component: Component[TextKind[Any]] | None, info: DataInfo) -> Te
     if component is None:
         return None
     with plugin_errors(component, "build"):
-        return component.kind.build(component.spec, info)
+        return expect(component.kind.build(component.spec, info), TextEncoder)

@@ -61,6 +61,11 @@ class Catalog:
         same = [other for other in self.plugins if other.name == plugin.name]
         return plugin.name if len(same) == 1 else plugin.distribution
 
+    def shortest_name(self, plugin: Plugin, family: str, name: str) -> str:
+        """Return the bare name of a plugin's kind, with a prefix only where the name alone means another kind too."""
+        others = {str(each) for each in self.providers_of(family, name)} - {str(plugin)}
+        return f"{self.prefix(plugin)}:{name}" if others else name
+
     def names(self, family: str) -> list[str]:
         """Return the names of all kinds of a family."""
         return sorted(name for each, name in self.providers if each == family)

@@ -33,6 +33,10 @@ class Component(Generic[K_co]):
         """Return the section as a JSON object with every option explicit."""
         return {"kind": self.name, **self.spec.model_dump(mode="json")}
 
+    def spelt_alike(self) -> dict[str, Any]:
+        """Return the section as `dump` does, but the same for `cnn` and `classifiers:cnn`."""
+        return self.dump() | {"kind": catalog().shortest_name(self.plugin, self.kind.family, self.kind.name)}
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -75,6 +79,10 @@ class Entry:
         train = self.train.model_dump(mode="json")
         return {"name": self.name, "summary": self.summary, **sections, "train": train}
 
+    def spelt_alike(self) -> dict[str, Any]:
+        """Return the entry as `dump` does, but the same however its kinds are spelt."""
+        return self.dump() | {name: part.spelt_alike() for name, part in self.components.items()}
+
     def hash(self) -> str:
         """Hash the options that determine a result to 8 hex digits.
 
@@ -83,10 +91,10 @@ class Entry:
         dumped = self.train.model_dump(mode="json")
         # Options that are None are left out, so a new option with default None makes no result stale.
         train = {key: value for key, value in dumped.items() if key not in UNHASHED and value is not None}
-        parts = {name: part.dump() for name, part in self.optional.items()}
+        parts = {name: part.spelt_alike() for name, part in {"model": self.model, **self.optional}.items()}
         if parts.get("text") == DEFAULT_TEXT:
             del parts["text"]
-        return digest({"model": self.model.dump(), **parts, "train": train})[:8]
+        return digest(parts | {"train": train})[:8]
 
 
 UNHASHED = {"seed", "save_seconds"}

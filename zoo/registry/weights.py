@@ -108,7 +108,7 @@ class Weights:
                 begin there.
 
         Returns:
-            The weights, in the order of the index.
+            The weights, in the order of the index; none where there is no index yet, which the first push creates.
 
         Raises:
             ValueError: If the index is not what `zoo push` writes.
@@ -122,7 +122,10 @@ class Weights:
             ...     Weights.read_index(Path(folder))
             []
         """
-        found = json.loads(folder.joinpath(INDEX_FILE).read_text(encoding="utf-8"))
+        try:
+            found = json.loads(folder.joinpath(INDEX_FILE).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return []
         if not isinstance(found, dict) or found.get("version") != INDEX_VERSION:
             raise ValueError(f"{INDEX_FILE} needs `version: {INDEX_VERSION}`; a newer zoo may be needed")
         return [cls.from_json(row, folder) for row in found["weights"]]

@@ -193,7 +193,7 @@ def option_blocks(run: Run) -> list[Block]:
     """Return how the options differ from those of the entry, and what was fitted to the pictures."""
     blocks: list[Block] = []
     try:
-        rows = option_differences(run.dump_before_fit(), load_entry(run.entry.name).dump())
+        rows = option_differences(run.dump_before_fit(), load_entry(run.entry.name).spelt_alike())
     except ZooError:
         blocks.append(Text(f"The registry here has no entry {run.entry.name}, so all options are listed."))
     else:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from zoo.core.errors import MissingError, ResourceError, RunError, ZooError, describe_error
 from zoo.core.files import atomic_write, digest, folder_size, non_finite_to_none, sha256, write_json, write_text
-from zoo.core.temporary_folder import move_folder, temporary_folder
+from zoo.core.temporary_folder import move_folder, place_new_folder, refuse_nameless, temporary_folder
 from zoo.core.trust import load_json
 from zoo.core.version import __version__
 from zoo.registry.entry import restore_entry
@@ -102,11 +102,12 @@ def unpack_bundle(source: Path, folder: Path, origin: str = "", check: Callable[
             make_run_folder(temporary, folder, origin or source.name, copied[WEIGHTS])
             if check is not None:
                 check(temporary)
-        move_folder(temporary, folder)
+        place_new_folder(temporary, folder)
 
 
 def refuse_existing(folder: Path) -> None:
-    """Raise ZooError if there is something at a path, except for an empty folder."""
+    """Raise ZooError if there is something at a path, except for an empty folder, or if the path has no name."""
+    refuse_nameless(folder)
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise ZooError(f"{folder} already exists", "choose another folder with --out, or remove it")
 

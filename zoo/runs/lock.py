@@ -61,7 +61,7 @@ def create_and_acquire(path: Path, lock: FileLock) -> None:
         try:
             path.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=0)
-        except FileNotFoundError:
+        except (FileNotFoundError, FileExistsError):  # the latter where it goes between two steps of `mkdir`
             if retry == VANISHED_RETRIES - 1:
                 raise
         else:

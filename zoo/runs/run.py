@@ -125,14 +125,14 @@ class Run:
         """
         typed = entry.typed
         if typed is None:
-            return differences(self.entry.dump(), entry.dump())
+            return differences(self.entry.spelt_alike(), entry.spelt_alike())
         dumped = self.dump_before_fit(typed)
         released = [name for name in self.record.get("held", []) if not is_fixed(name, typed)]
-        return [*differences(dumped, entry.dump()), *(f"{name}: as typed -> fitted" for name in released)]
+        return [*differences(dumped, entry.spelt_alike()), *(f"{name}: as typed -> fitted" for name in released)]
 
     def dump_before_fit(self, typed: Collection[str] = ()) -> dict[str, Any]:
         """Return the entry as JSON, with the options that follow the pictures as they were before, but for `typed`."""
-        dumped = self.entry.dump()
+        dumped = self.entry.spelt_alike()
         for option, (old, _) in self.record.get("fitted", {}).items():
             if not is_fixed(option, typed):
                 set_nested(dumped, option.split("."), old)

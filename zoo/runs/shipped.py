@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 from zoo.core.errors import DataError, MissingError, RunError, ZooError, describe_error, did_you_mean
 from zoo.core.files import private_cache_dir, sha256
+from zoo.core.temporary import temporary_name
 from zoo.core.temporary_folder import temporary_folder
 from zoo.registry.catalog import ShippedWeights, catalog
 from zoo.registry.entry import restore_entry
 from zoo.registry.layers import read_registry
+from zoo.runs.bundle_source import MANIFEST
 from zoo.runs.names import is_run
 from zoo.runs.run import Run
 
@@ -137,17 +139,45 @@ def open_shipped(chosen: ShippedWeights) -> Run:
     holds other weights than the package says.
     """
     weights = chosen.weights
-    folder = private_cache_dir(f"{FOLDER}/{weights.sha256[:16]}")
-    path = folder / weights.name
-    run = None
-    if is_run(path):
-        with suppress(RunError):
-            run = Run.open(path)
+    path = private_cache_dir(f"{FOLDER}/{weights.sha256[:16]}") / weights.name
+    seen = identity(path)
+    run = open_unpacked(path)
     if run is None:
-        shutil.rmtree(path, ignore_errors=True)
+        discard(path, seen)
         run = unpack(chosen, path)
     run.shipped = weights
     return run
+
+
+def open_unpacked(path: Path) -> Run | None:
+    """Open weights that were unpacked before; None if a file is missing or damaged, as far as sizes show."""
+    from zoo.core.tensor_files import read_manifest
+
+    if not is_run(path):
+        return None
+    with suppress(RunError, OSError):
+        lines = read_manifest(path / MANIFEST)
+        if all((path / line["file"]).stat().st_size == line["bytes"] for line in lines):
+            return Run.open(path)
+    return None
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from another one of its name, or None if there is none."""
+    with suppress(OSError):
+        about = path.lstat()
+        return about.st_ino, about.st_mtime_ns
+    return None
+
+
+def discard(path: Path, seen: tuple[int, int] | None) -> None:
+    """Delete a folder, unless another process has replaced it since it was seen."""
+    old = temporary_name(path)
+    if seen is None or identity(path) != seen:
+        return
+    with suppress(OSError):
+        path.rename(old)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def unpack(chosen: ShippedWeights, path: Path) -> Run:

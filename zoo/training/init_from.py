@@ -112,7 +112,8 @@ def take_weights(model: Model, entry: Entry, info: DataInfo, source: Run) -> Tak
         ZooError: If the run is of another kind, or nothing fits.
         RunError: If the weights of the run are missing or damaged.
     """
-    kinds = entry.model.name, source.entry.model.name
+    own_model, its_model = entry.model.spelt_alike(), source.entry.model.spelt_alike()
+    kinds = own_model["kind"], its_model["kind"]
     if kinds[0] != kinds[1]:
         text = f"{source.path} is a model of the kind {kinds[1]}, {entry.name} one of the kind {kinds[0]}"
         raise ZooError(text, "start from a run of the same kind")
@@ -145,7 +146,7 @@ def take_weights(model: Model, entry: Entry, info: DataInfo, source: Run) -> Tak
         unused=tuple(name for name in weights if name not in converted),
         other_classes=other,
         counts=(count, sum(sizes.values())),
-        differing=tuple(differences(source.entry.model.dump(), entry.model.dump(), "model")),
+        differing=tuple(differences(its_model, own_model, "model")),
     )
 
 

@@ -13,7 +13,7 @@ from string import Template
 
 from zoo.core.errors import ZooError
 from zoo.core.files import check_name, expand_user, write_text
-from zoo.core.temporary_folder import move_folder, temporary_folder
+from zoo.core.temporary_folder import place_new_folder, temporary_folder
 from zoo.core.version import __version__
 from zoo.registry.catalog import catalog
 from zoo.registry.listing import load_registry
@@ -154,7 +154,7 @@ def new_plugin(name: str, parts: Iterable[str] = ("model",), out: str | Path | N
         for path, text in texts.items():
             write_text(work / path, text)
         if new:
-            move_folder(work, folder)
+            place_new_folder(work, folder)
     return NewPlugin(plan, folder, [folder / path for path in texts])
 
 

@@ -155,7 +155,7 @@ def plan_jobs(axes: Axes, seeds: int, found: Registry, folds: int = 0) -> list[C
         first_fold = [f"{FOLD}=1"] if folds else []
         chosen = resolve_entry(found.resolve(axes.entry, [*axes.overrides(values), *first_fold]))
         entries.append(chosen)
-        other = known.setdefault(digest(chosen.dump()), values)
+        other = known.setdefault(digest(chosen.spelt_alike()), values)
         if other is not values:
             text = f"{variant_title(other)} and {variant_title(values)} are the same for {axes.entry}"
             raise ZooError(text, "remove one of them")

@@ -135,7 +135,7 @@ class ComparisonRunner:
             return
         name = self.axes.entry
         entry = load_entry(name, job.overrides, self.registries)
-        if changes := differences(job.entry.dump(), entry.dump()):
+        if changes := differences(job.entry.spelt_alike(), entry.spelt_alike()):
             raise ZooError(
                 f"the entry {name!r} has changed in the meantime: {'; '.join(changes[:4])}",
                 f"undo that change, or {NEW_COMPARISON_HINT}",

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from importlib.util import find_spec
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +21,10 @@ from zoo.core.trust import load_json, user_id
 from zoo.core.version import API, __version__
 
 MAX_FILES = 2000
-"""Largest number of files in the fingerprint of a plugin."""
+"""Largest number of files of either sort in the fingerprint of a plugin."""
+CODE = (".py",)
+TABLES = (".json", ".yaml", ".yml")
+"""How the names of registry files end, and of indexes of weights: what a plugin provides depends on them too."""
 LEVEL_PATTERN = re.compile(r"^ZOO_API\s*(?::[^=\n]*)?=\s*(\d+)\s*(?:#.*)?$", re.MULTILINE)
 CACHE_FILE = re.compile(r"[a-z0-9-]{0,41}-[0-9a-f]{12}\.json")
 SCHEMA = 2
@@ -55,21 +58,22 @@ def code_location(point: EntryPoint) -> str:
     return str(next(iter(package_paths(point)), ""))
 
 
-def python_files(root: Path) -> Iterator[Path]:
-    """Yield the Python files of a package or module."""
+def files_of(root: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
+    """Yield the files of a package that end in one of the suffixes, or the file of a module."""
     if not root.is_dir():
         yield root
         return
     for folder, inner, names in os.walk(root):
         inner[:] = sorted(name for name in inner if name != "__pycache__" and not name.startswith("."))
-        yield from (Path(folder, name) for name in sorted(names) if name.endswith(".py"))
+        yield from (Path(folder, name) for name in sorted(names) if name.lower().endswith(suffixes))
 
 
 def code_fingerprint(point: EntryPoint) -> str:
     """Fingerprint a plugin's files: the version of an editable installation does not change with them."""
     seen = []
     for root in package_paths(point):
-        for path in islice(python_files(root), MAX_FILES):
+        # each sort counts alone, so that a package with many tables still has its code in the fingerprint
+        for path in chain.from_iterable(islice(files_of(root, sort), MAX_FILES) for sort in (CODE, TABLES)):
             with suppress(OSError):
                 state = path.stat()
                 seen.append([str(path), state.st_mtime_ns, state.st_size])
