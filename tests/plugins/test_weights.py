@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("home")
 FOLDER = Path(zoo_weights.__file__).parent
 MAX_BYTES = 15_000_000
 NAMES = {f"{entry}@{data}" for entry in ("cnn", "judge", "teacher") for data in ("digits", "cifar10")}
-NAMES |= {"vae-nf@digits", "vae-nf-cifar10@cifar10"}
+NAMES |= {"vae-nf@digits", "vae-nf-shapes@shapes", "vae-nf-cifar10@cifar10"}
 ALL = Weights.read_index(FOLDER)
 OWN = Plugin("weights", "pixel-zoo", zoo.__version__)
 

@@ -252,8 +252,7 @@ def pack(folder: Path, target: Path) -> None:
     with atomic_write(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for file in sorted(folder.iterdir()):
             about = zipfile.ZipInfo(file.name, ZIP_TIME)
-            stored = file.name == WEIGHTS or file.name in PICTURES
-            about.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
+            about.compress_type = zipfile.ZIP_STORED if file.name in PICTURES else zipfile.ZIP_DEFLATED
             about.external_attr, about.file_size = 0o644 << 16, file.stat().st_size
             with file.open("rb") as content, archive.open(about, "w") as out:
                 shutil.copyfileobj(content, out)
