@@ -317,7 +317,7 @@ def read_files(path: Path) -> tuple[dict[str, Any], Any]:
     entry = read_json(path / "entry.json")
     if record.pop("seal", None) != digest(record) or record.get("entry_sha256") != digest(entry):
         text = f"{path} is damaged: run.json or entry.json is not what the zoo wrote"
-        raise RunError(text, "restore it from a copy, or train again")  # `it` may be a pulled bundle too
+        raise RunError(text, "restore it from a copy, or delete the folder and repeat the command")
     check_record(record, path / "run.json")
     return record, entry
 

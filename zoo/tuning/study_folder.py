@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from zoo.core.errors import RunError, ZooError, describe_error
+from zoo.core.errors import RunError, ZooDeprecationWarning, ZooError, describe_error
 from zoo.core.files import digest, remove, write_json
 from zoo.core.notes import note
 from zoo.core.sections import CHANGEABLE_OPTIONS, TuneSpec
@@ -90,10 +91,17 @@ def changes_in(path: Path, plan: StudyPlan) -> list[str]:
 def fill_defaults(plan: StudyPlan) -> StudyPlan:
     """Add options that are newer than the plan, with their defaults, and call the others by their current names."""
     try:
-        entry, tune = restore_entry(plan.entry), TuneSpec.model_validate(plan.tune)
+        entry, tune = restore_entry(plan.entry), restore_tune(plan.tune)
     except (ZooError, ValidationError):  # a plugin is missing, or an option was dropped
         return plan
     return replace(StudyPlan.of(entry.dump(), tune, plan.space, plan.older), starts=plan.starts)
+
+
+def restore_tune(recorded: dict[str, Any]) -> TuneSpec:
+    """Make the tuner's options from those that a study recorded, perhaps under former names."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ZooDeprecationWarning)  # nobody typed them
+        return TuneSpec.model_validate(recorded)
 
 
 def is_study(folder: Path) -> bool:
@@ -148,7 +156,7 @@ def open_study(folder: Path) -> Study:
     """Read a study from its folder; RunError if it is damaged."""
     try:
         plan = read_plan(folder)
-        spec = TuneSpec.model_validate(plan.tune | {"trials": read_budget(folder)})
+        spec = restore_tune(plan.tune | {"trials": read_budget(folder)})
         trials = [to_trial(folder, spec, row) for row in load_rows(folder)]
         confirmed = read_confirmed(folder, spec)
         for trial in trials:
