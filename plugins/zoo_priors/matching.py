@@ -89,6 +89,9 @@ class Matching(Invertible):
         found = self.velocity(between, t, context)
         return (found - straight).square().sum(1).view(self.draws, -1).mean(0) / 2
 
+    def parts_to_compile(self) -> list[nn.Module]:
+        return list(self.net.blocks) if isinstance(self.net, MapVelocity) else []
+
     def times(self, x: Tensor) -> Tensor:
         """Sample a time (N, 1) for each row, evenly spread over the batch (as Kingma et al. 2021, arXiv:2107.00630).
 

@@ -153,7 +153,9 @@ class MapVelocity(nn.Module):
         patches = nn.functional.pixel_unshuffle(soft_clamp(x, MAX_INPUT).reshape(-1, *self.shape), self.patch)
         tokens = self.first(patches.flatten(2).mT) + self.places
         for block in self.blocks:
-            tokens = block(tokens, embedding, self.side, text)
+            # Blocks may be compiled, which pays off only for the batches of training: they have one size.
+            run = block if self.training else block.forward
+            tokens = run(tokens, embedding, self.side, text)
         found: Tensor = self.gain * self.last(self.norm(tokens))
         return nn.functional.pixel_shuffle(found.mT.reshape(*found.mT.shape[:2], *self.side), self.patch).flatten(1)
 

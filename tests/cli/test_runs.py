@@ -182,13 +182,15 @@ def test_bench_prints_whatever_was_measured(monkeypatch: pytest.MonkeyPatch, cap
 
     def bench(*args: str, **options: Any) -> BenchmarkResult:
         asked.append((args, options))
-        return BenchmarkResult("cnn", "digits", "eager", 128, 2, 1234.5, 1000.0, 1.23, 15_660_000, None, 1e12, None)
+        return BenchmarkResult(
+            "cnn", "digits", "model", "eager", 128, 2, 1234.5, 1000.0, 1.23, 15_660_000, None, 1e12, None
+        )
 
     monkeypatch.setattr("zoo.training.bench.bench", bench)
     assert main(["bench", "cnn", "model.first=4", "--seconds", "3", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["achieved_flops"], found["how"]) == (None, "eager")
-    assert asked == [(("cnn", "model.first=4"), {"seconds": 3.0, "device": "auto", "registries": ()})]
+    assert asked == [(("cnn", "model.first=4"), {"seconds": 3.0, "stage": None, "device": "auto", "registries": ()})]
     assert main(["bench", "cnn"]) == 0
     lines = {line[:26].rstrip(): line[26:].strip() for line in capsys.readouterr().out.splitlines()}
     assert lines["pictures per second"] == "1,234"

@@ -32,7 +32,7 @@ RESULTS = {
     "<Comparison runs: 0 variants of cnn, 1 seed each>": Comparison(Path("runs"), "cnn", "test", [0], {}, []),
     "<Studies: cnn-study>": Studies([study("done")], []),
     "<Benchmark of cnn: 1,234 pictures per second, 1.20 times plain PyTorch>": BenchmarkResult(
-        "cnn", "digits", "eager", 1, 1, 1234.0, 1000.0, 1.2, 1, 1.0, 1.0, 1.0
+        "cnn", "digits", "model", "eager", 1, 1, 1234.0, 1000.0, 1.2, 1, 1.0, 1.0, 1.0
     ),
 }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,12 @@ from zoo_priors.velocity import MapVelocity, VectorVelocity, place_features
 
 import zoo
 from zoo import CodeInfo, ZooError
-from zoo.core.types import Batch
-from zoo.models import Generator
+from zoo.core.types import Batch, DataInfo
+from zoo.models import Generator, why_not_compiled
 from zoo.models.prior import Term, single_term
+from zoo.registry.build import build_model
 from zoo.registry.catalog import catalog
+from zoo.registry.listing import load_entry
 from zoo.testing.densities import check_kl
 
 SHAPES = [(1,), (5,), (3, 2, 2)]
@@ -311,3 +315,26 @@ def test_options_without_effect_are_refused_and_left_out() -> None:
         FlowSpec(architecture="matching", tails=True)
     assert not {"steps", "times", "draws"} & FlowSpec().model_dump().keys()
     assert FlowSpec(architecture="matching", steps=5).model_dump()["steps"] == 5
+
+
+def test_a_long_training_compiles_the_blocks_over_a_map() -> None:
+    if reason := why_not_compiled("cpu"):
+        pytest.skip(f"torch.compile does not work: {reason}")
+    sizes = ("model.latent=2", "model.width=4", "prior.width=8", "prior.heads=2", "prior.layers=2")
+    entry = load_entry("vae-nf", ["model.form=map", "prior.architecture=matching", "prior.joint=false", *sizes])
+    torch.manual_seed(0)
+    plain = build_model(entry, DataInfo.of((3, 8, 8), ("a", "b"))).train()
+    assert isinstance(plain, Generator) and isinstance(plain.prior, Matching)
+    assert isinstance(plain.prior.net, MapVelocity)
+    torch.nn.init.normal_(plain.prior.net.last.weight)
+    quick = copy.deepcopy(plain)
+    assert quick.accelerate(None) == "torch.compile of the prior"
+    batch = Batch(torch.rand(6, 3, 8, 8), torch.arange(6) % 2)
+    with torch.random.fork_rng():
+        expected = plain.stages()[1].losses(batch)["matching"]
+    torch.testing.assert_close(quick.stages()[1].losses(batch)["matching"], expected)
+    quick.eval()
+    with torch.compiler.set_stance("fail_on_recompile"), torch.random.fork_rng():
+        assert len(quick.sample(5)) == 5, "only the batches of training are compiled"
+    copied = pickle.loads(pickle.dumps(quick))
+    assert torch.equal(copied.reconstruct(batch.x), quick.reconstruct(batch.x))

@@ -121,3 +121,20 @@ def test_four_seconds_take_about_four_seconds() -> None:
     start = time.perf_counter()
     zoo.bench("cnn", *small, device="cpu", seconds=4)
     assert 3 < time.perf_counter() - start < 9, "twice as much on a busy machine"
+
+
+FLOW = ("model.form=map", "prior.architecture=matching", "prior.joint=false", "prior.width=8", "prior.layers=1")
+
+
+@pytest.mark.usefixtures("home")
+def test_any_stage_can_be_measured() -> None:
+    more = ("train.batch=16", "data.limit=64", "train.compile=off")
+    stages: dict[str | None, tuple[str, ...]] = {None: (), "prior": ("train.stages.prior.cache=true",)}
+    found = [
+        zoo.bench("vae-nf", *FLOW, *more, *own, device="cpu", seconds=0.2, stage=stage) for stage, own in stages.items()
+    ]
+    assert [each.stage for each in found] == ["codec", "prior"]
+    codec, prior = (each.training_flops_per_picture or 0 for each in found)
+    assert 0 < prior < codec, "the small network of the flow alone, since the codes are kept"
+    with pytest.raises(zoo.ZooError, match="no stage 'priors'"):
+        zoo.bench("vae-nf", *FLOW, stage="priors")

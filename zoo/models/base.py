@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -190,7 +191,7 @@ class Model(nn.Module):
         """Stride of validation during training, above 1 for models with costly metrics.
 
         Every n-th validation picture is used for a stride of n.
-        At least 250 pictures are used if there are so many. Evaluations use all.
+        At least 64 pictures are used if there are so many. Evaluations use all.
         """
         return 1
 
@@ -263,10 +264,14 @@ def why_not_compiled(device: str) -> str:
         >>> from zoo.models import why_not_compiled
         >>> reason = why_not_compiled("cuda")  # doctest: +SKIP
     """
+    logger = logging.getLogger("torch.utils.cpp_extension")  # where there is a CUDA toolkit and no GPU, it says so
+    logger.addFilter(quiet := lambda record: record.levelno > logging.WARNING)
     try:
         torch.compile(lambda x: -x)(torch.ones(4, device=device))
     except Exception as error:  # whatever is missing or broken, training continues without it
         return (one_line(str(error)) or type(error).__name__)[:120]
+    finally:
+        logger.removeFilter(quiet)
     return ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import TypeVar
 
 import torch
@@ -18,8 +19,8 @@ from zoo.models.prior import Posterior, Prior, Term, single_term
 from zoo.models.text import ClassNames, TextEncoder
 
 B = TypeVar("B", float, Tensor)
-MATCHING_STRIDE = 8
-"""Stride of validation for priors that are trained by matching; all pictures would take longer than an epoch."""
+MATCHING_STRIDE = 32
+"""Stride of validation for priors trained by matching, since the likelihood of a picture costs twenty of its steps."""
 
 
 class Generator(Model):
@@ -224,7 +225,7 @@ class Generator(Model):
         return batch._replace(x=x), condition
 
     def accelerate(self, autocast: torch.dtype | None) -> str:
-        """Compile the parts of the codec in place, except on a CPU.
+        """Compile the parts of the codec, except on a CPU, and those that the prior names, in place.
 
         Nothing is compiled if no compiler works.
 
@@ -232,17 +233,20 @@ class Generator(Model):
             autocast: The type to which operations are autocast; None for float32.
 
         Returns:
-            A note of what runs: "torch.compile of the codec", "eager" or "eager (reason)".
+            A note of what runs, such as "torch.compile of the prior", "eager" or "eager (reason)".
         """
         device = next(self.parameters()).device.type
-        if device == "cpu":
-            # Convolutions take nearly all the time there, and compiled code calls the same library for them.
+        # On a CPU convolutions take nearly all the time of a codec, and compiled code calls the same library for them.
+        codec = [] if device == "cpu" else list(self.codec.children())
+        compiled = {"the codec": codec, "the prior": self.prior.parts_to_compile()}
+        names = [name for name, parts in compiled.items() if parts]
+        if not names:
             return "eager"
         if reason := why_not_compiled(device):
             return f"eager ({reason})"
-        for part in self.codec.children():
+        for part in chain(*compiled.values()):
             part.compile(dynamic=False)
-        return "torch.compile of the codec"
+        return f"torch.compile of {' and '.join(names)}"
 
     def metrics(self, batch: Batch) -> Losses:
         """Compute the bound on the negative log-likelihood, independent of the training objective.

@@ -256,6 +256,16 @@ class Prior(nn.Module):
         cross = -self.log_prob(posterior.sample(), condition)
         return KL(cross - posterior.entropy(), "monte carlo")
 
+    def parts_to_compile(self) -> list[nn.Module]:
+        """List the modules to compile in place for a long training, such as the blocks of a transformer.
+
+        Outside training their `forward` should be called directly, since each new size of a batch compiles anew.
+
+        Returns:
+            Modules of this prior; by default none.
+        """
+        return []
+
     def attach(self, encode: Encode, info: DataInfo) -> None:
         """Receive the encoder whose codes this prior models.
 

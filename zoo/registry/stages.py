@@ -10,7 +10,7 @@ from zoo.core.sections import TrainSpec
 from zoo.registry.augments import refuse_mixed_labels
 
 if TYPE_CHECKING:
-    from zoo.models.base import Model
+    from zoo.models.base import Model, Stage
 
 
 def check_stages(spec: TrainSpec, model: Model, searched: Iterable[str] = ()) -> None:
@@ -24,6 +24,15 @@ def check_stages(spec: TrainSpec, model: Model, searched: Iterable[str] = ()) ->
     stages = model.stages()
     check_stage_names(spec, [stage.name for stage in stages], searched)
     check_cache(spec, [stage.name for stage in stages if stage.encoding], [stage.name for stage in stages])
+
+
+def choose_stage(model: Model, name: str | None) -> Stage:
+    """Return the stage of this name, by default the first; ZooError if the model has none of this name."""
+    stages = {stage.name: stage for stage in model.stages()}
+    name = name or next(iter(stages))
+    if name not in stages:
+        raise ZooError(f"the model has no stage {name!r}", did_you_mean(name, stages))
+    return stages[name]
 
 
 def check_cache(spec: TrainSpec, able: Sequence[str], names: Sequence[str]) -> None:

@@ -24,7 +24,7 @@ from zoo.registry.listing import load_entry
 from zoo.registry.model_size import build_on_meta, count_flops, meta_batch, size_of
 from zoo.registry.overrides import refuse_without_effect
 from zoo.registry.raw_entry import typed_options
-from zoo.registry.stages import check_stages
+from zoo.registry.stages import check_stages, choose_stage
 from zoo.registry.unused import refuse_unused
 from zoo.training.device import preserve_random_state, seed_all
 from zoo.training.freeze import freeze
@@ -54,6 +54,7 @@ class BenchmarkResult:
     Attributes:
         entry: Name of the entry.
         data: Data kind of its pictures.
+        stage: Name of the stage that was measured.
         mode: How the zoo's loop runs the model, such as "torch.compile" or "eager (no compiler)".
         batch: Pictures per training step.
         threads: CPU threads that PyTorch uses.
@@ -68,6 +69,7 @@ class BenchmarkResult:
 
     entry: str
     data: str
+    stage: str
     mode: str
     batch: int
     threads: int
@@ -96,7 +98,9 @@ class BenchmarkResult:
         return titled_block(self.entry, key_value_table(rows))
 
 
-def measure(entry: Entry, device: torch.device, seconds: float, typed: Sequence[str] = ()) -> BenchmarkResult:
+def measure(
+    entry: Entry, device: torch.device, seconds: float, typed: Sequence[str] = (), stage: str | None = None
+) -> BenchmarkResult:
     """Measure the speed of both loops, the FLOPs of a training step and this machine's matrix-product peak.
 
     Both loops augment, train on the same pictures and update the weights. The plain one is typical PyTorch code:
@@ -107,12 +111,13 @@ def measure(entry: Entry, device: torch.device, seconds: float, typed: Sequence[
     splits, _ = build_data(entry.data)
     model, on_meta = build_on_meta(entry, splits.info)
     check_stages(entry.train, model)
-    refuse_unmeasured(typed, model.stages()[0].name)
+    name = choose_stage(model, stage).name
+    refuse_unmeasured(typed, name)
     size_of(entry, model, splits.info, on_meta)  # refuses a model that does not fit the classes
     autocast = autocast_type(device, entry.train.precision)
-    fast, mode, batch = trainer_loop(entry, splits, device)
-    plain = plain_loop(entry, splits, device)
-    flops = step_flops(entry, splits)
+    fast, mode, batch = trainer_loop(entry, splits, device, name)
+    plain = plain_loop(entry, splits, device, name)
+    flops = step_flops(entry, splits, name)
     peak = matmul_peak(device, autocast, PEAK_SHARE * seconds)
     for step in (plain, fast):  # the first steps allocate memory, and may compile
         step()
@@ -124,6 +129,7 @@ def measure(entry: Entry, device: torch.device, seconds: float, typed: Sequence[
     return BenchmarkResult(
         entry=entry.name,
         data=entry.data.name,
+        stage=name,
         mode=mode,
         batch=batch,
         threads=torch.get_num_threads(),
@@ -142,8 +148,8 @@ def refuse_unmeasured(typed: Iterable[str], stage: str) -> None:
     for key in typed:
         section, *names = key.split(".")
         if section == "train" and names[0] == "stages" and len(names) > 1 and names[1] != stage:
-            what = f"the speed of the first stage, {stage!r}, which is what is measured"
-            raise ZooError(f"{key} has no effect on {what}", f"set train.stages.{stage}.NAME, or train.NAME")
+            what = f"the speed of the stage {stage!r}, which is what is measured"
+            raise ZooError(f"{key} has no effect on {what}", f"add --stage {names[1]}, or set train.NAME")
         if section == "train" and names[-1] in OF_TEACHER:
             raise ZooError(f"{key} has no effect on zoo bench, which measures without a teacher", "leave it out")
         if section == "train" and names[-1] in UNMEASURED:
@@ -190,22 +196,24 @@ def synchronize(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def build_setup(entry: Entry, splits: Splits, device: torch.device) -> tuple[Setup, Stage, StageSpec]:
-    """Build the model on its device; also return its first stage, and the options of that."""
+def build_setup(
+    entry: Entry, splits: Splits, device: torch.device, name: str | None = None
+) -> tuple[Setup, Stage, StageSpec]:
+    """Build the model on its device; also return a stage, by default the first, and its options."""
     seed_all(entry.train.seed)
     model = build_for(entry, splits)
     freeze(model, entry.train.frozen)
-    stage = model.stages()[0]
+    stage = choose_stage(model, name)
     return Setup(model, entry.train, splits, device), stage, entry.train.stage(stage.name)
 
 
-def trainer_loop(entry: Entry, splits: Splits, device: torch.device) -> tuple[Step, str, int]:
+def trainer_loop(entry: Entry, splits: Splits, device: torch.device, name: str | None = None) -> tuple[Step, str, int]:
     """Prepare the zoo's training step at its fastest; also return how the model runs, and pictures per step."""
     off = entry.train.compile == "off"
     with reproducible(device):
-        setup, stage, spec = build_setup(entry, splits, device)
+        setup, stage, spec = build_setup(entry, splits, device, name)
         how = setup.accelerate(wanted=not off)
-        loader = setup.loader(spec)
+        stage, loader = setup.stage_and_loader(stage, spec)
         stepper = setup.stepper(stage, spec, spec.epochs * loader.steps)
         setup.set_train_mode(stage)
     source = enumerate(endless(loader, stage))
@@ -218,11 +226,12 @@ def trainer_loop(entry: Entry, splits: Splits, device: torch.device) -> tuple[St
     return step, "eager (train.compile=off)" if off else how, loader.batch
 
 
-def plain_loop(entry: Entry, splits: Splits, device: torch.device) -> Step:
+def plain_loop(entry: Entry, splits: Splits, device: torch.device, name: str | None = None) -> Step:
     """Prepare the training step that PyTorch's tutorials show."""
-    setup, stage, spec = build_setup(entry, splits, device)
+    setup, stage, spec = build_setup(entry, splits, device, name)
+    stage, loader = setup.stage_and_loader(stage, spec)
     optimizer = optim.AdamW([each for each in stage.module.parameters() if each.requires_grad], lr=entry.train.lr)
-    source = endless(setup.loader(spec), stage)
+    source = endless(loader, stage)
     setup.set_train_mode(stage)
 
     def step() -> None:
@@ -235,13 +244,16 @@ def plain_loop(entry: Entry, splits: Splits, device: torch.device) -> Step:
     return step
 
 
-def step_flops(entry: Entry, splits: Splits) -> int | None:
+def step_flops(entry: Entry, splits: Splits, name: str | None = None) -> int | None:
     """Count the floating-point operations of the forward and backward pass for one picture."""
     with torch.device("meta"):
         model = build_model(entry, splits.info).train()
     freeze(model, entry.train.frozen)
-    batch = meta_batch(splits.info, 2)
-    total = count_flops(lambda: torch.stack(list(model.stages()[0].losses(batch).values())).sum().backward())  # type: ignore[no-untyped-call]
+    batch, stage = meta_batch(splits.info, 2), choose_stage(model, name)
+    losses = stage.losses
+    if stage.encoding and entry.train.stage(stage.name).cache:
+        batch, losses = batch._replace(x=stage.encoding.encode(batch.x)), stage.encoding.losses
+    total = count_flops(lambda: torch.stack(list(losses(batch).values())).sum().backward())  # type: ignore[no-untyped-call]
     return None if total is None else total // 2
 
 
@@ -266,6 +278,7 @@ def bench(
     data: Data | None = None,
     device: str = "auto",
     seconds: float = 20.0,
+    stage: str | None = None,
     registries: Paths = (),
 ) -> BenchmarkResult:
     """Compare the training speed of an entry with that of a plain PyTorch loop.
@@ -278,14 +291,15 @@ def bench(
         data: A data kind, a folder with one subfolder per class, Parquet files, or arrays `(x, y)` as `zoo.train` takes
             them; by default the entry's own data.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
-        seconds: How long it may take, the compilation of the model apart.
+        seconds: How long it may take, the compilation of the model and the encoding of the pictures apart.
+        stage: The stage of the training to measure; by default the first.
         registries: Registry files to read in addition.
 
     Returns:
         Pictures per second of both loops, FLOPs, and the share of the peak of this machine.
 
     Raises:
-        ZooError: If the entry is unknown, cannot be used, or an override is wrong.
+        ZooError: If the entry is unknown, cannot be used, has no such stage, or an override is wrong.
 
     Example:
         >>> import zoo
@@ -299,4 +313,4 @@ def bench(
     entry, place, typed = load_entry(name, words, registries), choose_device(device), typed_options(words)
     refuse_unused(entry, typed)
     with preserve_random_state(place):
-        return measure(entry, place, seconds, typed)
+        return measure(entry, place, seconds, typed, stage)

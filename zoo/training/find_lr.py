@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import torch
 
-from zoo.core.errors import ZooError, did_you_mean
 from zoo.data.loader import Loader
 from zoo.models.base import Stage
 from zoo.registry.entry import Entry
+from zoo.registry.stages import choose_stage
 from zoo.training.callbacks import Callback, StageInfo
 from zoo.training.device import preserve_random_state
 from zoo.training.loop import reproducible
@@ -66,20 +66,18 @@ def find_rate(entry: Entry, stage: str | None, device: torch.device, callback: C
         train = session.entry.train
         setup = Setup(model, train, prepared.splits, device, start.taken if start else ())
         stages = {each.name: each for each in model.stages()}
-        first = next(iter(stages))
-        name = stage or first
-        if name not in stages:
-            raise ZooError(f"the model has no stage {name!r}", did_you_mean(name, stages))
-        if name != first and start is None:
+        chosen = choose_stage(model, stage)
+        name = chosen.name
+        if name != next(iter(stages)) and start is None:
             callback.note(f"the stages before {name} are untrained; begin with those of a run: --from RUN")
         spec = train.stage(name).model_copy(update={"ema": 0.0, "lookahead": None, "warmup": 0.0})
         loader = setup.loader(spec)
         setup.accelerate(wanted=False)
-        stepper = setup.stepper(stages[name], spec, STEPS)
+        stepper = setup.stepper(chosen, spec, STEPS)
         stepper.optimizers.decays.clear()
         callback.stage(StageInfo(name, 1, STEPS, 0, loader.batch))
-        setup.set_train_mode(stages[name])
-        rates, losses = sweep(stepper, loader, stages[name], callback)
+        setup.set_train_mode(chosen)
+        rates, losses = sweep(stepper, loader, chosen, callback)
     return RateSweep(name, tuple(stages), rates, losses, suggest(rates, losses))
 
 

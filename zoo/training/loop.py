@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from zoo.core.errors import InterruptedRun, JobError, RunError, as_out_of_memory
-from zoo.core.sections import StageSpec, TrainSpec
+from zoo.core.sections import TrainSpec
 from zoo.core.tensor_files import Tensors, all_finite, load_into
 from zoo.core.types import Batch
 from zoo.data.dataset import Pictures, Splits
@@ -30,7 +29,6 @@ from zoo.training.compile_fallback import EagerFallback
 from zoo.training.device import random_state, restore_random
 from zoo.training.duration import EpochBudget, make_budget, total_seconds
 from zoo.training.early_stop import WORST, EarlyStop
-from zoo.training.encoded import EncodedLoader
 from zoo.training.fit_to_pictures import FORWARDS_PER_STEP
 from zoo.training.monitor import epoch_score
 from zoo.training.setup import Setup
@@ -39,6 +37,8 @@ from zoo.training.stepper import Stepper
 
 MIN_COMPILE_FLOPS = {"cpu": 1e13, "cuda": 1e15, "mps": 1e15}
 """Floating-point operations of a training above which compiling pays off."""
+MIN_VALIDATED = 64
+"""Least number of pictures for validation, where there are so many."""
 MIN_COMPILE_SECONDS = 180.0
 """Time limit of a training in seconds above which compiling pays off."""
 
@@ -102,8 +102,8 @@ def fit(job: TrainingJob) -> None:
 
 
 def thin_out(pictures: Pictures, stride: int) -> Pictures:
-    """Select every n-th picture for a stride of n, or of less where fewer than a batch would be left."""
-    stride = max(1, min(stride, len(pictures) // EVAL_BATCH))
+    """Select every n-th picture for a stride of n, or of less where fewer than `MIN_VALIDATED` would be left."""
+    stride = max(1, min(stride, len(pictures) // MIN_VALIDATED))
     return pictures if stride == 1 else pictures.subset(torch.arange(0, len(pictures), stride))
 
 
@@ -200,9 +200,7 @@ class Training:
     def run_stage(self, stage: Stage, saved: Saved | None) -> None:
         """Train a stage, from the current epoch and step on, and load its kept weights into the model."""
         job, progress, spec = self.job, self.progress, self.job.spec.stage(stage.name)
-        loader = self.make_loader(stage, spec)
-        if stage.encoding and spec.cache:
-            stage = stage._replace(losses=stage.encoding.losses)
+        stage, loader = self.setup.stage_and_loader(stage, spec)
         steps = spec.epochs * loader.steps
         self.stepper = self.setup.stepper(stage, spec, steps)
         job.kept = {}
@@ -222,17 +220,6 @@ class Training:
             self.end_epoch(stage, progress.epoch, loader.steps)
             self.save_if_due()
         load_into(self.model, {name: value.to(job.device) for name, value in job.kept.items()}, "the kept epoch")
-
-    def make_loader(self, stage: Stage, spec: StageSpec) -> Loader:
-        """Make the loader of a stage, of encoded pictures where those are kept."""
-        if not (stage.encoding and spec.cache):
-            return self.setup.loader(spec)
-        encode, layout = stage.encoding.encode, self.setup.memory_format
-
-        def encode_batch(x: Tensor) -> Tensor:
-            return encode(x.contiguous(memory_format=layout))
-
-        return EncodedLoader(encode_batch, self.autocast, *self.setup.loader_arguments(spec))
 
     def run_epoch(self, stage: Stage, loader: Loader, epoch: int) -> None:
         """Train the remaining steps of an epoch, until the time is over."""

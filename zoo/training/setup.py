@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from zoo.core.errors import ZooError
 from zoo.core.sections import StageSpec, TrainSpec
@@ -17,6 +18,7 @@ from zoo.models.base import Model, Stage
 from zoo.models.device import autocast_type
 from zoo.models.distillation import teacher_of
 from zoo.registry.build_augment import build_augmenter
+from zoo.training.encoded import EncodedLoader
 from zoo.training.freeze import frozen_modules
 from zoo.training.stepper import Stepper
 
@@ -61,8 +63,20 @@ class Setup:
         return not self.spec.frozen or any(id(each) in own for each in stage.module.parameters())
 
     def loader(self, spec: StageSpec) -> Loader:
-        """Make the loader of a stage."""
+        """Make the loader of a stage, of pictures."""
         return Loader(*self.loader_arguments(spec))
+
+    def stage_and_loader(self, stage: Stage, spec: StageSpec) -> tuple[Stage, Loader]:
+        """Return the stage and its loader, both for encoded pictures where these are kept."""
+        if not (stage.encoding and spec.cache):
+            return stage, self.loader(spec)
+        encode, layout = stage.encoding.encode, self.memory_format
+
+        def encode_batch(x: Tensor) -> Tensor:
+            return encode(x.contiguous(memory_format=layout))
+
+        loader = EncodedLoader(encode_batch, self.autocast, *self.loader_arguments(spec))
+        return stage._replace(losses=stage.encoding.losses), loader
 
     def loader_arguments(self, spec: StageSpec) -> tuple[Any, ...]:
         """Return the arguments of a stage's loader."""

@@ -14,7 +14,7 @@ from zoo.display.format import format_bytes, format_value
 from zoo.registry.data_source import with_data
 
 INFERENCE = ("formats", "int8", "threads")
-TRAINING = ("data", "device", "registries")
+TRAINING = ("data", "stage", "device", "registries")
 """Options that have an effect on one of the two benchmarks only."""
 NO_EFFECT = "with --inference, which runs a trained model on the CPU"
 
@@ -31,6 +31,7 @@ NO_EFFECT = "with --inference, which runs a trained model on the CPU"
     help="About how many seconds it takes, compilation apart.",
     show_default=True,
 )
+@click.option("--stage", metavar="NAME", help="The stage of the training to measure; default the first.")
 @click.option("--inference", is_flag=True, help="Measure how fast a run answers on the CPU, rather than training.")
 @click.option(
     "--format",
