@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
+from zoo.models import MAX_PSNR
+
 PAIR_CHUNK = 500
 """Number of pictures that are compared at a time."""
-MAX_PSNR = 100.0
-"""Largest PSNR in decibels; that of an exact reconstruction would be infinite."""
 
 
 def fidelity(real: Tensor, reconstructed: Tensor) -> dict[str, float]:

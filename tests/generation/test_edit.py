@@ -218,6 +218,8 @@ def test_numbers_that_mean_nothing(capsys: pytest.CaptureFixture[str]) -> None:
         zoo.sample("runs/flow", mix="prod", device="cpu")  # type: ignore[arg-type]
     refused(capsys, "mix", "runs/flow", "0", "1", "--steps", "1")
     refused(capsys, "edit", "runs/flow", "test:0", "--to", "1", "--strength", "inf")
+    idle = ("--strength", "0", "--guidance", "3")
+    assert "has no effect with --strength 0" in refused(capsys, "edit", "runs/flow", "test:0", "--to", "1", *idle)
     assert "none of the pictures could be read" in told_wrong(capsys, "edit", "runs/flow", "no.png", "--to", "1")
     for options in ({"steps": 1}, {"rows": 0}, {"temperature": -1.0}):
         with pytest.raises(ZooError):

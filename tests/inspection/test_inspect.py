@@ -176,6 +176,8 @@ def test_bad_input_is_one_line(home: Path, capsys: Capture) -> None:
         (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
         assert line
     assert not (home / "inspection").exists()
+    assert main(["inspect", "digits", "--device", "cpu"]) == 2
+    assert "--device has no effect without --run" in capsys.readouterr().err
     (home / "taken").write_text("a file")
     assert main(["inspect", "digits", "-o", "taken"]) == 2
     assert capsys.readouterr().err.endswith("error: taken is a file; name a folder with -o\n")

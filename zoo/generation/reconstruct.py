@@ -16,6 +16,7 @@ from zoo.display.grid import PictureRows, choose_columns, draw_grid, to_uint8
 from zoo.generation.model_of import as_names, check_count, load_generator
 from zoo.generation.page import PicturePage
 from zoo.models.device import choose_device
+from zoo.models.latent import MAX_PSNR
 from zoo.models.sampling import DECODE_BATCH, decode_images, to_images
 from zoo.registry.blame import plugin_errors
 from zoo.runs.find import load
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 MAX_PAIRS_ON_PAGE = 64
 """Maximum number of pairs on a page."""
-MAX_PSNR = 100.0
-"""Largest PSNR in decibels; that of an exact reconstruction would be infinite."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -8,7 +8,7 @@ from zoo.models.gallery import EditedImages, Gallery, JudgedImages, MixedImages,
 from zoo.models.generator import Generator, apply_guidance
 from zoo.models.invertible import Invertible
 from zoo.models.judge import Features, Judge, JudgeOutput, extract_features
-from zoo.models.latent import PIXEL_LEVELS, LatentModel, dequantise, fixed_seed
+from zoo.models.latent import MAX_PSNR, PIXEL_LEVELS, LatentModel, dequantise, fixed_seed
 from zoo.models.metrics import EVAL_BATCH
 from zoo.models.precision import as_float32, no_autocast
 from zoo.models.prior import KL, Encode, Exactness, Posterior, Prior, Term, VectorPrior, single_term
@@ -17,6 +17,7 @@ from zoo.models.text import ClassNames, TextEncoder, unknown_word_hint
 __all__ = [
     "EVAL_BATCH",
     "KL",
+    "MAX_PSNR",
     "MIN_STD",
     "PIXEL_LEVELS",
     "Batch",

@@ -14,6 +14,8 @@ from zoo.models.prior import Posterior
 
 PIXEL_LEVELS = 256
 """Number of values that a pixel can have in each channel."""
+MAX_PSNR = 100.0
+"""Largest PSNR in decibels; that of an exact reconstruction would be infinite."""
 
 
 class LatentModel(nn.Module):

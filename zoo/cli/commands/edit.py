@@ -8,7 +8,7 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import GUIDANCE, PICTURES, RUN, page_options
+from zoo.cli.options import GUIDANCE, PICTURES, RUN, page_options, refuse_typed
 from zoo.cli.views.pages import NOT_WRITTEN, check_distinct, check_out, report_skipped, show_page, write_page
 from zoo.runs.find import load
 
@@ -49,6 +49,8 @@ def edit_command(
     """
     from zoo.generation.edit import edit
 
+    if options["strength"] == 0:
+        refuse_typed("guidance", "with --strength 0, which only reconstructs", "leave one of the two out")
     check_out(out)
     check_distinct(out=out, tensors=tensors)
     opened = load(run, pictures=pictures)

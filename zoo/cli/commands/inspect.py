@@ -8,7 +8,7 @@ import click
 
 from zoo.cli.app import Command
 from zoo.cli.console import Screen
-from zoo.cli.options import DEVICE, OVERRIDES
+from zoo.cli.options import DEVICE, OVERRIDES, refuse_typed
 from zoo.core.errors import ZooError
 
 MOST_CLASSES = 30
@@ -35,6 +35,8 @@ def inspect_command(
 
     if (folder := Path(out)).exists() and not folder.is_dir():
         raise ZooError(f"{out} is a file", "name a folder with -o")
+    if run is None:
+        refuse_typed("device", "without --run, since only a classifier needs one", "add --run RUN, or leave it out")
     found = inspect(data, *overrides, run=run, device=device)
     files = [str(path) for path in write_inspection(found, folder)]
     if screen.json:
