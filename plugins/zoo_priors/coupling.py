@@ -65,6 +65,8 @@ class Coupling(Step):
     like logarithms, so that codes far from 0 are not moved still further.
     """
 
+    outputs = 2
+    """How many numbers the MLP computes for each dimension that is changed."""
     order: Tensor
     back: Tensor
 
@@ -76,25 +78,35 @@ class Coupling(Step):
         self.kept, self.moved = size // 2, size - size // 2
         first, second = nn.Linear(self.kept + context, width), nn.Linear(width, width)
         self.hidden = nn.Sequential(first, nn.SiLU(), second, nn.SiLU())
-        self.last, self.gain = nn.Linear(width, 2 * self.moved), width**-0.5
+        self.last, self.gain = nn.Linear(width, self.outputs * self.moved), width**-0.5
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def shift_and_log_scale(self, kept: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute shift and log-scale (N, moved) of the other half."""
-        found = self.gain * self.last(self.hidden(torch.cat([torch.asinh(kept), context], 1)))
-        shift, raw = found.chunk(2, 1)
-        return shift, soft_clamp(raw, MAX_LOG_SCALE)
-
     def to_base(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         kept, moved = torch.split(z[:, self.order], [self.kept, self.moved], 1)
-        shift, log_scale = self.shift_and_log_scale(kept, context)
-        return torch.cat([kept, (moved - shift) * (-log_scale).exp()], 1), -log_scale.sum(1)
+        moved, log_det = self.transform(moved, self.run_mlp(kept, context))
+        return torch.cat([kept, moved], 1), log_det
 
     def from_base(self, u: Tensor, contexts: Sequence[Weighted]) -> Tensor:
         kept, moved = torch.split(u, [self.kept, self.moved], 1)
-        shift, log_scale = self.shift_and_log_scale(kept, weighted_sum(contexts))
-        return torch.cat([kept, shift + log_scale.exp() * moved], 1)[:, self.back]
+        moved = self.invert(moved, self.run_mlp(kept, weighted_sum(contexts)))
+        return torch.cat([kept, moved], 1)[:, self.back]
+
+    def run_mlp(self, kept: Tensor, context: Tensor) -> Tensor:
+        """Compute what transforms the other half, (N, outputs * moved)."""
+        found: Tensor = self.gain * self.last(self.hidden(torch.cat([torch.asinh(kept), context], 1)))
+        return found
+
+    def transform(self, moved: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
+        """Map the other half (N, moved) towards the base, and compute the log-determinants (N,)."""
+        shift, raw = found.chunk(2, 1)
+        log_scale = soft_clamp(raw, MAX_LOG_SCALE)
+        return (moved - shift) * (-log_scale).exp(), -log_scale.sum(1)
+
+    def invert(self, moved: Tensor, found: Tensor) -> Tensor:
+        """Apply the inverse of `transform` to the other half (N, moved)."""
+        shift, raw = found.chunk(2, 1)
+        return shift + soft_clamp(raw, MAX_LOG_SCALE).exp() * moved
 
 
 MAX_NORM = 2.0

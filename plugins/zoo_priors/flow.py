@@ -14,6 +14,7 @@ from zoo.models import Invertible, Term
 from zoo_priors.autoregression import Autoregression, Layout
 from zoo_priors.coupling import Centre, Coupling, Exponential, Standardise, Step, Weighted, weighted_sum
 from zoo_priors.spec import FlowSpec
+from zoo_priors.spline import SplineCoupling
 from zoo_priors.tails import Tails
 
 
@@ -21,11 +22,12 @@ def build_steps(spec: FlowSpec, code: CodeInfo) -> list[Step]:
     """Build the steps from codes to the base."""
     name, _, part = spec.architecture.partition(":")
     tails: list[Step] = [Tails(code.size)] if spec.tails else []
-    if name in {"coupling", "zuko"}:
+    if name in {"coupling", "spline", "zuko"}:
         first: list[Step] = [*tails, Standardise(code.size, spec.context)]
         if name == "zuko":
             return [*first, Zuko(part, code.size, spec.context, spec.layers, spec.width)]
-        return [*first, *(Coupling(code.size, spec.context, spec.width, index) for index in range(spec.layers))]
+        coupling = SplineCoupling if name == "spline" else Coupling
+        return [*first, *(coupling(code.size, spec.context, spec.width, index) for index in range(spec.layers))]
     # A first step that ignores the context preserves products of densities.
     first = tails or [Centre(code.size)]
     if name == "linear":

@@ -11,6 +11,8 @@ from zoo import Choice, Range, Spec
 Scale = Field(ge=0.01, le=100)
 DEFAULT_STEPS = 10
 """Number of steps of a continuous flow if it is not set."""
+ARCHITECTURES = ("coupling", "spline", "linear", "transformer", "matching")
+"""Architectures of the flow, beside those of zuko."""
 MATCHING_OPTIONS = ("steps", "times", "draws", "patch")
 """Options of `matching` alone."""
 
@@ -79,18 +81,18 @@ class FlowSpec(Spec):
 
     newer_options = frozenset(MATCHING_OPTIONS)
 
-    architecture: Annotated[str, Field(pattern=r"^(coupling|linear|transformer|matching|zuko:[A-Za-z]+)$")] = "coupling"
-    """`coupling`: affine couplings. `linear`: a matrix exponential, giving each class a normal density. `transformer`:
-    autoregressive over tokens. `matching`: continuous, trained by flow matching. `zuko:NSF` etc.: flows of the package
-    zuko (an extra)."""
+    architecture: Annotated[str, Field(pattern=rf"^({'|'.join(ARCHITECTURES)}|zuko:[A-Za-z]+)$")] = "coupling"
+    """`coupling`: affine couplings. `spline`: couplings that bend each dimension by a spline. `linear`: a matrix
+    exponential, giving each class a normal density. `transformer`: autoregressive over tokens. `matching`: continuous,
+    trained by flow matching. `zuko:NSF` etc.: flows of the package zuko (an extra)."""
     tails: bool = False
     """Whether codes are heavy-tailed: each dimension has learnt tails |z|^-index, index 1 to 100."""
     layers: Annotated[int, Field(ge=1, le=64), Range(4, 12)] = 8
-    """For coupling: number of couplings; each shifts and scales half of a code depending on the other half and the
+    """For coupling and spline: number of couplings; each changes half of a code depending on the other half and the
     condition. For zuko: number of transforms. For matching: residual or transformer blocks of the velocity network."""
     width: Annotated[int, Field(ge=4, le=8192), Choice(64, 96, 128, 160, 192)] = 128
-    """For coupling and zuko: width of the two hidden layers of each MLP. For transformer and matching: embedding width,
-    for the former and for maps a multiple of heads."""
+    """For coupling, spline and zuko: width of both hidden layers of each MLP. For transformer and matching: embedding
+    width, for the former and for maps a multiple of heads."""
     blocks: Annotated[int, Field(ge=1, le=64)] = 4
     """For transformer: number of autoregressive steps, alternately from the first and from the last token."""
     depth: Annotated[int, Field(ge=1, le=64)] = 3

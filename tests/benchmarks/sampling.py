@@ -13,6 +13,7 @@ from zoo.registry.listing import load_entry
 
 ENTRIES = {
     "coupling": [],
+    "spline": ["prior.architecture=spline"],
     "linear": ["prior.architecture=linear"],
     "zuko:NSF": ["prior.architecture=zuko:NSF"],
     "transformer": ["prior.architecture=transformer", "prior.width=64"],
