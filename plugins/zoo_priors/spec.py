@@ -82,7 +82,7 @@ class FlowSpec(Spec):
     newer_options = frozenset(MATCHING_OPTIONS)
 
     architecture: Annotated[str, Field(pattern=rf"^({'|'.join(ARCHITECTURES)}|zuko:[A-Za-z]+)$")] = "coupling"
-    """`coupling`: affine couplings. `spline`: couplings that bend each dimension by a spline. `linear`: a matrix
+    """`coupling`: affine couplings. `spline`: couplings that also map each dimension by a spline. `linear`: a matrix
     exponential, giving each class a normal density. `transformer`: autoregressive over tokens. `matching`: continuous,
     trained by flow matching. `zuko:NSF` etc.: flows of the package zuko (an extra)."""
     tails: bool = False

@@ -19,7 +19,7 @@ MAX_LOGIT = 1.0
 
 
 class SplineCoupling(Coupling):
-    """Shift and scale half of the dimensions, then bend each by a spline, depending on the other half and the context.
+    """Shift and scale half of the dimensions, then map each by a spline, depending on the other half and the context.
 
     A spline has several slopes where an affine map has one, so that fewer couplings describe codes in clusters.
     """
@@ -29,16 +29,16 @@ class SplineCoupling(Coupling):
     def transform(self, moved: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
         affine, spline = self.split(found)
         moved, log_det = super().transform(moved, affine)
-        bent, log_slope = spline.bend(moved)
-        return bent, log_det + log_slope.sum(1)
+        curved, log_slope = spline.apply(moved)
+        return curved, log_det + log_slope.sum(1)
 
     def invert(self, moved: Tensor, found: Tensor) -> Tensor:
         affine, spline = self.split(found)
-        return super().invert(spline.straighten(moved), affine)
+        return super().invert(spline.invert(moved), affine)
 
     def split(self, found: Tensor) -> tuple[Tensor, Spline]:
         """Split the outputs of the MLP into those of the affine map and the splines."""
-        affine, rest = found.split([2 * self.moved, found.shape[1] - 2 * self.moved], 1)
+        affine, rest = torch.split(found, [2 * self.moved, found.shape[1] - 2 * self.moved], 1)
         return affine, Spline.of(rest.unflatten(1, (self.moved, 3 * BINS - 1)))
 
 
@@ -60,13 +60,13 @@ class Bin(NamedTuple):
         return self.height / self.width
 
     @property
-    def bow(self) -> Tensor:
+    def excess_slope(self) -> Tensor:
         """By how much the slopes of both ends together exceed those of the straight line."""
         return self.slope + self.next_slope - 2 * self.mean_slope
 
 
 class Spline(NamedTuple):
-    """Splines for values (N, D), each with its own ends of bins (N, D, BINS + 1)."""
+    """A spline for each of the values (N, D): the ends of its bins, and the slopes there, (N, D, BINS + 1) each."""
 
     x: Tensor
     y: Tensor
@@ -74,30 +74,30 @@ class Spline(NamedTuple):
 
     @classmethod
     def of(cls, raw: Tensor) -> Spline:
-        """Make splines of unlimited numbers (N, D, 3 BINS - 1); zeros give the identity."""
-        widths, heights, slopes = soft_clamp(raw, MAX_LOGIT).split([BINS, BINS, BINS - 1], 2)
+        """Make splines from the outputs of an MLP (N, D, 3 BINS - 1); zeros give the identity."""
+        widths, heights, slopes = torch.split(soft_clamp(raw, MAX_LOGIT), [BINS, BINS, BINS - 1], 2)
         return cls(ends(widths), ends(heights), torch.nn.functional.pad(slopes, (1, 1)).exp())
 
-    def bend(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def apply(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map values (N, D) by the splines, and compute the logarithms of the slopes there (N, D)."""
         inner = x.clamp(-REACH, REACH)
         at = self.bin_of(self.x, inner)
         share = (inner - at.left) / at.width
         between, straight = share * (1 - share), at.mean_slope
-        divisor = straight + at.bow * between
+        divisor = straight + at.excess_slope * between
         y = at.bottom + at.height * (straight * share.square() + at.slope * between) / divisor
         parts = at.next_slope * share.square() + 2 * straight * between + at.slope * (1 - share).square()
         log_slope = 2 * (straight.log() - divisor.log()) + parts.log()
         inside = x.abs() < REACH
         return torch.where(inside, y, x), torch.where(inside, log_slope, 0.0)
 
-    def straighten(self, y: Tensor) -> Tensor:
+    def invert(self, y: Tensor) -> Tensor:
         """Map values (N, D) by the inverses of the splines."""
         inner = y.clamp(-REACH, REACH)
         at = self.bin_of(self.y, inner)
         above, straight = inner - at.bottom, at.mean_slope
-        a = at.height * (straight - at.slope) + above * at.bow
-        b = at.height * at.slope - above * at.bow
+        a = at.height * (straight - at.slope) + above * at.excess_slope
+        b = at.height * at.slope - above * at.excess_slope
         c = -straight * above
         # this form of the root loses no precision where a is small
         share = 2 * c / (-b - (b.square() - 4 * a * c).clamp(min=0).sqrt())

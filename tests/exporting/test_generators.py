@@ -76,12 +76,13 @@ def test_code_words_are_sampled_too() -> None:
 
 
 @pytest.mark.parametrize("form", ["pt2", "onnx"])
-def test_a_continuous_flow_is_sampled_by_its_steps(form: str) -> None:
+@pytest.mark.parametrize("architecture", ["matching prior.steps=3", "spline"])
+def test_a_flow_is_sampled_by_its_steps(architecture: str, form: str) -> None:
     if form == "onnx":
         pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
         pytest.importorskip("onnxscript", reason="the extra `export` is not installed")
-    words = ["model.latent=4", "prior.architecture=matching", "prior.layers=1", "prior.width=8", "prior.steps=3"]
-    run, model = train("vae-nf", *words, "train.epochs=1")
+    words = ["model.latent=4", "prior.layers=1", "prior.width=8", "train.epochs=1"]
+    run, model = train("vae-nf", *f"prior.architecture={architecture}".split(), *words)
     (file,) = zoo.export(run, form, parts=["sampler"]).files
     assert file.comparison.max_difference < 1e-3
     if form == "pt2":
