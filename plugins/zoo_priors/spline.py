@@ -39,7 +39,7 @@ class SplineCoupling(Coupling):
     def split(self, found: Tensor) -> tuple[Tensor, Spline]:
         """Split the outputs of the MLP into those of the affine map and the splines."""
         affine, rest = torch.split(found, [2 * self.moved, found.shape[1] - 2 * self.moved], 1)
-        return affine, Spline.of(rest.unflatten(1, (self.moved, 3 * BINS - 1)))
+        return affine, Spline.of(rest.reshape(found.shape[0], self.moved, 3 * BINS - 1))
 
 
 class Bin(NamedTuple):

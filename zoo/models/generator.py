@@ -225,9 +225,9 @@ class Generator(Model):
         return batch._replace(x=x), condition
 
     def accelerate(self, autocast: torch.dtype | None) -> str:
-        """Compile the parts of the codec, except on a CPU, and those that the prior names, in place.
+        """Compile the parts of the codec and those that the prior names.
 
-        Nothing is compiled if no compiler works.
+        They are compiled in place, those of the codec except on a CPU. Nothing is compiled if no compiler works.
 
         Args:
             autocast: The type to which operations are autocast; None for float32.

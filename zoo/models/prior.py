@@ -257,9 +257,10 @@ class Prior(nn.Module):
         return KL(cross - posterior.entropy(), "monte carlo")
 
     def parts_to_compile(self) -> list[nn.Module]:
-        """List the modules to compile in place for a long training, such as the blocks of a transformer.
+        """List the modules to compile in place for a long training.
 
-        Outside training their `forward` should be called directly, since each new size of a batch compiles anew.
+        Equal ones, such as the blocks of a transformer, are compiled once for all. Outside training their `forward`
+        should be called instead, since each other size of a batch would compile them again.
 
         Returns:
             Modules of this prior; by default none.
