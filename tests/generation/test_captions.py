@@ -48,7 +48,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
         patch.chdir(home)
         patch.setenv("ZOO_CACHE", str(home / "cache"))
         patch.setenv("ZOO_CONFIG", str(home / "config"))
-        yield train("train.epochs=40")
+        yield train("train.epochs=40", "prior.layers=4", "prior.width=32")
 
 
 def mean_difference(run: Run, prompt: str) -> float:
