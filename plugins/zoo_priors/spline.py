@@ -12,6 +12,8 @@ from zoo_priors.scale import soft_clamp
 
 BINS = 8
 """Number of bins of a spline."""
+NUMBERS = 3 * BINS - 1
+"""How many numbers describe a spline: widths, heights, and slopes between the bins."""
 REACH = 4.0
 """A spline maps -REACH..REACH to itself, and leaves other values as they are."""
 MAX_LOGIT = 1.0
@@ -24,7 +26,7 @@ class SplineCoupling(Coupling):
     A spline has several slopes where an affine map has one, so that fewer couplings describe codes in clusters.
     """
 
-    outputs = Coupling.outputs + 3 * BINS - 1
+    outputs = Coupling.outputs + NUMBERS
 
     def transform(self, moved: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
         affine, spline = self.split(found)
@@ -38,8 +40,8 @@ class SplineCoupling(Coupling):
 
     def split(self, found: Tensor) -> tuple[Tensor, Spline]:
         """Split the outputs of the MLP into those of the affine map and the splines."""
-        affine, rest = torch.split(found, [2 * self.moved, found.shape[1] - 2 * self.moved], 1)
-        return affine, Spline.of(rest.reshape(found.shape[0], self.moved, 3 * BINS - 1))
+        affine, rest = torch.split(found, [Coupling.outputs * self.moved, NUMBERS * self.moved], 1)
+        return affine, Spline.of(rest.reshape(found.shape[0], self.moved, NUMBERS))
 
 
 class Bin(NamedTuple):
@@ -74,7 +76,7 @@ class Spline(NamedTuple):
 
     @classmethod
     def of(cls, raw: Tensor) -> Spline:
-        """Make splines from the outputs of an MLP (N, D, 3 BINS - 1); zeros give the identity."""
+        """Make splines from the outputs of an MLP (N, D, NUMBERS); zeros give the identity."""
         widths, heights, slopes = torch.split(soft_clamp(raw, MAX_LOGIT), [BINS, BINS, BINS - 1], 2)
         return cls(ends(widths), ends(heights), torch.nn.functional.pad(slopes, (1, 1)).exp())
 

@@ -15,6 +15,7 @@ from torch import optim
 from zoo.core.errors import ZooError
 from zoo.core.sections import StageSpec
 from zoo.data.dataset import Splits
+from zoo.data.loader import Loader
 from zoo.models.base import Stage
 from zoo.models.device import autocast_type
 from zoo.registry.build import build_data, build_for, build_model
@@ -29,7 +30,7 @@ from zoo.registry.unused import refuse_unused
 from zoo.training.device import preserve_random_state, seed_all
 from zoo.training.freeze import freeze
 from zoo.training.loop import reproducible
-from zoo.training.setup import Setup, endless
+from zoo.training.setup import Setup, endless, kept_encoding
 
 if TYPE_CHECKING:
     from zoo.registry.listing import Paths
@@ -115,15 +116,15 @@ def measure(
     refuse_unmeasured(typed, name)
     size_of(entry, model, splits.info, on_meta)  # refuses a model that does not fit the classes
     autocast = autocast_type(device, entry.train.precision)
-    fast, mode, batch = trainer_loop(entry, splits, device, name)
-    plain = plain_loop(entry, splits, device, name)
+    fast, mode, loader = trainer_loop(entry, splits, device, name)
+    plain = plain_loop(entry, splits, device, name, loader)
     flops = step_flops(entry, splits, name)
     peak = matmul_peak(device, autocast, PEAK_SHARE * seconds)
     for step in (plain, fast):  # the first steps allocate memory, and may compile
         step()
     synchronize(device)
     left = max(start + seconds - time.perf_counter(), MIN_SHARE * seconds)
-    rounds = measure_rounds(plain, fast, batch, device, left)
+    rounds = measure_rounds(plain, fast, loader.batch, device, left)
     slow_rate, fast_rate = (median(column) for column in zip(*rounds, strict=True))
     achieved = None if flops is None else flops * fast_rate
     return BenchmarkResult(
@@ -131,7 +132,7 @@ def measure(
         data=entry.data.name,
         stage=name,
         mode=mode,
-        batch=batch,
+        batch=loader.batch,
         threads=torch.get_num_threads(),
         pictures_per_second=round(fast_rate, 1),
         eager_pictures_per_second=round(slow_rate, 1),
@@ -149,7 +150,7 @@ def refuse_unmeasured(typed: Iterable[str], stage: str) -> None:
         section, *names = key.split(".")
         if section == "train" and names[0] == "stages" and len(names) > 1 and names[1] != stage:
             what = f"the speed of the stage {stage!r}, which is what is measured"
-            raise ZooError(f"{key} has no effect on {what}", f"add --stage {names[1]}, or set train.NAME")
+            raise ZooError(f"{key} has no effect on {what}", f"measure it with --stage {names[1]}, or set train.NAME")
         if section == "train" and names[-1] in OF_TEACHER:
             raise ZooError(f"{key} has no effect on zoo bench, which measures without a teacher", "leave it out")
         if section == "train" and names[-1] in UNMEASURED:
@@ -207,8 +208,10 @@ def build_setup(
     return Setup(model, entry.train, splits, device), stage, entry.train.stage(stage.name)
 
 
-def trainer_loop(entry: Entry, splits: Splits, device: torch.device, name: str | None = None) -> tuple[Step, str, int]:
-    """Prepare the zoo's training step at its fastest; also return how the model runs, and pictures per step."""
+def trainer_loop(
+    entry: Entry, splits: Splits, device: torch.device, name: str | None = None
+) -> tuple[Step, str, Loader]:
+    """Prepare the zoo's training step at its fastest; also return how the model runs, and the loader."""
     off = entry.train.compile == "off"
     with reproducible(device):
         setup, stage, spec = build_setup(entry, splits, device, name)
@@ -223,15 +226,17 @@ def trainer_loop(entry: Entry, splits: Splits, device: torch.device, name: str |
         with reproducible(device):
             stepper.step(batch, number)
 
-    return step, "eager (train.compile=off)" if off else how, loader.batch
+    return step, "eager (train.compile=off)" if off else how, loader
 
 
-def plain_loop(entry: Entry, splits: Splits, device: torch.device, name: str | None = None) -> Step:
-    """Prepare the training step that PyTorch's tutorials show."""
+def plain_loop(
+    entry: Entry, splits: Splits, device: torch.device, name: str | None = None, loader: Loader | None = None
+) -> Step:
+    """Prepare the training step that PyTorch's tutorials show; a loader may be shared, as that of encoded pictures."""
     setup, stage, spec = build_setup(entry, splits, device, name)
-    stage, loader = setup.stage_and_loader(stage, spec)
+    stage, own = setup.stage_and_loader(stage, spec)
     optimizer = optim.AdamW([each for each in stage.module.parameters() if each.requires_grad], lr=entry.train.lr)
-    source = endless(loader, stage)
+    source = endless(own if loader is None else loader, stage)
     setup.set_train_mode(stage)
 
     def step() -> None:
@@ -251,8 +256,8 @@ def step_flops(entry: Entry, splits: Splits, name: str | None = None) -> int | N
     freeze(model, entry.train.frozen)
     batch, stage = meta_batch(splits.info, 2), choose_stage(model, name)
     losses = stage.losses
-    if stage.encoding and entry.train.stage(stage.name).cache:
-        batch, losses = batch._replace(x=stage.encoding.encode(batch.x)), stage.encoding.losses
+    if encoding := kept_encoding(stage, entry.train.stage(stage.name)):
+        batch, losses = batch._replace(x=encoding.encode(batch.x)), encoding.losses
     total = count_flops(lambda: torch.stack(list(losses(batch).values())).sum().backward())  # type: ignore[no-untyped-call]
     return None if total is None else total // 2
 

@@ -65,10 +65,10 @@ def find_rate(entry: Entry, stage: str | None, device: torch.device, callback: C
         model, start = built.model, built.start
         train = session.entry.train
         setup = Setup(model, train, prepared.splits, device, start.taken if start else ())
-        stages = {each.name: each for each in model.stages()}
+        stages = tuple(each.name for each in model.stages())
         chosen = choose_stage(model, stage)
         name = chosen.name
-        if name != next(iter(stages)) and start is None:
+        if name != stages[0] and start is None:
             callback.note(f"the stages before {name} are untrained; begin with those of a run: --from RUN")
         spec = train.stage(name).model_copy(update={"ema": 0.0, "lookahead": None, "warmup": 0.0})
         loader = setup.loader(spec)
@@ -78,7 +78,7 @@ def find_rate(entry: Entry, stage: str | None, device: torch.device, callback: C
         callback.stage(StageInfo(name, 1, STEPS, 0, loader.batch))
         setup.set_train_mode(chosen)
         rates, losses = sweep(stepper, loader, chosen, callback)
-    return RateSweep(name, tuple(stages), rates, losses, suggest(rates, losses))
+    return RateSweep(name, stages, rates, losses, suggest(rates, losses))
 
 
 def sweep(stepper: Stepper, loader: Loader, stage: Stage, callback: Callback) -> tuple[list[float], list[float]]:

@@ -14,7 +14,7 @@ from zoo.core.sections import StageSpec, TrainSpec
 from zoo.core.types import Batch
 from zoo.data.dataset import Splits
 from zoo.data.loader import Loader
-from zoo.models.base import Model, Stage
+from zoo.models.base import Encoding, Model, Stage
 from zoo.models.device import autocast_type
 from zoo.models.distillation import teacher_of
 from zoo.registry.build_augment import build_augmenter
@@ -68,15 +68,16 @@ class Setup:
 
     def stage_and_loader(self, stage: Stage, spec: StageSpec) -> tuple[Stage, Loader]:
         """Return the stage and its loader, both for encoded pictures where these are kept."""
-        if not (stage.encoding and spec.cache):
+        encoding = kept_encoding(stage, spec)
+        if encoding is None:
             return stage, self.loader(spec)
-        encode, layout = stage.encoding.encode, self.memory_format
+        encode, layout = encoding.encode, self.memory_format
 
         def encode_batch(x: Tensor) -> Tensor:
             return encode(x.contiguous(memory_format=layout))
 
         loader = EncodedLoader(encode_batch, self.autocast, *self.loader_arguments(spec))
-        return stage._replace(losses=stage.encoding.losses), loader
+        return stage._replace(losses=encoding.losses), loader
 
     def loader_arguments(self, spec: StageSpec) -> tuple[Any, ...]:
         """Return the arguments of a stage's loader."""
@@ -97,6 +98,11 @@ class Setup:
         stage.module.train()
         for module in self.frozen:
             module.eval()
+
+
+def kept_encoding(stage: Stage, spec: StageSpec) -> Encoding | None:
+    """Return what encodes each picture of a stage once; None if encoded pictures are not kept."""
+    return stage.encoding if spec.cache else None
 
 
 def endless(loader: Loader, stage: Stage) -> Iterator[Batch]:
