@@ -149,6 +149,12 @@ def test_the_kind_loads_splits_of_its_own() -> None:
     assert len(fingerprints) == 3
 
 
+def test_more_training_pictures_leave_the_test_split_as_it_is() -> None:
+    few, many = (shapes.make(shapes.ShapesSpec(n=n), "test") for n in (12_000, 30_000))
+    assert len(few) == len(many) == 2000
+    assert few.fingerprint() == many.fingerprint()
+
+
 def test_the_captions_come_with_the_pictures() -> None:
     spec = shapes.ShapesSpec(n=3000)
     loaded = shapes.load(spec)

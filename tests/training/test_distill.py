@@ -77,9 +77,11 @@ def test_trying_a_loss_that_fails_leaves_the_model_as_it_was() -> None:
             raise ValueError("no")
 
     model = Failing(info_of())
+    model.layer.eval()
     with pytest.raises(ValueError, match="no"):
         losses_call("distillation", model, batch_of(info_of()))
     assert model.training
+    assert not model.layer.training, "a layer may be frozen"
     assert model.distillation is None
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from zoo.core.types import Batch
-from zoo.models.base import Classifier
+from zoo.models.base import Classifier, in_eval_mode
 
 
 class ReachedError(Exception):
@@ -24,15 +24,14 @@ def losses_call(hook: Literal["balanced_loss", "distillation"], model: Classifie
     def stop(*_: Tensor) -> NoReturn:
         raise ReachedError
 
-    training, own = model.training, vars(model).get(hook)
+    own = vars(model).get(hook)
     setattr(model, hook, stop)
     try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            model.eval().losses(Batch(batch.x[:2], batch.y[:2]))
+        with torch.random.fork_rng(devices=[]), torch.no_grad(), in_eval_mode(model):
+            model.losses(Batch(batch.x[:2], batch.y[:2]))
     except ReachedError:
         return True
     finally:
-        model.train(training)
         delattr(model, hook)
         if own is not None:
             setattr(model, hook, own)

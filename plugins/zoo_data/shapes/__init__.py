@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Background = Literal["plain", "gradient", "glow", "stripes", "checks"]
 PARTS = ("train", "valid", "test")
+MOST_HELD_BACK = 2000
+"""Largest number of pictures for validation, and for testing: enough to measure with, however many train."""
 CLASSES: dict[str, tuple[str, ...]] = {"none": (), "shape": SHAPES, "colour": COLOURS, "count": ("one", "two")}
 
 
@@ -21,7 +23,7 @@ class ShapesSpec(DataSpec):
     """Options of the shapes."""
 
     n: Annotated[int, Field(ge=6, le=1_000_000)] = 12_000
-    """Number of training pictures; a sixth of it more is drawn for validation, and as many for testing."""
+    """Number of training pictures; a sixth of it more, at most 2,000, is drawn for validation, and as many for testing."""
     two: Annotated[float, Field(ge=0, le=1)] = 0.6
     """Share of pictures with two objects."""
     held_out: Annotated[float, Field(ge=0, le=1)] = 0.25
@@ -63,7 +65,9 @@ def make(spec: ShapesSpec, part: str) -> Pictures:
     from zoo_data.shapes.draw import draw
     from zoo_data.shapes.scenes import captions, random_scenes
 
-    count, held_out = (spec.n, 0.0) if part == "train" else (spec.n // 6, spec.held_out * (part == "test"))
+    train = part == "train"
+    count = spec.n if train else min(spec.n // 6, MOST_HELD_BACK)
+    held_out = spec.held_out if part == "test" else 0.0
     scenes = random_scenes(spec.seed, PARTS.index(part), count, spec.two, held_out)
     first = {"none": np.zeros_like(scenes.count), "shape": scenes.shape[:, 0], "colour": scenes.colour[:, 0]}
     labels = (first | {"count": scenes.count - 1})[spec.label].copy()
