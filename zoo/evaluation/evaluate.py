@@ -14,7 +14,7 @@ from zoo.core.notes import Tell, ignore
 from zoo.core.splits import check_split
 from zoo.core.types import DataInfo
 from zoo.core.views import ONE_VIEW
-from zoo.data.dataset import Pictures, Splits
+from zoo.data.dataset import Pictures
 from zoo.data.loader import batches
 from zoo.evaluation.classified import ClassifiedSplit
 from zoo.evaluation.ensemble import (
@@ -45,7 +45,6 @@ from zoo.runs.run import Run
 from zoo.training.events import Events, GivenCallbacks, open_events, run_group, run_id
 
 if TYPE_CHECKING:
-    from zoo.models.gallery import Gallery
     from zoo.models.sampling import SamplingOptions
 
 NO_JUDGE = "none"
@@ -213,8 +212,10 @@ def evaluate_run(
     tell: Tell,
 ) -> Evaluation:
     """Compute the metrics of one run, with a judge of its samples if it is a generator."""
-    from zoo.evaluation.gallery import sampling_options
+    from zoo.evaluation.gallery import make_gallery, sampling_options
+    from zoo.evaluation.judges import find_judge
     from zoo.models.device import autocast_type
+    from zoo.models.generator import Generator
     from zoo.registry.blame import model_errors
     from zoo.registry.build import build_data
 
@@ -231,7 +232,10 @@ def evaluate_run(
         model.set_texts(pictures.text_table)
         autocast = autocast_type(request.device, changed.train.precision)
         found = compute_outputs(model, pictures, opened.info, request.device, autocast)
-        gallery = judge_samples(model, judge, opened, changed, splits, request, options, tell)
+        gallery = None
+        if isinstance(model, Generator) and (name := judge_name(judge, changed, opened.info, tell)) != NO_JUDGE:
+            named_judge = find_judge(name, opened, changed, splits, request.device, tell)
+            gallery = make_gallery(model, named_judge, pictures, splits.train, request.device, options=options)
         found = replace(found, gallery=gallery)
     predictions = ClassifiedSplit.of(request.split, found)
     results = compute_metrics(found, changed, request.metrics)
@@ -270,33 +274,14 @@ def check_options(run: Run, model: Model, judge: str, options: SamplingOptions, 
         raise ZooError(f"{run.name} is not a classifier, so no class has a precision", "drop --precision")
 
 
-def judge_samples(
-    model: Model,
-    judge: str,
-    run: Run,
-    entry: Entry,
-    splits: Splits,
-    request: EvaluationRequest,
-    options: SamplingOptions,
-    tell: Tell,
-) -> Gallery | None:
-    """Make the gallery of a generator's samples for its judge; None for another model or without a judge."""
-    from zoo.evaluation.gallery import make_gallery
-    from zoo.evaluation.judges import find_judge
-    from zoo.models.generator import Generator
-
-    if not isinstance(model, Generator):
-        return None
+def judge_name(judge: str, entry: Entry, info: DataInfo, tell: Tell) -> str:
+    """Return the name of the judge of a generator's samples, or NO_JUDGE where they cannot be judged."""
     if judge == DEFAULT_JUDGE:
         judge = entry.data.kind.judge or judge
-    if judge == NO_JUDGE:
-        return None
-    if judge == DEFAULT_JUDGE and len(run.info.classes) < 2:
+    if judge == DEFAULT_JUDGE and len(info.classes) < 2:
         tell("samples are not judged: a classifier as judge needs at least two classes; --judge sets another")
-        return None
-    named_judge = find_judge(judge, run, entry, splits, request.device, tell)
-    pictures: Pictures = getattr(splits, request.split)
-    return make_gallery(model, named_judge, pictures, splits.train, request.device, options=options)
+        return NO_JUDGE
+    return judge
 
 
 def send_evaluation(events: Events, evaluation: Evaluation, runs: Sequence[Run]) -> None:
