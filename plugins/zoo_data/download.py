@@ -25,9 +25,8 @@ class DownloadSpec(DataSpec):
 
     def folder(self) -> Path:
         """Find the folder that contains the files, or to which they are downloaded."""
-        if self.root:
-            return expand_user(self.root)
-        return Path(os.environ["ZOO_DATA"]) if os.environ.get("ZOO_DATA") else cache_dir() / "data"
+        named = self.root or os.environ.get("ZOO_DATA")
+        return expand_user(named) if named else cache_dir() / "data"
 
 
 def fetch(what: str, spec: DownloadSpec, files: str, get: Callable[[Path], Any]) -> None:

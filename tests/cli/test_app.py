@@ -332,3 +332,15 @@ def test_text_that_a_console_cannot_show(home: Path, monkeypatch: pytest.MonkeyP
 def test_the_schema_is_json(capsys: Capture) -> None:
     assert main(["schema"]) == 0
     assert json.loads(capsys.readouterr().out)["$schema"].endswith("2020-12/schema")
+
+
+def test_a_home_folder_is_expanded_where_shells_leave_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    assert main(["front", "--data=digits", "--out=~/f.png"]) == 0
+    assert (home / "f.png").is_file()
+    assert not Path("~").exists()
+    assert main(["front", "--data=digits", "--out", "~/g.png"]) == 0
+    assert (home / "g.png").is_file()

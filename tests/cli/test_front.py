@@ -19,6 +19,16 @@ from zoo.registry.front import FrontPoint
 pytestmark = pytest.mark.usefixtures("home")
 
 
+def test_a_metric_whose_direction_is_unknown_needs_a_goal(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["front", "--data", "digits", "--metric", "sharpness", "--out", "f.png"]
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert "nothing says whether a higher or a lower sharpness is better" in error
+    assert "--goal" in error
+    assert main([*words, "--goal", "max"]) == 0
+    assert "judged by judge" in capsys.readouterr().out
+
+
 def test_it_prints_the_front_and_draws_all_results(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["front", "--data", "cifar-10", "--registry", write_registry(), "--out", "f.png"]) == 0
     printed = capsys.readouterr().out

@@ -51,7 +51,22 @@ def test_one_pass_is_not_compared_with_averages() -> None:
 def test_other_guidance_is_another_result_that_replaces_none() -> None:
     rows = [result("a", 100, 0.9, guidance=3.0, judge="b"), result("a", 100, 0.6)]
     found = front_points(Registry(results=rows), "toys", "accuracy", higher=True)  # type: ignore[arg-type]
-    assert {point.settings: point.values for point in found} == {"guidance 3.0, judge b": (0.9,), "": (0.6,)}
+    assert {point.settings: point.values for point in found} == {"guidance 3.0": (0.9,), "": (0.6,)}
+
+
+def test_distances_of_different_judges_are_not_compared() -> None:
+    near = result("near", 100, 0.5, judge="judge (cnn of 10 parameters)", metrics={"frechet": 4.0, "loss": 2.0})
+    far = result("far", 1000, 0.5, judge="inception", metrics={"frechet": 9.0, "loss": 1.9})
+    same = result("same", 1000, 0.5, judge="judge (cnn of 12 parameters)", metrics={"frechet": 5.0, "loss": 2.1})
+    found = points_of(near, far, same, metric="frechet", higher=False)
+    assert {name: point.judge for name, point in found.items()} == {
+        "near": "judge",
+        "far": "inception",
+        "same": "judge",
+    }
+    assert [found[name].front for name in ("near", "far", "same")] == [("parameters",), ("parameters",), ()]
+    losses = points_of(near, far, same, metric="loss", higher=False)
+    assert [losses[name].judge for name in ("near", "far")] == ["", ""], "no judge takes part in a loss"
 
 
 def test_seeds_are_averaged_and_a_seed_measured_again_counts_once() -> None:

@@ -15,7 +15,9 @@ import zoo
 from zoo.core.errors import one_line
 from zoo.core.files import write_json
 from zoo.core.yaml import parse
+from zoo.registry.listing import load_entry
 from zoo.runs.card import SOURCE, Card, safe_command
+from zoo.runs.metrics_log import kept_row
 from zoo.runs.run import Run
 
 HOSTILE = [
@@ -119,6 +121,30 @@ def test_without_an_evaluation_a_card_has_the_validation_metrics(run: Path) -> N
     assert "model-index" not in about
     assert "Over the 179 validation pictures" in html
     assert "By class" not in html
+
+
+def test_a_card_of_a_training_without_validation_pictures_says_what_it_is(run: Path) -> None:
+    opened = zoo.load(run)
+    rows = [{**row, "valid": {}} for row in opened.log()]
+    kept = kept_row(rows, opened.entry.train.model_dump())
+    assert kept["epoch"] == 2, "the last epoch is kept"
+    about, html = render(card_of(run, kept=kept).write())
+    assert about["pipeline_tag"] == "image-classification"
+    assert about["model-index"]
+    assert "weights of epoch 2 of 2," in html
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train.stages.codec.epochs=3", "train.stages.prior.epochs=7"], "epoch 5 of 7 (stage prior)"),
+        (["train.minutes=75"], "epoch 5 in 75 minutes"),
+    ],
+)
+def test_a_card_says_how_long_the_kept_weights_were_trained(run: Path, words: list[str], said: str) -> None:
+    entry = load_entry("vae-nf-shapes" if "stages" in words[0] else "cnn", words)
+    kept = {"epoch": 5, "stage": "prior", "valid": {}}
+    assert said in card_of(run, entry=entry, kept=kept, evaluation={}).training()
 
 
 def test_the_protocol_is_said(run: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -52,6 +53,16 @@ def test_a_lock_whose_folder_goes_at_this_moment_is_taken_again(
     monkeypatch.setattr(FileLock, "acquire", acquire_late)
     with lock_file(tmp_path / "registry.yaml"):
         assert not failures
+
+
+def test_a_process_that_only_looks_at_a_lock_stops_nobody(tmp_path: Path) -> None:
+    probe = FileLock(tmp_path / "lock", thread_local=False)
+    probe.acquire()
+    released = threading.Timer(0.1, probe.release)
+    released.start()
+    with lock_folder(tmp_path):
+        assert (tmp_path / "lock.json").exists()
+    released.join()
 
 
 def test_a_file_in_the_place_of_a_lock_is_one_line(tmp_path: Path) -> None:

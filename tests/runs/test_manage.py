@@ -149,7 +149,9 @@ def test_prune_removes_what_diverged_or_was_interrupted(run: Path, capsys: Captu
     with lock_folder(copy_run(run, "c-1", state="running")):
         expected = [str(Path("runs/a-1")), str(Path("runs/b-1"))]
         assert zoo_json(capsys, "runs", "prune", "--dry-run")["removed"] == expected
-        assert zoo_json(capsys, "runs", "prune")["removed"] == expected
+        assert main(["runs", "prune"]) == 2, "nobody can be asked without a terminal"
+        assert "nobody can be asked whether to remove" in capsys.readouterr().err
+        assert zoo_json(capsys, "runs", "prune", "--yes")["removed"] == expected
     assert sorted(path.name for path in Path("runs").iterdir()) == ["c-1", "tiny-1"]
 
 

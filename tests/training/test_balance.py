@@ -168,6 +168,7 @@ def test_the_figure_may_be_one_of_the_model(home: Path) -> None:
     ("words", "text"),
     [
         (["train.monitor=macro-f1"], "there is no validation figure 'macro-f1'; did you mean 'macro_f1'?"),
+        (["train.goal=max"], "train.goal has no effect without train.monitor"),
         (["train.monitor=accuracy", "data.valid=0"], "no effect without validation pictures"),
         (["train.monitor=accuracy", "train.keep=last"], "no effect with train.keep=last; set train.keep=best"),
         (["train.balance_power=0.5"], "no effect without train.balance"),

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from zoo.core.notes import collect_notes
 from zoo.runs.metrics_log import MetricsLog
 from zoo.training.checkpoint import StateFolder
 from zoo.training.ema import WeightAverage
@@ -127,6 +128,22 @@ def test_a_metric_that_is_not_finite_is_null_and_no_point(tmp_path: Path) -> Non
     pytest.importorskip("tensorboard")
     assert points(tmp_path, "model/accuracy/valid") == [(1, 0.5), (4, 0.25)]
     assert [step for step, _ in points(tmp_path, "model/loss/valid")] == [1, 2, 3, 4]
+
+
+def test_a_broken_tensorboard_ends_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tensorboard")
+
+    def broken(*_: object, **__: object) -> None:
+        raise TypeError("Descriptors cannot be created directly")
+
+    monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter", broken)
+    with collect_notes() as notes:
+        log = MetricsLog(tmp_path)
+        log.rewind(0)
+    assert notes == ["no events for TensorBoard: Descriptors cannot be created directly"]
+    log.add({"stage": "model", "epoch": 1, "lr": 0.1, "train": {}, "valid": {"loss": 1.0}})
+    log.close()
+    assert len(MetricsLog(tmp_path).rows) == 1
 
 
 class Counted(nn.Module):

@@ -12,6 +12,7 @@ import click
 
 from zoo.cli.console import OutputClosedError
 from zoo.cli.usage import TYPED_WORDS, unknown_command
+from zoo.core.files import expand_user
 from zoo.core.version import __version__
 
 COMMANDS = {
@@ -114,6 +115,14 @@ def common_options() -> list[click.Option]:
     ]
 
 
+def expand_home(word: str) -> str:
+    """Expand a `~` that shells leave as it is: after `=`, as in `--out=~/runs`, and on Windows everywhere."""
+    option, equals, path = word.rpartition("=") if word.startswith("--") else ("", "", word)
+    if not path.startswith(("~/", "~\\")):
+        return word
+    return f"{option}{equals}{expand_user(path)}"
+
+
 class Command(click.Command):
     """A command with the common options, and --json if it prints a result."""
 
@@ -126,7 +135,7 @@ class Command(click.Command):
         """Parse the words of the command line, which errors quote."""
         ctx.meta[TYPED_WORDS] = [*args]
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, [expand_home(word) for word in args])
         except click.UsageError as error:
             error.ctx = error.ctx or ctx
             raise

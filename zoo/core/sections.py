@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from zoo.core.augment_list import parse_items
 from zoo.core.deprecation import Renamed
+from zoo.core.figures import Goal
 from zoo.core.spec import Choice, Range, Spec
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -149,7 +150,7 @@ class StageSpec(Spec):
     """Training options that each stage of a model may override."""
 
     newer_options = frozenset(
-        {"init_from", "freeze", "lr_mult", "monitor", "balance", "balance_power"}
+        {"init_from", "freeze", "lr_mult", "monitor", "goal", "balance", "balance_power"}
         | {"teacher", "distill_temperature", "distill_weight"}
         | {"lr_bias", "lr_norm", "decay_bias", "decay_norm", "decoupled", "lookahead"}
         | {"accumulate", "cooldown", "patience", "min_delta", "cache"}
@@ -194,6 +195,9 @@ class StageSpec(Spec):
     monitor: Annotated[str | None, Field(min_length=1, max_length=60)] = None
     """Validation figure that chooses the kept epoch and guides the schedule plateau, instead of `loss`: one of the
     model's own, such as accuracy, or for a classifier macro_accuracy (mean recall of the classes) or macro_f1."""
+    goal: Literal["min", "max"] | None = None
+    """For monitor: whether the figure is better when lower (min) or higher (max); default by its name, e.g. max for
+    accuracy, F1 or PSNR."""
     patience: Annotated[int | None, Field(ge=1, le=100_000)] = None
     """Epochs without an improvement of the validation loss or `monitor` after which the stage stops early. Epochs in
     which the rate rises do not count; a rate that has not come down falls to 0 in a tenth of the time so far first."""
@@ -362,8 +366,9 @@ class TuneSpec(Spec):
     objective: Annotated[str, Field(min_length=1, max_length=60)] = "loss"
     """What to optimise: a figure of the validation split (loss, accuracy, ...), efficiency = 1 / (loss x parameters),
     fewest-parameters among models with loss <= bound, or pareto: the front of loss and parameters."""
-    goal: Literal["auto", "min", "max"] = "auto"
-    """Whether a figure is better when lower or higher; auto: higher for accuracy, F1, PSNR and the like."""
+    goal: Goal = "auto"
+    """Whether a figure is better when lower (min) or higher (max); auto: by its name, e.g. max for accuracy, F1 or
+    PSNR."""
     bound: Annotated[float, Field()] | None = None
     """Largest acceptable validation loss, for fewest-parameters."""
     max_params: Annotated[int, Field(ge=1)] | None = None

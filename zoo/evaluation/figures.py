@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from zoo.core.figures import direction
 from zoo.display.format import format_value
 
 MAIN_FIGURES = (
@@ -20,11 +21,6 @@ MAIN_FIGURES = (
     "calibration_error",
 )
 """The figures that matter most, in this order."""
-LOWER = {"loss", "frechet", "frechet_reconstructions", "kid", "calibration_error", "iwae", "bound"}
-LOWER |= {"distortion", "rate", "copies", "edit_same"}
-HIGHER = {"accuracy", "macro_f1", "top5_accuracy", "precision", "recall", "density", "coverage", "psnr", "ssim"}
-HIGHER |= {"judge_right", "judge_right_reconstructions", "edit_right", "edit_right_from_none"}
-HIGHER |= {"mixture_mass", "mixture_both", "mixture_monotone"}
 LIKE_REAL = {"sharpness": 1.0, "sharpness_laplacian": 1.0, "judge_diversity": 1.0}
 """Figures that are divided by those of real pictures."""
 
@@ -71,6 +67,4 @@ def confusions(matrix: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
 
 def better(name: str) -> str:
     """Return in which direction a figure is better; empty if that is not known."""
-    if name in LOWER:
-        return "lower is better"
-    return "higher is better" if name in HIGHER or name.startswith("shapes_") else ""
+    return {"min": "lower is better", "max": "higher is better", "": ""}[direction(name)]

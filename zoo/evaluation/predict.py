@@ -115,7 +115,7 @@ def predict_one(
     autocast = autocast_type(torch_device, run.entry.train.precision)
     paths, skipped, recipe = list[str](), list[Skipped](), run_recipe(run)
     scores = [torch.empty(0, len(run.info.classes))]
-    files = expand_folders(map(Path, pictures), skipped)
+    files = expand_folders(map(expand_user, pictures), skipped)
     while chunk := list(islice(files, recipe.chunk)):
         if read := decode_files(chunk, recipe, skipped):
             batch = Pictures.of(np.stack([picture for _, picture in read]), [0] * len(read))

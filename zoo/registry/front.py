@@ -14,8 +14,11 @@ from zoo.registry.results import current_hash, distinct_rows
 
 COSTS = ("parameters", "minutes")
 """What a result is weighed against."""
-SETTINGS = ("guidance", "temperature", "calibration_temperature", "judge")
-"""How a result may have been measured, beside averaging."""
+SETTINGS = ("guidance", "temperature", "calibration_temperature")
+"""How a result may have been measured, beside averaging and its judge."""
+
+OWN_FIGURES = frozenset({"loss", "bound", "distortion", "rate", "mse", "iwae", "iwae_gap", "psnr", "ssim", "accuracy"})
+"""Figures of the model itself, which are the same with any judge of its samples."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,12 @@ class FrontPoint:
     """What predictions are averaged over; empty for one deterministic pass."""
     settings: str = ""
     """How it was measured, e.g. "guidance 3"; empty for the defaults."""
+    judge: str = ""
+    """What judged the samples, in whose features distances are; empty for figures that no judge takes part in."""
     stale: bool = False
     """Whether the entry has changed since."""
     front: tuple[str, ...] = field(default=(), compare=False)
-    """The costs of COSTS for which no other result with the same averaging is as cheap and better, or as good and
-    cheaper."""
+    """The costs of COSTS for which no comparable result is as cheap and better, or as good and cheaper."""
 
     @property
     def mean(self) -> float:
@@ -59,6 +63,7 @@ class FrontPoint:
         return about | {
             "averaging": self.averaging,
             "settings": self.settings,
+            "judge": self.judge,
             "stale": self.stale,
             "front": list(self.front),
         }
@@ -67,13 +72,15 @@ class FrontPoint:
 def front_points(registry: Registry, data: str, metric: str, *, higher: bool) -> list[FrontPoint]:
     """Collect the recorded results on the test split of a data set, cheapest first, and mark the fronts.
 
-    Results with different averaging are not compared: one pass is only weighed against one pass. What was measured in
-    another way, such as with other guidance, is another point.
+    Results with different averaging or judges are not compared: one pass is only weighed against one pass, and a
+    distance only against those in the same features. What was measured in another way, such as with other guidance, is
+    another point.
     """
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in usable_rows(registry.results):
         if row["data"] == data and metric in row["metrics"]:
-            key = (row["entry"], row["of"], str(row.get("averaging", "")), str(row["parameters"]), settings_of(row))
+            how = str(row.get("averaging", "")), settings_of(row), judge_of(row, metric)
+            key = (row["entry"], row["of"], str(row["parameters"]), *how)
             groups.setdefault(key, []).append(row)
     hashes = {entry: current_hash(entry, registry) for entry, *_ in groups}
     points = [make_point(rows, metric, hashes[key[0]]) for key, rows in groups.items()]
@@ -102,6 +109,7 @@ def make_point(rows: list[dict[str, Any]], metric: str, current: str) -> FrontPo
         tuple(float(row["metrics"][metric]) for row in newest),
         str(first.get("averaging", "")),
         settings_of(first),
+        judge_of(first, metric),
         stale=bool(first["of"]) and first["of"] != current,
     )
 
@@ -109,6 +117,11 @@ def make_point(rows: list[dict[str, Any]], metric: str, current: str) -> FrontPo
 def settings_of(row: dict[str, Any]) -> str:
     """Describe how a result was measured; empty for the defaults."""
     return ", ".join(f"{name.replace('_', ' ')} {row[name]}" for name in SETTINGS if row.get(name))
+
+
+def judge_of(row: dict[str, Any], metric: str) -> str:
+    """Return the name of the judge of a result, without its size; empty for the figures of the model itself."""
+    return "" if metric in OWN_FIGURES else str(row.get("judge") or "").partition(" (")[0]
 
 
 def minutes_of(row: dict[str, Any]) -> float | None:
@@ -119,8 +132,12 @@ def minutes_of(row: dict[str, Any]) -> float | None:
 
 
 def fronts_of(point: FrontPoint, points: list[FrontPoint], *, higher: bool) -> tuple[str, ...]:
-    """Return the costs for which no point with the same averaging dominates this one (Pareto)."""
-    rivals = [other for other in points if other.averaging == point.averaging and other is not point]
+    """Return the costs for which no point with the same averaging and judge dominates this one (Pareto)."""
+    rivals = [
+        other
+        for other in points
+        if other is not point and (other.averaging, other.judge) == (point.averaging, point.judge)
+    ]
     return tuple(cost for cost in COSTS if is_on_front(point, rivals, cost, higher=higher))
 
 

@@ -54,6 +54,8 @@ def unused_in_stages(train: TrainSpec, key: str, searched: Collection[str]) -> I
     stages = [train.stage(names[1])] if names else [train.stage(name) for name in [*train.stages, ""]]
     if option == "cooldown" and not ends_with(searched, ".schedule") and all(s.schedule != "wsd" for s in stages):
         yield ZooError(f"{key} has no effect on this schedule", "set train.schedule=wsd")
+    if option == "goal" and not ends_with(searched, ".monitor") and all(s.monitor is None for s in stages):
+        yield ZooError(f"{key} has no effect without train.monitor", "name a figure, e.g. train.monitor=accuracy")
     if option == "min_delta" and not ends_with(searched, ".patience") and all(s.patience is None for s in stages):
         yield ZooError(f"{key} has no effect without train.patience", "set train.patience=5")
     decays = option in ("decoupled", "decay_bias", "decay_norm") and not ends_with(searched, ".weight_decay")

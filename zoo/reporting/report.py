@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from zoo.core.errors import ZooError
-from zoo.core.files import write_text
+from zoo.core.files import expand_user, write_text
 from zoo.core.notes import Tell, ignore
 from zoo.core.trust import refuse_link
 from zoo.evaluation.compare.folder import is_comparison
@@ -51,10 +51,11 @@ def report(
         >>> zoo.report("cnn")  # doctest: +SKIP
         PosixPath('runs/cnn-1/report.html')
     """
-    if out is not None:
-        check_html(Path(out))
+    target = None if out is None else expand_user(out)
+    if target is not None:
+        check_html(target)
     page, folder = find_page(what, device, tell)
-    path = folder / FILE if out is None else Path(out)
+    path = folder / FILE if target is None else target
     if out is None:
         refuse_link(folder)
     from zoo.reporting.page import render
@@ -73,7 +74,7 @@ def check_html(path: Path) -> None:
 
 def find_page(what: Run | str | Path, device: str, tell: Tell) -> tuple[Page, Path]:
     """Return the page about something, and the folder it belongs to."""
-    for path in [] if isinstance(what, Run) else [Path(what), ROOT / what]:
+    for path in [] if isinstance(what, Run) else [expand_user(what), ROOT / what]:
         if has(is_study, path):
             from zoo.reporting.study_page import study_page
 

@@ -62,7 +62,7 @@ def run_page(run: Run, device: str, tell: Tell) -> Page:
     rows, kept = read_log(run, tell)
     found = dict(evaluations(run, tell))
     sections = [
-        Section("About", about_blocks(run)),
+        Section("About", about_blocks(run, len(rows))),
         Section("Options", option_blocks(run)),
         *([Section("Curves", curve_blocks(rows, kept))] if rows else []),
         *evaluation_sections(run, found, tell),
@@ -144,8 +144,8 @@ def metric_tiles(run: Run, found: dict[str, Any]) -> list[Tile]:
     return [*tiles, Tile("training", format_duration(seconds), f"on {run.record.get('device', 'an unknown device')}")]
 
 
-def about_blocks(run: Run) -> list[Block]:
-    """Return what the run is."""
+def about_blocks(run: Run, epochs: int) -> list[Block]:
+    """Return what the run is, which has trained so many epochs."""
     record, info = run.record, run.info
     channels, height, width = info.shape
     colour = {1: "grey", 3: "in colour"}.get(channels, f"{channels} channels")
@@ -161,7 +161,7 @@ def about_blocks(run: Run) -> list[Block]:
         "pictures": counts,
         "size": f"{height} x {width}, {colour}",
         "classes": f"{len(info.classes)}: {classes}" if info.classes else None,
-        "epochs": run.entry.train.epochs,
+        "epochs": epochs or None,
         "seed": run.entry.train.seed,
         "started": str(record.get("started") or "").replace("T", " ").removesuffix("Z"),
         "finished": str(record.get("finished") or "").replace("T", " ").removesuffix("Z"),

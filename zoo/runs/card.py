@@ -70,7 +70,8 @@ class Card:
         """The hub's name of the task; empty if it has none."""
         if self.entry.prior is not None:
             return "text-to-image" if self.entry.text is not None else "unconditional-image-generation"
-        return "image-classification" if "accuracy" in self.kept.get("valid", {}) else ""
+        figures = {**self.kept.get("valid", {}), **self.evaluation.get("metrics", {})}
+        return "image-classification" if "accuracy" in figures else ""
 
     @property
     def folder(self) -> str:
@@ -211,7 +212,7 @@ class Card:
             ["data", f"{md.name(self.entry.data.name)}: {counts} pictures"],
             *self.subjects(),
             ["preprocessing", self.preprocessing()],
-            ["training", f"weights of epoch {self.kept.get('epoch')} of {train.epochs}, seed {train.seed}"],
+            ["training", f"weights of epoch {self.kept.get('epoch')} {self.length()}, seed {train.seed}"],
             ["time", f"{format_duration(self.record.get('seconds') or 0.0)} on {device}"],
             ["parameters", format_value(self.record.get("parameters"))],
         ]
@@ -219,6 +220,13 @@ class Card:
             [["FLOPs per picture", format_value(self.record["flops"])]] if is_finite(self.record.get("flops")) else []
         )
         return f"## Training\n\n{md.table(['about', 'this run'], rows)}"
+
+    def length(self) -> str:
+        """Return how many epochs or minutes the kept weights were trained, and in which stage if there are several."""
+        train, stage = self.entry.train, str(self.kept.get("stage", ""))
+        minutes = train.minutes or train.own_minutes(stage)
+        length = f"in {minutes:g} minutes" if minutes else f"of {train.stage(stage).epochs}"
+        return f"{length} (stage {md.name(stage)})" if train.stages else length
 
     def subjects(self) -> list[list[str]]:
         """Return what the pictures show: their classes, or examples of their captions."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from zoo.core.errors import DataError, ZooError
+from zoo.core.files import expand_user
 from zoo.core.notes import collect_notes, note
 from zoo.core.sections import PictureSpec
 from zoo.core.walk import format_left_out, is_folder, picture_files
@@ -131,7 +132,7 @@ def read_inputs(run: Run, names: Sequence[str], skipped: list[Skipped]) -> tuple
             found += chosen
             parts.append(numbered_pictures(load_test_split(run), chosen))
         else:
-            paths, pictures = read_files(run, map(Path, group), skipped)
+            paths, pictures = read_files(run, map(expand_user, group), skipped)
             found += paths
             parts.append(pictures.x)
     return found, Pictures.of(torch.cat(parts).permute(0, 2, 3, 1), [0] * len(found))
@@ -170,7 +171,7 @@ def read_pictures(run: Run, names: Sequence[str]) -> Tensor:
 def read_picture(run: Run, text: str) -> Tensor:
     """Read one picture from a file, uint8 (1, C, H, W)."""
     skipped: list[Skipped] = []
-    found = [picture for _, picture in decode_files([Path(text)], run_recipe(run), skipped)]
+    found = [picture for _, picture in decode_files([expand_user(text)], run_recipe(run), skipped)]
     if skipped:
         raise DataError(f"{text}: {skipped[0].reason}", "give a picture file, or test:0 for one of the test split")
     return Pictures.of(np.stack(found), [0]).x

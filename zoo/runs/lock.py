@@ -20,6 +20,8 @@ FILE_TIMEOUT = 60.0
 """Seconds to wait for another process that changes the same file."""
 FILE_POLL = 0.05
 """Seconds between two attempts to lock a file."""
+PROBED_RETRIES = 5
+"""Attempts to lock a folder while no owner is known: another process may only look whether the lock is free."""
 VANISHED_RETRIES = 20
 """Attempts to lock a folder that another process creates and removes."""
 
@@ -33,7 +35,7 @@ def lock_folder(path: Path, advice: str = "wait for it, or choose another folder
     who, lock = path / "lock.json", FileLock(path / "lock")
     refuse_link(path / "lock")
     try:
-        create_and_acquire(path, lock)
+        take_lock(path, lock, who)
     except Timeout:
         raise LockedError(f"{path} is in use by {lock_owner(who)}", advice) from None
     except OSError as error:
@@ -53,6 +55,19 @@ def lock_folder(path: Path, advice: str = "wait for it, or choose another folder
         if not begun:
             with suppress(OSError):
                 path.rmdir()
+
+
+def take_lock(path: Path, lock: FileLock, who: Path) -> None:
+    """Create a folder and take its lock; Timeout if another process works there."""
+    for retry in range(PROBED_RETRIES):
+        try:
+            create_and_acquire(path, lock)
+        except Timeout:
+            if who.exists() or retry == PROBED_RETRIES - 1:
+                raise
+            time.sleep(FILE_POLL)
+        else:
+            return
 
 
 def create_and_acquire(path: Path, lock: FileLock) -> None:

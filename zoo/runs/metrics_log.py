@@ -9,9 +9,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from zoo.core.errors import RunError
-from zoo.core.figures import score_of
+from zoo.core.errors import RunError, one_line
+from zoo.core.figures import Goal, score_of
 from zoo.core.files import non_finite_to_none, write_text
+from zoo.core.notes import note
 from zoo.core.trust import FINITE_JSON, open_regular, read_bytes, refuse_link
 
 Row = dict[str, Any]
@@ -32,9 +33,12 @@ class MetricsLog:
         write_text(self.path, "".join(json_line(row) for row in self.rows))
         if find_spec("tensorboard") is not None:
             refuse_link(self.folder / "tensorboard")
-            from torch.utils.tensorboard import SummaryWriter
+            try:
+                from torch.utils.tensorboard import SummaryWriter
 
-            self.tensorboard = SummaryWriter(str(self.folder / "tensorboard"), purge_step=rows + 1)
+                self.tensorboard = SummaryWriter(str(self.folder / "tensorboard"), purge_step=rows + 1)
+            except Exception as error:  # nobody asked for these events, so what is broken costs nothing else
+                note(f"no events for TensorBoard: {one_line(str(error))}")
 
     def add(self, row: Row) -> None:
         """Append the metrics of one epoch."""
@@ -96,14 +100,17 @@ def parse_rows(lines: Iterable[str]) -> list[Row]:
 def kept_row(rows: list[Row], train: Mapping[str, Any]) -> Row:
     """Return the epoch whose weights were kept, by the `train` section of an entry.
 
-    It is the last one, or of the last stage the one with the lowest validation loss, or the best monitored figure.
+    It is the last one, also where there are no validation pictures, or of the last stage the one with the lowest
+    validation loss or the best monitored figure.
     """
     last = [row for row in rows if row["stage"] == rows[-1]["stage"]]
     if train.get("keep", "best") == "last":
         return last[-1]
     own = train.get("stages", {}).get(last[-1]["stage"], {})
     figure = own.get("monitor") or train.get("monitor") or "loss"
-    return min(last, key=lambda row: score_of(figure, row["valid"].get(figure) or 0.0))
+    goal: Goal = own.get("goal") or train.get("goal") or "auto"
+    known = [row for row in last if row["valid"].get(figure) is not None]
+    return min(known, key=lambda row: score_of(figure, row["valid"][figure], goal), default=last[-1])
 
 
 def is_epoch(row: Any) -> bool:

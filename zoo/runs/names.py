@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from zoo.core.files import expand_user
 from zoo.core.trust import load_json
 
 ROOT = Path("runs")
@@ -51,7 +52,7 @@ def best_runs(path: Path) -> list[Path]:
 
 def find_folder(text: str, root: Path = ROOT) -> Path | None:
     """Find a run folder by path or by name; for a study, its best run."""
-    return next((best for path in (Path(text), root / text) if is_run(best := best_run(path))), None)
+    return next((best for path in (expand_user(text), root / text) if is_run(best := best_run(path))), None)
 
 
 def newest_runs(text: str, root: Path = ROOT) -> list[Path]:

@@ -187,7 +187,7 @@ class Training:
     def accelerate(self, saved: Saved | None) -> None:
         """Accelerate the model if the training is long enough."""
         kind, spec = self.job.device.type, self.job.spec
-        work = FORWARDS_PER_STEP * (self.job.flops or 0) * len(self.job.splits.train) * spec.epochs
+        work = FORWARDS_PER_STEP * (self.job.flops or 0) * len(self.job.splits.train) * self.epochs
         pays_off = self.time_limit > MIN_COMPILE_SECONDS if self.time_limit else work > MIN_COMPILE_FLOPS[kind]
         wanted = spec.compile == "on" or (spec.compile == "auto" and pays_off)
         how = self.setup.accelerate(wanted)

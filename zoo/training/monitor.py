@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import torch
 
 from zoo.core.errors import JobError, ZooError, did_you_mean
-from zoo.core.figures import score_of
+from zoo.core.figures import check_goal, score_of
 from zoo.core.sections import StageSpec, TrainSpec
 from zoo.data.dataset import Pictures
 from zoo.data.loader import batches
@@ -27,7 +27,7 @@ def epoch_score(spec: StageSpec, valid: Mapping[str, float], epoch: int) -> floa
         if not math.isfinite(valid.get(name, 0.0)):
             raise JobError(f"the validation {name} is not finite in epoch {epoch + 1}", "lower train.lr")
     figure = spec.monitor or "loss"
-    return score_of(figure, valid[figure]) if figure in valid else -epoch
+    return score_of(figure, valid[figure], spec.goal or "auto") if figure in valid else -epoch
 
 
 def check_monitor(model: Model, stages: Iterable[str], spec: TrainSpec, valid: Pictures, device: torch.device) -> None:
@@ -45,3 +45,6 @@ def check_monitor(model: Model, stages: Iterable[str], spec: TrainSpec, valid: P
     known = sorted(found | set(MACRO_FIGURES if isinstance(model, Classifier) else ()))
     if missing := sorted(figures - set(known)):
         raise ZooError(f"train.monitor: there is no validation figure {missing[0]!r}", did_you_mean(missing[0], known))
+    for each in specs:
+        if each.monitor:
+            check_goal("train.monitor", each.monitor, each.goal or "auto", "set train.goal=min or max")

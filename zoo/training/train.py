@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from zoo.core.errors import DataError, JobError
+from zoo.core.files import expand_user
 from zoo.core.notes import Tell
 from zoo.registry.data_source import Data, with_data
 from zoo.registry.entry import Entry
@@ -103,7 +104,8 @@ def train(
     command = resume_command("train", name, words, options | {"callbacks": named_callbacks(callbacks)}, registries)
     callback = callback or default_callback(chosen.name)
     with open_events(callbacks, callback.note) as events:
-        return train_entry(chosen, command, None if out is None else Path(out), device, callback, events, fresh=fresh)
+        folder = None if out is None else expand_user(out)
+        return train_entry(chosen, command, folder, device, callback, events, fresh=fresh)
 
 
 def default_callback(name: str) -> Callback:

@@ -18,8 +18,7 @@ def directions(spec: TuneSpec) -> list[Direction]:
         return ["minimize", "minimize"]
     if spec.objective in COMPUTED_OBJECTIVES:
         return ["maximize" if spec.objective == "efficiency" else "minimize"]
-    higher = is_better_higher(spec.objective) if spec.goal == "auto" else spec.goal == "max"
-    return ["maximize" if higher else "minimize"]
+    return ["maximize" if is_better_higher(spec.objective, spec.goal) else "minimize"]
 
 
 def objective_metric(spec: TuneSpec) -> str:

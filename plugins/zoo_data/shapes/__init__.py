@@ -23,7 +23,7 @@ class ShapesSpec(DataSpec):
     """Options of the shapes."""
 
     n: Annotated[int, Field(ge=6, le=1_000_000)] = 12_000
-    """Number of training pictures; a sixth of it more, at most 2,000, is drawn for validation, and as many for testing."""
+    """Number of training pictures; a sixth of it more, but at most 2,000, for validation, and as many for testing."""
     two: Annotated[float, Field(ge=0, le=1)] = 0.6
     """Share of pictures with two objects."""
     held_out: Annotated[float, Field(ge=0, le=1)] = 0.25

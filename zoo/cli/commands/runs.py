@@ -78,7 +78,9 @@ def remove(screen: Screen, action: str, names: list[str], *, dry_run: bool, yes:
 
     if action == "prune":
         names = useless_runs()
-        if names and not dry_run and not yes and sys.stdin.isatty():
+        if names and not dry_run and not yes:
+            if not sys.stdin.isatty():
+                raise ZooError(f"nobody can be asked whether to remove {', '.join(names)}", "add --yes, or --dry-run")
             click.confirm(f"remove {', '.join(names)}?", abort=True, err=True)
     paths = remove_runs(names, dry_run=dry_run)
     if screen.json:

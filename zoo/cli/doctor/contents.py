@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.cli.doctor.finding import Finding, note, ok, problem
 from zoo.core.errors import MissingError
+from zoo.core.files import expand_user
 from zoo.registry.plugins.blocklist import OWN
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def check_data() -> Iterator[Finding]:
     from zoo.registry.catalog import catalog
     from zoo.registry.kinds import DataKind
 
-    folder = Path(os.environ.get("ZOO_DATA") or cache_dir() / "data")
+    named = os.environ.get("ZOO_DATA")
+    folder = expand_user(named) if named else cache_dir() / "data"
     here, absent, given = list[str](), list[str](), list[str]()
     for kind in (kind for plugin in catalog().plugins for kind in plugin.kinds if isinstance(kind, DataKind)):
         if any(field.is_required() for field in kind.spec.model_fields.values()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo.core.errors import ZooError
+from zoo.core.figures import check_goal
 from zoo.core.sections import COMPUTED_OBJECTIVES, TuneSpec
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ def check_objective(spec: TuneSpec) -> None:
         raise ZooError(f"--bound has no effect with objective {spec.objective}", "use --objective fewest-parameters")
     if spec.objective in COMPUTED_OBJECTIVES and spec.goal != "auto":
         raise ZooError(f"tune.goal has no effect with objective {spec.objective}", "use the name of a figure")
+    if spec.objective not in COMPUTED_OBJECTIVES:
+        check_goal("tune.objective", spec.objective, spec.goal, "set tune.goal=min or max")
 
 
 def check_epochs(entry: Entry, space: Space) -> None:
