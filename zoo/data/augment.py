@@ -10,8 +10,8 @@ from torch import Tensor
 class Augment:
     """Base class of augmentations: functions of pictures and of random numbers.
 
-    It draws nothing itself, so that the same seed, epoch and step always give the same pictures, and a picture does not
-    depend on the others of its batch.
+    It draws nothing itself, so that the same seed, epoch and step always give the same pictures. Each picture should
+    depend on its own random numbers alone; that of a library which draws for whole batches may depend on the others.
 
     Example:
         >>> import torch

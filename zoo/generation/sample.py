@@ -172,7 +172,7 @@ def mix(
         seed: Seed of the random numbers.
         temperature: Below 1, samples are likelier and less varied.
         guidance: Above 0, samples fit their prompts better and are less varied.
-        mix: How the two prompts are combined: "auto", "sum" or "product", as in `sample`.
+        mix: How the two prompts are combined: "auto", "sum", "product" or "join", as in `sample`.
         device: "cpu", "cuda", "cuda:1", "mps", or "auto" for the fastest of this machine.
 
     Returns:

@@ -19,7 +19,7 @@ from zoo.reporting.charts import Axis, Bar, Colour, Series, axis_of, draw_bars, 
 from zoo.reporting.values import MAX_ROWS, all_options, facts, option_text, read_picture, repeat_blocks
 from zoo.runs.card import safe_command
 from zoo.tuning.gain import confirmations, gain_lines
-from zoo.tuning.history import best_so_far, objective_points, option_importance
+from zoo.tuning.history import MAX_OPTIONS, MIN_DONE_TRIALS, best_so_far, objective_points, option_importance
 from zoo.tuning.objective import has_own_figure
 from zoo.tuning.study import (
     FAILED_STATES,
@@ -34,9 +34,6 @@ from zoo.tuning.study import (
 )
 from zoo.tuning.study_folder import read_about
 
-MIN_DONE_TRIALS = 4
-"""Fewest finished trials for which importance is estimated."""
-MAX_OPTIONS = 12
 MAX_BARS = 200
 """Most trials in the timeline."""
 COLOURS: dict[str, Colour] = {"done": "a", "pruned": "grey", **dict.fromkeys(FAILED_STATES, "bad")}

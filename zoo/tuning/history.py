@@ -8,6 +8,11 @@ from dataclasses import replace
 
 from zoo.tuning.study import Study, Trial
 
+MIN_DONE_TRIALS = 4
+"""Fewest finished trials for which importance is estimated."""
+MAX_OPTIONS = 12
+"""Maximum number of options whose importance is shown."""
+
 
 def objective_points(study: Study) -> tuple[str, dict[int, float]]:
     """Return the objective's name, and its value for each trial that is done or pruned, by number."""

@@ -250,7 +250,7 @@ def bound_key(spec: TuneSpec, trial: Trial) -> tuple[float, ...]:
 def efficiency(trial: Trial) -> float:
     """Compute 1 / (loss x parameters); for a loss at or below 0, lower losses rank higher."""
     loss, parameters = trial.loss or 0.0, trial.parameters or 1
-    return 1 / (loss * parameters) if loss > 0 else math.inf if loss == 0 else -loss * 1e300
+    return 1 / (loss * parameters) if loss > 0 else 1e300 * (1 - loss)
 
 
 def describe_study(study: Study, parallel: int | None = None) -> list[str]:

@@ -110,7 +110,7 @@ def show_entry(screen: Screen, about: EntryDescription) -> None:
         data = about.spec["data"]["kind"]
         screen.line(f"{about.parameters:,} parameters{flops} on {shape} pictures of {data}")
     defaults = {option.name: option.default for option in about.options}
-    values = dict(flatten(about.spec))
+    values = dict(options_and_sections(about.spec))
     set_here = [
         (name, yaml_scalar(values[name]), yaml_scalar(old))
         for name, old in defaults.items()
@@ -162,9 +162,9 @@ def show_weights(screen: Screen, weights: list[dict[str, Any]]) -> None:
     screen.table(heads, rows, right=[1, 4])
 
 
-def flatten(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+def options_and_sections(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
     """Yield every value by its dotted name; mappings also whole, since an option may be a mapping."""
     for key, value in values.items():
         yield f"{prefix}{key}", value
         if isinstance(value, dict):
-            yield from flatten(value, f"{prefix}{key}.")
+            yield from options_and_sections(value, f"{prefix}{key}.")

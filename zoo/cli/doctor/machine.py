@@ -21,6 +21,7 @@ from zoo.cli.doctor.contents import install_command
 from zoo.cli.doctor.finding import Finding, note, ok, problem
 from zoo.core.errors import MissingError, ResourceError, describe_error
 from zoo.core.temporary import scratch
+from zoo.display.format import format_bytes
 
 PROBE = 'extern "C" int zoo() { return 42; }'
 
@@ -257,8 +258,3 @@ def check_shared_memory() -> Iterator[Finding]:
         yield note(text, "zoo tune will be slower; in a container raise it with --shm-size=2g", free=usage.free)
     else:
         yield ok(text, free=usage.free)
-
-
-def format_bytes(count: int) -> str:
-    """Format a number of bytes as MB or GB."""
-    return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"

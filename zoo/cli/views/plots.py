@@ -12,14 +12,10 @@ from zoo.core.errors import printable
 from zoo.core.files import atomic_write
 from zoo.display.format import format_count
 from zoo.display.limits import Limits
-from zoo.tuning.history import best_so_far, objective_points, option_importance
+from zoo.tuning.history import MAX_OPTIONS, MIN_DONE_TRIALS, best_so_far, objective_points, option_importance
 from zoo.tuning.study import FAILED_STATES, Study, Trial, trial_label
 
 BLUE, GREY, RED, GREEN = "#2f6fb0", "#a8a8a8", "#c23b22", "#2c8c4a"
-MIN_DONE_TRIALS = 4
-"""Fewest finished trials for which importance is estimated."""
-MAX_OPTIONS = 12
-"""Maximum number of options in the plot of importance."""
 
 
 def draw_plots(study: Study) -> list[Path]:
