@@ -66,7 +66,9 @@ def read_file(path: Path, folder: str, known: set[str], found: dict[str, list[st
     """Add the captions of a metadata file to those `found`, and say what of it cannot be used."""
     bad: list[str] = []
     strange: list[str] = []
+    rows = 0
     for number, row in rows_of(path):
+        rows += 1
         parsed = parse_row(row)
         if isinstance(parsed, str):
             bad.append(f"line {number}: {parsed}")
@@ -77,6 +79,8 @@ def read_file(path: Path, folder: str, known: set[str], found: dict[str, list[st
         else:
             found.setdefault(name, []).extend(parsed.texts)
     lost = []
+    if not rows:
+        lost.append("it has no rows")
     if bad:
         lost.append(f"rows without a caption: {len(bad):,} ({bad[0]})")
     if strange:
@@ -89,9 +93,9 @@ def parse_row(row: Any) -> Row | str:
     if not isinstance(row, dict):
         return "no JSON object"
     name = row.get(NAME)
-    column = next((each for each in TEXTS if each in row), None)
+    column = next((each for each in sorted(TEXTS, key=lambda each: row.get(each) is None) if each in row), None)
     if not isinstance(name, str) or not name.strip():
-        return f"no {NAME}"
+        return f"no {NAME}" if NAME in row else f"no column {NAME} among {', '.join(map(str, row))}"
     if column is None:
         return f"no column {' or '.join(TEXTS)} among {', '.join(map(str, row))}"
     texts = [row[column]] if isinstance(row[column], str) else row[column]
@@ -107,7 +111,9 @@ def rows_of(path: Path) -> Iterator[tuple[int, Any]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             if path.suffix == ".csv":
-                reader = csv.DictReader(file)
+                columns = file.readline()
+                file.seek(0)
+                reader = csv.DictReader(file, delimiter=delimiter_of(columns))
                 for row in reader:
                     yield reader.line_num, {key: value for key, value in row.items() if key is not None}
             else:
@@ -115,6 +121,12 @@ def rows_of(path: Path) -> Iterator[tuple[int, Any]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"{path} cannot be read: {reason[:120]}", "save it as UTF-8, a row for each picture") from None
+
+
+def delimiter_of(columns: str) -> str:
+    """Return what separates the columns of a first line: a comma, or a semicolon or tab, as spreadsheets may write."""
+    names = columns.replace('"', "")
+    return next((each for each in ";\t" if f"{NAME}{each}" in names or f"{each}{NAME}" in names), ",")
 
 
 def parse_json(line: str) -> Any:

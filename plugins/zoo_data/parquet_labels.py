@@ -120,13 +120,15 @@ def plain_value(value: object) -> Value | None:
 def known_values(files: Files, columns: Columns, counts: Mapping[Path, Counter[Value | None]]) -> dict[Value, int]:
     """Number the values that stand for a class: those with a declared name, else those of training pictures.
 
-    Where -1 is none of them, it stands for no label.
+    Where -1 is none of them, or comes before 0, it stands for no label.
     """
     if columns.names:
         known: dict[Value, int] = {name: index for index, name in reversed(list(enumerate(columns.names)))}
         known |= {index: index for index in range(len(columns.names))}
     else:
         found: set[Any] = {value for path in files["train"] for value in counts[path]} - {None}
+        if 0 in found and min(found) == UNLABELLED:  # classes are numbered from 0
+            found.remove(UNLABELLED)
         known = {value: index for index, value in enumerate(sorted(found))}
     for paths in files.values():
         labels = {value for path in paths for value in counts[path]} - {None, UNLABELLED}

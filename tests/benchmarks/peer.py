@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 import zoo
-from zoo.evaluation.evaluate import compute_metrics
 from zoo.evaluation.gallery import JudgeRunner, random_rows, random_subset
 from zoo.evaluation.judges import find_judge
+from zoo.evaluation.metric_results import compute_metrics
 from zoo.models.device import choose_device
 from zoo.models.gallery import Gallery
 from zoo.registry.build import build_data

@@ -97,6 +97,7 @@ LINES: dict[str, str] = {
     "edit vae-nf photo.png": "missing option '--to'; give --to PROMPT",
     "mix vae-nf 3": "it needs two, e.g. zoo mix vae-nf 3 8",
     "interpolate vae-nf a.png": "e.g. zoo interpolate vae-nf photo.png other.png",
+    "sample vae-nf -3": "no such option '-3'; a word that begins with - follows --, e.g. zoo sample RUN -- '-3'",
     "completion bsh": "did you mean 'bash'?",
     "new-plugin": "name the plugin, e.g. zoo new-plugin my-models",
 }

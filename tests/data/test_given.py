@@ -158,6 +158,7 @@ def test_floats_may_lie_outside_by_a_rounding_error() -> None:
         ({"test": (X, Y)}, "no split 'train'"),
         ({"trian": (X, Y)}, "'trian' is no split"),
         ((X[:0], Y[:0]), "the pictures have the shape"),
+        ((X, np.array(["", "b"])[Y % 2]), "a class has an empty name; give each class a name"),
     ],
 )
 def test_what_is_no_data_is_said_in_one_line(data: Any, text: str) -> None:

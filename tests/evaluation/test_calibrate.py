@@ -14,6 +14,7 @@ import zoo
 from zoo.cli import main
 from zoo.core.errors import DataError, RunError
 from zoo.core.files import write_json
+from zoo.core.yaml import parse
 from zoo.models.calibration import Calibrated, fit_temperature
 
 Capture = pytest.CaptureFixture[str]
@@ -194,3 +195,13 @@ def test_only_a_classifier_has_probabilities(run: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("zoo.evaluation.calibrate.Classifier", Calibrated)
     with pytest.raises(zoo.ZooError, match="is not a classifier, so it has no probabilities to calibrate"):
         zoo.calibrate(run, device="cpu")
+
+
+def test_a_recorded_ensemble_says_how_its_members_were_calibrated(run: Path) -> None:
+    shutil.copytree(run, run.with_name("other"))
+    temperature = zoo.calibrate(run, device="cpu").temperature
+    file = Path("results.yaml")
+    file.write_text("version: 1\n", encoding="utf-8")
+    zoo.evaluate("tiny-1+other", device="cpu", record=file)
+    (row,) = parse(file.read_text(encoding="utf-8"), "results.yaml").data["results"]
+    assert row["calibration_temperature"] == f"{round(temperature, 5)}+1"

@@ -121,3 +121,9 @@ def test_ensembles_of_runs_with_the_same_names_are_kept_apart(pets: Path, monkey
     found = [json.loads(path.read_text("utf-8"))["run"] for path in Path("runs").glob("one+two-*/evaluation/test.json")]
     assert sorted(found) == [f"{Path('runs', each, 'one')}+{Path('runs', each, 'two')}" for each in "ab"]
     assert titles[0].startswith("a/one+a/two: test split")
+
+
+def test_a_command_for_one_run_says_so(pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = make_run("one"), make_run("two", *WIDE)
+    assert main(["report", f"{one}+{two}"]) == 2
+    assert "'one+two' names several runs, and this takes one" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -23,10 +24,25 @@ def bad(spec, outputs):
 def good(spec, outputs):
     return {"surprise": 0.25, "table": {"a": 1}}
 
+def library(spec, outputs):
+    import numpy as np
+    import torch
+    return {"of_numpy": np.float32(0.5), "of_torch": torch.tensor(2)}
+
+ODD = {
+    "taken": {"loss": 0.001},
+    "details": {"split": "x"},
+    "endless": {"endless": float("nan")},
+    "opaque": {"opaque": object()},
+}
+
 @hookimpl
 def zoo_metrics():
     yield MetricKind("bad", Spec, bad)
     yield MetricKind("good", Spec, good)
+    yield MetricKind("library", Spec, library)
+    for name, values in ODD.items():
+        yield MetricKind(name, Spec, lambda spec, outputs, values=values: values)
 """
 
 
@@ -38,7 +54,18 @@ def test_a_metric_that_fails_costs_only_itself(run: Path, install: object) -> No
     assert found.details["table"] == {"a": 1}
     assert "accuracy" in found.metrics
     assert "per_class" in found.details
-    assert found.problems == ["metric 'bad' of plugin measures (zoo-measures 1.0) failed: RuntimeError: no luck"]
+    plugin = "of plugin measures (zoo-measures 1.0) failed"
+    assert found.problems[0] == f"metric 'bad' {plugin}: RuntimeError: no luck"
+    assert found.metrics["loss"] > 0.01, "that of the model"
+    assert (found.metrics["of_numpy"], found.metrics["of_torch"]) == (0.5, 2)
+    assert found.problems[1:] == [
+        f"metric 'details' {plugin}: ValueError: its result 'split' has the name of another one",
+        f"metric 'endless' {plugin}: ValueError: endless is nan",
+        f"metric 'opaque' {plugin}: ValueError: opaque cannot be written as JSON: Object of type object is not JSON"
+        " serializable",
+        f"metric 'taken' {plugin}: ValueError: its result 'loss' has the name of another one",
+    ]
+    json.dumps(found.to_dict())
 
 
 def test_a_recorded_result_names_the_pictures_and_goes_stale(run: Path) -> None:

@@ -16,6 +16,7 @@ from zoo_metrics.resampling import wilson_interval
 
 import zoo
 from zoo.cli import main
+from zoo.cli.views.ranking import draw_curves
 from zoo.data.dataset import Pictures
 from zoo.evaluation.classified import ClassifiedSplit
 from zoo.evaluation.ranking import Curve, class_curves, confidence_curve, ranking, thresholds
@@ -143,6 +144,14 @@ def test_a_generator_has_no_precision(run: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("zoo.evaluation.evaluate.Classifier", torch.nn.Conv2d)
     with pytest.raises(zoo.ZooError, match="not a classifier, so no class has a precision"):
         zoo.evaluate(run, precision=0.5, device="cpu")
+
+
+def test_curves_name_every_class(tmp_path: Path) -> None:
+    names = ("_other", "a very long name of a class " * 3, "$x$")
+    pictures = Pictures.of(torch.zeros(6, 4, 4, dtype=torch.uint8), [0, 1, 2] * 2)
+    scores = torch.randn(6, 3, generator=torch.Generator().manual_seed(0)).log_softmax(1)
+    draw_curves(tmp_path / "curves.png", class_curves(ClassifiedSplit("test", names, pictures, scores)), "curves")
+    assert (tmp_path / "curves.png").stat().st_size > 5000
 
 
 def test_a_class_without_pictures_has_no_area() -> None:

@@ -148,3 +148,26 @@ def test_a_folder_with_captions_by_commands(tmp_path: Path, capsys: pytest.Captu
     assert json.loads(capsys.readouterr().out)["labels"] == ["a red picture"] * 2 + ["a blue picture"] * 2
     assert main(["train", "vae-nf", "--data", str(root), *small, "train.epochs=1", "--device", "cpu"]) == 3
     assert "text.kind=tokens, words or sentence" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_spreadsheets_may_separate_columns_otherwise(tmp_path: Path, separator: str) -> None:
+    root = pictures(tmp_path / "set", "a.png", "b.png")
+    rows = [["file_name", "text"], ["a.png", "red, plain"], ["b.png", "blue"]]
+    write(root / "metadata.csv", "\n".join(separator.join(row) for row in rows).encode())
+    assert captions(folder.load(FolderSpec(path=root))) == {"a.png": ("red, plain",), "b.png": ("blue",)}
+
+
+def test_metadata_that_gives_nothing_is_said(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "set", "cat/a.png", "dog/b.png")
+    write(root / "metadata.csv", b"name,text\na.png,red\n")
+    write(root / "cat" / "metadata.csv", b"")
+    notes = folder.load(FolderSpec(path=root)).notes
+    assert "metadata.csv: rows without a caption: 1 (line 2: no column file_name among name, text)" in notes
+    assert "cat/metadata.csv: it has no rows" in notes
+
+
+def test_the_column_that_has_a_text_is_taken(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "set", "a.png", "b.png")
+    jsonl(root / "metadata.jsonl", {"file_name": "a.png", "text": None, "caption": "red"})
+    assert captions(folder.load(FolderSpec(path=root))) == {"a.png": ("red",), "b.png": ()}

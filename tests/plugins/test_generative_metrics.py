@@ -18,7 +18,7 @@ from zoo_metrics import distances, zoo_metrics
 
 from zoo import DataInfo
 from zoo.data.dataset import Pictures
-from zoo.evaluation.evaluate import compute_metrics
+from zoo.evaluation.metric_results import compute_metrics
 from zoo.models.gallery import Gallery, JudgedImages
 from zoo.registry.kinds import Outputs
 

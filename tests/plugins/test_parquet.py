@@ -247,6 +247,15 @@ def test_rows_without_labels_are_left_out(tmp_path: Path, caplog: pytest.LogCapt
     assert caplog.messages == ["2 of 12 train pictures have no label; they are left out"]
 
 
+@pytest.mark.parametrize(("values", "classes"), [([-1, 0, -1, 1], ("0", "1")), ([-1, 1, -1, 1], ("-1", "1"))])
+def test_minus_one_before_zero_is_no_label(tmp_path: Path, values: list[int], classes: tuple[str, ...]) -> None:
+    images, _ = two(6)
+    save(tmp_path / "train.parquet", table(images, values * 3))
+    loaded = parquet.load(ParquetSpec(path=tmp_path))
+    assert loaded.classes == classes
+    assert len(loaded.train) == (6 if "0" in classes else 12)
+
+
 def test_class_names_without_pictures_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     images, labels = two(6)
     features = {"label": {"names": ["none", "red", "rare", "blue"], "_type": "ClassLabel"}}

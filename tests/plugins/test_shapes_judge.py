@@ -23,7 +23,7 @@ import zoo
 from zoo import CodeInfo, DataInfo
 from zoo.core.errors import ZooError
 from zoo.data import Pictures
-from zoo.evaluation.evaluate import compute_metrics
+from zoo.evaluation.metric_results import compute_metrics
 from zoo.models import Gallery, Generator, JudgedImages, LatentModel, Posterior, TextEncoder, VectorPrior
 from zoo.registry import Outputs
 from zoo.registry.listing import load_entry

@@ -143,6 +143,12 @@ def test_mv_renames_a_run(run: Path, capsys: Capture) -> None:
     assert load("best").model()
 
 
+def test_no_run_is_named_like_an_entry(run: Path, capsys: Capture) -> None:
+    assert main(["runs", "mv", "tiny-1", "cnn-separable"]) == 2
+    assert "cnn-separable is an entry, which stands for its newest run" in capsys.readouterr().err
+    assert run.exists()
+
+
 def test_prune_removes_what_diverged_or_was_interrupted(run: Path, capsys: Capture) -> None:
     copy_run(run, "a-1", state="interrupted")
     copy_run(run, "b-1", state="diverged")

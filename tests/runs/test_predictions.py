@@ -141,6 +141,7 @@ def test_other_sizes_are_resized_as_files_are(run: Path) -> None:
         (np.zeros((5, 7, 9), np.uint8), "(5, 7, 9) has neither its first nor its last dimension"),
         (np.zeros((3, 8, 8), np.uint8), "may be three grey pictures, or one in colour; add an axis"),
         (np.zeros((1, 1, 1, 8, 8), np.uint8), "holds no pictures; give (N, H, W, C)"),
+        (np.zeros((1, 0, 8), np.uint8), "holds pictures without pixels"),
         ([1, 2], "int is no picture; give a path"),
         (None, "NoneType is no picture"),
         ({"a": "b"}, "dict is no picture"),

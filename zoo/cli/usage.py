@@ -115,7 +115,8 @@ def describe_usage_error(error: click.ClickException) -> tuple[str, str]:
     see = f"see {context.command_path} --help"
     if isinstance(error, click.NoSuchOption):
         name = typed_option(error.option_name, words_of(context))
-        return f"no such option {name!r}", advise_on_option(context, name) or see
+        dashes = f"a word that begins with - follows --, e.g. {context.command_path} RUN -- {name!r}"
+        return f"no such option {name!r}", dashes if name[1:2].isdigit() else advise_on_option(context, name) or see
     if isinstance(error, click.MissingParameter):
         return text, advise_on_missing(context, error.param) or see
     if isinstance(error, click.BadOptionUsage):

@@ -56,7 +56,7 @@ def split_pictures(pictures: Array, shape: tuple[int, int, int], *, by_torch: bo
     `shape` is that of the model, channels first. Where a layout is ambiguous, that of the model's shape is taken, or
     else the usual one: channels first `by_torch`, last otherwise.
     """
-    if pictures.ndim == 2:
+    if pictures.ndim == 2 and pictures.size:
         return pictures[None, :, :, None]
     if pictures.ndim == 3:
         if pictures.shape[1:] == shape[1:] and is_grey_stack(pictures.shape, shape):
@@ -64,6 +64,8 @@ def split_pictures(pictures: Array, shape: tuple[int, int, int], *, by_torch: bo
         pictures = pictures[None]
     if pictures.ndim != 4:
         raise DataError(f"an array of shape {pictures.shape} holds no pictures", "give (N, H, W, C) or (N, C, H, W)")
+    if 0 in pictures.shape[1:]:
+        raise DataError(f"an array of shape {pictures.shape} holds pictures without pixels", "leave them out")
     first = has_channels_first(pictures.shape[1:], shape, by_torch=by_torch)
     return pictures.transpose(0, 2, 3, 1) if first else pictures
 

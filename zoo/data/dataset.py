@@ -237,6 +237,8 @@ def check_loaded(loaded: Loaded) -> None:
             raise DataError(
                 f"train pictures are {format_shape(train)}, {name} pictures {format_shape(part)}; make them equal"
             )
+    if not all(name.strip() for name in classes):
+        raise DataError("a class has an empty name", "give each class a name")
     if repeated := [name for name, count in Counter(classes).items() if count > 1]:
         raise DataError(f"several classes are called {quote_some(repeated)}", "give each class its own name")
     if len(loaded.captions) not in (0, len(classes)):

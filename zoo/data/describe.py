@@ -48,7 +48,8 @@ def describe_texts(splits: Splits) -> list[str]:
         return []
     counts = torch.cat([part.counts for part in parts])
     total, distinct, without = int(counts.sum()), len(parts[0].table), int((counts == 0).sum())
-    text = f"{total:,} captions, {distinct:,} of them different, with {len(splits.info.words):,} words"
+    captions = f"{total:,} captions, {distinct:,} of them different" if total > 1 else "1 caption"
+    text = f"{captions}, with {len(splits.info.words):,} words"
     return [text + (f"; {without:,} pictures have none" if without else "")]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from zoo.core.errors import DataError, ZooError
-from zoo.evaluation.evaluate import compute_metrics, compute_outputs
+from zoo.evaluation.evaluate import compute_outputs
+from zoo.evaluation.metric_results import compute_metrics
 from zoo.models.base import Classifier
 from zoo.models.calibration import fit_temperature
 from zoo.models.device import autocast_type, choose_device

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -105,7 +105,10 @@ def describe_members(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 def ensemble_result(runs: Sequence[Run], data: str, evaluation: dict[str, Any]) -> dict[str, Any]:
     """Make the record of a result for a registry file: names and hashes joined by `+`, sizes and times summed."""
-    rows = [make_result(run.entry, data, evaluation, run.record) for run in runs]
+    found = [evaluation | ({"calibration": asdict(run.calibration)} if run.calibration else {}) for run in runs]
+    rows = [make_result(run.entry, data, each, run.record) for run, each in zip(runs, found, strict=True)]
     joined = {key: "+".join(str(row[key]) for row in rows) for key in ("entry", "of")}
     summed = {key: round(sum(row[key] for row in rows), 1) for key in ("parameters", "minutes", "seconds")}
+    if any("calibration_temperature" in row for row in rows):
+        joined["calibration_temperature"] = "+".join(str(row.get("calibration_temperature", 1)) for row in rows)
     return rows[0] | joined | summed

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from zoo.core.errors import ZooError, one_line
+from zoo.core.errors import ZooError
 from zoo.core.notes import Tell, ignore
 from zoo.core.splits import check_split
 from zoo.core.types import DataInfo
@@ -25,6 +25,7 @@ from zoo.evaluation.ensemble import (
     open_members,
 )
 from zoo.evaluation.evaluation import Evaluation
+from zoo.evaluation.metric_results import MetricResults, compute_metrics
 from zoo.evaluation.ranking import class_curves, ranking, thresholds
 from zoo.models.averaging import with_views
 from zoo.models.base import Classifier, Model
@@ -35,7 +36,6 @@ from zoo.registry.data_source import Data
 from zoo.registry.entry import Entry
 from zoo.registry.events import EvaluationEnded
 from zoo.registry.kinds import Outputs
-from zoo.registry.plugins.blocklist import OWN
 from zoo.registry.results import append_result, current_hash, make_result
 from zoo.runs.apply import class_scores
 from zoo.runs.ensemble import Runs, ensemble_label, load_runs
@@ -81,50 +81,6 @@ class EvaluationRequest(NamedTuple):
     record: str | Path | None
     data_name: str
     precision: float | None
-
-
-class MetricResults(NamedTuple):
-    """Results of the metric kinds: numbers, more detailed results, and one line for each kind that failed."""
-
-    metrics: dict[str, float]
-    details: dict[str, Any]
-    problems: list[str]
-    kinds: dict[str, list[str]]
-    """Names of the numbers of each metric kind."""
-    requested: list[str]
-    """The metric kinds that the user asked for, and those of other plugins that the entry uses."""
-    unrequested: list[str]
-    """The metric kinds of plugins that the entry does not use and that the user did not ask for."""
-
-
-def compute_metrics(
-    found: Outputs, entry: Entry | None = None, requested: Collection[str] = (), only: Collection[str] = ()
-) -> MetricResults:
-    """Compute metric kinds from the outputs of a model of an entry: all of them, or `only` some."""
-    result = MetricResults(dict(found.means), {}, [], {}, [], [])
-    used = {OWN, *(part.plugin.distribution for part in (entry.components.values() if entry else ()))}
-    named = {name.rpartition(":")[2] for name in requested}
-    for name in catalog().names("metric"):
-        if only and name not in only:
-            continue
-        source = ""
-        try:
-            plugin, kind = catalog().find("metric", name)
-            source = f" of {plugin}"
-            applies = entry is None or kind.data in ("", entry.data.name)
-            values = dict((kind.compute(kind.spec(), found) if applies else None) or {})
-        except Exception as error:  # a failing plugin must not cost the others' metrics
-            text = f"metric {name!r}{source} failed: {type(error).__name__}: {error}"
-            result.problems.append(one_line(text))
-            continue
-        result.kinds[name] = [key for key, value in values.items() if isinstance(value, int | float)]
-        if name in named or plugin.distribution in used - {OWN}:
-            result.requested.append(name)
-        elif result.kinds[name] and entry is not None and plugin.distribution != OWN:
-            result.unrequested.append(name)
-        for key, value in values.items():
-            (result.metrics if isinstance(value, int | float) else result.details)[key] = value
-    return result
 
 
 def evaluate(

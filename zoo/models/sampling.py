@@ -43,7 +43,7 @@ class SamplingOptions(NamedTuple):
     def check(self, model: Generator, name: str, prior: str) -> None:
         """Raise ZooError for values that are out of range, or that the prior does not support."""
         if not 0 < self.temperature < math.inf:
-            raise ZooError(f"the temperature must be above 0, got {self.temperature}")
+            raise ZooError(f"the temperature must be above 0 and finite, got {self.temperature}")
         if not 0 <= self.seed < 2**63:
             raise ZooError(f"the seed must be a whole number from 0 to {2**63 - 1}, got {self.seed}")
         check_strength(self.guidance, "guidance")

@@ -73,7 +73,7 @@ RESULT: Schema = {
         "averaging": TEXT,
         "guidance": {"type": "number"},
         "temperature": {"type": "number"},
-        "calibration_temperature": {"type": "number"},
+        "calibration_temperature": {"type": ["number", "string"]},
         "parameters": {"type": "integer"},
         "minutes": {"type": "number"},
         "seconds": {"type": "number"},

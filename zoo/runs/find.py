@@ -81,6 +81,10 @@ def find_run(text: str, root: Path = ROOT, *, data: str | Path | None = None, pi
 
 def missing_run(text: str, root: Path) -> ZooError:
     """Make the error for a name that no run, entry or weights have."""
+    if len(parts := text.split("+")) > 1 and all(find_folder(part, root) or newest_runs(part, root) for part in parts):
+        return ZooError(
+            f"{text[:80]!r} names several runs, and this takes one", "`zoo evaluate` and `zoo predict` take several"
+        )
     names = [path.parent.name for path in root.glob("*/run.json")]
     names += [name for each, _ in catalog().weights() for name in (each.entry, each.name)]
     entry, at, _ = text.partition("@")

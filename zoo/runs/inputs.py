@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 SPLIT_OPTIONS = ("valid", "test", "split_seed", "limit", "imbalance", "folds", "fold")
 TEST_PICTURE = re.compile(r"test:([0-9]{1,9})")
+ANY_PICTURE = re.compile(r"(train|valid|test):[0-9.+-]*")
+"""What looks like the name of a picture of a split, but may be none."""
 
 
 def check_pictures(run: Run, changed: Entry, info: DataInfo, split: str, pictures: Pictures) -> None:
@@ -132,10 +134,18 @@ def read_inputs(run: Run, names: Sequence[str], skipped: list[Skipped]) -> tuple
             found += chosen
             parts.append(numbered_pictures(load_test_split(run), chosen))
         else:
-            paths, pictures = read_files(run, map(expand_user, group), skipped)
+            paths, pictures = read_files(run, map(file_path, group), skipped)
             found += paths
             parts.append(pictures.x)
     return found, Pictures.of(torch.cat(parts).permute(0, 2, 3, 1), [0] * len(found))
+
+
+def file_path(name: str) -> Path:
+    """Return the path of a picture file; ZooError for what looks like a picture of a split, and is neither."""
+    path = expand_user(name)
+    if ANY_PICTURE.fullmatch(name) and not path.exists():
+        raise ZooError(f"{name} names no picture", "those of the test split are test:0, test:1, ...")
+    return path
 
 
 def read_files(run: Run, paths: Iterable[Path], skipped: list[Skipped]) -> tuple[list[str], Pictures]:
@@ -171,7 +181,7 @@ def read_pictures(run: Run, names: Sequence[str]) -> Tensor:
 def read_picture(run: Run, text: str) -> Tensor:
     """Read one picture from a file, uint8 (1, C, H, W)."""
     skipped: list[Skipped] = []
-    found = [picture for _, picture in decode_files([expand_user(text)], run_recipe(run), skipped)]
+    found = [picture for _, picture in decode_files([file_path(text)], run_recipe(run), skipped)]
     if skipped:
         raise DataError(f"{text}: {skipped[0].reason}", "give a picture file, or test:0 for one of the test split")
     return Pictures.of(np.stack(found), [0]).x

@@ -9,6 +9,7 @@ from pathlib import Path
 from zoo.core.errors import ResourceError, ZooError, did_you_mean
 from zoo.core.files import WINDOWS, check_name, remove
 from zoo.core.trust import refuse_link
+from zoo.registry.layers import read_registry
 from zoo.runs.listing import list_runs
 from zoo.runs.lock import lock_folder
 from zoo.runs.names import COMPARISON_FILE, ROOT, STUDY_FILE
@@ -89,10 +90,13 @@ def remove_folder(path: Path) -> None:
 def rename_run(old: str, new: str, root: Path = ROOT) -> Path:
     """Rename a run.
 
-    Raises ZooError if the new name is taken, LockedError if the run is in use.
+    Raises ZooError if the new name is taken or that of an entry, LockedError if the run is in use.
     """
     path = named_folder(old, root)
     target = root / check_name(bare_name(new, root), "the run")
+    if target.name in read_registry()[0].entries:
+        text = f"{target.name} is an entry, which stands for its newest run and would always mean this one"
+        raise ZooError(text, "choose another name")
     if os.path.lexists(target):
         raise ZooError(f"{target} already exists", "choose another name")
     try:

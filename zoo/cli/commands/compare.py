@@ -63,7 +63,13 @@ def compare_command(
         if callback.found and not screen.json and any(run.state in END_STATES for run in callback.found.runs):
             show(screen, callback.found, callback.found.figures[:DEFAULT_COLUMNS])
         raise
-    names = choose_figures(found, figures)
+    try:
+        names = choose_figures(found, figures)
+    except ZooError:
+        if not screen.json:
+            show(screen, found, found.figures[:DEFAULT_COLUMNS])
+        screen.note(f"wrote {found.path / TABLE}")
+        raise
     if screen.json:
         return screen.document(found.to_dict())
     show(screen, found, names)

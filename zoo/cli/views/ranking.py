@@ -68,25 +68,20 @@ def draw_curves(path: Path, curves: Mapping[str, Curve], title: str) -> None:
     worst = sorted(defined, key=lambda name: defined[name].average_precision)[:MAX_CURVES]
     some = f" (the {len(worst)} of {len(defined)} classes ranked worst)" if len(worst) < len(defined) else ""
     figure, (roc, pr) = make_panels(2, title + some, LEGEND_WIDTH)
+    handles, labels = [], []
     for index, name in enumerate(worst):
         curve, colour = defined[name], f"C{index}"
         rows = thin_out(len(curve.thresholds))
-        label = shorten(printable(name), MAX_NAME)
-        roc.plot(
-            [0, *curve.false_positive_rate[rows]], [0, *curve.recall[rows]], color=colour, linewidth=1, label=label
-        )
+        handles += roc.plot([0, *curve.false_positive_rate[rows]], [0, *curve.recall[rows]], color=colour, linewidth=1)
+        labels.append(f"{shorten(printable(name), MAX_NAME)}: {curve.average_precision:.3f}")
         first = curve.precision[0]
         pr.plot([0, *curve.recall[rows]], [first, *curve.precision[rows]], color=colour, linewidth=1)
     roc.set_xlabel("false positive rate")
     roc.set_ylabel("recall")
     pr.set_xlabel("recall")
     pr.set_ylabel("precision")
-    handles, names = roc.get_legend_handles_labels()
-    figure_labels = [f"{each}: {defined[name].average_precision:.3f}" for each, name in zip(names, worst, strict=True)]
     place = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5)}
-    legend = pr.legend(
-        handles, figure_labels, title="average precision", fontsize=7, title_fontsize=7, frameon=False, **place
-    )
+    legend = pr.legend(handles, labels, title="average precision", fontsize=7, title_fontsize=7, frameon=False, **place)
     for text in legend.get_texts():
         text.set_parse_math(False)
     save(figure, path)
