@@ -117,7 +117,7 @@ def common_options() -> list[click.Option]:
 
 def expand_home(word: str) -> str:
     """Expand a `~` that shells leave as it is: after `=`, as in `--out=~/runs`, and on Windows everywhere."""
-    option, equals, path = word.rpartition("=") if word.startswith("--") else ("", "", word)
+    option, equals, path = word.partition("=") if word.startswith("--") else ("", "", word)
     if not path.startswith(("~/", "~\\")):
         return word
     return f"{option}{equals}{expand_user(path)}"

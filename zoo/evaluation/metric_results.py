@@ -50,6 +50,8 @@ def compute_metrics(
             text = f"metric {name!r}{source} failed: {type(error).__name__}: {error}"
             result.problems.append(one_line(text))
             continue
+        for key in [key for key, value in values.items() if isinstance(value, float) and not isfinite(value)]:
+            result.problems.append(f"metric {name!r}{source}: {key} is {values.pop(key)}, so it is left out")
         result.kinds[name] = [key for key, value in values.items() if isinstance(value, int | float)]
         if name in named or plugin.distribution in used - {OWN}:
             result.requested.append(name)
@@ -68,14 +70,12 @@ def taken(result: MetricResults) -> set[str]:
 def check_results(values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     """Return what a metric kind computed, with single numbers of NumPy and torch as Python's.
 
-    Raises ValueError for a name that is taken, a number that is not finite, and what JSON cannot hold.
+    Raises ValueError for a name that is taken and for what JSON cannot hold.
     """
     found = {name: plain_number(value) for name, value in values.items()}
     if clash := next((name for name in found if name in names), None):
         raise ValueError(f"its result {clash!r} has the name of another one")
     for name, value in found.items():
-        if isinstance(value, float) and not isfinite(value):
-            raise ValueError(f"{name} is {value}")
         try:
             json.dumps(value)
         except TypeError as error:
