@@ -144,8 +144,8 @@ def begin_study(
         callback.note(start.describe(number))
     if entry.tune.startup == "auto" and entry.tune.sampler in ("tpe", "gp"):
         many = entry.tune.random_trials
-        ended = f"{many} trial{'s have' if many != 1 else ' has'} ended"
-        callback.note(f"{entry.tune.sampler} uses results once {ended} (tune.startup={many})")
+        when = f"once {many} trial{'s have' if many != 1 else ' has'} ended" if many else "from the first trial on"
+        callback.note(f"{entry.tune.sampler} uses results {when} (tune.startup={many})")
 
 
 def fit_to_pictures(entry: Entry) -> Fit:
