@@ -104,10 +104,7 @@ class Matching(Invertible):
         if self.spec.times == "uniform":
             return share
         # the normal quantile by erfinv, since MPS has no torch.special.ndtri
-        middle = (math.sqrt(2) * torch.erfinv(2 * share.clamp(1e-6, 1 - 1e-6) - 1)).sigmoid()
-        if self.spec.times == "mixed":
-            middle[::2] = share[::2]
-        return middle
+        return (math.sqrt(2) * torch.erfinv(2 * share.clamp(1e-6, 1 - 1e-6) - 1)).sigmoid()
 
     @torch.no_grad()
     def update_statistics(self, z: Tensor) -> None:

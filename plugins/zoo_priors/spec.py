@@ -115,9 +115,8 @@ class FlowSpec(Spec):
     never changes the codes: beside it, the rate of the codec is that under N(0, I)."""
     steps: Annotated[int, Field(ge=1, le=1000)] | None = None
     """For matching: steps of Heun's method from noise to a code, two evaluations each; null: 10."""
-    times: Literal["uniform", "logit-normal", "mixed"] | None = None
-    """For matching: how training samples times between noise (0) and codes (1); logit-normal favours the middle, where
-    details form, uniform has more early ones, where a condition decides the layout; mixed: half of each; null:
+    times: Literal["uniform", "logit-normal"] | None = None
+    """For matching: how training samples times between noise (0) and codes (1); logit-normal favours the middle; null:
     logit-normal."""
     draws: Annotated[int, Field(ge=1, le=1000)] | None = None
     """For matching: noises and times for each code of a training step, which make its gradient less noisy at the cost

@@ -248,11 +248,10 @@ def test_it_learns_what_each_class_looks_like_at_any_scale() -> None:
     assert (flow.sample(300, t[:300]) - centres[y[:300]]).norm(dim=1).quantile(0.95) < 70
 
 
-@pytest.mark.parametrize("times", ["uniform", "logit-normal", "mixed"])
+@pytest.mark.parametrize("times", ["uniform", "logit-normal"])
 def test_times_have_their_distribution(times: str) -> None:
     found = make(1, times=times).times(torch.zeros(2000, 1)).flatten()
-    parts = {"uniform": torch.rand(2000), "logit-normal": torch.randn(2000).sigmoid()}
-    expected = parts.get(times, torch.cat([part[:1000] for part in parts.values()]))
+    expected = torch.rand(2000) if times == "uniform" else torch.randn(2000).sigmoid()
     assert found.min() > 0 and found.max() < 1
     assert found[:200].max() - found[:200].min() > 0.8, "the first rows, which mixup mixes, see all times"
     assert found.std().item() == pytest.approx(expected.std().item(), abs=0.02)
