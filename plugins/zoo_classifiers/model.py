@@ -74,6 +74,7 @@ class CNN(Classifier):
 
     def logits(self, x: Tensor) -> Tensor:
         """Map standardised pictures (N, C, H, W) to logits (N, K); averages of several draws are log-probabilities."""
+        self.check_size(x)
         self.check_batch_norm(x.shape[0])
         once = dispatch.run_dispatched if self.backends else CNN.forward_once
         passes = [once(self, x, regions) for regions in self.regions or self.sample_regions(x.device)]
@@ -88,6 +89,13 @@ class CNN(Classifier):
     def prepare_export(self) -> None:
         """Keep the regions of evaluation as constants, since a seeded random generator cannot be exported."""
         self.regions = self.sample_regions(torch.device("cpu"))
+
+    def check_size(self, x: Tensor) -> None:
+        """Raise ZooError if pictures (N, C, H, W) are of another size, for which the regions would be wrong."""
+        (height, width), _ = self.pools.windows[0]
+        if x.shape[2] != height or x.shape[3] != width:
+            text = f"this cnn takes pictures of {height}x{width}, not of {x.shape[2]}x{x.shape[3]}"
+            raise ZooError(text, "resize them first")
 
     def check_batch_norm(self, count: int) -> None:
         """Raise ZooError if batch normalisation would train on a single value per channel."""

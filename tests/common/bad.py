@@ -69,6 +69,8 @@ def build(spec, info):
             if how == "unseeded":
                 nn.init.constant_(self.body.bias, int.from_bytes(os.urandom(2), "big") / 65536)
 
+        takes_smaller_pictures = how == "boasts"
+
         def logits(self, x):
             if how == "drifts" and not self.training:
                 self.count += 1
@@ -319,6 +321,7 @@ WRONGS = [
     Wrong("bad", "forgets", "saves", "different figures"),
     Wrong("bad", "unseeded", "same-seed", "body.bias differs"),
     Wrong("bad", "social", "single-pictures", "depend on the rest of the batch"),
+    Wrong("bad", "boasts", "smaller-pictures", "training on pictures of 6x6"),
     Wrong("bad", "short", "shapes", "scores are (24, 5)"),
     Wrong("bad-codec", "code", "shapes", "mean is (24, 2), not (24, 3)"),
     Wrong("bad", "picky", "other-pictures", "IndexError"),

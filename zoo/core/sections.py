@@ -153,7 +153,7 @@ class StageSpec(Spec):
         {"init_from", "freeze", "lr_mult", "monitor", "goal", "balance", "balance_power"}
         | {"teacher", "distill_temperature", "distill_weight"}
         | {"lr_bias", "lr_norm", "decay_bias", "decay_norm", "decoupled", "lookahead"}
-        | {"accumulate", "cooldown", "patience", "min_delta", "cache"}
+        | {"accumulate", "cooldown", "patience", "min_delta", "cache", "initial_scale", "finetune_fraction"}
     )
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 20
@@ -217,6 +217,13 @@ class StageSpec(Spec):
     cache: bool | None = None
     """For a stage after others: whether what their parts of the model make of a picture, such as the codes of a codec,
     is computed once for each picture and its mirror image and kept in memory, rather than in every epoch."""
+    initial_scale: Annotated[float | None, Field(ge=0.25, lt=1), Range(0.5, 0.9)] = None
+    """Progressive resizing (Howard 2018) for a classifier that takes pictures of several sizes: share of their height
+    and width with which the training begins, in less time. They grow evenly to their full size; validation and
+    evaluation always see that."""
+    finetune_fraction: Annotated[float | None, Field(gt=0, lt=1)] = None
+    """For `initial_scale`: share of the steps or minutes, at the end, in which pictures have their full size; default
+    0.3."""
     lookahead: Annotated[int | None, Field(ge=1, le=10_000)] = None
     """Steps after which the weights return to their running average (Zhang et al. 2019, arXiv:1907.08610), whose decay
     grows to 0.95 a step with the cube of the training's share; the average is evaluated and kept."""

@@ -204,6 +204,14 @@ class Model(nn.Module):
         return False
 
     @property
+    def takes_smaller_pictures(self) -> bool:
+        """Whether `losses` also learn from pictures smaller than those of `info`, which progressive resizing needs.
+
+        By default not. A network whose layers go with any height and width may return True.
+        """
+        return False
+
+    @property
     def teacher(self) -> str:
         """The registry entry of the classifier that this model learns from; empty for none.
 

@@ -54,6 +54,9 @@ def unused_in_stages(train: TrainSpec, key: str, searched: Collection[str]) -> I
     stages = [train.stage(names[1])] if names else [train.stage(name) for name in [*train.stages, ""]]
     if option == "cooldown" and not ends_with(searched, ".schedule") and all(s.schedule != "wsd" for s in stages):
         yield ZooError(f"{key} has no effect on this schedule", "set train.schedule=wsd")
+    scaled = any(stage.initial_scale for stage in stages) or ends_with(searched, ".initial_scale")
+    if option == "finetune_fraction" and not scaled:
+        yield ZooError(f"{key} has no effect without train.initial_scale", "set train.initial_scale=0.6")
     if option == "goal" and not ends_with(searched, ".monitor") and all(s.monitor is None for s in stages):
         yield ZooError(f"{key} has no effect without train.monitor", "name a figure, e.g. train.monitor=accuracy")
     if option == "min_delta" and not ends_with(searched, ".patience") and all(s.patience is None for s in stages):

@@ -134,6 +134,17 @@ def single_pictures(subject: Subject) -> None:
 
 
 @rule("model")
+def smaller_pictures(subject: Subject) -> None:
+    """A model that says that it takes smaller pictures learns from some of three quarters of the height and width."""
+    model, batch = model_and_batch(subject)
+    if not model.takes_smaller_pictures:
+        raise Inapplicable("it takes pictures of one size only")
+    height, width = (side * 3 // 4 for side in batch.x.shape[2:])
+    with broken_on_error(f"training on pictures of {height}x{width}"):
+        train_briefly(model, batch._replace(x=batch.x[:, :, :height, :width]), steps=1)
+
+
+@rule("model")
 def shapes(subject: Subject) -> None:
     """Scores have shape (N, classes); codes and decoded pictures have the declared shapes."""
     model, batch = model_and_batch(subject)

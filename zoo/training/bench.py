@@ -43,6 +43,8 @@ MATMUL_SIZE = 2048
 UNMEASURED = {"epochs", "minutes", "keep", "save_seconds", "monitor", "balance", "balance_power"}
 UNMEASURED |= {"patience", "min_delta", "cooldown", "init_from", "lr_mult"}
 """Options of `train` that do not change the speed of a step."""
+OF_SIZES = {"initial_scale", "finetune_fraction"}
+"""Options of `train` for pictures that grow, while those of full size are measured."""
 OF_TEACHER = {"teacher", "distill_temperature", "distill_weight"}
 """Options of `train` that do, but are for a teacher."""
 Step = Callable[[], None]
@@ -153,6 +155,8 @@ def refuse_unmeasured(typed: Iterable[str], stage: str) -> None:
             raise ZooError(f"{key} has no effect on {what}", f"measure it with --stage {names[1]}, or set train.NAME")
         if section == "train" and names[-1] in OF_TEACHER:
             raise ZooError(f"{key} has no effect on zoo bench, which measures without a teacher", "leave it out")
+        if section == "train" and names[-1] in OF_SIZES:
+            raise ZooError(f"{key} has no effect on zoo bench, which measures pictures of full size", "leave it out")
         if section == "train" and names[-1] in UNMEASURED:
             raise ZooError(f"{key} has no effect on the speed of a training", "leave it out")
 
@@ -217,7 +221,8 @@ def trainer_loop(
         setup, stage, spec = build_setup(entry, splits, device, name)
         how = setup.accelerate(wanted=not off)
         stage, loader = setup.stage_and_loader(stage, spec)
-        stepper = setup.stepper(stage, spec, spec.epochs * loader.steps)
+        full_size = spec.model_copy(update={"initial_scale": None})
+        stepper = setup.stepper(stage, full_size, spec.epochs * loader.steps)
         setup.set_train_mode(stage)
     source = enumerate(endless(loader, stage))
 

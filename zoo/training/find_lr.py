@@ -30,6 +30,10 @@ FAR = 4.0
 """Multiple of the first loss at which the sweep ends anyway."""
 
 
+LEFT_OUT = {"ema": 0.0, "lookahead": None, "warmup": 0.0, "initial_scale": None}
+"""Options of a stage that follow a whole training."""
+
+
 class RateSweep(NamedTuple):
     """What the loss of a stage did while the learning rate grew."""
 
@@ -51,7 +55,8 @@ class RateSweep(NamedTuple):
 def find_rate(entry: Entry, stage: str | None, device: torch.device, callback: Callback) -> RateSweep:
     """Train a stage, by default the first, on a model of its own while the learning rate grows.
 
-    The schedule, the weight average and decoupled weight decay are left out, since they follow a whole training.
+    The schedule, the weight average, decoupled weight decay and progressive resizing are left out, since they follow a
+    whole training.
 
     Raises:
         ZooError: If the model has no such stage.
@@ -70,7 +75,7 @@ def find_rate(entry: Entry, stage: str | None, device: torch.device, callback: C
         name = chosen.name
         if name != stages[0] and start is None:
             callback.note(f"the stages before {name} are untrained; begin with those of a run: --from RUN")
-        spec = train.stage(name).model_copy(update={"ema": 0.0, "lookahead": None, "warmup": 0.0})
+        spec = train.stage(name).model_copy(update=LEFT_OUT)
         loader = setup.loader(spec)
         setup.accelerate(wanted=False)
         stepper = setup.stepper(chosen, spec, STEPS)

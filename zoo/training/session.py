@@ -48,6 +48,7 @@ from zoo.training.init_from import Taken, begin
 from zoo.training.limits import Latency, Limits
 from zoo.training.loop import TrainingJob, fit
 from zoo.training.monitor import check_monitor
+from zoo.training.progressive import check_sizes
 from zoo.training.signals import Stop
 
 MIN_PICTURES_SEEN, MAX_EPOCHS = 60_000, 60
@@ -200,6 +201,7 @@ class Session:
         if not size.checked:
             check_classes(self.entry, model, splits.info)
         check_stages(self.entry.train, model)
+        check_sizes(model, self.entry.train, splits.info)
         if type(model).initialise is not Model.initialise:
             model.initialise(some_pictures(splits))
         self.latency = None if before else self.limits.check_latency(model, splits.info, self.device)

@@ -16,6 +16,7 @@ from zoo.models.base import Model, Stage
 from zoo.models.metrics import autocast_context
 from zoo.training.ema import make_average
 from zoo.training.optim import Optimizers
+from zoo.training.progressive import resize, size_at
 from zoo.training.scaler import LossScaler
 from zoo.training.schedule import Schedule
 
@@ -73,9 +74,12 @@ class Stepper:
 
     def backward(self, part: Batch, share: float, number: int, sums: Tensors) -> None:
         """Add the gradients and losses of a share of the step's batch."""
-        x = part.x.contiguous(memory_format=self.memory_format) if part.x.ndim == 4 else part.x
+        x, done = part.x, self.schedule.done(number)
+        if self.spec.initial_scale is not None:
+            x = resize(x, size_at(self.spec, (x.shape[2], x.shape[3]), done))
+        x = x.contiguous(memory_format=self.memory_format) if x.ndim == 4 else x
         with autocast_context(x.device, self.autocast):
-            losses = self.stage.losses(part._replace(x=x, done=self.schedule.done(number)))
+            losses = self.stage.losses(part._replace(x=x, done=done))
         values = [value.float() for value in losses.values()]
         total = values[0] if len(values) == 1 else torch.stack(values).sum()
         total = total if share == 1 else total * share

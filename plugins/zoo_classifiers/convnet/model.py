@@ -57,6 +57,10 @@ class ConvNet(Classifier):
     def takes_mixed_labels(self) -> bool:
         return True
 
+    @property
+    def takes_smaller_pictures(self) -> bool:
+        return True
+
     def losses(self, batch: Batch) -> Losses:
         self.whitening.learns = not self.spec.bias_share < batch.done < 1  # it is 1 outside of a training
         return super().losses(batch)
