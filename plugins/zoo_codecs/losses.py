@@ -1,4 +1,4 @@
-"""Losses of decoded pictures: likelihood under the decoder's variance, losses by a teacher and spectral loss."""
+"""Losses of decoded pictures: likelihood under the decoder's variance, and the optional ones besides."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from torch.nn import functional as F
 
 from zoo.core import Batch, DataInfo, Losses, ZooError
 from zoo.models import Classifier, Features, as_float32, extract_features
+from zoo_codecs.adversarial import Discriminator, adversarial_losses
 from zoo_codecs.spec import CodecSpec
 
-SPECTRUM_START, SPECTRUM_FULL = 0.5, 0.75
-"""Shares of the training after which the spectral loss sets in, and has its full weight."""
+LATE_START, LATE_FULL = 0.5, 0.75
+"""Shares of the training after which the spectral and adversarial losses set in, and have their full weight."""
 MIN_AMPLITUDE = 1e-3
 """Amplitude far below which a difference does not count: a quarter of a grey level."""
 MIN_PIXEL_STD = 1 / 512
@@ -80,8 +81,8 @@ VARIANCES: dict[str, Callable[[DataInfo], Variance]] = {"analytic": Analytic, "l
 class AuxiliaryLosses:
     """Optional losses besides the distortion; keeps the teacher, which is not part of the model."""
 
-    def __init__(self, spec: CodecSpec) -> None:
-        self.spec = spec
+    def __init__(self, spec: CodecSpec, discriminator: Discriminator | None = None) -> None:
+        self.spec, self.discriminator = spec, discriminator
         self.teacher: Classifier | None = None
 
     def losses(self, batch: Batch, decoded: Tensor) -> Losses:
@@ -90,11 +91,13 @@ class AuxiliaryLosses:
         if self.spec.perceptual or self.spec.scores:
             step = self.spec.perceptual_every
             found |= self.by_teacher(batch.x[::step], decoded[::step])
+        # Early in training, before codes describe most of a picture, noise would satisfy the late losses.
+        share = min(1.0, max(0.0, (batch.done - LATE_START) / (LATE_FULL - LATE_START)))
         if self.spec.spectrum:
-            # Early in training, before codes describe most of a picture, noise would satisfy this loss.
-            share = min(1.0, max(0.0, (batch.done - SPECTRUM_START) / (SPECTRUM_FULL - SPECTRUM_START)))
             nats = spectrum_nats(as_float32(batch.x), as_float32(decoded)) if share else decoded.new_zeros(())
             found["spectrum"] = self.spec.spectrum * share * nats
+        if self.discriminator is not None and self.spec.adversarial and share:
+            found |= adversarial_losses(self.discriminator, batch.x, decoded, self.spec.adversarial * share)
         return found
 
     def by_teacher(self, x: Tensor, decoded: Tensor) -> Losses:

@@ -13,7 +13,7 @@ from zoo import Choice, Range, Spec
 class CodecSpec(Spec):
     """Options of the residual convolutional encoder and decoder, and of their auxiliary losses."""
 
-    newer_options = frozenset({"scores", "lowest", "noise"})
+    newer_options = frozenset({"scores", "lowest", "noise", "adversarial"})
 
     width: Annotated[int, Field(ge=4, le=1024), Range(16, 128, log=True)] = 64
     """Channels at full resolution; doubled at each halving, up to four times as many."""
@@ -35,6 +35,10 @@ class CodecSpec(Spec):
     """Extra weight of errors in the amplitude at each frequency, relative to the rest of the squared error, in the
     second half of training; 5 to 20 make decoded pictures much sharper (as in arXiv:2003.01826). Use with
     train.keep=last, since it does not improve the bound by which the best epoch is chosen."""
+    adversarial: Annotated[float, Field(gt=0, le=100)] | None = None
+    """Weight of the adversarial loss, by a discriminator of patches that is trained along in the second half of the
+    training (as in arXiv:2012.09841): the norm of its gradient relative to that of the squared error; default: none.
+    Use with train.keep=last. The discriminator is part of the weights and of the number of parameters."""
     teacher: Annotated[str, Field(min_length=1, max_length=63)] = "teacher"
     """For perceptual and scores: the entry of the teacher, a classifier trained once on the same pictures and kept in
     the cache."""
@@ -62,7 +66,8 @@ class VAESpec(CodecSpec):
     """The decoder's variance, shared by all pixels (arXiv:2006.13202). analytic: the batch's mean squared error, and in
     evaluation its average over the last training steps; learnt: a parameter."""
     objective: Literal["weighted", "elbo"] = "weighted"
-    """elbo: minimise the bound only; weighted: also use beta, warmup, free_bits, perceptual, scores and spectrum."""
+    """elbo: minimise the bound only; weighted: also use beta, warmup, free_bits, perceptual, scores, spectrum and
+    adversarial."""
     beta: Annotated[float, Field(ge=0, le=100), Range(0.2, 5.0, log=True)] = 1.0
     """Weight of the rate (beta-VAE, Higgins et al. 2017); below 1, codes carry more information and follow the prior
     less closely."""

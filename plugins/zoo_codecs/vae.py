@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from zoo.core import Batch, CodeInfo, DataInfo, Losses
 from zoo.models import Classifier, LatentModel, Posterior, as_float32
+from zoo_codecs.adversarial import Discriminator
 from zoo_codecs.backbone import Decoder, Encoder, Plan, Size
 from zoo_codecs.losses import AVERAGE_SHARE, VARIANCES, AuxiliaryLosses
 from zoo_codecs.spec import VAESpec
@@ -41,7 +42,9 @@ class VAE(LatentModel):
         self.variance = VARIANCES[spec.variance](info)
         if spec.noise:
             self.standardise = Standardise(spec.latent)
-        self.auxiliary = AuxiliaryLosses(spec)
+        weighted = spec.objective == "weighted"
+        self.discriminator = Discriminator(info, spec.width) if spec.adversarial and weighted else None
+        self.auxiliary = AuxiliaryLosses(spec, self.discriminator)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     @property

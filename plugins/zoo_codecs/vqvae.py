@@ -9,6 +9,7 @@ from torch import Tensor
 from zoo import CodeInfo, DataInfo
 from zoo.core import Batch, Losses
 from zoo.models import Classifier, LatentModel, as_float32, no_autocast
+from zoo_codecs.adversarial import Discriminator
 from zoo_codecs.backbone import Decoder, Encoder, Plan
 from zoo_codecs.losses import Analytic, AuxiliaryLosses
 from zoo_codecs.quantiser import EMA, FSQ, Quantised, Quantiser
@@ -20,12 +21,14 @@ class VQVAE(LatentModel):
 
     def __init__(self, spec: VQVAESpec, info: DataInfo) -> None:
         super().__init__()
-        self.spec, self.auxiliary = spec, AuxiliaryLosses(spec)
+        self.spec = spec
         plan = Plan.of(info, spec.width, spec.lowest, spec.patch)
         self.quantiser: Quantiser = FSQ(spec.levels) if spec.quantiser == "fsq" else EMA(spec)
         self.encoder = Encoder(info, plan, spec.blocks, self.quantiser.size)
         self.decoder = Decoder(info, plan, spec.blocks, self.quantiser.size)
         self.variance = Analytic(info)
+        self.discriminator = Discriminator(info, spec.width) if spec.adversarial else None
+        self.auxiliary = AuxiliaryLosses(spec, self.discriminator)
         self.code = CodeInfo(plan.sizes[-1], self.quantiser.words)
 
     @property

@@ -127,7 +127,9 @@ def test_captions_that_are_too_long_for_the_encoder_are_no_prompts_by_default(ho
 ATTENDING = ("text.pooling=none", "text.length=8", "model.form=map", "prior.architecture=matching")
 
 
-@pytest.mark.parametrize("more", [("text.kind=words",), (), (*ATTENDING, "train.optimizer=muon")])
+@pytest.mark.parametrize(
+    "more", [("text.kind=words",), ("model.adversarial=0.5",), (*ATTENDING, "train.optimizer=muon")]
+)
 def test_a_training_on_captions_resumes_bit_for_bit(more: tuple[str, ...], home: Path) -> None:
     """The same weights with and without a break, with one of several captions chosen per epoch."""
     words = (*more, "train.epochs=2")

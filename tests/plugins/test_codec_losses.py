@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from zoo_codecs.adversarial import Discriminator, adversarial_losses
 from zoo_codecs.losses import perceptual_distance, score_divergence, spectrum_error
 from zoo_codecs.vae import VAE
+from zoo_codecs.vqvae import VQVAE
 
 from zoo import DataInfo
 from zoo.core.errors import ZooError
@@ -190,3 +192,45 @@ def test_spectra_count_in_the_second_half_of_the_training(codec: dict[str, Any])
     found = [model.stages()[0].losses(batch._replace(done=done))["spectrum"].item() for done in (0.2, 0.5, 0.6, 1.0)]
     assert found[:2] == [0, 0]
     assert 0 < found[2] < found[3]
+
+
+@pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec["kind"])
+def test_the_adversary_sets_in_late_and_has_the_gradient_that_is_asked_for(codec: dict[str, Any]) -> None:
+    batch = Batch(pictures(6, 3, 16, 16), torch.arange(6) % 3)
+    norms = []
+    for weight in (0.5, 1.5):
+        model = generator(**codec, adversarial=weight).train()
+        assert isinstance(model.codec, VAE | VQVAE) and model.codec.discriminator is not None
+        assert "adversarial" not in model.stages()[0].losses(batch._replace(done=0.4))
+        decoded = blurred(batch.x).requires_grad_()
+        losses = model.codec.auxiliary.losses(batch, decoded)
+        assert losses["adversarial"].item() == 0, "it has a gradient only"
+        (norm,) = torch.autograd.grad(losses["adversarial"], decoded, retain_graph=True)
+        losses["discriminator"].backward()  # type: ignore[no-untyped-call]
+        assert decoded.grad is None, "the decoder does not help the discriminator"
+        assert all(p.grad is not None for p in model.codec.discriminator.parameters())
+        squared = torch.autograd.grad(F.mse_loss(decoded, batch.x) / 2, decoded)[0] / F.mse_loss(decoded, batch.x)
+        norms.append((norm.norm() / squared.norm()).item())
+    assert norms == pytest.approx([0.5, 1.5], rel=1e-4)
+
+
+def test_the_decoder_learns_to_deceive_and_the_discriminator_to_tell() -> None:
+    x, info = pictures(16, 3, 16, 16), DataInfo.of((3, 16, 16), ("cat", "dog"))
+    torch.manual_seed(0)
+    judge = Discriminator(info, 8)
+    optimizer = torch.optim.Adam(judge.parameters(), 1e-2)
+    for _ in range(30):
+        optimizer.zero_grad()
+        adversarial_losses(judge, x, blurred(x), 1.0)["discriminator"].backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    assert judge(x).mean() > judge(blurred(x)).mean() + 1
+    decoded = blurred(x).requires_grad_()
+    adversarial_losses(judge, x, decoded, 1.0)["adversarial"].backward()  # type: ignore[no-untyped-call]
+    assert decoded.grad is not None
+    better = decoded.detach() - 0.3 * decoded.grad
+    assert judge(better).mean() > judge(decoded).mean()
+
+
+def test_the_bound_alone_has_no_adversary() -> None:
+    codec = generator(kind="vae", adversarial=1.0, objective="elbo").codec
+    assert isinstance(codec, VAE) and codec.discriminator is None
