@@ -22,7 +22,7 @@ from PIL import Image
 ZOO = """
 import sys
 from zoo.registry.listing import load_entry
-from zoo.training.session import prepare
+from zoo.training.prepared import prepare
 found = prepare(load_entry("cnn", sys.argv[1:]).data)
 print(sum(len(part) for part in (found.splits.train, found.splits.valid, found.splits.test)))
 """

@@ -18,7 +18,8 @@ from zoo.registry.entry import Component, Entry
 from zoo.registry.listing import load_registry
 from zoo.runs.find import find_run
 from zoo.runs.run import Run
-from zoo.training.session import cached_classifier, with_fingerprints
+from zoo.training.prepared import with_fingerprints
+from zoo.training.session import cached_classifier
 
 
 class NamedJudge(NamedTuple):

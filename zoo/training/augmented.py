@@ -14,7 +14,7 @@ from zoo.display.grid import PictureRows, draw_grid, save_png, to_uint8
 from zoo.registry.build import build_data
 from zoo.registry.build_augment import build_augmenter
 from zoo.registry.entry import Entry
-from zoo.training.session import fit_before_training
+from zoo.training.fit_entry import fit_before_training
 
 AMONG = 256
 """Training pictures among which those of the page are augmented and mixed."""

@@ -10,21 +10,20 @@ import torch
 from zoo.core.errors import DataError, RunError, ZooError
 from zoo.core.notes import Tell
 from zoo.core.sections import TrainSpec
-from zoo.core.types import Batch, DataInfo
+from zoo.core.types import DataInfo
 from zoo.models.base import Classifier, Model
 from zoo.models.distillation import Distillation
 from zoo.runs.find import load
 from zoo.runs.run import Run
+from zoo.training.prepared import Prepared, some_pictures
 from zoo.training.probe import losses_call
 
 
 def distill(
     model: Model,
     spec: TrainSpec,
-    info: DataInfo,
-    batch: Batch,
+    prepared: Prepared,
     before: Mapping[str, Any] | None,
-    fingerprints: Mapping[str, str],
     device: torch.device,
     tell: Tell,
 ) -> dict[str, Any]:
@@ -33,10 +32,8 @@ def distill(
     Args:
         model: The model, on the CPU.
         spec: The options.
-        info: The pictures to train on.
-        batch: Some of them, with which the loss is tried.
+        prepared: The pictures to train on, with some of which the loss is tried.
         before: The record of the run that is resumed; None for a new run.
-        fingerprints: SHA-256 of each split.
         device: Where the training runs.
         tell: Called with one line about the teacher.
 
@@ -51,9 +48,9 @@ def distill(
         return {}
     kept = None if before is None else before.get("distill") or {}
     run = load(spec.teacher if kept is None else str(kept.get("run")))
-    check_teacher(run, model, info)
+    check_teacher(run, model, prepared.splits.info)
     assert isinstance(model, Classifier)
-    if not losses_call("distillation", model, batch):
+    if not losses_call("distillation", model, some_pictures(prepared.splits, 2)):
         text = f"train.teacher has no effect on {type(model).__name__}, which has a loss of its own"
         raise ZooError(text, "drop train.teacher, or let its `losses` call those of Classifier")
     weights = run.record.get("weights_sha256")
@@ -66,7 +63,7 @@ def distill(
     about = f"{run.label} ({run.entry.name} on {run.entry.data.name})"
     tell(f"learns from {about}: weight {share:g}, temperature {temperature:g}")
     known = run.record.get("fingerprints", {})
-    if any(known.get(split) != fingerprints.get(split) for split in ("valid", "test")):
+    if any(known.get(split) != prepared.fingerprints.get(split) for split in ("valid", "test")):
         tell(f"{run.label} was trained on other splits, so it may know validation and test pictures of this run")
     name = run.label if run.shipped else str(run.path.absolute())
     return {"distill": {"run": name, "entry": run.entry.name, "weights_sha256": weights}}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,16 +12,14 @@ import torch
 from zoo.core.errors import DataError, InterruptedRun, JobError, LockedError, ZooError
 from zoo.core.files import cache_dir, digest
 from zoo.core.notes import Tell
-from zoo.core.sections import PictureSpec
-from zoo.core.spec import Spec
 from zoo.core.splits import SPLITS
 from zoo.core.tensor_files import write_weights
 from zoo.core.trust import own_folder
-from zoo.core.types import Batch, DataInfo
+from zoo.core.types import DataInfo
 from zoo.core.version import __version__
 from zoo.data.dataset import Splits
 from zoo.models.base import Classifier, Model
-from zoo.registry.build import build_data, build_for
+from zoo.registry.build import build_for
 from zoo.registry.catalog import catalog
 from zoo.registry.entry import Component, Entry, with_train
 from zoo.registry.kinds import DataKind
@@ -42,12 +39,14 @@ from zoo.training.checkpoint import StateFolder
 from zoo.training.device import preserve_random_state, seed_all
 from zoo.training.distill import distill
 from zoo.training.events import Events
-from zoo.training.fit_to_pictures import SMALL_SIDE, Fit, Workload, fit_to_pictures
+from zoo.training.fit_entry import fit_entry
+from zoo.training.fit_to_pictures import Fit
 from zoo.training.freeze import freeze
 from zoo.training.init_from import Taken, begin
 from zoo.training.limits import Latency, Limits
 from zoo.training.loop import TrainingJob, fit
 from zoo.training.monitor import check_monitor
+from zoo.training.prepared import Prepared, prepare, some_pictures
 from zoo.training.progressive import check_sizes
 from zoo.training.signals import Stop
 
@@ -55,22 +54,8 @@ MIN_PICTURES_SEEN, MAX_EPOCHS = 60_000, 60
 """Smallest number of training pictures for a cached classifier, counting repetitions, and limit of its epochs."""
 KEPT_BY_JUDGES = frozenset({"data", "model", "train.augment", "train.epochs", "train.keep", "train.weight_decay"})
 """Options of a cached classifier that do not follow the pictures: its epochs do already, its scores are compared."""
-SHOWN_PICTURES, SHOWN_VALUES = 1_000, 2**26
-"""Training pictures from which a model may initialise weights, and the largest number of their values."""
 POLL_SECONDS = 0.3
 """Seconds between two attempts to lock a folder that another process uses."""
-Counter = Callable[[Entry, DataInfo], Count]
-"""Counts the size of an entry's model."""
-
-
-class Prepared(NamedTuple):
-    """Pictures that are ready for training."""
-
-    splits: Splits
-    skipped: tuple[tuple[str, str], ...]
-    """Files that could not be read, with the reason."""
-    fingerprints: dict[str, str]
-    """SHA-256 of each split."""
 
 
 class BuiltModel(NamedTuple):
@@ -83,26 +68,6 @@ class BuiltModel(NamedTuple):
     """What it took from another run; None if it begins with weights of its own."""
     teacher_record: dict[str, Any]
     """What run.json keeps about its teacher; empty if it has none."""
-
-
-def some_pictures(splits: Splits, most: int = SHOWN_PICTURES) -> Batch:
-    """Select training pictures, spread evenly, from which a model may initialise weights; fewer if they are large."""
-    count = len(splits.train)
-    most = max(2, min(most, SHOWN_VALUES // splits.train.x[0].numel()))
-    rows = torch.arange(0, count, max(1, -(-count // most)))
-    some = splits.train.subset(rows)
-    return Batch(some.floats, some.y, texts=None if some.texts is None else some.texts.first)
-
-
-def prepare(data: Component[DataKind[Any]]) -> Prepared:
-    """Read and split the pictures."""
-    splits, skipped = build_data(data)
-    return with_fingerprints(splits, skipped)
-
-
-def with_fingerprints(splits: Splits, skipped: tuple[tuple[str, str], ...] = ()) -> Prepared:
-    """Add the fingerprints to splits."""
-    return Prepared(splits, skipped, {name: getattr(splits, name).fingerprint() for name in SPLITS})
 
 
 @dataclass
@@ -209,14 +174,7 @@ class Session:
         start = self.begin(model, splits.info, before)
         record = before.record if before else None
         teacher_record = self.teach(model, prepared) | distill(
-            model,
-            self.entry.train,
-            splits.info,
-            some_pictures(splits, 2),
-            record,
-            prepared.fingerprints,
-            self.device,
-            self.callback.note,
+            model, self.entry.train, prepared, record, self.device, self.callback.note
         )
         balance_loss(model, self.entry.train, splits.train)
         return BuiltModel(model, frozen_note, start, teacher_record)
@@ -349,31 +307,6 @@ def shipped_classifier(name: str, asked: dict[str, Any], fingerprints: dict[str,
             tell(f"{name}: {each.weights.name}, weights shipped with {each.plugin.distribution}")
             return run
     return None
-
-
-def fit_before_training(entry: Entry, count: Counter = count_size) -> Fit:
-    """Read the pictures of an entry, and choose the options that follow them for several trainings alike."""
-    if entry.typed is None:
-        return Fit()
-    splits, _ = build_data(entry.data)
-    size = count(entry, splits.info)
-    return fit_entry(entry, splits, size.flops, size.classifier, count)
-
-
-def fit_entry(entry: Entry, splits: Splits, flops: int | None, classifier: bool, count: Counter = count_size) -> Fit:
-    """Choose the options of an entry that follow the pictures; `flops` are those of a forward pass, if known."""
-    if entry.typed is None:
-        return Fit(pictures=len(splits.train))
-    channels, height, width = splits.info.shape
-    small = None
-    if classifier and flops and height == width > SMALL_SIDE and may_resize(entry.data.spec):
-        small = count(entry, splits.info._replace(shape=(channels, SMALL_SIDE, SMALL_SIDE))).flops
-    return fit_to_pictures(entry, Workload(len(splits.train), height, flops, classifier, small))
-
-
-def may_resize(spec: Spec) -> bool:
-    """Return whether a data kind resizes pictures, but not to a given size."""
-    return isinstance(spec, PictureSpec) and spec.size is None
 
 
 class WaitForLock:

@@ -156,7 +156,7 @@ def train_entry(
 
 def check_finished(run: Run, tell: Tell, again: str) -> None:
     """Tell that a run was finished before; DataError if its pictures have changed since."""
-    from zoo.training.session import prepare
+    from zoo.training.prepared import prepare
 
     try:
         fingerprints = prepare(run.entry.data).fingerprints

@@ -40,7 +40,7 @@ from zoo.tuning.compile_cache import private_cache
 
 if TYPE_CHECKING:
     from zoo.registry.search.space import Space
-    from zoo.training.session import Prepared
+    from zoo.training.prepared import Prepared
 
 
 HANG_TRACE = "hung.txt"
@@ -315,7 +315,7 @@ def read_pictures(entry: Entry) -> dict[str, Any]:
     Each split has pictures as NHWC bytes, and labels. Raises an error where no model of the entry fits the classes.
     """
     from zoo.core.splits import SPLITS
-    from zoo.training.session import prepare
+    from zoo.training.prepared import prepare
     from zoo.tuning.trial_build import trial_build
 
     found = prepare(entry.data)
@@ -363,7 +363,7 @@ def unpack_pictures(pictures: dict[str, Any]) -> Prepared:
 
     from zoo.data.dataset import Pictures, Splits
     from zoo.data.texts import Texts
-    from zoo.training.session import Prepared
+    from zoo.training.prepared import Prepared
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about read-only arrays, but nothing writes to pictures

@@ -152,7 +152,7 @@ def fit_to_pictures(entry: Entry) -> Fit:
     """Choose the options that follow the pictures; torch is imported only where some may."""
     if entry.typed is None:
         return Fit()
-    from zoo.training.session import fit_before_training
+    from zoo.training.fit_entry import fit_before_training
     from zoo.tuning.trial_build import trial_build
 
     return fit_before_training(entry, lambda each, info: trial_build(each, info).size())

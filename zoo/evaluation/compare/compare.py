@@ -32,7 +32,7 @@ from zoo.runs.choose_folder import refuse_changes
 from zoo.runs.find import resume_command
 from zoo.runs.lock import lock_folder
 from zoo.training.events import GivenCallbacks, named_callbacks, open_events
-from zoo.training.session import fit_before_training
+from zoo.training.fit_entry import fit_before_training
 
 FOLDS, FOLD = "data.folds", "data.fold"
 
