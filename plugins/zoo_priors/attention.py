@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -78,14 +78,16 @@ def attend(query: Tensor, keys: Tensor, values: Tensor, causal: bool) -> Tensor:
 class Block(nn.Module):
     """A pre-norm transformer block: attention and an MLP, each with a residual connection."""
 
+    renamed_parameters: ClassVar[dict[str, str]] = {"perceptron": "mlp"}
+
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.attention = Attention(width, heads)
         self.norms = nn.ModuleList(nn.RMSNorm(width) for _ in range(2))
-        self.perceptron = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, cache: Cache | None = None) -> Tensor:
         """Map tokens (N, T, width) to tokens of the same shape; with a cache T must be 1."""
         x = x + self.dropout(self.attention(self.norms[0](x), cache))
-        return cast(Tensor, x + self.dropout(self.perceptron(self.norms[1](x))))
+        return cast(Tensor, x + self.dropout(self.mlp(self.norms[1](x))))

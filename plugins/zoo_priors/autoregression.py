@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -42,12 +42,14 @@ class Autoregression(Step):
     `product_of_normals`. As in a coupling, the network's inputs are compressed, growing like logarithms.
     """
 
+    renamed_parameters: ClassVar[dict[str, str]] = {"places": "positions", "told": "context_projection"}
+
     def __init__(self, layout: Layout, context: int, width: int, heads: int, depth: int, flip: bool) -> None:
         super().__init__()
         self.layout, self.flip = layout, flip
         self.embedding = nn.Linear(layout.channels, width)
-        self.told = nn.Linear(context, width, bias=False)
-        self.places = nn.Parameter(INIT_STD * torch.randn(layout.tokens, width))
+        self.context_projection = nn.Linear(context, width, bias=False)
+        self.positions = nn.Parameter(INIT_STD * torch.randn(layout.tokens, width))
         self.blocks = nn.ModuleList(Block(width, heads, 0.0) for _ in range(depth))
         self.norm = nn.RMSNorm(width)
         self.last, self.gain = nn.Linear(width, 2 * layout.channels), width**-0.5
@@ -65,16 +67,16 @@ class Autoregression(Step):
         x = self.to_tokens(z)
         previous = self.embedding(torch.asinh(x[:, :-1]))
         start = previous.new_zeros(previous.shape[0], 1, previous.shape[2])
-        tokens = torch.cat([start, previous], 1) + self.places + self.told(context).unsqueeze(1)
+        tokens = torch.cat([start, previous], 1) + self.positions + self.context_projection(context).unsqueeze(1)
         shift, log_std = self.shift_and_log_std(tokens, [None] * len(self.blocks))
         return self.from_tokens((x - shift) * (-log_std).exp()), -log_std.sum((1, 2))
 
     def from_base(self, u: Tensor, contexts: Sequence[Weighted]) -> Tensor:
         # All contexts go through the network at once, concatenated along the batch: (K N, ...).
-        embedded = self.told(torch.cat([context for _, context in contexts])).unsqueeze(1)
+        embedded = self.context_projection(torch.cat([context for _, context in contexts])).unsqueeze(1)
         weights = [weight for weight, _ in contexts]
         caches, found, token = [Cache() for _ in self.blocks], list[Tensor](), torch.zeros_like(embedded)
-        for base, position in zip(self.to_tokens(u).unbind(1), self.places, strict=True):
+        for base, position in zip(self.to_tokens(u).unbind(1), self.positions, strict=True):
             shift, log_std = self.shift_and_log_std(token + position + embedded, caches)
             mean, std = product_of_normals(
                 weights, *(part.view(len(weights), *base.shape) for part in (shift, log_std))

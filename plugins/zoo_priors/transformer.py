@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ class Transformer(Prior):
 
     conditional = True
     multiplies = True
+    renamed_parameters: ClassVar[dict[str, str]] = {"places": "positions", "nothing": "unconditional"}
 
     def __init__(self, spec: TransformerSpec, code: CodeInfo) -> None:
         super().__init__(code)
@@ -38,8 +39,8 @@ class Transformer(Prior):
         self.spec, self.words = spec, code.words
         self.embedding = nn.Embedding(self.words, spec.width)
         self.first = nn.Parameter(INIT_STD * torch.randn(spec.width))
-        self.places = nn.Parameter(INIT_STD * torch.randn(code.size, spec.width))
-        self.nothing = nn.Parameter(torch.zeros(spec.width))
+        self.positions = nn.Parameter(INIT_STD * torch.randn(code.size, spec.width))
+        self.unconditional = nn.Parameter(torch.zeros(spec.width))
         self.blocks = nn.ModuleList(Block(spec.width, spec.heads, spec.dropout) for _ in range(spec.layers))
         self.norm = nn.RMSNorm(spec.width)
         self.head = nn.Linear(spec.width, self.words)
@@ -52,14 +53,14 @@ class Transformer(Prior):
 
     def context(self, n: int, condition: Tensor | None) -> Tensor:
         """Compute the vector (n, 1, width) to add to each token; in training some conditions are dropped."""
-        nothing = self.nothing.expand(n, -1)
+        unconditional = self.unconditional.expand(n, -1)
         if condition is None:
-            return nothing.unsqueeze(1)
+            return unconditional.unsqueeze(1)
         found = cast(Tensor, self.conditions(condition.to(self.first)))
         hidden = (condition == 0).all(1, keepdim=True)  # zeros stand for no text
         if self.training:
             hidden = hidden | (torch.rand(n, 1, device=found.device) < self.spec.label_dropout)
-        return torch.where(hidden, nothing, found).unsqueeze(1)
+        return torch.where(hidden, unconditional, found).unsqueeze(1)
 
     def tokens(self, words: Tensor) -> Tensor:
         """Embed words (N, T) as tokens (N, T + 1, width), with a start token but without positions."""
@@ -73,7 +74,7 @@ class Transformer(Prior):
 
     def log_probs(self, words: Tensor, condition: Tensor | None = None) -> Tensor:
         """Compute log-probabilities (N, size, words) at each position, given the words (N, size) before it."""
-        tokens = self.tokens(words[:, :-1]) + self.places + self.context(len(words), condition)
+        tokens = self.tokens(words[:, :-1]) + self.positions + self.context(len(words), condition)
         return self.scores(tokens, [None] * len(self.blocks))
 
     def log_prob(self, code: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -90,7 +91,7 @@ class Transformer(Prior):
         words = self.first.new_zeros(n, 0, dtype=torch.int64)
         caches = [[Cache() for _ in self.blocks] for _ in terms]
         contexts = [self.context(n, term.condition) for term in terms]
-        for position in self.places:
+        for position in self.positions:
             token = self.tokens(words[:, -1:])[:, -1:] + position
             scores = [
                 term.weight * self.scores(token + context, cache)[:, 0]
@@ -107,7 +108,7 @@ class Transformer(Prior):
         n = noise.shape[0]
         context, caches, words = self.context(n, condition), [Cache() for _ in self.blocks], list[Tensor]()
         token = self.first.expand(n, 1, -1)
-        for position, each in zip(self.places, noise.unbind(1), strict=True):
+        for position, each in zip(self.positions, noise.unbind(1), strict=True):
             words.append(pick(self.scores(token + position + context, caches)[:, 0], each))
             token = self.embedding(words[-1]).unsqueeze(1)
         return torch.stack(words, 1).reshape(n, *self.code.shape)

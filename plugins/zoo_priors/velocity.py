@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -56,15 +56,17 @@ class Modulation(nn.Module):
 class ResidualBlock(nn.Module):
     """A modulated MLP over vectors (N, width) with a residual connection."""
 
+    renamed_parameters: ClassVar[dict[str, str]] = {"perceptron": "mlp"}
+
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.modulation = Modulation(width, 3)
-        self.perceptron = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         shift, scale, gate = self.modulation(embedding)
-        return cast(Tensor, x + gate * self.perceptron(self.norm(x) * (1 + scale) + shift))
+        return cast(Tensor, x + gate * self.mlp(self.norm(x) * (1 + scale) + shift))
 
 
 class VectorVelocity(nn.Module):
@@ -94,13 +96,15 @@ class TokenBlock(nn.Module):
     The convolution shows each token its neighbours, as the Mix-FFN of SANA does (Xie et al. 2024, arXiv:2410.10629).
     """
 
+    renamed_parameters: ClassVar[dict[str, str]] = {"perceptron": "mlp"}
+
     def __init__(self, width: int, heads: int, text: int = 0) -> None:
         super().__init__()
         self.norms = nn.ModuleList(nn.LayerNorm(width, elementwise_affine=False) for _ in range(2))
         self.modulation = Modulation(width, 6)
         self.attention = Attention(width, heads, causal=False, memory=text)
         self.near = nn.Conv2d(width, width, 3, padding=1, groups=width)
-        self.perceptron = nn.Sequential(nn.Linear(width, 3 * width), nn.GELU(), nn.Linear(3 * width, width))
+        self.mlp = nn.Sequential(nn.Linear(width, 3 * width), nn.GELU(), nn.Linear(3 * width, width))
 
     def forward(self, x: Tensor, embedding: Tensor, side: tuple[int, int], text: Tensor | None) -> Tensor:
         """Map tokens (N, T, width) of a map with these sides to tokens of the same shape.
@@ -112,7 +116,7 @@ class TokenBlock(nn.Module):
         shift, scale, gate = rest
         inner = self.norms[1](x) * (1 + scale) + shift
         near = self.near(inner.mT.unflatten(2, side)).flatten(2).mT
-        return cast(Tensor, x + gate * self.perceptron(inner + near))
+        return cast(Tensor, x + gate * self.mlp(inner + near))
 
 
 class MapVelocity(nn.Module):
@@ -121,6 +125,8 @@ class MapVelocity(nn.Module):
     With `text`, the number and the size of a text's tokens, it attends to these too. They follow the context, in the
     same vector.
     """
+
+    renamed_parameters: ClassVar[dict[str, str]] = {"places": "positions"}
 
     def __init__(
         self,
@@ -140,7 +146,7 @@ class MapVelocity(nn.Module):
         size = channels * patch**2
         self.embedding = Embedding(context, width)
         self.first = nn.Linear(size, width)
-        self.places = nn.Parameter(place_features(self.side, width))
+        self.positions = nn.Parameter(place_features(self.side, width))
         self.blocks = nn.ModuleList(TokenBlock(width, heads, text[1] if text else 0) for _ in range(layers))
         self.norm, self.last, self.gain = nn.LayerNorm(width), nn.Linear(width, size), width**-0.5
         nn.init.zeros_(self.last.weight)
@@ -151,7 +157,7 @@ class MapVelocity(nn.Module):
         embedding = self.embedding(t, context[:, : self.context])
         text = context[:, self.context :].reshape(-1, *self.text) if self.text else None
         patches = nn.functional.pixel_unshuffle(soft_clamp(x, MAX_INPUT).reshape(-1, *self.shape), self.patch)
-        tokens = self.first(patches.flatten(2).mT) + self.places
+        tokens = self.first(patches.flatten(2).mT) + self.positions
         for block in self.blocks:
             # Blocks may be compiled, which pays off only for the batches of training: they have one size.
             run = block if self.training else block.forward

@@ -6,7 +6,7 @@ import json
 import random
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -15,7 +15,15 @@ from torch import Tensor, nn
 
 from zoo.core.errors import RunError
 from zoo.core.files import write_json
-from zoo.core.tensor_files import load_into, load_tensors, read_manifest, read_weights, save_tensors, write_weights
+from zoo.core.tensor_files import (
+    current_names,
+    load_into,
+    load_tensors,
+    read_manifest,
+    read_weights,
+    save_tensors,
+    write_weights,
+)
 
 
 @pytest.fixture
@@ -45,6 +53,41 @@ def test_there_and_back_bit_for_bit(folder: Path, net: nn.Module) -> None:
     other = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2))
     load_into(other, found, "weights")
     assert all(torch.equal(value, other.state_dict()[name]) for name, value in net.state_dict().items())
+
+
+class Inner(nn.Module):
+    """Had its layer and its scale under other names."""
+
+    renamed_parameters: ClassVar[dict[str, str]] = {"layer": "first", "gain": "scale"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.scale = nn.Linear(2, 3), nn.Parameter(torch.ones(2))
+
+
+class Outer(nn.Module):
+    """Had its part under another name."""
+
+    renamed_parameters: ClassVar[dict[str, str]] = {"inner": "parts"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList([Inner(), Inner()])
+        self.layered = nn.Linear(1, 1)
+
+
+def test_weights_of_older_names_are_loaded_under_those_of_now() -> None:
+    net = Outer()
+    older = {
+        name.replace("parts.", "inner.").replace("first.", "layer.").replace("scale", "gain"): value + 1
+        for name, value in net.state_dict().items()
+    }
+    assert {"inner.0.layer.weight", "inner.1.gain", "layered.bias"} <= older.keys()
+    load_into(net, older, "weights")
+    assert all(torch.equal(net.state_dict()[name], value) for name, value in current_names(net, older).items())
+    assert list(current_names(net, net.state_dict())) == list(net.state_dict())
+    with pytest.raises(RunError, match="only one of them has"):
+        load_into(net, older | {"inner.0.layers": torch.ones(1)}, "weights")
 
 
 def test_views_shared_and_strided_tensors_are_saved_as_they_look(tmp_path: Path) -> None:

@@ -94,11 +94,11 @@ def test_a_mixture_of_classes_is_the_mean_of_what_they_add() -> None:
 def test_hidden_labels_train_what_samples_without_a_condition() -> None:
     prior = make()
     prior.train()
-    hidden = (prior.context(4000, torch.eye(3).repeat(4000, 1)[:4000]) == prior.nothing).all(2).double().mean()
+    hidden = (prior.context(4000, torch.eye(3).repeat(4000, 1)[:4000]) == prior.unconditional).all(2).double().mean()
     assert hidden.item() == pytest.approx(0.1, abs=0.03)
     prior.eval()
-    assert not (prior.context(100, torch.eye(3)[torch.arange(100) % 3]) == prior.nothing).any()
-    assert (prior.context(5, None) == prior.nothing).all()
+    assert not (prior.context(100, torch.eye(3)[torch.arange(100) % 3]) == prior.unconditional).any()
+    assert (prior.context(5, None) == prior.unconditional).all()
 
 
 def test_all_words_are_equally_likely_before_training() -> None:

@@ -331,6 +331,22 @@ def test_a_prior_is_trained_alone_on_frozen_codes() -> None:
     assert any(not torch.equal(old[name], new[name]) for name in old if name.startswith("prior."))
 
 
+def test_weights_of_older_names_are_taken_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    from zoo_priors.transformer import Transformer
+
+    tiny = ("data.limit=60", "train.epochs=1", "train.batch=30")
+    source = zoo.train("vq-vae", *tiny, out="source", device="cpu").run
+    run = zoo.load(source)
+    older = {name.replace("prior.positions", "prior.places"): value for name, value in weights(source).items()}
+    assert "prior.places" in older
+    run.update(weights_sha256=write_weights(run.path, older))
+    record = zoo.load(zoo.train("vq-vae", *tiny, init_from=source, out="new", device="cpu").run).record["init_from"]
+    assert not record["new"] and not record["unused"]
+    monkeypatch.setattr(Transformer, "renamed_parameters", {})
+    with pytest.raises(RunError, match="only one of them has"):
+        run.model()
+
+
 def test_entries_without_these_options_are_as_they_were() -> None:
     entry = json.loads((Path(SOURCE) / "entry.json").read_text(encoding="utf-8"))
     assert not {"init_from", "freeze", "lr_mult"} & set(entry["train"])

@@ -113,9 +113,25 @@ def from_half(weights: Mapping[str, Tensor]) -> Tensors:
     return {name: value.float() if value.dtype == torch.float16 else value for name, value in weights.items()}
 
 
+def current_names(module: nn.Module, weights: Mapping[str, Tensor]) -> Tensors:
+    """Give weights that were saved under older names those of now, which parts of the module list.
+
+    Their `renamed_parameters` map the older name of a parameter, buffer or submodule to that of now.
+    """
+    found = dict(weights)
+    for prefix, part in module.named_modules():
+        for old, new in getattr(part, "renamed_parameters", {}).items():
+            before, now = (f"{prefix}.{name}" if prefix else name for name in (old, new))
+            found = {
+                now + name.removeprefix(before) if f"{name}.".startswith(f"{before}.") else name: value
+                for name, value in found.items()
+            }
+    return found
+
+
 def load_into(module: nn.Module, weights: Tensors, where: str) -> None:
     """Load weights into a module; raise RunError unless all names, shapes and types match."""
-    own = module.state_dict()
+    own, weights = module.state_dict(), current_names(module, weights)
     if missing := sorted(own.keys() ^ weights.keys()):
         raise RunError(f"{where} contains the weights of another model: only one of them has {missing[0]!r}")
     for name, value in own.items():

@@ -105,7 +105,8 @@ def describe_members(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 def ensemble_result(runs: Sequence[Run], data: str, evaluation: dict[str, Any]) -> dict[str, Any]:
     """Make the record of a result for a registry file: names and hashes joined by `+`, sizes and times summed."""
-    found = [evaluation | ({"calibration": asdict(run.calibration)} if run.calibration else {}) for run in runs]
+    fitted = [run.calibration for run in runs]
+    found = [evaluation | ({"calibration": asdict(each)} if each else {}) for each in fitted]
     rows = [make_result(run.entry, data, each, run.record) for run, each in zip(runs, found, strict=True)]
     joined = {key: "+".join(str(row[key]) for row in rows) for key in ("entry", "of")}
     summed = {key: round(sum(row[key] for row in rows), 1) for key in ("parameters", "minutes", "seconds")}

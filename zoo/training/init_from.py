@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from zoo.core.errors import DataError, RunError, ZooError
-from zoo.core.tensor_files import Tensors, all_finite
+from zoo.core.tensor_files import Tensors, all_finite, current_names
 from zoo.core.types import DataInfo
 from zoo.models.base import Classifier, Model
 from zoo.registry.entry import Entry
@@ -117,7 +117,7 @@ def take_weights(model: Model, entry: Entry, info: DataInfo, source: Run) -> Tak
     if kinds[0] != kinds[1]:
         text = f"{source.path} is a model of the kind {kinds[1]}, {entry.name} one of the kind {kinds[0]}"
         raise ZooError(text, "start from a run of the same kind")
-    weights, own = source.weights(), model.state_dict()
+    weights, own = current_names(model, source.weights()), model.state_dict()
     if bad := next((name for name, value in weights.items() if not all_finite(value)), None):
         raise RunError(f"{source.path}: {bad!r} contains non-finite numbers")
     other = (info.classes, info.words) != (source.info.classes, source.info.words)

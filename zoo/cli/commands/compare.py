@@ -60,14 +60,13 @@ def compare_command(
     try:
         found = comparison.compare(name, *words, callback=callback, **options)
     except (InterruptedRun, JobError):
-        if callback.found and not screen.json and any(run.state in END_STATES for run in callback.found.runs):
-            show(screen, callback.found, callback.found.figures[:DEFAULT_COLUMNS])
+        if callback.found and any(run.state in END_STATES for run in callback.found.runs):
+            show_first(screen, callback.found)
         raise
     try:
         names = choose_figures(found, figures)
     except ZooError:
-        if not screen.json:
-            show(screen, found, found.figures[:DEFAULT_COLUMNS])
+        show_first(screen, found)
         screen.note(f"wrote {found.path / TABLE}")
         raise
     if screen.json:
@@ -124,6 +123,12 @@ def show(screen: Screen, found: Comparison, names: list[str]) -> None:
     heads, rows = found.table(names)
     screen.table(heads, rows, right=range(1, len(heads)))
     show_failures(screen, found)
+
+
+def show_first(screen: Screen, found: Comparison) -> None:
+    """Print the result with its first figures before an error, unless a JSON document was asked for."""
+    if not screen.json:
+        show(screen, found, found.figures[:DEFAULT_COLUMNS])
 
 
 def show_failures(screen: Screen, found: Comparison) -> None:
