@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zoo.core import DataInfo, Losses
+from zoo.core import DataInfo
 from zoo.models import as_float32
 from zoo_codecs.backbone import MAX_GROUPS, Scaling
 
@@ -23,6 +23,8 @@ class Discriminator(nn.Module):
 
     It maps pictures (N, C, H, W) to scores (N, 1, h, w) of a quarter of the height and width, higher for real ones.
     """
+
+    own_network = True
 
     def __init__(self, info: DataInfo, width: int) -> None:
         super().__init__()
@@ -45,8 +47,8 @@ def strided(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
     return [convolution, nn.GroupNorm(math.gcd(MAX_GROUPS, outputs), outputs), nn.LeakyReLU(SLOPE)]
 
 
-def adversarial_losses(discriminator: Discriminator, x: Tensor, decoded: Tensor, weight: float) -> Losses:
-    """Compute the losses by which the discriminator and the decoder learn in the same step.
+def adversarial_loss(discriminator: Discriminator, x: Tensor, decoded: Tensor, weight: float) -> Tensor:
+    """Compute the loss by which the discriminator and the decoder learn in the same step.
 
     The discriminator learns by the hinge loss, the decoder from the gradient of the scores of its pictures. That is
     scaled to `weight` times the norm of the gradient of the squared error under the variance of the batch, so that no
@@ -59,14 +61,16 @@ def adversarial_losses(discriminator: Discriminator, x: Tensor, decoded: Tensor,
         weight: Norm of the decoder's gradient, relative to that of the squared error.
 
     Returns:
-        The scalars `discriminator`, the hinge loss, and `adversarial`, which is 0 and has the decoder's gradient.
+        A scalar with both gradients. Its value is the hinge loss: 2 where real and decoded pictures look alike, and
+        0 where they are told apart with certainty.
     """
     x, decoded = as_float32(x), as_float32(decoded)
     with torch.enable_grad():
         seen = decoded.detach().requires_grad_()
         fake = as_float32(discriminator(seen))
-        (wanted,) = torch.autograd.grad(-fake.sum(), seen, retain_graph=True)
+        wanted: Tensor = torch.autograd.grad(-fake.sum(), seen, retain_graph=True)[0]
     hinge = F.relu(1 + fake).mean() + F.relu(1 - as_float32(discriminator(x))).mean()
     squared = 1 / (F.mse_loss(seen.detach(), x) * x.numel()).clamp(min=TINY).sqrt()
     toward = weight * squared * wanted / wanted.norm().clamp(min=TINY)
-    return {"discriminator": hinge, "adversarial": ((decoded - seen.detach()) * toward).sum()}
+    loss: Tensor = hinge + ((decoded - seen.detach()) * toward).sum()
+    return loss

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from zoo.core import Batch, DataInfo, Losses, ZooError
 from zoo.models import Classifier, Features, as_float32, extract_features
-from zoo_codecs.adversarial import Discriminator, adversarial_losses
+from zoo_codecs.adversarial import Discriminator, adversarial_loss
 from zoo_codecs.spec import CodecSpec
 
 LATE_START, LATE_FULL = 0.5, 0.75
@@ -96,8 +96,11 @@ class AuxiliaryLosses:
         if self.spec.spectrum:
             nats = spectrum_nats(as_float32(batch.x), as_float32(decoded)) if share else decoded.new_zeros(())
             found["spectrum"] = self.spec.spectrum * share * nats
-        if self.discriminator is not None and self.spec.adversarial and share:
-            found |= adversarial_losses(self.discriminator, batch.x, decoded, self.spec.adversarial * share)
+        if self.discriminator is not None and self.spec.adversarial:
+            weight = self.spec.adversarial * share
+            found["adversarial"] = (
+                adversarial_loss(self.discriminator, batch.x, decoded, weight) if share else decoded.new_zeros(())
+            )
         return found
 
     def by_teacher(self, x: Tensor, decoded: Tensor) -> Losses:

@@ -65,6 +65,26 @@ class Inner(nn.Module):
         self.first, self.scale = nn.Linear(2, 3), nn.Parameter(torch.ones(2))
 
 
+class Heir(Inner):
+    """Has renamed one more."""
+
+    renamed_parameters: ClassVar[dict[str, str]] = {"bend": "bow"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bow = nn.Parameter(torch.ones(1))
+
+
+class Reused(nn.Module):
+    """Uses an older name for something else."""
+
+    renamed_parameters: ClassVar[dict[str, str]] = {"first": "second"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1))
+
+
 class Outer(nn.Module):
     """Had its part under another name."""
 
@@ -86,6 +106,8 @@ def test_weights_of_older_names_are_loaded_under_those_of_now() -> None:
     load_into(net, older, "weights")
     assert all(torch.equal(net.state_dict()[name], value) for name, value in current_names(net, older).items())
     assert list(current_names(net, net.state_dict())) == list(net.state_dict())
+    assert current_names(Heir(), {"gain": 1, "bend": 2, "layer.bias": 3}) == {"scale": 1, "bow": 2, "first.bias": 3}
+    assert current_names(Reused(), {"first": 1, "second": 2}) == {"first": 1, "second": 2}, "a new one has the name"
     with pytest.raises(RunError, match="only one of them has"):
         load_into(net, older | {"inner.0.layers": torch.ones(1)}, "weights")
 

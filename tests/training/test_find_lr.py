@@ -65,6 +65,17 @@ def test_it_goes_by_the_options_of_the_training(capsys: Capture, words: list[str
     assert found[0] != found[1]
 
 
+@pytest.mark.parametrize("late", ["model.adversarial=1", "model.spectrum=20"])
+@pytest.mark.usefixtures("quick")
+def test_what_sets_in_late_does_not_look_like_a_rate_that_is_too_high(capsys: Capture, late: str) -> None:
+    words = ["train", "vae", "--find-lr", "data.limit=90", "train.batch=30", "model.width=8", "model.latent=4"]
+    found = []
+    for more in ([], [late]):
+        assert main([*words, *more, "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert len(found[0]["losses"]) == pytest.approx(len(found[1]["losses"]), abs=8)
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [

@@ -10,17 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from interrupting import Interrupt
 from notes import Notes
 from PIL import Image
 from shipping import REGISTRY, make_run, ship
 from torch import Tensor
+from zoo_priors.transformer import Transformer
 
 import zoo
 from tests.conftest import Install
 from zoo.cli import main
-from zoo.core.errors import DataError, RunError, ZooError
+from zoo.core.errors import DataError, InterruptedRun, RunError, ZooError
 from zoo.core.tensor_files import write_weights
 from zoo.training.callbacks import Callback
+from zoo.training.checkpoint import StateFolder
 from zoo.training.train import Trained
 
 SMALL = ("model.blocks=2", "model.first=4", "model.last=8", "data.limit=200", "train.batch=50")
@@ -332,8 +335,6 @@ def test_a_prior_is_trained_alone_on_frozen_codes() -> None:
 
 
 def test_weights_of_older_names_are_taken_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    from zoo_priors.transformer import Transformer
-
     tiny = ("data.limit=60", "train.epochs=1", "train.batch=30")
     source = zoo.train("vq-vae", *tiny, out="source", device="cpu").run
     run = zoo.load(source)
@@ -342,9 +343,28 @@ def test_weights_of_older_names_are_taken_too(monkeypatch: pytest.MonkeyPatch) -
     run.update(weights_sha256=write_weights(run.path, older))
     record = zoo.load(zoo.train("vq-vae", *tiny, init_from=source, out="new", device="cpu").run).record["init_from"]
     assert not record["new"] and not record["unused"]
+    zoo.push(run, "vq.zip")
+    assert torch.equal(zoo.pull("vq.zip").weights()["prior.places"], older["prior.places"])
     monkeypatch.setattr(Transformer, "renamed_parameters", {})
     with pytest.raises(RunError, match="only one of them has"):
         run.model()
+
+
+def test_a_checkpoint_of_older_names_is_resumed() -> None:
+    tiny = ("data.limit=60", "train.epochs=2", "train.batch=30", "train.ema=0.9")
+    whole = zoo.train("vq-vae", *tiny, "train.keep=last", out="whole", device="cpu")
+    with pytest.raises(InterruptedRun):
+        zoo.train("vq-vae", *tiny, "train.keep=last", out="broken", device="cpu", callback=Interrupt(7))
+    folder = StateFolder(Path("broken/state"), 0)
+    saved = folder.load()
+    assert saved
+    groups, plain = saved
+    for group in ("model", "average", "best"):
+        groups[group] = {name.replace("positions", "places"): value for name, value in groups[group].items()}
+    assert "prior.places" in groups["average"]
+    folder.save(groups, plain)
+    resumed = zoo.train("vq-vae", *tiny, "train.keep=last", out="broken", device="cpu")
+    assert resumed.weights_sha256 == whole.weights_sha256
 
 
 def test_entries_without_these_options_are_as_they_were() -> None:

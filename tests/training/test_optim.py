@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from zoo.core.sections import StageSpec
-from zoo.training.optim import Optimizers
+from zoo.training.optim import Optimizers, inner_matrices
 
 
 class Net(nn.Module):
@@ -118,3 +118,18 @@ def test_unused_options_leave_the_groups_as_they_were() -> None:
     assert [(len(group["params"]), group["weight_decay"]) for group in each.param_groups] == [(1, 0.1), (3, 0.0)]
     dumped = StageSpec().model_dump()
     assert not {"lr_bias", "lr_norm", "decay_bias", "decay_norm", "decoupled", "lookahead"} & set(dumped)
+
+
+def test_muon_leaves_out_the_first_and_last_layer_of_each_network() -> None:
+    class Apart(nn.Sequential):
+        own_network = True
+
+    def layers() -> list[nn.Module]:
+        return [nn.Linear(3, 3) for _ in range(4)]
+
+    net = nn.ModuleDict({"own": nn.Sequential(*layers()), "judge": Apart(*layers())})
+    chosen = {id(parameter) for parameter in inner_matrices(net)}
+    names = [name for name, parameter in net.named_parameters() if id(parameter) in chosen]
+    assert names == ["own.1.weight", "own.2.weight", "judge.1.weight", "judge.2.weight"]
+    assert inner_matrices(net["own"]) == inner_matrices(net)[:2]
+    assert inner_matrices(net["judge"]) == inner_matrices(net)[2:]

@@ -15,7 +15,9 @@ from zoo import DataInfo
 from zoo.cli import main
 from zoo.core.errors import ZooError
 from zoo.core.sections import StageSpec, TrainSpec
-from zoo.training.progressive import MOST_SIZES, check_sizes, resize, size_at
+from zoo.training.early_stop import EarlyStop
+from zoo.training.progressive import MOST_SIZES, check_sizes, is_growing, resize, size_at
+from zoo.training.schedule import Schedule
 
 SMALL = ("data.limit=90", "data.kind=digits", "model.first=8", "model.widest=16", "model.depth=1", "train.batch=30")
 FULL = (32, 32)
@@ -32,6 +34,8 @@ def test_pictures_grow_evenly_and_are_whole_at_the_end() -> None:
     assert sizes.index(FULL) == 70, "the last 30 % have pictures of full size"
     counts = [sizes.count(size) for size in sorted(set(sizes))[:-1]]
     assert max(counts) - min(counts) <= 1
+    assert [is_growing(StageSpec(initial_scale=0.625), done) for done in (0, 0.69, 0.71)] == [True, True, False]
+    assert not is_growing(StageSpec(), 0)
     assert sizes_of(StageSpec(initial_scale=0.625, finetune_fraction=0.6)).index(FULL) == 40
     assert set(sizes_of(StageSpec())) == {FULL}
 
@@ -74,9 +78,10 @@ def test_a_network_learns_from_small_pictures_first_and_is_judged_by_whole_ones(
 @pytest.mark.parametrize(
     ("name", "words", "message"),
     [
-        ("cnn", ["data.limit=90"], "has no effect on CNN, which takes pictures of one size only"),
-        ("vae", ["data.limit=90"], "has no effect on Generator"),
-        ("plain-875k", [*SMALL, "train.teacher=run"], "a teacher knows pictures of full size only"),
+        ("cnn", ["data.limit=90"], "has no effect on a model that takes pictures of one size only"),
+        ("vae", ["data.limit=90"], "has no effect on a model that takes pictures of one size only"),
+        ("plain-875k", [*SMALL, "train.teacher=run"], "a teacher takes pictures of full size only"),
+        ("plain-875k", [*SMALL, "train.cache=true"], "train.cache encodes pictures once"),
     ],
 )
 def test_what_cannot_learn_from_small_pictures_is_refused(
@@ -108,6 +113,43 @@ def test_the_benchmark_measures_whole_pictures(home: Path, capsys: pytest.Captur
     words = ["train.initial_scale=0.5"] * option.endswith("finetune_fraction=0.2")
     assert main(["bench", "plain-875k", *SMALL, *words, option]) == 2
     assert "zoo bench, which measures pictures of full size" in capsys.readouterr().err
+
+
+def test_a_study_is_refused_before_its_first_trial(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tune", "cnn", "data.limit=90", "train.initial_scale=0.5", "--trials", "1"]) == 2
+    assert "has no effect on a model that takes pictures of one size only" in capsys.readouterr().err
+    assert main(["show", "cnn", "train.initial_scale=0.5"]) == 2
+
+
+def test_patience_begins_when_pictures_are_whole() -> None:
+    spec = StageSpec(patience=2, initial_scale=0.5, finetune_fraction=0.5, schedule="constant", warmup=0)
+    schedule, early = Schedule(spec, 10), EarlyStop()
+    over = [early.count(spec, schedule, epoch, epoch - 1, score=1.0) for epoch in range(1, 11)]
+    assert over.index(True) == 6, "two epochs after the fifth, half of ten"
+
+
+def test_a_compiler_makes_few_graphs(home: Path) -> None:
+    """PyTorch runs a module without its compiler after eight of them."""
+    info = DataInfo.of((3, 32, 32), ("cat", "dog"))
+    model, spec, graphs = ConvNet(ConvNetSpec(first=8, widest=8), info), StageSpec(initial_scale=0.375), list[object]()
+
+    def count(graph: torch.fx.GraphModule, _: object) -> torch.fx.GraphModule:
+        graphs.append(graph)
+        return graph
+
+    torch.compiler.reset()
+    run = torch.compile(model, dynamic=False, backend=count)
+    for step in range(20):
+        model.train()
+        done = (step + 1) / 21
+        model.whitening.learns = not model.spec.bias_share < done < 1
+        run(resize(torch.rand(8, 3, 32, 32), size_at(spec, FULL, done))).sum().backward()
+        model.eval()
+        with torch.no_grad():
+            run(torch.rand(8, 3, 32, 32))
+            run(torch.rand(5, 3, 32, 32))
+    torch.compiler.reset()
+    assert len(graphs) <= 8, "four sizes, one of them with two graphs, and two for evaluation"
 
 
 def test_a_cnn_refuses_pictures_of_another_size(home: Path) -> None:

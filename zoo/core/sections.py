@@ -235,6 +235,15 @@ class StageSpec(Spec):
             raise ValueError("train.lookahead and train.ema both average the weights: set one of them")
         return self
 
+    @model_validator(mode="after")
+    def check_kept(self) -> Self:
+        """Check that pictures which grow are not encoded once."""
+        if self.initial_scale is not None and self.cache:
+            raise ValueError(
+                "train.cache encodes pictures once, but those of train.initial_scale grow: set one of them"
+            )
+        return self
+
     @property
     def step_pictures(self) -> int:
         """Pictures of an optimisation step: those of `accumulate` batches."""

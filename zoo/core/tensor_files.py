@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,6 +16,7 @@ from zoo.core.errors import ResourceError, RunError, ZooError
 from zoo.core.files import atomic_write, sha256, write_json
 from zoo.core.trust import load_json
 
+T = TypeVar("T")
 Tensors = dict[str, Tensor]
 MANIFEST_SCHEMA = 1
 MIN_HALF_VALUES = 1024
@@ -113,20 +114,28 @@ def from_half(weights: Mapping[str, Tensor]) -> Tensors:
     return {name: value.float() if value.dtype == torch.float16 else value for name, value in weights.items()}
 
 
-def current_names(module: nn.Module, weights: Mapping[str, Tensor]) -> Tensors:
+def current_names(module: nn.Module, weights: Mapping[str, T]) -> dict[str, T]:
     """Give weights that were saved under older names those of now, which parts of the module list.
 
-    Their `renamed_parameters` map the older name of a parameter, buffer or submodule to that of now.
+    The `renamed_parameters` of their classes map the older name of a parameter, buffer or submodule to that of now.
     """
-    found = dict(weights)
+    found, own = dict(weights), module.state_dict().keys()
     for prefix, part in module.named_modules():
-        for old, new in getattr(part, "renamed_parameters", {}).items():
+        for old, new in [pair for each in type(part).__mro__ for pair in renamed_in(each)]:
             before, now = (f"{prefix}.{name}" if prefix else name for name in (old, new))
             found = {
-                now + name.removeprefix(before) if f"{name}.".startswith(f"{before}.") else name: value
+                now + name.removeprefix(before)
+                if name not in own and f"{name}.".startswith(f"{before}.")
+                else name: value
                 for name, value in found.items()
             }
     return found
+
+
+def renamed_in(kind: type) -> Iterable[tuple[str, str]]:
+    """Return the older names that a class itself lists, each with that of now."""
+    listed: Mapping[str, str] = vars(kind).get("renamed_parameters", {})
+    return listed.items()
 
 
 def load_into(module: nn.Module, weights: Tensors, where: str) -> None:

@@ -30,6 +30,8 @@ class Count(NamedTuple):
     """Whether the model is a classifier."""
     checked: bool
     """Whether it is certain that the model fits the classes; if not, `check_classes` tells once weights are there."""
+    takes_smaller_pictures: bool = False
+    """Whether the model also learns from pictures smaller than those it is built for."""
 
 
 def count_size(entry: Entry, info: DataInfo) -> Count:
@@ -56,7 +58,7 @@ def size_of(entry: Entry, model: Model, info: DataInfo, on_meta: bool) -> Count:
     """Count the size of a model that was built, and check that it fits the classes."""
     checked = check_classes(entry, model, info)
     flops = forward_flops(model, info) if on_meta else None
-    return Count(parameter_count(model), flops, isinstance(model, Classifier), checked)
+    return Count(parameter_count(model), flops, isinstance(model, Classifier), checked, model.takes_smaller_pictures)
 
 
 def count_parameters(entry: Entry, info: DataInfo) -> int:

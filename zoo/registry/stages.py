@@ -21,9 +21,22 @@ def check_stages(spec: TrainSpec, model: Model, searched: Iterable[str] = ()) ->
     """
     if not model.takes_mixed_labels:
         refuse_mixed_labels(spec.augment)
+    check_initial_scale(spec, model.takes_smaller_pictures)
     stages = model.stages()
     check_stage_names(spec, [stage.name for stage in stages], searched)
     check_cache(spec, [stage.name for stage in stages if stage.encoding], [stage.name for stage in stages])
+
+
+def check_initial_scale(spec: TrainSpec, takes_smaller_pictures: bool) -> None:
+    """Raise ZooError if pictures are to grow during a training, and the model or its teacher does not go with that."""
+    if not any(spec.stage(name).initial_scale for name in ("", *spec.stages)):
+        return
+    if not takes_smaller_pictures:
+        text = "train.initial_scale has no effect on a model that takes pictures of one size only"
+        raise ZooError(text, "drop it, or choose a convnet such as plain-875k")
+    if spec.teacher is not None:
+        text = "train.initial_scale and train.teacher do not go together: a teacher takes pictures of full size only"
+        raise ZooError(text, "drop one of them")
 
 
 def choose_stage(model: Model, name: str | None) -> Stage:

@@ -84,11 +84,13 @@ def compare_shapes(run: Run) -> None:
     """Raise RunError unless the names and shapes of the saved tensors are those of the model."""
     from safetensors import safe_open
 
+    from zoo.core.tensor_files import current_names
     from zoo.registry.model_size import build_on_meta
 
     model, _ = build_on_meta(run.entry, run.info)
     own = {name: list(value.shape) for name, value in model.state_dict().items()}
     with safe_open(run.path / WEIGHTS, framework="pt") as file:
         saved = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    saved = current_names(model, saved)
     if wrong := sorted(name for name in own.keys() | saved.keys() if own.get(name) != saved.get(name)):
         raise RunError(f"{WEIGHTS} has the weights of another model: {wrong[0]!r} does not fit")

@@ -221,8 +221,9 @@ def trainer_loop(
         setup, stage, spec = build_setup(entry, splits, device, name)
         how = setup.accelerate(wanted=not off)
         stage, loader = setup.stage_and_loader(stage, spec)
-        full_size = spec.model_copy(update={"initial_scale": None})
-        stepper = setup.stepper(stage, full_size, spec.epochs * loader.steps)
+        stepper = setup.stepper(stage, spec, spec.epochs * loader.steps)
+        # All that sets in late is there, as for the plain loop, and pictures have their full size.
+        stepper.schedule.share, stepper.schedule.at = 1.0, 1.0
         setup.set_train_mode(stage)
     source = enumerate(endless(loader, stage))
 

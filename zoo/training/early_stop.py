@@ -7,6 +7,7 @@ from typing import Any
 
 from zoo.core.sections import StageSpec
 from zoo.training.duration import EpochBudget
+from zoo.training.progressive import is_growing
 from zoo.training.schedule import Schedule
 
 COME_DOWN = 0.1
@@ -28,7 +29,7 @@ class EarlyStop:
     best: float = WORST
     """Lowest score that counted as an improvement."""
     since: int = 0
-    """Number of the last epoch that improved, or in which the rate rose; counted from 1."""
+    """Number of the last epoch that improved, or in which the rate rose or pictures grew; counted from 1."""
     waited: int = 0
     """Validations since then without an improvement; with a time limit not each epoch is validated."""
     epoch: int = 0
@@ -44,7 +45,7 @@ class EarlyStop:
         """Count an epoch, numbered from 1, that ended with a step; return whether the patience is over."""
         better = score < self.best - (spec.min_delta or 0.0)
         self.best = score if better else self.best
-        if better or schedule.is_rising(step):
+        if better or schedule.is_rising(step) or is_growing(spec, schedule.done(step)):
             self.since, self.waited = epoch, 0
         else:
             self.waited += 1

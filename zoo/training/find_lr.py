@@ -80,6 +80,7 @@ def find_rate(entry: Entry, stage: str | None, device: torch.device, callback: C
         setup.accelerate(wanted=False)
         stepper = setup.stepper(chosen, spec, STEPS)
         stepper.optimizers.decays.clear()
+        stepper.schedule.share = 0.0  # what sets in late would look like a loss that rises with the rate
         callback.stage(StageInfo(name, 1, STEPS, 0, loader.batch))
         setup.set_train_mode(chosen)
         rates, losses = sweep(stepper, loader, chosen, callback)

@@ -14,7 +14,7 @@ import torch
 
 from zoo.core.errors import InterruptedRun, JobError, RunError, as_out_of_memory
 from zoo.core.sections import TrainSpec
-from zoo.core.tensor_files import Tensors, all_finite, load_into
+from zoo.core.tensor_files import Tensors, all_finite, current_names, load_into
 from zoo.core.types import Batch
 from zoo.data.dataset import Pictures, Splits
 from zoo.data.loader import Loader, batches
@@ -320,6 +320,8 @@ class Training:
     def restore(self, saved: Saved) -> None:
         """Restore everything from a checkpoint."""
         groups, plain = saved
+        named = {"model", "average", "best"} & groups.keys()
+        groups = groups | {group: current_names(self.model, groups[group]) for group in named}
         try:
             load_into(self.model, groups["model"], str(self.state.path))
             self.stepper.load(groups, self.job.device)

@@ -24,8 +24,7 @@ class Optimizers:
             id(parameter) for each in module.modules() if is_norm(each) for parameter in each.parameters(False)
         }
         self.spared = {id(parameter) for parameter in without_decay(module)}
-        # also if they are frozen, the first and the last belong to the input and output layers
-        self.inner = matrices(module)[1:-1]
+        self.inner = inner_matrices(module)
         self.aliases: list[tuple[nn.Parameter, nn.Parameter]] = []
         self.decays: list[tuple[list[nn.Parameter], float]] = []
         self.all = list(self.make(parameters, spec))
@@ -162,8 +161,19 @@ def without_decay(module: nn.Module) -> Iterator[nn.Parameter]:
                 yield parameter
 
 
+def inner_matrices(module: nn.Module) -> list[nn.Parameter]:
+    """List the matrices and filters between the first and the last layer, which Muon trains, frozen ones included.
+
+    A submodule with `own_network = True`, such as a discriminator, has a first and a last layer of its own.
+    """
+    owned = [each for each in module.modules() if each is not module and getattr(each, "own_network", False)]
+    apart = {id(parameter) for each in owned for parameter in each.parameters()}
+    common = [parameter for parameter in matrices(module) if id(parameter) not in apart]
+    return [parameter for found in (common, *map(matrices, owned)) for parameter in found[1:-1]]
+
+
 def matrices(module: nn.Module) -> list[nn.Parameter]:
-    """List the matrices and filters of layers in order; the first and the last belong to the input and output layers.
+    """List the matrices and filters of layers in order, from the input to the output layer.
 
     Embeddings and learnt positions are not among them, since Muon is for maps between features.
     """

@@ -16,7 +16,7 @@ from zoo.registry.overrides import with_option
 from zoo.registry.raw_entry import Locations, RawEntry, overlay, typed_options
 from zoo.registry.search.checks import check_epochs, check_objective
 from zoo.registry.search.space import Space
-from zoo.registry.stages import check_stage_names
+from zoo.registry.stages import check_initial_scale, check_stage_names
 from zoo.registry.unused import refuse_unused
 from zoo.runs.choose_folder import refuse_changes
 from zoo.runs.find import resume_command
@@ -162,7 +162,7 @@ def check_training_options(entry: Entry, space: Space) -> None:
     """Raise ZooError if options of a stage are set or searched, or labels mixed, for which the model is not made."""
     searched = [dimension.path for dimension in space.dimensions]
     of_stages = entry.train.stages or any(path.startswith("train.stages.") for path in searched)
-    if not (of_stages or entry.train.augment.then):
+    if not (of_stages or entry.train.augment.then or entry.train.initial_scale):
         return
     from zoo.registry.build import data_info
     from zoo.tuning.trial_build import trial_build
@@ -174,6 +174,8 @@ def check_training_options(entry: Entry, space: Space) -> None:
     found = trial_build(entry, info)
     if found.counted and not found.counted.classifier:
         refuse_mixed_labels(entry.train.augment)
+    if found.counted:
+        check_initial_scale(entry.train, found.counted.takes_smaller_pictures)
     if found.stages is not None:  # the entry itself need not fit together, likewise
         check_stage_names(entry.train, found.stages, searched)
 
