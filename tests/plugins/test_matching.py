@@ -146,7 +146,7 @@ def test_the_network_fits_the_codes() -> None:
 
 def test_patches_of_a_map_are_tokens() -> None:
     flow = make(3, 4, 6, patch=2)
-    assert isinstance(flow.net, MapVelocity) and flow.net.places.shape == (6, 16)
+    assert isinstance(flow.net, MapVelocity) and flow.net.positions.shape == (6, 16)
     code = flow.sample(2)
     torch.testing.assert_close(flow.from_base(flow.base(code), single_term(None)), code, rtol=1e-3, atol=1e-3)
     # a patch keeps its place: a change in one corner moves that corner most

@@ -218,9 +218,9 @@ class StageSpec(Spec):
     """For a stage after others: whether what their parts of the model make of a picture, such as the codes of a codec,
     is computed once for each picture and its mirror image and kept in memory, rather than in every epoch."""
     initial_scale: Annotated[float | None, Field(ge=0.25, lt=1)] = None
-    """Progressive resizing (Howard 2018) for a classifier that takes pictures of several sizes: share of their height
-    and width with which the training begins, in less time. They grow evenly to their full size; validation and
-    evaluation always see that."""
+    """Progressive resizing, which fast.ai introduced, for a classifier that takes pictures of several sizes: share of
+    their height and width with which the training begins, in less time. They grow evenly to their full size; validation
+    and evaluation always see that."""
     finetune_fraction: Annotated[float | None, Field(gt=0, lt=1)] = None
     """For `initial_scale`: share of the steps or minutes, at the end, in which pictures have their full size; default
     0.3."""
