@@ -123,10 +123,10 @@ def test_the_classifier_learns_and_its_lead_is_measured(capsys: pytest.CaptureFi
 def test_each_entry_of_a_classifier_trains(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     small = () if name == "only-model" else ("model.blocks=2", "model.first=4", "model.last=8")
     trained = told(capsys, "train", name, *QUICK, *small)
-    found = told(capsys, "evaluate", trained["run"])
+    others = ("--no-plugin", "whole")  # it has a metric of the same name
+    found = told(capsys, "evaluate", trained["run"], *others)
     assert found["metrics"].keys() >= {"loss", "accuracy", "margin"}
-    twice = "its result 'margin' has the name of another one"
-    assert all(twice in line for line in found.get("problems", [])), "several packages here have the generated metric"
+    assert "problems" not in found
 
 
 @pytest.mark.usefixtures("installed")

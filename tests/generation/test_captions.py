@@ -128,7 +128,7 @@ ATTENDING = ("text.pooling=none", "text.length=8", "model.form=map", "prior.arch
 
 
 @pytest.mark.parametrize(
-    "more", [("text.kind=words",), ("model.adversarial=0.5",), (*ATTENDING, "train.optimizer=muon")]
+    "more", [("text.kind=words",), (), ("model.adversarial=0.5",), (*ATTENDING, "train.optimizer=muon")]
 )
 def test_a_training_on_captions_resumes_bit_for_bit(more: tuple[str, ...], home: Path) -> None:
     """The same weights with and without a break, with one of several captions chosen per epoch."""

@@ -320,7 +320,7 @@ class Training:
     def restore(self, saved: Saved) -> None:
         """Restore everything from a checkpoint."""
         groups, plain = saved
-        named = {"model", "average", "best"} & groups.keys()
+        named = {"average", "best"} & groups.keys()
         groups = groups | {group: current_names(self.model, groups[group]) for group in named}
         try:
             load_into(self.model, groups["model"], str(self.state.path))
